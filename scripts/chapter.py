@@ -1,0 +1,618 @@
+"""Read the chapters: cells, displays, notation tables, references, each with its place.
+
+The vocabulary is closed. Whatever a chapter contains that is not listed in
+CONTRIBUTING.md ("The vocabulary") is refused with its file and line, because a
+fence that is silently not run, or run by surprise, is how a book and its code
+drift apart.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType
+
+ROOT = Path(__file__).resolve().parent.parent
+BOOK = ROOT / "book"
+MODULE_NAME = "backprop_core"
+
+EXERCISE = ("exercise", "solution", "check")
+TAGS = ("core", "hide-input", "notation", *EXERCISE)
+ATTRIBUTES = ("tags", "name", "alt", "raises")
+SHOWN = ("text", "console", "py", "toml", "yaml", "json", "diff", "tex")
+WIDTH = 79
+
+FENCE = re.compile(r"^(?P<indent> *)(?P<mark>`{3,}|~{3,})(?P<info>.*)$")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
+REGION = re.compile(r"<!--\s*#(end)?(region|markdown|md|raw)")
+LABEL = r"eq:[a-z0-9]+(?:-[a-z0-9]+)*"
+DISPLAY_END = re.compile(r"^(?P<tex>.*?)\$\$\s*(?P<attributes>\{.*\})?\s*$")
+REFERENCE = re.compile(rf"@({LABEL})")
+CODE_REFERENCE = re.compile(rf"(?<![\w@])({LABEL})")
+NUMBER = re.compile(r"(?P<shown>[^\s<>|()$*`\[\]≈~]+)<!-- = (?P<expression>.*?) -->")
+NOTATION_HEADER = ["Symbol", "Meaning", "Set", "In code"]
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A line of a file, printed as ``book/04-linear.md:52``."""
+
+    path: Path
+    line: int
+
+    def __str__(self) -> str:
+        return f"{shown_path(self.path)}:{self.line}"
+
+
+class BookError(Exception):
+    """A mistake in the book. The message begins with its place."""
+
+    def __init__(self, place: Place | Path, message: str) -> None:
+        where = place if isinstance(place, Place) else shown_path(place)
+        super().__init__(f"{where}: {message}")
+        self.place = place
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A fence that is run (``kind`` python), tested (pycon) or shown."""
+
+    place: Place  # of the first line of its source
+    source: str
+    kind: str  # "python", "pycon", or a language that is only shown
+    name: str | None = None
+    tag: str | None = None  # one of TAGS
+    alt: str | None = None
+    raises: str | None = None
+
+    @property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.source)
+
+    def at(self, node: ast.stmt | ast.expr) -> Place:
+        """Where a node of ``tree`` stands in the book."""
+        return Place(self.place.path, self.place.line + node.lineno - 1)
+
+    def code(self, flags: int = 0) -> CodeType:
+        """Compiled under the chapter's path, moved down to where the cell stands: its lines are the book's."""
+        padded = "\n" * (self.place.line - 1) + self.source
+        code: CodeType = compile(padded, str(self.place.path), "exec", flags=flags, dont_inherit=True)
+        return code
+
+
+@dataclass(frozen=True)
+class Display:
+    """A displayed equation. Exactly one of ``label`` and ``unchecked`` is set...
+
+    ...or both, where an unchecked display is still numbered and referred to.
+    """
+
+    place: Place  # of the line that opens it
+    tex: str
+    label: str | None
+    unchecked: str | None
+    end: int  # the line that closes it
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a notation table: LaTeX without dollars, code without ticks."""
+
+    place: Place
+    symbol: str
+    meaning: str
+    set: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Table:
+    place: Place
+    rows: tuple[Row, ...]
+    level: int  # of the heading it stands under
+    heading: str
+
+
+@dataclass(frozen=True)
+class Reference:
+    place: Place
+    label: str
+    in_code: bool
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number in prose, followed by the expression that computes it."""
+
+    place: Place
+    shown: str
+    expression: str
+    cells_before: int  # how many cells stand above it
+
+
+@dataclass
+class Chapter:
+    path: Path
+    text: str
+    number: int
+    title: str = ""
+    cells: list[Cell] = field(default_factory=list)
+    displays: list[Display] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    references: list[Reference] = field(default_factory=list)
+    numbers: list[Number] = field(default_factory=list)
+
+    @property
+    def core(self) -> list[Cell]:
+        return [cell for cell in self.cells if cell.tag == "core"]
+
+    @property
+    def python(self) -> list[Cell]:
+        """The cells that Jupyter runs, in order."""
+        return [cell for cell in self.cells if cell.kind == "python"]
+
+    def place(self, line: int) -> Place:
+        return Place(self.path, line)
+
+
+def shown_path(path: Path) -> str:
+    """The path as a reader of the project writes it."""
+    try:
+        return path.resolve().relative_to(ROOT).as_posix()
+    except ValueError:
+        return str(path)
+
+
+def book_files(folder: Path = BOOK) -> list[Path]:
+    """index.md, then the numbered chapters in order."""
+    numbered = sorted(folder.glob("[0-9][0-9]-*.md"))
+    index = folder / "index.md"
+    return ([index] if index.exists() else []) + numbered
+
+
+def read_book(folder: Path = BOOK) -> list[Chapter]:
+    """Read all chapters and check what must hold between them."""
+    chapters = [read_chapter(path) for path in book_files(folder)]
+    if not chapters:
+        raise BookError(folder, "no chapters: expected files like 01-slope.md")
+    check_book(chapters)
+    return chapters
+
+
+def read_chapter(path: Path) -> Chapter:
+    """Read one chapter; raise BookError at the first thing it must not contain."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BookError(path, f"not UTF-8 ({error.reason} at byte {error.start})") from None
+    except OSError as error:
+        raise BookError(path, error.strerror or str(error)) from None
+    return parse_chapter(text, path)
+
+
+def parse_chapter(text: str, path: Path) -> Chapter:
+    digits = re.match(r"(\d\d)-", path.name)
+    chapter = Chapter(path, text, int(digits[1]) if digits else 0)
+    _Reader(chapter).read()
+    return chapter
+
+
+class _Reader:
+    """One pass over the lines of a chapter."""
+
+    def __init__(self, chapter: Chapter) -> None:
+        self.chapter = chapter
+        self.lines = chapter.text.split("\n")
+        self.at = 0  # index of the current line
+        self.heading = (0, "")
+
+    def refuse(self, message: str, line: int | None = None) -> BookError:
+        return BookError(self.chapter.place(line or self.at + 1), message)
+
+    def read(self) -> None:
+        self.check_characters()
+        self.read_header()
+        while self.at < len(self.lines):
+            line = self.lines[self.at]
+            if fence := FENCE.match(line):
+                self.read_fence(fence)
+            elif line.startswith("$$"):
+                self.read_display()
+            elif line.startswith("|"):
+                self.read_table()
+            else:
+                self.read_prose(line)
+        if not self.chapter.title:
+            raise self.refuse("the chapter has no title: begin it with '# Title'", 1)
+        self.check_import_cell()
+        self.check_exercises()
+
+    def check_characters(self) -> None:
+        """Jupytext must see the same lines and the same cells as this reader."""
+        for number, line in enumerate(self.lines, 1):
+            if found := CONTROL.search(line):
+                raise self.refuse(f"a control character, U+{ord(found[0]):04X}; remove it", number)
+            if found := REGION.match(line):
+                raise self.refuse(f"'{found[0]}' opens or closes a Jupytext region; remove it", number)
+
+    # -- header ------------------------------------------------------------
+
+    def read_header(self) -> None:
+        wanted = "the header must hold jupyter: jupytext: … format_name: markdown"
+        if self.lines[0] != "---":
+            raise self.refuse(f"no header: {wanted}", 1)
+        try:
+            end = self.lines.index("---", 1)
+        except ValueError:
+            raise self.refuse("the header opened here has no closing '---'", 1) from None
+        if "      format_name: markdown" not in self.lines[:end]:
+            raise self.refuse(f"{wanted}; without it one stray fence flips the format", 1)
+        self.at = end + 1
+
+    # -- fences ------------------------------------------------------------
+
+    def read_fence(self, fence: re.Match[str]) -> None:
+        opened = self.at + 1
+        info = fence["info"].strip()
+        language, _, rest = info.partition(" ")
+        if fence["mark"] != "```":
+            raise self.refuse(f"'{fence['mark']}' is no fence here; write three backticks")
+        close = re.compile(rf"^{fence['indent']}``` *$")
+        self.at += 1
+        while self.at < len(self.lines) and not close.match(self.lines[self.at]):
+            if self.lines[self.at].lstrip().startswith("```"):
+                raise self.refuse(f"three backticks inside the fence opened in line {opened}; close that first")
+            self.at += 1
+        if self.at == len(self.lines):
+            raise self.refuse("the fence opened here is never closed", opened)
+        source = "\n".join(self.lines[opened : self.at]) + "\n"
+        self.at += 1
+        if language == "python":
+            if fence["indent"]:
+                raise self.refuse(
+                    "an indented python fence is not run; "
+                    "move it to the margin, or write 'py' to show it only",
+                    opened,
+                )
+            cell = self.python_cell(source, rest, opened)
+        elif language == "pycon":
+            if rest:
+                raise self.refuse(f"a pycon fence takes no attributes, got {rest!r}", opened)
+            cell = Cell(self.chapter.place(opened + 1), source, "pycon")
+        else:
+            self.check_shown(language, rest, opened)
+            cell = Cell(self.chapter.place(opened + 1), source, language)
+        self.chapter.cells.append(cell)
+
+    def check_shown(self, language: str, rest: str, opened: int) -> None:
+        if language in SHOWN and not rest:
+            return
+        if language in SHOWN:
+            raise self.refuse(f"a {language} fence takes no attributes, got {rest!r}", opened)
+        if language.startswith("{"):
+            raise self.refuse(f"'{language}' is MyST; write ```python", opened)
+        if language in ("bash", "sh", "shell"):
+            raise self.refuse(
+                f"Jupyter would execute a '{language}' fence; write ```console to show it", opened
+            )
+        what = f"unknown fence '{language}'" if language else "a fence without a language"
+        raise self.refuse(f"{what}; write one of python, pycon, {', '.join(SHOWN)}", opened)
+
+    def python_cell(self, source: str, rest: str, opened: int) -> Cell:
+        attributes = self.attributes(rest, opened)
+        tags = attributes.pop("tags", [])
+        if not isinstance(tags, list) or len(tags) > 1 or any(tag not in TAGS for tag in tags):
+            raise self.refuse(
+                f"tags={json.dumps(tags)} is unknown; write one of {', '.join(TAGS)}", opened
+            )
+        for key, value in attributes.items():
+            if not isinstance(value, str) or not value.strip():
+                raise self.refuse(f"{key} must be a non-empty text in quotes", opened)
+        cell = Cell(
+            self.chapter.place(opened + 1), source, "python", tag=tags[0] if tags else None, **attributes
+        )
+        self.check_python(cell, opened)
+        return cell
+
+    def attributes(self, text: str, opened: int) -> dict:
+        """``tags=["core"] name="x"`` as Jupytext reads it: key=JSON, spaces between."""
+        found: dict = {}
+        while text := text.strip():
+            key, equals, value = text.partition("=")
+            if not equals or key not in ATTRIBUTES:
+                raise self.refuse(
+                    f"unknown attribute {text.split()[0]!r}; write one of "
+                    + ", ".join(f"{name}=…" for name in ATTRIBUTES),
+                    opened,
+                )
+            if key in found:
+                raise self.refuse(f"{key} is given twice", opened)
+            try:
+                found[key], end = json.JSONDecoder().raw_decode(value)
+            except json.JSONDecodeError:
+                raise self.refuse(f"the value of {key} is not JSON: {value}", opened) from None
+            text = value[end:]
+        return found
+
+    def check_python(self, cell: Cell, opened: int) -> None:
+        lines = cell.source.split("\n")
+        for number, line in enumerate(lines, opened + 1):
+            if line.startswith(">>>"):
+                raise self.refuse(
+                    "a transcript in a python fence is run without its prompts; write ```pycon", number
+                )
+        try:
+            cell.code()
+        except SyntaxError as error:
+            raise self.refuse(f"syntax error: {error.msg}", error.lineno or opened) from None
+        tree = cell.tree
+        if not tree.body:
+            raise self.refuse("an empty python cell", opened)
+        if cell.tag in ("core", *EXERCISE) and not cell.name:
+            raise self.refuse(f'a {cell.tag} cell needs a name, as in name="linear-backward"', opened)
+        if cell.tag not in ("core", *EXERCISE) and cell.name:
+            raise self.refuse("only core cells and exercises have a name", opened)
+        if cell.tag == "hide-input" and not cell.alt:
+            raise self.refuse('a figure needs alt="…": say what one sees in it', opened)
+        if cell.raises and cell.tag:
+            raise self.refuse("raises= belongs to a plain demonstration", opened)
+        if cell.tag == "core":
+            self.check_core(cell, tree)
+        elif cell.tag is None and all(map(_is_definition, tree.body)):
+            raise self.refuse(
+                'a cell that only defines belongs to the module: add tags=["core"] and a name, '
+                "or use what it defines in the same cell",
+                opened,
+            )
+
+    def check_core(self, cell: Cell, tree: ast.Module) -> None:
+        for number, line in enumerate(cell.source.split("\n"), cell.place.line):
+            if len(line) > WIDTH:
+                raise self.refuse(f"a core line has {len(line)} characters, at most {WIDTH}", number)
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                raise BookError(
+                    cell.at(node),
+                    "import in a core cell; write it in the chapter's first cell, "
+                    "the tangler takes from there what core cells use",
+                )
+            if isinstance(node, ast.Global):
+                raise BookError(cell.at(node), "'global' in a core cell; keep state in an object")
+        for node in tree.body:
+            if not (_is_definition(node) or _is_assignment(node)):
+                raise BookError(cell.at(node), "a core cell may only define (class, def, NAME = …), not act")
+
+    def check_import_cell(self) -> None:
+        """The first python cell imports, the others do not import the module."""
+        for position, cell in enumerate(self.chapter.python):
+            imports = [
+                node
+                for node in ast.walk(cell.tree)
+                if isinstance(node, (ast.Import, ast.ImportFrom)) and MODULE_NAME in _modules(node)
+            ]
+            if position == 0:
+                others = [n for n in cell.tree.body if not isinstance(n, (ast.Import, ast.ImportFrom))]
+                if others or cell.tag or not cell.tree.body:
+                    raise self.refuse(
+                        "a chapter's first python cell is its import cell: plain imports, no tags",
+                        cell.place.line - 1,
+                    )
+            elif imports:
+                raise self.refuse(
+                    f"import {MODULE_NAME} only in the chapter's first cell",
+                    cell.place.line + imports[0].lineno - 1,
+                )
+            for node in imports:
+                if not isinstance(node, ast.ImportFrom) or node.names[0].name == "*":
+                    raise self.refuse(
+                        f"name what the chapter uses: from {MODULE_NAME} import …",
+                        cell.place.line + node.lineno - 1,
+                    )
+
+    def check_exercises(self) -> None:
+        exercises: dict[str | None, list[Cell]] = {}
+        for cell in self.chapter.python:
+            if cell.tag in EXERCISE:
+                exercises.setdefault(cell.name, []).append(cell)
+        for name, cells in exercises.items():
+            if tuple(cell.tag for cell in cells) != EXERCISE:
+                raise self.refuse(
+                    f"exercise {name!r} needs three cells in this order: {', '.join(EXERCISE)}",
+                    cells[0].place.line - 1,
+                )
+
+    # -- mathematics -------------------------------------------------------
+
+    def read_display(self) -> None:
+        opened = self.at + 1
+        text = self.lines[self.at][2:]
+        body: list[str] = []
+        while not (end := DISPLAY_END.match(text)):
+            body.append(text)
+            self.at += 1
+            if self.at == len(self.lines) or FENCE.match(self.lines[self.at]):
+                raise self.refuse("the display opened here is never closed with '$$'", opened)
+            text = self.lines[self.at]
+        body.append(end["tex"])
+        self.at += 1
+        label, unchecked = self.display_attributes(end["attributes"] or "", self.at)
+        tex = "\n".join(body).strip("\n")
+        if not tex.strip():
+            raise self.refuse("an empty display", opened)
+        place = self.chapter.place(opened)
+        self.chapter.displays.append(Display(place, tex, label, unchecked, self.at))
+
+    def display_attributes(self, text: str, line: int) -> tuple[str | None, str | None]:
+        if not text:
+            raise self.refuse(
+                'a display needs a label or a reason: $$ {#eq:name} or $$ {unchecked="why"}', line
+            )
+        found = re.fullmatch(rf'\{{(?:#({LABEL}))?\s*(?:unchecked="([^"]+)")?\}}', text)
+        if not found or not any(found.groups()):
+            raise self.refuse(f'cannot read {text}; write {{#eq:name}} or {{unchecked="why"}}', line)
+        return found[1], found[2]
+
+    # -- tables ------------------------------------------------------------
+
+    def read_table(self) -> None:
+        opened = self.at + 1
+        header = _split_row(self.lines[self.at])
+        notation = header == NOTATION_HEADER
+        if not notation and {"Symbol", "In code"} <= set(header):
+            raise self.refuse(f"a notation table has the columns {' | '.join(NOTATION_HEADER)}")
+        rows = []
+        while self.at < len(self.lines) and self.lines[self.at].startswith("|"):
+            if notation and self.at + 1 > opened + 1:
+                rows.append(self.notation_row(_split_row(self.lines[self.at])))
+            self.read_prose(self.lines[self.at])
+        if notation:
+            level, heading = self.heading
+            place = self.chapter.place(opened)
+            self.chapter.tables.append(Table(place, tuple(rows), level, heading))
+
+    def notation_row(self, parts: list[str]) -> Row:
+        if len(parts) != len(NOTATION_HEADER):
+            raise self.refuse(
+                f"a notation row has {len(NOTATION_HEADER)} cells, this one {len(parts)} "
+                r"(a | inside a formula splits the cell: write \lvert or \mid)"
+            )
+        symbol, meaning, set_, code = parts
+        if not re.fullmatch(r"\$[^$]+\$", symbol):
+            raise self.refuse(f"the symbol must be one formula in dollars, got {symbol!r}")
+        if not re.fullmatch(r"`[^`]+`", code):
+            raise self.refuse(f"the last cell must be code in backticks, got {code!r}")
+        return Row(self.chapter.place(self.at + 1), symbol[1:-1].strip(), meaning, set_, code[1:-1].strip())
+
+    # -- prose -------------------------------------------------------------
+
+    def read_prose(self, line: str) -> None:
+        place = self.chapter.place(self.at + 1)
+        if heading := re.match(r"(#{1,6}) +(.+?)(?: +\{#[\w-]+\})?$", line):
+            self.heading = (len(heading[1]), heading[2])
+            if len(heading[1]) == 1:
+                if self.chapter.title:
+                    raise self.refuse(f"a second title; the first is '{self.chapter.title}'")
+                self.chapter.title = heading[2]
+            if "$" in heading[2]:
+                raise self.refuse("no mathematics in headings (contents show it raw): write δ, not $\\delta$")
+        for found in NUMBER.finditer(line):
+            cells = len(self.chapter.cells)
+            self.chapter.numbers.append(Number(place, found["shown"], found["expression"], cells))
+        if re.sub(NUMBER, "", line).count("<!-- ="):
+            raise self.refuse("a computed number is written directly before its comment: 0.5<!-- = x -->")
+        for found in REFERENCE.finditer(re.sub(r"`[^`]*`", "", line)):
+            self.chapter.references.append(Reference(place, found[1], in_code=False))
+        self.at += 1
+
+
+# -- what must hold between chapters ----------------------------------------
+
+
+def check_book(chapters: list[Chapter]) -> None:
+    _check_numbers(chapters)
+    _check_labels(chapters)
+    _check_names(chapters)
+
+
+def _check_numbers(chapters: list[Chapter]) -> None:
+    seen: dict[int, Chapter] = {}
+    for chapter in chapters:
+        if chapter.number in seen:
+            raise BookError(
+                chapter.path, f"chapter {chapter.number} is already {seen[chapter.number].path.name}"
+            )
+        seen[chapter.number] = chapter
+
+
+def code_references(cell: Cell) -> list[Reference]:
+    """The ``eq:…`` labels named in a cell's comments and docstrings."""
+    return [
+        Reference(Place(cell.place.path, number), label, in_code=True)
+        for number, line in enumerate(cell.source.split("\n"), cell.place.line)
+        for label in CODE_REFERENCE.findall(line)
+    ]
+
+
+def _check_labels(chapters: list[Chapter]) -> None:
+    defined: dict[str, Place] = {}
+    for chapter in chapters:
+        for display in chapter.displays:
+            if display.label in defined:
+                raise BookError(display.place, f"{display.label} is already at {defined[display.label]}")
+            if display.label:
+                defined[display.label] = display.place
+    used = {}
+    for chapter in chapters:
+        in_code = [reference for cell in chapter.python for reference in code_references(cell)]
+        for reference in chapter.references + in_code:
+            if reference.label not in defined:
+                raise BookError(reference.place, f"{reference.label} is not the label of any equation")
+            used[reference.label] = reference
+        # A notation row may say that an equation of the text defines its symbol.
+        for row in (row for table in chapter.tables for row in table.rows):
+            used.update(dict.fromkeys(CODE_REFERENCE.findall(row.code), row))
+    for label, place in defined.items():
+        if label not in used:
+            raise BookError(place, f"{label} is never referred to; refer to it with @{label}")
+
+
+def _check_names(chapters: list[Chapter]) -> None:
+    """Cell names are unique; what a chapter imports was defined before it."""
+    cells: dict[str, Cell] = {}
+    names: dict[str, Cell] = {}
+    for chapter in chapters:
+        for cell in chapter.python:
+            for node in cell.tree.body:
+                if isinstance(node, ast.ImportFrom) and node.module == MODULE_NAME:
+                    for alias in node.names:
+                        if alias.name not in names:
+                            line = cell.place.line + node.lineno - 1
+                            raise BookError(
+                                chapter.place(line), f"{alias.name} is not defined in an earlier chapter"
+                            )
+            key = f"{cell.tag} {cell.name}"
+            if cell.name and key in cells:
+                raise BookError(cell.place, f"the name {cell.name!r} is already used at {cells[key].place}")
+            cells[key] = cell
+        for cell in chapter.core:
+            names.update(dict.fromkeys(defined_names(cell), cell))
+
+
+def defined_names(cell: Cell) -> list[str]:
+    """The top-level names a cell binds, in order."""
+    names = []
+    for node in cell.tree.body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            names.append(node.name)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names += [leaf.id for target in targets for leaf in ast.walk(target) if isinstance(leaf, ast.Name)]
+    return names
+
+
+def _is_definition(node: ast.stmt) -> bool:
+    return isinstance(node, (ast.ClassDef, ast.FunctionDef))
+
+
+def _is_assignment(node: ast.stmt) -> bool:
+    """``NAME = value`` and nothing more: no attribute, no item, no name bound in passing."""
+    if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
+        return False
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    leaves = [leaf for target in targets for leaf in ast.walk(target)]
+    plain = (ast.Name, ast.Tuple, ast.Store)
+    return all(isinstance(leaf, plain) for leaf in leaves) and not any(
+        isinstance(leaf, ast.NamedExpr) for leaf in ast.walk(node.value)
+    )
+
+
+def _modules(node: ast.Import | ast.ImportFrom) -> list[str]:
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+
+
+def _split_row(line: str) -> list[str]:
+    r"""The cells of a Markdown table row; ``\|`` does not separate."""
+    return [part.strip() for part in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
