@@ -1,0 +1,898 @@
+"""Backpropagation in NumPy: the layers, losses and optimizers that the book derives.
+
+Generated from book/*.md by scripts/tangle.py; do not edit. Each comment like
+"# 04 The linear layer · linear-forward" names the chapter and the cell that the code below it comes from.
+
+>>> rng = np.random.default_rng(0)
+>>> x, labels = rng.normal(size=(30, 4)), rng.integers(3, size=30)
+>>> network = Network(Linear(4, 16, rng), ReLU(), Linear(16, 3, rng))
+>>> loss = CrossEntropyLoss()
+>>> optimizer = SGD(network.parameters(), lr=0.5)
+>>> for step in range(200):
+...     value = loss(network(x), labels)
+...     network.zero_grad()
+...     _ = network.backward(loss.backward())
+...     optimizer.step()
+>>> bool(value < 0.1)
+True
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "gradient_descent",
+    "numerical_gradient",
+    "complex_step_gradient",
+    "gradcheck",
+    "Parameter",
+    "Layer",
+    "Linear",
+    "Flatten",
+    "Activation",
+    "Sigmoid",
+    "Tanh",
+    "ReLU",
+    "LeakyReLU",
+    "ELU",
+    "Softplus",
+    "SiLU",
+    "GELU",
+    "Softmax",
+    "Loss",
+    "MSELoss",
+    "L1Loss",
+    "HuberLoss",
+    "CrossEntropyLoss",
+    "BCEWithLogitsLoss",
+    "Network",
+    "SGD",
+]
+
+
+# 01 What is a slope good for? · floating
+def _floating(x: ArrayLike) -> np.ndarray:
+    """x as an array of floating-point numbers; integers become float64.
+
+    Raises TypeError for anything that is not a number.
+    """
+    array = np.asarray(x)
+    if array.dtype.kind in "biu":
+        return array.astype(float)
+    if array.dtype.kind not in "fc":
+        raise TypeError(f"expected numbers, got an array of {array.dtype}")
+    return array
+
+
+# 01 What is a slope good for? · gradient-descent
+def gradient_descent(
+    gradient: Callable, x: ArrayLike, lr: float, steps: int
+) -> np.ndarray:
+    """Follow the slope downhill, eq:descent, and return the whole path.
+
+    ``gradient`` maps a point to the slope there, in the point's shape.
+    Shapes: x any, result (steps + 1, *x.shape); row 0 is x itself.
+
+    >>> gradient_descent(lambda x: 2 * x, 1.0, lr=0.25, steps=3)
+    array([1.   , 0.5  , 0.25 , 0.125])
+    """
+    path = [_floating(x)]
+    for _ in range(steps):
+        path.append(path[-1] - lr * gradient(path[-1]))
+    return np.stack(path)
+
+
+# 02 How do I know a derivative is right? · each-element
+def _each_element(
+    slope: Callable, x: np.ndarray, grad_output: np.ndarray
+) -> np.ndarray:
+    """Gradient of sum(grad_output * f) in x, eq:upstream.
+
+    ``slope(direction)`` is the derivative of f along one axis of x.
+    """
+    gradient = np.empty(x.shape)
+    for index in np.ndindex(x.shape):
+        direction = np.zeros(x.shape)
+        direction[index] = 1.0
+        gradient[index] = np.sum(grad_output * slope(direction))
+    return gradient
+
+
+# 02 How do I know a derivative is right? · upstream
+def _upstream(output: np.ndarray, grad_output: ArrayLike | None) -> np.ndarray:
+    """One weight for each output; 1 if there is a single output."""
+    shape, given = np.shape(output), np.shape(grad_output)
+    if grad_output is None and np.size(output) == 1:
+        return np.ones(shape)
+    if grad_output is None:
+        raise ValueError(
+            f"f returns an array of shape {shape}: give grad_output, "
+            "one weight for each entry (ones would hide mistakes)"
+        )
+    if given != shape:
+        raise ValueError(
+            f"expected grad_output of shape {shape}, got {given}"
+        )
+    return np.asarray(grad_output)
+
+
+# 02 How do I know a derivative is right? · numerical-gradient
+def numerical_gradient(
+    f: Callable,
+    x: ArrayLike,
+    grad_output: ArrayLike | None = None,
+    h: float = 1e-5,
+) -> np.ndarray:
+    """Gradient of sum(grad_output * f(x)) by two-sided steps, eq:central.
+
+    Shapes: x any, grad_output as f(x), result as x, always float64.
+    Good for about ten digits where x and f are of order one.
+    Raises ValueError if f has several outputs and grad_output is missing.
+
+    >>> numerical_gradient(np.sum, [1.0, 2.0, 3.0]).round(6)
+    array([1., 1., 1.])
+    """
+    x = np.asarray(x, dtype=float)
+
+    def slope(direction: np.ndarray) -> np.ndarray:
+        return (f(x + h * direction) - f(x - h * direction)) / (2 * h)
+
+    return _each_element(slope, x, _upstream(f(x), grad_output))
+
+
+# 02 How do I know a derivative is right? · complex-step-gradient
+def complex_step_gradient(
+    f: Callable,
+    x: ArrayLike,
+    grad_output: ArrayLike | None = None,
+    h: float = 1e-20,
+) -> np.ndarray:
+    """Gradient of sum(grad_output * f(x)) without cancellation.
+
+    Steps along the imaginary axis, eq:complex-step.
+    For analytic code only: no abs, no rounding to real numbers.
+    Shapes as in numerical_gradient. Source: Squire and Trapp, 1998.
+
+    >>> complex_step_gradient(lambda x: x**3, [1.0, 2.0], [1.0, 1.0])
+    array([ 3., 12.])
+    """
+    x = np.asarray(x, dtype=float)
+
+    def slope(direction: np.ndarray) -> np.ndarray:
+        return np.imag(f(x + 1j * h * direction)) / h
+
+    return _each_element(slope, x, _upstream(f(x), grad_output))
+
+
+# 02 How do I know a derivative is right? · relative-error
+def _relative_error(computed: np.ndarray, measured: np.ndarray) -> float:
+    """Largest difference over largest entry, eq:relative-error.
+
+    Raises ValueError where the shapes differ: a gradient has the shape of
+    its variable.
+    """
+    if np.shape(computed) != np.shape(measured):
+        raise ValueError(
+            f"expected a gradient of shape {np.shape(measured)}, "
+            f"got {np.shape(computed)}"
+        )
+    largest = max(np.max(np.abs(computed)), np.max(np.abs(measured)))
+    difference = np.max(np.abs(computed - measured))
+    return float(difference / largest) if largest else 0.0
+
+
+# 02 How do I know a derivative is right? · in-parameter
+def _in_parameter(
+    layer: Any, parameter: Any, x: np.ndarray, rest: tuple
+) -> Callable:
+    """The layer's output as a function of one parameter's data."""
+    kept = parameter.data
+
+    def output(value: np.ndarray) -> np.ndarray:
+        parameter.data = value
+        try:
+            return layer.forward(x.astype(value.dtype), *rest)
+        finally:
+            parameter.data = kept
+
+    return output
+
+
+# 02 How do I know a derivative is right? · gradcheck
+def gradcheck(
+    layer: Any,
+    x: ArrayLike,
+    *rest: Any,
+    rng: np.random.Generator | int | None = None,
+    derivative: Callable = numerical_gradient,
+) -> float:
+    """Largest relative error (eq:relative-error) of ``layer.backward``.
+
+    Compares every element of the gradients of the input and of each
+    parameter with ``derivative``, under a random upstream gradient.
+    ``rest`` is handed to forward after x. Leaves parameters' grad at zero.
+    Expect below 1e-7, and below 1e-12 with ``complex_step_gradient``.
+    """
+    x = np.array(x, dtype=float)
+    shape = np.shape(layer.forward(x, *rest))
+    grad_output = np.random.default_rng(rng).normal(size=shape)
+    parameters = getattr(layer, "parameters", list)()
+    for parameter in parameters:
+        parameter.grad[...] = 0
+    computed = [layer.backward(grad_output)]
+    computed += [parameter.grad.copy() for parameter in parameters]
+    measured = [derivative(lambda v: layer.forward(v, *rest), x, grad_output)]
+    for parameter in parameters:
+        f = _in_parameter(layer, parameter, x, rest)
+        measured.append(derivative(f, parameter.data, grad_output))
+        parameter.grad[...] = 0
+    return max(map(_relative_error, computed, measured))
+
+
+# 03 Why backwards? · parameter
+class Parameter:
+    """Numbers that training may change, and their gradient.
+
+    ``data`` and ``grad`` have the same shape and dtype; grad starts at 0.
+    Integers become float64. Raises TypeError for what is not a number.
+
+    >>> Parameter([1, 2]).grad
+    array([0., 0.])
+    """
+
+    def __init__(self, data: ArrayLike) -> None:
+        self.data = _floating(data).copy()
+        self.grad = np.zeros_like(self.data)
+
+    def __repr__(self) -> str:
+        return f"Parameter{self.data.shape}"
+
+
+# 03 Why backwards? · layer
+class Layer:
+    """One step of a network: a value forwards, a gradient backwards (eq:vjp).
+
+    A subclass writes ``forward(x)``, which leaves in ``_cache`` what
+    ``backward(grad_output)`` needs. ``backward`` adds to the parameters'
+    grad, returns the gradient of the input, and changes no argument.
+    """
+
+    training: bool = True
+    _cache: Any = None
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        """The output for a batch x, one example a row."""
+        raise NotImplementedError(f"{self} has no forward")
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        """dL/dx in the shape of x, from dL/dy in the shape of the output.
+
+        Raises RuntimeError before the first forward.
+        """
+        raise NotImplementedError(f"{self} has no backward")
+
+    def __call__(self, x: ArrayLike) -> np.ndarray:
+        return self.forward(x)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+    # 03 Why backwards? · layer-parameters
+    def _members(self) -> Iterable[tuple[str, Any]]:
+        """What this layer is made of: its attributes, by name."""
+        return vars(self).items()
+
+    def named_parameters(self) -> list[tuple[str, Parameter]]:
+        """(name, parameter) pairs; inner layers' names get a prefix."""
+        found: list[tuple[str, Parameter]] = []
+        for name, member in self._members():
+            if isinstance(member, Parameter):
+                found.append((name, member))
+            elif isinstance(member, Layer):
+                inner = member.named_parameters()
+                found += [(f"{name}.{below}", p) for below, p in inner]
+        return found
+
+    def parameters(self) -> list[Parameter]:
+        """The parameters of this layer and of those inside it."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def zero_grad(self) -> None:
+        """Set the gradients of all parameters to zero."""
+        for parameter in self.parameters():
+            parameter.grad[...] = 0.0
+
+    # 03 Why backwards? · layer-training
+    def train(self, mode: bool = True) -> Layer:
+        """Switch to training (or evaluation) and return the layer."""
+        self.training = mode
+        for _, member in self._members():
+            if isinstance(member, Layer):
+                member.train(mode)
+        return self
+
+    def eval(self) -> Layer:
+        """Switch to evaluation and return the layer."""
+        return self.train(False)
+
+    # 03 Why backwards? · layer-guards
+    def _saved(self) -> Any:
+        """What the last forward kept."""
+        if self._cache is None:
+            raise RuntimeError(f"{self}: backward was called before forward")
+        return self._cache
+
+    def _expect(
+        self, x: ArrayLike, *shape: int | str, what: str = "input"
+    ) -> np.ndarray:
+        """x as floating-point numbers; a name in ``shape`` fits any size."""
+        array = _floating(x)
+        fits = array.ndim == len(shape) and all(
+            isinstance(wanted, str) or wanted == size
+            for wanted, size in zip(shape, array.shape)
+        )
+        if not fits:
+            wanted = ", ".join(map(str, shape)) + "," * (len(shape) == 1)
+            raise ValueError(
+                f"{self}: expected {what} of shape ({wanted}), "
+                f"got {array.shape}"
+            )
+        return array
+
+
+# 04 The linear layer · positive
+def _positive(**sizes: Any) -> None:
+    """Raise ValueError unless every size is a whole number of at least 1."""
+    for name, size in sizes.items():
+        if not isinstance(size, (int, np.integer)) or size < 1:
+            raise ValueError(
+                f"{name} must be a whole number of at least 1, got {size!r}"
+            )
+
+
+# 04 The linear layer · linear-forward
+class Linear(Layer):
+    """Fully connected layer, Y = XW + b (eq:linear).
+
+    Shapes: input (N, in_features), output (N, out_features), weight
+    (in_features, out_features), bias (out_features,). Weights and biases
+    start uniform in ±1/sqrt(in_features), as PyTorch's do.
+    Raises ValueError for an input of another shape.
+
+    >>> layer = Linear(3, 2, rng=0)
+    >>> layer.forward(np.zeros((4, 3))).shape
+    (4, 2)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        _positive(in_features=in_features, out_features=out_features)
+        self.in_features, self.out_features = in_features, out_features
+        rng = np.random.default_rng(rng)
+        shape = (in_features, out_features)
+        bound = 1 / in_features**0.5
+        self.weight = Parameter(rng.uniform(-bound, bound, shape))
+        self.bias = Parameter(rng.uniform(-bound, bound, out_features))
+
+    def __repr__(self) -> str:
+        return f"Linear({self.in_features}, {self.out_features})"
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        x = self._cache = self._expect(x, "N", self.in_features)
+        y = x @ self.weight.data + self.bias.data  # eq:linear
+        return y.astype(x.dtype, copy=False)
+
+    # 04 The linear layer · linear-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        x = self._saved()
+        shape = (len(x), self.out_features)
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        self.weight.grad += x.T @ grad  # eq:linear-dw
+        self.bias.grad += grad.sum(axis=0)  # eq:linear-db
+        dx = grad @ self.weight.data.T  # eq:linear-dx
+        return dx.astype(grad.dtype, copy=False)
+
+
+# 04 The linear layer · flatten
+class Flatten(Layer):
+    """One row for each example: (N, …) to (N, product of the rest).
+
+    >>> Flatten().forward(np.zeros((5, 3, 2, 2))).shape
+    (5, 12)
+    """
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        x = np.asarray(x)
+        if x.ndim < 1:
+            raise ValueError("Flatten(): expected a batch, got one number")
+        self._cache = x.shape
+        return x.reshape(len(x), int(np.prod(x.shape[1:])))
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        return np.asarray(grad_output).reshape(self._saved())
+
+
+# 05 Something that bends · activation
+class Activation(Layer):
+    """A function applied to every entry alone; any shape in, same out.
+
+    A subclass writes ``value_and_slope``. Backward is eq:elementwise.
+    """
+
+    def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """f(x) and f'(x), both in the shape of x."""
+        raise NotImplementedError(f"{self} has no value_and_slope")
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        y, self._cache = self.value_and_slope(_floating(x))
+        return y
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        slope = self._saved()
+        grad = self._expect(grad_output, *slope.shape, what="grad_output")
+        return grad * slope
+
+    def slope(self, x: ArrayLike) -> np.ndarray:
+        """f'(x), in the shape of x."""
+        x = _floating(x)
+        return self.value_and_slope(x)[1].astype(x.dtype, copy=False)
+
+
+# 05 Something that bends · sigmoid-tanh
+class Sigmoid(Activation):
+    """eq:sigmoid, computed as eq:sigmoid-tanh, which cannot overflow.
+
+    >>> Sigmoid()(np.array([-1000.0, 0.0, 1000.0]))
+    array([0. , 0.5, 1. ])
+    """
+
+    def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        y = 0.5 * (1 + np.tanh(0.5 * x))
+        return y, y * (1 - y)  # eq:sigmoid-slope
+
+
+class Tanh(Activation):
+    """The hyperbolic tangent, eq:tanh."""
+
+    def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        y = np.tanh(x)
+        return y, 1 - y * y  # eq:tanh-slope
+
+
+# 05 Something that bends · relu
+class ReLU(Activation):
+    """Rectified linear unit, eq:relu; the slope at 0 is 0.
+
+    >>> ReLU()(np.array([-2.0, 0.0, 3.0]))
+    array([-0.,  0.,  3.])
+    """
+
+    def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        active = x > 0  # eq:relu-slope
+        return x * active, active
+
+
+class LeakyReLU(Activation):
+    """eq:leaky-relu; ``negative_slope`` is its alpha."""
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        self.negative_slope = negative_slope
+
+    def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        one = x.dtype.type(1)
+        slope = np.where(x > 0, one, self.negative_slope)
+        return x * slope, slope  # eq:leaky-relu-slope
+
+
+class ELU(Activation):
+    """Exponential linear unit, eq:elu."""
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = alpha
+
+    def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        below = self.alpha * np.expm1(np.minimum(x, 0))
+        y = np.where(x > 0, x, below)
+        return y, np.where(x > 0, 1.0, below + self.alpha)  # eq:elu-slope
+
+
+# 05 Something that bends · softplus-silu
+class Softplus(Activation):
+    """ln(1 + e^x), eq:softplus, in a form that cannot overflow."""
+
+    def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.logaddexp(0, x), Sigmoid()(x)  # eq:softplus-slope
+
+
+class SiLU(Activation):
+    """x times sigmoid(x), eq:silu, also known as swish."""
+
+    def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        s = Sigmoid()(x)
+        y = x * s
+        return y, s + y * (1 - s)  # eq:silu-slope
+
+
+# 05 Something that bends · gelu
+_erf = np.vectorize(math.erf, otypes=[float])
+
+
+def _normal_cdf(x: np.ndarray) -> np.ndarray:
+    """Share of a standard normal distribution below x."""
+    return 0.5 * (1 + _erf(x / 2**0.5).astype(x.dtype))
+
+
+class GELU(Activation):
+    """x times the normal distribution's share below x, eq:gelu.
+
+    ``approximate="tanh"`` is faster and off by up to 5e-4 (eq:gelu-tanh).
+    Raises ValueError for another name. Source: Hendrycks, Gimpel, 2016.
+    """
+
+    def __init__(self, approximate: str = "none") -> None:
+        if approximate not in ("none", "tanh"):
+            raise ValueError(
+                f"GELU: approximate is 'none' or 'tanh', got {approximate!r}"
+            )
+        self.approximate = approximate
+
+    def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if self.approximate == "tanh":
+            factor = (2 / math.pi) ** 0.5
+            t = np.tanh(factor * (x + 0.044715 * x * x * x))
+            share, inner = 0.5 * (1 + t), factor * (1 + 0.134145 * x * x)
+            density = 0.5 * (1 - t * t) * inner  # eq:gelu-tanh-slope
+        else:
+            share = _normal_cdf(x)
+            density = np.exp(-0.5 * x * x) / (2 * math.pi) ** 0.5
+        return x * share, share + x * density  # eq:gelu-slope
+
+
+# 05 Something that bends · softmax
+class Softmax(Layer):
+    """Probabilities from logits along ``axis``, eq:softmax-safe.
+
+    Any shape in, same out. Raises ValueError for a single number.
+
+    >>> Softmax()(np.array([1000.0, 1000.0]))
+    array([0.5, 0.5])
+    """
+
+    def __init__(self, axis: int = -1) -> None:
+        self.axis = axis
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        x = _floating(x)
+        if x.ndim == 0:
+            raise ValueError("Softmax(): expected several logits, got one")
+        e = np.exp(x - x.max(axis=self.axis, keepdims=True))
+        self._cache = e / e.sum(axis=self.axis, keepdims=True)
+        return self._cache
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        p = self._saved()
+        grad = self._expect(grad_output, *p.shape, what="grad_output")
+        average = (grad * p).sum(axis=self.axis, keepdims=True)
+        return p * (grad - average)  # eq:softmax-vjp
+
+
+# 06 What do we want? · loss
+class Loss:
+    """One number for how wrong a prediction is.
+
+    ``reduction`` is "mean" (over all entries, or over examples where the
+    entries of an example belong together) or "sum".
+    Raises ValueError for another name.
+    """
+
+    _cache: np.ndarray | None = None
+
+    def __init__(self, reduction: str = "mean") -> None:
+        if reduction not in ("mean", "sum"):
+            raise ValueError(
+                f"reduction is 'mean' or 'sum', got {reduction!r}"
+            )
+        self.reduction = reduction
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+    def value_and_slope(
+        self, x: np.ndarray, target: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The losses to be averaged, and the slope of each in x."""
+        raise NotImplementedError(f"{self} has no value_and_slope")
+
+    def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
+        """The target in the form and precision of the prediction x."""
+        target = _floating(target)
+        if target.shape != x.shape:
+            raise ValueError(
+                f"{self}: expected a target of shape {x.shape}, "
+                f"got {target.shape}"
+            )
+        return target.astype(x.dtype, copy=False)
+
+    # 06 What do we want? · loss-forward-backward
+    def forward(self, prediction: ArrayLike, target: ArrayLike) -> float:
+        """The loss as one number.
+
+        Raises ValueError where shapes differ or the batch is empty.
+        """
+        x = _floating(prediction)
+        values, slopes = self.value_and_slope(x, self._target(x, target))
+        if values.size == 0:
+            raise ValueError(f"{self}: the batch is empty")
+        scale = 1 / values.size if self.reduction == "mean" else 1.0
+        self._cache = scale * slopes
+        return (scale * values.sum()).item()
+
+    def __call__(self, prediction: ArrayLike, target: ArrayLike) -> float:
+        return self.forward(prediction, target)
+
+    def backward(self, grad_output: float = 1.0) -> np.ndarray:
+        """dL/dprediction, in the prediction's shape, times grad_output.
+
+        Raises RuntimeError before the first forward.
+        """
+        if self._cache is None:
+            raise RuntimeError(f"{self}: backward was called before forward")
+        return float(grad_output) * self._cache
+
+
+# 06 What do we want? · regression-losses
+class MSELoss(Loss):
+    """Mean squared error, eq:mse; prediction and target in one shape.
+
+    >>> MSELoss()([1.0, 2.0], [1.0, 4.0])
+    2.0
+    """
+
+    def value_and_slope(
+        self, x: np.ndarray, target: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        difference = x - target
+        return difference * difference, 2 * difference  # eq:mse-grad
+
+
+class L1Loss(Loss):
+    """Mean absolute error, eq:l1-loss; the slope at 0 is 0."""
+
+    def value_and_slope(
+        self, x: np.ndarray, target: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        difference = x - target
+        return np.abs(difference), np.sign(difference)  # eq:l1-loss-grad
+
+
+class HuberLoss(Loss):
+    """Square up to ``delta``, straight beyond (eq:huber)."""
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction)
+        if not delta > 0:
+            raise ValueError(f"HuberLoss: delta must be > 0, got {delta}")
+        self.delta = delta
+
+    def value_and_slope(
+        self, x: np.ndarray, target: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        difference = x - target
+        slope = np.clip(difference, -self.delta, self.delta)  # eq:huber-grad
+        return slope * (difference - 0.5 * slope), slope
+
+
+# 06 What do we want? · class-targets
+def _class_probabilities(
+    target: ArrayLike, shape: tuple[int, ...]
+) -> np.ndarray:
+    """Integer labels (N,) as one-hot rows; probabilities (N, K) checked."""
+    labels = np.asarray(target)
+    count, classes = shape
+    if labels.shape == (count,) and labels.dtype.kind in "iu":
+        wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+        if wrong.size:
+            raise ValueError(
+                f"label {labels[wrong[0]]} at index {wrong[0]}: "
+                f"expected 0 to {classes - 1}"
+            )
+        return np.eye(classes)[labels]
+    if labels.shape != shape:
+        raise ValueError(
+            f"expected integer labels of shape ({count},) or probabilities "
+            f"of shape {shape}, got {labels.dtype} of shape {labels.shape}"
+        )
+    total = labels.sum(axis=1)
+    wrong = np.flatnonzero((abs(total - 1) > 1e-4) | (labels.min(1) < 0))
+    if wrong.size:
+        raise ValueError(
+            f"target row {wrong[0]} is not a row of probabilities: "
+            f"{labels[wrong[0]]}"
+        )
+    return labels
+
+
+# 06 What do we want? · cross-entropy
+class CrossEntropyLoss(Loss):
+    """Softmax and cross-entropy in one step, eq:ce-logits.
+
+    Shapes: logits (N, K); target integer labels (N,) or probabilities
+    (N, K). The mean is over the N examples.
+    Raises ValueError for other shapes, labels outside 0…K-1, or rows that
+    are not probabilities.
+
+    >>> round(CrossEntropyLoss()([[0.0, 0.0]], [1]), 4)
+    0.6931
+    """
+
+    def value_and_slope(
+        self, x: np.ndarray, target: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        shifted = x - x.max(axis=1, keepdims=True)
+        e = np.exp(shifted)
+        total = e.sum(axis=1, keepdims=True)
+        chosen = (target * shifted).sum(axis=1)
+        return np.log(total[:, 0]) - chosen, e / total - target  # eq:ce-grad
+
+    def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
+        if x.ndim != 2:
+            raise ValueError(
+                f"{self}: expected logits of shape (N, K), got {x.shape}"
+            )
+        table = _class_probabilities(target, x.shape)
+        return table.astype(x.dtype, copy=False)
+
+
+# 06 What do we want? · bce
+class BCEWithLogitsLoss(Loss):
+    """Sigmoid and binary cross-entropy in one step, eq:bce-logits.
+
+    Logits and targets in one shape; targets between 0 and 1.
+    Raises ValueError for other shapes or targets.
+    """
+
+    def value_and_slope(
+        self, x: np.ndarray, target: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        value, slope = Softplus().value_and_slope(x)
+        return value - target * x, slope - target  # eq:bce-grad
+
+    def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
+        array = super()._target(x, target)
+        if array.size and not 0 <= array.min() <= array.max() <= 1:
+            raise ValueError(
+                f"{self}: expected targets between 0 and 1, got values "
+                f"from {array.min()} to {array.max()}"
+            )
+        return array
+
+
+# 07 A network learns · network
+class Network(Layer):
+    """Layers in a row, and perhaps a loss at the end. Itself a Layer.
+
+    ``backward`` is eq:net-dv to eq:net-dx for any layers.
+    Raises TypeError for what is not a Layer, ValueError for a layer object
+    that is used twice (it would remember only its last forward).
+    """
+
+    def __init__(self, *layers: Layer, loss: Loss | None = None) -> None:
+        for position, layer in enumerate(layers):
+            if not isinstance(layer, Layer):
+                raise TypeError(
+                    f"Network: layer {position} is {layer!r}, not a Layer"
+                )
+            if any(layer is other for other in layers[:position]):
+                raise ValueError(
+                    f"Network: layer {position}, {layer!r}, is there twice"
+                )
+        self.layers, self.criterion = list(layers), loss
+        self._shapes: list[tuple] = []
+
+    def _members(self) -> Iterable[tuple[str, Any]]:
+        return [(str(i), layer) for i, layer in enumerate(self.layers)]
+
+    # 07 A network learns · network-passes
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        """The output of the last layer.
+
+        >>> net = Network(Linear(2, 3, rng=0), ReLU(), Linear(3, 2, rng=1))
+        >>> net.forward(np.zeros((5, 2))).shape
+        (5, 2)
+        """
+        y = np.asarray(x)
+        self._shapes = []
+        for layer in self.layers:
+            y = layer.forward(y)
+            self._shapes.append(y.shape)
+        return y
+
+    def _loss_at_end(self) -> Loss:
+        if self.criterion is None:
+            raise RuntimeError("Network: no loss; give one with loss=…")
+        return self.criterion
+
+    def loss(self, x: ArrayLike, target: ArrayLike) -> float:
+        """Forward, then the loss. Raises RuntimeError if there is none."""
+        criterion = self._loss_at_end()
+        return criterion.forward(self.forward(x), target)
+
+    def backward(self, grad_output: ArrayLike | None = None) -> np.ndarray:
+        """Fill the parameters' grad; return dL/dx in the shape of x.
+
+        Without ``grad_output`` it starts at the loss computed last.
+        """
+        if grad_output is None:
+            grad_output = self._loss_at_end().backward()
+        grad = np.asarray(grad_output)
+        for layer in reversed(self.layers):
+            grad = layer.backward(grad)
+        return grad
+
+    # 07 A network learns · network-comfort
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.layers)
+
+    def __getitem__(self, position: int) -> Layer:
+        return self.layers[position]
+
+    def __repr__(self) -> str:
+        rows = [("", "layer", "output", "parameters")]
+        for i, layer in enumerate(self.layers):
+            name = repr(layer).partition("\n")[0]
+            shape = "?"
+            if i < len(self._shapes):
+                shape = f"({', '.join(['N', *map(str, self._shapes[i][1:])])})"
+            size = sum(p.data.size for p in layer.parameters())
+            rows.append((str(i), name, shape, f"{size:,}"))
+        width = [max(map(len, column)) for column in zip(*rows)]
+        return "\n".join(
+            f"{i:>{width[0]}}  {name:{width[1]}}  {shape:{width[2]}}"
+            f"  {size:>{width[3]}}"
+            for i, name, shape, size in rows
+        )
+
+
+# 07 A network learns · sgd
+class SGD:
+    """Gradient descent on a list of parameters, eq:sgd.
+
+    ``lr`` is the learning rate. Raises ValueError if it is negative or if
+    there are no parameters.
+    """
+
+    def __init__(self, parameters: Iterable[Parameter], lr: float) -> None:
+        self.parameters = list(parameters)
+        if not self.parameters:
+            raise ValueError("SGD: got no parameters")
+        if not lr >= 0:
+            raise ValueError(f"SGD: expected lr >= 0, got {lr}")
+        self.lr = lr
+
+    def step(self) -> None:
+        """Move every parameter against its gradient, in place."""
+        for parameter in self.parameters:
+            parameter.data -= self.lr * parameter.grad
+
+    def zero_grad(self) -> None:
+        """Set all gradients to zero."""
+        for parameter in self.parameters:
+            parameter.grad[...] = 0.0
+
+
+# digest 8ad5978b5947e82b3bd595194dccee27aee6f23a30465cf5556896beb9c13b8a
