@@ -1,19 +1,24 @@
 """Backpropagation in NumPy: the layers, losses and optimizers that the book derives.
 
-Generated from book/*.md by scripts/tangle.py; do not edit. Each comment like
-"# 04 The linear layer · linear-forward" names the chapter and the cell that the code below it comes from.
+Generated from book/*.md by scripts/tangle.py; edit the book, not this file. A comment
+like "04 The linear layer · linear-forward" names the chapter and the cell that follow.
 
+>>> import numpy as np
+>>> from backprop_core import SGD, CrossEntropyLoss, Linear, Network, ReLU
 >>> rng = np.random.default_rng(0)
->>> x, labels = rng.normal(size=(30, 4)), rng.integers(3, size=30)
->>> network = Network(Linear(4, 16, rng), ReLU(), Linear(16, 3, rng))
->>> loss = CrossEntropyLoss()
->>> optimizer = SGD(network.parameters(), lr=0.5)
+>>> x = rng.normal(size=(60, 4))
+>>> labels = x[:, :3].argmax(axis=1)
+>>> net = Network(
+...     Linear(4, 16, rng=rng), ReLU(), Linear(16, 3, rng=rng),
+...     loss=CrossEntropyLoss(),
+... )
+>>> optimizer = SGD(net.parameters(), lr=0.5)
 >>> for step in range(200):
-...     value = loss(network(x), labels)
-...     network.zero_grad()
-...     _ = network.backward(loss.backward())
+...     loss = net.loss(x, labels)
+...     net.zero_grad()
+...     grad = net.backward()
 ...     optimizer.step()
->>> bool(value < 0.1)
+>>> loss < 0.05
 True
 """
 
@@ -54,6 +59,7 @@ __all__ = [
     "CrossEntropyLoss",
     "BCEWithLogitsLoss",
     "Network",
+    "Optimizer",
     "SGD",
 ]
 
@@ -414,8 +420,8 @@ class Flatten(Layer):
     """
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        x = np.asarray(x)
-        if x.ndim < 1:
+        x = _floating(x)
+        if x.ndim == 0:
             raise ValueError("Flatten(): expected a batch, got one number")
         self._cache = x.shape
         return x.reshape(len(x), int(np.prod(x.shape[1:])))
@@ -868,31 +874,68 @@ class Network(Layer):
         )
 
 
-# 07 A network learns · sgd
-class SGD:
-    """Gradient descent on a list of parameters, eq:sgd.
+# 07 A network learns · one-vector
+def _one_vector(
+    parameters: list[Parameter],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two long vectors, of which all data and all grad become views."""
+    kinds = sorted({str(parameter.data.dtype) for parameter in parameters})
+    if len(kinds) > 1:
+        raise ValueError(f"parameters differ in dtype: {kinds}")
+    data = np.concatenate([p.data.ravel() for p in parameters])
+    grad = np.concatenate([p.grad.ravel() for p in parameters])
+    start = 0
+    for p in parameters:
+        shape, end = p.data.shape, start + p.data.size
+        p.data = data[start:end].reshape(shape)
+        p.grad = grad[start:end].reshape(shape)
+        start = end
+    return data, grad
 
-    ``lr`` is the learning rate. Raises ValueError if it is negative or if
-    there are no parameters.
+
+# 07 A network learns · optimizer
+class Optimizer:
+    """Moves parameters against their gradients, all as one vector (eq:sgd).
+
+    ``lr`` is the learning rate. A subclass says in which direction to go.
+    Raises ValueError if lr is negative, if there are no parameters, or if
+    they differ in dtype.
     """
 
     def __init__(self, parameters: Iterable[Parameter], lr: float) -> None:
-        self.parameters = list(parameters)
+        self.parameters = list(dict.fromkeys(parameters))
         if not self.parameters:
-            raise ValueError("SGD: got no parameters")
+            raise ValueError("an optimizer needs parameters, got none")
         if not lr >= 0:
-            raise ValueError(f"SGD: expected lr >= 0, got {lr}")
+            raise ValueError(f"expected lr >= 0, got {lr}")
         self.lr = lr
+        self._data, self._grad = _one_vector(self.parameters)
+
+    def _direction(self) -> np.ndarray:
+        """Where the parameters go, times -lr: here the gradient itself."""
+        return self._grad
 
     def step(self) -> None:
-        """Move every parameter against its gradient, in place."""
-        for parameter in self.parameters:
-            parameter.data -= self.lr * parameter.grad
+        """Move all parameters, in place; their gradients stay.
+
+        Raises RuntimeError if some data or grad has been replaced since.
+        """
+        for i, parameter in enumerate(self.parameters):
+            for name, whole in (("data", self._data), ("grad", self._grad)):
+                if getattr(parameter, name).base is not whole:
+                    raise RuntimeError(
+                        f"the {name} of parameter {i} was replaced; write "
+                        f"into it instead: parameter.{name}[...] = …"
+                    )
+        self._data -= self.lr * self._direction()
 
     def zero_grad(self) -> None:
         """Set all gradients to zero."""
-        for parameter in self.parameters:
-            parameter.grad[...] = 0.0
+        self._grad[...] = 0.0
 
 
-# digest 8ad5978b5947e82b3bd595194dccee27aee6f23a30465cf5556896beb9c13b8a
+class SGD(Optimizer):
+    """Stochastic gradient descent: straight along the gradient, eq:sgd."""
+
+
+# digest 6d7b83d2b198130e277863b887363a48bc983fa1a97cbac336e949d11408d813

@@ -12,6 +12,7 @@ import ast
 import json
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import CodeType
 
@@ -68,7 +69,7 @@ class Cell:
     alt: str | None = None
     raises: str | None = None
 
-    @property
+    @cached_property
     def tree(self) -> ast.Module:
         return ast.parse(self.source)
 
@@ -77,7 +78,7 @@ class Cell:
         return Place(self.place.path, self.place.line + node.lineno - 1)
 
     def code(self, flags: int = 0) -> CodeType:
-        """Compiled under the chapter's path, moved down to where the cell stands: its lines are the book's."""
+        """Compiled under the chapter's path and moved down to its place: its lines are the book's."""
         padded = "\n" * (self.place.line - 1) + self.source
         code: CodeType = compile(padded, str(self.place.path), "exec", flags=flags, dont_inherit=True)
         return code
@@ -264,7 +265,7 @@ class _Reader:
         self.at += 1
         while self.at < len(self.lines) and not close.match(self.lines[self.at]):
             if self.lines[self.at].lstrip().startswith("```"):
-                raise self.refuse(f"three backticks inside the fence opened in line {opened}; close that first")
+                raise self.refuse(f"three backticks inside the fence of line {opened}; close that first")
             self.at += 1
         if self.at == len(self.lines):
             raise self.refuse("the fence opened here is never closed", opened)
@@ -305,9 +306,7 @@ class _Reader:
         attributes = self.attributes(rest, opened)
         tags = attributes.pop("tags", [])
         if not isinstance(tags, list) or len(tags) > 1 or any(tag not in TAGS for tag in tags):
-            raise self.refuse(
-                f"tags={json.dumps(tags)} is unknown; write one of {', '.join(TAGS)}", opened
-            )
+            raise self.refuse(f"tags={json.dumps(tags)} is unknown; write one of {', '.join(TAGS)}", opened)
         for key, value in attributes.items():
             if not isinstance(value, str) or not value.strip():
                 raise self.refuse(f"{key} must be a non-empty text in quotes", opened)
@@ -583,14 +582,20 @@ def _check_names(chapters: list[Chapter]) -> None:
 
 def defined_names(cell: Cell) -> list[str]:
     """The top-level names a cell binds, in order."""
-    names = []
+    return [name for name, _ in definitions(cell)]
+
+
+def definitions(cell: Cell) -> list[tuple[str, Place]]:
+    """The top-level names a cell binds, and where."""
+    found = []
     for node in cell.tree.body:
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
-            names.append(node.name)
+            found.append((node.name, cell.at(node)))
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names += [leaf.id for target in targets for leaf in ast.walk(target) if isinstance(leaf, ast.Name)]
-    return names
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                leaves = [leaf for leaf in ast.walk(target) if isinstance(leaf, ast.Name)]
+                found += [(leaf.id, cell.at(leaf)) for leaf in leaves]
+    return found
 
 
 def _is_definition(node: ast.stmt) -> bool:

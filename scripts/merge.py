@@ -1,16 +1,27 @@
-"""Put the core cells in the order of the module, each class in one piece.
+"""The core cells in the order of the module, each class in one piece.
 
 A cell ``class Linear(Linear):`` continues a class that stands further up. In a notebook it derives a
 class from the piece before it. In the module its body is appended, as text, to the first piece.
-Whatever would mean something else there is refused.
+What would mean something else there is refused.
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
+import functools
+import inspect
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from types import CodeType
 
-from chapter import BookError, Cell, Chapter, Place
+from chapter import BookError, Cell, Chapter, Place, definitions
+from names import bound_names, used_at_definition, used_names
+
+INDENT = 4
+BASES = ("object", "ABC")  # besides core classes: those that do not notice being derived from
+HOOKS = ("__init_subclass__", "__subclasshook__", "__slots__")
+INSIGHT = ("__mro__", "mro", "__bases__", "__base__", "__subclasses__", "__dict__", "__doc__")
 
 
 @dataclass(frozen=True)
@@ -19,45 +30,291 @@ class Chunk:
 
     chapter: Chapter
     cell: Cell
-    continued: str | None  # the class whose body it continues
+    continues: str | None  # the class to whose body it belongs
 
     @property
     def comment(self) -> str:
-        indent = "    " if self.continued else ""
+        indent = " " * INDENT if self.continues else ""
         return f"{indent}# {self.chapter.number:02} {self.chapter.title} · {self.cell.name}"
 
     @property
-    def lines(self) -> list[tuple[str, Place]]:
-        """Its lines with their places: all but the ``class`` line of a continuation."""
-        first = self.cell.place.line
+    def blank(self) -> int:
+        """How many blank lines stand above its comment."""
+        return 1 if self.continues else 2
+
+    @property
+    def first(self) -> int:
+        """The first line of the book that it takes: not the ``class`` line of a continuation."""
+        return self.cell.place.line + (1 if self.continues else 0)
+
+    @property
+    def lines(self) -> list[str]:
         source = self.cell.source.removesuffix("\n").split("\n")
-        lines = [(text, Place(self.cell.place.path, line)) for line, text in enumerate(source, first)]
-        return lines[1:] if self.continued else lines
+        return source[self.first - self.cell.place.line :]
 
 
-def chunks(chapters: list[Chapter]) -> list[Chunk]:
-    """The core cells in the order of the module: each continuation follows the class it continues."""
+def chunks(chapters: Sequence[Chapter]) -> list[Chunk]:
+    """The core cells, each continuation moved up to the class it continues."""
     groups: list[list[Chunk]] = []
-    growing: dict[str, list[Chunk]] = {}  # by the class at the end of a cell
+    home: dict[str, list[Chunk]] = {}  # the group in which a name is defined
+    defined: dict[str, Place] = {}
+    cells: list[Cell] = []
     for chapter in chapters:
         for cell in chapter.core:
-            name = continued(cell)
+            cells.append(cell)
+            name = _continues(cell)
             chunk = Chunk(chapter, cell, name)
-            if name is None:
-                groups.append([chunk])
-                last = cell.tree.body[-1]
-                if isinstance(last, ast.ClassDef):
-                    growing[last.name] = groups[-1]
-            elif name in growing:
-                growing[name].append(chunk)
-            else:
-                raise BookError(cell.place, f"{name} continues a class that no earlier core cell ends with")
+            if name:
+                if name not in home:
+                    raise BookError(cell.place, f"no core cell above defines {name}, which this continues")
+                home[name].append(chunk)
+                _Growth(name, home, cells).check()
+                continue
+            groups.append([chunk])
+            for name, place in definitions(cell):
+                if name in defined:
+                    raise BookError(
+                        place,
+                        f"{name} is already defined at {defined[name]}; define it once (a toy version is "
+                        f"a demonstration, a class is continued with 'class {name}({name}):')",
+                    )
+                defined[name] = place
+                home[name] = groups[-1]
     return [chunk for group in groups for chunk in group]
 
 
-def continued(cell: Cell) -> str | None:
-    """The class that a cell continues."""
+def _continues(cell: Cell) -> str | None:
     for node in cell.tree.body:
-        if isinstance(node, ast.ClassDef) and cell.source.startswith(f"class {node.name}({node.name}):\n"):
+        if isinstance(node, ast.ClassDef) and node.name in [ast.unparse(base) for base in node.bases]:
             return node.name
     return None
+
+
+def _class(cell: Cell, name: str) -> ast.ClassDef | None:
+    """The class of that name that a cell defines or continues."""
+    found = [node for node in cell.tree.body if isinstance(node, ast.ClassDef) and node.name == name]
+    return found[0] if found else None
+
+
+@functools.cache
+def _code(cell: Cell) -> CodeType:
+    """The cell as the module compiles it: annotations do not run."""
+    return cell.code(__future__.annotations.compiler_flag)
+
+
+def _body(cell: Cell, name: str) -> CodeType:
+    """The compiled body of a class."""
+    return next(code for code in _code(cell).co_consts if inspect.iscode(code) and code.co_name == name)
+
+
+def _bound(cell: Cell, name: str) -> dict[str, Place]:
+    """What the body of a class binds."""
+    bound = dict(bound_names(cell, _body(cell, name)))
+    if "__eq__" in bound:  # Python then sets __hash__ too
+        bound.setdefault("__hash__", bound["__eq__"])
+    return bound
+
+
+def _names(nodes: Iterable[ast.AST]) -> set[str]:
+    return {leaf.id for node in nodes for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
+
+
+class _Growth:
+    """A class and its pieces, the last of them new. Joined they must mean what the chain of pieces means."""
+
+    def __init__(self, name: str, home: dict[str, list[Chunk]], cells: list[Cell]) -> None:
+        self.name = name
+        self.home = home
+        self.cells = cells  # all core cells so far
+        self.pieces = [chunk.cell for chunk in home[name]]
+        self.start, self.new = self.pieces[0], self.pieces[-1]
+
+    def check(self) -> None:
+        self.check_start()
+        self.check_new()
+        self.check_ancestors(self.name)
+        earlier = {
+            member: place for piece in self.pieces[:-1] for member, place in _bound(piece, self.name).items()
+        }
+        self.check_members(earlier)
+        self.check_definition_time(earlier)
+        self.check_insight(self.start, {})
+        self.check_insight(self.new, earlier)
+        self.check_between()
+        self.check_text()
+
+    def refuse(self, place: Place, message: str) -> BookError:
+        begins = self.start.at(self.node(self.start))
+        return BookError(place, f"{message} ({self.name} begins at {begins} and goes on at {self.new.place})")
+
+    def node(self, piece: Cell) -> ast.ClassDef:
+        node = _class(piece, self.name)
+        if not node:
+            raise BookError(self.new.place, f"{self.name} at {self.start.place} is no class to continue")
+        return node
+
+    # -- its form ------------------------------------------------------------
+
+    def check_start(self) -> None:
+        node = self.node(self.start)
+        if node.lineno != self.start.tree.body[-1].lineno:
+            raise self.refuse(
+                self.new.place,
+                f"something follows {self.name} in its first cell, so it cannot grow; divide that cell",
+            )
+        if node.decorator_list:
+            raise self.refuse(self.new.place, f"{self.name} has a decorator, which would act on each piece")
+        for name in used_at_definition(self.start, _body(self.start, self.name)):
+            for chunk in self.home.get(name, []):
+                if _class(chunk.cell, name) and "__set_name__" in _bound(chunk.cell, name):
+                    raise self.refuse(
+                        self.new.place, f"{name}.__set_name__ would tell the pieces of {self.name} apart"
+                    )
+
+    def check_new(self) -> None:
+        header = f"class {self.name}({self.name}):"
+        if len(self.new.tree.body) > 1 or not self.new.source.startswith(header + "\n"):
+            raise self.refuse(
+                self.new.place,
+                f"a cell that continues a class begins with '{header}' and holds nothing else: "
+                "no decorator, no other base, no comment above",
+            )
+        for statement in self.node(self.new).body:
+            if not isinstance(statement, ast.FunctionDef):
+                raise self.refuse(
+                    self.new.at(statement),
+                    "a continuation holds methods only; docstring and state belong to the first piece",
+                )
+        for piece in (self.start, self.new):
+            for statement in self.node(piece).body:
+                if statement.col_offset != INDENT:
+                    raise self.refuse(
+                        piece.at(statement), f"a class that grows is indented by {INDENT} spaces"
+                    )
+
+    def check_ancestors(self, name: str) -> None:
+        """Python must do nothing more than derive when a class is derived from this one."""
+        nodes = [(chunk.cell, node) for chunk in self.home[name] if (node := _class(chunk.cell, name))]
+        for cell, node in nodes:
+            bound = _bound(cell, name)
+            for hook in HOOKS:
+                if hook in bound:
+                    raise self.refuse(bound[hook], f"{name}.{hook} would act on each piece of {self.name}")
+            if node.keywords:
+                raise self.refuse(
+                    cell.at(node), f"{ast.unparse(node.keywords[0])} would act on each piece of {self.name}"
+                )
+            for base in map(ast.unparse, node.bases):
+                if base in self.home and base != name:
+                    self.check_ancestors(base)
+                elif base not in (*BASES, name):
+                    raise self.refuse(
+                        cell.at(node), f"{base} is a base that may act on each piece of {self.name}"
+                    )
+        if not nodes:
+            raise self.refuse(
+                self.new.place, f"{name} is no class of the book, it may act on each piece of {self.name}"
+            )
+
+    def check_text(self) -> None:
+        """The joined text holds the statements of the pieces, no more and no less."""
+        text = "".join(f"{line}\n" for chunk in self.home[self.name] for line in chunk.lines)
+        pieces = [ast.dump(statement) for piece in self.pieces for statement in self.node(piece).body]
+        try:
+            joined = _class(Cell(self.start.place, text, "python"), self.name)
+        except SyntaxError:
+            joined = None
+        if not joined or list(map(ast.dump, joined.body)) != pieces:
+            raise self.refuse(self.new.place, "the texts of the pieces cannot be joined")
+
+    # -- its meaning -----------------------------------------------------------
+
+    def check_members(self, earlier: dict[str, Place]) -> None:
+        methods = {statement.name for statement in self.methods()} | {"__hash__"}
+        for member, place in _bound(self.new, self.name).items():
+            if member in methods and member in earlier:
+                raise BookError(
+                    place,
+                    f"{self.name}.{member} is already defined at {earlier[member]}; "
+                    "a method is written once, a toy version belongs in a demonstration",
+                )
+
+    def check_definition_time(self, earlier: dict[str, Place]) -> None:
+        """Decorators and default values of the new piece will be evaluated where the first piece stands."""
+        acting = _names(self.acting())
+        for name, place in used_at_definition(self.new, _body(self.new, self.name)).items():
+            if name in earlier:
+                raise self.refuse(place, f"{name} would mean {self.name}.{name}, defined at {earlier[name]}")
+            if name not in self.home:
+                continue
+            defined = self.home[name][0].cell
+            if name == self.name or self.cells.index(defined) > self.cells.index(self.start):
+                raise self.refuse(
+                    place, f"{name} is needed where the class begins, but is defined only at {defined.place}"
+                )
+            if name in acting:
+                raise self.refuse(
+                    place, f"{name} would run where the class begins, before what stands in between"
+                )
+
+    def methods(self) -> list[ast.FunctionDef]:
+        """The methods that the new piece adds."""
+        return [statement for statement in self.node(self.new).body if isinstance(statement, ast.FunctionDef)]
+
+    def acting(self) -> Iterator[ast.expr]:
+        """What is called when they are defined: decorators, and calls in default values."""
+        for method in self.methods():
+            yield from method.decorator_list
+            for value in filter(None, [*method.args.defaults, *method.args.kw_defaults]):
+                yield from (leaf for leaf in ast.walk(value) if isinstance(leaf, ast.Call))
+
+    def check_insight(self, piece: Cell, earlier: dict[str, Place]) -> None:
+        """No method may notice how many pieces its class is made of."""
+        harmless = set()
+        for node in ast.walk(self.node(piece)):
+            match node:
+                case ast.Attribute(ast.Call(ast.Name("super"), [], []) as call, member):
+                    harmless.add(call.func)
+                    if member in earlier:
+                        raise BookError(
+                            piece.at(node),
+                            f"super().{member} means an earlier piece of {self.name}, at {earlier[member]}; "
+                            f"write self.{member}, in the module they are one class",
+                        )
+                case ast.Name("super" | "__class__") if node not in harmless:
+                    raise self.refuse(
+                        piece.at(node),
+                        f"{node.id} means one piece of a class that grows; write super().name or type(self)",
+                    )
+            match node:
+                case ast.Attribute(owner, member) if member in INSIGHT and ast.unparse(owner) != "self":
+                    raise self.refuse(piece.at(node), f"{member} shows the pieces of a class that grows")
+                case ast.Call(ast.Name("vars"), [owner]) if ast.unparse(owner) != "self":
+                    raise self.refuse(piece.at(node), "vars() shows the pieces of a class that grows")
+
+    def check_between(self) -> None:
+        """Nothing that runs between the first and the new piece may use the unfinished class."""
+        for cell in self.cells[self.cells.index(self.start) + 1 :]:
+            bases = _names(
+                base for node in cell.tree.body if isinstance(node, ast.ClassDef) for base in node.bases
+            )
+            for name, place in used_at_definition(cell, _code(cell)).items():
+                derived = name in bases  # deriving from a class runs none of its methods
+                if cell not in self.pieces and (
+                    name == self.name or (not derived and self.name in self.reach(name))
+                ):
+                    raise self.refuse(
+                        self.new.place,
+                        f"{self.name} grows after it was used: {name} at {place}; move that below",
+                    )
+
+    def reach(self, name: str) -> set[str]:
+        """The core names that may be used when this one is called."""
+        reached: set[str] = set()
+        todo = [name]
+        while todo:
+            name = todo.pop()
+            if name in self.home and name not in reached:
+                reached.add(name)
+                todo += [used for chunk in self.home[name] for used in used_names(chunk.cell)]
+        return reached

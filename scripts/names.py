@@ -4,34 +4,59 @@ from __future__ import annotations
 
 import ast
 import dis
+import functools
 import inspect
 from collections.abc import Iterator
 from types import CodeType
 
-from chapter import Cell
+from chapter import Cell, Place
 
 LOADS = ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
+COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
+IMPLICIT = ("__name__", "__annotations__")  # every module and class body has them
 
 
-def used_names(cell: Cell) -> dict[str, int]:
-    """The names a cell takes from outside, annotations included, each with the line of its first use."""
-    code = compile("\n" * (cell.place.line - 1) + cell.source, str(cell.place.path), "exec", dont_inherit=True)
-    found = list(_outside(code))
-    for node in ast.walk(cell.tree):  # of a variable in a function, the compiler drops the annotation
+@functools.cache
+def used_names(cell: Cell) -> dict[str, Place]:
+    """The names a cell takes from outside, annotations included, each with its first use."""
+    found = list(_taken(cell, cell.code(), called=True))
+    for node in ast.walk(cell.tree):  # the compiler drops the annotations of local variables
         if isinstance(node, ast.AnnAssign):
-            names = [leaf for leaf in ast.walk(node.annotation) if isinstance(leaf, ast.Name)]
-            found += [(name.id, cell.place.line + name.lineno - 1) for name in names]
-    return {name: line for name, line in sorted(found, key=lambda use: -use[1])}
+            leaves = [leaf for leaf in ast.walk(node.annotation) if isinstance(leaf, ast.Name)]
+            found += [(leaf.id, cell.at(leaf)) for leaf in leaves]
+    return dict(sorted(found, key=lambda use: use[1], reverse=True))
 
 
-def _outside(code: CodeType) -> Iterator[tuple[str, int]]:
-    bound = {"__name__"}  # what a class body binds, it may use
-    for instruction in dis.get_instructions(code):
-        if instruction.opname == "STORE_NAME" and code.co_name != "<module>":
-            bound.add(instruction.argval)
-        elif instruction.opname in LOADS and instruction.argval not in bound:
-            line = instruction.positions.lineno if instruction.positions else None
-            yield instruction.argval, line or code.co_firstlineno
+def used_at_definition(cell: Cell, code: CodeType) -> dict[str, Place]:
+    """The names that code takes from outside when it is run, not when what it defines is called."""
+    return dict(_taken(cell, code, called=False))
+
+
+@functools.cache
+def bound_names(cell: Cell, code: CodeType) -> dict[str, Place]:
+    """The names that the body of a module or class binds, and where."""
+    return {name: place for operation, name, place in _operations(cell, code) if operation == "STORE_NAME"}
+
+
+def _taken(cell: Cell, code: CodeType, called: bool) -> Iterator[tuple[str, Place]]:
+    bound = set(IMPLICIT)  # a class body may use what it has bound itself
+    for operation, name, place in _operations(cell, code):
+        if operation == "STORE_NAME" and code.co_name != "<module>":
+            bound.add(name)
+        elif operation in LOADS and name not in bound:
+            yield name, place
     for constant in code.co_consts:
-        if inspect.iscode(constant):
-            yield from _outside(constant)
+        if inspect.iscode(constant) and (called or _runs_at_definition(constant)):
+            yield from _taken(cell, constant, called)
+
+
+def _runs_at_definition(code: CodeType) -> bool:
+    """Whether this is the body of a class or a comprehension, not of a function."""
+    return not code.co_flags & inspect.CO_NEWLOCALS or code.co_name in COMPREHENSIONS
+
+
+def _operations(cell: Cell, code: CodeType) -> Iterator[tuple[str, str, Place]]:
+    for instruction in dis.get_instructions(code):
+        line = instruction.positions.lineno if instruction.positions else None
+        place = Place(cell.place.path, line or code.co_firstlineno)
+        yield instruction.opname, str(instruction.argval), place

@@ -1,14 +1,15 @@
-"""Tangle the chapters' core cells into the module backprop_core.py.
+"""Tangle the core cells of the chapters into the module backprop_core.py.
 
-python scripts/tangle.py              write the module
-python scripts/tangle.py --check      say whether it is what the book says
+python scripts/tangle.py               write the module; refuses to overwrite one that was edited by hand
+python scripts/tangle.py --check       exit 1 when the module is not what the book says
+python scripts/tangle.py --where 212   the line of the book that line 212 of the module comes from
+python scripts/tangle.py --upto 4      print the module of the chapters up to and including 4
+python scripts/tangle.py --untangle    carry edits made in the module back into the chapters
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
-import builtins
 import hashlib
 import os
 import shutil
@@ -16,31 +17,38 @@ import sys
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
-from chapter import MODULE_NAME, ROOT, BookError, Cell, Chapter, Place, defined_names, read_book
-from merge import chunks
-from names import used_names
+from chapter import BOOK, MODULE_NAME, ROOT, BookError, Chapter, Place, defined_names, read_book, shown_path
+from imports import import_lines
+from merge import Chunk, chunks
+from untangle import untangle
 
 MODULE = ROOT / f"{MODULE_NAME}.py"
 DIGEST = "# digest "
-DOCSTRING = '''\
+DOCSTRING = f'''\
 """Backpropagation in NumPy: the layers, losses and optimizers that the book derives.
 
-Generated from book/*.md by scripts/tangle.py; do not edit. Each comment like
-"# 04 The linear layer · linear-forward" names the chapter and the cell that the code below it comes from.
+Generated from book/*.md by scripts/tangle.py; edit the book, not this file. A comment
+like "04 The linear layer · linear-forward" names the chapter and the cell that follow.
 
+>>> import numpy as np
+>>> from {MODULE_NAME} import SGD, CrossEntropyLoss, Linear, Network, ReLU
 >>> rng = np.random.default_rng(0)
->>> x, labels = rng.normal(size=(30, 4)), rng.integers(3, size=30)
->>> network = Network(Linear(4, 16, rng), ReLU(), Linear(16, 3, rng))
->>> loss = CrossEntropyLoss()
->>> optimizer = SGD(network.parameters(), lr=0.5)
+>>> x = rng.normal(size=(60, 4))
+>>> labels = x[:, :3].argmax(axis=1)
+>>> net = Network(
+...     Linear(4, 16, rng=rng), ReLU(), Linear(16, 3, rng=rng),
+...     loss=CrossEntropyLoss(),
+... )
+>>> optimizer = SGD(net.parameters(), lr=0.5)
 >>> for step in range(200):
-...     value = loss(network(x), labels)
-...     network.zero_grad()
-...     _ = network.backward(loss.backward())
+...     loss = net.loss(x, labels)
+...     net.zero_grad()
+...     grad = net.backward()
 ...     optimizer.step()
->>> bool(value < 0.1)
+>>> loss < 0.05
 True
 """
 '''
@@ -48,144 +56,59 @@ True
 
 @dataclass(frozen=True)
 class Module:
-    """The module's text; where its lines stand in the book, by line number; the digest in its last line."""
+    """The module's text, the book's line for each of its lines that has one, the digest in its last line."""
 
     text: str
     places: dict[int, Place]
     digest: str
 
 
+class Refused(Exception):
+    """Something about the module that only its owner can decide."""
+
+
 def tangle(chapters: Sequence[Chapter]) -> Module:
     """The module of these chapters."""
-    lines: list[tuple[str, Place | None]] = [(line, None) for line in _header(chapters)]
-    for chunk in chunks(list(chapters)):
-        blank = 1 if chunk.continued else 2
-        lines += [("", None)] * blank + [(chunk.comment, None), *chunk.lines]
-    lines += [("", None)] * 2
-    text = "".join(f"{line}\n" for line, _ in lines)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    places = {number: place for number, (_, place) in enumerate(lines, 1) if place}
+    pieces = chunks(chapters)
+    lines = _header(chapters, pieces)
+    places: dict[int, Place] = {}
+    for chunk in pieces:
+        lines += [""] * chunk.blank + [chunk.comment]
+        for line, text in enumerate(chunk.lines, chunk.first):
+            lines.append(text)
+            places[len(lines)] = Place(chunk.cell.place.path, line)
+    text = "\n".join([*lines, "", "", ""])
+    digest = _digest(text)
     return Module(f"{text}{DIGEST}{digest}\n", places, digest)
 
 
 def prefix(chapters: Sequence[Chapter], number: int) -> Module:
-    """The module as the chapter of this number finds it: tangled from those before it."""
+    """The module as the chapter of this number finds it: tangled from the chapters before it."""
     return tangle([chapter for chapter in chapters if chapter.number < number])
 
 
-# -- the lines above the first cell -----------------------------------------------
-
-
-def _header(chapters: Sequence[Chapter]) -> list[str]:
+def _header(chapters: Sequence[Chapter], pieces: Sequence[Chunk]) -> list[str]:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    defined = dict.fromkeys(name for chapter in chapters for cell in chapter.core for name in defined_names(cell))
-    public = [f'    "{name}",' for name in defined if not name.startswith("_")]
+    names = [name for chunk in pieces if not chunk.continues for name in defined_names(chunk.cell)]
     return [
         *DOCSTRING.splitlines(),
         "",
         "from __future__ import annotations",
-        *_imports(chapters),
+        *import_lines(chapters),
         "",
         f'__version__ = "{version}"',
         "",
         "__all__ = [",
-        *public,
+        *(f'    "{name}",' for name in names if not name.startswith("_")),
         "]",
     ]
 
 
-@dataclass(frozen=True)
-class Import:
-    """One name that an import cell binds."""
-
-    module: str
-    name: str | None  # None: the module itself
-    alias: str | None
-    place: Place
-
-    @property
-    def binds(self) -> str:
-        return self.alias or self.name or self.module.partition(".")[0]
-
-    @property
-    def package(self) -> str:
-        return self.module.partition(".")[0]
-
-    @property
-    def what(self) -> tuple[str, str | None, str | None]:
-        return self.module, self.name, self.alias
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _imported(chapter: Chapter) -> dict[str, Import]:
-    """What the chapter's import cell binds."""
-    found = {}
-    for cell in chapter.python[:1]:
-        for node in ast.walk(cell.tree):
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
-                place = Place(cell.place.path, cell.place.line + node.lineno - 1)
-                for alias in node.names:
-                    if isinstance(node, ast.Import):
-                        item = Import(alias.name, None, alias.asname, place)
-                    else:
-                        item = Import("." * node.level + (node.module or ""), alias.name, alias.asname, place)
-                    found[item.binds] = item
-    return found
-
-
-def _imports(chapters: Sequence[Chapter]) -> list[str]:
-    """The imports that core cells need, each once: the standard library, then NumPy."""
-    hoisted: dict[str, Import] = {}
-    defined: dict[str, Place] = {}
-    for chapter in chapters:
-        imported = _imported(chapter)
-        own = {name: cell.place for cell in chapter.core for name in defined_names(cell)}
-        for cell in chapter.core:
-            for name, line in used_names(cell).items():
-                place = Place(cell.place.path, line)
-                if (item := imported.get(name)) and item.module != MODULE_NAME:
-                    _check_package(item, place)
-                    first = hoisted.setdefault(name, item)
-                    if first.what != item.what:
-                        raise BookError(item.place, f"{name} is something else at {first.place}; give it another name")
-                elif name in defined and name not in imported:
-                    raise BookError(
-                        place,
-                        f"{name} is defined at {defined[name]}; "
-                        f"add it to the chapter's first cell: from {MODULE_NAME} import {name}",
-                    )
-                elif name not in defined and name not in own and not hasattr(builtins, name):
-                    raise BookError(
-                        place, f"{name} is not defined: not by a core cell, not by the chapter's first cell"
-                    )
-        defined = own | defined
-    standard = [item for item in hoisted.values() if item.package != "numpy"]
-    third = [item for item in hoisted.values() if item.package == "numpy"]
-    return [line for group in (standard, third) if group for line in ["", *_import_lines(group)]]
-
-
-def _check_package(item: Import, place: Place) -> None:
-    if item.package != "numpy" and item.package not in sys.stdlib_module_names:
-        raise BookError(
-            place,
-            f"a core cell uses {item.binds} from {item.module}; "
-            "the module needs nothing but NumPy and the standard library",
-        )
-
-
-def _import_lines(items: list[Import]) -> list[str]:
-    plain = sorted((item.module, item.alias) for item in items if item.name is None)
-    lines = [f"import {module}" + f" as {alias}" * bool(alias) for module, alias in plain]
-    for module in sorted({item.module for item in items if item.name}):
-        names = sorted(
-            f"{item.name}" + f" as {item.alias}" * bool(item.alias)
-            for item in items
-            if item.name and item.module == module
-        )
-        lines.append(f"from {module} import {', '.join(names)}")
-    return lines
-
-
-# -- the file ------------------------------------------------------------------------
+# -- the file -------------------------------------------------------------------
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -201,21 +124,118 @@ def write_atomically(path: Path, text: str) -> None:
         new.unlink(missing_ok=True)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Tangle the book into its module.")
-    parser.add_argument("--check", action="store_true", help="exit 1 when the module is not what the book says")
+def edited(text: str) -> bool:
+    """Whether somebody changed the module since it was written."""
+    above, _, digest = text.rpartition(DIGEST)
+    return digest != f"{_digest(above)}\n"
+
+
+def complaint(path: Path, text: str, module: Module) -> str:
+    """How the file at ``path``, which holds ``text``, differs from the module, and what to do."""
+    name = shown_path(path)
+    pairs = zip_longest(text.split("\n"), module.text.split("\n"))
+    line = next(number for number, (old, new) in enumerate(pairs, 1) if old != new)
+    place = module.places.get(line) or module.places.get(line - 1)
+    if not edited(text):
+        return f"{name} is out of date (line {line}, {place or 'its header'}); write it with make tangle"
+    source = f"its source is {place}" if place else "it comes from no cell of the book"
+    return (
+        f"{name}:{line} was edited; {source}\n"
+        "carry the edit into the book:  python scripts/tangle.py --untangle\n"
+        f"or discard it:                 git checkout {name}"
+    )
+
+
+def write(path: Path, module: Module) -> None:
+    """Write the module unless the file is the same already; never over somebody's edit."""
+    text = _read(path)
+    if text != module.text:
+        if text is not None and edited(text):
+            raise Refused(complaint(path, text, module))
+        write_atomically(path, module.text)
+
+
+def check(path: Path, module: Module) -> None:
+    text = _read(path)
+    if text is None:
+        raise Refused(f"{shown_path(path)} does not exist; write it with make tangle")
+    if text != module.text:
+        raise Refused(complaint(path, text, module))
+
+
+def where(path: Path, module: Module, line: int) -> str:
+    check(path, module)
+    if not 0 < line <= module.text.count("\n"):
+        raise Refused(f"{shown_path(path)} has no line {line}")
+    return str(module.places.get(line) or f"{shown_path(path)}:{line} comes from no cell of the book")
+
+
+def carry_back(path: Path, chapters: Sequence[Chapter]) -> list[Path]:
+    """Write the edits of the file into the chapters. Return those that changed."""
+    module, text = tangle(chapters), _read(path)
+    if text is None or not edited(text):
+        return []
+    above, _, digest = text.rpartition(DIGEST)
+    if digest != f"{module.digest}\n":
+        raise Refused(
+            f"{shown_path(path)} was edited, and since it was written the book has changed too (or its last "
+            "line is gone); undo one of the two, git diff shows them"
+        )
+    after = untangle(path, above, chapters)
+    again = tangle(after)
+    if not again.text.startswith(above + DIGEST):
+        pairs = zip_longest(above.split("\n"), again.text.split("\n"))
+        line, got = next((line, got) for line, (old, got) in enumerate(pairs, 1) if old != got)
+        raise Refused(f"{shown_path(path)}:{line} comes from no cell; from the book this line is {got!r}")
+    changed = [new for old, new in zip(chapters, after, strict=True) if new is not old]
+    for chapter in changed:
+        write_atomically(chapter.path, chapter.text)
+    write_atomically(path, again.text)
+    return [chapter.path for chapter in changed]
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8") if path.exists() else None
+    except UnicodeDecodeError:
+        raise Refused(
+            f"{shown_path(path)} was edited and is no longer UTF-8; git checkout {shown_path(path)}"
+        ) from None
+
+
+# -- the command ------------------------------------------------------------------
+
+
+def main(arguments: list[str] | None = None, book: Path = BOOK, path: Path = MODULE) -> int:
+    parser = argparse.ArgumentParser(description=f"Tangle the book into {MODULE_NAME}.py.")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--check", action="store_true", help="exit 1 when the module is not what the book says")
+    what.add_argument(
+        "--where", type=int, metavar="LINE", help="the line of the book for a line of the module"
+    )
+    what.add_argument(
+        "--upto", type=int, metavar="N", help="print the module of the chapters up to and including number N"
+    )
+    what.add_argument(
+        "--untangle", action="store_true", help="carry edits of the module back into the chapters"
+    )
     options = parser.parse_args(arguments)
     try:
-        module = tangle(read_book())
-    except BookError as error:
+        chapters = read_book(book)
+        if options.check:
+            check(path, tangle(chapters))
+        elif options.where is not None:
+            print(where(path, tangle(chapters), options.where))
+        elif options.upto is not None:
+            print(prefix(chapters, options.upto + 1).text, end="")
+        elif options.untangle:
+            for changed in carry_back(path, chapters):
+                print(f"changed {shown_path(changed)}")
+        else:
+            write(path, tangle(chapters))
+    except (BookError, Refused) as error:
         print(error, file=sys.stderr)
         return 1
-    fresh = MODULE.exists() and MODULE.read_text(encoding="utf-8") == module.text
-    if options.check and not fresh:
-        print(f"{MODULE.name} is out of date: run make tangle", file=sys.stderr)
-        return 1
-    if not fresh:
-        write_atomically(MODULE, module.text)
     return 0
 
 

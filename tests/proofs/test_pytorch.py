@@ -1,0 +1,126 @@
+"""Parity with PyTorch: outputs and gradients of every layer and loss, over random shapes and options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import backprop_core as bp
+
+LIMIT = 1e-10  # relative, in float64
+SEEDS = range(10)
+
+
+def close(ours: Any, theirs: torch.Tensor) -> bool:
+    theirs = theirs.detach().numpy()
+    assert np.shape(ours) == theirs.shape
+    return bool(np.max(np.abs(ours - theirs)) <= LIMIT * max(np.max(np.abs(theirs)), 1e-300))
+
+
+def arrays(seed: int) -> tuple[np.random.Generator, np.ndarray, torch.Tensor]:
+    rng = np.random.default_rng(seed)
+    x = 3 * rng.normal(size=rng.integers(1, 7, size=2))
+    return rng, x, torch.tensor(x, requires_grad=True)
+
+
+LAYERS: dict[str, tuple[Callable[[], bp.Layer], torch.nn.Module]] = {
+    "Sigmoid": (bp.Sigmoid, torch.nn.Sigmoid()),
+    "Tanh": (bp.Tanh, torch.nn.Tanh()),
+    "ReLU": (bp.ReLU, torch.nn.ReLU()),
+    "LeakyReLU": (bp.LeakyReLU, torch.nn.LeakyReLU()),
+    "LeakyReLU 0.3": (lambda: bp.LeakyReLU(0.3), torch.nn.LeakyReLU(0.3)),
+    "ELU": (bp.ELU, torch.nn.ELU()),
+    "ELU 0.5": (lambda: bp.ELU(0.5), torch.nn.ELU(0.5)),
+    "Softplus": (bp.Softplus, torch.nn.Softplus(threshold=50)),
+    "SiLU": (bp.SiLU, torch.nn.SiLU()),
+    "GELU": (bp.GELU, torch.nn.GELU()),
+    "GELU tanh": (lambda: bp.GELU("tanh"), torch.nn.GELU(approximate="tanh")),
+    "Softmax": (bp.Softmax, torch.nn.Softmax(dim=-1)),
+    "Softmax axis 0": (lambda: bp.Softmax(axis=0), torch.nn.Softmax(dim=0)),
+    "Flatten": (bp.Flatten, torch.nn.Flatten()),
+}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", LAYERS)
+def test_layer(name: str, seed: int) -> None:
+    make, theirs = LAYERS[name]
+    ours = make()
+    rng, x, xt = arrays(seed)
+    y, yt = ours.forward(x), theirs(xt)
+    assert close(y, yt)
+    grad_output = rng.normal(size=y.shape)
+    yt.backward(torch.tensor(grad_output))
+    assert xt.grad is not None and close(ours.backward(grad_output), xt.grad)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_linear_whose_weight_pytorch_keeps_transposed(seed: int) -> None:
+    rng, x, xt = arrays(seed)
+    ours = bp.Linear(x.shape[1], 3, rng=rng)
+    theirs = torch.nn.Linear(x.shape[1], 3, dtype=torch.float64)
+    theirs.weight.data = torch.tensor(ours.weight.data.T)
+    theirs.bias.data = torch.tensor(ours.bias.data)
+    grad_output = rng.normal(size=(len(x), 3))
+    y, yt = ours.forward(x), theirs(xt)
+    yt.backward(torch.tensor(grad_output))
+    assert close(y, yt)
+    assert xt.grad is not None and close(ours.backward(grad_output), xt.grad)
+    assert theirs.weight.grad is not None and close(ours.weight.grad.T, theirs.weight.grad)
+    assert theirs.bias.grad is not None and close(ours.bias.grad, theirs.bias.grad)
+
+
+LOSSES: dict[str, tuple[Callable[[str], bp.Loss], Callable[[str], torch.nn.Module]]] = {
+    "MSELoss": (bp.MSELoss, lambda reduction: torch.nn.MSELoss(reduction=reduction)),
+    "L1Loss": (bp.L1Loss, lambda reduction: torch.nn.L1Loss(reduction=reduction)),
+    "HuberLoss": (
+        lambda reduction: bp.HuberLoss(reduction, delta=0.7),
+        lambda reduction: torch.nn.HuberLoss(reduction=reduction, delta=0.7),
+    ),
+    "BCEWithLogitsLoss": (bp.BCEWithLogitsLoss, lambda reduction: torch.nn.BCEWithLogitsLoss(reduction=reduction)),
+    "CrossEntropyLoss": (bp.CrossEntropyLoss, lambda reduction: torch.nn.CrossEntropyLoss(reduction=reduction)),
+}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_loss(name: str, reduction: str, seed: int) -> None:
+    rng, x, xt = arrays(seed)
+    target = bp.Softmax()(rng.normal(size=x.shape))
+    ours, theirs = (make(reduction) for make in LOSSES[name])
+    value = theirs(xt, torch.tensor(target))
+    value.backward()
+    assert close(ours.forward(x, target), value)
+    assert xt.grad is not None and close(ours.backward(), xt.grad)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_ten_steps_of_training(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, labels = rng.normal(size=(16, 5)), rng.integers(3, size=16)
+    net = bp.Network(bp.Linear(5, 8, rng=rng), bp.ReLU(), bp.Linear(8, 3, rng=rng), loss=bp.CrossEntropyLoss())
+    parameters = [torch.tensor(parameter.data, requires_grad=True) for parameter in net.parameters()]
+    w, b, v, c = parameters
+    ours, theirs = bp.SGD(net.parameters(), lr=0.3), torch.optim.SGD(parameters, lr=0.3)
+    for _ in range(10):
+        net.loss(x, labels)
+        net.zero_grad()
+        net.backward()
+        ours.step()
+        theirs.zero_grad()
+        logits = torch.relu(torch.tensor(x) @ w + b) @ v + c
+        torch.nn.functional.cross_entropy(logits, torch.tensor(labels)).backward()
+        theirs.step()
+    assert all(close(p.data, q) for p, q in zip(net.parameters(), parameters, strict=True))
+
+
+def test_linear_starts_in_pytorchs_range() -> None:
+    ours, theirs = bp.Linear(7, 4000, rng=0), torch.nn.Linear(7, 4000)
+    for mine, other in ((ours.weight.data, theirs.weight), (ours.bias.data, theirs.bias)):
+        assert abs(np.abs(mine).max() - 7**-0.5) < 1e-3
+        assert abs(other.detach().abs().max().item() - 7**-0.5) < 1e-3

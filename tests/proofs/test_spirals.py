@@ -1,0 +1,30 @@
+"""Chapter 7 says that its network learns the spirals for every seed that was tried: here are ten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from chapter import BOOK
+from session import Session
+
+
+@pytest.fixture(scope="module")
+def chapter() -> Iterator[dict[str, Any]]:
+    """The names of chapter 7 once all its cells have run."""
+    with Session.of(BOOK / "07-network.md") as session:
+        session.run_to(len(session.chapter.cells))
+        yield session.namespace
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_spirals(chapter: dict[str, Any], seed: int) -> None:
+    assert chapter["train_spirals"](seed) >= 97
+
+
+def test_digits(chapter: dict[str, Any]) -> None:
+    scans = len(chapter["label"])
+    assert chapter["ours"] / scans >= 0.97
+    assert abs(chapter["ours"] - chapter["theirs"]) / scans < 0.02

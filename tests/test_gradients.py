@@ -1,0 +1,105 @@
+"""Every backward of the module agrees with the measured gradient, and no changed backward does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import backprop_core as bp
+
+rng = np.random.default_rng(7)
+X = rng.normal(size=(5, 4))
+SHARES = bp.Softmax()(rng.normal(size=(5, 4)))
+
+
+def network() -> bp.Network:
+    inner = bp.Network(bp.Linear(3, 4, rng=2), bp.SiLU())
+    return bp.Network(bp.Linear(4, 3, rng=1), bp.Tanh(), inner, bp.Softmax())
+
+
+# What is checked, on which input, with which further arguments of forward; can it take complex numbers?
+CASES: dict[str, tuple[Callable[[], Any], tuple, bool]] = {
+    "Linear": (lambda: bp.Linear(4, 3, rng=0), (X,), True),
+    "Flatten": (bp.Flatten, (rng.normal(size=(3, 2, 2)),), True),
+    "Sigmoid": (bp.Sigmoid, (X,), True),
+    "Tanh": (bp.Tanh, (X,), True),
+    "ReLU": (bp.ReLU, (X,), True),
+    "LeakyReLU": (lambda: bp.LeakyReLU(0.2), (X,), True),
+    "ELU": (lambda: bp.ELU(0.7), (X,), False),
+    "Softplus": (bp.Softplus, (X,), False),
+    "SiLU": (bp.SiLU, (X,), True),
+    "GELU": (bp.GELU, (X,), False),
+    "GELU tanh": (lambda: bp.GELU("tanh"), (X,), True),
+    "Softmax": (bp.Softmax, (X,), True),
+    "Softmax axis 0": (lambda: bp.Softmax(axis=0), (X,), True),
+    "MSELoss": (bp.MSELoss, (X, X[::-1] + 0.3), True),
+    "MSELoss sum": (lambda: bp.MSELoss("sum"), (X, X[::-1] + 0.3), True),
+    "L1Loss": (bp.L1Loss, (X, X[::-1] + 0.3), False),
+    "HuberLoss": (lambda: bp.HuberLoss(delta=0.6), (X, X[::-1] + 0.3), False),
+    "BCEWithLogitsLoss": (bp.BCEWithLogitsLoss, (X, SHARES), False),
+    "CrossEntropyLoss labels": (bp.CrossEntropyLoss, (X, np.array([0, 3, 1, 1, 2])), True),
+    "CrossEntropyLoss shares": (lambda: bp.CrossEntropyLoss("sum"), (X, SHARES), True),
+    "Network": (network, (X,), True),
+}
+
+MUTATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "zero": lambda g: 0 * g,
+    "minus": lambda g: -g,
+    "twice": lambda g: 2 * g,
+    "slightly too large": lambda g: g * (1 + 1e-5),
+    "one element lost": lambda g: np.where(np.arange(g.size).reshape(g.shape) == g.size // 2, 0, g),
+    "reversed": lambda g: g[::-1] if len(g) > 1 else -g,
+}
+
+
+def largest_error(subject: Any, arguments: tuple, analytic: bool) -> tuple[float, float]:
+    """The error that gradcheck measures, and what it may at most be."""
+    if analytic:
+        return bp.gradcheck(subject, *arguments, rng=3, derivative=bp.complex_step_gradient), 1e-12
+    return bp.gradcheck(subject, *arguments, rng=3), 1e-7
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_backward_agrees_with_the_measured_gradient(name: str) -> None:
+    make, arguments, analytic = CASES[name]
+    error, limit = largest_error(make(), arguments, analytic)
+    assert error <= limit
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+@pytest.mark.parametrize("name", CASES)
+def test_a_changed_input_gradient_is_found(name: str, mutation: str) -> None:
+    make, arguments, analytic = CASES[name]
+    subject = make()
+    honest = subject.backward
+    subject.backward = lambda grad_output: MUTATIONS[mutation](honest(grad_output))
+    error, limit = largest_error(subject, arguments, analytic)
+    assert error > limit
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+@pytest.mark.parametrize("parameter", ["0.weight", "0.bias", "2.0.weight", "2.0.bias"])
+def test_a_changed_parameter_gradient_is_found(parameter: str, mutation: str) -> None:
+    net = network()
+    changed = dict(net.named_parameters())[parameter]
+    honest = net.backward
+
+    def backward(grad_output: np.ndarray) -> np.ndarray:
+        grad = honest(grad_output)
+        changed.grad[...] = MUTATIONS[mutation](changed.grad)
+        return grad
+
+    net.backward = backward  # type: ignore[method-assign]
+    error, limit = largest_error(net, (X,), True)
+    assert error > limit
+
+
+def test_every_public_layer_and_loss_is_among_the_cases() -> None:
+    kinds = (bp.Layer, bp.Loss)
+    abstract = {bp.Layer, bp.Loss, bp.Activation}
+    public = {getattr(bp, name) for name in bp.__all__}
+    expected = {kind for kind in public if isinstance(kind, type) and issubclass(kind, kinds)} - abstract
+    assert {type(make()) for make, _, _ in CASES.values()} == expected

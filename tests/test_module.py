@@ -1,0 +1,251 @@
+"""What users of the module rely on: shapes, precision, errors, and nothing changed behind their back."""
+
+from __future__ import annotations
+
+import doctest
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import backprop_core as bp
+
+SIZE = st.integers(1, 6)
+ACTIVATIONS = [bp.Sigmoid, bp.Tanh, bp.ReLU, bp.LeakyReLU, bp.ELU, bp.Softplus, bp.SiLU, bp.GELU]
+LAYERS = [*ACTIVATIONS, lambda: bp.GELU("tanh"), bp.Softmax, bp.Flatten, lambda: bp.Linear(4, 4, rng=0)]
+LOSSES = [bp.MSELoss, bp.L1Loss, bp.HuberLoss, bp.BCEWithLogitsLoss, bp.CrossEntropyLoss]
+
+
+def batch(dtype: type = float, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(3, 4)).astype(dtype)
+
+
+def classifier(**options: Any) -> bp.Network:
+    return bp.Network(bp.Linear(4, 5, rng=0), bp.ReLU(), bp.Linear(5, 3, rng=1), **options)
+
+
+def test_the_examples_of_the_docstrings_run_on_the_whole_module() -> None:
+    failed, tried = doctest.testmod(bp)
+    assert failed == 0 and tried > 20
+
+
+@given(count=SIZE, inputs=SIZE, outputs=SIZE, seed=st.integers(0, 99))
+def test_linear_for_any_sizes(count: int, inputs: int, outputs: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    layer = bp.Linear(inputs, outputs, rng=rng)
+    x = rng.normal(size=(count, inputs))
+    assert layer(x).shape == (count, outputs)
+    assert bp.gradcheck(layer, x, rng=rng, derivative=bp.complex_step_gradient) < 1e-12
+
+
+@pytest.mark.parametrize("make", LAYERS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_layer_answers_in_the_precision_of_the_question(make: Any, dtype: type) -> None:
+    layer = make()
+    y = layer.forward(batch(dtype))
+    grad = layer.backward(y)
+    assert y.dtype == grad.dtype == dtype
+
+
+@pytest.mark.parametrize("make", LOSSES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_loss_is_a_float_and_its_gradient_in_the_precision_of_the_prediction(make: Any, dtype: type) -> None:
+    loss = make()
+    assert type(loss(batch(dtype), bp.Softmax()(batch(seed=1)))) is float
+    assert loss.backward().dtype == dtype
+
+
+@pytest.mark.parametrize("make", LAYERS)
+def test_backward_changes_neither_input_nor_upstream_gradient(make: Any) -> None:
+    layer, x = make(), batch()
+    grad_output = np.array(layer.forward(x))
+    kept = x.copy(), grad_output.copy()
+    layer.backward(grad_output)
+    assert np.array_equal(x, kept[0]) and np.array_equal(grad_output, kept[1])
+
+
+@pytest.mark.parametrize("make", LAYERS)
+def test_integers_and_lists_are_taken_as_numbers(make: Any) -> None:
+    layer = make()
+    assert np.array_equal(layer.forward([[1, 2, 3, 4]]), make().forward(np.array([[1.0, 2.0, 3.0, 4.0]])))
+
+
+@pytest.mark.parametrize("make", LAYERS)
+def test_objects_are_refused(make: Any) -> None:
+    with pytest.raises(TypeError, match="expected numbers, got an array of object"):
+        make().forward(np.array([[None] * 4], dtype=object))
+
+
+@pytest.mark.parametrize("make", [*LAYERS, classifier])
+def test_backward_before_forward_is_a_clear_error(make: Any) -> None:
+    with pytest.raises(RuntimeError, match="backward was called before forward"):
+        make().backward(batch())
+
+
+@pytest.mark.parametrize("make", LOSSES)
+def test_a_loss_before_forward_is_a_clear_error(make: Any) -> None:
+    with pytest.raises(RuntimeError, match="backward was called before forward"):
+        make().backward()
+
+
+def test_gradients_accumulate_until_they_are_cleared() -> None:
+    net, x, labels = classifier(loss=bp.CrossEntropyLoss()), batch(), [0, 2, 1]
+    net.loss(x, labels)
+    net.backward()
+    once = [parameter.grad.copy() for parameter in net.parameters()]
+    net.backward()
+    assert all(np.allclose(p.grad, 2 * g) for p, g in zip(net.parameters(), once, strict=True))
+    net.zero_grad()
+    assert not any(parameter.grad.any() for parameter in net.parameters())
+
+
+def test_the_gradient_of_a_batch_is_the_sum_over_its_parts() -> None:
+    net, x, labels = classifier(loss=bp.CrossEntropyLoss("sum")), batch(), np.array([0, 2, 1])
+    net.loss(x, labels)
+    whole = net.backward()
+    total = [parameter.grad.copy() for parameter in net.parameters()]
+    net.zero_grad()
+    parts = []
+    for part in (slice(0, 1), slice(1, 3)):
+        net.loss(x[part], labels[part])
+        parts.append(net.backward())
+    assert np.allclose(np.concatenate(parts), whole)
+    assert all(np.allclose(p.grad, g) for p, g in zip(net.parameters(), total, strict=True))
+
+
+def test_the_optimizer_changes_parameters_in_place_and_not_their_gradients() -> None:
+    parameter = bp.Parameter([1.0, 2.0])
+    optimizer = bp.SGD([parameter, parameter], lr=0.1)
+    data = parameter.data
+    parameter.grad[...] = [10.0, 20.0]
+    optimizer.step()
+    assert parameter.data is data and data.tolist() == [0.0, 0.0]
+    assert parameter.grad.tolist() == [10.0, 20.0]
+
+
+@pytest.mark.parametrize("name", ["data", "grad"])
+def test_the_optimizer_notices_a_replaced_array(name: str) -> None:
+    net = classifier()
+    optimizer = bp.SGD(net.parameters(), lr=0.1)
+    setattr(net.parameters()[2], name, np.zeros((5, 3)))
+    with pytest.raises(RuntimeError, match=f"the {name} of parameter 2 was replaced; write into it instead"):
+        optimizer.step()
+
+
+def test_single_precision_stays_single_through_training() -> None:
+    net = classifier(loss=bp.CrossEntropyLoss())
+    for parameter in net.parameters():
+        parameter.data, parameter.grad = parameter.data.astype(np.float32), parameter.grad.astype(np.float32)
+    optimizer = bp.SGD(net.parameters(), lr=0.1)
+    net.loss(batch(np.float32), [0, 1, 2])
+    assert net.backward().dtype == np.float32
+    optimizer.step()
+    assert {array.dtype for p in net.parameters() for array in (p.data, p.grad)} == {np.dtype(np.float32)}
+
+
+def test_training_and_evaluation_reach_inner_layers() -> None:
+    inner = classifier()
+    net = bp.Network(inner, bp.Softmax())
+    assert net.eval() is net
+    assert not any(layer.training for layer in (net, inner, *inner, net[1]))
+    assert net.train().training and inner[0].training
+
+
+def test_a_network_names_its_parameters_and_prints_as_a_table() -> None:
+    net = bp.Network(classifier(), bp.Softmax())
+    assert [name for name, _ in net.named_parameters()] == ["0.0.weight", "0.0.bias", "0.2.weight", "0.2.bias"]
+    net(batch())
+    assert repr(net[0]).splitlines()[1:] == [
+        "0  Linear(4, 5)  (N, 5)          25",
+        "1  ReLU()        (N, 5)           0",
+        "2  Linear(5, 3)  (N, 3)          18",
+    ]
+
+
+@pytest.mark.parametrize("target", [np.array([1, 0, 2]), np.eye(3)[[1, 0, 2]], [1, 0, 2]])
+def test_labels_and_one_hot_rows_mean_the_same(target: Any) -> None:
+    logits = batch()[:, :3]
+    loss = bp.CrossEntropyLoss()
+    assert np.isclose(loss(logits, target), bp.CrossEntropyLoss()(logits, np.array([1, 0, 2])))
+
+
+def test_logits_of_any_size_give_finite_losses_and_gradients() -> None:
+    for loss, target in ((bp.CrossEntropyLoss(), [0, 1]), (bp.BCEWithLogitsLoss(), np.eye(2))):
+        assert np.isfinite(loss([[1e4, -1e4], [1e4, -1e4]], target))
+        assert np.isfinite(loss.backward()).all()
+
+
+def linear() -> bp.Linear:
+    layer = bp.Linear(64, 32, rng=0)
+    layer(np.zeros((10, 64)))
+    return layer
+
+
+# What a caller may do wrong, and what the module says to it.
+MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
+    "features": (
+        lambda: linear()(np.zeros((10, 63))),
+        ValueError,
+        "Linear(64, 32): expected input of shape (N, 64), got (10, 63)",
+    ),
+    "upstream": (
+        lambda: linear().backward(np.zeros((10, 31))),
+        ValueError,
+        "Linear(64, 32): expected grad_output of shape (10, 32), got (10, 31)",
+    ),
+    "size": (lambda: bp.Linear(0, 3), ValueError, "in_features must be a whole number of at least 1, got 0"),
+    "fraction": (lambda: bp.Linear(2, 3.0), ValueError, "out_features must be a whole number of at least 1, got 3.0"),
+    "softmax": (lambda: bp.Softmax()(1.0), ValueError, "Softmax(): expected several logits, got one"),
+    "gelu": (lambda: bp.GELU("erf"), ValueError, "GELU: approximate is 'none' or 'tanh', got 'erf'"),
+    "broadcast": (
+        lambda: bp.MSELoss()(np.zeros((3, 1)), np.zeros(3)),
+        ValueError,
+        "MSELoss(): expected a target of shape (3, 1), got (3,)",
+    ),
+    "reduction": (lambda: bp.L1Loss("none"), ValueError, "reduction is 'mean' or 'sum', got 'none'"),
+    "empty": (lambda: bp.MSELoss()(np.zeros((0, 3)), np.zeros((0, 3))), ValueError, "MSELoss(): the batch is empty"),
+    "label": (
+        lambda: bp.CrossEntropyLoss()(np.zeros((2, 3)), [1, 3]),
+        ValueError,
+        "label 3 at index 1: expected 0 to 2",
+    ),
+    "share": (
+        lambda: bp.CrossEntropyLoss()(np.zeros((2, 2)), [[0.5, 0.5], [0.5, 0.6]]),
+        ValueError,
+        "target row 1 is not a row of probabilities: [0.5 0.6]",
+    ),
+    "yes or no": (
+        lambda: bp.BCEWithLogitsLoss()([0.0], [2.0]),
+        ValueError,
+        "BCEWithLogitsLoss(): expected targets between 0 and 1, got values from 2.0 to 2.0",
+    ),
+    "not a layer": (lambda: bp.Network(np.tanh), TypeError, "Network: layer 0 is <ufunc 'tanh'>, not a Layer"),
+    "twice": (
+        lambda: bp.Network(*[bp.ReLU()] * 2),
+        ValueError,
+        "Network: layer 1, ReLU(), is there twice",
+    ),
+    "no loss": (lambda: classifier().loss(batch(), [0, 1, 2]), RuntimeError, "Network: no loss; give one with loss=…"),
+    "no parameters": (lambda: bp.SGD([], lr=0.1), ValueError, "an optimizer needs parameters, got none"),
+    "uphill": (lambda: bp.SGD(classifier().parameters(), lr=-1), ValueError, "expected lr >= 0, got -1"),
+    "mixed": (
+        lambda: bp.SGD([bp.Parameter([1.0]), bp.Parameter(np.ones(1, np.float32))], lr=0.1),
+        ValueError,
+        "parameters differ in dtype: ['float32', 'float64']",
+    ),
+    "no upstream": (
+        lambda: bp.numerical_gradient(np.tanh, [1.0, 2.0]),
+        ValueError,
+        "f returns an array of shape (2,): give grad_output, one weight for each entry (ones would hide mistakes)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_named(name: str) -> None:
+    mistake, error, message = MISTAKES[name]
+    with pytest.raises(error) as caught:
+        mistake()
+    assert str(caught.value) == message
