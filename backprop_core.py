@@ -24,8 +24,10 @@ True
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -86,13 +88,20 @@ def gradient_descent(
 
     ``gradient`` maps a point to the slope there, in the point's shape.
     Shapes: x any, result (steps + 1, *x.shape); row 0 is x itself.
+    Raises ValueError for a gradient of another shape.
 
     >>> gradient_descent(lambda x: 2 * x, 1.0, lr=0.25, steps=3)
     array([1.   , 0.5  , 0.25 , 0.125])
     """
     path = [_floating(x)]
     for _ in range(steps):
-        path.append(path[-1] - lr * gradient(path[-1]))
+        slope = _floating(gradient(path[-1]))
+        if slope.shape != path[0].shape:
+            raise ValueError(
+                f"expected a gradient of shape {path[0].shape}, "
+                f"got {slope.shape}"
+            )
+        path.append(path[-1] - lr * slope)
     return np.stack(path)
 
 
@@ -135,6 +144,7 @@ def numerical_gradient(
     f: Callable,
     x: ArrayLike,
     grad_output: ArrayLike | None = None,
+    *,
     h: float = 1e-5,
 ) -> np.ndarray:
     """Gradient of sum(grad_output * f(x)) by two-sided steps, eq:central.
@@ -159,13 +169,15 @@ def complex_step_gradient(
     f: Callable,
     x: ArrayLike,
     grad_output: ArrayLike | None = None,
+    *,
     h: float = 1e-20,
 ) -> np.ndarray:
     """Gradient of sum(grad_output * f(x)) without cancellation.
 
     Steps along the imaginary axis, eq:complex-step.
     For analytic code only: no abs, no rounding to real numbers.
-    Shapes as in numerical_gradient. Source: Squire and Trapp, 1998.
+    Shapes as in numerical_gradient. Raises TypeError where f returns real
+    numbers. Source: Lyness and Moler, 1967; Squire and Trapp, 1998.
 
     >>> complex_step_gradient(lambda x: x**3, [1.0, 2.0], [1.0, 1.0])
     array([ 3., 12.])
@@ -173,13 +185,26 @@ def complex_step_gradient(
     x = np.asarray(x, dtype=float)
 
     def slope(direction: np.ndarray) -> np.ndarray:
-        return np.imag(f(x + 1j * h * direction)) / h
+        y = f(x + 1j * h * direction)
+        if not np.iscomplexobj(y):
+            raise TypeError(
+                "f lost the imaginary part (abs, a norm, a cast?): "
+                "use numerical_gradient"
+            )
+        return np.imag(y) / h
 
     return _each_element(slope, x, _upstream(f(x), grad_output))
 
 
 # 02 How do I know a derivative is right? · relative-error
-def _relative_error(computed: np.ndarray, measured: np.ndarray) -> float:
+def _largest(array: np.ndarray) -> float:
+    """The largest absolute value; 0 for an empty array."""
+    return float(np.max(np.abs(array), initial=0.0))
+
+
+def _relative_error(
+    computed: np.ndarray, measured: np.ndarray, floor: float = 0.0
+) -> float:
     """Largest difference over largest entry, eq:relative-error.
 
     Raises ValueError where the shapes differ: a gradient has the shape of
@@ -190,26 +215,25 @@ def _relative_error(computed: np.ndarray, measured: np.ndarray) -> float:
             f"expected a gradient of shape {np.shape(measured)}, "
             f"got {np.shape(computed)}"
         )
-    largest = max(np.max(np.abs(computed)), np.max(np.abs(measured)))
-    difference = np.max(np.abs(computed - measured))
-    return float(difference / largest) if largest else 0.0
+    difference = _largest(computed - measured)
+    largest = max(_largest(computed), _largest(measured), floor)
+    return difference / largest if difference else 0.0
 
 
-# 02 How do I know a derivative is right? · in-parameter
-def _in_parameter(
-    layer: Any, parameter: Any, x: np.ndarray, rest: tuple
-) -> Callable:
-    """The layer's output as a function of one parameter's data."""
-    kept = parameter.data
-
-    def output(value: np.ndarray) -> np.ndarray:
-        parameter.data = value
-        try:
-            return layer.forward(x.astype(value.dtype), *rest)
-        finally:
-            parameter.data = kept
-
-    return output
+# 02 How do I know a derivative is right? · output-of-a-copy
+def _output(
+    layer: Any,
+    x: np.ndarray,
+    rest: tuple,
+    position: int | None = None,
+    value: np.ndarray | None = None,
+) -> np.ndarray:
+    """The output of a copy of the layer, one parameter's data replaced."""
+    trial = copy.deepcopy(layer)
+    if position is not None and value is not None:
+        trial.parameters()[position].data = value
+        x = x.astype(value.dtype)
+    return trial.forward(x, *rest)
 
 
 # 02 How do I know a derivative is right? · gradcheck
@@ -224,23 +248,26 @@ def gradcheck(
 
     Compares every element of the gradients of the input and of each
     parameter with ``derivative``, under a random upstream gradient.
-    ``rest`` is handed to forward after x. Leaves parameters' grad at zero.
+    ``rest`` is handed to forward after x. The layer itself is not touched.
     Expect below 1e-7, and below 1e-12 with ``complex_step_gradient``.
     """
-    x = np.array(x, dtype=float)
-    shape = np.shape(layer.forward(x, *rest))
-    grad_output = np.random.default_rng(rng).normal(size=shape)
-    parameters = getattr(layer, "parameters", list)()
+    x, probe = np.array(x, dtype=float), copy.deepcopy(layer)
+    x.flags.writeable = False
+    shape = np.shape(probe.forward(x, *rest))
+    grad_output = np.asarray(np.random.default_rng(rng).normal(size=shape))
+    grad_output.flags.writeable = False
+    parameters = getattr(probe, "parameters", list)()
     for parameter in parameters:
-        parameter.grad[...] = 0
-    computed = [layer.backward(grad_output)]
-    computed += [parameter.grad.copy() for parameter in parameters]
-    measured = [derivative(lambda v: layer.forward(v, *rest), x, grad_output)]
-    for parameter in parameters:
-        f = _in_parameter(layer, parameter, x, rest)
-        measured.append(derivative(f, parameter.data, grad_output))
-        parameter.grad[...] = 0
-    return max(map(_relative_error, computed, measured))
+        parameter.grad[...] = 1.0
+    computed = [probe.backward(grad_output)]
+    computed += [parameter.grad - 1.0 for parameter in parameters]
+    measured = [derivative(lambda v: _output(layer, v, rest), x, grad_output)]
+    for i, parameter in enumerate(parameters):
+        at = partial(_output, layer, x, rest, i)
+        measured.append(derivative(at, parameter.data, grad_output))
+    floor = 1e-3 * max(map(_largest, measured))
+    errors = [_relative_error(*p, floor) for p in zip(computed, measured)]
+    return float(np.max(errors))  # unlike max, np.max passes on a nan
 
 
 # 03 Why backwards? · parameter
@@ -248,6 +275,7 @@ class Parameter:
     """Numbers that training may change, and their gradient.
 
     ``data`` and ``grad`` have the same shape and dtype; grad starts at 0.
+    Change them inside: ``data[...] = new``; others may hold on to them.
     Integers become float64. Raises TypeError for what is not a number.
 
     >>> Parameter([1, 2]).grad
@@ -275,7 +303,7 @@ class Layer:
     _cache: Any = None
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        """The output for a batch x, one example a row."""
+        """The output for x, an array whose first axis counts examples."""
         raise NotImplementedError(f"{self} has no forward")
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
@@ -285,27 +313,28 @@ class Layer:
         """
         raise NotImplementedError(f"{self} has no backward")
 
-    def __call__(self, x: ArrayLike) -> np.ndarray:
-        return self.forward(x)
+    def __call__(self, *inputs: ArrayLike) -> np.ndarray:
+        return self.forward(*inputs)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 
     # 03 Why backwards? · layer-parameters
-    def _members(self) -> Iterable[tuple[str, Any]]:
+    def _members(self) -> Iterator[tuple[str, Any]]:
         """What this layer is made of: its attributes, by name."""
-        return vars(self).items()
+        for name, member in vars(self).items():
+            yield from _entries(name, member)
 
     def named_parameters(self) -> list[tuple[str, Parameter]]:
         """(name, parameter) pairs; inner layers' names get a prefix."""
-        found: list[tuple[str, Parameter]] = []
+        found: dict[Parameter, str] = {}
         for name, member in self._members():
             if isinstance(member, Parameter):
-                found.append((name, member))
+                found.setdefault(member, name)
             elif isinstance(member, Layer):
-                inner = member.named_parameters()
-                found += [(f"{name}.{below}", p) for below, p in inner]
-        return found
+                for below, parameter in member.named_parameters():
+                    found.setdefault(parameter, f"{name}.{below}")
+        return [(name, parameter) for parameter, name in found.items()]
 
     def parameters(self) -> list[Parameter]:
         """The parameters of this layer and of those inside it."""
@@ -354,13 +383,28 @@ class Layer:
         return array
 
 
+# 03 Why backwards? · entries
+def _entries(name: str, member: Any) -> Iterator[tuple[str, Any]]:
+    """The member, or what a list or dictionary holds, each with a name."""
+    if isinstance(member, dict):
+        items: Iterable = member.items()
+    elif isinstance(member, (list, tuple)):
+        items = enumerate(member)
+    else:
+        yield name, member
+        return
+    for key, item in items:
+        yield from _entries(f"{name}.{key}", item)
+
+
 # 04 The linear layer · positive
-def _positive(**sizes: Any) -> None:
+def _positive(layer: Layer, **sizes: Any) -> None:
     """Raise ValueError unless every size is a whole number of at least 1."""
     for name, size in sizes.items():
         if not isinstance(size, (int, np.integer)) or size < 1:
             raise ValueError(
-                f"{name} must be a whole number of at least 1, got {size!r}"
+                f"{type(layer).__name__}: {name} must be a whole number "
+                f"of at least 1, got {size!r}"
             )
 
 
@@ -382,9 +426,10 @@ class Linear(Layer):
         self,
         in_features: int,
         out_features: int,
+        *,
         rng: np.random.Generator | int | None = None,
     ) -> None:
-        _positive(in_features=in_features, out_features=out_features)
+        _positive(self, in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         rng = np.random.default_rng(rng)
         shape = (in_features, out_features)
@@ -393,7 +438,8 @@ class Linear(Layer):
         self.bias = Parameter(rng.uniform(-bound, bound, out_features))
 
     def __repr__(self) -> str:
-        return f"Linear({self.in_features}, {self.out_features})"
+        name = type(self).__name__
+        return f"{name}({self.in_features}, {self.out_features})"
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._cache = self._expect(x, "N", self.in_features)
@@ -408,7 +454,7 @@ class Linear(Layer):
         self.weight.grad += x.T @ grad  # eq:linear-dw
         self.bias.grad += grad.sum(axis=0)  # eq:linear-db
         dx = grad @ self.weight.data.T  # eq:linear-dx
-        return dx.astype(grad.dtype, copy=False)
+        return dx.astype(x.dtype, copy=False)
 
 
 # 04 The linear layer · flatten
@@ -424,10 +470,13 @@ class Flatten(Layer):
         if x.ndim == 0:
             raise ValueError("Flatten(): expected a batch, got one number")
         self._cache = x.shape
-        return x.reshape(len(x), int(np.prod(x.shape[1:])))
+        return x.reshape(len(x), math.prod(x.shape[1:]))
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        return np.asarray(grad_output).reshape(self._saved())
+        shape = self._saved()
+        rows = (shape[0], math.prod(shape[1:]))
+        grad = self._expect(grad_output, *rows, what="grad_output")
+        return grad.reshape(shape)
 
 
 # 05 Something that bends · activation
@@ -807,8 +856,9 @@ class Network(Layer):
         self.layers, self.criterion = list(layers), loss
         self._shapes: list[tuple] = []
 
-    def _members(self) -> Iterable[tuple[str, Any]]:
-        return [(str(i), layer) for i, layer in enumerate(self.layers)]
+    def _members(self) -> Iterator[tuple[str, Any]]:
+        for position, layer in enumerate(self.layers):
+            yield str(position), layer
 
     # 07 A network learns · network-passes
     def forward(self, x: ArrayLike) -> np.ndarray:
@@ -897,7 +947,8 @@ def _one_vector(
 class Optimizer:
     """Moves parameters against their gradients, all as one vector (eq:sgd).
 
-    ``lr`` is the learning rate. A subclass says in which direction to go.
+    ``lr`` is the learning rate. A subclass says in which direction to go,
+    and keeps in ``state`` what it has to remember from step to step.
     Raises ValueError if lr is negative, if there are no parameters, or if
     they differ in dtype.
     """
@@ -909,6 +960,7 @@ class Optimizer:
         if not lr >= 0:
             raise ValueError(f"expected lr >= 0, got {lr}")
         self.lr = lr
+        self.state: dict[str, np.ndarray] = {}
         self._data, self._grad = _one_vector(self.parameters)
 
     def _direction(self) -> np.ndarray:
@@ -938,4 +990,4 @@ class SGD(Optimizer):
     """Stochastic gradient descent: straight along the gradient, eq:sgd."""
 
 
-# digest 6d7b83d2b198130e277863b887363a48bc983fa1a97cbac336e949d11408d813
+# digest a3d5ad5f7523a62f2184f5f23ea47ab3420cb7f730ce934517c865069de2a19f

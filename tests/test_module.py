@@ -153,6 +153,17 @@ def test_training_and_evaluation_reach_inner_layers() -> None:
     assert net.train().training and inner[0].training
 
 
+def test_layers_in_lists_and_dictionaries_are_found_and_shared_parameters_once() -> None:
+    class Tree(bp.Layer):
+        def __init__(self) -> None:
+            self.cells = [bp.Linear(2, 2, rng=0), {"inner": bp.Linear(2, 1, rng=0)}]
+            self.again = self.cells[0].weight
+
+    names = [name for name, _ in Tree().named_parameters()]
+    assert names == ["cells.0.weight", "cells.0.bias", "cells.1.inner.weight", "cells.1.inner.bias"]
+    assert not Tree().eval().cells[1]["inner"].training
+
+
 def test_a_network_names_its_parameters_and_prints_as_a_table() -> None:
     net = bp.Network(classifier(), bp.Softmax())
     assert [name for name, _ in net.named_parameters()] == ["0.0.weight", "0.0.bias", "0.2.weight", "0.2.bias"]
@@ -183,6 +194,12 @@ def linear() -> bp.Linear:
     return layer
 
 
+def unfolded() -> bp.Flatten:
+    layer = bp.Flatten()
+    layer(np.zeros((2, 3, 2)))
+    return layer
+
+
 # What a caller may do wrong, and what the module says to it.
 MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "features": (
@@ -195,8 +212,8 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
         ValueError,
         "Linear(64, 32): expected grad_output of shape (10, 32), got (10, 31)",
     ),
-    "size": (lambda: bp.Linear(0, 3), ValueError, "in_features must be a whole number of at least 1, got 0"),
-    "fraction": (lambda: bp.Linear(2, 3.0), ValueError, "out_features must be a whole number of at least 1, got 3.0"),
+    "size": (lambda: bp.Linear(0, 3), ValueError, "Linear: in_features must be a whole number of at least 1, got 0"),
+    "fraction": (lambda: bp.Linear(2, 3.0), ValueError, "Linear: out_features must be a whole number of at least 1, got 3.0"),
     "softmax": (lambda: bp.Softmax()(1.0), ValueError, "Softmax(): expected several logits, got one"),
     "gelu": (lambda: bp.GELU("erf"), ValueError, "GELU: approximate is 'none' or 'tanh', got 'erf'"),
     "broadcast": (
@@ -234,6 +251,21 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
         lambda: bp.SGD([bp.Parameter([1.0]), bp.Parameter(np.ones(1, np.float32))], lr=0.1),
         ValueError,
         "parameters differ in dtype: ['float32', 'float64']",
+    ),
+    "folding": (
+        lambda: unfolded().backward(np.zeros((6, 2))),
+        ValueError,
+        "Flatten(): expected grad_output of shape (2, 6), got (6, 2)",
+    ),
+    "one slope for two": (
+        lambda: bp.gradient_descent(np.sum, [1.0, 2.0], 0.1, 1),
+        ValueError,
+        "expected a gradient of shape (2,), got ()",
+    ),
+    "real": (
+        lambda: bp.complex_step_gradient(np.abs, 1.0),
+        TypeError,
+        "f lost the imaginary part (abs, a norm, a cast?): use numerical_gradient",
     ),
     "no upstream": (
         lambda: bp.numerical_gradient(np.tanh, [1.0, 2.0]),
