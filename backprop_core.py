@@ -124,7 +124,7 @@ def _each_element(
 # 02 How do I know a derivative is right? · upstream
 def _upstream(output: np.ndarray, grad_output: ArrayLike | None) -> np.ndarray:
     """One weight for each output; 1 if there is a single output."""
-    shape, given = np.shape(output), np.shape(grad_output)
+    shape = np.shape(output)
     if grad_output is None and np.size(output) == 1:
         return np.ones(shape)
     if grad_output is None:
@@ -132,11 +132,12 @@ def _upstream(output: np.ndarray, grad_output: ArrayLike | None) -> np.ndarray:
             f"f returns an array of shape {shape}: give grad_output, "
             "one weight for each entry (ones would hide mistakes)"
         )
-    if given != shape:
+    given = np.asarray(grad_output)
+    if given.shape != shape:
         raise ValueError(
-            f"expected grad_output of shape {shape}, got {given}"
+            f"expected grad_output of shape {shape}, got {given.shape}"
         )
-    return np.asarray(grad_output)
+    return given
 
 
 # 02 How do I know a derivative is right? · numerical-gradient
@@ -256,7 +257,7 @@ def gradcheck(
     shape = np.shape(probe.forward(x, *rest))
     grad_output = np.asarray(np.random.default_rng(rng).normal(size=shape))
     grad_output.flags.writeable = False
-    parameters = getattr(probe, "parameters", list)()
+    parameters: list[Any] = getattr(probe, "parameters", list)()
     for parameter in parameters:
         parameter.grad[...] = 1.0
     computed = [probe.backward(grad_output)]
@@ -990,4 +991,4 @@ class SGD(Optimizer):
     """Stochastic gradient descent: straight along the gradient, eq:sgd."""
 
 
-# digest a3d5ad5f7523a62f2184f5f23ea47ab3420cb7f730ce934517c865069de2a19f
+# digest 21185816a33cfcab79f6c983a2b0b0c5221282fac69d67056390ae85cbcb1f6c

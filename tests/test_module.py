@@ -51,7 +51,9 @@ def test_a_layer_answers_in_the_precision_of_the_question(make: Any, dtype: type
 
 @pytest.mark.parametrize("make", LOSSES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_loss_is_a_float_and_its_gradient_in_the_precision_of_the_prediction(make: Any, dtype: type) -> None:
+def test_a_loss_is_a_float_and_its_gradient_in_the_precision_of_the_prediction(
+    make: Any, dtype: type
+) -> None:
     loss = make()
     assert type(loss(batch(dtype), bp.Softmax()(batch(seed=1)))) is float
     assert loss.backward().dtype == dtype
@@ -166,7 +168,12 @@ def test_layers_in_lists_and_dictionaries_are_found_and_shared_parameters_once()
 
 def test_a_network_names_its_parameters_and_prints_as_a_table() -> None:
     net = bp.Network(classifier(), bp.Softmax())
-    assert [name for name, _ in net.named_parameters()] == ["0.0.weight", "0.0.bias", "0.2.weight", "0.2.bias"]
+    assert [name for name, _ in net.named_parameters()] == [
+        "0.0.weight",
+        "0.0.bias",
+        "0.2.weight",
+        "0.2.bias",
+    ]
     net(batch())
     assert repr(net[0]).splitlines()[1:] == [
         "0  Linear(4, 5)  (N, 5)          25",
@@ -212,8 +219,16 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
         ValueError,
         "Linear(64, 32): expected grad_output of shape (10, 32), got (10, 31)",
     ),
-    "size": (lambda: bp.Linear(0, 3), ValueError, "Linear: in_features must be a whole number of at least 1, got 0"),
-    "fraction": (lambda: bp.Linear(2, 3.0), ValueError, "Linear: out_features must be a whole number of at least 1, got 3.0"),
+    "size": (
+        lambda: bp.Linear(0, 3),
+        ValueError,
+        "Linear: in_features must be a whole number of at least 1, got 0",
+    ),
+    "fraction": (
+        lambda: bp.Linear(2, 3.0),
+        ValueError,
+        "Linear: out_features must be a whole number of at least 1, got 3.0",
+    ),
     "softmax": (lambda: bp.Softmax()(1.0), ValueError, "Softmax(): expected several logits, got one"),
     "gelu": (lambda: bp.GELU("erf"), ValueError, "GELU: approximate is 'none' or 'tanh', got 'erf'"),
     "broadcast": (
@@ -222,7 +237,11 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
         "MSELoss(): expected a target of shape (3, 1), got (3,)",
     ),
     "reduction": (lambda: bp.L1Loss("none"), ValueError, "reduction is 'mean' or 'sum', got 'none'"),
-    "empty": (lambda: bp.MSELoss()(np.zeros((0, 3)), np.zeros((0, 3))), ValueError, "MSELoss(): the batch is empty"),
+    "empty": (
+        lambda: bp.MSELoss()(np.zeros((0, 3)), np.zeros((0, 3))),
+        ValueError,
+        "MSELoss(): the batch is empty",
+    ),
     "label": (
         lambda: bp.CrossEntropyLoss()(np.zeros((2, 3)), [1, 3]),
         ValueError,
@@ -238,13 +257,21 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
         ValueError,
         "BCEWithLogitsLoss(): expected targets between 0 and 1, got values from 2.0 to 2.0",
     ),
-    "not a layer": (lambda: bp.Network(np.tanh), TypeError, "Network: layer 0 is <ufunc 'tanh'>, not a Layer"),
+    "not a layer": (
+        lambda: bp.Network(np.tanh),
+        TypeError,
+        "Network: layer 0 is <ufunc 'tanh'>, not a Layer",
+    ),
     "twice": (
         lambda: bp.Network(*[bp.ReLU()] * 2),
         ValueError,
         "Network: layer 1, ReLU(), is there twice",
     ),
-    "no loss": (lambda: classifier().loss(batch(), [0, 1, 2]), RuntimeError, "Network: no loss; give one with loss=…"),
+    "no loss": (
+        lambda: classifier().loss(batch(), [0, 1, 2]),
+        RuntimeError,
+        "Network: no loss; give one with loss=…",
+    ),
     "no parameters": (lambda: bp.SGD([], lr=0.1), ValueError, "an optimizer needs parameters, got none"),
     "uphill": (lambda: bp.SGD(classifier().parameters(), lr=-1), ValueError, "expected lr >= 0, got -1"),
     "mixed": (

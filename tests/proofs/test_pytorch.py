@@ -81,8 +81,14 @@ LOSSES: dict[str, tuple[Callable[[str], bp.Loss], Callable[[str], torch.nn.Modul
         lambda reduction: bp.HuberLoss(reduction, delta=0.7),
         lambda reduction: torch.nn.HuberLoss(reduction=reduction, delta=0.7),
     ),
-    "BCEWithLogitsLoss": (bp.BCEWithLogitsLoss, lambda reduction: torch.nn.BCEWithLogitsLoss(reduction=reduction)),
-    "CrossEntropyLoss": (bp.CrossEntropyLoss, lambda reduction: torch.nn.CrossEntropyLoss(reduction=reduction)),
+    "BCEWithLogitsLoss": (
+        bp.BCEWithLogitsLoss,
+        lambda reduction: torch.nn.BCEWithLogitsLoss(reduction=reduction),
+    ),
+    "CrossEntropyLoss": (
+        bp.CrossEntropyLoss,
+        lambda reduction: torch.nn.CrossEntropyLoss(reduction=reduction),
+    ),
 }
 
 
@@ -103,7 +109,9 @@ def test_loss(name: str, reduction: str, seed: int) -> None:
 def test_ten_steps_of_training(seed: int) -> None:
     rng = np.random.default_rng(seed)
     x, labels = rng.normal(size=(16, 5)), rng.integers(3, size=16)
-    net = bp.Network(bp.Linear(5, 8, rng=rng), bp.ReLU(), bp.Linear(8, 3, rng=rng), loss=bp.CrossEntropyLoss())
+    net = bp.Network(
+        bp.Linear(5, 8, rng=rng), bp.ReLU(), bp.Linear(8, 3, rng=rng), loss=bp.CrossEntropyLoss()
+    )
     parameters = [torch.tensor(parameter.data, requires_grad=True) for parameter in net.parameters()]
     w, b, v, c = parameters
     ours, theirs = bp.SGD(net.parameters(), lr=0.3), torch.optim.SGD(parameters, lr=0.3)
