@@ -12,7 +12,7 @@ import ast
 import json
 import re
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import CodeType
 
@@ -26,6 +26,18 @@ ATTRIBUTES = ("tags", "name", "alt", "raises")
 SHOWN = ("text", "console", "py", "toml", "yaml", "json", "diff", "tex")
 WIDTH = 79
 
+HEADER = """\
+---
+jupyter:
+  jupytext:
+    text_representation:
+      extension: .md
+      format_name: markdown
+  kernelspec:
+    display_name: Python 3
+    language: python
+    name: python3
+---"""
 FENCE = re.compile(r"^(?P<indent> *)(?P<mark>`{3,}|~{3,})(?P<info>.*)$")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
 REGION = re.compile(r"<!--\s*#(end)?(region|markdown|md|raw)")
@@ -77,11 +89,13 @@ class Cell:
         """Where a node of ``tree`` stands in the book."""
         return Place(self.place.path, self.place.line + node.lineno - 1)
 
-    def code(self, flags: int = 0) -> CodeType:
-        """Compiled under the chapter's path and moved down to its place: its lines are the book's."""
-        padded = "\n" * (self.place.line - 1) + self.source
-        code: CodeType = compile(padded, str(self.place.path), "exec", flags=flags, dont_inherit=True)
-        return code
+
+@cache
+def compiled(cell: Cell, flags: int = 0) -> CodeType:
+    """The cell under its chapter's path and moved down to its place: its lines are the book's."""
+    padded = "\n" * (cell.place.line - 1) + cell.source
+    code: CodeType = compile(padded, str(cell.place.path), "exec", flags=flags, dont_inherit=True)
+    return code
 
 
 @dataclass(frozen=True)
@@ -242,16 +256,12 @@ class _Reader:
     # -- header ------------------------------------------------------------
 
     def read_header(self) -> None:
-        wanted = "the header must hold jupyter: jupytext: … format_name: markdown"
-        if self.lines[0] != "---":
-            raise self.refuse(f"no header: {wanted}", 1)
-        try:
-            end = self.lines.index("---", 1)
-        except ValueError:
-            raise self.refuse("the header opened here has no closing '---'", 1) from None
-        if "      format_name: markdown" not in self.lines[:end]:
-            raise self.refuse(f"{wanted}; without it one stray fence flips the format", 1)
-        self.at = end + 1
+        header = HEADER.split("\n")
+        if self.lines[: len(header)] != header:  # the kernel may be left out
+            header = [*header[:6], "---"]
+        if self.lines[: len(header)] != header:
+            raise self.refuse(f"a chapter begins with\n{HEADER}", 1)
+        self.at = len(header)
 
     # -- fences ------------------------------------------------------------
 
@@ -344,7 +354,7 @@ class _Reader:
                     "a transcript in a python fence is run without its prompts; write ```pycon", number
                 )
         try:
-            cell.code()
+            compiled(cell)
         except SyntaxError as error:
             raise self.refuse(f"syntax error: {error.msg}", error.lineno or opened) from None
         tree = cell.tree

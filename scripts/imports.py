@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from chapter import MODULE_NAME, BookError, Chapter, Place, definitions
+from chapter import MODULE_NAME, BookError, Chapter, Place, compiled, definitions
 from names import bound_names, used_names
 
 NUMPY = "numpy"
@@ -58,6 +58,10 @@ def needed_imports(chapters: Sequence[Chapter]) -> list[Import]:
                     first = needed.setdefault(name, item)
                     if item != first:
                         raise BookError(item.place, f"{name} is another thing at {first.place}; rename one")
+                elif item and item.bound != item.name:
+                    raise BookError(
+                        place, f"{name} is named {item.name} in the module; import it under its own name"
+                    )
                 elif name in defined and not item:
                     raise BookError(
                         place,
@@ -104,7 +108,7 @@ def _check_rebinding(chapter: Chapter) -> None:
     used = {name: place for cell in chapter.core for name, place in used_names(cell).items()}
     known: set[str] = set()
     for cell in chapter.python:
-        bound = bound_names(cell, cell.code())
+        bound = bound_names(cell, compiled(cell))
         if not known or cell.tag == "core":
             known.update(bound)
         elif changed := bound.keys() & known & used.keys():

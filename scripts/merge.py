@@ -9,13 +9,12 @@ from __future__ import annotations
 import __future__
 
 import ast
-import functools
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType
 
-from chapter import BookError, Cell, Chapter, Place, definitions
+from chapter import BookError, Cell, Chapter, Place, compiled, definitions
 from names import bound_names, used_at_definition, used_names
 
 INDENT = 4
@@ -28,14 +27,14 @@ INSIGHT = ("__mro__", "mro", "__bases__", "__base__", "__subclasses__", "__dict_
 class Chunk:
     """A core cell as it stands in the module."""
 
-    chapter: Chapter
+    heading: str  # the chapter's number and title
     cell: Cell
     continues: str | None  # the class to whose body it belongs
 
     @property
     def comment(self) -> str:
         indent = " " * INDENT if self.continues else ""
-        return f"{indent}# {self.chapter.number:02} {self.chapter.title} · {self.cell.name}"
+        return f"{indent}# {self.heading} · {self.cell.name}"
 
     @property
     def blank(self) -> int:
@@ -63,7 +62,7 @@ def chunks(chapters: Sequence[Chapter]) -> list[Chunk]:
         for cell in chapter.core:
             cells.append(cell)
             name = _continues(cell)
-            chunk = Chunk(chapter, cell, name)
+            chunk = Chunk(f"{chapter.number:02} {chapter.title}", cell, name)
             if name:
                 if name not in home:
                     raise BookError(cell.place, f"no core cell above defines {name}, which this continues")
@@ -96,10 +95,9 @@ def _class(cell: Cell, name: str) -> ast.ClassDef | None:
     return found[0] if found else None
 
 
-@functools.cache
 def _code(cell: Cell) -> CodeType:
     """The cell as the module compiles it: annotations do not run."""
-    return cell.code(__future__.annotations.compiler_flag)
+    return compiled(cell, __future__.annotations.compiler_flag)
 
 
 def _body(cell: Cell, name: str) -> CodeType:

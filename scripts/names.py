@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Iterator
 from types import CodeType
 
-from chapter import Cell, Place
+from chapter import Cell, Place, compiled
 
 LOADS = ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
 COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
@@ -19,7 +19,7 @@ IMPLICIT = ("__name__", "__annotations__")  # every module and class body has th
 @functools.cache
 def used_names(cell: Cell) -> dict[str, Place]:
     """The names a cell takes from outside, annotations included, each with its first use."""
-    found = list(_taken(cell, cell.code(), called=True))
+    found = list(_taken(cell, compiled(cell), called=True))
     for node in ast.walk(cell.tree):  # the compiler drops the annotations of local variables
         if isinstance(node, ast.AnnAssign):
             leaves = [leaf for leaf in ast.walk(node.annotation) if isinstance(leaf, ast.Name)]

@@ -44,7 +44,7 @@ def _comment_line(path: Path, lines: list[str], piece: Chunk) -> int:
 
 def _with_cells(chapter: Chapter, found: dict[Chunk, list[str]]) -> Chapter:
     lines = chapter.text.split("\n")
-    own = [piece for piece in found if piece.chapter is chapter]
+    own = [piece for piece in found if piece.cell in chapter.core]
     for piece in sorted(own, key=lambda piece: piece.first, reverse=True):
         start = piece.first - 1
         lines[start : start + len(piece.lines)] = found[piece]

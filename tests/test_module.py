@@ -297,7 +297,8 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "no upstream": (
         lambda: bp.numerical_gradient(np.tanh, [1.0, 2.0]),
         ValueError,
-        "f returns an array of shape (2,): give grad_output, one weight for each entry (ones would hide mistakes)",
+        "f returns an array of shape (2,): give grad_output, "
+        "one weight for each entry (ones would hide mistakes)",
     ),
 }
 
