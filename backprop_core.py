@@ -291,6 +291,18 @@ class Parameter:
         return f"Parameter{self.data.shape}"
 
 
+# 03 Why backwards? · options
+def _options(thing: Any) -> str:
+    """Its public settings that are numbers or texts: alpha=0.1, …"""
+    return ", ".join(
+        f"{name}={value!r}"
+        for name, value in vars(thing).items()
+        if isinstance(value, (int, float, str))
+        and not name.startswith("_")
+        and name != "training"
+    )
+
+
 # 03 Why backwards? · layer
 class Layer:
     """One step of a network: a value forwards, a gradient backwards (eq:vjp).
@@ -318,7 +330,7 @@ class Layer:
         return self.forward(*inputs)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
+        return f"{type(self).__name__}({_options(self)})"
 
     # 03 Why backwards? · layer-parameters
     def _members(self) -> Iterator[tuple[str, Any]]:
@@ -532,19 +544,18 @@ class ReLU(Activation):
     """Rectified linear unit, eq:relu; the slope at 0 is 0.
 
     >>> ReLU()(np.array([-2.0, 0.0, 3.0]))
-    array([-0.,  0.,  3.])
+    array([0., 0., 3.])
     """
 
     def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        active = x > 0  # eq:relu-slope
-        return x * active, active
+        return np.maximum(x, 0), x > 0  # eq:relu-slope
 
 
 class LeakyReLU(Activation):
     """eq:leaky-relu; ``negative_slope`` is its alpha."""
 
     def __init__(self, negative_slope: float = 0.01) -> None:
-        self.negative_slope = negative_slope
+        self.negative_slope = float(negative_slope)
 
     def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         one = x.dtype.type(1)
@@ -556,7 +567,7 @@ class ELU(Activation):
     """Exponential linear unit, eq:elu."""
 
     def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = alpha
+        self.alpha = float(alpha)
 
     def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         below = self.alpha * np.expm1(np.minimum(x, 0))
@@ -582,12 +593,12 @@ class SiLU(Activation):
 
 
 # 05 Something that bends · gelu
-_erf = np.vectorize(math.erf, otypes=[float])
+_erfc = np.vectorize(math.erfc, otypes=[float])
 
 
 def _normal_cdf(x: np.ndarray) -> np.ndarray:
     """Share of a standard normal distribution below x."""
-    return 0.5 * (1 + _erf(x / 2**0.5).astype(x.dtype))
+    return (0.5 * _erfc(-x / 2**0.5)).astype(x.dtype)
 
 
 class GELU(Activation):
@@ -635,7 +646,7 @@ class Softmax(Layer):
             raise ValueError("Softmax(): expected several logits, got one")
         e = np.exp(x - x.max(axis=self.axis, keepdims=True))
         self._cache = e / e.sum(axis=self.axis, keepdims=True)
-        return self._cache
+        return self._cache.copy()
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         p = self._saved()
@@ -653,6 +664,7 @@ class Loss:
     Raises ValueError for another name.
     """
 
+    reduction: str = "mean"
     _cache: np.ndarray | None = None
 
     def __init__(self, reduction: str = "mean") -> None:
@@ -663,7 +675,7 @@ class Loss:
         self.reduction = reduction
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
+        return f"{type(self).__name__}({_options(self)})"
 
     def value_and_slope(
         self, x: np.ndarray, target: np.ndarray
@@ -687,6 +699,7 @@ class Loss:
 
         Raises ValueError where shapes differ or the batch is empty.
         """
+        self._cache = None
         x = _floating(prediction)
         values, slopes = self.value_and_slope(x, self._target(x, target))
         if values.size == 0:
@@ -740,7 +753,7 @@ class HuberLoss(Loss):
         super().__init__(reduction)
         if not delta > 0:
             raise ValueError(f"HuberLoss: delta must be > 0, got {delta}")
-        self.delta = delta
+        self.delta = float(delta)
 
     def value_and_slope(
         self, x: np.ndarray, target: np.ndarray
@@ -751,33 +764,27 @@ class HuberLoss(Loss):
 
 
 # 06 What do we want? · class-targets
-def _class_probabilities(
-    target: ArrayLike, shape: tuple[int, ...]
-) -> np.ndarray:
-    """Integer labels (N,) as one-hot rows; probabilities (N, K) checked."""
-    labels = np.asarray(target)
-    count, classes = shape
-    if labels.shape == (count,) and labels.dtype.kind in "iu":
-        wrong = np.flatnonzero((labels < 0) | (labels >= classes))
-        if wrong.size:
-            raise ValueError(
-                f"label {labels[wrong[0]]} at index {wrong[0]}: "
-                f"expected 0 to {classes - 1}"
-            )
-        return np.eye(classes)[labels]
-    if labels.shape != shape:
-        raise ValueError(
-            f"expected integer labels of shape ({count},) or probabilities "
-            f"of shape {shape}, got {labels.dtype} of shape {labels.shape}"
-        )
-    total = labels.sum(axis=1)
-    wrong = np.flatnonzero((abs(total - 1) > 1e-4) | (labels.min(1) < 0))
+def _one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
+    """A row for each label, with a 1 at its place."""
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if wrong.size:
         raise ValueError(
-            f"target row {wrong[0]} is not a row of probabilities: "
-            f"{labels[wrong[0]]}"
+            f"label {labels[wrong[0]]} at index {wrong[0]}: "
+            f"expected 0 to {classes - 1}"
         )
-    return labels
+    return np.eye(classes)[labels]
+
+
+def _probabilities(rows: np.ndarray) -> np.ndarray:
+    """The rows, if they are probabilities; small deviations removed."""
+    total = rows.sum(axis=1)
+    fits = (abs(total - 1) <= 1e-4) & (rows >= 0).all(axis=1)
+    if not fits.all():
+        wrong = np.flatnonzero(~fits)[0]
+        raise ValueError(
+            f"target row {wrong} is not a row of probabilities: {rows[wrong]}"
+        )
+    return rows / total[:, None]
 
 
 # 06 What do we want? · cross-entropy
@@ -799,15 +806,26 @@ class CrossEntropyLoss(Loss):
         shifted = x - x.max(axis=1, keepdims=True)
         e = np.exp(shifted)
         total = e.sum(axis=1, keepdims=True)
-        chosen = (target * shifted).sum(axis=1)
-        return np.log(total[:, 0]) - chosen, e / total - target  # eq:ce-grad
+        chosen = target * np.where(target > 0, shifted, 0)
+        value = np.log(total[:, 0]) - chosen.sum(axis=1)
+        return value, e / total - target  # eq:ce-grad
 
     def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
-        if x.ndim != 2:
+        if x.ndim != 2 or not x.shape[1]:
             raise ValueError(
                 f"{self}: expected logits of shape (N, K), got {x.shape}"
             )
-        table = _class_probabilities(target, x.shape)
+        given = np.asarray(target)
+        if given.shape == x.shape[:1] and given.dtype.kind in "iu":
+            table = _one_hot(given, x.shape[1])
+        elif given.shape == x.shape:
+            table = _probabilities(_floating(given))
+        else:
+            raise ValueError(
+                f"{self}: expected integer labels of shape ({len(x)},) or "
+                f"probabilities of shape {x.shape}, "
+                f"got {given.dtype} of shape {given.shape}"
+            )
         return table.astype(x.dtype, copy=False)
 
 
@@ -835,31 +853,46 @@ class BCEWithLogitsLoss(Loss):
         return array
 
 
+# 07 A network learns · inside
+def _inside(layer: Layer) -> Iterator[Layer]:
+    """The layer and all layers that it contains."""
+    yield layer
+    for _, member in layer._members():
+        if isinstance(member, Layer):
+            yield from _inside(member)
+
+
 # 07 A network learns · network
 class Network(Layer):
     """Layers in a row, and perhaps a loss at the end. Itself a Layer.
 
-    ``backward`` is eq:net-dv to eq:net-dx for any layers.
-    Raises TypeError for what is not a Layer, ValueError for a layer object
-    that is used twice (it would remember only its last forward).
+    ``backward`` is eq:net-ds to eq:net-dx for any layers.
+    Raises TypeError for what is not a Layer or a Loss, ValueError for a
+    layer object that is used twice (it remembers only its last forward).
     """
 
     def __init__(self, *layers: Layer, loss: Loss | None = None) -> None:
+        if loss is not None and not isinstance(loss, Loss):
+            raise TypeError(f"Network: loss is {loss!r}, not a Loss")
+        seen: set[Layer] = set()
         for position, layer in enumerate(layers):
             if not isinstance(layer, Layer):
                 raise TypeError(
-                    f"Network: layer {position} is {layer!r}, not a Layer"
+                    f"Network: layer {position} is {layer!r}, not a Layer "
+                    "(a loss is given as loss=…)"
                 )
-            if any(layer is other for other in layers[:position]):
+            inside = set(_inside(layer))
+            if inside & seen:
                 raise ValueError(
                     f"Network: layer {position}, {layer!r}, is there twice"
                 )
+            seen |= inside
         self.layers, self.criterion = list(layers), loss
         self._shapes: list[tuple] = []
 
     def _members(self) -> Iterator[tuple[str, Any]]:
-        for position, layer in enumerate(self.layers):
-            yield str(position), layer
+        for name, member in super()._members():
+            yield name.removeprefix("layers."), member
 
     # 07 A network learns · network-passes
     def forward(self, x: ArrayLike) -> np.ndarray:
@@ -870,6 +903,8 @@ class Network(Layer):
         (5, 2)
         """
         y = np.asarray(x)
+        if self.criterion is not None:
+            self.criterion._cache = None
         self._shapes = []
         for layer in self.layers:
             y = layer.forward(y)
@@ -905,13 +940,17 @@ class Network(Layer):
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)
 
-    def __getitem__(self, position: int) -> Layer:
+    def __getitem__(self, position: int | slice) -> Layer:
+        if isinstance(position, slice):
+            return Network(*self.layers[position])
         return self.layers[position]
 
     def __repr__(self) -> str:
         rows = [("", "layer", "output", "parameters")]
         for i, layer in enumerate(self.layers):
-            name = repr(layer).partition("\n")[0]
+            name = repr(layer)
+            if isinstance(layer, Network):
+                name = f"Network({len(layer)} layers)"
             shape = "?"
             if i < len(self._shapes):
                 shape = f"({', '.join(['N', *map(str, self._shapes[i][1:])])})"
@@ -955,14 +994,24 @@ class Optimizer:
     """
 
     def __init__(self, parameters: Iterable[Parameter], lr: float) -> None:
-        self.parameters = list(dict.fromkeys(parameters))
+        name = type(self).__name__
+        self.parameters: list[Parameter] = []
+        for p in parameters:
+            if not isinstance(p, Parameter):
+                raise TypeError(
+                    f"{name}: expected parameters, got {type(p).__name__}; "
+                    "write net.parameters()"
+                )
+            if p not in self.parameters:
+                self.parameters.append(p)
         if not self.parameters:
-            raise ValueError("an optimizer needs parameters, got none")
+            raise ValueError(f"{name}: got no parameters")
         if not lr >= 0:
-            raise ValueError(f"expected lr >= 0, got {lr}")
+            raise ValueError(f"{name}: expected lr >= 0, got {lr}")
         self.lr = lr
         self.state: dict[str, np.ndarray] = {}
         self._data, self._grad = _one_vector(self.parameters)
+        self._step = np.empty_like(self._data)
 
     def _direction(self) -> np.ndarray:
         """Where the parameters go, times -lr: here the gradient itself."""
@@ -977,10 +1026,12 @@ class Optimizer:
             for name, whole in (("data", self._data), ("grad", self._grad)):
                 if getattr(parameter, name).base is not whole:
                     raise RuntimeError(
-                        f"the {name} of parameter {i} was replaced; write "
-                        f"into it instead: parameter.{name}[...] = …"
+                        f"the {name} of parameter {i} was replaced, or "
+                        "another optimizer has taken it over; write into it "
+                        f"instead: parameter.{name}[...] = …"
                     )
-        self._data -= self.lr * self._direction()
+        np.multiply(self._direction(), self.lr, out=self._step)
+        self._data -= self._step
 
     def zero_grad(self) -> None:
         """Set all gradients to zero."""
@@ -991,4 +1042,4 @@ class SGD(Optimizer):
     """Stochastic gradient descent: straight along the gradient, eq:sgd."""
 
 
-# digest 21185816a33cfcab79f6c983a2b0b0c5221282fac69d67056390ae85cbcb1f6c
+# digest 891a05666807cf2f58bdd829336e1b9443956d4fbf27462461e774754118ee7e
