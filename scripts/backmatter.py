@@ -1,0 +1,149 @@
+"""Pages computed from the book: indexes of names and equations, notation, colophon, and the map."""
+
+from __future__ import annotations
+
+import ast
+import html
+import re
+
+from chapter import CODE_REFERENCE, LABEL, MODULE_NAME, Cell, Chapter
+from weave import Book, display, imported_names, prose, reference
+
+ROW, GUTTER = 64, 64  # of the map, in units of 1/16 rem
+
+
+def pages(book: Book) -> dict[str, str]:
+    return {
+        "notation.md": notation(book),
+        "equations.md": equations(book),
+        "names.md": names(book),
+        "colophon.md": colophon(book),
+    }
+
+
+def chapter_link(chapter: Chapter, anchor: str = "") -> str:
+    return f"[{chapter.number}]({chapter.path.name}{anchor})"
+
+
+def names(book: Book) -> str:
+    lines = [
+        "# Index of names",
+        "",
+        f"Every public name of `{MODULE_NAME}`, with the chapters where it is defined, continued and used.",
+        "",
+        "| Name | Defined | Continued | Used |",
+        "|---|---|---|---|",
+    ]
+    for name in sorted(book.pieces, key=str.lower):
+        if name.startswith("_"):
+            continue
+        (chapter, cell), *later = book.pieces[name]
+        continued = ", ".join(chapter_link(c, f"#code-{piece.name}") for c, piece in later)
+        used = ", ".join(chapter_link(user) for user in book.used_in(name))
+        summary = f"<br><small>{summary_of(book, cell, name)}</small>"
+        defined = chapter_link(chapter, f"#code-{cell.name}")
+        lines.append(f"| `{name}`{summary} | {defined} | {continued} | {used} |")
+    return "\n".join(lines) + "\n"
+
+
+def summary_of(book: Book, cell: Cell, name: str) -> str:
+    """The first line of the docstring."""
+    for node in cell.tree.body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name:
+            first = (ast.get_docstring(node) or "").split("\n")[0].replace("|", r"\|")
+            first = html.escape(first, quote=False)
+            first = re.sub(rf"\(({LABEL})\)", r"\1", first)  # the number brings its own parentheses
+            return CODE_REFERENCE.sub(lambda found: reference(book, found[1]), first)
+    return ""
+
+
+def equations(book: Book) -> str:
+    lines = ["# Index of equations", ""]
+    chapter = None
+    for label, equation in book.equations.items():
+        if equation.chapter is not chapter:
+            chapter = equation.chapter
+            lines += [f"## {chapter.number}. {chapter.title}", ""]
+        lines += [f"{reference(book, label)} `{label}`{_mark(book, label)}\n{{.entry}}", ""]
+        lines += [re.sub(r' id="[^"]*"|<span>.*</span>', "", display(book, equation.display)), ""]
+    return "\n".join(lines)
+
+
+def _mark(book: Book, label: str) -> str:
+    return f" · {book.marks[label][0]}" if label in book.marks else ""
+
+
+def notation(book: Book) -> str:
+    lines = [
+        "# Notation",
+        "",
+        "The tables of all chapters. The last column is the code that computes the symbol.",
+        "",
+    ]
+    for chapter in book.chapters:
+        if chapter.tables:
+            lines += [f"## {chapter.number}. {chapter.title}", ""]
+        for table in chapter.tables:
+            start = table.place.line - 1
+            rows = chapter.text.split("\n")[start : start + 2 + len(table.rows)]
+            lines += [prose(book, "\n".join(rows)), ""]
+    return "\n".join(lines)
+
+
+def colophon(book: Book) -> str:
+    return f"""# Colophon
+
+The chapters are the only source of this book. Its Python module, these pages, their outputs and
+figures, the notebooks and the indexes are all made from them.
+
+Each chapter ran in a process of its own, with warnings as errors, on the module made from the chapters
+before it. What stands under a cell is what that run printed or drew.
+
+The module made from this text is `{MODULE_NAME}.py`. Its digest is
+
+```text
+{book.module.digest}
+```
+
+The same digest stands at the end of the module, in the footer of every page and in the metadata of
+every notebook. Where two of them differ, they come from different versions of the book.
+
+The text is set in Source Serif 4 and Source Sans 3, the code in Source Code Pro, the mathematics with
+KaTeX, the figures with Matplotlib; the pages are made with Material for MkDocs.
+"""
+
+
+def map_of(book: Book) -> str:
+    """The chapters as a list, with arcs beside it: who takes names from whom."""
+    chapters = [chapter for chapter in book.chapters if chapter.number]
+    home = {name: pieces[0][0] for name, pieces in book.pieces.items()}
+    arcs, rows = [], []
+    for row, chapter in enumerate(chapters):
+        taken: dict[int, list[str]] = {}
+        for name in imported_names(chapter):
+            taken.setdefault(home[name].number, []).append(name)
+        for source in sorted({chapters.index(home[name]) for name in imported_names(chapter)}):
+            arcs.append(_arc(source, row, len(chapters)))
+        uses = "; ".join(f"{', '.join(names)} from {number}" for number, names in sorted(taken.items()))
+        uses = f"uses {uses}" if uses else "starts from nothing"
+        rows.append(
+            f'- [{chapter.number}. {chapter.title}]({chapter.path.name}) <span class="uses">{uses}</span>'
+        )
+    dots = [f'<circle cx="{GUTTER - 8}" cy="{_y(row)}" r="4"/>' for row in range(len(chapters))]
+    height = ROW * len(chapters)
+    svg = (
+        f'<svg viewBox="0 0 {GUTTER} {height}" style="height: {height / 16:g}rem" aria-hidden="true">'
+        f"{''.join(arcs + dots)}</svg>"
+    )
+    lines = ['<div class="map" markdown>', f'<div markdown="0">{svg}</div>', "", *rows, "", "</div>"]
+    return "\n".join(lines)
+
+
+def _y(row: int) -> int:
+    return ROW * row + 22
+
+
+def _arc(source: int, target: int, rows: int) -> str:
+    x, height = GUTTER - 8, (_y(target) - _y(source)) / 2
+    width = (GUTTER - 16) * ((target - source) / max(rows - 1, 1)) ** 0.6
+    return f'<path d="M{x} {_y(source)}A{width:.1f} {height:.1f} 0 0 0 {x} {_y(target)}"/>'

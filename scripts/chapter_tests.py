@@ -1,0 +1,144 @@
+"""Pytest plugin: a chapter is a test file.
+
+``pytest book/04-linear.md`` has one item for each cell, transcript, docstring with examples,
+exercise, computed number, equation and notation table. The cells share one namespace and run in
+reading order; an item chosen alone (``-k``, a node id) first runs the cells above it.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import doctest
+import types
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from chapter import MODULE_NAME, BookError, Cell, Place, book_files, read_chapter
+from equations import Wrong, equation_items
+from prose_numbers import check_typed
+from session import Failure, Session
+from tangle import tangle
+
+Subject = TypeVar("Subject")
+Claim = tuple[int, str, Callable[[], None]]  # its line, its name, what checks it
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ChapterFile | None:
+    if file_path.suffix == ".md" and file_path in book_files(file_path.parent):
+        return ChapterFile.from_parent(parent, path=file_path)
+    return None
+
+
+class ChapterFile(pytest.File):
+    def collect(self) -> Iterator[ChapterItem]:
+        try:
+            self.chapter = Session.of(self.path)
+            check_typed(self.chapter.chapter)
+            claims = [*_claims(self.chapter), *_equations(self.path)]
+        except BookError as error:
+            raise self.CollectError(str(error)) from None
+        for line, name, check in sorted(claims, key=lambda claim: claim[0]):
+            yield ChapterItem.from_parent(self, name=name, line=line, check=check)
+
+    def setup(self) -> None:
+        with _reported():
+            self.stack = contextlib.ExitStack()
+            self.stack.enter_context(self.chapter)
+
+    def teardown(self) -> None:
+        self.stack.close()
+
+
+class ChapterItem(pytest.Item):
+    def __init__(self, *, line: int, check: Callable[[], None], **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.line = line
+        self.check = check
+
+    def runtest(self) -> None:
+        with _reported():
+            self.check()
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, self.line - 1, f"{self.path.name}: {self.name}"
+
+
+@contextlib.contextmanager
+def _reported() -> Iterator[None]:
+    """The line of the book and the error, without the frames of the test runner."""
+    try:
+        yield
+    except (Failure, Wrong) as failure:
+        raise pytest.fail.Exception(str(failure), pytrace=False) from None
+
+
+def _claims(session: Session) -> Iterator[Claim]:
+    def after(end: int, check: Callable[[Subject], None], subject: Subject) -> Callable[[], None]:
+        def claim() -> None:
+            session.run_to(end)
+            check(subject)
+
+        return claim
+
+    for end, cell in enumerate(session.chapter.cells, 1):
+        line = cell.place.line
+        if cell.kind == "pycon":
+            transcript = _examples(cell.source, cell, line, f"transcript at line {line}")
+            if not transcript.examples:
+                raise BookError(cell.place, "a transcript without >>> tests nothing; write ```text instead")
+            yield line, transcript.name, after(end, session.check_examples, transcript)
+        if cell.kind != "python":
+            continue
+        yield line, _name(cell), partial(session.run_to, end)
+        if cell.tag == "check":
+            yield line, f"exercise {cell.name}: the stub fails", after(end, session.check_stub, cell)
+        if cell.tag != "exercise":
+            for test in _docstrings(cell, cell.tree.body):
+                yield line, test.name, after(end, session.check_examples, test)
+    for number in session.chapter.numbers:
+        line = number.place.line
+        name = f"number {number.shown} at line {line}"
+        yield line, name, after(number.cells_before, session.check_number, number)
+
+
+def _equations(path: Path) -> Iterator[Claim]:
+    """The equations and tables, held against the module as it is after this chapter."""
+    paths = book_files(path.parent)
+    *others, chapter = [read_chapter(path) for path in paths[: paths.index(path) + 1]]
+    if chapter.displays or chapter.tables:
+        module = types.ModuleType(MODULE_NAME)
+        exec(compile(tangle([*others, chapter]).text, MODULE_NAME, "exec"), vars(module))
+        yield from equation_items(chapter, module, others)
+
+
+def _name(cell: Cell) -> str:
+    if cell.tag == "core":
+        return str(cell.name)
+    return f"{cell.tag} {cell.name}" if cell.name else f"cell at line {cell.place.line}"
+
+
+def _docstrings(cell: Cell, body: list[ast.stmt], owner: str = "") -> Iterator[doctest.DocTest]:
+    for node in body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            name = f"{owner}{node.name}"
+            if text := ast.get_docstring(node, clean=False):
+                line = cell.place.line + node.body[0].lineno - 1
+                test = _examples(text, cell, line, f"docstring of {name}")
+                if test.examples:
+                    yield test
+            if isinstance(node, ast.ClassDef):
+                yield from _docstrings(cell, node.body, f"{name}.")
+
+
+def _examples(text: str, cell: Cell, line: int, name: str) -> doctest.DocTest:
+    """The examples of ``text``, which begins at ``line``."""
+    try:
+        return doctest.DocTestParser().get_doctest(text, {}, name, str(cell.place.path), line - 1)
+    except ValueError as error:  # "line 3 of the docstring for NAME lacks blank after >>>"
+        where, _, complaint = str(error).partition(f" {name} ")
+        raise BookError(Place(cell.place.path, line + int(where.split()[1]) - 1), complaint) from None

@@ -1,0 +1,156 @@
+"""Check the displayed equations against the module.
+
+python scripts/check_equations.py                          the whole book
+python scripts/check_equations.py book/06-losses.md        a chapter
+python scripts/check_equations.py --label eq:ce --explain  one equation, and how it was read
+python scripts/check_equations.py --mutants                plant mistakes in the equations; are they noticed?
+python scripts/check_equations.py --module-mutants         plant mistakes in the module; are they noticed?
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from chapter import BookError, Chapter, read_book
+from equations.book import Book, read_display
+from equations.check import Result, check_chapter, check_display, checked_displays
+from equations.code_mutants import plant_in_module
+from equations.errors import Finding, MathError
+from equations.floor import Score, score
+from equations.guards import guard_table
+from equations.syntax import show
+from tangle import tangle, write_atomically
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("chapters", nargs="*", type=Path, help="chapters; all if none is named")
+    parser.add_argument("--label", action="append", default=[], help="only this equation")
+    parser.add_argument("--explain", action="store_true", help="show how each formula was read")
+    parser.add_argument(
+        "--mutants", action="store_true", help="plant mistakes in the equations and count the noticed"
+    )
+    parser.add_argument("--module-mutants", action="store_true", help="the same with mistakes in the module")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found for the site")
+    options = parser.parse_args(arguments)
+    try:
+        chapters = read_book()
+        book = Book(chapters, namespace(chapters))
+    except BookError as error:
+        print(error)
+        return 1
+    wanted = {path.resolve() for path in options.chapters}
+    chosen = [chapter for chapter in chapters if not wanted or chapter.path.resolve() in wanted]
+    return run(book, chosen, options)
+
+
+def namespace(chapters: list[Chapter]) -> dict[str, Any]:
+    """What the tangled module defines."""
+    found: dict[str, Any] = {"__name__": "backprop_core"}
+    exec(compile(tangle(chapters).text, "backprop_core.py", "exec"), found)
+    return found
+
+
+def run(book: Book, chosen: list[Chapter], options: argparse.Namespace) -> int:
+    results: list[Result] = []
+    findings: list[Finding] = []
+    for chapter in chosen:
+        if options.explain:
+            explain(book, chapter, options.label)
+        found, complaints = check(book, chapter, options.label)
+        results += found
+        findings += complaints
+    for finding in {(one.place, one.message): one for one in findings}.values():
+        print(finding)
+    displays = [display for chapter in chosen for display in chapter.displays]
+    unchecked = sum(display.unchecked is not None for display in displays)
+    print(
+        f"{len(results)} checks, {len(findings)} findings; {unchecked} of {len(displays)} displays unchecked"
+    )
+    if len(chosen) == len(book.chapters) and not options.label:
+        print(f"in no equation: {', '.join(untouched(book, results))}")
+    scores: dict[str, Score] = {}
+    if options.mutants and not findings:
+        scores = plant(book, chosen, results, options.label)
+    if options.module_mutants and not findings:
+        killed, total = plant_in_module(book.chapters, tangle(book.chapters).text, print)
+        print(f"{killed} of {total} mutants of the module noticed by the equations")
+    if options.json:
+        write_atomically(options.json, json.dumps(summary(results, scores), indent=1) + "\n")
+    return 1 if findings or not all(one.is_enough for one in scores.values()) else 0
+
+
+def check(book: Book, chapter: Chapter, labels: list[str]) -> tuple[list[Result], list[Finding]]:
+    """Check a chapter, or some of its displays; then what its tables must not do."""
+    if labels:
+        chosen = [display for display in checked_displays(chapter) if display.label in labels]
+        results = [check_display(book, chapter, display) for display in chosen]
+        return results, [result.finding for result in results if result.finding]
+    results = list(check_chapter(book, chapter))
+    findings = [result.finding for result in results if result.finding]
+    if not findings:
+        findings = [one for table in chapter.tables for one in guard_table(book, chapter, table, results)]
+    return results, findings
+
+
+def untouched(book: Book, results: list[Result]) -> list[str]:
+    """Public functions and classes that no equation is held against."""
+    touched = {name.split(".")[0] for result in results for name in result.against}
+    public = {name for name, value in book.module.items() if callable(value) and not name.startswith("_")}
+    return sorted(public - touched)
+
+
+def explain(book: Book, chapter: Chapter, labels: list[str]) -> None:
+    """Print how the displays were read."""
+    for display in checked_displays(chapter):
+        if not labels or display.label in labels:
+            try:
+                for read in read_display(display.tex, book.notation(chapter, display.place.line)):
+                    print(f"{display.label}: " + "\n    = ".join(map(show, read.sides)))
+            except MathError as error:
+                print(f"{display.label}: {error}")
+
+
+def plant(book: Book, chosen: list[Chapter], results: list[Result], labels: list[str]) -> dict[str, Score]:
+    """Mutate every display and print what survives."""
+    scores = {}
+    for chapter in chosen:
+        for display in checked_displays(chapter):
+            if labels and display.label not in labels:
+                continue
+            one = score(book, chapter, display, results)
+            scores[one.label] = one
+            for survivor in one.survivors:
+                tex = " ".join(survivor.tex.split())
+                print(f"{display.place}: {one.label}: survives: {survivor.what}: {tex}")
+            if not one.is_enough:
+                print(f"{display.place}: {one.label}: only {one.killed} of {one.total} mutants noticed")
+    killed, total = sum(one.killed for one in scores.values()), sum(one.total for one in scores.values())
+    print(f"{killed} of {total} mutants noticed")
+    return scores
+
+
+def summary(results: list[Result], scores: dict[str, Score]) -> dict[str, Any]:
+    """What the site shows beside each equation."""
+    found: dict[str, Any] = {}
+    for result in results:
+        found[result.name] = {
+            "place": str(result.place),
+            "draws": result.draws,
+            "steps": result.steps,
+            "against": result.against,
+            "holds": result.finding is None,
+        }
+        if score := scores.get(result.name):
+            found[result.name]["mutants"] = {"killed": score.killed, "total": score.total}
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

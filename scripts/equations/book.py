@@ -1,0 +1,135 @@
+"""Chapters, the notation that holds at each of their lines, and what their equations define."""
+
+from __future__ import annotations
+
+import copy
+import sys
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+
+from chapter import Chapter, Display
+
+from .display import Equation, equations
+from .environment import Environment
+from .errors import MathError
+from .notation import Notation, notation_at, sections
+from .reader import read_sides
+from .syntax import Binary, Entry, Layer, Node, Symbol
+
+
+@dataclass(frozen=True)
+class Read:
+    """An equation, read."""
+
+    equation: Equation
+    sides: tuple[Node, ...]
+
+    @staticmethod
+    def of(equation: Equation, notation: Notation) -> Read:
+        is_update = equation.sides[1].relation == "←"
+        sides = read_sides([side.tokens for side in equation.sides], notation.kinds, is_update)
+        return Read(equation, tuple(sides))
+
+    @property
+    def defines(self) -> str | None:
+        """The symbol that stands alone on the left."""
+        left = self.sides[0]
+        base = left.base if isinstance(left, Entry) else left
+        return base.key if isinstance(base, Symbol | Layer) else None
+
+
+def read_display(tex: str, notation: Notation) -> list[Read]:
+    return [Read.of(equation, notation) for equation in equations(tex)]
+
+
+def _is_foreign(name: str, value: object) -> bool:
+    """What a module only imports: np, Callable."""
+    home = str(getattr(value, "__module__", "")).split(".")[0]
+    is_import = isinstance(value, ModuleType) or home == "numpy" or home in sys.stdlib_module_names
+    return is_import or name.startswith("__")
+
+
+class Book:
+    """Chapters with the module that they are held against."""
+
+    def __init__(self, chapters: list[Chapter], module: Mapping[str, Any], seed: int = 0) -> None:
+        self.chapters = chapters
+        self.module = {name: value for name, value in module.items() if not _is_foreign(name, value)}
+        self.seed = seed
+        self.replaced: dict[str, str] = {}  # label -> LaTeX to read in its place
+        self._sections: dict[str, list[int]] = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        self._draws: dict[tuple[int, str, int], Environment] = {}
+        self._notations: dict[tuple[str, int, int], Notation] = {}
+        self._texts: dict[tuple[str, str], Node | None] = {}
+
+    def replacing(self, label: str, tex: str, fresh: bool) -> Book:
+        """The book with another display; ``fresh`` if others rest on what it defines."""
+        changed = copy.copy(self)
+        changed.replaced = {label: tex}
+        if fresh:
+            changed._forget()
+        return changed
+
+    @cached_property
+    def displays(self) -> dict[str, tuple[Chapter, Display]]:
+        """The displays that have a label, checked or not."""
+        return {
+            display.label: (chapter, display)
+            for chapter in self.chapters
+            for display in chapter.displays
+            if display.label
+        }
+
+    def sections(self, chapter: Chapter) -> list[int]:
+        key = str(chapter.path)
+        if key not in self._sections:
+            self._sections[key] = sections(chapter)
+        return self._sections[key]
+
+    def section_end(self, chapter: Chapter, line: int) -> int:
+        """The last line of a line's section."""
+        where = self.sections(chapter)
+        return max(at for at, section in enumerate(where, 1) if section == where[line - 1])
+
+    def notation(self, chapter: Chapter, line: int) -> Notation:
+        """What holds at a line. Lines between the same tables and headings share it."""
+        tables = sum(table.place.line < line for table in chapter.tables)
+        key = str(chapter.path), self.sections(chapter)[line - 1], tables
+        if key not in self._notations:
+            pages = [page for page in self.chapters if page.number == 0 and page is not chapter]
+            self._notations[key] = notation_at(chapter, line, self.module, pages, self.text)
+        return self._notations[key]
+
+    def draw(self, notation: Notation, name: str, attempt: int, avoid: frozenset[int]) -> Environment:
+        """A draw for a display. Its mutants share it, and what has been computed with it."""
+        if self._draws and next(iter(self._draws))[:2] != (id(notation), name):
+            self._draws.clear()
+        key = id(notation), name, attempt
+        if key not in self._draws:
+            seed = zlib.crc32(f"{name} {self.seed} {attempt}".encode())
+            self._draws[key] = Environment(notation, seed, avoid)
+        return self._draws[key]
+
+    def text(self, label: str, key: str) -> Node | None:
+        """How a display defines a symbol, as left = right."""
+        if (label, key) not in self._texts:
+            self._texts[label, key] = self._find_text(label, key)
+        return self._texts[label, key]
+
+    def _find_text(self, label: str, key: str) -> Node | None:
+        if label not in self.displays:
+            return None
+        chapter, display = self.displays[label]
+        try:
+            tex = self.replaced.get(label, display.tex)
+            reads = read_display(tex, self.notation(chapter, display.place.line))
+        except MathError as error:
+            raise MathError(f"{label}: {error}") from None
+        return next((Binary("=", *read.sides[:2]) for read in reads if read.defines == key), None)

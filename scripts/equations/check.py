@@ -1,0 +1,276 @@
+"""Check labelled displays and gradient rows against the module."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from chapter import Chapter, Display, Place, Table
+
+from .arrays import Array
+from .book import Book, Read
+from .compare import compare, difference
+from .display import Equation, equations
+from .environment import Environment
+from .errors import Finding, MathError, Redraw, RowError, at_side
+from .evaluate import Evaluator, ranges_of
+from .layers import unroll
+from .notation import Definition, Notation
+from .sets import parse_set
+from .syntax import Call, Cases, Compare, Derivative, Entry, Node, Number, show
+
+DRAWS = 5
+DRAWS_OF_CASES = 16  # every row must have held in one of them
+ENOUGH = 3  # good draws; with fewer nothing is claimed
+TRIES = 30
+
+
+@dataclass
+class Result:
+    """What the check of one display or gradient row came to."""
+
+    name: str  # its label, or row:code
+    place: Place
+    draws: int = 0
+    steps: int = 0
+    against: list[str] = field(default_factory=list)  # names of the module
+    used: frozenset[str] = frozenset()  # ids of the notation
+    rows: frozenset[Place] = frozenset()  # where the rows stand that it rests on
+    finding: Finding | None = None
+
+
+def check_chapter(book: Book, chapter: Chapter) -> Iterator[Result]:
+    """Check all labelled displays and gradient rows of a chapter."""
+    for display in checked_displays(chapter):
+        yield check_display(book, chapter, display)
+    for table in chapter.tables:
+        yield from check_rows(book, chapter, table)
+
+
+def checked_displays(chapter: Chapter) -> list[Display]:
+    return [display for display in chapter.displays if display.label and not display.unchecked]
+
+
+# -- displays ------------------------------------------------------------------
+
+
+def check_display(book: Book, chapter: Chapter, display: Display) -> Result:
+    """Check a labelled display."""
+    result = Result(display.label or "", display.place)
+    reading: list[Equation] = []
+    try:
+        notation = book.notation(chapter, display.place.line)
+        avoid = notation.literals | {int(number) for number in re.findall(r"\d+", display.tex)}
+        for equation in equations(book.replaced.get(result.name, display.tex)):
+            reading.append(equation)
+            _check_equation(book, notation, display, equation, result, avoid)
+    except RowError as error:
+        result.finding = Finding(error.place, result.name, str(error))
+    except MathError as error:
+        message = f"{error}{_sides(error, reading)}{_suspects(result, notation)}"
+        result.finding = Finding(display.place, result.name, message)
+    return result
+
+
+def _check_equation(
+    book: Book,
+    notation: Notation,
+    display: Display,
+    equation: Equation,
+    result: Result,
+    avoid: frozenset[int],
+) -> None:
+    read = Read.of(equation, notation)
+    ids = frozenset(id_ for side in read.sides for id_ in notation.ids(side))
+    result.used |= ids
+    result.rows |= _rows(read.sides, notation, ids)
+    rows = {row.id for row in notation.gradients.values() if row.place in result.rows}
+    result.against = sorted(notation.module_names(result.used | rows))
+    first = 1 if _is_definition(read, notation, display) else 0
+    _refuse_hollow(read, notation, first)
+    branches = {
+        (node, row) for side in read.sides for node in _cases(side) for row in range(len(node.values))
+    }
+    reached: set[tuple[Cases, int]] = set()
+    wanted = DRAWS_OF_CASES if branches or _has_conditions(read) else DRAWS
+    once = lambda env: _draw(read, env, first, reached)  # noqa: E731
+    result.draws = _repeat(book, notation, result.name, avoid, wanted, once)
+    if missed := branches - reached:
+        node, row = min(missed, key=lambda one: one[1])
+        raise MathError(
+            f"row {row + 1} of cases held in none of {result.draws} draws: {show(node.conditions[row])}"
+        )
+    result.steps += len(read.sides) - 1 - first
+
+
+def _cases(side: Node) -> Iterator[Cases]:
+    return (node for node in side.walk() if isinstance(node, Cases))
+
+
+def _has_conditions(read: Read) -> bool:
+    """Whether a single draw may see one branch only."""
+    calls = ("max", "min", "abs", "sign")
+    nodes = [node for side in read.sides for node in side.walk()]
+    return any(isinstance(node, Compare) or (isinstance(node, Call) and node.name in calls) for node in nodes)
+
+
+def _rows(sides: Iterable[Node], notation: Notation, ids: frozenset[str]) -> frozenset[Place]:
+    """Where the rows stand that a formula rests on, gradient rows included."""
+    found = {notation.by_id[id_].place for id_ in ids if id_ in notation.by_id}
+    for part in (part for side in sides for part in side.walk()):
+        if isinstance(part, Derivative):
+            pair = getattr(_base(part.top), "key", ""), getattr(part.bottom, "key", "")
+            if row := notation.gradients.get(pair):
+                found.add(row.place)
+    return frozenset(found)
+
+
+def _base(node: Node) -> Node:
+    return node.base if isinstance(node, Entry) else node
+
+
+def _is_definition(read: Read, notation: Notation, display: Display) -> bool:
+    """Whether this very equation gives its left side its value."""
+    row = notation.rows.get(read.defines or "")
+    return row is not None and row.label == display.label
+
+
+def _refuse_hollow(read: Read, notation: Notation, first: int) -> None:
+    """Equations that cannot fail."""
+    for position, side in enumerate(read.sides[1:], 1):
+        with at_side(position):
+            if show(side) == show(read.sides[position - 1]):
+                raise MathError("both sides are the same")
+            if any(part == read.sides[0] and not isinstance(part, Number) for part in side.walk()):
+                raise MathError(f"{show(read.sides[0])} stands on both sides")
+            if first and notation.rows[read.defines or ""].id in notation.ids(side):
+                raise MathError(f"{read.defines} is defined by itself")
+
+
+def _repeat(
+    book: Book,
+    notation: Notation,
+    name: str,
+    avoid: frozenset[int],
+    wanted: int,
+    once: Callable[[Environment], None],
+) -> int:
+    """Check on several draws; one next to a kink is replaced by another."""
+    good, reason = 0, ""
+    for attempt in range(TRIES):
+        try:
+            once(book.draw(notation, name, attempt, avoid))
+            good += 1
+        except Redraw as redraw:
+            reason = str(redraw)
+        if good == wanted:
+            break
+    if good < ENOUGH:
+        raise MathError(f"only {good} of {TRIES} draws could be used: {reason}")
+    return good
+
+
+def _draw(read: Read, env: Environment, first: int, reached: set[tuple[Cases, int]]) -> None:
+    """Hold neighbouring sides against each other on one draw, layer by layer."""
+    for layer, sides in unroll(read.sides, env):
+        try:
+            _draw_layer(read, sides, env, first, reached)
+        except MathError as error:
+            error.args = (f"{layer}{error}",)
+            raise
+
+
+def _draw_layer(
+    read: Read, sides: list[Node], env: Environment, first: int, reached: set[tuple[Cases, int]]
+) -> None:
+    ranges = ranges_of(sides, env)
+    values = []
+    for position, side in enumerate(sides):
+        with at_side(position):
+            evaluator = Evaluator(env, ranges)
+            values.append(evaluator(side))
+            reached |= evaluator.reached
+            if evaluator.outside and not np.all(np.isfinite(values[-1].data)):
+                raise MathError(evaluator.outside)
+    for position in range(first + 1, len(sides)):
+        relation = read.equation.sides[position].relation
+        is_number = isinstance(sides[position], Number)
+        with at_side(position):
+            compare(values[position - 1], values[position], ranges, relation, is_number)
+    if read.equation.shape:
+        _check_shape(values[-1], read.equation.shape.tex, env)
+
+
+def _check_shape(value: Array, set_tex: str, env: Environment) -> None:
+    wanted = env.shape(parse_set(f"${set_tex}$"))
+    if value.shape != wanted:
+        raise MathError(f"the shape is {value.shape}, not {wanted}")
+
+
+def _sides(error: MathError, reading: list[Equation]) -> str:
+    """The two sides next to a mistake."""
+    if not reading or error.side is None:
+        return ""
+    sides = reading[-1].sides
+    at = max(error.side, 1)
+    return f"\n      {sides[at - 1].shown}\n   {sides[at].relation}  {sides[at].shown}"
+
+
+def _suspects(result: Result, notation: Notation) -> str:
+    """Definitions by the text that could be to blame instead."""
+    found = sorted(
+        f"{row.row.symbol} ({row.label})"
+        for row in notation.rows.values()
+        if row.label and row.label != result.name and row.id in result.used
+    )
+    return f"\n   or the definition of {', '.join(found)} is wrong" if found else ""
+
+
+# -- gradient rows -------------------------------------------------------------
+
+
+def check_row(book: Book, notation: Notation, pair: tuple[str, str], definition: Definition) -> Result:
+    """Hold the code of a gradient row against the derivative of the code's forward."""
+    result = Result(f"row:{definition.place.line}:{definition.row.code}", definition.place)
+    try:
+        top = notation.rows.get(pair[0])
+        result.used = notation.closure(definition.id) | (notation.closure(top.id) if top else frozenset())
+        result.rows = _rows((), notation, result.used)
+        result.against = sorted(notation.module_names(result.used))
+        once = lambda env: _draw_row(pair, definition, env)  # noqa: E731
+        result.draws = _repeat(book, notation, definition.row.code, notation.literals, DRAWS, once)
+        result.steps = 1
+    except RowError as error:
+        result.finding = Finding(error.place, definition.row.symbol, str(error))
+    except MathError as error:
+        message = f"`{definition.row.code}` is not the derivative of the code: {error}"
+        result.finding = Finding(definition.place, definition.row.symbol, message)
+    return result
+
+
+def _draw_row(pair: tuple[str, str], definition: Definition, env: Environment) -> None:
+    expected, computed = env.gradient(*pair), env.computed(definition)
+    if not isinstance(expected, list):
+        expected, computed = [expected], [computed]
+    for one, other in zip(expected, computed, strict=True):
+        if other.shape != one.shape:
+            raise MathError(f"its shape is {other.shape}, that of the variable {one.shape}")
+        if found := difference(one, other):
+            at, message = found
+            entry = f" at entry {tuple(place + 1 for place in at)}" if at else ""
+            raise MathError(f"the two differ{entry}: {message}")
+
+
+def check_rows(book: Book, chapter: Chapter, table: Table) -> Iterator[Result]:
+    """Check the rows of a table for gradients that code computes."""
+    try:
+        notation = book.notation(chapter, book.section_end(chapter, table.place.line))
+    except RowError as error:
+        yield Result("notation", error.place, finding=Finding(error.place, "notation", str(error)))
+        return
+    for pair, definition in notation.gradients.items():
+        if definition.row in table.rows and notation.slice_for(definition.id):
+            yield check_row(book, notation, pair, definition)

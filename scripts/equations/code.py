@@ -1,0 +1,205 @@
+"""Python in the book: which statements compute a name, and what they read."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from chapter import Cell, Place
+
+from .errors import Redraw, RowError
+
+SCOPES = (ast.Lambda, ast.FunctionDef, ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp)
+
+
+@dataclass(frozen=True)
+class Statement:
+    node: ast.stmt
+    place: Place
+
+    @staticmethod
+    def all_of(cell: Cell) -> list[Statement]:
+        return [
+            Statement(node, Place(cell.place.path, cell.place.line + node.lineno - 1))
+            for node in cell.tree.body
+        ]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Statements that compute ``name`` when run in order, and the names they read from outside."""
+
+    name: str
+    statements: tuple[Statement, ...]
+    reads: frozenset[str]
+
+    @property
+    def stores(self) -> frozenset[str]:
+        return frozenset(name for statement in self.statements for name in stored_names(statement.node))
+
+    @staticmethod
+    def of_expression(expression: ast.expr, name: str, place: Place) -> Slice:
+        target = ast.Name(name, ast.Store())
+        node = ast.fix_missing_locations(ast.Assign([target], expression, lineno=1))
+        return Slice(name, (Statement(node, place),), free_names(expression))
+
+    @staticmethod
+    def of_cell(statements: list[Statement], name: str, given: frozenset[str], classes: set[str]) -> Slice:
+        """Backwards from the last assignment: whatever sets or changes something that is needed."""
+        last = max(at for at, statement in enumerate(statements) if name in stored_names(statement.node))
+        kept = [statements[last]]
+        needed = set(free_names(statements[last].node)) - given
+        outside = set(free_names(statements[last].node))
+        for statement in reversed(statements[:last]):
+            stored = stored_names(statement.node)
+            family = _family(needed, statements[:last], classes)
+            if not (stored & needed or changed_names(statement.node) & family):
+                continue
+            kept.append(statement)
+            if isinstance(statement.node, ast.Assign):
+                outside -= stored
+            needed |= free_names(statement.node) - given
+            outside |= free_names(statement.node)
+        return Slice(name, tuple(reversed(kept)), frozenset(outside))
+
+    def run(self, values: dict[str, Any], given: dict[str, Any]) -> Any:
+        """Run in a namespace; names that are given keep their given values."""
+        scope = dict(values)
+        for statement in self.statements:
+            execute(statement, scope)
+            scope.update((name, given[name]) for name in stored_names(statement.node) & given.keys())
+        return scope[self.name]
+
+
+def execute(statement: Statement, scope: dict[str, Any]) -> None:
+    """Run one statement; what it raises is a finding at its line of the book."""
+    try:
+        with np.errstate(all="ignore"):
+            exec(_compiled(statement), scope)
+    except (Redraw, RowError):
+        raise
+    except Exception as error:
+        text = ast.unparse(statement.node)
+        raise RowError(statement.place, f"`{text}` raises {type(error).__name__}: {error}") from None
+
+
+_COMPILED: dict[int, tuple[Statement, CodeType]] = {}
+
+
+def _compiled(statement: Statement) -> CodeType:
+    key = id(statement.node)
+    if key not in _COMPILED or _COMPILED[key][0].node is not statement.node:
+        tree = ast.Module([statement.node], [])
+        _COMPILED[key] = statement, compile(tree, str(statement.place.path), "exec")
+    return _COMPILED[key][1]
+
+
+def _family(needed: set[str], statements: Iterable[Statement], classes: set[str]) -> set[str]:
+    """The needed names and the objects built around them: SGD([theta]) changes theta."""
+    family = set(needed)
+    for statement in statements:
+        for built, parts in _constructed(statement.node, classes):
+            if parts & family or built in family:
+                family |= parts | {built}
+    return family
+
+
+def _constructed(node: ast.stmt, classes: set[str]) -> list[tuple[str, set[str]]]:
+    if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
+        return []
+    match node.value:
+        case ast.Call(func=ast.Name(called)) as call if called in classes:
+            return [(node.targets[0].id, set(free_names(call)) - {called})]
+        case ast.Call(func=ast.Attribute(attr=called)) as call if called in classes:
+            return [(node.targets[0].id, set(free_names(call)))]
+    return []
+
+
+def stored_names(node: ast.AST) -> set[str]:
+    """Names that a statement binds."""
+    found = {leaf.id for leaf in _own(node) if isinstance(leaf, ast.Name) and isinstance(leaf.ctx, ast.Store)}
+    if isinstance(node, ast.FunctionDef):
+        found.add(node.name)
+    return found
+
+
+def changed_names(node: ast.AST) -> set[str]:
+    """Names whose object a statement may change: x.a = …, x[i] = …, x.method(…), fill_(x)."""
+    found = set(free_names(node)) if isinstance(node, ast.Expr) and not _is_print(node) else set()
+    for leaf in _own(node):
+        is_stored = isinstance(leaf, ast.Attribute | ast.Subscript) and isinstance(leaf.ctx, ast.Store)
+        is_method = isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Attribute)
+        if is_stored or is_method:
+            found.add(_root(leaf))
+    return found
+
+
+def _is_print(node: ast.Expr) -> bool:
+    return isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "print"
+
+
+def _root(node: ast.AST) -> str:
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _own(node: ast.AST) -> Iterable[ast.AST]:
+    """The nodes of a statement without the insides of lambdas and comprehensions."""
+    todo = [node]
+    while todo:
+        one = todo.pop()
+        yield one
+        if one is node or not isinstance(one, SCOPES):
+            todo.extend(ast.iter_child_nodes(one))
+
+
+def free_names(node: ast.AST) -> frozenset[str]:
+    """Names that are read from outside, builtins apart."""
+    return frozenset(_free(node) - set(dir(builtins)))
+
+
+def _free(node: ast.AST) -> set[str]:
+    if isinstance(node, ast.Name):
+        return {node.id} if isinstance(node.ctx, ast.Load) else set()
+    if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+        return _free(node.value) | {node.target.id}
+    inner = {name for child in ast.iter_child_nodes(node) for name in _free(child)}
+    if isinstance(node, ast.Lambda | ast.FunctionDef):
+        arguments = node.args
+        return inner - {a.arg for a in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]}
+    if isinstance(node, ast.GeneratorExp | ast.ListComp | ast.SetComp | ast.DictComp):
+        targets = {name for part in node.generators for name in stored_names(part.target)}
+        return inner - targets
+    return inner
+
+
+def called_names(statements: Iterable[Statement], module: Collection[str]) -> set[str]:
+    """What of the module the statements use: softmax, Linear.forward."""
+    found: set[str] = set()
+    classes: dict[str, str] = {}
+    for statement in statements:
+        for node in ast.walk(statement.node):
+            match node:
+                case ast.Assign([ast.Name(name)], ast.Call(ast.Name(called))) if called in module:
+                    classes[name] = called
+                case ast.Call(ast.Attribute(ast.Name(name), method)) if name in classes:
+                    found.add(f"{classes[name]}.{method}")
+                case ast.Call(ast.Attribute(ast.Call(ast.Name(called)), method)) if called in module:
+                    found.add(f"{called}.{method}")
+                case ast.Name(called) if called in module:
+                    found.add(called)
+    methods = {name.split(".")[0] for name in found if "." in name}
+    return found - methods
+
+
+def computes(statements: Iterable[Statement]) -> bool:
+    """Whether the statements calculate, rather than pick entries of what is there."""
+    nodes = [node for statement in statements for node in ast.walk(statement.node)]
+    return any(isinstance(node, ast.BinOp | ast.UnaryOp | ast.Compare | ast.Call) for node in nodes)

@@ -1,0 +1,180 @@
+"""Plant mistakes in the module and count those that the equations notice.
+
+Only functions that run while the equations are checked take part, and in them
+only what computes: guards that raise are the business of other tests.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from chapter import Chapter, Display, Table
+
+from .book import Book
+from .check import Result, check_display, check_rows, checked_displays
+from .errors import MathError
+
+FILE = "the module under test"
+OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.Pow: ast.Mult,
+}
+COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.GtE,
+    ast.LtE: ast.Gt,
+    ast.Gt: ast.LtE,
+    ast.GtE: ast.Lt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+}
+CALLS = {"sum": "mean", "mean": "sum", "maximum": "minimum", "minimum": "maximum", "max": "min", "exp": "log"}
+Subject = tuple[Chapter, Display | Table]
+
+
+@dataclass(frozen=True)
+class CodeMutant:
+    function: str
+    line: int
+    what: str
+    source: str  # of the whole module, with the mistake
+
+    def __str__(self) -> str:
+        return f"survives: {self.function}, line {self.line} of the module: {self.what}"
+
+
+def plant_in_module(
+    chapters: list[Chapter], source: str, report: Callable[[CodeMutant], None]
+) -> tuple[int, int]:
+    """How many mutants were noticed, and how many there were; survivors are reported."""
+    tree = ast.parse(source)
+    users = _users(Book(chapters, _namespace(tree)))
+    killed = total = 0
+    for mutant in _mutants(tree, users):
+        total += 1
+        book = Book(chapters, _namespace(tree))
+        if any(result.finding for subject in users[mutant.function] for result in _check(book, subject)):
+            killed += 1
+        else:
+            report(mutant)
+    return killed, total
+
+
+def _namespace(tree: ast.Module) -> dict[str, Any]:
+    found: dict[str, Any] = {"__name__": "module"}
+    exec(compile(tree, FILE, "exec"), found)
+    return found
+
+
+def _check(book: Book, subject: Subject) -> Iterator[Result]:
+    chapter, one = subject
+    if isinstance(one, Display):
+        yield check_display(book, chapter, one)
+    else:
+        yield from check_rows(book, chapter, one)
+
+
+def _users(book: Book) -> dict[str, list[Subject]]:
+    """Function -> the checks that run it, the quickest first."""
+    timed: list[tuple[float, Subject, set[str]]] = []
+    for chapter in book.chapters:
+        subjects: list[Display | Table] = [*checked_displays(chapter), *chapter.tables]
+        for one in subjects:
+            start = time.perf_counter()
+            with _Traced() as traced:
+                results = list(_check(book, (chapter, one)))
+            if wrong := [str(result.finding) for result in results if result.finding]:
+                raise MathError(f"the unchanged book must pass: {wrong[0]}")
+            timed.append((time.perf_counter() - start, (chapter, one), traced.functions))
+    users: dict[str, list[Subject]] = {}
+    for _, subject, functions in sorted(timed, key=lambda one: one[0]):
+        for function in functions:
+            users.setdefault(function, []).append(subject)
+    return users
+
+
+class _Traced:
+    """Collect the qualified names of the module's functions that run."""
+
+    def __enter__(self) -> _Traced:
+        self.functions: set[str] = set()
+        sys.setprofile(self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+
+    def _note(self, frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_filename == FILE:
+            self.functions.add(frame.f_code.co_qualname.split(".<locals>")[0])
+
+
+def _mutants(tree: ast.Module, users: dict[str, list[Subject]]) -> Iterator[CodeMutant]:
+    """Change the tree, yield what was changed, and change it back."""
+    for name, function in _functions(tree, ""):
+        if name not in users:
+            continue
+        for node in _computing(function):
+            for what, attribute, value in _changes(node):
+                before = getattr(node, attribute)
+                setattr(node, attribute, value)
+                ast.fix_missing_locations(tree)
+                yield CodeMutant(name, node.lineno, f"{what} in {ast.unparse(node)}", ast.unparse(tree))
+                setattr(node, attribute, before)
+
+
+def _functions(node: ast.AST, owner: str) -> Iterator[tuple[str, ast.FunctionDef]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef):
+            yield f"{owner}{child.name}", child
+        elif isinstance(child, ast.ClassDef):
+            yield from _functions(child, f"{owner}{child.name}.")
+
+
+def _computing(function: ast.FunctionDef) -> Iterator[Any]:
+    """Nodes of a function's body, without docstrings, annotations and guards that raise."""
+    todo: list[ast.AST] = list(function.body)
+    while todo:
+        node = todo.pop(0)
+        is_guard = isinstance(node, ast.If) and isinstance(node.body[-1], ast.Raise) and not node.orelse
+        if is_guard or isinstance(node, ast.Raise | ast.JoinedStr | ast.Assert):
+            continue
+        yield node
+        todo += [child for name, child in _children(node) if name not in ("annotation", "returns")]
+
+
+def _children(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    for name, value in ast.iter_fields(node):
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST):
+                yield name, child
+
+
+def _changes(node: Any) -> Iterator[tuple[str, str, Any]]:
+    """(what, attribute, new value) for each mistake at this node."""
+    match node:
+        case ast.BinOp(left, ast.MatMult(), right):
+            yield "factor replaced by the other", "left", right
+            yield "factor replaced by the other", "right", left
+        case ast.BinOp(op=op) | ast.AugAssign(op=op) if type(op) in OPERATORS:
+            yield "operator changed", "op", OPERATORS[type(op)]()
+        case ast.Compare(ops=[op]) if type(op) in COMPARISONS:
+            yield "comparison changed", "ops", [COMPARISONS[type(op)]()]
+        case ast.Constant(bool() | str() | None):
+            return
+        case ast.Constant(int() | float() as number):
+            yield "constant changed", "value", number + 1
+        case ast.Attribute(attr=name) if name in CALLS:
+            yield "function changed", "attr", CALLS[name]
+        case ast.Attribute(attr="T"):
+            yield "transpose dropped", "attr", "real"
+        case ast.UnaryOp(op=ast.USub()):
+            yield "sign dropped", "op", ast.UAdd()

@@ -1,0 +1,72 @@
+"""Hold two arrays against each other and say where and how they differ."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .arrays import Array, Ranges
+from .errors import MathError, Redraw
+from .syntax import plain
+
+LIMIT = 1e-6  # largest difference over largest entry
+ROUGHLY = 1e-2  # the same, for ≈
+FLOOR = 1e-9  # smaller differences are rounding
+
+
+def compare(left: Array, right: Array, ranges: Ranges, relation: str, right_is_number: bool) -> None:
+    """Raise MathError where the two sides differ."""
+    order = ranges.order
+    left, right = _matched(left, right, right_is_number)
+    first, second = np.broadcast_arrays(left.data, right.data)
+    if not (np.all(np.isfinite(first)) and np.all(np.isfinite(second))):
+        raise Redraw("a side is not a finite number")
+    if not (found := difference(first, second, ROUGHLY if relation == "≈" else LIMIT)):
+        return
+    at, message = found
+    axes = [(axis, name) for axis, name in enumerate(order) if first.shape[axis] > 1]
+    where = [f"{plain(name)}={ranges.values[name][at[axis]]}" for axis, name in axes]
+    if entry := at[len(order) :]:
+        where.append(f"entry {tuple(place + 1 for place in entry)}")
+    raise MathError(f"the two sides differ{' at ' + ', '.join(where) if where else ''}: {message}")
+
+
+def difference(
+    first: np.ndarray, second: np.ndarray, limit: float = LIMIT
+) -> tuple[tuple[int, ...], str] | None:
+    """Where two arrays differ most, and the values there; None where they agree."""
+    gap = np.abs(first - second)
+    scale = max(np.max(np.abs(first), initial=0.0), np.max(np.abs(second), initial=0.0))
+    if np.max(gap, initial=0.0) <= limit * scale + FLOOR:
+        return None
+    at = tuple(int(place) for place in np.unravel_index(np.argmax(gap), gap.shape))
+    return at, f"{_shown(first[at])} against {_shown(second[at])}{_ratio(first, second)}"
+
+
+def _ratio(first: np.ndarray, second: np.ndarray) -> str:
+    with np.errstate(all="ignore"):
+        ratios = (first / second)[(np.abs(second) > 1e-12) | (np.abs(first) > 1e-12)]
+    ratio = ratios.flat[0]
+    if not np.all(np.isfinite(ratios)) or not np.allclose(ratios, ratio, rtol=1e-6):
+        return ""
+    return f"  (off by the factor {ratio:g} everywhere)" if first.size > 1 else f"  (ratio {ratio:g})"
+
+
+def _shown(value: complex) -> str:
+    return f"{value:g}" if abs(value.imag) > 1e-12 else f"{value.real:g}"
+
+
+def _matched(left: Array, right: Array, right_is_number: bool) -> tuple[Array, Array]:
+    left, right = _as_vector(left, right), _as_vector(right, left)
+    if right.rank == 0 and left.rank and right_is_number:
+        right = Array(right.data.reshape(right.data.shape + (1,) * left.rank), left.rank)
+    elif left.shape != right.shape:
+        shapes = ["x".join(map(str, side.shape)) or "a number" for side in (left, right)]
+        raise MathError(f"shapes differ: {shapes[0]} and {shapes[1]}")
+    return left, right
+
+
+def _as_vector(side: Array, other: Array) -> Array:
+    """A row and the vector of the same entries are compared entry by entry."""
+    if side.rank == 2 and other.rank == 1 and side.shape[0] == 1:
+        return Array(side.data[..., 0, :], 1)
+    return side

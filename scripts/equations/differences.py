@@ -1,0 +1,55 @@
+"""Derivatives of code by five-point central differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .errors import Redraw
+
+STEP = 1e-4  # relative to the entry
+SMALLEST = 1e-3  # entries below this count as this large
+KINK = 3e-7  # three- and five-point estimates may differ by this, relative to the largest
+
+
+def jacobian(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+    """∂function/∂x with the shape of the value followed by the shape of x."""
+    x = np.asarray(x, dtype=float)
+    columns = [_column(function, x, at) for at in np.ndindex(x.shape)]
+    fine = np.stack([five for five, _ in columns], axis=-1)
+    coarse = np.stack([three for _, three in columns], axis=-1)
+    if not np.all(np.isfinite(fine)):
+        raise Redraw("its derivative is not a number")
+    slack = KINK * np.max(np.abs(fine), initial=0.0) + 1e-8
+    if np.max(np.abs(fine - coarse), initial=0.0) > slack:
+        raise Redraw("the draws lie next to a kink")
+    return fine.reshape((*fine.shape[:-1], *x.shape))
+
+
+def _column(
+    function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, at: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The derivative by one entry, from five points and from three."""
+    step = STEP * max(abs(x[at]), SMALLEST)
+
+    def moved(count: int) -> np.ndarray:
+        shifted = x.copy()
+        shifted[at] += count * step
+        return np.asarray(function(shifted), dtype=float)
+
+    near = moved(1) - moved(-1)
+    far = moved(2) - moved(-2)
+    return (8 * near - far) / (12 * step), near / (2 * step)
+
+
+def derivative(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, order: int = 1) -> np.ndarray:
+    """The derivative of a function that works entry by entry."""
+    if order == 0:
+        return np.asarray(function(x))
+    step = np.where(order == 1, STEP, 30 * STEP) * np.maximum(np.abs(x), 0.1)
+
+    def moved(count: int) -> np.ndarray:
+        return derivative(function, x + count * step, order - 1)
+
+    return (8 * (moved(1) - moved(-1)) - (moved(2) - moved(-2))) / (12 * step)

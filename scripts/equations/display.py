@@ -1,0 +1,125 @@
+"""Split a display into its equations, and each equation into its sides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .errors import MathError
+from .tokens import CLOSING, COMPARE, OPENING, Token, tokens
+
+INEQUALITY = 'only equations are checked; give the display {unchecked="an inequality"}'
+
+
+@dataclass(frozen=True)
+class Side:
+    relation: str  # what stands before it: "", "=", "≈", "←" or "∈"
+    tokens: tuple[Token, ...]
+    tex: str
+
+    @property
+    def shown(self) -> str:
+        return " ".join(self.tex.replace("&", " ").replace("\\\\", " ").split())
+
+
+@dataclass(frozen=True)
+class Equation:
+    sides: tuple[Side, ...]
+    shape: Side | None  # the set of a trailing \\in
+
+
+def equations(tex: str) -> list[Equation]:
+    """The equations of a display: chains of sides, by lines, \\quad and commas."""
+    found: list[list[Token]] = []
+    for row in _rows(tokens(tex)):
+        for number, piece in enumerate(_pieces(row)):
+            if found and number == 0 and piece[0].kind in ("EQUALS", "SIGN"):
+                found[-1].extend(piece)
+            elif any(token.kind == "EQUALS" for token in _top(piece)):
+                found.append(piece)
+            else:
+                raise MathError(_lost(piece))
+    if not found:
+        raise MathError("nothing but layout")
+    return [_equation(piece, tex) for piece in found]
+
+
+def _lost(piece: list[Token]) -> str:
+    words = [token.text for token in piece if token.kind == "TEXT"]
+    if words and words[0] != r"\text{and}":
+        return f"{words[0]} is not read; conditions belong in the prose, or write cases"
+    if any(token.kind == "COMPARE" for token in piece):
+        return INEQUALITY
+    shown = "".join(token.text for token in piece[:6])
+    return f"the part beginning {shown} is no equation: it has no = of its own and does not begin with one"
+
+
+def _rows(found: list[Token]) -> list[list[Token]]:
+    rows: list[list[Token]] = [[]]
+    depth = 0
+    for token in found:
+        depth += (token.kind in OPENING) - (token.kind in CLOSING)
+        if token.kind == "LAYOUT":
+            continue
+        if token.kind == "NEWLINE" and depth == 0:
+            rows.append([])
+        else:
+            rows[-1].append(token)
+    if depth:
+        raise MathError("the brackets do not match")
+    for row in rows:
+        aligned = row and row[0].kind == "AMP"
+        content = [token for token in row if token.kind not in ("AMP", "QUAD")]
+        if aligned and content and content[0].kind not in ("EQUALS", "SIGN"):
+            shown = "".join(token.text for token in content[:6])
+            raise MathError(f"the line beginning {shown} has lost its =")
+    return [row for row in rows if any(token.kind != "AMP" for token in row)]
+
+
+def _pieces(row: list[Token]) -> list[list[Token]]:
+    """The parts of a line between \\quad, \\text{and} and commas."""
+    pieces: list[list[Token]] = [[]]
+    for token, depth in _depths(row):
+        separates = token.kind in ("QUAD", "COMMA") or token.text == r"\text{and}"
+        if depth == 0 and separates:
+            pieces.append([])
+        elif token.kind != "AMP" or depth:
+            pieces[-1].append(token)
+    return [piece for piece in pieces if piece]
+
+
+def _depths(found: list[Token]) -> list[tuple[Token, int]]:
+    depth, result = 0, []
+    for token in found:
+        depth -= token.kind in CLOSING
+        result.append((token, depth))
+        depth += token.kind in OPENING
+    return result
+
+
+def _top(found: list[Token]) -> list[Token]:
+    return [token for token, depth in _depths(found) if depth == 0]
+
+
+def _equation(found: list[Token], tex: str) -> Equation:
+    while found and found[-1].kind in ("DOT", "COMMA"):
+        found = found[:-1]
+    parts: list[tuple[str, list[Token]]] = [("", [])]
+    for token, depth in _depths(found):
+        if depth == 0 and token.kind == "EQUALS":
+            parts.append((token.text, []))
+        elif depth == 0 and token.text in COMPARE:
+            raise MathError(INEQUALITY)
+        else:
+            parts[-1][1].append(token)
+    sides = [Side(relation, tuple(part), _text(part, tex)) for relation, part in parts]
+    for side in sides:
+        if not side.tokens:
+            raise MathError(f"a side of the equation is empty, next to {side.relation or '='}")
+    shape = sides.pop() if sides[-1].relation == "∈" else None
+    if len(sides) < 2 or any(side.relation == "∈" for side in sides):
+        raise MathError("an equation needs two sides joined by =")
+    return Equation(tuple(sides), shape)
+
+
+def _text(part: list[Token], tex: str) -> str:
+    return tex[part[0].start : part[-1].end] if part else ""

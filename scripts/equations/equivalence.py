@@ -1,0 +1,81 @@
+"""Whether two formulas are the same by the laws that need no check.
+
+Sums and products of numbers commute, Kronecker's delta and equality are
+symmetric, and a summed index may have any name.
+"""
+
+from __future__ import annotations
+
+from .syntax import (
+    All,
+    Binary,
+    Bound,
+    Call,
+    Compare,
+    Index,
+    Node,
+    Reduce,
+    free_indices,
+    show,
+)
+
+MIRRORED = {">": "<", "≥": "≤"}
+
+
+def canonical(node: Node) -> str:
+    """A spelling that equivalent formulas share."""
+    return show(_sorted(_renamed(node, {})))
+
+
+def _renamed(node: Node, names: dict[str, str]) -> Node:
+    """Bound indices named by their depth and by the axes on which they stand."""
+    match node:
+        case Index(name):
+            return Index(names.get(name, name))
+        case Reduce(kind, bounds, condition, body):
+            order = sorted(bounds, key=lambda bound: _uses(body, bound.name))
+            inner = names | {bound.name: f"b{len(names) + at}" for at, bound in enumerate(order)}
+            renamed = tuple(
+                Bound(
+                    inner[bound.name],
+                    bound.low and _renamed(bound.low, names),
+                    bound.high and _renamed(bound.high, names),
+                )
+                for bound in order
+            )
+            return Reduce(kind, renamed, condition and _renamed(condition, inner), _renamed(body, inner))
+    return node.map(lambda child: _renamed(child, names))
+
+
+def _uses(body: Node, name: str) -> str:
+    """Where a bound index occurs, without its name."""
+    marked = _renamed(body, {one: "?" for one in free_indices(body) if one != name} | {name: "!"})
+    return show(marked) if not any(isinstance(part, Reduce) for part in body.walk()) else ""
+
+
+def _sorted(node: Node) -> Node:
+    node = node.map(_sorted)
+    match node:
+        case Binary("+" | "*" | "·" | "⊙" as op, _, _):
+            terms = sorted(_flat(node, op), key=show)
+            result = terms[0]
+            for term in terms[1:]:
+                result = Binary(op, result, term)
+            return result
+        case Call("kronecker" | "max" | "min" as name, arguments, key):
+            return Call(name, tuple(sorted(arguments, key=show)), key)
+        case Compare(op, left, right):
+            if op in MIRRORED:
+                op, left, right = MIRRORED[op], right, left
+            if op in ("=", "≠"):
+                left, right = sorted((left, right), key=show)
+            return Compare(op, left, right)
+        case All(conditions):
+            return All(tuple(sorted(conditions, key=show)))
+    return node
+
+
+def _flat(node: Node, op: str) -> list[Node]:
+    if isinstance(node, Binary) and node.op == op:
+        return _flat(node.left, op) + _flat(node.right, op)
+    return [node]

@@ -1,0 +1,53 @@
+"""What goes wrong with an equation, as messages an author can act on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from chapter import Place
+
+
+class MathError(Exception):
+    """The equation cannot be read or evaluated, or it does not hold.
+
+    ``side`` says at which side of its chain, where that is known.
+    """
+
+    side: int | None = None
+
+
+@contextlib.contextmanager
+def at_side(side: int) -> Iterator[None]:
+    """Say at which side of a chain a mistake was found."""
+    try:
+        yield
+    except MathError as error:
+        if error.side is None:
+            error.side = side
+        raise
+
+
+class RowError(MathError):
+    """The fault is in a row of a notation table, not in the equation."""
+
+    def __init__(self, place: Place, message: str) -> None:
+        super().__init__(message)
+        self.place = place
+
+
+class Redraw(Exception):
+    """This draw shows nothing (next to a kink, or not a number): take another."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, at its line of the chapter."""
+
+    place: Place
+    what: str  # the label, or the row's symbol
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.what}: {self.message}"

@@ -1,0 +1,88 @@
+"""Plant mistakes in the displays and count those that the check notices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from chapter import Chapter, Display, Table
+
+from .book import Book, read_display
+from .check import Result, check_display, check_rows
+from .equivalence import canonical
+from .errors import MathError
+from .mutate import Mutant, mutants
+
+FLOOR = 0.9
+User = tuple[Chapter, Display | Table]
+
+
+@dataclass
+class Score:
+    """What became of a display's mutants."""
+
+    label: str
+    killed: int = 0
+    survivors: list[Mutant] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        return self.killed + len(self.survivors)
+
+    @property
+    def is_enough(self) -> bool:
+        return self.killed >= FLOOR * self.total
+
+
+def score(book: Book, chapter: Chapter, display: Display, results: Iterable[Result], every: int = 1) -> Score:
+    """Check every mutant of a display, or every n-th. ``results`` are those of the book as it is."""
+    found = Score(display.label or "")
+    users = _users(book, found.label, results)
+    for mutant in list(different(book, chapter, display))[::every]:
+        if _is_killed(book, chapter, display, mutant, users):
+            found.killed += 1
+        else:
+            found.survivors.append(mutant)
+    return found
+
+
+def different(book: Book, chapter: Chapter, display: Display) -> Iterator[Mutant]:
+    """The mutants that say something else than the display."""
+    notation = book.notation(chapter, display.place.line)
+
+    def meaning(tex: str) -> list[list[str]] | None:
+        try:
+            return [[canonical(side) for side in read.sides] for read in read_display(tex, notation)]
+        except MathError:
+            return None
+
+    original = meaning(display.tex)
+    for mutant in mutants(display.tex):
+        if meaning(mutant.tex) != original:
+            yield mutant
+
+
+def _is_killed(book: Book, chapter: Chapter, display: Display, mutant: Mutant, users: list[User]) -> bool:
+    changed = book.replacing(display.label or "", mutant.tex, fresh=bool(users))
+    if check_display(changed, chapter, display).finding:
+        return True
+    return any(result.finding for user in users for result in _check_again(changed, *user))
+
+
+def _check_again(book: Book, chapter: Chapter, user: Display | Table) -> Iterable[Result]:
+    return (
+        [check_display(book, chapter, user)] if isinstance(user, Display) else check_rows(book, chapter, user)
+    )
+
+
+def _users(book: Book, label: str, results: Iterable[Result]) -> list[User]:
+    """The displays and tables that rest on a symbol which this display defines."""
+    rows = {row.place for c in book.chapters for table in c.tables for row in table.rows if row.code == label}
+    places = {result.place for result in results if result.name != label and result.rows & rows}
+    found: list[User] = []
+    for chapter in book.chapters:
+        found += [(chapter, display) for display in chapter.displays if display.place in places]
+        found += [
+            (chapter, table) for table in chapter.tables if any(row.place in places for row in table.rows)
+        ]
+    return found

@@ -1,0 +1,61 @@
+"""What a notation must not do: retype the code, or stand idle."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Sequence
+
+from chapter import Chapter, Place, Row, Table
+
+from .book import Book
+from .check import Result
+from .code import computes
+from .errors import Finding, RowError
+from .helpers import HELPERS
+from .notation import Definition, Notation
+
+
+def guard_table(book: Book, chapter: Chapter, table: Table, displays: Iterable[Result]) -> list[Finding]:
+    """Findings about a table, given what the chapter's checked equations rest on."""
+    displays = list(displays)
+    used = {place for result in displays for place in result.rows}
+    try:
+        notation = book.notation(chapter, book.section_end(chapter, table.place.line))
+    except RowError as error:
+        return [Finding(error.place, "notation", str(error))]
+    findings = []
+    for row in notation.every_row():
+        if row.row in table.rows and (message := _complaint(notation, row, used, displays)):
+            findings.append(Finding(row.place, row.row.symbol, message))
+    return findings
+
+
+def _complaint(
+    notation: Notation, row: Definition, used: set[Place], displays: Sequence[Result]
+) -> str | None:
+    if row.place not in used:
+        return "no checked equation uses this row; remove it, or label the equation it is for"
+    if row.label:
+        return _untested(row.row, displays)
+    slice_ = notation.slice_for(row.id)
+    if row in notation.gradients.values() and slice_ is None and row.name not in notation.names_read:
+        return (
+            f"no code computes `{row.name}` and none reads it: nothing holds the module's gradient to account"
+        )
+    if row.kind in ("function", "indexed") or slice_ is None or not computes(slice_.statements):
+        return None
+    names = {
+        node.id for one in slice_.statements for node in ast.walk(one.node) if isinstance(node, ast.Name)
+    }
+    reads = [notation.named.get(name) for name in notation.reads(row.id)]
+    is_constant = all(read is not None and read.kind == "number" for read in reads)
+    if is_constant or names & (notation.module.keys() | HELPERS.keys()):
+        return None
+    return f"`{row.row.code}` retypes the mathematics; call the module, or let an equation define it: `eq:…`"
+
+
+def _untested(row: Row, displays: Sequence[Result]) -> str | None:
+    """A symbol that the text defines is tested by the other equations that use it."""
+    if any(row.place in result.rows and result.name != row.code for result in displays):
+        return None
+    return f"{row.code} defines it and no other checked equation uses it"

@@ -1,0 +1,67 @@
+"""One test for each equation and each notation table of a chapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from types import ModuleType
+
+from chapter import Chapter, Display, Table
+
+from .book import Book
+from .check import Result, check_display, check_rows, checked_displays
+from .errors import Finding
+from .guards import guard_table
+
+Item = tuple[int, str, Callable[[], None]]  # its line, its name, what checks it
+
+
+class Wrong(AssertionError):
+    """What a check found; the message says it all."""
+
+
+def equation_items(chapter: Chapter, module: ModuleType, others: Sequence[Chapter] = ()) -> list[Item]:
+    """What to test in a chapter: (line, label, check that raises Wrong).
+
+    ``module`` has the names that the chapter's tables call. ``others`` are chapters whose
+    equations its tables refer to, and the page of notation.
+    """
+    checks = _Checks(Book([*others, chapter], vars(module)), chapter)
+    displays: list[Item] = [
+        (display.place.line, str(display.label), partial(checks.display, display))
+        for display in checked_displays(chapter)
+    ]
+    tables: list[Item] = [
+        (table.place.line, f"notation at line {table.place.line}", partial(checks.table, table))
+        for table in chapter.tables
+    ]
+    return displays + tables
+
+
+class _Checks:
+    def __init__(self, book: Book, chapter: Chapter) -> None:
+        self.book = book
+        self.chapter = chapter
+        self.results: dict[str, Result] = {}
+
+    def display(self, display: Display) -> None:
+        _report([self.result(display).finding])
+
+    def result(self, display: Display) -> Result:
+        label = str(display.label)
+        if label not in self.results:
+            self.results[label] = check_display(self.book, self.chapter, display)
+        return self.results[label]
+
+    def table(self, table: Table) -> None:
+        """Its gradient rows hold, and none of its rows stands idle."""
+        rows = list(check_rows(self.book, self.chapter, table))
+        _report([row.finding for row in rows])
+        displays = [self.result(display) for display in checked_displays(self.chapter)]
+        if not any(result.finding for result in displays):
+            _report(guard_table(self.book, self.chapter, table, displays))
+
+
+def _report(findings: Sequence[Finding | None]) -> None:
+    if messages := [str(finding) for finding in findings if finding]:
+        raise Wrong("\n".join(messages))

@@ -1,0 +1,384 @@
+"""The rows and notation cells that hold at a line of a chapter.
+
+A row holds from its table to the end of the chapter, a later row for the same
+symbol replaces it, and the tables of the page of notation hold everywhere. A
+cell tagged ``notation`` belongs to its section (a heading of level one or two)
+and to all later ones.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from chapter import FENCE, LABEL, Cell, Chapter, Place, Row
+
+from .code import Slice, Statement, called_names, free_names, stored_names
+from .errors import MathError, RowError
+from .grammar import parse, raw
+from .helpers import HELPERS
+from .reader import layer_key, read_sides
+from .sets import Set, parse_set
+from .syntax import Derivative, Layer, Node, Symbol
+from .tokens import tokens
+
+GRADIENT = re.compile(r"\\[dt]?frac|\\nabla")
+BUILTIN = {"np": np, "kronecker": HELPERS["kronecker"]}
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A row, read."""
+
+    row: Row
+    key: str
+    set: Set
+    kind: str
+    name: str | None  # what the code is called, if it is a name
+    expression: ast.expr | None  # what computes it, unless it is only a name
+    label: str | None  # the equation that defines it
+    section: int
+
+    @property
+    def place(self) -> Place:
+        return self.row.place
+
+    @property
+    def id(self) -> str:
+        """What the graph of dependencies calls it: the code's name, else the symbol."""
+        return self.name or f"${self.key}$"
+
+
+@dataclass
+class Notation:
+    """What holds at one place of the book."""
+
+    module: Mapping[str, Any]
+    section: int
+    rows: dict[str, Definition] = field(default_factory=dict)
+    gradients: dict[tuple[str, str], Definition] = field(default_factory=dict)
+    cells: list[tuple[int, Cell]] = field(default_factory=list)  # with their sections
+    texts: Callable[[str, str], Node | None] = lambda label, key: None  # how an equation defines a symbol
+
+    @cached_property
+    def kinds(self) -> dict[str, str]:
+        """What the reader knows of each symbol. An earlier section's number may serve as an index again."""
+        return {
+            key: "value" if row.kind == "number" and row.section != self.section else row.kind
+            for key, row in self.rows.items()
+        }
+
+    @cached_property
+    def constants(self) -> dict[str, Any]:
+        return {**BUILTIN, **HELPERS, **self.module}
+
+    def every_row(self) -> Iterator[Definition]:
+        yield from self.rows.values()
+        yield from self.gradients.values()
+
+    # -- who defines a name ----------------------------------------------------
+
+    @cached_property
+    def named(self) -> dict[str, Definition]:
+        """Code name -> the row that stands for it; a row that computes it before one that mentions it."""
+        found: dict[str, Definition] = {}
+        for definition in self.every_row():
+            if definition.name and (definition.expression or definition.name not in found):
+                found[definition.name] = definition
+        return found
+
+    @cached_property
+    def assigned(self) -> dict[str, list[tuple[int, Cell]]]:
+        found: dict[str, list[tuple[int, Cell]]] = {}
+        for section, cell in self.cells:
+            for name in stored_names(cell.tree):
+                found.setdefault(name, []).append((section, cell))
+        return found
+
+    def cell_of(self, name: str) -> Cell | None:
+        """The notation cell that computes a name: the last one, unless a later section's row draws it."""
+        cells = self.assigned.get(name, [])
+        row = self.named.get(name)
+        if not cells or (row and cells[-1][0] < row.section):
+            return None
+        return cells[-1][1]
+
+    def slice_of(self, name: str, given: frozenset[str] = frozenset()) -> Slice | None:
+        """The statements that compute a name, or None if it is drawn or constant."""
+        key = name, given
+        if key not in self._slices:
+            self._slices[key] = self._find_slice(name, given)
+        return self._slices[key]
+
+    @cached_property
+    def _slices(self) -> dict[tuple[str, frozenset[str]], Slice | None]:
+        return {}
+
+    def _find_slice(self, name: str, given: frozenset[str]) -> Slice | None:
+        row = self.named.get(name)
+        if row and row.expression:
+            return Slice.of_expression(row.expression, name, row.place)
+        if cell := self.cell_of(name):
+            return Slice.of_cell(self._statements[cell.place], name, given, self._classes)
+        return None
+
+    @cached_property
+    def _statements(self) -> dict[Place, list[Statement]]:
+        return {cell.place: Statement.all_of(cell) for _, cell in self.cells}
+
+    @cached_property
+    def _classes(self) -> set[str]:
+        return {name for name, value in self.constants.items() if isinstance(value, type)}
+
+    def gradient_of(self, name: str) -> tuple[str, str] | None:
+        """The derivative that a bare name stands for: dY is ∂L/∂Y as handed to the code."""
+        for pair, definition in self.gradients.items():
+            if definition.name == name and definition.expression is None:
+                return pair
+        return None
+
+    # -- what depends on what ----------------------------------------------------
+
+    def reads(self, id_: str) -> frozenset[str]:
+        """What an id is computed from, directly."""
+        if id_ in self._reads:
+            return self._reads[id_]
+        self._reads[id_] = frozenset()  # while it is being found
+        self._reads[id_] = self._find_reads(id_)
+        return self._reads[id_]
+
+    @cached_property
+    def _reads(self) -> dict[str, frozenset[str]]:
+        return {}
+
+    def _find_reads(self, id_: str) -> frozenset[str]:
+        definition = self.by_id.get(id_)
+        if definition and definition.label:
+            return self._ids(self.text(definition))
+        if definition and definition.expression is not None:
+            return self._known(free_names(definition.expression))
+        if slice_ := self.slice_of(id_):
+            return self._known(slice_.reads | slice_.stores - {id_})
+        if pair := self.gradient_of(id_):
+            return frozenset(self.rows[key].id for key in pair if key in self.rows)
+        if definition:
+            sizes = [*definition.set.sizes]
+            return frozenset(one for size in sizes for one in self._ids(self.read_number(size)))
+        return frozenset()
+
+    def _known(self, names: frozenset[str]) -> frozenset[str]:
+        return frozenset(name for name in names if self.slice_of(name) or name in self.named)
+
+    def _ids(self, node: Node) -> frozenset[str]:
+        ids = set()
+        for part in node.walk():
+            key = getattr(part, "key", None) or getattr(part, "function", None)
+            if key in self.rows:
+                ids.add(self.rows[key].id)
+        return frozenset(ids)
+
+    @cached_property
+    def by_id(self) -> dict[str, Definition]:
+        return {**{d.id: d for d in self.every_row()}, **self.named}
+
+    def closure(self, id_: str) -> frozenset[str]:
+        """An id and everything it depends on."""
+        if id_ not in self._closures:
+            seen, todo = {id_}, [id_]
+            while todo:
+                new = self.reads(todo.pop()) - seen
+                seen |= new
+                todo.extend(new)
+            self._closures[id_] = frozenset(seen)
+        return self._closures[id_]
+
+    @cached_property
+    def _closures(self) -> dict[str, frozenset[str]]:
+        return {}
+
+    def ids(self, node: Node) -> frozenset[str]:
+        """Everything a formula depends on."""
+        return frozenset(one for id_ in self._ids(node) for one in self.closure(id_))
+
+    def module_names(self, ids: Iterable[str]) -> set[str]:
+        """What of the module these ids are computed with."""
+        own = self.module.keys() - HELPERS.keys()
+        found = set()
+        for id_ in ids:
+            if slice_ := self.slice_for(id_):
+                found |= called_names(slice_.statements, own)
+            elif id_ in own:
+                found.add(id_)
+        return found
+
+    @cached_property
+    def names_read(self) -> frozenset[str]:
+        """Every name that the code of a row or cell reads."""
+        rows = [free_names(row.expression) for row in self.every_row() if row.expression]
+        return frozenset().union(*rows, *(free_names(cell.tree) for _, cell in self.cells))
+
+    def slice_for(self, id_: str) -> Slice | None:
+        """The statements behind an id, named or not."""
+        if id_.startswith("$") and (id_, frozenset()) not in self._slices:
+            row = self.by_id[id_]
+            if row.expression:
+                self._slices[id_, frozenset()] = Slice.of_expression(row.expression, "value", row.place)
+        return self.slice_of(id_)
+
+    @cached_property
+    def literals(self) -> frozenset[int]:
+        """Integers in the code and the sets; sizes avoid them."""
+        texts = [text for row in self.every_row() for text in (row.row.code, row.row.set)]
+        texts += [cell.source for _, cell in self.cells]
+        return frozenset(
+            int(number) for text in texts for number in re.findall(r"(?<![\w.])\d+(?![\w.])", text)
+        )
+
+    # -- text ----------------------------------------------------------------------
+
+    def text(self, definition: Definition) -> Node:
+        """How the text defines a symbol."""
+        node = self.texts(definition.label or "", definition.key)
+        if node is None:
+            raise RowError(definition.place, f"{definition.label} does not define {definition.row.symbol}")
+        return node
+
+    def read_number(self, tex: str) -> Node:
+        """A size or a limit in the Set column."""
+        if tex not in self._numbers:
+            self._numbers[tex] = read_sides([tokens(tex)], {key: row.kind for key, row in self.rows.items()})[
+                0
+            ]
+        return self._numbers[tex]
+
+    @cached_property
+    def _numbers(self) -> dict[str, Node]:
+        return {}
+
+
+def read_row(row: Row, section: int) -> Definition:
+    try:
+        set_ = parse_set(row.set)
+        name, expression, label = _read_code(row.code)
+        key = symbol_key(row.symbol)
+        if set_.layers:
+            key = key if key.startswith((r"\frac", r"\nabla")) else layer_key(key, set_.layers[0])
+        return Definition(row, key, set_, _kind(set_, row), name, expression, label, section)
+    except RowError:
+        raise
+    except MathError as error:
+        raise RowError(row.place, str(error)) from None
+
+
+def symbol_key(tex: str) -> str:
+    """A symbol in its one spelling; "θ \\leftarrow" is the new value of θ."""
+    if tex.endswith(r"\leftarrow"):
+        return symbol_key(tex.removesuffix(r"\leftarrow")) + " ←"
+    tree = parse(tokens(tex))
+    part: Any = tree
+    while part.data in ("list", "relation", "total", "product"):
+        if len(part.children) != 1:
+            raise MathError(f"{tex} is not one symbol")
+        part = part.children[0]
+    return raw(tree)
+
+
+def _kind(set_: Set, row: Row) -> str:
+    if set_.layers:
+        return "layer"
+    if row.code == "kronecker":
+        return "indexed"
+    if set_.is_function:
+        return "function"
+    if set_.is_integer and set_.rank == 0:
+        return "number"
+    return "value"
+
+
+def _read_code(code: str) -> tuple[str | None, ast.expr | None, str | None]:
+    """Name, expression and label of the last column."""
+    if re.fullmatch(LABEL, code):
+        return None, None, code
+    try:
+        body = ast.parse(code).body
+    except SyntaxError as error:
+        raise MathError(f"`{code}` is not Python: {error.msg}") from None
+    match body:
+        case [ast.Expr(ast.Name(name))]:
+            return name, None, None
+        case [ast.Expr(expression)]:
+            return None, expression, None
+        case [ast.Assign([ast.Name(name)], expression)]:
+            return name, expression, None
+    raise MathError(f"`{code}`: write a name, an expression, name = expression, or eq:label")
+
+
+def gradient_pair(definition_tex: str, kinds: Mapping[str, str]) -> tuple[str, str] | None:
+    """(L, W) of the symbol ∂L/∂W, or None."""
+    if not GRADIENT.match(definition_tex):
+        return None
+    node = read_sides([tokens(definition_tex)], kinds)[0]
+    match node:
+        case Derivative(Symbol(top), Symbol(bottom) | Layer(bottom), ()):
+            return top, bottom
+    raise MathError(
+        f"{definition_tex}: a gradient row is \\frac{{\\partial L}}{{\\partial W}}, without indices"
+    )
+
+
+# -- where things stand --------------------------------------------------------------
+
+
+def sections(chapter: Chapter) -> list[int]:
+    """The section of each line: how many headings of level one or two stand above it."""
+    count, found, fence = 0, [], ""
+    for line in chapter.text.split("\n"):
+        if mark := FENCE.match(line):
+            fence = "" if fence and line.strip() == fence else fence or mark["mark"]
+        elif not fence and re.match(r"##? ", line):
+            count += 1
+        found.append(count)
+    return found
+
+
+def notation_at(
+    chapter: Chapter,
+    line: int,
+    module: Mapping[str, Any],
+    pages: list[Chapter],
+    texts: Callable[[str, str], Node | None],
+) -> Notation:
+    """The notation that holds at a line of a chapter."""
+    where = sections(chapter)
+    here = where[line - 1]
+    notation = Notation(module, here, texts=texts)
+    tables = [(table, -1) for page in pages for table in page.tables]
+    tables += [(table, where[table.place.line - 1]) for table in chapter.tables if table.place.line < line]
+    rows = [(row, section) for table, section in tables for row in table.rows]
+    for row, section in sorted(rows, key=lambda one: bool(GRADIENT.match(one[0].symbol))):
+        _add(notation, row, section)
+    for cell in chapter.cells:
+        section = where[cell.place.line - 1]
+        if cell.tag == "notation" and section <= here:
+            notation.cells.append((section, cell))
+    return notation
+
+
+def _add(notation: Notation, row: Row, section: int) -> None:
+    notation.__dict__.pop("kinds", None)
+    try:
+        pair = gradient_pair(row.symbol, notation.kinds)
+    except MathError as error:
+        raise RowError(row.place, str(error)) from None
+    definition = read_row(row, section)
+    notation.__dict__.pop("kinds", None)
+    if pair:
+        notation.gradients[pair] = definition
+    else:
+        notation.rows[definition.key] = definition

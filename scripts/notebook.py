@@ -1,0 +1,128 @@
+"""The notebook of a chapter: its text in the Markdown that Jupyter knows, its code, its outputs."""
+
+from __future__ import annotations
+
+import copy
+import re
+
+from nbformat import NotebookNode, v4
+
+from chapter import NUMBER, REFERENCE, Chapter, Display
+from figures import inline_svg
+from weave import Book, outside_code, segments
+
+ADMONITION = re.compile(r'^(?:!!!|\?\?\?)\+? +([\w-]+)(?: +"(.*)")?$')
+
+
+def notebook(book: Book, chapter: Chapter, executed: NotebookNode) -> NotebookNode:
+    runs = dict(zip((cell.place for cell in chapter.python), executed.cells, strict=True))
+    result = v4.new_notebook(metadata=copy.deepcopy(executed.metadata))
+    result.metadata["backprop_core"] = {"digest": book.module.digest}
+    text: list[str] = []
+    for item, source in segments(chapter):
+        if item is None:
+            text.append(prose(book, source))
+        elif isinstance(item, Display):
+            text.append(display(book, item))
+        elif item.kind == "python":
+            _add_text(result, text)
+            cell = copy.deepcopy(runs[item.place])
+            cell.metadata = {"tags": [item.tag]} if item.tag else {}
+            result.cells.append(cell)
+        else:
+            text.append(source)
+    _add_text(result, text)
+    for number, cell in enumerate(result.cells, 1):
+        cell.id = f"cell-{number}"
+    return result
+
+
+def _add_text(notebook: NotebookNode, text: list[str]) -> None:
+    if source := "\n".join(text).strip():
+        notebook.cells.append(v4.new_markdown_cell(source))
+    text.clear()
+
+
+def display(book: Book, item: Display) -> str:
+    tag = f"\\tag{{{book.equations[item.label].number}}}" if item.label else ""
+    return f"$$\n{item.tex}\n{tag}\n$$" if tag else f"$$\n{item.tex}\n$$"
+
+
+def prose(book: Book, text: str) -> str:
+    text = NUMBER.sub(lambda found: found["shown"], text)
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.S)
+    text = re.sub(r"^\[\^(\w+)\]:", r"<sup>\1</sup>", text, flags=re.M)
+    text = re.sub(r"\[\^(\w+)\]", r"<sup>\1</sup>", text)
+    text = re.sub(r"\]\((\d\d-[\w-]+)\.md(?:#[\w-]+)?\)", r"](\1.ipynb)", text)
+    text = re.sub(r"\[([^\]]+)\]\([\w-]+\.md(?:#[\w-]+)?\)", r"\1", text)
+    return outside_code(_quotes(text), lambda part: REFERENCE.sub(lambda m: _number(book, m[1]), part))
+
+
+def _number(book: Book, label: str) -> str:
+    return f"({book.equations[label].number})"
+
+
+def _quotes(text: str) -> str:
+    """Admonitions as block quotes."""
+    lines, inside = [], False
+    for line in text.split("\n"):
+        if found := ADMONITION.match(line):
+            # The comment keeps two quotes in a row apart.
+            lines += ["<!-- -->", "", f"> **{found[2] or found[1].capitalize()}**", ">"]
+            inside = True
+        elif inside and (line.startswith("    ") or not line):
+            lines.append(f"> {line[4:]}".rstrip())
+        else:
+            if inside:
+                lines.append("")
+            lines.append(line)
+            inside = False
+    return "\n".join(lines)
+
+
+# -- as a page ------------------------------------------------------------------
+
+
+def tidy(page: str, chapter: Chapter, executed: NotebookNode) -> str:
+    """The page that mkdocs-jupyter makes of a notebook, in the clothes of this book.
+
+    It comes with 600 KB of style, scripts that load others, formulas as text and figures without alt.
+    """
+    figures = (
+        inline_svg(output.data["image/svg+xml"], f"figure-{cell.place.line}-{number}", cell.alt or "")
+        for cell, run in zip(chapter.python, executed.cells, strict=True)
+        for number, output in enumerate(run.outputs)
+        if "image/svg+xml" in output.get("data", {})
+    )
+    page = re.sub(r"<(style|script|clipboard-copy)\b.*?</\1>|<!--.*?-->", "", page, flags=re.S)
+    page = re.sub(r'<div class="(?:clipboard-copy-txt|jp-Collapser)[^>]*>.*?</div>', "", page, flags=re.S)
+    page = re.sub(r'<span class="cell-tag">.*?</span>| tabindex="0"| id="cell-id=[^"]*"', "", page)
+    page = page.replace('class="highlight-ipynb', 'class="highlight')
+    page = page.replace('class="jp-RenderedText', 'class="highlight output')
+    page = re.sub(r"<pre>(?!<code)\n?(.*?)</pre>", r"<pre><code>\1</code></pre>", page, flags=re.S)
+    stem = chapter.path.stem
+    above = (
+        f'<p class="above">Chapter {chapter.number}, as a notebook<span>'
+        f'<a href="../{stem}.html">Back to the chapter</a>'
+        f'<a href="{stem}.ipynb" download>Download</a></span></p>'
+    )
+    parts = re.split(r"(<pre.*?</pre>|<code.*?</code>)", page, flags=re.S)
+    page = "".join(part if position % 2 else _mathematics(part) for position, part in enumerate(parts))
+    figure = r'<img [^>]*src="data:image/svg[^>]*>'
+    return above + re.sub(figure, lambda _: f'<figure class="figure">{next(figures)}</figure>', page)
+
+
+def _mathematics(part: str) -> str:
+    part = re.sub(
+        r"<p>\$\$(.*?)(?:\\tag\{([\d.]+)\}\s*)?\$\$</p>",
+        lambda m: (
+            f'<div class="eq"><div class="arithmatex">\\[{m[1]}\\]</div>'
+            f"<span>{(m[2] and f'({m[2]})') or ''}</span></div>"
+        ),
+        part,
+        flags=re.S,
+    )
+    part = re.sub(r"\$([^$]+)\$", r'<span class="arithmatex">\\(\1\\)</span>', part)
+    return re.sub(r'(href="\d\d-[\w-]+)\.ipynb"', r'\1.html"', part).replace(
+        'class="anchor-link"', 'class="headerlink"'
+    )

@@ -1,0 +1,242 @@
+"""Run the chapters: python cells in, executed notebooks out, each from a cache that cannot be stale.
+
+Each chapter runs in a fresh kernel, with warnings as errors, on the module of the chapters *before* it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import platform
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Coroutine, Iterator, Sequence
+from dataclasses import astuple
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode, v4
+from traitlets.config import Config
+
+from chapter import MODULE_NAME, ROOT, BookError, Cell, Chapter, Place, read_book
+from tangle import Module, prefix
+
+T = TypeVar("T")
+
+CACHE = ROOT / ".cache" / "chapters"
+SETUP = Path(__file__).with_name("kernel.py")
+PACKAGES = ("numpy", "matplotlib", "ipykernel", "nbclient", "scikit-learn")
+CELL_SECONDS = 600
+KEPT = 5  # executed versions of a chapter that stay in the cache
+ENVIRONMENT = {
+    "PYTHONHASHSEED": "0",
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+}
+
+
+def run(chapters: Sequence[Chapter], cache: Path = CACHE) -> dict[Path, NotebookNode]:
+    """The executed notebook of each chapter. What succeeds is cached, also when another chapter fails."""
+    return _await(_run(chapters, cache))
+
+
+def execute(chapter: Chapter, module: Module) -> NotebookNode:
+    """Run one chapter on ``module``, whatever the cache says."""
+    return _await(_execute(chapter, module))
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """Keeps nbclient from taking over Ctrl-C, which would then stop one kernel and not the build."""
+
+    def add_signal_handler(self, *_: Any) -> None:  # type: ignore[override]
+        raise RuntimeError
+
+
+def _await(work: Coroutine[Any, Any, T]) -> T:
+    with asyncio.Runner(loop_factory=_Loop) as runner:
+        return runner.run(work)
+
+
+def differences(chapter: Chapter, first: NotebookNode, second: NotebookNode) -> Iterator[str]:
+    """Where two executions of a chapter show different outputs."""
+    for cell, a, b in zip(chapter.python, first.cells, second.cells, strict=True):
+        if a.outputs != b.outputs:
+            yield f"{cell.place}: the outputs differ:\n{_summary(a)}\n--- and ---\n{_summary(b)}"
+
+
+def _summary(cell: NotebookNode) -> str:
+    texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs]
+    return "\n".join(text.rstrip() for text in texts)
+
+
+# -- the cache ----------------------------------------------------------------
+
+
+async def _run(chapters: Sequence[Chapter], cache: Path) -> dict[Path, NotebookNode]:
+    free = asyncio.Semaphore(max(2, os.cpu_count() or 1))
+    notebooks: dict[Path, NotebookNode] = {}
+    failures: list[BookError] = []
+
+    async def one(chapter: Chapter, module: Module) -> None:
+        async with free:
+            try:
+                notebooks[chapter.path] = await _from_cache(chapter, module, cache)
+            except BookError as error:
+                failures.append(error)
+
+    modules = [prefix(chapters, chapter.number) for chapter in chapters]
+    await asyncio.gather(*map(one, chapters, modules))
+    if failures:
+        failures.sort(key=str)
+        failures[0].args = ("\n".join(map(str, failures)),)
+        raise failures[0]
+    return notebooks
+
+
+async def _from_cache(chapter: Chapter, module: Module, cache: Path) -> NotebookNode:
+    name = chapter.path.stem
+    entry = cache / f"{name}-{_key(chapter, module)}.ipynb"
+    if entry.exists():
+        print(f"{name:<20}   cached", flush=True)
+        return nbformat.read(entry, as_version=4)
+    start = time.monotonic()
+    try:
+        notebook = await _execute(chapter, module)
+    except BookError:
+        print(f"{name:<20}   failed after {time.monotonic() - start:.1f} s", flush=True)
+        raise
+    print(f"{name:<20}   executed in {time.monotonic() - start:.1f} s", flush=True)
+    write(entry, nbformat.writes(notebook))
+    old = sorted(cache.glob(f"{name}-*.ipynb"), key=lambda path: path.stat().st_mtime)[:-KEPT]
+    for path in old:
+        path.unlink(missing_ok=True)
+    return notebook
+
+
+def _key(chapter: Chapter, module: Module) -> str:
+    """Everything the outputs depend on, except for where the cells stand in the file."""
+    cells = [astuple(cell)[1:] for cell in chapter.python]
+    versions = [platform.python_version(), *map(version, PACKAGES)]
+    parts = [cells, module.text, versions, SETUP.read_text(encoding="utf-8"), ENVIRONMENT]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
+
+
+def write(path: Path, text: str) -> None:
+    """Write all of the file or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
+
+
+# -- one kernel ---------------------------------------------------------------
+
+
+async def _execute(chapter: Chapter, module: Module) -> NotebookNode:
+    figures = any("matplotlib" in cell.source for cell in chapter.python)
+    setup = f"__import__('runpy').run_path({str(SETUP)!r}, {{'figures': {figures}}});"
+    notebook = v4.new_notebook(cells=[v4.new_code_cell(setup), *map(_padded, chapter.python)])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    with tempfile.TemporaryDirectory(prefix="book-") as folder:
+        module_path, neutral = Path(folder, "module", f"{MODULE_NAME}.py"), Path(folder, "cwd")
+        write(module_path, module.text)
+        neutral.mkdir()
+        environment = os.environ | ENVIRONMENT
+        environment |= {"PYTHONPATH": str(module_path.parent), "IPYTHONDIR": str(Path(folder, "ipython"))}
+        client = NotebookClient(
+            notebook,
+            timeout=CELL_SECONDS,
+            coalesce_streams=True,  # how a text is cut into messages is a matter of luck
+            # Sockets in a folder of the kernel's own: the default ones collide when two kernels start.
+            config=Config({"KernelManager": {"transport": "ipc", "ip": str(Path(folder, "kernel"))}}),
+        )
+        try:
+            await client.async_execute(env=environment, cwd=str(neutral))
+        except CellExecutionError:
+            pass  # reported below, with its place in the book
+        except (CellTimeoutError, DeadKernelError) as error:
+            cell = chapter.python[max(0, client.code_cells_executed - 1)]
+            raise BookError(cell.place, str(error).strip().splitlines()[0]) from None
+    if any(output.output_type == "error" for output in notebook.cells[0].outputs):
+        raise RuntimeError("\n".join(map(str, notebook.cells[0].outputs)))
+    del notebook.cells[0]
+    for cell, executed in zip(chapter.python, notebook.cells, strict=True):
+        check(chapter, cell, executed, module)
+        executed.source = cell.source.rstrip("\n")
+    return _plain(notebook)
+
+
+def _padded(cell: Cell) -> NotebookNode:
+    """The cell as Jupyter runs it: moved down, so that the lines of its traceback are those of the book."""
+    padded = v4.new_code_cell("#\n" * (cell.place.line - 1) + cell.source)
+    padded.metadata.tags = ["raises-exception"] if cell.raises else []
+    return padded
+
+
+def check(chapter: Chapter, cell: Cell, executed: NotebookNode, module: Module) -> None:
+    """Refuse what a cell of the book must not raise or print."""
+    error = next((output for output in executed.outputs if output.output_type == "error"), None)
+    if error and error.ename != cell.raises:
+        frames = list(_frames(error.traceback, chapter, module))
+        places = [place for place in frames if place.path == chapter.path] or [cell.place]
+        trace = "".join(f"\n  {place}: {_line(place)}" for place in frames)
+        raise BookError(places[-1], f"{error.ename}: {error.evalue}{trace}")
+    if cell.raises and not error:
+        raise BookError(cell.place, f"this cell says raises={json.dumps(cell.raises)} but raises nothing")
+    for output in executed.outputs:
+        if output.output_type == "stream" and output.name == "stderr":
+            raise BookError(cell.place, f"the cell writes to stderr: {output.text.strip()}")
+        text = output.get("text") or output.get("data", {}).get("text/plain", "")
+        if address := re.search(r"<.* at 0x[0-9a-f]+>", text):
+            if "data" in output and len(output.data) > 1:
+                continue  # the repr beside a figure is never shown
+            raise BookError(cell.place, f"an address in the output changes with every run: {address[0]}")
+
+
+def _frames(traceback: list[str], chapter: Chapter, module: Module) -> Iterator[Place]:
+    """The lines of the book that a traceback passes through, outermost first."""
+    for frame in traceback:
+        filename, _, line = frame.partition("\n")
+        if "ipykernel_" in filename:
+            yield chapter.place(int(line))
+        elif Path(filename).name == f"{MODULE_NAME}.py" and int(line) in module.places:
+            yield module.places[int(line)]
+
+
+def _line(place: Place) -> str:
+    return place.path.read_text(encoding="utf-8").split("\n")[place.line - 1].strip()
+
+
+def _plain(notebook: NotebookNode) -> NotebookNode:
+    """Without times, random ids and machine paths: the same chapter gives the same file."""
+    notebook.metadata.pop("language_info", None)
+    for number, cell in enumerate(notebook.cells, 1):
+        cell.update(id=f"cell-{number}", metadata={}, execution_count=number)
+        for output in cell.outputs:
+            if output.output_type == "error":
+                output.traceback = [f"{output.ename}: {output.evalue}"]
+            if "execution_count" in output:
+                output.execution_count = number
+            if "data" in output and len(output.data) > 1:
+                output.data.pop("text/plain", None)
+    return notebook
+
+
+def main() -> int:
+    try:
+        run(read_book())
+    except BookError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

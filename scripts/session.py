@@ -1,0 +1,208 @@
+"""Run a chapter in this process, against a module tangled from the earlier chapters only."""
+
+from __future__ import annotations
+import __future__
+
+import contextlib
+import doctest
+import importlib.util
+import linecache
+import sys
+import tempfile
+import traceback
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType
+
+import matplotlib
+import numpy as np
+
+from chapter import MODULE_NAME, BookError, Cell, Chapter, Number, Place, book_files, read_chapter
+from tangle import Module, tangle
+
+FUTURE_FLAGS = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
+LONGEST_TRACE = 20
+
+
+class Failure(Exception):
+    """Something a chapter says does not hold. The message begins with its place."""
+
+
+class Session:
+    """One chapter and its namespace. Inside its ``with``, backprop_core means the earlier chapters."""
+
+    def __init__(self, chapter: Chapter, earlier: Module) -> None:
+        self.chapter = chapter
+        self.earlier = earlier
+        self.namespace: dict = {"__name__": "__main__"}
+        self.stubs: dict[str | None, dict] = {}  # the namespace after each exercise cell
+        self.flags = 0
+        self.done = 0
+        self.failed: Place | None = None
+
+    @classmethod
+    def of(cls, path: Path) -> Session:
+        """The session of the chapter at ``path``, after those that stand before it in its folder."""
+        paths = book_files(path.parent)
+        if path not in paths:
+            raise BookError(path, "not a chapter: expected a file like 04-linear.md")
+        chapters = [read_chapter(path) for path in paths[: paths.index(path) + 1]]
+        return cls(chapters[-1], tangle(chapters[:-1]))
+
+    def __enter__(self) -> Session:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(np.errstate())
+            stack.enter_context(np.printoptions())
+            stack.enter_context(matplotlib.rc_context())
+            matplotlib.use("agg")
+            with self.explained(self.chapter.place(1)):
+                stack.enter_context(_installed(self.earlier.text))
+            self.stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stack.close()
+
+    # -- what a chapter claims -------------------------------------------------
+
+    def run_to(self, end: int) -> None:
+        """Run ``chapter.cells[:end]``, those that have not run yet."""
+        if self.failed:
+            raise Failure(f"{self.failed} failed before")
+        while self.done < end:
+            cell = self.chapter.cells[self.done]
+            self.done += 1
+            if cell.kind == "python":
+                try:
+                    self.run_cell(cell)
+                except Failure:
+                    self.failed = cell.place
+                    raise
+
+    def run_cell(self, cell: Cell) -> None:
+        with self.explained(cell.place):
+            try:
+                self.execute(cell)
+            except Exception as error:
+                if type(error).__name__ != cell.raises:
+                    raise
+            else:
+                if cell.raises:
+                    raise Failure(f"{cell.place}: the cell is to raise {cell.raises}, but raised nothing")
+        if cell.tag == "exercise":
+            self.stubs[cell.name] = dict(self.namespace)
+
+    def check_stub(self, check: Cell) -> None:
+        """The check must fail on the exercise as the reader gets it."""
+        solved = dict(self.namespace)
+        self.namespace.update(self.stubs[check.name])
+        try:
+            self.execute(check)
+        except Exception:
+            return
+        finally:
+            self.namespace.clear()
+            self.namespace.update(solved)
+        raise Failure(f"{check.place}: the check passes without the solution of {check.name!r}")
+
+    def check_examples(self, test: doctest.DocTest) -> None:
+        """Examples have a copy of the namespace: Jupyter does not run them, so no cell may depend on them."""
+        test.globs = dict(self.namespace)
+        try:
+            with self.strictly():
+                doctest.DebugRunner(verbose=False).run(test)
+        except doctest.DocTestFailure as failure:
+            place = self.example_place(failure)
+            difference = doctest.OutputChecker().output_difference(failure.example, failure.got, 0)
+            raise Failure(f"{place}: {failure.example.source}{difference}".rstrip()) from None
+        except doctest.UnexpectedException as failure:
+            error = failure.exc_info[1]
+            raise self.failure(error, [self.example_place(failure), *self.trace(error)]) from None
+
+    def example_place(self, failure: doctest.DocTestFailure | doctest.UnexpectedException) -> Place:
+        return self.chapter.place((failure.test.lineno or 0) + failure.example.lineno + 1)
+
+    def check_number(self, number: Number) -> None:
+        value = self.value(number)
+        if value != number.shown:
+            raise Failure(
+                f"{number.place}: the text says {number.shown}, but {number.expression} is {value}; "
+                "python scripts/prose_numbers.py --update writes it"
+            )
+
+    def value(self, number: Number) -> str:
+        with self.explained(number.place), self.strictly():
+            return str(eval(self.compiled(number.expression, number.place, "eval"), self.namespace))
+
+    # -- how it is run ---------------------------------------------------------
+
+    def execute(self, cell: Cell) -> None:
+        with self.strictly():
+            exec(self.compiled(cell.source, cell.place, "exec"), self.namespace)
+
+    def compiled(self, source: str, place: Place, mode: str) -> CodeType:
+        """Padded and under the chapter's path: a traceback then shows the lines of the book."""
+        padded = "\n" * (place.line - 1) + source
+        code: CodeType = compile(padded, place.path, mode, flags=self.flags, dont_inherit=True)
+        self.flags |= code.co_flags & FUTURE_FLAGS
+        return code
+
+    @contextlib.contextmanager
+    def strictly(self) -> Iterator[None]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            try:
+                yield
+            finally:
+                if "matplotlib.pyplot" in sys.modules:
+                    sys.modules["matplotlib.pyplot"].close("all")
+
+    # -- what is said when it fails ----------------------------------------------
+
+    @contextlib.contextmanager
+    def explained(self, place: Place) -> Iterator[None]:
+        """Report an exception with the lines of the book it went through, or ``place`` if there are none."""
+        try:
+            yield
+        except Failure:
+            raise
+        except (Exception, SystemExit) as error:
+            raise self.failure(error, self.trace(error) or [place]) from None
+
+    def trace(self, error: BaseException) -> list[Place]:
+        places = []
+        for frame, line in traceback.walk_tb(error.__traceback__):
+            file = frame.f_code.co_filename
+            if file == str(self.chapter.path):
+                places.append(self.chapter.place(line))
+            elif Path(file).name == f"{MODULE_NAME}.py" and self.earlier.places.get(line):
+                places.append(self.earlier.places[line])
+        return places
+
+    def failure(self, error: BaseException, places: list[Place]) -> Failure:
+        said = traceback.format_exception_only(error)[-1].strip()
+        lines = [f"    {place}  {linecache.getline(str(place.path), place.line).strip()}" for place in places]
+        if len(lines) > LONGEST_TRACE:
+            lines[LONGEST_TRACE // 2 : -LONGEST_TRACE // 2] = ["    …"]
+        return Failure("\n".join([f"{places[0]}: {said}", *lines]))
+
+
+@contextlib.contextmanager
+def _installed(text: str) -> Iterator[None]:
+    """``import backprop_core`` finds this text, whatever else is installed."""
+    before = sys.modules.get(MODULE_NAME)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, f"{MODULE_NAME}.py")
+        file.write_text(text, encoding="utf-8")
+        spec = importlib.util.spec_from_file_location(MODULE_NAME, file)
+        assert spec and spec.loader
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[MODULE_NAME] = module
+        try:
+            spec.loader.exec_module(module)
+            yield
+        finally:
+            del sys.modules[MODULE_NAME]
+            if before:
+                sys.modules[MODULE_NAME] = before

@@ -1,0 +1,141 @@
+"""What mkdocs calls while it builds the site. The work is done in run, weave and their neighbours."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import nbformat
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import Abort
+from mkdocs.plugins import event_priority
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+from nbformat import NotebookNode
+
+import backmatter
+import weave
+from chapter import ROOT, BookError, read_book
+from mathematics import typeset
+from notebook import notebook, tidy
+from run import run, write
+from tangle import tangle
+
+CACHE = Path(".cache")
+MARKS = CACHE / "marks.json"  # {label: [title, class]}, how each equation was checked
+PACKAGES = ROOT / "node_modules"
+FONTS = {
+    "source-serif-4": ("400", "400-italic", "600"),
+    "source-sans-3": ("400", "600"),
+    "source-code-pro": ("400",),
+}
+FACE = re.compile(r"/\* ([\w-]+-(?:latin|greek)-\d+-\w+) \*/\n@font-face \{.*?\n\}", re.S)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+book: weave.Book
+executed: dict[Path, NotebookNode]
+pages: dict[str, str]
+
+
+def explained(function: Callable[P, R]) -> Callable[P, R]:
+    """A mistake in the book ends the build with its place, not with a traceback."""
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except BookError as error:
+            raise Abort(str(error)) from None
+
+    return wrapper
+
+
+@event_priority(100)  # before mkdocs-jupyter, which shall find the notebooks
+@explained
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    global book, executed, pages
+    chapters = read_book(Path(config.docs_dir))
+    marks = json.loads(MARKS.read_text(encoding="utf-8")) if MARKS.exists() else {}
+    book = weave.Book(chapters, tangle(chapters), marks)
+    executed = run(chapters, CACHE / "chapters")
+    pages = {chapter.path.name: weave.page(book, chapter, executed[chapter.path]) for chapter in chapters}
+    pages = {name: text.replace(weave.MAP, backmatter.map_of(book)) for name, text in pages.items()}
+    for name, text in backmatter.pages(book).items():
+        files.append(File.generated(config, name, content=text))
+    for chapter in chapters:
+        if chapter.number:
+            name = f"notebooks/{chapter.path.stem}.ipynb"
+            text = nbformat.writes(notebook(book, chapter, executed[chapter.path]))
+            write(CACHE / "site" / name, text + "\n")
+            files.append(File(name, str(CACHE / "site"), config.site_dir, config.use_directory_urls))
+    config.copyright = f"Made from source {book.module.digest[:12]}"
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    for chapter in book.chapters:
+        if chapter.path.name == page.file.src_uri and chapter.number:
+            page.meta["title"] = f"{chapter.number}. {chapter.title}"
+    if page.file.src_uri.startswith("notebooks/"):
+        page.meta["search"] = {"exclude": True}
+    return pages.get(page.file.src_uri, markdown)
+
+
+def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    if page.file.src_uri.startswith("notebooks/"):
+        chapter = next(
+            chapter for chapter in book.chapters if chapter.path.stem == Path(page.file.src_uri).stem
+        )
+        return tidy(content, chapter, executed[chapter.path])
+
+    def url(path: Path) -> str:
+        target = files.get_file_from_path(path.name)
+        return target.url_relative_to(page.file) if target else ""
+
+    return weave.link_labels(content, book, url)
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    search = 'data-md-component="search" role="dialog"'
+    return output.replace(search, f'{search} aria-label="Search"')
+
+
+on_post_template = on_post_page  # of 404.html
+
+
+@explained
+def on_post_build(config: MkDocsConfig) -> None:
+    site = Path(config.site_dir)
+    copy_assets(site / "assets")
+    typeset(site, book.chapters)
+    for name in ("sitemap.xml", "sitemap.xml.gz"):  # they hold dates
+        (site / name).unlink(missing_ok=True)
+
+
+def copy_assets(assets: Path) -> None:
+    """Fonts and the style of formulas, from the installed packages into the site."""
+    katex = PACKAGES / "katex" / "dist"
+    if not katex.is_dir():
+        raise BookError(ROOT / "package.json", "its packages are not installed; run npm ci --ignore-scripts")
+    (assets / "katex" / "fonts").mkdir(parents=True)
+    shutil.copy(katex / "katex.min.css", assets / "katex")
+    for font in katex.glob("fonts/*.woff2"):
+        shutil.copy(font, assets / "katex" / "fonts")
+    (assets / "fonts").mkdir()
+    faces = []
+    for family, styles in FONTS.items():
+        folder = PACKAGES / "@fontsource" / family
+        for style in styles:
+            for face in FACE.finditer((folder / f"{style}.css").read_text(encoding="utf-8")):
+                shutil.copy(folder / "files" / f"{face[1]}.woff2", assets / "fonts")
+                faces.append(
+                    re.sub(r"url\(\./files/([\w-]+\.woff2)\).*", r"url(\1) format('woff2');", face[0])
+                )
+    write(assets / "fonts" / "fonts.css", "\n".join(faces) + "\n")

@@ -1,0 +1,270 @@
+"""Weave chapters and their outputs into the Markdown of the pages. Pure functions: text in, text out."""
+
+from __future__ import annotations
+
+import ast
+import html
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from chapter import (
+    CODE_REFERENCE,
+    LABEL,
+    MODULE_NAME,
+    NUMBER,
+    REFERENCE,
+    BookError,
+    Cell,
+    Chapter,
+    Display,
+    defined_names,
+)
+from figures import inline_svg
+from tangle import Module
+
+Segment = tuple[Cell | Display | None, str]  # None: prose
+Marks = Mapping[str, tuple[str, str]]  # label -> title and class of the mark beside its number
+FOLDED = {"solution": "Solution", "check": "The check", "hide-input": "Show the code"}
+MAP = "<!-- generated: map -->"
+
+
+@dataclass(frozen=True)
+class Equation:
+    number: str
+    chapter: Chapter
+    display: Display
+
+    @property
+    def anchor(self) -> str:
+        return anchor(self.display.label or "")
+
+    @property
+    def link(self) -> str:
+        return f"{self.chapter.path.name}#{self.anchor}"
+
+
+def anchor(label: str) -> str:
+    return label.replace(":", "-")
+
+
+@dataclass
+class Book:
+    """What a page must know about the others."""
+
+    chapters: Sequence[Chapter]
+    module: Module
+    marks: Marks = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.equations: dict[str, Equation] = {}
+        self.pieces: dict[str, list[tuple[Chapter, Cell]]] = {}  # of each name, in reading order
+        for chapter in self.chapters:
+            labelled = [display for display in chapter.displays if display.label]
+            for position, display in enumerate(labelled, 1):
+                number = f"{chapter.number}.{position}"
+                self.equations[display.label or ""] = Equation(number, chapter, display)
+            for cell in chapter.core:
+                for name in defined_names(cell):
+                    self.pieces.setdefault(name, []).append((chapter, cell))
+
+    def used_in(self, name: str) -> list[Chapter]:
+        """The chapters that import ``name`` from the module."""
+        return [chapter for chapter in self.chapters if name in imported_names(chapter)]
+
+    def lines(self, cell: Cell) -> tuple[int, int]:
+        """The lines of the module that come from ``cell``."""
+        end = cell.place.line + cell.source.count("\n")
+        lines = [
+            line
+            for line, place in self.module.places.items()
+            if place.path == cell.place.path and cell.place.line <= place.line < end
+        ]
+        return min(lines), max(lines)
+
+
+def imported_names(chapter: Chapter) -> list[str]:
+    """What the chapter takes from the earlier ones."""
+    return [
+        alias.name
+        for cell in chapter.python[:1]
+        for node in cell.tree.body
+        if isinstance(node, ast.ImportFrom) and node.module == MODULE_NAME
+        for alias in node.names
+    ]
+
+
+# -- the parts of a chapter -----------------------------------------------------
+
+
+def segments(chapter: Chapter) -> Iterator[Segment]:
+    """The chapter below its header, cut into prose, fences and displays."""
+    lines = chapter.text.split("\n")
+    spans: list[tuple[int, int, Cell | Display]] = [(d.place.line - 1, d.end, d) for d in chapter.displays]
+    for cell in chapter.cells:
+        spans.append((cell.place.line - 2, cell.place.line + cell.source.count("\n"), cell))
+    at = lines.index("---", 1) + 1
+    for start, end, item in sorted(spans, key=lambda span: span[0]):
+        yield None, "\n".join(lines[at:start])
+        yield item, "\n".join(lines[start:end])
+        at = end
+    yield None, "\n".join(lines[at:])
+
+
+def outside_code(text: str, change: Callable[[str], str]) -> str:
+    """``change`` applied to the text that does not stand in backticks."""
+    parts = re.split(r"(`[^`\n]*`)", text)
+    return "".join(part if part.startswith("`") else change(part) for part in parts)
+
+
+# -- a page -----------------------------------------------------------------------
+
+
+def page(book: Book, chapter: Chapter, executed: NotebookNode) -> str:
+    outputs = {cell.place: run.outputs for cell, run in zip(chapter.python, executed.cells, strict=True)}
+    woven = []
+    for item, text in segments(chapter):
+        if item is None:
+            woven.append(prose(book, text))
+        elif isinstance(item, Display):
+            woven.append(display(book, item))
+        elif item.kind == "python":
+            woven.append(python(book, chapter, item, outputs[item.place]))
+        else:
+            woven.append(text)
+    text = "\n".join(woven)
+    if chapter.number:
+        stem = chapter.path.stem
+        above = (
+            f'<p class="above">Chapter {chapter.number}<span>'
+            f'<a href="notebooks/{stem}.html">Open as notebook</a>'
+            f'<a href="notebooks/{stem}.ipynb" download>Download</a></span></p>\n\n# '
+        )
+        text = re.sub(r"^# ", lambda _: above, text, count=1, flags=re.M)
+    return text
+
+
+def prose(book: Book, text: str) -> str:
+    def resolve(part: str) -> str:
+        return REFERENCE.sub(lambda found: reference(book, found[1]), part)
+
+    text = NUMBER.sub(lambda found: found["shown"], text)
+    # A notation row may name the equation that defines its symbol.
+    text = re.sub(rf"(?m)^(\|.*)`({LABEL})`( *\|)$", lambda m: m[1] + reference(book, m[2]) + m[3], text)
+    return outside_code(text, resolve)
+
+
+def reference(book: Book, label: str) -> str:
+    equation = book.equations[label]
+    return f"[({equation.number})]({equation.link}){{.eqref}}"
+
+
+def display(book: Book, item: Display) -> str:
+    tex = f'<div class="arithmatex">\\[{html.escape(item.tex, quote=False)}\\]</div>'
+    if not item.label:
+        return f'<div class="eq">{tex}<span></span></div>\n'
+    equation = book.equations[item.label]
+    mark = ""
+    if item.label in book.marks:
+        title, kind = book.marks[item.label]
+        mark = f'<span class="mark {kind}" role="img" aria-label="{title}" title="{title}"></span>'
+    number = f'aria-label="Equation {equation.number}">({equation.number})'
+    link = f'<a class="eqno" href="#{equation.anchor}" {number}</a>'
+    return f'<div class="eq" id="{equation.anchor}">{tex}<span>{mark}{link}</span></div>\n'
+
+
+def python(book: Book, chapter: Chapter, cell: Cell, outputs: list[NotebookNode]) -> str:
+    name = f"figure-{chapter.path.stem[:2]}-{cell.place.line}"
+    shown = "\n\n".join(output(cell, item, f"{name}-{n}") for n, item in enumerate(outputs, 1))
+    match cell.tag:
+        case "core":
+            first, last = book.lines(cell)
+            title = f"{MODULE_NAME}.py · lines {first}–{last}"
+            code = fence(cell, "core", title)
+            return (
+                f'<div id="code-{cell.name}" markdown>\n\n{code}\n\n{thread(book, chapter, cell)}\n\n</div>\n'
+            )
+        case "hide-input":
+            return f"{shown}\n\n{folded(cell)}\n"
+        case "solution" | "check":
+            return f"{folded(cell)}\n\n{shown}\n"
+        case "exercise":
+            return f"{fence(cell, 'exercise', 'Your turn')}\n"
+        case "notation":
+            return f"{fence(cell, 'notation', 'notation')}\n\n{shown}\n"
+        case _:
+            return f"{fence(cell)}\n\n{shown}\n"
+
+
+def fence(cell: Cell, kind: str = "", title: str = "") -> str:
+    attributes = f"{' .' * bool(kind)}{kind}" + (f' title="{title}"' if title else "")
+    return f"```{{.python{attributes}}}\n{cell.source}```"
+
+
+def folded(cell: Cell) -> str:
+    summary = f"<summary>{FOLDED[cell.tag or '']}</summary>"
+    return f'<details class="folded {cell.tag}" markdown>\n{summary}\n\n{fence(cell)}\n\n</details>'
+
+
+def thread(book: Book, chapter: Chapter, cell: Cell) -> str:
+    """Where the names of a core cell come from and go to."""
+    names = defined_names(cell)
+    parts = []
+    for name in names:
+        pieces = book.pieces[name]
+        at = [piece for _, piece in pieces].index(cell)
+        if at > 0:
+            parts.append(f"continues `{name}` from {piece_link(pieces[at - 1], chapter)}")
+        if at + 1 < len(pieces):
+            parts.append(f"`{name}` is continued {piece_link(pieces[at + 1], chapter)}")
+    users = [user for user in book.chapters if any(user in book.used_in(name) for name in names)]
+    if users := [user for user in users if user is not chapter]:
+        links = ", ".join(f"[{user.number}]({user.path.name})" for user in users)
+        parts.append(f"used in chapter{'s' * (len(users) > 1)} {links}")
+    line = " · ".join(parts)
+    return f"{line[0].upper()}{line[1:]}\n{{.thread}}" if line else ""
+
+
+def piece_link(piece: tuple[Chapter, Cell], seen_from: Chapter) -> str:
+    chapter, cell = piece
+    where = "below" if chapter is seen_from else f"chapter {chapter.number}"
+    return f"[{cell.name}, {where}]({chapter.path.name}#code-{cell.name})"
+
+
+def output(cell: Cell, item: NotebookNode, name: str) -> str:
+    """What a cell printed, returned, drew or raised."""
+    if item.output_type == "error":
+        return quiet(f"{item.ename}: {item.evalue}", "raised")
+    if item.output_type == "stream":
+        return quiet(item.text)
+    if svg := item.data.get("image/svg+xml"):
+        if not cell.alt:
+            raise BookError(cell.place, 'this cell draws a figure: add alt="…" and say what one sees in it')
+        return f'<figure class="figure">{inline_svg(svg, name, cell.alt)}</figure>'
+    if "text/plain" not in item.data:
+        raise BookError(cell.place, f"cannot show {', '.join(item.data)}; print text or draw with Matplotlib")
+    return quiet(item.data["text/plain"])
+
+
+def quiet(text: str, kind: str = "") -> str:
+    ticks = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{ticks}{{.text .output{' .' * bool(kind)}{kind}}}\n{text.rstrip()}\n{ticks}"
+
+
+# -- the finished HTML ----------------------------------------------------------------
+
+
+def link_labels(page_html: str, book: Book, url: Callable[[Path], str]) -> str:
+    """Make every ``eq:…`` in highlighted code a link to its equation. ``url`` gives a chapter's address."""
+
+    def link(found: re.Match[str]) -> str:
+        equation = book.equations.get(found[1])
+        if not equation:
+            return found[0]
+        address = f"{url(equation.chapter.path)}#{equation.anchor}"
+        return f'<a class="label" href="{address}" title="equation {equation.number}">{found[1]}</a>'
+
+    return re.sub(r"<pre>.*?</pre>", lambda pre: CODE_REFERENCE.sub(link, pre[0]), page_html, flags=re.S)

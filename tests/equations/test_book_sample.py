@@ -1,0 +1,26 @@
+"""A sample of the mistakes that can be planted in the book's equations; tests/proofs plants all of them."""
+
+from __future__ import annotations
+
+import check_equations
+from chapter import read_book
+from equations.book import Book
+from equations.check import check_chapter, checked_displays
+from equations.floor import score
+
+EVERY = 40  # of a display's mutants, the first and each 40th after it
+
+
+def test_planted_mistakes_are_noticed() -> None:
+    chapters = read_book()
+    book = Book(chapters, check_equations.namespace(chapters))
+    results = [result for chapter in chapters for result in check_chapter(book, chapter)]
+    assert [str(result.finding) for result in results if result.finding] == []
+    scores = [
+        score(book, chapter, display, results, EVERY)
+        for chapter in chapters
+        for display in checked_displays(chapter)
+    ]
+    assert sum(one.total for one in scores) >= len(scores) > 80
+    survivors = [mutant.tex for one in scores for mutant in one.survivors]
+    assert len(survivors) <= 0.02 * sum(one.total for one in scores), survivors

@@ -1,0 +1,55 @@
+"""Mistakes planted in a module, noticed through the equations alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from chapter import Chapter
+from equations.code_mutants import plant_in_module
+from equations.errors import MathError
+
+SOURCE = """
+def double(x):
+    if x.ndim > 3:
+        raise ValueError("not checked by an equation")
+    return 2 * x
+
+
+def shift(x):
+    return x + 0 * x
+
+
+def never_called(x):
+    return x + 1
+"""
+BODY = r"""
+| Symbol | Meaning | Set | In code |
+|---|---|---|---|
+| $N$ | | $\mathbb{N}$ | `N` |
+| $x$ | | $\mathbb{R}^{N}$ | `x` |
+| $y$ | | $\mathbb{R}^{N}$ | `double(x)` |
+| $z$ | | $\mathbb{R}^{N}$ | `shift(x)` |
+
+$$
+y = 2x
+$$ {#eq:double}
+
+$$
+z_i - x_i = 0
+$$ {#eq:shift}
+"""
+
+
+def test_every_change_of_what_computes_is_tried(make_chapter: Callable[[str], Chapter]) -> None:
+    survivors: list[str] = []
+    killed, total = plant_in_module([make_chapter(BODY)], SOURCE, lambda one: survivors.append(str(one)))
+    where = "survives: shift, line 9 of the module: operator changed in"
+    assert survivors == [f"{where} x - 0 * x", f"{where} 0 / x"]  # both are true
+    assert (killed, total) == (3, 5)
+
+
+def test_a_book_that_fails_anyway_is_refused(make_chapter: Callable[[str], Chapter]) -> None:
+    with pytest.raises(MathError, match=r"the unchanged book must pass: .*eq:double"):
+        plant_in_module([make_chapter(BODY.replace("y = 2x", "y = 3x"))], SOURCE, print)

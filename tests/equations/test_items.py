@@ -1,0 +1,88 @@
+"""Equations as tests of a chapter, and the command line."""
+
+from __future__ import annotations
+
+import json
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import check_equations
+from chapter import read_chapter
+from equations import Wrong, equation_items
+
+SAMPLES = Path(__file__).parent / "samples"
+
+
+@pytest.fixture
+def functions(module: dict[str, Any]) -> types.ModuleType:
+    found = types.ModuleType("functions")
+    vars(found).update(module)
+    return found
+
+
+def test_one_item_for_each_equation_and_table(functions: types.ModuleType) -> None:
+    items = equation_items(read_chapter(SAMPLES / "cross-entropy.md"), functions)
+    labels = ["eq:softmax-batch", "eq:ce", "eq:ce-grad", "eq:bce", "eq:bce-grad", "notation at line 13"]
+    assert [label for _, label, _ in items] == labels
+    for _, _, check in items:
+        check()
+
+
+def test_an_item_fails_with_the_finding(functions: types.ModuleType) -> None:
+    vars(functions)["bce_logits_backward"] = lambda s, t: t - s
+    found = equation_items(read_chapter(SAMPLES / "cross-entropy.md"), functions)
+    items = {label: check for _, label, check in found}
+    items["eq:bce-grad"]()
+    with pytest.raises(Wrong, match="is not the derivative of the code"):
+        items["notation at line 13"]()
+
+
+def test_symbols_of_another_chapter(functions: types.ModuleType, tmp_path: Path) -> None:
+    header, _, body = (SAMPLES / "hollow.md").read_text(encoding="utf-8").partition("# The")
+    table, _, display = body.partition("\n$$\n")
+    page, chapter = tmp_path / "index.md", tmp_path / "01-a.md"
+    page.write_text(f"{header}# The{table}\n", encoding="utf-8")
+    chapter.write_text(f"{header}# A\n\n$$\n{display}", encoding="utf-8")
+    ((_, label, check),) = equation_items(read_chapter(chapter), functions, [read_chapter(page)])
+    assert label == "eq:mse"
+    check()
+
+
+@pytest.fixture
+def command(functions: types.ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    chapters = [read_chapter(SAMPLES / "cross-entropy.md")]
+    monkeypatch.setattr(check_equations, "read_book", lambda: chapters)
+    monkeypatch.setattr(check_equations, "namespace", lambda _: vars(functions))
+
+
+@pytest.mark.usefixtures("command")
+def test_the_command_checks_the_book(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert check_equations.main(["--json", str(tmp_path / "found.json")]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(
+        "7 checks, 0 findings; 0 of 5 displays unchecked\nin no equation: Linear, adam_step, bn_backward"
+    )
+    found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
+    assert found["eq:ce-grad"]["draws"] == 5
+    assert found["eq:ce-grad"]["steps"] == 4
+    assert "softmax_cross_entropy_backward" in found["eq:ce-grad"]["against"]
+
+
+@pytest.mark.usefixtures("command")
+def test_the_command_explains_and_plants(capsys: pytest.CaptureFixture[str]) -> None:
+    assert check_equations.main(["--label", "eq:softmax-batch", "--explain", "--mutants"]) == 0
+    said = capsys.readouterr().out
+    assert "eq:softmax-batch: p[n, k]\n    = (exp(z[n, k]) / sum[j](exp(z[n, j])))\n" in said
+    assert "27 of 27 mutants noticed" in said
+
+
+@pytest.mark.usefixtures("command")
+def test_the_command_fails_where_an_equation_does(
+    capsys: pytest.CaptureFixture[str], functions: types.ModuleType
+) -> None:
+    vars(functions)["cross_entropy"] = lambda p, y: 0.0 * p.sum()
+    assert check_equations.main([]) == 1
+    assert "eq:ce: the two sides differ" in capsys.readouterr().out

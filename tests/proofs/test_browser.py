@@ -1,0 +1,191 @@
+"""The real site in Chromium: nothing from elsewhere, nothing sticks out, nothing that some cannot read."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Response, sync_playwright
+
+from build_site import build
+from chapter import ROOT
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"}
+DESK = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"}
+HEAVIEST = 1_500_000  # bytes of one page with all that it loads
+RAW = ("$", "\\(", "\\[", "eq:", "{#", "{.", "!!!", "```", "<!--")
+
+LOOK = """() => {
+    const article = document.querySelector("article").cloneNode(true);
+    article.querySelectorAll("pre, code, .katex").forEach(box => box.remove());
+    const scrolls = box => getComputedStyle(box).overflowX == "auto" && box.scrollWidth > box.clientWidth;
+    const boxes = [...document.querySelectorAll(".eq > *, .figure, pre > code")].filter(scrolls);
+    return {
+        text: article.textContent,
+        width: document.documentElement.scrollWidth,
+        errors: document.querySelectorAll(".katex-error").length,
+        unreachable: boxes.filter(box => box.tabIndex < 0).length,
+        ids: [...document.querySelectorAll("[id]")].map(element => element.id),
+        links: [...document.querySelectorAll("body a[href]")].map(link => link.href),
+        colour: getComputedStyle(document.body).backgroundColor,
+    };
+}"""
+
+# KaTeX answers for its own markup; of what passed, nothing need be told.
+AUDIT = """axe.run({exclude: [".katex"]}, {resultTypes: ["violations"]}).then(result => result.violations)"""
+
+
+@dataclass
+class Visit:
+    """What was seen of one page."""
+
+    name: str
+    wrong: list[str] = field(default_factory=list)
+    size: int = 0
+    violations: list[str] = field(default_factory=list)
+    look: dict[str, Any] = field(default_factory=dict)
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("browser") / "site"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        build(site=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser(site: Path) -> Iterator[Browser]:  # the site first: Playwright takes the event loop
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    assert found, f"none of {', '.join(BROWSERS)} is installed"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module", params=[PHONE, DESK], ids=["phone", "desk"])
+def visits(request: pytest.FixtureRequest, browser: Browser, address: str, site: Path) -> list[Visit]:
+    names = sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
+    return [visit(browser, address, name, request.param) for name in names]
+
+
+def visit(browser: Browser, address: str, name: str, screen: dict[str, Any]) -> Visit:
+    seen = Visit(name)
+
+    def arrived(response: Response) -> None:
+        if response.status >= 400:
+            seen.wrong.append(f"{response.status} {response.url}")
+        seen.size += len(response.body())
+
+    def asked(url: str) -> None:
+        if not url.startswith((address, "data:", "blob:")):
+            seen.wrong.append(url)
+
+    with browser.new_context(**screen) as tab:
+        page = tab.new_page()
+        page.on("request", lambda request: asked(request.url))
+        page.on("response", arrived)
+        page.on("console", lambda message: seen.wrong.append(message.text))
+        page.on("pageerror", lambda error: seen.wrong.append(str(error)))
+        page.goto(f"{address}/{name}", wait_until="networkidle")
+        page.evaluate("document.querySelectorAll('details').forEach(box => box.open = true)")
+        page.evaluate("dispatchEvent(new Event('resize'))")
+        seen.look = page.evaluate(LOOK)
+        page.add_script_tag(path=AXE)
+        for violation in page.evaluate(AUDIT):
+            nodes = [node["html"][:150] for node in violation["nodes"]]
+            seen.violations.append(f"{violation['impact']} {violation['id']}, {len(nodes)} times: {nodes[0]}")
+    return seen
+
+
+def test_nothing_comes_from_elsewhere_and_nothing_goes_wrong(visits: list[Visit]) -> None:
+    assert {seen.name: seen.wrong for seen in visits if seen.wrong} == {}
+
+
+def test_no_page_is_heavy(visits: list[Visit]) -> None:
+    assert {seen.name: seen.size for seen in visits if seen.size > HEAVIEST} == {}
+
+
+def test_everybody_can_read_it(visits: list[Visit]) -> None:
+    """No rule of axe is violated on any page, with all that is folded opened."""
+    assert {seen.name: seen.violations for seen in visits if seen.violations} == {}
+
+
+def test_no_page_scrolls_sideways(visits: list[Visit], request: pytest.FixtureRequest) -> None:
+    width = (PHONE if "phone" in request.node.name else DESK)["viewport"]["width"]  # type: ignore[index]
+    assert {seen.name: seen.look["width"] for seen in visits if seen.look["width"] > width} == {}
+
+
+def test_boxes_that_scroll_can_be_reached_with_the_keyboard(visits: list[Visit]) -> None:
+    assert [seen.name for seen in visits if seen.look["unreachable"]] == []
+
+
+def test_nothing_that_a_reader_sees_is_raw(visits: list[Visit]) -> None:
+    found = {seen.name: [raw for raw in RAW if raw in seen.look["text"]] for seen in visits}
+    assert {name: raw for name, raw in found.items() if raw} == {}
+    assert [seen.name for seen in visits if seen.look["errors"]] == []
+
+
+def test_light_and_dark_are_different(visits: list[Visit], request: pytest.FixtureRequest) -> None:
+    light = "phone" in request.node.name
+    colours = {sum(map(int, seen.look["colour"][4:-1].split(","))) > 382 for seen in visits}
+    assert colours == {light}
+
+
+def test_links_lead_somewhere(visits: list[Visit], address: str, site: Path) -> None:
+    """Every link within the site: its file and its anchor."""
+    ids = {seen.name: set(seen.look["ids"]) for seen in visits}
+    broken = []
+    for seen in visits:
+        for link in set(seen.look["links"]):
+            path, _, anchor = link.removeprefix(f"{address}/").partition("#")
+            if link.startswith(address) and not (
+                (site / path).is_file() and (not anchor or anchor in ids[path])
+            ):
+                broken.append(f"{seen.name}: {link}")
+    assert broken == []
+
+
+def test_a_page_can_be_read_without_scripts(browser: Browser, address: str) -> None:
+    with browser.new_context(java_script_enabled=False) as tab:
+        page = tab.new_page()
+        page.goto(f"{address}/04-linear.html")
+        for part in (".eq .katex", ".core pre", ".output pre", "summary", ".eqref"):
+            assert page.locator(part).first.is_visible(), part
+
+
+def test_the_search_finds_a_name(browser: Browser, address: str) -> None:
+    with browser.new_context(**DESK) as tab:  # type: ignore[arg-type]
+        page = tab.new_page()
+        page.goto(f"{address}/index.html")
+        page.fill(".md-search__input", "gradcheck")
+        page.wait_for_selector(".md-search-result__link", timeout=60_000)
+        links = page.locator(".md-search-result__link").evaluate_all("links => links.map(a => a.href)")
+        assert any("02-checking.html" in link for link in links)

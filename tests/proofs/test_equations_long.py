@@ -1,0 +1,109 @@
+"""Every mistake that can be planted in the equations; many seeds."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import check_equations
+from chapter import Chapter, book_files, read_chapter
+from equations.book import Book
+from equations.check import Result, check_chapter, check_display, checked_displays
+from equations.floor import score
+
+SAMPLES = Path(__file__).parent.parent / "equations" / "samples"
+blind_mutants = runpy.run_path(str(SAMPLES.parent / "blind.py"))["blind_mutants"]
+FUNCTIONS: dict[str, Any] = runpy.run_path(str(SAMPLES / "functions.py"))
+CHAPTERS = book_files()
+
+# Displays with a mutant that is a true statement too, and why it is true.
+TRUE = {
+    "eq:linear-dw-index": "the slope of Y_nm by W_ij is zero unless m = j, so Y_nj may stand for Y_nm",
+    "eq:linear-db-index": "the slope of Y_nm by b_j is zero unless m = j, so Y_nj may stand for Y_nm",
+    "eq:softmax-jacobian": "the Kronecker delta makes i and j interchangeable beside it",
+    "eq:ce-grad": "the probabilities of an example sum to one, as its targets do",
+}
+
+
+def sample(name: str, seed: int = 0) -> tuple[Book, Chapter]:
+    chapter = read_chapter(SAMPLES / f"{name}.md")
+    return Book([chapter], FUNCTIONS, seed), chapter
+
+
+@pytest.fixture(scope="module")
+def chapters() -> list[Chapter]:
+    return [read_chapter(path) for path in CHAPTERS]
+
+
+@pytest.fixture(scope="module")
+def names(chapters: list[Chapter]) -> dict[str, Any]:
+    return check_equations.namespace(chapters)
+
+
+@pytest.fixture(scope="module")
+def book(chapters: list[Chapter], names: dict[str, Any]) -> Book:
+    return Book(chapters, names)
+
+
+@pytest.fixture(scope="module")
+def results(book: Book) -> list[Result]:
+    return [result for chapter in book.chapters for result in check_chapter(book, chapter)]
+
+
+def test_all_mutants_of_the_samples() -> None:
+    """The one survivor is true: the probabilities sum to one, as the targets do."""
+    survivors, total = [], 0
+    for name in ("cross-entropy", "normalise"):
+        book, chapter = sample(name)
+        results = list(check_chapter(book, chapter))
+        for display in checked_displays(chapter):
+            found = score(book, chapter, display, results)
+            total += found.total
+            survivors += [mutant.tex for mutant in found.survivors]
+    assert total > 700
+    assert [r"\sum_jp_{nj}" in "".join(tex.split()) for tex in survivors] == [True]
+
+
+@pytest.mark.parametrize("name", ["cross-entropy", "normalise"])
+def test_blind_mutants_of_the_samples(name: str) -> None:
+    """Delete any token, swap any neighbours: whatever is still read is noticed."""
+    book, chapter = sample(name)
+    tried = 0
+    for display in checked_displays(chapter):
+        for tex in blind_mutants(book, chapter, display):
+            tried += 1
+            changed = book.replacing(str(display.label), tex, fresh=False)
+            assert check_display(changed, chapter, display).finding, tex
+    assert tried > 100
+
+
+@pytest.mark.parametrize("seed", range(1, 21))
+def test_no_seed_gives_a_false_alarm(seed: int) -> None:
+    for name in ("cross-entropy", "normalise"):
+        book, chapter = sample(name, seed)
+        assert [str(result.finding) for result in check_chapter(book, chapter) if result.finding] == []
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_no_seed_gives_a_false_alarm_in_the_book(
+    chapters: list[Chapter], names: dict[str, Any], seed: int
+) -> None:
+    book = Book(chapters, names, seed)
+    results = [result for chapter in chapters for result in check_chapter(book, chapter)]
+    assert [str(result.finding) for result in results if result.finding] == []
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_mutants_of_a_chapter(book: Book, results: list[Result], path: Path) -> None:
+    """Each display notices nine of ten; what it does not notice is true, for a reason given above."""
+    assert [str(result.finding) for result in results if result.finding] == []
+    chapter = next(one for one in book.chapters if one.path == path)
+    scores = [score(book, chapter, display, results) for display in checked_displays(chapter)]
+    assert [one.label for one in scores if not one.is_enough] == []
+    unexplained = [
+        f"{one.label}: {m.what}: {m.tex}" for one in scores for m in one.survivors if one.label not in TRUE
+    ]
+    assert unexplained == []

@@ -1,0 +1,68 @@
+"""Mistakes planted in the module are noticed by the chapters alone: equations, transcripts, exercises."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+import chapter_tests
+from chapter import MODULE_NAME, Cell, Chapter, defined_names, read_book
+from equations.code_mutants import CodeMutant, plant_in_module
+from session import Failure, Session
+from tangle import Module, tangle
+
+# Functions with a mistake that changes nothing one could notice, and why.
+HARMLESS = {
+    "ELU.value_and_slope": "a guard against overflow in the branch that is not taken",
+    "CrossEntropyLoss.value_and_slope": "what stands beside a target of 0 is multiplied by 0",
+    "_probabilities": "the rounding of a sum of probabilities that is one already",
+}
+
+
+class Planted(Session):
+    """A chapter whose core cells come from a changed module."""
+
+    def __init__(self, chapter: Chapter, source: str) -> None:
+        super().__init__(chapter, Module(source, {}, ""))
+
+    def execute(self, cell: Cell) -> None:
+        if cell.tag == "core":
+            changed = vars(sys.modules[MODULE_NAME])
+            self.namespace.update({name: changed[name] for name in defined_names(cell)})
+        else:
+            super().execute(cell)
+
+
+def noticed(chapter: Chapter, source: str) -> bool:
+    with Planted(chapter, source) as session:
+        for _, _, check in sorted(chapter_tests._claims(session), key=lambda claim: claim[0]):
+            try:
+                check()
+            except Failure:
+                return True
+    return False
+
+
+@pytest.fixture(scope="module")
+def chapters() -> list[Chapter]:
+    return read_book()
+
+
+def home(chapters: list[Chapter], mutant: CodeMutant) -> Chapter:
+    """The chapter that defines the function."""
+    name = mutant.function.split(".")[0]
+    return next(c for c in chapters if any(name in defined_names(cell) for cell in c.core))
+
+
+def test_the_unchanged_module_passes(chapters: list[Chapter]) -> None:
+    source = tangle(chapters).text
+    assert [chapter.path.name for chapter in chapters if noticed(chapter, source)] == []
+
+
+def test_mutants_of_the_module(chapters: list[Chapter]) -> None:
+    survivors: list[CodeMutant] = []
+    _, total = plant_in_module(chapters, tangle(chapters).text, survivors.append)
+    alive = [mutant for mutant in survivors if not noticed(home(chapters, mutant), mutant.source)]
+    assert [str(mutant) for mutant in alive if mutant.function not in HARMLESS] == []
+    assert total > 150 and len(alive) <= 0.05 * total

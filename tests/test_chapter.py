@@ -1,0 +1,573 @@
+"""The reader of chapters: what it finds, what it refuses, and that Jupytext finds the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jupytext
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chapter import (
+    BOOK,
+    HEADER,
+    BookError,
+    Chapter,
+    Number,
+    Row,
+    book_files,
+    check_book,
+    parse_chapter,
+    read_book,
+    read_chapter,
+)
+from tangle import tangle
+from tests.samples import chapter, chapter_text, core, fence
+
+SAMPLE = r'''
+Prose with `code`, @eq:half, and 0.50<!-- = f"{x:.2f}" -->, and `@eq:none` in ticks.
+
+| Symbol | Meaning | Set | In code |
+|---|---|---|---|
+| $x$ | a \| b | $\mathbb{R}$ | `eq:half` |
+| $y$ | half | $(0,1)$ | `half(x)` |
+
+| Another | table |
+|---|---|
+| $x$ | y |
+
+$$
+y = \frac{x}{2}
+$$ {#eq:half}
+
+$$ y < x $$ {unchecked="an inequality"}
+
+$$ y \le x
+$$ {#eq:less unchecked="an inequality"}
+
+## A section
+
+```python tags=["core"] name="half"
+def half(x):
+    """Half of x, eq:half and eq:less.
+
+    >>> half(1)
+    0.5
+    """
+    return x / 2
+```
+
+```python
+x = half(1)
+
+x
+```
+
+```python tags=["hide-input"] alt="A \"line\" = 1"
+np.zeros(3)
+```
+
+```python tags=["notation"]
+y = half(x)
+```
+
+```python raises="ValueError"
+raise ValueError
+```
+
+```python tags=["exercise"] name="double"
+def double(x):
+    ...
+```
+
+```python tags=["solution"] name="double"
+def double(x):
+    return x + x
+```
+
+```python tags=["check"] name="double"
+assert double(2) == 4
+```
+
+```pycon
+>>> half(1)
+0.5
+```
+
+```console
+$ python
+```
+
+   ```text
+   indented
+   ```
+'''
+
+
+@pytest.fixture
+def sample() -> Chapter:
+    return chapter(SAMPLE)
+
+
+def at(text: str, body: str = SAMPLE) -> int:
+    """The line of the one line that holds this."""
+    found = [number for number, line in enumerate(chapter_text(body).split("\n"), 1) if text in line]
+    assert len(found) == 1
+    return found[0]
+
+
+# -- what it finds --------------------------------------------------------------------
+
+
+def test_cells(sample: Chapter) -> None:
+    assert [(cell.kind, cell.tag, cell.name, cell.place.line) for cell in sample.cells] == [
+        ("python", None, None, at("import numpy")),
+        ("python", "core", "half", at("def half")),
+        ("python", None, None, at("x = half(1)")),
+        ("python", "hide-input", None, at("np.zeros")),
+        ("python", "notation", None, at("y = half(x)")),
+        ("python", None, None, at("raise ValueError")),
+        ("python", "exercise", "double", at("    ...") - 1),
+        ("python", "solution", "double", at("x + x") - 1),
+        ("python", "check", "double", at("assert double")),
+        ("pycon", None, None, at("```pycon") + 1),
+        ("console", None, None, at("$ python")),
+        ("text", None, None, at("   indented")),
+    ]
+    assert sample.cells[2].source == "x = half(1)\n\nx\n"
+    assert (sample.cells[3].alt, sample.cells[5].raises) == ('A "line" = 1', "ValueError")
+    assert (sample.title, sample.number) == ("Sample 1", 1)
+
+
+def test_displays(sample: Chapter) -> None:
+    assert [(d.tex, d.label, d.unchecked, d.place.line, d.end) for d in sample.displays] == [
+        (r"y = \frac{x}{2}", "eq:half", None, at(r"\frac") - 1, at(r"\frac") + 1),
+        (" y < x ", None, "an inequality", at("y < x"), at("y < x")),
+        (r" y \le x", "eq:less", "an inequality", at(r"\le x"), at(r"\le x") + 1),
+    ]
+
+
+def test_table(sample: Chapter) -> None:
+    (table,) = sample.tables
+    assert (table.place.line, table.level, table.heading) == (at("| Symbol"), 1, "Sample 1")
+    place = sample.place(at("| $y$"))
+    assert table.rows[1] == Row(place, "y", "half", "$(0,1)$", "half(x)")
+
+
+def test_references_and_numbers(sample: Chapter) -> None:
+    line = at("@eq:half")
+    assert [(reference.label, reference.place.line) for reference in sample.references] == [("eq:half", line)]
+    assert sample.numbers == [Number(sample.place(line), "0.50", 'f"{x:.2f}"', 1)]
+    check_book([sample])
+
+
+# -- what it refuses ------------------------------------------------------------------
+
+CORE = core("def f(): ...", "f")
+TAGS = "core, hide-input, notation, exercise, solution, check"
+SHOWN = "python, pycon, text, console, py, toml, yaml, json, diff, tex"
+DISPLAY = "$$ x $$ "
+ACT = "a core cell may only define (class, def, NAME = …), not act"
+IMPORT = "import in a core cell; write it in the chapter's first cell, "
+IMPORT += "the tangler takes from there what core cells use"
+
+REFUSED = {  # the body, a text that stands in the line that is named, the message
+    "a control character": ("a\x0cb", "a\x0cb", "a control character, U+000C; remove it"),
+    "a line separator": ("a\u2028b", "a\u2028b", "a control character, U+2028; remove it"),
+    "a region": (
+        "<!-- #region -->\n\n" + CORE,
+        "<!-- #region",
+        "'<!-- #region' opens or closes a Jupytext region; remove it",
+    ),
+    "the end of a raw region": (
+        "<!--#endraw-->",
+        "<!--#endraw",
+        "'<!--#endraw' opens or closes a Jupytext region; remove it",
+    ),
+    "a second title": ("# Two", "# Two", "a second title; the first is 'Sample 1'"),
+    "mathematics in a heading": (
+        "## The $x$",
+        "## The",
+        r"no mathematics in headings (contents show it raw): write δ, not $\delta$",
+    ),
+    # -- fences
+    "an open fence": ("```text\nx", "```text", "the fence opened here is never closed"),
+    "a fence in a fence": (
+        "```text\n```python\n1\n```\n",
+        "```python",
+        "three backticks inside the fence of line 15; close that first",
+    ),
+    "a longer fence": ("````text\n````", "````text", "'````' is no fence here; write three backticks"),
+    "tildes": ("~~~text\n~~~", "~~~text", "'~~~' is no fence here; write three backticks"),
+    "no language": ("```\nx\n```", "```", f"a fence without a language; write one of {SHOWN}"),
+    "an unknown language": ("```rust\nx\n```", "```rust", f"unknown fence 'rust'; write one of {SHOWN}"),
+    "another case": ("```Python\nx\n```", "```Python", f"unknown fence 'Python'; write one of {SHOWN}"),
+    "mermaid": ("```mermaid\nx\n```", "```mermaid", f"unknown fence 'mermaid'; write one of {SHOWN}"),
+    "a shell": (
+        "```bash\nls\n```",
+        "```bash",
+        "Jupyter would execute a 'bash' fence; write ```console to show it",
+    ),
+    "MyST": ("```{code-cell}\n1\n```", "```{code", "'{code-cell}' is MyST; write ```python"),
+    "a fence in one line": ("```x```\n```", "```x", f"unknown fence 'x```'; write one of {SHOWN}"),
+    "attributes of a shown fence": (
+        "```text a=1\n```",
+        "```text",
+        "a text fence takes no attributes, got 'a=1'",
+    ),
+    "attributes of a transcript": (
+        "```pycon a=1\n```",
+        "```pycon",
+        "a pycon fence takes no attributes, got 'a=1'",
+    ),
+    "an indented cell": (
+        "  ```python\n  1\n  ```",
+        "  ```python",
+        "an indented python fence is not run; move it to the margin, or write 'py' to show it only",
+    ),
+    # -- attributes
+    "an unknown tag": (fence("1", 'tags=["x"]'), "tags", f'tags=["x"] is unknown; write one of {TAGS}'),
+    "two tags": (
+        fence("1", 'tags=["core", "check"]'),
+        "tags",
+        f'tags=["core", "check"] is unknown; write one of {TAGS}',
+    ),
+    "a tag without a list": (
+        fence("1", 'tags="core"'),
+        "tags",
+        f'tags="core" is unknown; write one of {TAGS}',
+    ),
+    "an unknown attribute": (
+        fence("1", 'nme="x"'),
+        "nme",
+        "unknown attribute 'nme=\"x\"'; write one of tags=…, name=…, alt=…, raises=…",
+    ),
+    "a flag": (
+        fence("1", ".noeval"),
+        ".noeval",
+        "unknown attribute '.noeval'; write one of tags=…, name=…, alt=…, raises=…",
+    ),
+    "an attribute twice": (fence("1", 'alt="x" alt="y"'), "alt", "alt is given twice"),
+    "no JSON": (fence("1", "alt='x'"), "alt", "the value of alt is not JSON: 'x'"),
+    "an empty attribute": (fence("1", 'alt=" "'), "alt", "alt must be a non-empty text in quotes"),
+    # -- python
+    "a prompt": (
+        fence(">>> 1 + 1\n2"),
+        ">>>",
+        "a transcript in a python fence is run without its prompts; write ```pycon",
+    ),
+    "a syntax error": (fence("x = 1\nx ="), "x =", "syntax error: invalid syntax"),
+    "a return outside of a function": (
+        fence("1\nreturn 2"),
+        "return 2",
+        "syntax error: 'return' outside function",
+    ),
+    "an empty cell": (fence("# nothing"), "```python", "an empty python cell"),
+    "a core cell without name": (
+        fence("x = 1", 'tags=["core"]'),
+        "tags",
+        'a core cell needs a name, as in name="linear-backward"',
+    ),
+    "a check without name": (
+        fence("x = 1", 'tags=["check"]'),
+        "tags",
+        'a check cell needs a name, as in name="linear-backward"',
+    ),
+    "a name without a core cell": (
+        fence("1", 'name="x"'),
+        "name=",
+        "only core cells and exercises have a name",
+    ),
+    "a figure without text": (
+        fence("1", 'tags=["hide-input"]'),
+        "tags",
+        'a figure needs alt="…": say what one sees in it',
+    ),
+    "an error that a tagged cell raises": (
+        fence("1", 'tags=["notation"] raises="ValueError"'),
+        "tags",
+        "raises= belongs to a plain demonstration",
+    ),
+    "a cell that only defines": (
+        fence("def f(): ..."),
+        "```python",
+        'a cell that only defines belongs to the module: add tags=["core"] and a name, '
+        "or use what it defines in the same cell",
+    ),
+    # -- core cells
+    "a long core line": (
+        core("x = 1  #" + "x" * 72, "x"),
+        "xxxxx",
+        "a core line has 80 characters, at most 79",
+    ),
+    "an import in a core cell": (
+        core("x = 1\nimport math", "x"),
+        "import math",
+        IMPORT,
+    ),
+    "an import in a core function": (
+        core("def f():\n    import math", "f"),
+        "import math",
+        IMPORT,
+    ),
+    "a global": (
+        core("def f():\n    global x", "f"),
+        "global x",
+        "'global' in a core cell; keep state in an object",
+    ),
+    "a call": (
+        core("x = 1\nprint(x)", "x"),
+        "print",
+        ACT,
+    ),
+    "an attribute set": (
+        core("def f(): ...\n\n\nf.x = 1", "x"),
+        "f.x",
+        ACT,
+    ),
+    "an item set": (
+        core("x = {}\nx[0] = 1", "x"),
+        "x[0]",
+        ACT,
+    ),
+    "a name only annotated": (
+        core("y = 1\nx: int", "x"),
+        "x: int",
+        ACT,
+    ),
+    "a name bound in passing": (
+        core("x = (y := 1)", "x"),
+        "x = (",
+        ACT,
+    ),
+    "a name added to": (
+        core("x = 1\nx += 1", "x"),
+        "x += 1",
+        ACT,
+    ),
+    "the module imported later": (
+        fence("from backprop_core import x"),
+        "backprop_core",
+        "import backprop_core only in the chapter's first cell",
+    ),
+    "an exercise without solution": (
+        fence("x = 1", 'tags=["exercise"] name="x"') + fence("x", 'tags=["check"] name="x"'),
+        "exercise",
+        "exercise 'x' needs three cells in this order: exercise, solution, check",
+    ),
+    # -- mathematics
+    "a display without label": (
+        DISPLAY,
+        "$$ x",
+        'a display needs a label or a reason: $$ {#eq:name} or $$ {unchecked="why"}',
+    ),
+    "a label that cannot be read": (
+        DISPLAY + "{#eq:A}",
+        "$$ x",
+        'cannot read {#eq:A}; write {#eq:name} or {unchecked="why"}',
+    ),
+    "an empty label": (DISPLAY + "{}", "$$ x", 'cannot read {}; write {#eq:name} or {unchecked="why"}'),
+    "an open display": ("$$\nx", "$$", "the display opened here is never closed with '$$'"),
+    "a display that runs into a cell": (
+        "$$\n" + CORE,
+        "$$",
+        "the display opened here is never closed with '$$'",
+    ),
+    "an empty display": ("$$\n$$ {#eq:x}", "$$", "an empty display"),
+    "a computed number apart": (
+        "1 <!-- = 1 -->",
+        "<!--",
+        "a computed number is written directly before its comment: 0.5<!-- = x -->",
+    ),
+    # -- notation
+    "other columns": (
+        "| Symbol | Set | In code |\n|---|---|---|",
+        "| Symbol",
+        "a notation table has the columns Symbol | Meaning | Set | In code",
+    ),
+    "a bar in a formula": (
+        "| Symbol | Meaning | Set | In code |\n|---|---|---|---|\n| $|x|$ | m | s | `x` |",
+        "$|x|$",
+        "a notation row has 4 cells, this one 6 "
+        r"(a | inside a formula splits the cell: write \lvert or \mid)",
+    ),
+    "a symbol without dollars": (
+        "| Symbol | Meaning | Set | In code |\n|---|---|---|---|\n| x | m | s | `x` |",
+        "| x |",
+        "the symbol must be one formula in dollars, got 'x'",
+    ),
+    "code without ticks": (
+        "| Symbol | Meaning | Set | In code |\n|---|---|---|---|\n| $x$ | m | s | x |",
+        "| $x$",
+        "the last cell must be code in backticks, got 'x'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "where", "message"), REFUSED.values(), ids=REFUSED)
+def test_refused(body: str, where: str, message: str) -> None:
+    with pytest.raises(BookError) as error:
+        chapter(body)
+    place, _, said = str(error.value).partition(": ")
+    assert said == message
+    line = int(place.removeprefix("book/01-sample.md:"))
+    assert where in chapter_text(body).split("\n")[line - 1]
+
+
+HEADERS = {
+    "no header": ("# Title", f"1: a chapter begins with\n{HEADER}"),
+    "an empty file": ("", f"1: a chapter begins with\n{HEADER}"),
+    "another format": (HEADER.replace("markdown", "myst"), f"1: a chapter begins with\n{HEADER}"),
+    "no title": (HEADER, "1: the chapter has no title: begin it with '# Title'"),
+    "code before the imports": (
+        chapter_text("", imports="x = 1"),
+        "11: a chapter's first python cell is its import cell: plain imports, no tags",
+    ),
+    "everything imported": (
+        chapter_text("", imports="from backprop_core import *"),
+        "12: name what the chapter uses: from backprop_core import …",
+    ),
+    "the module imported": (
+        chapter_text("", imports="import numpy as np, backprop_core as bc"),
+        "12: name what the chapter uses: from backprop_core import …",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), HEADERS.values(), ids=HEADERS)
+def test_refused_above_the_body(text: str, message: str) -> None:
+    with pytest.raises(BookError) as error:
+        parse_chapter(text, BOOK / "01-sample.md")
+    assert str(error.value) == f"book/01-sample.md:{message}"
+
+
+EQUATION = "$$ x $$ {#eq:x}\n"
+BOOKS = {
+    "a label twice": (
+        [EQUATION + "@eq:x", "\n" + EQUATION],
+        "book/02-sample.md:16: eq:x is already at book/01-sample.md:15",
+    ),
+    "an unknown label": (["@eq:x"], "book/01-sample.md:15: eq:x is not the label of any equation"),
+    "an unknown label in code": (
+        [core("x = 1  # eq:x", "x")],
+        "book/01-sample.md:16: eq:x is not the label of any equation",
+    ),
+    "a label that is not used": (
+        [EQUATION],
+        "book/01-sample.md:15: eq:x is never referred to; refer to it with @eq:x",
+    ),
+    "a cell name twice": (
+        [core("x = 1", "x"), core("y = 1", "x")],
+        "book/02-sample.md:16: the name 'x' is already used at book/01-sample.md:16",
+    ),
+    "an unknown import": (
+        ["", ("", "import numpy as np\nfrom backprop_core import x, y")],
+        "book/02-sample.md:13: x is not defined in an earlier chapter",
+    ),
+    "an import from the chapter itself": (
+        [(core("x = 1", "x"), "from backprop_core import x")],
+        "book/01-sample.md:12: x is not defined in an earlier chapter",
+    ),
+}
+
+
+@pytest.mark.parametrize(("bodies", "message"), BOOKS.values(), ids=BOOKS)
+def test_refused_between_chapters(bodies: list, message: str) -> None:
+    parts = [body if isinstance(body, tuple) else (body, "import numpy as np") for body in bodies]
+    with pytest.raises(BookError) as error:
+        check_book([chapter(body, number, imports) for number, (body, imports) in enumerate(parts, 1)])
+    assert str(error.value) == message
+
+
+def test_refused_files(tmp_path: Path) -> None:
+    def message() -> str:
+        with pytest.raises(BookError) as error:
+            read_book(tmp_path)
+        return str(error.value).removeprefix(str(tmp_path))
+
+    assert message() == ": no chapters: expected files like 01-slope.md"
+    (tmp_path / "01-a.md").write_text(chapter_text(""))
+    (tmp_path / "01-b.md").write_text(chapter_text(""))
+    assert message() == "/01-b.md: chapter 1 is already 01-a.md"
+    (tmp_path / "01-b.md").write_bytes(b"---\n\xff")
+    assert message() == "/01-b.md: not UTF-8 (invalid start byte at byte 4)"
+    (tmp_path / "01-b.md").unlink()
+    (tmp_path / "01-b.md").mkdir()
+    assert message() == "/01-b.md: Is a directory"
+
+
+# -- Jupytext sees the same cells -----------------------------------------------------------
+
+
+def check_with_jupytext(item: Chapter) -> None:
+    notebook = jupytext.reads(item.text, fmt="md:markdown")
+    theirs = []
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.metadata.pop("lines_to_next_cell", None)
+            theirs.append((cell.source.strip("\n"), dict(cell.metadata)))
+    ours = []
+    for cell in item.python:
+        tags = [cell.tag] if cell.tag else None
+        attributes = {"name": cell.name, "alt": cell.alt, "raises": cell.raises, "tags": tags}
+        found = {key: value for key, value in attributes.items() if value}
+        ours.append((cell.source.strip("\n"), found))
+    assert theirs == ours
+
+
+def test_jupytext_on_a_sample(sample: Chapter) -> None:
+    check_with_jupytext(sample)
+
+
+@pytest.mark.parametrize("path", book_files(), ids=lambda path: path.stem)
+def test_jupytext_on_the_book(path: Path) -> None:
+    check_with_jupytext(read_chapter(path))
+
+
+NASTY = [
+    *("```", "````", "~~~", "```python", " ```python", "``` python", "```python `x`", "``` ", "```x"),
+    *('```python tags=["core"] name="half"', '```python tags=["core"] name="x"', "```{code-cell}"),
+    *('```python tags=["check"] name="double"', "```text", "```bash", "```sql", "    ```python"),
+    *("<!-- #region -->", "<!-- #raw -->", "<!-- #endraw -->", "<!-- #md -->", "<!--", "-->"),
+    *("$$", "$$ {#eq:half}", '$$ x $$ {unchecked="x"}', "---", "+++", "%%bash", "# %matplotlib inline"),
+    *("!ls", "# Title", "| Symbol | Meaning | Set | In code |", "| $x$ | m | s | `x` |", 'x = """', '"""'),
+    *("'''", "def f(): ...", "class half(half): ...", "import math", "from backprop_core import x"),
+    *("    indented", ">>> 1", "return", "x = '", "\\", "\tx = 1", "@eq:half", "1<!-- = x -->", "f = half"),
+    *("", "", "\x0c", "\x00", "\u2028", "\ufeff", "x\r", "    def g(self): ...", "class A:", "class A(A):"),
+]
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_mutated_chapters(data: st.DataObject) -> None:
+    """Nothing but a BookError. What is accepted is what Jupytext reads, and no core cell is lost."""
+    lines = chapter_text(SAMPLE).split("\n")
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(lines) - 1))
+        match data.draw(st.sampled_from(["insert", "replace", "delete", "double", "swap", "character"])):
+            case "insert":
+                lines.insert(at, data.draw(st.sampled_from(NASTY)))
+            case "replace":
+                lines[at] = data.draw(st.sampled_from(NASTY))
+            case "delete":
+                del lines[at]
+            case "double":
+                lines.insert(at, lines[at])
+            case "swap":
+                lines[at], lines[at - 1] = lines[at - 1], lines[at]
+            case "character":
+                column, removed = data.draw(st.integers(0, len(lines[at]))), data.draw(st.integers(0, 1))
+                character = data.draw(
+                    st.sampled_from("`$|#\"'{}[]<>=\\ \t(:ä") | st.characters(codec="utf-8")
+                )
+                lines[at] = lines[at][:column] + character + lines[at][column + removed :]
+    try:
+        item = parse_chapter("\n".join(lines), BOOK / "01-sample.md")
+        check_book([item])
+        module = tangle([item]).text
+    except BookError:
+        return
+    check_with_jupytext(item)
+    for cell in item.core:
+        assert f" · {cell.name}\n{cell.source}" in module

@@ -1,0 +1,98 @@
+"""Numbers in prose: found when out of date, rewritten, and left alone when the chapter is wrong."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from prose_numbers import main
+
+HEADER = """\
+---
+jupyter:
+  jupytext:
+    text_representation:
+      extension: .md
+      format_name: markdown
+---
+
+# Sample
+
+```python
+import numpy as np
+```
+
+"""
+LOSS = """\
+```python
+loss = 0.5
+print(loss)
+```
+
+It is 0.4<!-- = loss --> or **1.5<!-- = f"{loss + 1}" -->**, not 10.4<!-- = loss + 10 -->.
+
+```python
+loss = 0.25
+print(loss)
+```
+
+| loss | 0.4<!-- = loss --> |
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "01-sample.md"
+
+
+def test_check_says_what_is_out_of_date_and_writes_nothing(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.write_text(HEADER + LOSS, encoding="utf-8")
+    assert main(["--check", str(path)]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        f"{path}:20: 0.4 is now 0.5",
+        f"{path}:20: 10.4 is now 10.5",
+        f"{path}:27: 0.4 is now 0.25",
+    ]
+    assert path.read_text(encoding="utf-8") == HEADER + LOSS
+
+
+def test_update_writes_what_the_expressions_give(path: Path) -> None:
+    path.write_text(HEADER + LOSS, encoding="utf-8")
+    assert main(["--update", str(path)]) == 0
+    expected = LOSS.replace("is 0.4<", "is 0.5<").replace("10.4<", "10.5<").replace("| 0.4<", "| 0.25<")
+    assert path.read_text(encoding="utf-8") == HEADER + expected
+    assert main(["--check", str(path)]) == 0
+
+
+def test_update_leaves_a_right_chapter_alone(path: Path) -> None:
+    path.write_text(f"{HEADER}It is 2<!-- = 1 + 1 -->.\n", encoding="utf-8")
+    os.utime(path, (0, 0))
+    assert main(["--update", str(path)]) == 0
+    assert path.stat().st_mtime == 0
+
+
+@pytest.mark.parametrize(
+    "body, complaint",
+    [
+        ("It is 1<!-- = loss -->.", "15: NameError: name 'loss' is not defined"),
+        ("Is 1<!-- = (1, 2) -->.", "15: (1, 2) gives '(1, 2)'; format it as one number"),
+        ("```python\n1 / 0\n```\n\nNow 1<!-- = 2 -->.", "16: ZeroDivisionError: division by zero"),
+        ("```bash\nls\n```", "15: Jupyter would execute a 'bash' fence; write ```console to show it"),
+    ],
+)
+def test_a_mistake_in_the_chapter_is_told_and_nothing_written(
+    path: Path, capsys: pytest.CaptureFixture[str], body: str, complaint: str
+) -> None:
+    path.write_text(f"{HEADER}{body}\n", encoding="utf-8")
+    assert main(["--update", str(path)]) == 1
+    assert capsys.readouterr().err.splitlines()[0] == f"{path}:{complaint}"
+    assert path.read_text(encoding="utf-8") == f"{HEADER}{body}\n"
+
+
+def test_a_file_that_is_no_chapter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--check", str(tmp_path / "notes.md")]) == 1
+    assert "not a chapter: expected a file like 04-linear.md" in capsys.readouterr().err

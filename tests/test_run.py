@@ -1,0 +1,142 @@
+"""Chapters are run once for each state of their code, and what goes wrong is told at its line of the book."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from nbformat import NotebookNode, v4
+from sample_book import ONE, TWO, chapter, line_of, write_book
+
+from chapter import BookError, Chapter, read_book, read_chapter
+from run import check, differences, execute, run
+from tangle import Module, tangle
+
+EMPTY = Module("", {}, "")
+
+
+def one_cell(folder: Path, body: str, imports: str = "") -> Chapter:
+    path = folder / "01-cell.md"
+    path.write_text(chapter("Cell", body, imports), encoding="utf-8")
+    return read_chapter(path)
+
+
+def refusal(folder: Path, body: str, *outputs: NotebookNode) -> str:
+    """What is said when the last cell has these outputs."""
+    asked = one_cell(folder, body)
+    cell = v4.new_code_cell(outputs=list(outputs))
+    with pytest.raises(BookError) as caught:
+        check(asked, asked.python[-1], cell, EMPTY)
+    return str(caught.value).replace(f"{folder}/", "")
+
+
+def printed(text: str, stream: str = "stdout") -> NotebookNode:
+    return v4.new_output("stream", name=stream, text=text)
+
+
+def texts(notebook: NotebookNode) -> list[str]:
+    outputs = (output for cell in notebook.cells for output in cell.outputs)
+    return [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
+
+
+def executed(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return sorted(line.split()[0] for line in capsys.readouterr().out.splitlines() if "executed" in line)
+
+
+def test_only_what_changed_is_run_again_also_when_a_chapter_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    book, cache = tmp_path / "book", tmp_path / "cache"
+
+    def rerun(one: str = ONE, two: str = TWO) -> list[str]:
+        run(read_book(write_book(book, one, two)), cache)
+        return executed(capsys)
+
+    assert rerun() == ["01-one", "02-two", "index"]
+    assert rerun() == []
+    assert rerun(two=TWO.replace("By @eq:twice", "Some more prose.\n\nBy @eq:twice")) == []
+    assert rerun(two=TWO.replace("forward(2) +", "forward(3) +")) == ["02-two"]
+    assert rerun(one=ONE.replace("2 * x", "x + x")) == ["01-one", "02-two"]
+    assert rerun() == []
+    with pytest.raises(BookError, match=r"01-one.md:\d+: NameError: name 'nothing' is not defined"):
+        rerun(one=f"{ONE}\n```python\nnothing\n```\n", two=TWO.replace("forward(2) +", "forward(4) +"))
+    assert executed(capsys) == ["02-two"]
+    assert rerun(two=TWO.replace("forward(2) +", "forward(4) +")) == []
+
+
+def test_a_traceback_passes_through_the_book(tmp_path: Path) -> None:
+    failing = TWO + "\n```python\ndef ask():\n    return Double().forward({})\n\n\nask()\n```\n"
+    one, two = read_book(write_book(tmp_path, two=failing))[1:]
+    with pytest.raises(BookError) as caught:
+        execute(two, tangle([one]))
+    inner, outer = line_of(two.path, "forward({})"), line_of(two.path, "ask()\n".strip()) + 4
+    core = line_of(one.path, "return 2 * x")
+    assert str(caught.value).replace(f"{tmp_path}/", "").split("\n") == [
+        f"02-two.md:{inner}: TypeError: unsupported operand type(s) for *: 'int' and 'dict'",
+        f"  02-two.md:{outer}: ask()",
+        f"  02-two.md:{inner}: return Double().forward({{}})",
+        f"  01-one.md:{core}: return 2 * x  # eq:twice",
+    ]
+
+
+def test_warnings_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(BookError, match=r"01-cell.md:17: RuntimeWarning: divide by zero encountered in log"):
+        execute(one_cell(tmp_path, "```python\nnp.log(np.zeros(1))\n```\n"), EMPTY)
+
+
+def test_a_text_written_in_pieces_is_one_output(tmp_path: Path) -> None:
+    body = "```python\nfor part in 'abc':\n    print(part, flush=True)\n    time.sleep(0.2)\n```\n"
+    assert texts(execute(one_cell(tmp_path, body, "import time"), EMPTY)) == ["a\nb\nc\n"]
+
+
+def test_a_declared_error_must_be_raised(tmp_path: Path) -> None:
+    body = '```python raises="ValueError"\nnp.zeros(2)[3]\n```\n'
+    assert refusal(tmp_path, body) == '01-cell.md:17: this cell says raises="ValueError" but raises nothing'
+    error = v4.new_output("error", ename="IndexError", evalue="index 3 is out of bounds", traceback=[])
+    assert refusal(tmp_path, body, error) == "01-cell.md:17: IndexError: index 3 is out of bounds"
+
+
+def test_what_a_cell_must_not_print(tmp_path: Path) -> None:
+    body = "```python\nnp.zeros(2)\n```\n"
+    message = refusal(tmp_path, body, printed("oh\n", "stderr"))
+    assert message == "01-cell.md:17: the cell writes to stderr: oh"
+    message = refusal(tmp_path, body, printed("<object object at 0x7fed>"))
+    assert message == (
+        "01-cell.md:17: an address in the output changes with every run: <object object at 0x7fed>"
+    )
+
+
+def test_cells_find_the_earlier_module_and_nothing_else(tmp_path: Path) -> None:
+    body = "```python\nprint(os.listdir(), __import__('backprop_core').Double().backward(1))\n```\n"
+    one, two = read_book(write_book(tmp_path, two=TWO + "\n"))[1:]
+    later = one_cell(tmp_path, body, "import os")
+    assert texts(execute(later, tangle([one, two]))) == ["[] 2\n"]
+    with pytest.raises(BookError, match="has no attribute 'backward'"):
+        execute(later, tangle([one]))
+
+
+def test_figures_are_the_same_in_every_run_and_heavy_ones_are_light(tmp_path: Path) -> None:
+    body = """
+```python alt="dots"
+figure, axes = plt.subplots()
+axes.scatter(*np.random.default_rng(0).normal(size=(2, 5000)))
+axes.set_title("dots")
+plt.show()
+```
+"""
+    drawn = one_cell(tmp_path, body, "import matplotlib.pyplot as plt")
+    first, second = execute(drawn, EMPTY), execute(drawn, EMPTY)
+    assert list(differences(drawn, first, second)) == []
+    svg = first.cells[1].outputs[0].data["image/svg+xml"]
+    assert "data:image/png" in svg and len(svg) < 200_000
+
+
+def test_differences_show_both_outputs(tmp_path: Path) -> None:
+    asked = one_cell(tmp_path, "```python\nprint(1)\n```\n")
+    a, b = (
+        v4.new_notebook(cells=[v4.new_code_cell(), v4.new_code_cell(outputs=[printed(text)])])
+        for text in ("1\n", "2\n")
+    )
+    assert list(differences(asked, a, a)) == []
+    (found,) = differences(asked, a, b)
+    assert found.replace(f"{tmp_path}/", "") == "01-cell.md:17: the outputs differ:\n1\n--- and ---\n2"

@@ -1,0 +1,145 @@
+"""The site is built whole or not at all, and a mistake is told at its line of the book."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from mkdocs.exceptions import MkDocsException
+from sample_book import ONE, TWO, line_of, write_book
+
+import mathematics
+from build_site import BookLines, build
+from chapter import BookError
+
+NAV = ["index.md", "01-one.md", "02-two.md", "notation.md", "equations.md", "names.md", "colophon.md"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with book/ and the site/ built from it."""
+    folder = tmp_path_factory.mktemp("site")
+    built(folder)
+    return folder
+
+
+def built(folder: Path, one: str = ONE, two: str = TWO) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)  # the cache stands there
+        build(write_book(folder / "book", one, two), folder / "site", nav=NAV)
+    return folder / "site"
+
+
+def refusal(folder: Path, one: str = ONE, two: str = TWO) -> str:
+    """What a failing build says; it must leave the last good site as it was."""
+    before = contents(folder / "site")
+    said: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: said.append(BookLines(folder / "book").format(record))  # type: ignore[method-assign]
+    logging.getLogger("mkdocs").addHandler(handler)
+    with pytest.raises(MkDocsException) as caught:
+        built(folder, one, two)
+    logging.getLogger("mkdocs").removeHandler(handler)
+    assert contents(folder / "site") == before
+    assert sorted(path.name for path in folder.iterdir()) == [".cache", "book", "site"]
+    return "\n".join([*said, str(caught.value)]).replace(f"{folder}/", "")
+
+
+def contents(site: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(site)): path.read_bytes() for path in site.rglob("*") if path.is_file()}
+
+
+def test_the_site_has_all_its_pages(place: Path) -> None:
+    assert sorted(str(path.relative_to(place / "site")) for path in place.glob("site/**/*.html")) == sorted(
+        [
+            "404.html",
+            "notebooks/01-one.html",
+            "notebooks/02-two.html",
+            *(name.replace(".md", ".html") for name in NAV),
+        ]
+    )
+
+
+def test_two_builds_are_the_same_to_the_byte(place: Path, tmp_path: Path) -> None:
+    second = contents(built(tmp_path))
+    assert second == contents(place / "site")
+
+
+def test_the_digest_is_on_every_page_and_in_every_notebook(place: Path) -> None:
+    colophon = (place / "site" / "colophon.html").read_text(encoding="utf-8")
+    digest = re.search(r"\b[0-9a-f]{64}\b", colophon)
+    assert digest
+    for path in place.glob("site/**/*.html"):
+        assert f"Made from source {digest[0][:12]}" in path.read_text(encoding="utf-8"), path
+    for path in place.glob("site/notebooks/*.ipynb"):
+        assert (
+            json.loads(path.read_text(encoding="utf-8"))["metadata"]["backprop_core"]["digest"] == digest[0]
+        )
+
+
+def test_formulas_are_set_and_found_by_the_search_as_plain_signs(place: Path) -> None:
+    page = (place / "site" / "01-one.html").read_text(encoding="utf-8")
+    assert 'class="katex-display"' in page and "\\[" not in page
+    index = json.loads((place / "site" / "search" / "search_index.json").read_text(encoding="utf-8"))
+    texts = " ".join(entry["text"] for entry in index["docs"])
+    assert "y=2x" in texts and "katex" not in texts and "\\" not in texts
+
+
+def test_labels_in_code_are_links(place: Path) -> None:
+    page = (place / "site" / "01-one.html").read_text(encoding="utf-8")
+    assert page.count('<a class="label" href="01-one.html#eq-twice" title="equation 1.1">eq:twice</a>') == 2
+
+
+def test_a_broken_link(place: Path) -> None:
+    message = refusal(place, two=f"{TWO}\nSee [three](03-three.md).\n")
+    line = line_of(place / "book" / "02-two.md", "03-three.md")
+    assert f"book/02-two.md:{line}: Doc file '02-two.md' contains a link '03-three.md', but" in message
+
+
+def test_a_broken_anchor(place: Path) -> None:
+    message = refusal(place, two=f"{TWO}\nSee [one](01-one.md#nowhere).\n")
+    line = line_of(place / "book" / "02-two.md", "#nowhere")
+    assert f"book/02-two.md:{line}: Doc file '02-two.md' contains a link '01-one.md#nowhere', but" in message
+
+
+def test_an_undefined_reference(place: Path) -> None:
+    message = refusal(place, two=f"{TWO}\nBy @eq:nothing.\n")
+    line = line_of(place / "book" / "02-two.md", "@eq:nothing")
+    assert message == f"book/02-two.md:{line}: eq:nothing is not the label of any equation"
+
+
+def test_a_failing_cell(place: Path) -> None:
+    message = refusal(place, two=f"{TWO}\n```python\nnothing\n```\n")
+    line = line_of(place / "book" / "02-two.md", "nothing")
+    assert message.startswith(f"book/02-two.md:{line}: NameError: name 'nothing' is not defined")
+
+
+def test_a_formula_that_katex_does_not_read(place: Path) -> None:
+    message = refusal(place, two=f"{TWO}\nHere $\\frac{{1}}$ is wrong,\nand $\\nosuch{{1}}$.\n")
+    line = line_of(place / "book" / "02-two.md", "Here")
+    first, second = message.split("\n")
+    assert first.startswith(f"book/02-two.md:{line}: KaTeX parse error: Unexpected end of input")
+    assert second.startswith(
+        f"book/02-two.md:{line + 1}: KaTeX parse error: Undefined control sequence: \\nosuch"
+    )
+
+
+def test_node_is_asked_for_when_it_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(mathematics.sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(BookError, match=r"package\.json: Node\.js is missing: install it, or pip install"):
+        mathematics.node()
+    (tmp_path / "node").touch()
+    assert mathematics.node() == str(tmp_path / "node")
+
+
+def test_katex_is_asked_for_when_it_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    failed = subprocess.CompletedProcess([], 1, "", "Cannot find package 'katex'")
+    monkeypatch.setattr(mathematics.subprocess, "run", lambda *_, **__: failed)
+    (tmp_path / "a.html").write_text('<span class="arithmatex">\\(x\\)</span>', encoding="utf-8")
+    with pytest.raises(BookError, match="npm ci --ignore-scripts\nCannot find package"):
+        mathematics.typeset(tmp_path, [])

@@ -1,0 +1,268 @@
+"""Chapters and outputs in, Markdown out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from nbformat import NotebookNode, v4
+from sample_book import chapter, write_book
+
+import backmatter
+from chapter import BookError, Chapter, Place, read_chapter
+from figures import inline_svg
+from notebook import notebook, tidy
+from tangle import Module
+from weave import Book, link_labels, page
+
+SVG = (
+    '<?xml version="1.0"?>\n<svg xmlns:xlink="x" width="360pt" height="180pt" viewBox="0 0 360 180">\n'
+    '<metadata>m</metadata>\n<defs><style type="text/css">*{a}</style></defs>\n<!-- text -->\n'
+    '<g id="a"><use xlink:href="#b" style="fill: #000000; stroke: #0072b2; clip-path: url(#c)"/></g>\n'
+    "</svg>\n"
+)
+IMAGE = v4.new_output("display_data", data={"image/svg+xml": SVG})
+
+
+def output(text: str) -> NotebookNode:
+    return v4.new_output("stream", name="stdout", text=text)
+
+
+def executed(chapter: Chapter, *outputs: NotebookNode) -> NotebookNode:
+    """As if the chapter had run, with these outputs of its last cell."""
+    cells = [v4.new_code_cell(cell.source.rstrip("\n")) for cell in chapter.python]
+    cells[-1].outputs = list(outputs)
+    return v4.new_notebook(cells=cells)
+
+
+def one_chapter(folder: Path, body: str) -> Chapter:
+    path = folder / "01-cell.md"
+    path.write_text(chapter("Cell", body), encoding="utf-8")
+    return read_chapter(path)
+
+
+def woven(folder: Path, body: str, *outputs: NotebookNode) -> str:
+    """What becomes of the text below the import cell."""
+    one = one_chapter(folder, body)
+    text = page(Book([one], Module("", {}, "d" * 64)), one, executed(one, *outputs))
+    return text.split("{.python}\nimport numpy as np\n\n```\n")[1].strip()
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Book:
+    write_book(tmp_path)
+    chapters = [read_chapter(path) for path in sorted(tmp_path.glob("0*.md"))]
+    cells = [cell for chapter in chapters for cell in chapter.core]
+    places = {number: Place(cell.place.path, cell.place.line) for number, cell in enumerate(cells, 10)}
+    return Book(chapters, Module("", places, "d" * 64))
+
+
+# -- pages ------------------------------------------------------------------------
+
+
+def test_a_page_begins_with_its_number_and_its_notebook(book: Book) -> None:
+    text = page(book, book.chapters[0], executed(book.chapters[0]))
+    assert text.lstrip().startswith(
+        '<p class="above">Chapter 1<span><a href="notebooks/01-one.html">Open as notebook</a>'
+        '<a href="notebooks/01-one.ipynb" download>Download</a></span></p>\n\n# One\n'
+    )
+
+
+def test_references_are_numbers_with_links(book: Book) -> None:
+    text = page(book, book.chapters[0], executed(book.chapters[0]))
+    assert (
+        "Twice is [(1.1)](01-one.md#eq-twice){.eqref} and [(2.1)](02-two.md#eq-thrice){.eqref} comes" in text
+    )
+
+
+def test_a_display_has_its_number_outside_of_the_formula(tmp_path: Path) -> None:
+    assert woven(tmp_path, '$$\na < b\n$$ {#eq:less unchecked="an order"}\n') == (
+        '<div class="eq" id="eq-less"><div class="arithmatex">\\[a &lt; b\\]</div>'
+        '<span><a class="eqno" href="#eq-less" aria-label="Equation 1.1">(1.1)</a></span></div>'
+    )
+    assert woven(tmp_path, '$$\na\n$$ {unchecked="a name"}\n') == (
+        '<div class="eq"><div class="arithmatex">\\[a\\]</div><span></span></div>'
+    )
+
+
+def test_a_mark_stands_beside_the_number(book: Book) -> None:
+    book.marks = {"eq:twice": ("checked, gradient included", "checked")}
+    text = page(book, book.chapters[0], executed(book.chapters[0]))
+    assert (
+        '<span class="mark checked" role="img" aria-label="checked, gradient included" '
+        'title="checked, gradient included"></span><a class="eqno"'
+    ) in text
+
+
+def test_computed_numbers_lose_their_comment(book: Book) -> None:
+    assert ", 4 is 4.\n" in page(book, book.chapters[1], executed(book.chapters[1]))
+
+
+def test_code_and_references_in_backticks_are_left_alone(tmp_path: Path) -> None:
+    body = 'Write `@eq:a` for @eq:a.\n\n$$\na\n$$ {#eq:a unchecked="a name"}\n\n```text\n@eq:a\n```\n'
+    text = woven(tmp_path, body)
+    assert text.startswith("Write `@eq:a` for [(1.1)](01-cell.md#eq-a){.eqref}.")
+    assert text.endswith("```text\n@eq:a\n```")
+
+
+def test_a_notation_row_links_to_the_equation_that_defines_its_symbol(tmp_path: Path) -> None:
+    table = (
+        "| Symbol | Meaning | Set | In code |\n|---|---|---|---|\n| $y$ | height | $\\mathbb{R}$ | `eq:a` |\n"
+    )
+    text = woven(tmp_path, table + '\n$$\ny = 1\n$$ {#eq:a unchecked="a name"}\n')
+    assert "| $y$ | height | $\\mathbb{R}$ | [(1.1)](01-cell.md#eq-a){.eqref} |" in text
+
+
+# -- cells ------------------------------------------------------------------------
+
+
+def test_a_core_cell_says_where_it_goes_and_comes_from(book: Book) -> None:
+    first = page(book, book.chapters[0], executed(book.chapters[0]))
+    assert (
+        '<div id="code-double" markdown>\n\n```{.python .core title="backprop_core.py · lines 10–10"}\n'
+        in first
+    )
+    assert (
+        "\n`Double` is continued [double-backward, chapter 2](02-two.md#code-double-backward)"
+        " · used in chapter [2](02-two.md)\n{.thread}\n"
+    ) in first
+    second = page(book, book.chapters[1], executed(book.chapters[1]))
+    assert "Continues `Double` from [double, chapter 1](01-one.md#code-double)\n{.thread}\n" in second
+
+
+def test_outputs_stand_quietly_under_their_cell(tmp_path: Path) -> None:
+    assert woven(tmp_path, "```python\nprint(1)\n```\n", output("1\n")) == (
+        "```{.python}\nprint(1)\n```\n\n```{.text .output}\n1\n```"
+    )
+
+
+def test_an_output_with_backticks_stays_whole(tmp_path: Path) -> None:
+    text = woven(tmp_path, "```python\nprint()\n```\n", output("```\nx\n"))
+    assert text.endswith("````{.text .output}\n```\nx\n````")
+
+
+def test_a_declared_error_shows_its_last_line(tmp_path: Path) -> None:
+    error = v4.new_output("error", ename="ValueError", evalue="no", traceback=["long"])
+    text = woven(tmp_path, '```python raises="ValueError"\nf(1)\n```\n', error)
+    assert text.endswith("```{.text .output .raised}\nValueError: no\n```")
+
+
+def test_a_figure_comes_before_its_folded_code(tmp_path: Path) -> None:
+    text = woven(tmp_path, '```python tags=["hide-input"] alt="A <line>."\ndraw()\n```\n', IMAGE)
+    assert text.startswith('<figure class="figure"><svg role="img" aria-label="A &lt;line&gt;."')
+    assert text.endswith(
+        '</figure>\n\n<details class="folded hide-input" markdown>\n<summary>Show the code</summary>\n\n'
+        "```{.python}\ndraw()\n```\n\n</details>"
+    )
+
+
+def test_a_figure_needs_an_alt(tmp_path: Path) -> None:
+    with pytest.raises(BookError) as caught:
+        woven(tmp_path, "```python\ndraw()\n```\n", IMAGE)
+    assert str(caught.value) == (
+        f'{tmp_path}/01-cell.md:17: this cell draws a figure: add alt="…" and say what one sees in it'
+    )
+
+
+def test_what_cannot_be_shown_is_refused(tmp_path: Path) -> None:
+    widget = v4.new_output("display_data", data={"text/html": "<b>"})
+    with pytest.raises(BookError, match=r"01-cell\.md:17: cannot show text/html; print text or draw"):
+        woven(tmp_path, "```python\nshow()\n```\n", widget)
+
+
+def test_an_exercise_is_open_its_solution_and_check_are_folded(tmp_path: Path) -> None:
+    cells = "".join(
+        f'```python tags=["{tag}"] name="x"\n{code}\n```\n\n'
+        for tag, code in (("exercise", "x = ..."), ("solution", "x = 1"), ("check", "assert x == 1"))
+    )
+    assert woven(tmp_path, cells) == (
+        '```{.python .exercise title="Your turn"}\nx = ...\n```\n\n\n'
+        '<details class="folded solution" markdown>\n<summary>Solution</summary>\n\n'
+        "```{.python}\nx = 1\n```\n\n</details>\n\n\n\n\n"
+        '<details class="folded check" markdown>\n<summary>The check</summary>\n\n'
+        "```{.python}\nassert x == 1\n```\n\n</details>"
+    )
+
+
+def test_labels_in_highlighted_code_become_links(book: Book) -> None:
+    html = '<p>eq:twice</p><pre><span class="c1"># eq:twice, eq:other</span></pre>'
+    assert link_labels(html, book, lambda path: f"../{path.stem}.html") == (
+        '<p>eq:twice</p><pre><span class="c1"># '
+        '<a class="label" href="../01-one.html#eq-twice" title="equation 1.1">eq:twice</a>'
+        ", eq:other</span></pre>"
+    )
+
+
+def test_a_figure_follows_light_and_dark_and_keeps_to_itself() -> None:
+    assert inline_svg(SVG, "f", "alt").split("\n")[1:] == [
+        '<g id="f-a"><use xlink:href="#f-b" style="fill: currentColor; stroke: var(--figure-1); '
+        'clip-path: url(#f-c)"/></g>',
+        "</svg>",
+    ]
+
+
+# -- notebooks -----------------------------------------------------------------------
+
+
+def test_a_notebook_reads_well_in_jupyter(tmp_path: Path) -> None:
+    body = (
+        'See @eq:a[^1], [next](02-two.md#x), [names](names.md).\n\n!!! note "Mind"\n    The sign.\n\n'
+        '[^1]: Below.\n\n$$\na\n$$ {#eq:a unchecked="a name"}\n\n```python\nprint(1)\n```\n'
+    )
+    one = one_chapter(tmp_path, body)
+    result = notebook(Book([one], Module("", {}, "dd")), one, executed(one, output("1\n")))
+    title, imports, text, code = result.cells
+    assert (title.source, imports.source) == ("# Cell", "import numpy as np")
+    assert text.source == (
+        "See (1.1)<sup>1</sup>, [next](02-two.ipynb), names.\n\n<!-- -->\n\n> **Mind**\n>\n> The sign.\n>\n\n"
+        "<sup>1</sup> Below.\n\n$$\na\n\\tag{1.1}\n$$"
+    )
+    assert code.outputs == [output("1\n")]
+    assert result.metadata.backprop_core.digest == "dd"
+
+
+def test_the_page_of_a_notebook_loses_what_mkdocs_jupyter_brings(tmp_path: Path) -> None:
+    one = one_chapter(tmp_path, '```python alt="A line."\ndraw()\n```\n')
+    html = (
+        '<style>x</style><script src="https://cdn"></script><div class="jp-Cell" id="cell-id=x" tabindex="0">'
+        '<p>$$\na &lt; b\n\\tag{1.1}\n$$</p><p>so $x$, <code>$y</code> <a href="02-two.ipynb">next</a></p>'
+        '<img alt="No description" src="data:image/svg+xml;base64,AA"/></div>'
+    )
+    text = tidy(html, one, executed(one, IMAGE))
+    before, _, after = text.partition("<svg ")
+    assert before == (
+        '<p class="above">Chapter 1, as a notebook<span><a href="../01-cell.html">Back to the chapter</a>'
+        '<a href="01-cell.ipynb" download>Download</a></span></p>'
+        '<div class="jp-Cell"><div class="eq"><div class="arithmatex">\\[\na &lt; b\n\\]</div>'
+        "<span>(1.1)</span></div>"
+        '<p>so <span class="arithmatex">\\(x\\)</span>, <code>$y</code> <a href="02-two.html">next</a></p>'
+        '<figure class="figure">'
+    )
+    assert after.startswith('role="img" aria-label="A line."')
+
+
+# -- back matter ------------------------------------------------------------------------
+
+
+def test_the_index_of_names(book: Book) -> None:
+    assert backmatter.names(book).split("\n")[-2] == (
+        "| `Double`<br><small>Twice, [(1.1)](01-one.md#eq-twice){.eqref}.</small> "
+        "| [1](01-one.md#code-double) | [2](02-two.md#code-double-backward) | [2](02-two.md) |"
+    )
+
+
+def test_the_index_of_equations(book: Book) -> None:
+    assert (
+        "## 2. Two\n\n[(2.1)](02-two.md#eq-thrice){.eqref} `eq:thrice`\n{.entry}\n"
+        in backmatter.equations(book)
+    )
+
+
+def test_the_map_draws_who_takes_from_whom(book: Book) -> None:
+    text = backmatter.map_of(book)
+    assert text.count("<path") == 1 and text.count("<circle") == 2
+    assert '- [2. Two](02-two.md) <span class="uses">uses Double from 1</span>' in text
+
+
+def test_the_colophon_holds_the_digest(book: Book) -> None:
+    assert "d" * 64 in backmatter.colophon(book)
