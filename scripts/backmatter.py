@@ -12,10 +12,45 @@ from weave import Book, display, imported_names, prose, reference
 ROW, GUTTER = 64, 64  # of the map, in units of 1/16 rem
 
 
+CHECKS = """\
+# How the equations are checked
+
+The formulas of this book are LaTeX. A program reads the same LaTeX that you read, works out both
+sides of each equation on random numbers, and compares them. Nothing is checked against a copy: what
+the symbols mean is taken from the tables of the chapters, the ones with a column *In code*.
+
+Take the row of the table for $Y$ in chapter 4, and the equation $Y=XW+b$. The sets
+say from where $X$, $W$ and $b$ are drawn, and with which shapes: sizes that differ from one
+another, so that a swapped index does not fit. The code says that $Y$ is what the module's `Linear`
+makes of them. The left side of the equation is then what the *module* computes, the right side what
+the *formula* says.
+
+A derivative such as $\\frac{{\\partial L}}{{\\partial W}}$ is measured, as in [chapter
+2](02-checking.md): the code's forward is run with a slightly changed $W$. Three values have to
+agree: the measured slope, the formula, and what `backward` returns. A derivation of several lines
+is checked line by line.
+
+Could such a check pass although the equation is wrong? To find out, the program makes mistakes on
+purpose: it flips a sign, swaps an index, drops a transpose, changes a constant, in every equation,
+one at a time. Of {planted:,} such mistakes the checks notice {noticed:,}. The others are no
+mistakes: what they say happens to be true as well.
+
+{checked} of the {displays} displays are checked. A green mark beside an equation's number says
+against what, and how many planted mistakes were noticed; rest the pointer on it to read it. The
+[index of equations](equations.md) lists them all.
+"""
+SLIPS = """\
+These messages are real: the mistakes were made when this page was built, one after the other, and
+the checker said this."""
+UNCHECKED = """\
+Some displays are not equations between numbers. The check leaves them out, and each says why."""
+
+
 def pages(book: Book) -> dict[str, str]:
     return {
         "notation.md": notation(book),
         "equations.md": equations(book),
+        "checks.md": checks(book),
         "names.md": names(book),
         "colophon.md": colophon(book),
     }
@@ -71,6 +106,23 @@ def equations(book: Book) -> str:
 
 def _mark(book: Book, label: str) -> str:
     return f" · {book.marks[label][0]}" if label in book.marks else ""
+
+
+def checks(book: Book) -> str:
+    noticed, planted = book.checks["mutants"]
+    unchecked = [item for chapter in book.chapters for item in chapter.displays if item.unchecked]
+    displays = sum(len(chapter.displays) for chapter in book.chapters)
+    checked = displays - len(unchecked)
+    lines = [CHECKS.format(checked=checked, displays=displays, noticed=noticed, planted=planted)]
+    lines += ["## What it says when something is wrong", "", SLIPS, ""]
+    for what, before, after, message in book.checks["slips"]:
+        lines += [f"**{what}:** `{before}` becomes `{after}`.", "", "```text", message, "```", ""]
+    lines += ["## What is not checked", "", UNCHECKED, "", "| Where | Why |", "|---|---|"]
+    for item in unchecked:
+        chapter = next(chapter for chapter in book.chapters if item in chapter.displays)
+        where = reference(book, item.label) if item.label else chapter_link(chapter)
+        lines.append(f"| {where} | {item.unchecked} |")
+    return "\n".join(lines) + "\n"
 
 
 def notation(book: Book) -> str:

@@ -70,18 +70,20 @@ def main() -> int:
     arguments.add_argument(
         "--serve", action="store_true", help="serve at http://127.0.0.1:8000 and follow changes"
     )
+    serving = arguments.parse_args().serve
     os.chdir(ROOT)
+    tell(BOOK, logging.INFO if serving else logging.WARNING)
     start = time.monotonic()
     try:
-        if arguments.parse_args().serve:
-            tell(BOOK, logging.INFO)
+        if serving:
             serve(str(CONFIG))
-        else:
-            tell(BOOK, logging.WARNING)
-            build()
+            return 0
+        build()
     except MkDocsException as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     pages = len(list(ROOT.glob("site/**/*.html")))
     print(f"{pages} pages in {time.monotonic() - start:.1f} s; open site/index.html in a browser")
     return 0

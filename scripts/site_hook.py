@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import re
 import shutil
 from collections.abc import Callable
@@ -21,13 +20,13 @@ from nbformat import NotebookNode
 import backmatter
 import weave
 from chapter import ROOT, BookError, read_book
+from checked import checks
 from mathematics import typeset
 from notebook import notebook, tidy
 from run import run, write
 from tangle import tangle
 
 CACHE = Path(".cache")
-MARKS = CACHE / "marks.json"  # {label: [title, class]}, how each equation was checked
 PACKAGES = ROOT / "node_modules"
 FONTS = {
     "source-serif-4": ("400", "400-italic", "600"),
@@ -62,9 +61,8 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     global book, executed, pages
     chapters = read_book(Path(config.docs_dir))
-    marks = json.loads(MARKS.read_text(encoding="utf-8")) if MARKS.exists() else {}
-    book = weave.Book(chapters, tangle(chapters), marks)
     executed = run(chapters, CACHE / "chapters")
+    book = weave.Book(chapters, tangle(chapters), checks(chapters, CACHE))
     pages = {chapter.path.name: weave.page(book, chapter, executed[chapter.path]) for chapter in chapters}
     pages = {name: text.replace(weave.MAP, backmatter.map_of(book)) for name, text in pages.items()}
     for name, text in backmatter.pages(book).items():

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from nbformat import NotebookNode
 
@@ -27,7 +28,6 @@ from figures import inline_svg
 from tangle import Module
 
 Segment = tuple[Cell | Display | None, str]  # None: prose
-Marks = Mapping[str, tuple[str, str]]  # label -> title and class of the mark beside its number
 FOLDED = {"solution": "Solution", "check": "The check", "hide-input": "Show the code"}
 MAP = "<!-- generated: map -->"
 
@@ -57,9 +57,10 @@ class Book:
 
     chapters: Sequence[Chapter]
     module: Module
-    marks: Marks = field(default_factory=dict)
+    checks: Mapping[str, Any] = field(default_factory=lambda: {"marks": {}, "mutants": [0, 0], "slips": []})
 
     def __post_init__(self) -> None:
+        self.marks: Mapping[str, Sequence[str]] = self.checks["marks"]  # label -> title and class
         self.equations: dict[str, Equation] = {}
         self.pieces: dict[str, list[tuple[Chapter, Cell]]] = {}  # of each name, in reading order
         for chapter in self.chapters:

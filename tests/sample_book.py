@@ -27,7 +27,7 @@ Twice is @eq:twice and @eq:thrice comes later.
 
 $$
 y = 2x
-$$ {#eq:twice}
+$$ {#eq:twice unchecked="a sample"}
 
 ```python tags=["core"] name="double"
 class Double:
@@ -49,7 +49,7 @@ By @eq:twice, 4 is 4<!-- = Double().forward(2) -->.
 
 $$
 y = 3x
-$$ {#eq:thrice}
+$$ {#eq:thrice unchecked="a sample"}
 
 ```python tags=["core"] name="double-backward"
 class Double(Double):
