@@ -25,8 +25,8 @@ another, so that a swapped index does not fit. The code says that $Y$ is what th
 makes of them. The left side of the equation is then what the *module* computes, the right side what
 the *formula* says.
 
-A derivative such as $\\frac{{\\partial L}}{{\\partial W}}$ is measured, as in [chapter
-2](02-checking.md): the code's forward is run with a slightly changed $W$. Three values have to
+A derivative such as $\\frac{{\\partial L}}{{\\partial W}}$ is measured, as in chapter
+2: the code's forward is run with a slightly changed $W$. Three values have to
 agree: the measured slope, the formula, and what `backward` returns. A derivation of several lines
 is checked line by line.
 

@@ -16,7 +16,8 @@ import mathematics
 from build_site import BookLines, build
 from chapter import BookError
 
-NAV = ["index.md", "01-one.md", "02-two.md", "notation.md", "equations.md", "checks.md", "names.md", "colophon.md"]
+BACK = ["notation.md", "equations.md", "checks.md", "names.md", "colophon.md"]
+NAV = ["index.md", "01-one.md", "02-two.md", *BACK]
 
 
 @pytest.fixture(scope="module")
