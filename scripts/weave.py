@@ -218,9 +218,9 @@ def thread(book: Book, chapter: Chapter, cell: Cell) -> str:
         pieces = book.pieces[name]
         at = [piece for _, piece in pieces].index(cell)
         if at > 0:
-            parts.append(f"continues `{name}` from {piece_link(pieces[at - 1], chapter)}")
+            parts.append(f"continues `{name}` from {piece_link(pieces[at - 1], chapter, 'above')}")
         if at + 1 < len(pieces):
-            parts.append(f"`{name}` is continued {piece_link(pieces[at + 1], chapter)}")
+            parts.append(f"`{name}` is continued {piece_link(pieces[at + 1], chapter, 'below')}")
     users = [user for user in book.chapters if any(user in book.used_in(name) for name in names)]
     if users := [user for user in users if user is not chapter]:
         links = ", ".join(f"[{user.number}]({user.path.name})" for user in users)
@@ -229,9 +229,9 @@ def thread(book: Book, chapter: Chapter, cell: Cell) -> str:
     return f"{line[0].upper()}{line[1:]}\n{{.thread}}" if line else ""
 
 
-def piece_link(piece: tuple[Chapter, Cell], seen_from: Chapter) -> str:
+def piece_link(piece: tuple[Chapter, Cell], seen_from: Chapter, here: str) -> str:
     chapter, cell = piece
-    where = "below" if chapter is seen_from else f"chapter {chapter.number}"
+    where = here if chapter is seen_from else f"chapter {chapter.number}"
     return f"[{cell.name}, {where}]({chapter.path.name}#code-{cell.name})"
 
 
