@@ -25,10 +25,15 @@ True
 from __future__ import annotations
 
 import copy
+import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -63,6 +68,27 @@ __all__ = [
     "Network",
     "Optimizer",
     "SGD",
+    "xavier_uniform_",
+    "xavier_normal_",
+    "kaiming_uniform_",
+    "kaiming_normal_",
+    "LayerStatistics",
+    "GradientReport",
+    "gradient_report",
+    "Adagrad",
+    "RMSprop",
+    "Adam",
+    "AdamW",
+    "DataLoader",
+    "Schedule",
+    "StepLR",
+    "ExponentialLR",
+    "CosineAnnealingLR",
+    "LinearWarmup",
+    "clip_grad_norm_",
+    "fit",
+    "save",
+    "load",
 ]
 
 
@@ -1041,5 +1067,704 @@ class Optimizer:
 class SGD(Optimizer):
     """Stochastic gradient descent: straight along the gradient, eq:sgd."""
 
+    # 09 Better steps · sgd-momentum
+    def __init__(
+        self,
+        parameters: Iterable[Parameter],
+        lr: float,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, lr)
+        if nesterov and not momentum > 0:
+            raise ValueError("SGD: nesterov needs momentum > 0")
+        self.momentum, self.nesterov = momentum, nesterov
+        self.weight_decay = weight_decay
+        if momentum:
+            self.state["velocity"] = np.zeros_like(self._data)
 
-# digest 6ab6d3dbd093aab4aef0b6c010beb3134bd4658ff6c38c16666ace5081cc8d9e
+    def _direction(self) -> np.ndarray:
+        grad = _decayed(self._grad, self._data, self.weight_decay)
+        if not self.momentum:
+            return grad
+        velocity = self.state["velocity"]
+        velocity *= self.momentum
+        velocity += grad  # eq:momentum-velocity
+        if self.nesterov:
+            return grad + self.momentum * velocity  # eq:nesterov
+        return velocity
+
+
+# 08 Why do gradients vanish or explode? · fans
+def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    """How many numbers enter and leave one unit.
+
+    (in, out) for a matrix as in Linear, (out, in, …) for a kernel.
+    """
+    if len(shape) < 2:
+        raise ValueError(
+            f"expected a weight of two or more axes, got shape {shape}"
+        )
+    if len(shape) == 2:
+        return shape[0], shape[1]
+    window = math.prod(shape[2:])
+    return shape[1] * window, shape[0] * window
+
+
+def _gain(nonlinearity: str, a: float) -> float:
+    """What to multiply the weights by so that the signal survives."""
+    gains = {
+        "linear": 1.0,
+        "sigmoid": 1.0,
+        "tanh": 5 / 3,
+        "relu": 2**0.5,
+        "leaky_relu": (2 / (1 + a * a)) ** 0.5,
+    }
+    if nonlinearity not in gains:
+        raise ValueError(
+            f"nonlinearity is one of {', '.join(gains)}, got {nonlinearity!r}"
+        )
+    return gains[nonlinearity]
+
+
+def _xavier_std(shape: tuple[int, ...], gain: float) -> float:
+    fan_in, fan_out = _fans(shape)
+    return gain * (2 / (fan_in + fan_out)) ** 0.5  # eq:xavier
+
+
+def _kaiming_std(
+    shape: tuple[int, ...], a: float, mode: str, nonlinearity: str
+) -> float:
+    fans = dict(zip(("fan_in", "fan_out"), _fans(shape)))
+    if mode not in fans:
+        raise ValueError(f"mode is 'fan_in' or 'fan_out', got {mode!r}")
+    return _gain(nonlinearity, a) / fans[mode] ** 0.5  # eq:kaiming
+
+
+# 08 Why do gradients vanish or explode? · initialisers
+def _fill(
+    parameter: Parameter,
+    std: float,
+    uniform: bool,
+    rng: np.random.Generator | int | None,
+) -> Parameter:
+    """Draw all numbers anew, with mean 0 and this standard deviation."""
+    rng = np.random.default_rng(rng)
+    shape, bound = parameter.data.shape, 3**0.5 * std
+    drawn = rng.uniform(-bound, bound, shape) if uniform else (
+        rng.normal(0.0, std, shape)
+    )
+    parameter.data[...] = drawn
+    return parameter
+
+
+def xavier_uniform_(
+    parameter: Parameter,
+    gain: float = 1.0,
+    rng: np.random.Generator | int | None = None,
+) -> Parameter:
+    """Uniform with the standard deviation of eq:xavier, in place.
+
+    Raises ValueError for fewer than two axes. Source: Glorot, Bengio, 2010.
+    """
+    std = _xavier_std(parameter.data.shape, gain)
+    return _fill(parameter, std, True, rng)
+
+
+def xavier_normal_(
+    parameter: Parameter,
+    gain: float = 1.0,
+    rng: np.random.Generator | int | None = None,
+) -> Parameter:
+    """Normal with the standard deviation of eq:xavier, in place."""
+    std = _xavier_std(parameter.data.shape, gain)
+    return _fill(parameter, std, False, rng)
+
+
+def kaiming_uniform_(
+    parameter: Parameter,
+    a: float = 0.0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    rng: np.random.Generator | int | None = None,
+) -> Parameter:
+    """Uniform with the standard deviation of eq:kaiming, in place.
+
+    ``a`` is the leaky slope; mode "fan_out" takes eq:kaiming-out. Raises
+    ValueError for other names or fewer than two axes. Source: He, 2015.
+    """
+    std = _kaiming_std(parameter.data.shape, a, mode, nonlinearity)
+    return _fill(parameter, std, True, rng)
+
+
+def kaiming_normal_(
+    parameter: Parameter,
+    a: float = 0.0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    rng: np.random.Generator | int | None = None,
+) -> Parameter:
+    """Normal with the standard deviation of eq:kaiming, in place."""
+    std = _kaiming_std(parameter.data.shape, a, mode, nonlinearity)
+    return _fill(parameter, std, False, rng)
+
+
+# 08 Why do gradients vanish or explode? · layer-statistics
+class LayerStatistics(NamedTuple):
+    """What one layer does to a batch; shares between 0 and 1."""
+
+    layer: str
+    mean: float
+    std: float
+    grad_std: float
+    dead: float
+    saturated: float
+    update: float  # step over weight; nan without parameters
+    advice: str
+
+
+def _shares(layer: Layer, y: np.ndarray) -> tuple[float, float]:
+    """The shares of dead units and of saturated answers."""
+    dead = float(np.mean(~np.any(y != 0, axis=0)))
+    if not isinstance(layer, (Sigmoid, Tanh)):
+        return dead, 0.0
+    low = 0.0 if isinstance(layer, Sigmoid) else -1.0
+    near = np.minimum(y - low, 1.0 - y) < 0.02
+    return dead, float(np.mean(near))
+
+
+# 08 Why do gradients vanish or explode? · advice
+def _advice(grad: float, last: float, dead: float, saturated: float) -> str:
+    """What the numbers of a layer suggest; empty if nothing is wrong."""
+    if not math.isfinite(grad):
+        return "not finite: lower the learning rate, clip the gradient"
+    if dead > 0.5:
+        return "dead: lower the learning rate, or use LeakyReLU"
+    if saturated > 0.5:
+        return "saturated: smaller weights, or scale the input"
+    if grad < 1e-4 * last:
+        return "vanishing: larger weights (kaiming_), or fewer layers"
+    if grad > 1e4 * last:
+        return "exploding: smaller weights (xavier_), clip the gradient"
+    return ""
+
+
+class GradientReport(list[LayerStatistics]):
+    """The rows of gradient_report; prints as a table."""
+
+    def __repr__(self) -> str:
+        lines = [
+            f"{'layer':<16}{'mean':>9}{'std':>9}{'grad std':>10}"
+            f"{'dead':>7}{'satur.':>8}{'update':>9}"
+        ]
+        for row in self:
+            update = "" if math.isnan(row.update) else f"{row.update:.0e}"
+            lines.append(
+                f"{row.layer:<16.16}{row.mean:>9.1e}{row.std:>9.1e}"
+                f"{row.grad_std:>10.1e}{row.dead:>7.0%}"
+                f"{row.saturated:>8.0%}{update:>9}  {row.advice}".rstrip()
+            )
+        return "\n".join(lines)
+
+
+# 08 Why do gradients vanish or explode? · gradient-report
+def gradient_report(
+    net: Network, x: ArrayLike, target: ArrayLike, lr: float = 0.01
+) -> GradientReport:
+    """Signal and gradient of each layer for one batch, with advice.
+
+    Leaves the gradients of this batch in the parameters' grad.
+    Raises RuntimeError if the network has no loss.
+    """
+    net.loss(x, target)
+    net.zero_grad()
+    grad = net._loss_at_end().backward()
+    outputs, y = [], np.asarray(x)
+    for layer in net:
+        y = layer.forward(y)
+        outputs.append(y)
+    rows, last = GradientReport(), float(grad.std())
+    for layer, y in zip(reversed(net.layers), reversed(outputs)):
+        spread = float(grad.std())
+        grad = layer.backward(grad)
+        steps = [
+            lr * p.grad.std() / max(p.data.std(), 1e-30)
+            for p in layer.parameters()[:1]
+        ]
+        dead, saturated = _shares(layer, y)
+        rows.append(LayerStatistics(
+            repr(layer), float(y.mean()), float(y.std()), spread, dead,
+            saturated, float(steps[0]) if steps else math.nan,
+            _advice(spread, last, dead, saturated),
+        ))
+    rows.reverse()
+    return rows
+
+
+# 09 Better steps · decayed
+def _decayed(
+    grad: np.ndarray, data: np.ndarray, weight_decay: float
+) -> np.ndarray:
+    """The gradient, plus that of the penalty on large parameters."""
+    return grad + weight_decay * data if weight_decay else grad
+
+
+# 09 Better steps · adagrad-rmsprop
+class Adagrad(Optimizer):
+    """Steps divided by the root of all squared slopes, eq:adagrad.
+
+    Source: Duchi, Hazan and Singer, 2011.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Parameter],
+        lr: float = 0.01,
+        eps: float = 1e-10,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, lr)
+        self.eps, self.weight_decay = eps, weight_decay
+        self.state["square"] = np.zeros_like(self._data)
+
+    def _direction(self) -> np.ndarray:
+        grad = _decayed(self._grad, self._data, self.weight_decay)
+        square = self.state["square"]
+        square += grad * grad  # eq:adagrad-sum
+        return grad / (np.sqrt(square) + self.eps)
+
+
+class RMSprop(Optimizer):
+    """Steps divided by the root of a running mean square, eq:rmsprop.
+
+    Source: Tieleman and Hinton, lecture notes, 2012.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Parameter],
+        lr: float = 0.01,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, lr)
+        self.alpha, self.eps, self.weight_decay = alpha, eps, weight_decay
+        self.state["square"] = np.zeros_like(self._data)
+
+    def _direction(self) -> np.ndarray:
+        grad = _decayed(self._grad, self._data, self.weight_decay)
+        square = self.state["square"]
+        square *= self.alpha
+        square += (1 - self.alpha) * grad * grad  # eq:rmsprop-average
+        return grad / (np.sqrt(square) + self.eps)
+
+
+# 09 Better steps · adam
+class Adam(Optimizer):
+    """Average slope over root of average square, eq:adam.
+
+    ``betas`` are the shares of the two averages that survive a step;
+    ``weight_decay`` is added to the gradient. Source: Kingma, Ba, 2015.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Parameter],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, lr)
+        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
+        self.state["m"] = np.zeros_like(self._data)
+        self.state["v"] = np.zeros_like(self._data)
+        self.state["t"] = np.zeros((), dtype=int)
+        self._work = np.empty_like(self._data)
+
+    def _direction(self) -> np.ndarray:
+        grad = _decayed(self._grad, self._data, self.weight_decay)
+        return self._adam(grad)
+
+    def _adam(self, grad: np.ndarray) -> np.ndarray:
+        m, v, w = self.state["m"], self.state["v"], self._work
+        self.state["t"] += 1
+        t, (beta1, beta2) = int(self.state["t"]), self.betas
+        m *= beta1
+        m += np.multiply(grad, 1 - beta1, out=w)  # eq:adam-m
+        v *= beta2
+        np.multiply(grad, grad, out=w)
+        w *= 1 - beta2
+        v += w  # eq:adam-v
+        np.sqrt(v, out=w)
+        w *= (1 - beta2**t) ** -0.5  # eq:adam-vhat
+        w += self.eps
+        np.divide(m, w, out=w)
+        w *= 1 / (1 - beta1**t)  # eq:adam-mhat
+        return w
+
+
+class AdamW(Adam):
+    """Adam with decay outside of the fraction, eq:adamw.
+
+    Source: Loshchilov and Hutter, 2019.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Parameter],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__(parameters, lr, betas, eps, weight_decay)
+
+    def _direction(self) -> np.ndarray:
+        return self._adam(self._grad) + self.weight_decay * self._data
+
+
+# 10 The loop · data-loader
+class DataLoader:
+    """Batches of (x, y), in a new random order each time it is iterated.
+
+    The first axis counts examples. The last batch may be smaller, unless
+    ``drop_last``. Raises ValueError where x and y differ in length.
+
+    >>> loader = DataLoader(np.zeros((10, 3)), np.zeros(10), 4, rng=0)
+    >>> [len(x) for x, y in loader], len(loader)
+    ([4, 4, 2], 3)
+    """
+
+    def __init__(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        self.x, self.y = np.asarray(x), np.asarray(y)
+        if len(self.x) != len(self.y):
+            raise ValueError(
+                f"DataLoader: {len(self.x)} inputs, {len(self.y)} targets"
+            )
+        if batch_size < 1:
+            raise ValueError(
+                f"batch_size must be at least 1, got {batch_size}"
+            )
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.drop_last, self.rng = drop_last, np.random.default_rng(rng)
+
+    def __len__(self) -> int:
+        whole, rest = divmod(len(self.x), self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        order = np.arange(len(self.x))
+        if self.shuffle:
+            self.rng.shuffle(order)
+        for i in range(len(self)):
+            chosen = order[i * self.batch_size : (i + 1) * self.batch_size]
+            yield self.x[chosen], self.y[chosen]
+
+
+# 10 The loop · schedules
+class Schedule:
+    """Sets an optimizer's lr; call ``step`` after each epoch or batch."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer, self.base, self.t = optimizer, optimizer.lr, 0
+        optimizer.lr = self.rate(0)
+
+    def rate(self, t: int) -> float:
+        """The learning rate after t steps."""
+        raise NotImplementedError
+
+    def step(self) -> None:
+        """Count one step and set the optimizer's learning rate."""
+        self.t += 1
+        self.optimizer.lr = self.rate(self.t)
+
+
+class StepLR(Schedule):
+    """lr times gamma once every ``step_size`` steps."""
+
+    def __init__(
+        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1
+    ) -> None:
+        self.step_size, self.gamma = step_size, gamma
+        super().__init__(optimizer)
+
+    def rate(self, t: int) -> float:
+        return self.base * self.gamma ** (t // self.step_size)
+
+
+class ExponentialLR(Schedule):
+    """lr times gamma at every step, eq:exponential-lr."""
+
+    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
+        self.gamma = gamma
+        super().__init__(optimizer)
+
+    def rate(self, t: int) -> float:
+        return self.base * self.gamma**t
+
+
+class CosineAnnealingLR(Schedule):
+    """From lr to ``eta_min`` in T_max steps along a cosine, eq:cosine-lr."""
+
+    def __init__(
+        self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0
+    ) -> None:
+        self.T_max, self.eta_min = T_max, eta_min
+        super().__init__(optimizer)
+
+    def rate(self, t: int) -> float:
+        swing = 0.5 * (1 + math.cos(math.pi * t / self.T_max))
+        return self.eta_min + (self.base - self.eta_min) * swing
+
+
+class LinearWarmup(Schedule):
+    """From lr / steps up to lr in ``steps`` steps, eq:warmup-lr."""
+
+    def __init__(self, optimizer: Optimizer, steps: int) -> None:
+        self.steps = steps
+        super().__init__(optimizer)
+
+    def rate(self, t: int) -> float:
+        return self.base * min(1.0, (t + 1) / self.steps)
+
+
+# 10 The loop · clip
+def clip_grad_norm_(
+    parameters: Iterable[Parameter], max_norm: float
+) -> float:
+    """Shorten the gradient of all parameters to max_norm, eq:clip, in place.
+
+    Returns its length before. Not finite: left alone, for the caller to see.
+    """
+    grads = [parameter.grad for parameter in parameters]
+    norm = math.sqrt(sum(float(np.vdot(g, g)) for g in grads))
+    if max_norm < norm < math.inf:
+        for grad in grads:
+            grad *= max_norm / norm
+    return norm
+
+
+# 10 The loop · first-not-finite
+def _first_not_finite(net: Network, x: np.ndarray) -> str:
+    """Which layer first turns x into something that is not a number."""
+    y = x
+    for position, layer in enumerate(net):
+        y = layer.forward(y)
+        if not np.isfinite(y).all():
+            return (
+                f"layer {position}, {layer!r}, is the first whose output "
+                "is not finite"
+            )
+    return "every layer's output is finite, the loss is not"
+
+
+# 10 The loop · evaluate
+def _evaluate(net: Network, data: Iterable) -> dict[str, float]:
+    """Mean loss over all examples, and accuracy where there are labels."""
+    total = right = count = 0.0
+    net.eval()
+    labels = True
+    for x, y in data:
+        total += net.loss(x, y) * len(x)
+        count += len(x)
+        labels = labels and np.asarray(y).dtype.kind in "iu"
+        if labels:
+            right += np.sum(net(x).argmax(axis=-1) == y)
+    net.train()
+    found = {"validation_loss": total / count}
+    return found | ({"validation_accuracy": right / count} if labels else {})
+
+
+def _train_epoch(
+    net: Network,
+    optimizer: Optimizer,
+    data: Iterable,
+    max_norm: float | None,
+) -> float:
+    """One pass over the data; the mean loss over its examples."""
+    total = count = 0.0
+    for batch, (x, y) in enumerate(data):
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss = net.loss(x, y)
+            if not math.isfinite(loss):
+                where = _first_not_finite(net, np.asarray(x))
+                raise FloatingPointError(
+                    f"the loss is {loss} in batch {batch}: {where}"
+                )
+        optimizer.zero_grad()
+        net.backward()
+        if max_norm is not None:
+            clip_grad_norm_(optimizer.parameters, max_norm)
+        optimizer.step()
+        total, count = total + loss * len(x), count + len(x)
+    return total / count
+
+
+# 10 The loop · fit
+def fit(
+    net: Network,
+    optimizer: Optimizer,
+    data: Iterable,
+    epochs: int,
+    validation: Iterable | None = None,
+    callbacks: Sequence[Callable] = (),
+    schedule: Schedule | None = None,
+    max_norm: float | None = None,
+    verbose: bool = True,
+) -> list[dict[str, float]]:
+    """Train for some epochs and return the history, one dict for each.
+
+    ``data`` and ``validation`` give batches (x, y), as a DataLoader does.
+    The schedule steps once an epoch; gradients are clipped to max_norm.
+    A callback gets the history and stops the training by returning True.
+    Raises FloatingPointError, naming the layer, when a loss is not finite.
+    Ctrl-C returns the history so far.
+    """
+    history: list[dict[str, float]] = []
+    try:
+        for epoch in range(1, epochs + 1):
+            row = {"epoch": epoch, "lr": optimizer.lr}
+            row["loss"] = _train_epoch(net, optimizer, data, max_norm)
+            if validation is not None:
+                row |= _evaluate(net, validation)
+            history.append(row)
+            if verbose:
+                print(_line(row, epochs), flush=True)
+            if schedule is not None:
+                schedule.step()
+            if any([callback(history) for callback in callbacks]):
+                break
+    except KeyboardInterrupt:
+        print(f"interrupted after {len(history)} epochs", file=sys.stderr)
+    return history
+
+
+def _line(row: dict[str, float], epochs: int) -> str:
+    """An epoch as one line of text."""
+    width = len(str(epochs))
+    text = f"epoch {int(row['epoch']):{width}}/{epochs}"
+    text += f"  loss {row['loss']:.4f}"
+    if "validation_loss" in row:
+        text += f"  validation {row['validation_loss']:.4f}"
+    if "validation_accuracy" in row:
+        text += f"  accuracy {row['validation_accuracy']:.1%}"
+    return text
+
+
+# 10 The loop · named-arrays
+def _named_arrays(
+    net: Layer, optimizer: Optimizer | None
+) -> dict[str, np.ndarray]:
+    """Every array that training changes, by a name that stays the same."""
+    arrays = {f"net.{name}": p.data for name, p in net.named_parameters()}
+    arrays |= {f"buffer.{name}": value for name, value in _buffers(net)}
+    for name, value in (optimizer.state if optimizer else {}).items():
+        arrays[f"optimizer.{name}"] = value
+    return arrays
+
+
+def _buffers(layer: Layer) -> Iterator[tuple[str, np.ndarray]]:
+    """What layers keep beside parameters, in a dictionary ``buffers``."""
+    for name, value in getattr(layer, "buffers", {}).items():
+        yield name, value
+    for name, member in layer._members():
+        if isinstance(member, Layer):
+            for below, value in _buffers(member):
+                yield f"{name}.{below}", value
+
+
+# 10 The loop · save
+def save(
+    net: Layer,
+    path: str | os.PathLike,
+    optimizer: Optimizer | None = None,
+    rng: np.random.Generator | None = None,
+) -> None:
+    """Write parameters, buffers, and what resuming needs, as .npz.
+
+    With the optimizer's state and the generator that shuffles, training
+    continues bit for bit. The file appears whole or not at all.
+    """
+    arrays = _named_arrays(net, optimizer)
+    if rng is not None:
+        state = json.dumps(rng.bit_generator.state)
+        arrays["rng"] = np.array(state)
+    path = Path(path)
+    with tempfile.NamedTemporaryFile(
+        dir=path.parent, prefix=path.name, delete=False
+    ) as file:
+        try:
+            np.savez(file, allow_pickle=False, **arrays)
+        except BaseException:
+            os.unlink(file.name)
+            raise
+    os.replace(file.name, path)
+
+
+# 10 The loop · load
+def load(
+    net: Layer,
+    path: str | os.PathLike,
+    optimizer: Optimizer | None = None,
+    rng: np.random.Generator | None = None,
+) -> None:
+    """Read what ``save`` wrote, into the same kind of network.
+
+    Raises ValueError, and changes nothing, if the file is no such archive
+    or if names, shapes or dtypes differ.
+    """
+    stored = _read_archive(Path(path))
+    arrays = _named_arrays(net, optimizer)
+    state = stored.pop("rng", None)
+    if optimizer is None:
+        stored = {
+            name: value for name, value in stored.items()
+            if not name.startswith("optimizer.")
+        }
+    if rng is not None and state is None:
+        raise ValueError(f"{path}: holds no state of a generator")
+    for name in sorted(arrays.keys() | stored.keys()):
+        ours, theirs = arrays.get(name), stored.get(name)
+        if _kind(ours) != _kind(theirs):
+            raise ValueError(
+                f"{path}: {name} is {_kind(theirs)} in the file, "
+                f"{_kind(ours)} here"
+            )
+    for name, value in stored.items():
+        arrays[name][...] = value
+    if rng is not None:
+        rng.bit_generator.state = json.loads(str(state))
+
+
+def _kind(array: np.ndarray | None) -> str:
+    if array is None:
+        return "missing"
+    return f"{array.dtype} of shape {array.shape}"
+
+
+def _read_archive(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an .npz; ValueError if it is none or is damaged."""
+    try:
+        with open(path, "rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"{path}: not a whole archive written by save ({error})"
+        ) from None
+
+
+# digest 9b6a84c243265036f148edb5e04f626fbc2d9ad9b61b635ddc5aba13333bc29e

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -146,6 +147,129 @@ def test_single_precision_stays_single_through_training() -> None:
     assert net.backward().dtype == np.float32
     optimizer.step()
     assert {array.dtype for p in net.parameters() for array in (p.data, p.grad)} == {np.dtype(np.float32)}
+
+
+OPTIMIZERS = [
+    bp.SGD,
+    lambda p, lr: bp.SGD(p, lr, momentum=0.9),
+    lambda p, lr: bp.Adagrad(p, 10 * lr),
+    bp.RMSprop,
+    bp.Adam,
+    bp.AdamW,
+]
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS)
+def test_an_optimizer_changes_no_gradient_and_finds_the_lowest_point(make: Any) -> None:
+    parameter = bp.Parameter(np.array([3.0, -2.0]))
+    optimizer = make([parameter], lr=0.05)
+    for _ in range(1000):
+        parameter.grad[...] = 2 * (parameter.data - [1.0, 2.0])
+        kept = parameter.grad.copy()
+        optimizer.step()
+        assert np.array_equal(parameter.grad, kept)
+    assert np.allclose(parameter.data, [1.0, 2.0], atol=0.1)
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS)
+def test_optimizers_keep_single_precision(make: Any) -> None:
+    parameter = bp.Parameter(np.ones(3, np.float32))
+    optimizer = make([parameter], lr=0.1)
+    parameter.grad[...] = 1
+    optimizer.step()
+    assert parameter.data.dtype == np.float32
+    assert {a.dtype for a in optimizer.state.values() if a.ndim} <= {np.dtype(np.float32)}
+
+
+def trained(path: Path | None = None) -> tuple[bp.Network, bp.Adam, bp.DataLoader]:
+    rng = np.random.default_rng(0)
+    loader = bp.DataLoader(rng.normal(size=(20, 4)), rng.integers(3, size=20), 8, rng=1)
+    net = classifier(loss=bp.CrossEntropyLoss())
+    optimizer = bp.Adam(net.parameters())
+    bp.fit(net, optimizer, loader, epochs=2, verbose=False)
+    if path:
+        bp.save(net, path, optimizer, loader.rng)
+    return net, optimizer, loader
+
+
+def test_a_resumed_training_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    net, optimizer, loader = trained(tmp_path / "net.npz")
+    bp.fit(net, optimizer, loader, epochs=2, verbose=False)
+    other, again, reloader = trained()
+    for parameter in other.parameters():
+        parameter.data[...] = 0
+    reloader.rng.random(7)
+    bp.load(other, tmp_path / "net.npz", again, reloader.rng)
+    bp.fit(other, again, reloader, epochs=2, verbose=False)
+    pairs = zip(net.parameters(), other.parameters(), strict=True)
+    assert all(np.array_equal(a.data, b.data) for a, b in pairs)
+    assert [path.name for path in tmp_path.iterdir()] == ["net.npz"]
+
+
+@pytest.mark.parametrize("spoil", ["cut off", "not an archive", "another network", "a pickle"])
+def test_a_file_that_does_not_fit_changes_nothing(tmp_path: Path, spoil: str) -> None:
+    path = tmp_path / "net.npz"
+    net, optimizer, _ = trained(path)
+    if spoil == "cut off":
+        path.write_bytes(path.read_bytes()[:300])
+    elif spoil == "not an archive":
+        path.write_text("hello", encoding="utf-8")
+    elif spoil == "another network":
+        bp.save(bp.Network(bp.Linear(4, 6, rng=0)), path)
+    else:
+        np.savez(path, **{"net.0.weight": np.array([{}], dtype=object)}, allow_pickle=True)
+    before = [array.copy() for array in bp._named_arrays(net, optimizer).values()]
+    with pytest.raises(ValueError, match=r"net\.npz: "):
+        bp.load(net, path, optimizer)
+    after = bp._named_arrays(net, optimizer).values()
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_fit_stops_for_a_callback_and_returns_the_history(capsys: pytest.CaptureFixture[str]) -> None:
+    net, optimizer, loader = trained()
+    history = bp.fit(
+        net, optimizer, loader, 9, validation=loader, callbacks=[lambda history: len(history) == 3]
+    )
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    assert set(history[0]) == {"epoch", "lr", "loss", "validation_loss", "validation_accuracy"}
+    assert [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "epoch 1/9",
+        "epoch 2/9",
+        "epoch 3/9",
+    ]
+
+
+def test_ctrl_c_returns_the_history_so_far(capsys: pytest.CaptureFixture[str]) -> None:
+    def stop(history: list) -> None:
+        if len(history) == 2:
+            raise KeyboardInterrupt
+
+    net, optimizer, loader = trained()
+    assert len(bp.fit(net, optimizer, loader, 9, callbacks=[stop], verbose=False)) == 2
+    assert capsys.readouterr().err == "interrupted after 2 epochs\n"
+
+
+def test_a_lost_number_is_traced_to_its_layer() -> None:
+    net, optimizer, loader = trained()
+    net[2].weight.data[0, 0] = np.nan
+    with pytest.raises(FloatingPointError, match=r"in batch 0: layer 2, Linear\(5, 3\), is the first"):
+        bp.fit(net, optimizer, loader, 1)
+
+
+def test_the_report_names_what_is_wrong_with_a_layer() -> None:
+    def advice(scale: float, activation: Any, depth: int = 8) -> list[str]:
+        rng = np.random.default_rng(0)
+        layers = [layer for _ in range(depth) for layer in (bp.Linear(20, 20, rng=rng), activation())]
+        net = bp.Network(*layers, bp.Linear(20, 3, rng=rng), loss=bp.CrossEntropyLoss())
+        for parameter in net.parameters():
+            parameter.data *= scale
+        report = bp.gradient_report(net, rng.normal(size=(30, 20)), rng.integers(3, size=30))
+        return [row.advice.partition(":")[0] for row in report]
+
+    assert advice(1.0, bp.Sigmoid)[0] == "vanishing"
+    assert advice(12.0, bp.LeakyReLU)[0] == "exploding"
+    assert advice(40.0, bp.Tanh)[1] == "saturated"
+    assert advice(1.0, bp.Tanh, depth=2) == [""] * 5
 
 
 def test_training_and_evaluation_reach_inner_layers() -> None:
@@ -324,6 +448,26 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "stale": (lambda: stale().backward(), RuntimeError, "backward was called before forward"),
     "no parameters": (lambda: bp.SGD([], lr=0.1), ValueError, "SGD: got no parameters"),
     "uphill": (lambda: bp.SGD(classifier().parameters(), lr=-1), ValueError, "SGD: expected lr >= 0, got -1"),
+    "nesterov": (
+        lambda: bp.SGD(classifier().parameters(), lr=0.1, nesterov=True),
+        ValueError,
+        "SGD: nesterov needs momentum > 0",
+    ),
+    "lengths": (
+        lambda: bp.DataLoader(np.zeros(3), np.zeros(4)),
+        ValueError,
+        "DataLoader: 3 inputs, 4 targets",
+    ),
+    "fans": (
+        lambda: bp.xavier_normal_(bp.Parameter([1.0])),
+        ValueError,
+        "expected a weight of two or more axes, got shape (1,)",
+    ),
+    "gain": (
+        lambda: bp.kaiming_normal_(bp.Parameter(np.ones((2, 2))), nonlinearity="gelu"),
+        ValueError,
+        "nonlinearity is one of linear, sigmoid, tanh, relu, leaky_relu, got 'gelu'",
+    ),
     "mixed": (
         lambda: bp.SGD([bp.Parameter([1.0]), bp.Parameter(np.ones(1, np.float32))], lr=0.1),
         ValueError,

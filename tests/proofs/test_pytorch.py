@@ -105,8 +105,20 @@ def test_loss(name: str, reduction: str, seed: int) -> None:
     assert xt.grad is not None and close(ours.backward(), xt.grad)
 
 
+OPTIMIZERS: dict[str, tuple[Callable[..., bp.Optimizer], Callable[..., torch.optim.Optimizer], dict]] = {
+    "SGD": (bp.SGD, torch.optim.SGD, {"lr": 0.3}),
+    "SGD momentum": (bp.SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}),
+    "SGD Nesterov": (bp.SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.8, "nesterov": True}),
+    "Adagrad": (bp.Adagrad, torch.optim.Adagrad, {"lr": 0.1, "weight_decay": 0.01}),
+    "RMSprop": (bp.RMSprop, torch.optim.RMSprop, {"lr": 0.01, "alpha": 0.9, "weight_decay": 0.01}),
+    "Adam": (bp.Adam, torch.optim.Adam, {"lr": 0.01, "betas": (0.8, 0.95), "weight_decay": 0.01}),
+    "AdamW": (bp.AdamW, torch.optim.AdamW, {"lr": 0.01, "weight_decay": 0.1}),
+}
+
+
 @pytest.mark.parametrize("seed", SEEDS)
-def test_ten_steps_of_training(seed: int) -> None:
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_ten_steps_of_training(name: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     x, labels = rng.normal(size=(16, 5)), rng.integers(3, size=16)
     net = bp.Network(
@@ -114,7 +126,8 @@ def test_ten_steps_of_training(seed: int) -> None:
     )
     parameters = [torch.tensor(parameter.data, requires_grad=True) for parameter in net.parameters()]
     w, b, v, c = parameters
-    ours, theirs = bp.SGD(net.parameters(), lr=0.3), torch.optim.SGD(parameters, lr=0.3)
+    make_ours, make_theirs, options = OPTIMIZERS[name]
+    ours, theirs = make_ours(net.parameters(), **options), make_theirs(parameters, **options)
     for _ in range(10):
         net.loss(x, labels)
         net.zero_grad()
@@ -125,6 +138,38 @@ def test_ten_steps_of_training(seed: int) -> None:
         torch.nn.functional.cross_entropy(logits, torch.tensor(labels)).backward()
         theirs.step()
     assert all(close(p.data, q) for p, q in zip(net.parameters(), parameters, strict=True))
+
+
+SCHEDULES: dict[str, tuple[Callable[..., bp.Schedule], Callable[..., Any]]] = {
+    "StepLR": (lambda o: bp.StepLR(o, 3, 0.5), lambda o: torch.optim.lr_scheduler.StepLR(o, 3, 0.5)),
+    "ExponentialLR": (
+        lambda o: bp.ExponentialLR(o, 0.8),
+        lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.8),
+    ),
+    "CosineAnnealingLR": (
+        lambda o: bp.CosineAnnealingLR(o, 10, 0.01),
+        lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 10, 0.01),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedule(name: str) -> None:
+    ours, theirs = bp.SGD([bp.Parameter([1.0])], lr=0.4), torch.optim.SGD([torch.ones(1)], lr=0.4)
+    mine, other = (make(o) for make, o in zip(SCHEDULES[name], (ours, theirs), strict=True))
+    for _ in range(10):
+        assert abs(ours.lr - theirs.param_groups[0]["lr"]) < 1e-12
+        theirs.step()
+        mine.step()
+        other.step()
+
+
+@pytest.mark.parametrize("nonlinearity", ["linear", "sigmoid", "tanh", "relu", "leaky_relu"])
+def test_gains_and_ranges_of_initialisation(nonlinearity: str) -> None:
+    shape = (30, 500)
+    weight = bp.kaiming_uniform_(bp.Parameter(np.zeros(shape)), 0.3, "fan_out", nonlinearity, rng=0)
+    gain = torch.nn.init.calculate_gain(nonlinearity, 0.3)
+    assert abs(np.abs(weight.data).max() / (gain * (3 / 500) ** 0.5) - 1) < 1e-3
 
 
 def test_linear_starts_in_pytorchs_range() -> None:
