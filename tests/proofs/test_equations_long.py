@@ -24,6 +24,7 @@ TRUE = {
     "eq:linear-dw-index": "the slope of Y_nm by W_ij is zero unless m = j, so Y_nj may stand for Y_nm",
     "eq:linear-db-index": "the slope of Y_nm by b_j is zero unless m = j, so Y_nj may stand for Y_nm",
     "eq:softmax-jacobian": "the Kronecker delta makes i and j interchangeable beside it",
+    "eq:batches": "a sum over all examples does not care which index is called batch",
     "eq:ce-grad": "the probabilities of an example sum to one, as its targets do",
 }
 
