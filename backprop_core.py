@@ -1043,6 +1043,7 @@ class Optimizer:
         """Where the parameters go, times -lr: here the gradient itself."""
         return self._grad
 
+    # 07 A network learns · optimizer-step
     def step(self) -> None:
         """Move all parameters, in place; their gradients stay.
 
@@ -1064,6 +1065,7 @@ class Optimizer:
         self._grad[...] = 0.0
 
 
+# 07 A network learns · sgd
 class SGD(Optimizer):
     """Stochastic gradient descent: straight along the gradient, eq:sgd."""
 
@@ -1767,4 +1769,4 @@ def _read_archive(path: Path) -> dict[str, np.ndarray]:
         ) from None
 
 
-# digest 9b6a84c243265036f148edb5e04f626fbc2d9ad9b61b635ddc5aba13333bc29e
+# digest 6d5fb5ea8d92646fb33a0d572a6084ada7340112e632aed2135edb00bf027d3d
