@@ -96,3 +96,26 @@ def test_a_mistake_in_the_chapter_is_told_and_nothing_written(
 def test_a_file_that_is_no_chapter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--check", str(tmp_path / "notes.md")]) == 1
     assert "not a chapter: expected a file like 04-linear.md" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "claim", ["It is 0.75 now.", "In 75 % of cases.", "It is 75 times faster.", "About 7e-5."]
+)
+def test_a_typed_result_is_refused(path: Path, claim: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path.write_text(f"{HEADER}{claim}\n", encoding="utf-8")
+    assert main(["--check", str(path)]) == 1
+    assert " claims a result; write " in capsys.readouterr().err.partition(f"{path}:15: ")[2]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "With a rate of 0.5 it works.\n\n```python\nrate = 0.5\nprint(rate)\n```",  # a setting of the code
+        "It is $0.75$ and `0.75`, as [here](a-0.75.md), in 7 steps.",
+        "It is 0.75<!-- = 3 / 4 -->.",
+        "| 0.75 | a table |",
+    ],
+)
+def test_settings_formulas_and_computed_numbers_are_not_claims(path: Path, text: str) -> None:
+    path.write_text(f"{HEADER}{text}\n", encoding="utf-8")
+    assert main(["--check", str(path)]) == 0
