@@ -397,6 +397,23 @@ class Layer:
         """Switch to evaluation and return the layer."""
         return self.train(False)
 
+    # 03 Why backwards? · layer-cheaper
+    def to(self, dtype: str | type) -> Layer:
+        """Convert the parameters to "float32" or "float64"; returns itself.
+
+        Before an optimizer takes them. Raises ValueError for other dtypes.
+        """
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise ValueError(f"expected float32 or float64, got {dtype}")
+        for parameter in self.parameters():
+            parameter.data = parameter.data.astype(dtype)
+            parameter.grad = parameter.grad.astype(dtype)
+        return self
+
+    def accumulate(self, grad_output: ArrayLike) -> None:
+        """``backward`` where nobody asks for the gradient of the input."""
+        self.backward(grad_output)
+
     # 03 Why backwards? · layer-guards
     def _saved(self) -> Any:
         """What the last forward kept."""
@@ -486,14 +503,17 @@ class Linear(Layer):
         return y.astype(x.dtype, copy=False)
 
     # 04 The linear layer · linear-backward
-    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+    def accumulate(self, grad_output: ArrayLike) -> None:
         x = self._saved()
         shape = (len(x), self.out_features)
         grad = self._expect(grad_output, *shape, what="grad_output")
         self.weight.grad += x.T @ grad  # eq:linear-dw
         self.bias.grad += grad.sum(axis=0)  # eq:linear-db
-        dx = grad @ self.weight.data.T  # eq:linear-dx
-        return dx.astype(x.dtype, copy=False)
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        self.accumulate(grad_output)
+        dx = _floating(grad_output) @ self.weight.data.T  # eq:linear-dx
+        return dx.astype(self._saved().dtype, copy=False)
 
 
 # 04 The linear layer · flatten
@@ -947,17 +967,28 @@ class Network(Layer):
         criterion = self._loss_at_end()
         return criterion.forward(self.forward(x), target)
 
+    def _start(self, grad_output: ArrayLike | None) -> np.ndarray:
+        if grad_output is None:
+            return self._loss_at_end().backward()
+        return np.asarray(grad_output)
+
     def backward(self, grad_output: ArrayLike | None = None) -> np.ndarray:
         """Fill the parameters' grad; return dL/dx in the shape of x.
 
         Without ``grad_output`` it starts at the loss computed last.
         """
-        if grad_output is None:
-            grad_output = self._loss_at_end().backward()
-        grad = np.asarray(grad_output)
+        grad = self._start(grad_output)
         for layer in reversed(self.layers):
             grad = layer.backward(grad)
         return grad
+
+    def accumulate(self, grad_output: ArrayLike | None = None) -> None:
+        """``backward`` without dL/dx, which training does not need."""
+        grad = self._start(grad_output)
+        for layer in reversed(self.layers[1:]):
+            grad = layer.backward(grad)
+        for first in self.layers[:1]:
+            first.accumulate(grad)
 
     # 07 A network learns · network-comfort
     def __len__(self) -> int:
@@ -1769,4 +1800,4 @@ def _read_archive(path: Path) -> dict[str, np.ndarray]:
         ) from None
 
 
-# digest 6d5fb5ea8d92646fb33a0d572a6084ada7340112e632aed2135edb00bf027d3d
+# digest 34220cd8ae8a97de60c1749423f384fe1f38073dea9aa7bc0b7ebe0fe8d39efa
