@@ -89,6 +89,10 @@ __all__ = [
     "fit",
     "save",
     "load",
+    "l2_penalty",
+    "l1_penalty",
+    "Dropout",
+    "EarlyStopping",
 ]
 
 
@@ -874,6 +878,25 @@ class CrossEntropyLoss(Loss):
             )
         return table.astype(x.dtype, copy=False)
 
+    # 11 Not by heart · label-smoothing
+    def __init__(
+        self, reduction: str = "mean", label_smoothing: float = 0.0
+    ) -> None:
+        super().__init__(reduction)
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(
+                f"expected 0 <= label_smoothing <= 1, got {label_smoothing}"
+            )
+        self.label_smoothing = float(label_smoothing)
+
+    def forward(self, prediction: ArrayLike, target: ArrayLike) -> float:
+        share = self.label_smoothing
+        if share:
+            x = _floating(prediction)
+            table = self._target(x, target)
+            target = (1 - share) * table + share / x.shape[1]
+        return super().forward(prediction, target)  # eq:label-smoothing
+
 
 # 06 What do we want? · bce
 class BCEWithLogitsLoss(Loss):
@@ -1624,6 +1647,7 @@ def _train_epoch(
     optimizer: Optimizer,
     data: Iterable,
     max_norm: float | None,
+    penalty: Callable | None,
 ) -> float:
     """One pass over the data; the mean loss over its examples."""
     total = count = 0.0
@@ -1636,7 +1660,9 @@ def _train_epoch(
                     f"the loss is {loss} in batch {batch}: {where}"
                 )
         optimizer.zero_grad()
-        net.backward()
+        net.accumulate()
+        if penalty is not None:
+            penalty()
         if max_norm is not None:
             clip_grad_norm_(optimizer.parameters, max_norm)
         optimizer.step()
@@ -1654,12 +1680,14 @@ def fit(
     callbacks: Sequence[Callable] = (),
     schedule: Schedule | None = None,
     max_norm: float | None = None,
+    penalty: Callable | None = None,
     verbose: bool = True,
 ) -> list[dict[str, float]]:
     """Train for some epochs and return the history, one dict for each.
 
     ``data`` and ``validation`` give batches (x, y), as a DataLoader does.
     The schedule steps once an epoch; gradients are clipped to max_norm.
+    ``penalty()`` may add to the gradients of each batch before that.
     A callback gets the history and stops the training by returning True.
     Raises FloatingPointError, naming the layer, when a loss is not finite.
     Ctrl-C returns the history so far.
@@ -1668,7 +1696,7 @@ def fit(
     try:
         for epoch in range(1, epochs + 1):
             row = {"epoch": epoch, "lr": optimizer.lr}
-            row["loss"] = _train_epoch(net, optimizer, data, max_norm)
+            row["loss"] = _train_epoch(net, optimizer, data, max_norm, penalty)
             if validation is not None:
                 row |= _evaluate(net, validation)
             history.append(row)
@@ -1800,4 +1828,113 @@ def _read_archive(path: Path) -> dict[str, np.ndarray]:
         ) from None
 
 
-# digest 34220cd8ae8a97de60c1749423f384fe1f38073dea9aa7bc0b7ebe0fe8d39efa
+# 11 Not by heart · penalties
+def l2_penalty(parameters: Iterable[Parameter], strength: float) -> float:
+    """Half the strength times the sum of squares, eq:l2.
+
+    Adds its gradient (eq:l2-grad) to the parameters' grad: call it once
+    in a step, after backward. Raises ValueError for a negative strength.
+    """
+    total = 0.0
+    for parameter in parameters:
+        parameter.grad += _strength(strength) * parameter.data
+        total += float(np.vdot(parameter.data, parameter.data))
+    return 0.5 * strength * total
+
+
+def l1_penalty(parameters: Iterable[Parameter], strength: float) -> float:
+    """The strength times the sum of absolute values, eq:l1.
+
+    Adds its gradient, eq:l1-grad (0 at 0), as l2_penalty does.
+    """
+    total = 0.0
+    for parameter in parameters:
+        parameter.grad += _strength(strength) * np.sign(parameter.data)
+        total += float(np.abs(parameter.data).sum())
+    return strength * total
+
+
+def _strength(strength: float) -> float:
+    if not strength >= 0:
+        raise ValueError(f"expected a strength >= 0, got {strength}")
+    return strength
+
+
+# 11 Not by heart · dropout
+class Dropout(Layer):
+    """Zero a random share p of the entries in training, eq:dropout.
+
+    Any shape in, same out; in evaluation the input itself. ``p`` is the
+    probability of dropping. Raises ValueError unless 0 <= p < 1.
+    Source: Srivastava and others, 2014.
+    """
+
+    def __init__(
+        self,
+        p: float = 0.5,
+        *,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        if not 0 <= p < 1:
+            raise ValueError(f"Dropout: expected 0 <= p < 1, got {p}")
+        self.p, self._rng = float(p), np.random.default_rng(rng)
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        x = _floating(x)
+        factor = np.ones_like(x)
+        if self.training:
+            keep = self._rng.random(x.shape) >= self.p
+            factor = keep / x.dtype.type(1 - self.p)
+        self._cache = factor
+        return x * factor  # eq:dropout
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        factor = self._saved()
+        grad = self._expect(grad_output, *factor.shape, what="grad_output")
+        return grad * factor  # eq:dropout-dx
+
+
+# 11 Not by heart · early-stopping
+class EarlyStopping:
+    """Callback for fit: stop once ``monitor`` no longer improves.
+
+    Stops after ``patience`` epochs none of which was better than the best
+    by more than ``min_delta``. ``restore()`` then puts the best epoch's
+    parameters and buffers back. Raises ValueError where the history has
+    no such number, RuntimeError for restore before the first epoch.
+    """
+
+    def __init__(
+        self,
+        net: Layer,
+        patience: int = 5,
+        min_delta: float = 0.0,
+        monitor: str = "validation_loss",
+    ) -> None:
+        self.net, self.patience = net, patience
+        self.min_delta, self.monitor = min_delta, monitor
+        self.best, self.waited = float("inf"), 0
+        self._kept: dict[str, np.ndarray] = {}
+
+    def __call__(self, history: list[dict[str, float]]) -> bool:
+        if self.monitor not in history[-1]:
+            raise ValueError(
+                f"EarlyStopping: no {self.monitor} in the history, which has "
+                f"{', '.join(history[-1])}; did fit get validation=…?"
+            )
+        value, self.waited = history[-1][self.monitor], self.waited + 1
+        if value < self.best - self.min_delta:
+            self.best, self.waited = value, 0
+            arrays = _named_arrays(self.net, None)
+            self._kept = {name: a.copy() for name, a in arrays.items()}
+        return self.waited >= self.patience
+
+    def restore(self) -> None:
+        """Put the best parameters and buffers back, in place."""
+        if not self._kept:
+            raise RuntimeError("EarlyStopping: no epoch has been seen yet")
+        for name, array in _named_arrays(self.net, None).items():
+            array[...] = self._kept[name]
+
+
+# digest 82733ea5e4a003a36fa4eae263e849b7076d15ed7fad5842d67baa84df8e3698

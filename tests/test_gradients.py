@@ -43,6 +43,8 @@ CASES: dict[str, tuple[Callable[[], Any], tuple, bool]] = {
     "CrossEntropyLoss labels": (bp.CrossEntropyLoss, (X, np.array([0, 3, 1, 1, 2])), True),
     "CrossEntropyLoss shares": (lambda: bp.CrossEntropyLoss("sum"), (X, SHARES), True),
     "Network": (network, (X,), True),
+    "Dropout": (lambda: bp.Dropout(0.4, rng=1), (X,), True),
+    "CrossEntropyLoss smoothed": (lambda: bp.CrossEntropyLoss(label_smoothing=0.3), (X, SHARES), True),
 }
 
 MUTATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {

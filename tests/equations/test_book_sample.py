@@ -11,7 +11,7 @@ from equations.floor import score
 # Public names that stand in no equation, because they compute nothing of their own.
 NO_MATHEMATICS = {
     *("Layer", "Activation", "Loss", "Optimizer", "Schedule"),  # bases of those that do
-    *("Flatten", "DataLoader", "fit", "save", "load"),  # they move things around
+    *("Flatten", "DataLoader", "fit", "save", "load", "EarlyStopping"),  # they move things around
     *("gradcheck", "gradient_report", "GradientReport", "LayerStatistics"),  # they measure
     "StepLR",  # a staircase
     # draws; the standard deviation is checked
