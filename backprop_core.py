@@ -93,6 +93,10 @@ __all__ = [
     "l1_penalty",
     "Dropout",
     "EarlyStopping",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "LayerNorm",
+    "RMSNorm",
 ]
 
 
@@ -407,11 +411,12 @@ class Layer:
 
         Before an optimizer takes them. Raises ValueError for other dtypes.
         """
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise ValueError(f"expected float32 or float64, got {dtype}")
+        kind = np.dtype(dtype)
+        if kind not in (np.float32, np.float64):
+            raise ValueError(f"expected float32 or float64, got {kind}")
         for parameter in self.parameters():
-            parameter.data = parameter.data.astype(dtype)
-            parameter.grad = parameter.grad.astype(dtype)
+            parameter.data = parameter.data.astype(kind)
+            parameter.grad = parameter.grad.astype(kind)
         return self
 
     def accumulate(self, grad_output: ArrayLike) -> None:
@@ -1937,4 +1942,205 @@ class EarlyStopping:
             array[...] = self._kept[name]
 
 
-# digest 82733ea5e4a003a36fa4eae263e849b7076d15ed7fad5842d67baa84df8e3698
+# 12 In shape all the time · normalise
+def _sum(rows: np.ndarray) -> np.ndarray:
+    """The sum of each row."""
+    return rows @ np.ones(rows.shape[1], rows.dtype)
+
+
+def _mean(rows: np.ndarray) -> np.ndarray:
+    """The mean of each row, as a column."""
+    return (_sum(rows) / rows.shape[1])[:, None]
+
+
+def _normalise(rows: np.ndarray, eps: float) -> tuple[np.ndarray, ...]:
+    """Each row normalised; its factor r, mean and variance as columns."""
+    mean = _mean(rows)  # eq:bn-mean
+    xhat = rows - mean
+    variance = _mean(xhat * xhat)  # eq:bn-variance
+    r = 1 / np.sqrt(variance + eps)  # eq:bn-factor
+    xhat *= r  # eq:bn-xhat
+    return xhat, r, mean, variance
+
+
+def _normalise_backward(
+    d: np.ndarray, xhat: np.ndarray, r: np.ndarray
+) -> np.ndarray:
+    """The gradient of the rows from d, that of xhat: eq:bn-dx."""
+    return r * (d - _mean(d) - xhat * _mean(d * xhat))
+
+
+# 12 In shape all the time · batch-norm
+class _BatchNorm(Layer):
+    """What BatchNorm1d and BatchNorm2d have in common."""
+
+    _places: tuple[str, ...] = ()  # the axes after (N, num_features)
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, momentum: float = 0.1
+    ) -> None:
+        _positive(self, num_features=num_features)
+        self.num_features, self.eps = num_features, eps
+        self.momentum = momentum
+        self.weight = Parameter(np.ones(num_features))
+        self.bias = Parameter(np.zeros(num_features))
+        self.buffers = {
+            "running_mean": np.zeros(num_features),
+            "running_var": np.ones(num_features),
+        }
+
+    def _track(self, mean: np.ndarray, variance: np.ndarray, n: int) -> None:
+        new = {"running_mean": mean, "running_var": variance * n / (n - 1)}
+        for name, value in new.items():
+            old = self.buffers[name]
+            self.buffers[name] = old + self.momentum * (value[:, 0] - old)
+
+    def _statistics(self, x: np.ndarray, rows: np.ndarray) -> tuple:
+        """The normalised rows and their factor."""
+        if not self.training:
+            mean, var = (b[:, None] for b in self.buffers.values())
+            r = 1 / np.sqrt(var + self.eps)
+            return (rows - mean) * r, r  # eq:bn-eval
+        if rows.shape[1] < 2:
+            raise ValueError(
+                f"{self}: one value per feature has no spread; train on more "
+                f"than one example, or call eval() first, got {x.shape}"
+            )
+        xhat, r, mean, variance = _normalise(rows, self.eps)
+        self._track(mean, variance, rows.shape[1])
+        return xhat, r
+
+    # 12 In shape all the time · batch-norm-passes
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        x = self._expect(x, "N", self.num_features, *self._places)
+        turned = np.moveaxis(x, 0, -1)
+        rows = turned.reshape(self.num_features, -1)
+        xhat, r = self._statistics(x, rows)
+        self._cache = xhat, r, turned.shape, x.dtype, self.training
+        y = xhat * self.weight.data[:, None] + self.bias.data[:, None]
+        y = np.moveaxis(y.reshape(turned.shape), -1, 0)  # eq:bn
+        return y.astype(x.dtype, copy=False)
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        xhat, r, shape, dtype, trained = self._saved()
+        shape_in = (shape[-1], *shape[:-1])
+        grad = self._expect(grad_output, *shape_in, what="grad_output")
+        dy = np.moveaxis(grad, 0, -1).reshape(xhat.shape)
+        self.bias.grad += _sum(dy)  # eq:bn-dbeta
+        self.weight.grad += _sum(dy * xhat)  # eq:bn-dgamma
+        d = dy * self.weight.data[:, None]  # eq:bn-dxhat
+        dx = _normalise_backward(d, xhat, r) if trained else d * r
+        dx = np.moveaxis(dx.reshape(shape), -1, 0)
+        return dx.astype(dtype, copy=False)
+
+
+# 12 In shape all the time · batch-norm-layers
+class BatchNorm1d(_BatchNorm):
+    """Each feature with mean 0 and spread 1 over the batch, eq:bn.
+
+    Shapes: (N, num_features) in and out; weight and bias (num_features,).
+    In evaluation running averages are used, eq:bn-eval. Raises ValueError
+    for other shapes, or for a single example while training.
+    Source: Ioffe and Szegedy, 2015.
+    """
+
+
+class BatchNorm2d(_BatchNorm):
+    """BatchNorm1d for images: one mean and spread per channel.
+
+    Shapes: (N, num_features, H, W) in and out. Raises as BatchNorm1d.
+    """
+
+    _places = ("H", "W")
+
+
+# 12 In shape all the time · layer-norm
+class LayerNorm(Layer):
+    """Each example with mean 0 and spread 1 over its last axes, eq:ln.
+
+    Shapes: (…, *normalized_shape) in and out; weight and bias
+    normalized_shape, a number or a tuple. Raises ValueError for others.
+    Source: Ba, Kiros and Hinton, 2016.
+    """
+
+    def __init__(
+        self, normalized_shape: int | tuple[int, ...], eps: float = 1e-5
+    ) -> None:
+        self.normalized_shape = _shape(self, normalized_shape)
+        self.eps = eps
+        self.weight = Parameter(np.ones(self.normalized_shape))
+        self.bias = Parameter(np.zeros(self.normalized_shape))
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        array, rows = _rows(self, x)
+        xhat, r, *_ = _normalise(rows, self.eps)
+        self._cache = xhat, r, array.shape, array.dtype
+        y = xhat * self.weight.data.ravel() + self.bias.data.ravel()
+        return y.reshape(array.shape).astype(array.dtype, copy=False)  # eq:ln
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        xhat, r, shape, dtype = self._saved()
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        dy = grad.reshape(xhat.shape)
+        own = self.normalized_shape
+        self.bias.grad += _sum(dy.T).reshape(own)
+        self.weight.grad += _sum((dy * xhat).T).reshape(own)
+        d = dy * self.weight.data.ravel()  # eq:ln-dxhat
+        dx = _normalise_backward(d, xhat, r).reshape(shape)  # eq:ln-dx
+        return dx.astype(dtype, copy=False)
+
+
+def _shape(layer: Layer, shape: int | tuple[int, ...]) -> tuple[int, ...]:
+    """The shape as a tuple of whole numbers of at least 1."""
+    sizes = shape if isinstance(shape, (tuple, list)) else (shape,)
+    for size in sizes:
+        _positive(layer, normalized_shape=size)
+    return tuple(sizes)
+
+
+def _rows(layer: Any, x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """x, checked against the layer's normalized_shape, and as rows."""
+    own = layer.normalized_shape
+    leading = np.shape(x)[: max(np.ndim(x) - len(own), 0)]
+    array = layer._expect(x, *leading, *own)
+    return array, array.reshape(-1, math.prod(own))
+
+
+# 12 In shape all the time · rms-norm
+class RMSNorm(Layer):
+    """Each example divided by the root of its mean square, eq:rms.
+
+    Shapes as LayerNorm; weight but no bias. ``eps`` None means the
+    smallest step of the input's precision, as in PyTorch.
+    Source: Zhang and Sennrich, 2019.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | tuple[int, ...],
+        eps: float | None = None,
+    ) -> None:
+        self.normalized_shape = _shape(self, normalized_shape)
+        self.eps = eps
+        self.weight = Parameter(np.ones(self.normalized_shape))
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        array, rows = _rows(self, x)
+        eps = np.finfo(array.dtype).eps if self.eps is None else self.eps
+        r = 1 / np.sqrt(_mean(rows * rows) + float(eps))  # eq:rms-factor
+        self._cache = rows * r, r, array.shape, array.dtype
+        y = self._cache[0] * self.weight.data.ravel()  # eq:rms
+        return y.reshape(array.shape).astype(array.dtype, copy=False)
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        xhat, r, shape, dtype = self._saved()
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        dy = grad.reshape(xhat.shape)
+        share = _sum((dy * xhat).T)
+        self.weight.grad += share.reshape(self.normalized_shape)
+        d = dy * self.weight.data.ravel()  # eq:rms-dxhat
+        dx = r * (d - xhat * _mean(d * xhat))  # eq:rms-dx
+        return dx.reshape(shape).astype(dtype, copy=False)
+
+
+# digest 78183e079128a6cae23948d61800321bef5b2b7a74fb09acceb7b395bfc5a103

@@ -12,6 +12,7 @@ import backprop_core as bp
 
 rng = np.random.default_rng(7)
 X = rng.normal(size=(5, 4))
+IMAGES = rng.normal(size=(2, 2, 3, 4))
 SHARES = bp.Softmax()(rng.normal(size=(5, 4)))
 
 
@@ -43,9 +44,17 @@ CASES: dict[str, tuple[Callable[[], Any], tuple, bool]] = {
     "CrossEntropyLoss labels": (bp.CrossEntropyLoss, (X, np.array([0, 3, 1, 1, 2])), True),
     "CrossEntropyLoss shares": (lambda: bp.CrossEntropyLoss("sum"), (X, SHARES), True),
     "Network": (network, (X,), True),
+    "BatchNorm1d": (lambda: bp.BatchNorm1d(4), (X,), True),
+    "BatchNorm1d eval": (lambda: bp.BatchNorm1d(4).eval(), (X,), True),
+    "BatchNorm2d": (lambda: bp.BatchNorm2d(2), (IMAGES,), True),
+    "LayerNorm": (lambda: bp.LayerNorm(4), (X,), True),
+    "LayerNorm of two axes": (lambda: bp.LayerNorm((3, 4)), (IMAGES,), True),
+    "RMSNorm": (lambda: bp.RMSNorm(4), (X,), True),
     "Dropout": (lambda: bp.Dropout(0.4, rng=1), (X,), True),
     "CrossEntropyLoss smoothed": (lambda: bp.CrossEntropyLoss(label_smoothing=0.3), (X, SHARES), True),
 }
+
+LAYERS = [name for name, (make, _, _) in CASES.items() if isinstance(make(), bp.Layer)]
 
 MUTATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "zero": lambda g: 0 * g,
@@ -64,10 +73,18 @@ def largest_error(subject: Any, arguments: tuple, analytic: bool) -> tuple[float
     return bp.gradcheck(subject, *arguments, rng=3), 1e-7
 
 
+def made(make: Callable[[], Any]) -> Any:
+    """The subject, with parameters that are not all alike: a weight of 1 would hide that it is left out."""
+    subject, start = make(), np.random.default_rng(5)
+    for parameter in getattr(subject, "parameters", list)():
+        parameter.data += start.uniform(0.1, 0.5, parameter.data.shape)
+    return subject
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_backward_agrees_with_the_measured_gradient(name: str) -> None:
     make, arguments, analytic = CASES[name]
-    error, limit = largest_error(make(), arguments, analytic)
+    error, limit = largest_error(made(make), arguments, analytic)
     assert error <= limit
 
 
@@ -75,7 +92,7 @@ def test_backward_agrees_with_the_measured_gradient(name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_a_changed_input_gradient_is_found(name: str, mutation: str) -> None:
     make, arguments, analytic = CASES[name]
-    subject = make()
+    subject = made(make)
 
     class Changed(type(subject)):  # type: ignore[misc]
         def backward(self, grad_output: np.ndarray) -> np.ndarray:
@@ -143,3 +160,28 @@ def test_every_public_layer_and_loss_is_among_the_cases() -> None:
     public = {getattr(bp, name) for name in bp.__all__}
     expected = {kind for kind in public if isinstance(kind, type) and issubclass(kind, kinds)} - abstract
     assert {type(make()) for make, _, _ in CASES.values()} == expected
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_accumulate_is_backward_without_the_gradient_of_the_input(name: str) -> None:
+    make, (x, *_), _ = CASES[name]
+    whole, spared = made(make), made(make)
+    grad = rng.normal(size=whole.forward(x).shape)
+    spared.forward(x)
+    whole.backward(grad)
+    assert spared.accumulate(grad) is None
+    for one, other in zip(whole.parameters(), spared.parameters(), strict=True):
+        assert np.array_equal(one.grad, other.grad) and one.grad.any()
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_numbers_of_32_bits_stay_so(name: str) -> None:
+    make, (x, *_), _ = CASES[name]
+    layer = made(make).to("float32")
+    y = layer.forward(np.float32(x))
+    dx = layer.backward(np.float32(rng.normal(size=y.shape)))
+    assert {y.dtype, dx.dtype, *(p.grad.dtype for p in layer.parameters())} == {np.dtype("float32")}
+    expected = made(make).forward(x)
+    assert np.allclose(y, expected, rtol=1e-4, atol=1e-5) and not np.array_equal(y, expected)
+    with pytest.raises(ValueError, match="float32 or float64, got int"):
+        layer.to(int)
