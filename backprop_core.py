@@ -28,9 +28,13 @@ import copy
 import json
 import math
 import os
+import secrets
+import signal
 import sys
-import tempfile
+import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -327,11 +331,11 @@ class Parameter:
 
 # 03 Why backwards? · options
 def _options(thing: Any) -> str:
-    """Its public settings that are numbers or texts: alpha=0.1, …"""
+    """Its public settings, numbers, texts or tuples: alpha=0.1, …"""
     return ", ".join(
         f"{name}={value!r}"
         for name, value in vars(thing).items()
-        if isinstance(value, (int, float, str))
+        if isinstance(value, (int, float, str, tuple))
         and not name.startswith("_")
         and name != "training"
     )
@@ -463,12 +467,12 @@ def _entries(name: str, member: Any) -> Iterator[tuple[str, Any]]:
 
 
 # 04 The linear layer · positive
-def _positive(layer: Layer, **sizes: Any) -> None:
+def _positive(owner: object, **sizes: Any) -> None:
     """Raise ValueError unless every size is a whole number of at least 1."""
     for name, size in sizes.items():
         if not isinstance(size, (int, np.integer)) or size < 1:
             raise ValueError(
-                f"{type(layer).__name__}: {name} must be a whole number "
+                f"{type(owner).__name__}: {name} must be a whole number "
                 f"of at least 1, got {size!r}"
             )
 
@@ -1138,6 +1142,7 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr)
+        _within(self, momentum=momentum, weight_decay=weight_decay)
         if nesterov and not momentum > 0:
             raise ValueError("SGD: nesterov needs momentum > 0")
         self.momentum, self.nesterov = momentum, nesterov
@@ -1287,12 +1292,13 @@ class LayerStatistics(NamedTuple):
 
 def _shares(layer: Layer, y: np.ndarray) -> tuple[float, float]:
     """The shares of dead units and of saturated answers."""
-    dead = float(np.mean(~np.any(y != 0, axis=0)))
+    if not isinstance(layer, Activation):
+        return 0.0, 0.0
     if not isinstance(layer, (Sigmoid, Tanh)):
-        return dead, 0.0
+        return float(np.mean(~np.any(y != 0, axis=0))), 0.0
     low = 0.0 if isinstance(layer, Sigmoid) else -1.0
     near = np.minimum(y - low, 1.0 - y) < 0.02
-    return dead, float(np.mean(near))
+    return 0.0, float(np.mean(near))
 
 
 # 08 Why do gradients vanish or explode? · advice
@@ -1305,7 +1311,9 @@ def _advice(grad: float, last: float, dead: float, saturated: float) -> str:
     if saturated > 0.5:
         return "saturated: smaller weights, or scale the input"
     if grad < 1e-4 * last:
-        return "vanishing: larger weights (kaiming_), or fewer layers"
+        return (
+            "vanishing: larger weights, another activation, or fewer layers"
+        )
     if grad > 1e4 * last:
         return "exploding: smaller weights (xavier_), clip the gradient"
     return ""
@@ -1338,25 +1346,26 @@ def gradient_report(
     Leaves the gradients of this batch in the parameters' grad.
     Raises RuntimeError if the network has no loss.
     """
-    net.loss(x, target)
-    net.zero_grad()
-    grad = net._loss_at_end().backward()
+    criterion = net._loss_at_end()
     outputs, y = [], np.asarray(x)
     for layer in net:
         y = layer.forward(y)
         outputs.append(y)
-    rows, last = GradientReport(), float(grad.std())
+    criterion.forward(y, target)
+    net.zero_grad()
+    grad = criterion.backward()
+    rows, last, norm = GradientReport(), float(grad.std()), np.linalg.norm
     for layer, y in zip(reversed(net.layers), reversed(outputs)):
         spread = float(grad.std())
         grad = layer.backward(grad)
         steps = [
-            lr * p.grad.std() / max(p.data.std(), 1e-30)
+            lr * float(norm(p.grad)) / max(float(norm(p.data)), 1e-30)
             for p in layer.parameters()[:1]
         ]
         dead, saturated = _shares(layer, y)
         rows.append(LayerStatistics(
             repr(layer), float(y.mean()), float(y.std()), spread, dead,
-            saturated, float(steps[0]) if steps else math.nan,
+            saturated, steps[0] if steps else math.nan,
             _advice(spread, last, dead, saturated),
         ))
     rows.reverse()
@@ -1371,10 +1380,22 @@ def _decayed(
     return grad + weight_decay * data if weight_decay else grad
 
 
+# 09 Better steps · within
+def _within(owner: object, top: float = math.inf, **values: float) -> None:
+    """Raise ValueError unless 0 <= value < top for every value."""
+    for name, value in values.items():
+        if not 0 <= value < top:
+            raise ValueError(
+                f"{type(owner).__name__}: expected 0 <= {name} < {top}, "
+                f"got {value}"
+            )
+
+
 # 09 Better steps · adagrad-rmsprop
 class Adagrad(Optimizer):
     """Steps divided by the root of all squared slopes, eq:adagrad.
 
+    Raises ValueError if eps or weight_decay is negative.
     Source: Duchi, Hazan and Singer, 2011.
     """
 
@@ -1386,6 +1407,7 @@ class Adagrad(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr)
+        _within(self, eps=eps, weight_decay=weight_decay)
         self.eps, self.weight_decay = eps, weight_decay
         self.state["square"] = np.zeros_like(self._data)
 
@@ -1399,6 +1421,7 @@ class Adagrad(Optimizer):
 class RMSprop(Optimizer):
     """Steps divided by the root of a running mean square, eq:rmsprop.
 
+    Raises ValueError unless 0 <= alpha < 1, eps and weight_decay >= 0.
     Source: Tieleman and Hinton, lecture notes, 2012.
     """
 
@@ -1411,6 +1434,8 @@ class RMSprop(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr)
+        _within(self, eps=eps, weight_decay=weight_decay)
+        _within(self, 1, alpha=alpha)
         self.alpha, self.eps, self.weight_decay = alpha, eps, weight_decay
         self.state["square"] = np.zeros_like(self._data)
 
@@ -1427,7 +1452,8 @@ class Adam(Optimizer):
     """Average slope over root of average square, eq:adam.
 
     ``betas`` are the shares of the two averages that survive a step;
-    ``weight_decay`` is added to the gradient. Source: Kingma, Ba, 2015.
+    ``weight_decay`` is added to the gradient. Raises ValueError for betas
+    outside 0 <= beta < 1. Source: Kingma, Ba, 2015.
     """
 
     def __init__(
@@ -1439,6 +1465,8 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr)
+        _within(self, eps=eps, weight_decay=weight_decay)
+        _within(self, 1, beta1=betas[0], beta2=betas[1])
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
         self.state["m"] = np.zeros_like(self._data)
         self.state["v"] = np.zeros_like(self._data)
@@ -1492,7 +1520,8 @@ class DataLoader:
     """Batches of (x, y), in a new random order each time it is iterated.
 
     The first axis counts examples. The last batch may be smaller, unless
-    ``drop_last``. Raises ValueError where x and y differ in length.
+    ``drop_last``. Raises ValueError where x and y differ in length, or for
+    a batch_size below 1.
 
     >>> loader = DataLoader(np.zeros((10, 3)), np.zeros(10), 4, rng=0)
     >>> [len(x) for x, y in loader], len(loader)
@@ -1513,10 +1542,7 @@ class DataLoader:
             raise ValueError(
                 f"DataLoader: {len(self.x)} inputs, {len(self.y)} targets"
             )
-        if batch_size < 1:
-            raise ValueError(
-                f"batch_size must be at least 1, got {batch_size}"
-            )
+        _positive(self, batch_size=batch_size)
         self.batch_size, self.shuffle = batch_size, shuffle
         self.drop_last, self.rng = drop_last, np.random.default_rng(rng)
 
@@ -1535,11 +1561,22 @@ class DataLoader:
 
 # 10 The loop · schedules
 class Schedule:
-    """Sets an optimizer's lr; call ``step`` after each epoch or batch."""
+    """Sets an optimizer's lr; call ``step`` after each epoch or batch.
+
+    ``base`` is the lr at the optimizer's first schedule. It is kept as
+    optimizer.base_lr, and later schedules begin from it again. Use one
+    schedule at a time: the last that was made or stepped sets the lr.
+    """
 
     def __init__(self, optimizer: Optimizer) -> None:
-        self.optimizer, self.base, self.t = optimizer, optimizer.lr, 0
+        vars(optimizer).setdefault("base_lr", optimizer.lr)
+        self.optimizer, self.t = optimizer, 0
         optimizer.lr = self.rate(0)
+
+    @property
+    def base(self) -> float:
+        """The rate that everything starts from."""
+        return vars(self.optimizer)["base_lr"]
 
     def rate(self, t: int) -> float:
         """The learning rate after t steps."""
@@ -1552,11 +1589,15 @@ class Schedule:
 
 
 class StepLR(Schedule):
-    """lr times gamma once every ``step_size`` steps."""
+    """base times gamma once every ``step_size`` steps.
+
+    Raises ValueError for a step_size below 1.
+    """
 
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1
     ) -> None:
+        _positive(self, step_size=step_size)
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer)
 
@@ -1565,7 +1606,7 @@ class StepLR(Schedule):
 
 
 class ExponentialLR(Schedule):
-    """lr times gamma at every step, eq:exponential-lr."""
+    """base times gamma at every step, eq:exponential-lr."""
 
     def __init__(self, optimizer: Optimizer, gamma: float) -> None:
         self.gamma = gamma
@@ -1576,11 +1617,15 @@ class ExponentialLR(Schedule):
 
 
 class CosineAnnealingLR(Schedule):
-    """From lr to ``eta_min`` in T_max steps along a cosine, eq:cosine-lr."""
+    """From base to ``eta_min`` in T_max steps, a cosine, eq:cosine-lr.
+
+    Raises ValueError for a T_max below 1.
+    """
 
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0
     ) -> None:
+        _positive(self, T_max=T_max)
         self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer)
 
@@ -1590,9 +1635,13 @@ class CosineAnnealingLR(Schedule):
 
 
 class LinearWarmup(Schedule):
-    """From lr / steps up to lr in ``steps`` steps, eq:warmup-lr."""
+    """From base / steps up to base in ``steps`` steps, eq:warmup-lr.
+
+    Raises ValueError for steps below 1.
+    """
 
     def __init__(self, optimizer: Optimizer, steps: int) -> None:
+        _positive(self, steps=steps)
         self.steps = steps
         super().__init__(optimizer)
 
@@ -1607,9 +1656,17 @@ def clip_grad_norm_(
     """Shorten the gradient of all parameters to max_norm, eq:clip, in place.
 
     Returns its length before. Not finite: left alone, for the caller to see.
+    Raises ValueError unless max_norm > 0.
     """
+    if not max_norm > 0:
+        raise ValueError(f"expected max_norm > 0, got {max_norm}")
     grads = [parameter.grad for parameter in parameters]
-    norm = math.sqrt(sum(float(np.vdot(g, g)) for g in grads))
+    whole = np.concatenate([np.array([]), *(g.ravel() for g in grads)])
+    largest = _largest(whole)
+    if not 0 < largest < math.inf:
+        return largest
+    whole /= largest
+    norm = largest * math.sqrt(np.vdot(whole, whole))
     if max_norm < norm < math.inf:
         for grad in grads:
             grad *= max_norm / norm
@@ -1618,7 +1675,9 @@ def clip_grad_norm_(
 
 # 10 The loop · first-not-finite
 def _first_not_finite(net: Network, x: np.ndarray) -> str:
-    """Which layer first turns x into something that is not a number."""
+    """Where on the way through the network numbers are lost first."""
+    if not np.isfinite(x).all():
+        return "the input itself is not finite"
     y = x
     for position, layer in enumerate(net):
         y = layer.forward(y)
@@ -1630,48 +1689,126 @@ def _first_not_finite(net: Network, x: np.ndarray) -> str:
     return "every layer's output is finite, the loss is not"
 
 
+# 10 The loop · uninterrupted
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """In the main thread, let Ctrl-C wait until the block is done."""
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is None:
+        yield
+        return
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(1))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        signal.raise_signal(signal.SIGINT)
+
+
+# 10 The loop · bar
+def _bar(
+    data: Iterable, title: str, verbose: bool
+) -> AbstractContextManager[Iterable]:
+    """The data, with a progress bar if there is somebody to see it."""
+    if not verbose:
+        return nullcontext(data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a notebook without widgets
+            from tqdm.autonotebook import tqdm
+    except ImportError:
+        return nullcontext(data)
+    return tqdm(data, desc=title, leave=False, unit="batch", disable=None)
+
+
 # 10 The loop · evaluate
 def _evaluate(net: Network, data: Iterable) -> dict[str, float]:
     """Mean loss over all examples, and accuracy where there are labels."""
+    criterion, labels = net._loss_at_end(), True
     total = right = count = 0.0
     net.eval()
-    labels = True
-    for x, y in data:
-        total += net.loss(x, y) * len(x)
-        count += len(x)
-        labels = labels and np.asarray(y).dtype.kind in "iu"
-        if labels:
-            right += np.sum(net(x).argmax(axis=-1) == y)
-    net.train()
+    try:
+        for x, y in data:
+            answer = net(x)
+            total += criterion.forward(answer, y) * len(x)
+            count += len(x)
+            labels = labels and _are_labels(criterion, answer, np.asarray(y))
+            if labels:
+                right += np.sum(answer.argmax(axis=-1) == y)
+    finally:
+        net.train()
+    if not count:
+        raise ValueError("fit: the validation data gave no batches")
     found = {"validation_loss": total / count}
     return found | ({"validation_accuracy": right / count} if labels else {})
+
+
+def _are_labels(criterion: Loss, answer: np.ndarray, y: np.ndarray) -> bool:
+    """Whether y numbers the classes, so that one can count what is right."""
+    numbers = y.dtype.kind in "iu" and y.shape == answer.shape[:-1]
+    return numbers and isinstance(criterion, CrossEntropyLoss)
+
+
+# 10 The loop · train-epoch
+def _gradient(
+    net: Network,
+    optimizer: Optimizer,
+    batch: int,
+    x: np.ndarray,
+    y: np.ndarray,
+    max_norm: float,
+    penalty: Callable | None,
+) -> float:
+    """Fill the parameters' grad from one batch, and return its loss."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        loss = net.loss(x, y)
+        if not math.isfinite(loss):
+            where = _first_not_finite(net, np.asarray(x))
+            raise FloatingPointError(
+                f"the loss is {loss} in batch {batch}: {where}"
+            )
+        optimizer.zero_grad()
+        net.accumulate()
+    if penalty is not None:
+        penalty()
+    norm = clip_grad_norm_(optimizer.parameters, max_norm)
+    if not math.isfinite(norm):
+        raise FloatingPointError(
+            f"the gradient's length is {norm} in batch {batch}: "
+            f"not finite in {_lost_gradients(net)}"
+        )
+    return loss
+
+
+def _lost_gradients(net: Network) -> str:
+    named = net.named_parameters()
+    lost = [name for name, p in named if not np.isfinite(p.grad).all()]
+    return ", ".join(lost) or "its sum of squares"
 
 
 def _train_epoch(
     net: Network,
     optimizer: Optimizer,
     data: Iterable,
-    max_norm: float | None,
+    max_norm: float,
     penalty: Callable | None,
 ) -> float:
     """One pass over the data; the mean loss over its examples."""
+    net.train()
     total = count = 0.0
     for batch, (x, y) in enumerate(data):
-        with np.errstate(over="ignore", invalid="ignore"):
-            loss = net.loss(x, y)
-            if not math.isfinite(loss):
-                where = _first_not_finite(net, np.asarray(x))
-                raise FloatingPointError(
-                    f"the loss is {loss} in batch {batch}: {where}"
-                )
-        optimizer.zero_grad()
-        net.accumulate()
-        if penalty is not None:
-            penalty()
-        if max_norm is not None:
-            clip_grad_norm_(optimizer.parameters, max_norm)
-        optimizer.step()
+        with _uninterrupted():
+            loss = _gradient(
+                net, optimizer, batch, x, y, max_norm, penalty
+            )
+            optimizer.step()
         total, count = total + loss * len(x), count + len(x)
+    if not count:
+        raise ValueError(
+            "fit: the data gave no batches; an iterator serves one epoch only"
+        )
     return total / count
 
 
@@ -1694,21 +1831,28 @@ def fit(
     The schedule steps once an epoch; gradients are clipped to max_norm.
     ``penalty()`` may add to the gradients of each batch before that.
     A callback gets the history and stops the training by returning True.
-    Raises FloatingPointError, naming the layer, when a loss is not finite.
-    Ctrl-C returns the history so far.
+    Raises FloatingPointError, saying where, when a loss or gradient is not
+    finite, and ValueError when there are no data.
+    Ctrl-C returns the history so far, after the batch at hand.
     """
     history: list[dict[str, float]] = []
+    longest = math.inf if max_norm is None else max_norm
     try:
         for epoch in range(1, epochs + 1):
             row = {"epoch": epoch, "lr": optimizer.lr}
-            row["loss"] = _train_epoch(net, optimizer, data, max_norm, penalty)
+            title = f"epoch {epoch}/{epochs}"
+            with _bar(data, title, verbose) as seen:
+                row["loss"] = _train_epoch(
+                    net, optimizer, seen, longest, penalty
+                )
             if validation is not None:
                 row |= _evaluate(net, validation)
-            history.append(row)
+            with _uninterrupted():
+                history.append(row)
+                if schedule is not None:
+                    schedule.step()
             if verbose:
                 print(_line(row, epochs), flush=True)
-            if schedule is not None:
-                schedule.step()
             if any([callback(history) for callback in callbacks]):
                 break
     except KeyboardInterrupt:
@@ -1730,13 +1874,22 @@ def _line(row: dict[str, float], epochs: int) -> str:
 
 # 10 The loop · named-arrays
 def _named_arrays(
-    net: Layer, optimizer: Optimizer | None
+    net: Layer,
+    optimizer: Optimizer | None = None,
+    schedule: Schedule | None = None,
 ) -> dict[str, np.ndarray]:
-    """Every array that training changes, by a name that stays the same."""
+    """What training changes, by names that stay the same."""
     arrays = {f"net.{name}": p.data for name, p in net.named_parameters()}
     arrays |= {f"buffer.{name}": value for name, value in _buffers(net)}
-    for name, value in (optimizer.state if optimizer else {}).items():
-        arrays[f"optimizer.{name}"] = value
+    if optimizer is not None:
+        for name, value in optimizer.state.items():
+            arrays[f"optimizer.{name}"] = value
+        rates = optimizer.lr, vars(optimizer).get("base_lr", optimizer.lr)
+        arrays["rates"] = np.array(rates, float)
+    if schedule is not None:
+        if schedule.optimizer is not optimizer:
+            raise ValueError("give the schedule's optimizer as well")
+        arrays["schedule"] = np.array(schedule.t)
     return arrays
 
 
@@ -1750,32 +1903,51 @@ def _buffers(layer: Layer) -> Iterator[tuple[str, np.ndarray]]:
                 yield f"{name}.{below}", value
 
 
+# 10 The loop · generators
+def _generators(
+    layer: Layer, name: str, rng: np.random.Generator | None = None
+) -> dict[str, np.random.Generator]:
+    """The generator given, and those that layers draw from, by name."""
+    found = {} if rng is None else {name: rng}
+    for key, member in layer._members():
+        if isinstance(member, np.random.Generator):
+            found[f"{name}.{key}"] = member
+        elif isinstance(member, Layer):
+            found |= _generators(member, f"{name}.{key}")
+    return found
+
+
 # 10 The loop · save
 def save(
     net: Layer,
     path: str | os.PathLike,
     optimizer: Optimizer | None = None,
     rng: np.random.Generator | None = None,
+    schedule: Schedule | None = None,
 ) -> None:
     """Write parameters, buffers, and what resuming needs, as .npz.
 
-    With the optimizer's state and the generator that shuffles, training
-    continues bit for bit. The file appears whole or not at all.
+    With the optimizer's state and rate, the generator that shuffles and the
+    schedule, training continues bit for bit, from one epoch to the next.
+    Generators of random layers are written down in any case.
+    The file appears whole or not at all.
+    Raises TypeError for a buffer that holds no numbers.
     """
-    arrays = _named_arrays(net, optimizer)
-    if rng is not None:
-        state = json.dumps(rng.bit_generator.state)
-        arrays["rng"] = np.array(state)
+    arrays: dict[str, Any] = _named_arrays(net, optimizer, schedule)
+    for name, value in arrays.items():
+        if np.asarray(value).dtype.hasobject:
+            raise TypeError(f"save: {name} holds objects, not numbers")
+    for name, generator in _generators(net, "rng", rng).items():
+        state = generator.bit_generator.state
+        arrays[name] = np.array(json.dumps(state, default=np.ndarray.tolist))
     path = Path(path)
-    with tempfile.NamedTemporaryFile(
-        dir=path.parent, prefix=path.name, delete=False
-    ) as file:
-        try:
-            np.savez(file, allow_pickle=False, **arrays)
-        except BaseException:
-            os.unlink(file.name)
-            raise
-    os.replace(file.name, path)
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with open(part, "xb") as file:
+            np.savez(file, **arrays)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 # 10 The loop · load
@@ -1784,22 +1956,29 @@ def load(
     path: str | os.PathLike,
     optimizer: Optimizer | None = None,
     rng: np.random.Generator | None = None,
+    schedule: Schedule | None = None,
 ) -> None:
     """Read what ``save`` wrote, into the same kind of network.
 
-    Raises ValueError, and changes nothing, if the file is no such archive
-    or if names, shapes or dtypes differ.
+    What is not asked for stays in the file. Raises ValueError, and changes
+    nothing, if the file is no such archive, if names, shapes or dtypes
+    differ, or if the state is that of another kind of generator.
     """
     stored = _read_archive(Path(path))
-    arrays = _named_arrays(net, optimizer)
-    state = stored.pop("rng", None)
+    arrays = _named_arrays(net, optimizer, schedule)
+    generators = _generators(net, "rng", rng)
+    states = {
+        name: _generator_state(generator, stored.pop(name, None), name, path)
+        for name, generator in generators.items()
+    }
+    stored.pop("rng", None)
     if optimizer is None:
         stored = {
             name: value for name, value in stored.items()
-            if not name.startswith("optimizer.")
+            if name != "rates" and not name.startswith("optimizer.")
         }
-    if rng is not None and state is None:
-        raise ValueError(f"{path}: holds no state of a generator")
+    if schedule is None:
+        stored.pop("schedule", None)
     for name in sorted(arrays.keys() | stored.keys()):
         ours, theirs = arrays.get(name), stored.get(name)
         if _kind(ours) != _kind(theirs):
@@ -1809,8 +1988,31 @@ def load(
             )
     for name, value in stored.items():
         arrays[name][...] = value
-    if rng is not None:
-        rng.bit_generator.state = json.loads(str(state))
+    if optimizer is not None:
+        optimizer.lr, vars(optimizer)["base_lr"] = arrays["rates"].tolist()
+    if schedule is not None:
+        schedule.t = int(arrays["schedule"])
+    for name, generator in generators.items():
+        generator.bit_generator.state = states[name]
+
+
+def _generator_state(
+    generator: np.random.Generator,
+    text: np.ndarray | None,
+    name: str,
+    path: str | os.PathLike,
+) -> dict:
+    """The state from a file, tried out on another generator of its kind."""
+    if text is None:
+        raise ValueError(f"{path}: holds no state of the generator {name}")
+    try:
+        state = json.loads(str(text))
+        type(generator.bit_generator)().state = state
+    except Exception as error:
+        raise ValueError(
+            f"{path}: the state of {name} cannot be used ({error})"
+        ) from None
+    return state
 
 
 def _kind(array: np.ndarray | None) -> str:
@@ -1821,16 +2023,14 @@ def _kind(array: np.ndarray | None) -> str:
 
 def _read_archive(path: Path) -> dict[str, np.ndarray]:
     """All arrays of an .npz; ValueError if it is none or is damaged."""
-    try:
-        with open(path, "rb") as file:
+    with open(path, "rb") as file:
+        try:
             archive = np.load(file, allow_pickle=False)
             return {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise
-    except Exception as error:
-        raise ValueError(
-            f"{path}: not a whole archive written by save ({error})"
-        ) from None
+        except Exception as error:
+            raise ValueError(
+                f"{path}: not a whole archive written by save ({error})"
+            ) from None
 
 
 # 11 Not by heart · penalties
@@ -2143,4 +2343,4 @@ class RMSNorm(Layer):
         return dx.reshape(shape).astype(dtype, copy=False)
 
 
-# digest 78183e079128a6cae23948d61800321bef5b2b7a74fb09acceb7b395bfc5a103
+# digest b8a66f02fd81936f31a5cb45a93b2de779d625133703272aba41a4b7e204194b

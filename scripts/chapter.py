@@ -381,8 +381,9 @@ class _Reader:
         for number, line in enumerate(cell.source.split("\n"), cell.place.line):
             if len(line) > WIDTH:
                 raise self.refuse(f"a core line has {len(line)} characters, at most {WIDTH}", number)
+        optional = {node for attempt in _optional(tree) for node in ast.walk(attempt)}
         for node in ast.walk(tree):
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
+            if isinstance(node, (ast.Import, ast.ImportFrom)) and node not in optional:
                 raise BookError(
                     cell.at(node),
                     "import in a core cell; write it in the chapter's first cell, "
@@ -606,6 +607,16 @@ def definitions(cell: Cell) -> list[tuple[str, Place]]:
                 leaves = [leaf for leaf in ast.walk(target) if isinstance(leaf, ast.Name)]
                 found += [(leaf.id, cell.at(leaf)) for leaf in leaves]
     return found
+
+
+def _optional(tree: ast.Module) -> list[ast.stmt]:
+    """What code tries that goes on without what cannot be imported."""
+    tried = [node for node in ast.walk(tree) if isinstance(node, ast.Try)]
+    return [line for node in tried if any(map(_catches_import_error, node.handlers)) for line in node.body]
+
+
+def _catches_import_error(handler: ast.ExceptHandler) -> bool:
+    return isinstance(handler.type, ast.Name) and handler.type.id == "ImportError"
 
 
 def _is_definition(node: ast.stmt) -> bool:

@@ -311,6 +311,16 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
         "import math",
         IMPORT,
     ),
+    "an import in a core function that catches something else": (
+        core("def f():\n    try:\n        import tqdm\n    except ValueError:\n        pass", "f"),
+        "import tqdm",
+        IMPORT,
+    ),
+    "an import instead of one that failed": (
+        core("def f():\n    try:\n        pass\n    except ImportError:\n        import tqdm", "f"),
+        "import tqdm",
+        IMPORT,
+    ),
     "a global": (
         core("def f():\n    global x", "f"),
         "global x",
@@ -478,6 +488,11 @@ def test_refused_between_chapters(bodies: list, message: str) -> None:
     with pytest.raises(BookError) as error:
         check_book([chapter(body, number, imports) for number, (body, imports) in enumerate(parts, 1)])
     assert str(error.value) == message
+
+
+def test_an_import_that_the_module_can_do_without_is_taken() -> None:
+    source = "def f():\n    try:\n        import tqdm\n    except ImportError:\n        tqdm = None\n"
+    assert [cell.source for cell in chapter(core(source, "f")).core] == [source]
 
 
 def test_refused_files(tmp_path: Path) -> None:

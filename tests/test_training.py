@@ -1,0 +1,445 @@
+"""The loop: what fit counts, prints and promises, and what save and load keep."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import stat
+import subprocess
+import sys
+import termios
+import threading
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
+
+import backprop_core as bp
+
+X = np.random.default_rng(0).normal(size=(20, 4))
+LABELS = np.random.default_rng(1).integers(3, size=20)
+
+
+def classifier(seed: int = 0, loss: bp.Loss | None = None) -> bp.Network:
+    rng = np.random.default_rng(seed)
+    layers = bp.Linear(4, 5, rng=rng), bp.ReLU(), bp.Linear(5, 3, rng=rng)
+    return bp.Network(*layers, loss=loss or bp.CrossEntropyLoss())
+
+
+def batches(y: Any = LABELS, **options: Any) -> bp.DataLoader:
+    return bp.DataLoader(X, y, 8, rng=1, **options)
+
+
+class Start:
+    """All that takes part in a training."""
+
+    def __init__(self, make: Callable[[bp.Optimizer], bp.Schedule], seed: int = 0, lr: float = 0.1) -> None:
+        self.net, self.loader = classifier(seed), batches()
+        self.optimizer = bp.Adam(self.net.parameters(), lr=lr)
+        self.schedule = make(self.optimizer)
+
+    def train(self, epochs: int) -> None:
+        bp.fit(self.net, self.optimizer, self.loader, epochs, schedule=self.schedule, verbose=False)
+
+    def everything(self) -> list[Any]:
+        arrays = bp._named_arrays(self.net, self.optimizer, self.schedule).values()
+        return [*(array.tolist() for array in arrays), self.loader.rng.bit_generator.state]
+
+
+SCHEDULES: dict[str, Callable[[bp.Optimizer], bp.Schedule]] = {
+    "step": lambda optimizer: bp.StepLR(optimizer, 2, 0.5),
+    "exponential": lambda optimizer: bp.ExponentialLR(optimizer, 0.8),
+    "cosine": lambda optimizer: bp.CosineAnnealingLR(optimizer, 5, 0.01),
+    "warm-up": lambda optimizer: bp.LinearWarmup(optimizer, 4),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_training_with_a_schedule_goes_on_bit_for_bit(name: str, tmp_path: Path) -> None:
+    whole = Start(SCHEDULES[name])
+    whole.train(3)
+    bp.save(whole.net, tmp_path / "a.npz", whole.optimizer, whole.loader.rng, whole.schedule)
+    whole.train(2)
+    other = Start(SCHEDULES[name], seed=9, lr=7.0)
+    other.train(1)
+    bp.load(other.net, tmp_path / "a.npz", other.optimizer, other.loader.rng, other.schedule)
+    other.train(2)
+    assert other.everything() == whole.everything()
+
+
+def random_net(seed: int) -> bp.Network:
+    inner = bp.Network(bp.Dropout(0.3, rng=seed), bp.Linear(5, 3, rng=seed))
+    return bp.Network(
+        bp.Linear(4, 5, rng=seed), bp.BatchNorm1d(5), bp.ReLU(), inner, loss=bp.CrossEntropyLoss()
+    )
+
+
+def test_masks_and_running_averages_go_on_bit_for_bit(tmp_path: Path) -> None:
+    def train(net: bp.Network, epochs: int) -> None:
+        loader = bp.DataLoader(X, LABELS, 8, shuffle=False)
+        bp.fit(net, bp.SGD(net.parameters(), lr=0.1), loader, epochs, verbose=False)
+
+    whole, resumed = random_net(0), random_net(9)
+    train(whole, 2)
+    bp.save(whole, tmp_path / "a.npz")
+    train(whole, 2)
+    bp.load(resumed, tmp_path / "a.npz")
+    train(resumed, 2)
+    ours, theirs = bp._named_arrays(resumed), bp._named_arrays(whole)
+    assert "buffer.1.running_var" in ours and ours.keys() == theirs.keys()
+    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    with pytest.raises(ValueError, match=r"a\.npz: holds no state of the generator rng\.1\._rng"):
+        bp.load(bp.Network(bp.Linear(4, 5), bp.Dropout()), tmp_path / "a.npz")
+
+
+def test_the_rate_is_loaded_without_a_schedule_too_and_a_new_one_begins_at_the_base(tmp_path: Path) -> None:
+    first = Start(SCHEDULES["cosine"])
+    first.train(4)
+    bp.save(first.net, tmp_path / "a.npz", first.optimizer, schedule=first.schedule)
+    net = classifier()
+    optimizer = bp.Adam(net.parameters(), lr=5.0)
+    bp.load(net, tmp_path / "a.npz", optimizer)
+    assert optimizer.lr == first.optimizer.lr < 0.05
+    assert bp.CosineAnnealingLR(optimizer, 5).optimizer.lr == 0.1
+
+
+def other_generator(kind: Any) -> str:
+    state = np.random.Generator(kind(1)).bit_generator.state
+    return json.dumps(state, default=np.ndarray.tolist)
+
+
+SPOILED: dict[str, tuple[str, Any]] = {
+    "no json": ("rng", "{"),
+    "no state": ("rng", "{}"),
+    "a number": ("rng", 3.0),
+    "another generator": ("rng", other_generator(np.random.MT19937)),
+    "no generator": ("rng", None),
+    "no rate": ("rates", None),
+    "rate of another kind": ("rates", 0.1),
+    "no schedule": ("schedule", None),
+    "half a step": ("schedule", 1.5),
+    "no average": ("optimizer.m", None),
+}
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_a_spoiled_file_changes_nothing(name: str, tmp_path: Path) -> None:
+    path, first, other = tmp_path / "a.npz", Start(SCHEDULES["step"]), Start(SCHEDULES["step"], seed=9)
+    first.train(2)
+    bp.save(first.net, path, first.optimizer, first.loader.rng, first.schedule)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    key, value = SPOILED[name]
+    del arrays[key]
+    np.savez(path, **arrays | ({} if value is None else {key: np.array(value)}))
+    before = other.everything()
+    with pytest.raises(ValueError, match=re.escape(f"{path}: ")):
+        bp.load(other.net, path, other.optimizer, other.loader.rng, other.schedule)
+    assert other.everything() == before
+
+
+def test_a_schedule_needs_its_optimizer(tmp_path: Path) -> None:
+    start = Start(SCHEDULES["step"])
+    for optimizer in (None, bp.SGD(classifier().parameters(), lr=0.1)):
+        with pytest.raises(ValueError, match="give the schedule's optimizer as well"):
+            bp.save(start.net, tmp_path / "a.npz", optimizer, schedule=start.schedule)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"])
+def test_every_generator_of_numpy_can_be_kept(kind: str, tmp_path: Path) -> None:
+    first, second = (np.random.Generator(getattr(np.random, kind)(seed)) for seed in (1, 2))
+    first.random(3, np.float32)
+    bp.save(classifier(), tmp_path / "a.npz", rng=first)
+    bp.load(classifier(), tmp_path / "a.npz", rng=second)
+    assert np.array_equal(first.random(5, np.float32), second.random(5, np.float32))
+
+
+def test_saving_has_the_usual_permissions_and_leaves_nothing_behind_when_it_fails(tmp_path: Path) -> None:
+    bp.save(classifier(), tmp_path / "a.npz")
+    (tmp_path / "plain").touch()
+    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a.npz", "plain")}
+    assert len(modes) == 1
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="folder"):
+        bp.save(classifier(), tmp_path / "folder")
+    net = classifier()
+    vars(net[1])["buffers"] = {"odd": np.array([None])}
+    with pytest.raises(TypeError, match=r"buffer\.1\.odd holds objects"):
+        bp.save(net, tmp_path / "b.npz")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "folder", "plain"]
+
+
+def test_loading_what_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        bp.load(classifier(), tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("y", [LABELS[:, None] * [1, 2, 3], np.eye(3, dtype=int)[LABELS]])
+def test_integers_that_are_not_labels_have_no_accuracy(y: np.ndarray) -> None:
+    net = classifier(loss=bp.MSELoss())
+    optimizer = bp.SGD(net.parameters(), lr=0.01)
+    (row,) = bp.fit(net, optimizer, batches(y), 1, validation=batches(y), verbose=False)
+    assert "validation_accuracy" not in row
+    one = np.eye(3, dtype=int)[LABELS]
+    net = classifier()
+    (row,) = bp.fit(net, bp.SGD(net.parameters(), 0.01), batches(one), 1, batches(one), verbose=False)
+    assert "validation_accuracy" not in row
+
+
+def test_accuracy_and_loss_of_validation_are_those_of_all_examples() -> None:
+    net = classifier()
+    (row,) = bp.fit(net, bp.SGD(net.parameters(), 0.1), batches(), 1, validation=batches(), verbose=False)
+    assert row["validation_accuracy"] == np.mean(net(X).argmax(axis=1) == LABELS)
+    assert row["validation_loss"] == pytest.approx(net.loss(X, LABELS))
+
+
+class Watched(bp.ReLU):
+    """Notes in which mode it runs; may fail in evaluation."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self.modes: list[bool] = []
+        self.fails = fails
+
+    def forward(self, x: Any) -> np.ndarray:
+        self.modes.append(self.training)
+        if self.fails and not self.training:
+            raise KeyboardInterrupt
+        return super().forward(x)
+
+
+def watched(fails: bool = False) -> tuple[bp.Network, Watched]:
+    layer = Watched(fails)
+    return bp.Network(layer, bp.Linear(4, 3, rng=0), loss=bp.CrossEntropyLoss()), layer
+
+
+def test_fit_trains_in_training_mode_and_validates_once_in_evaluation_mode() -> None:
+    net, layer = watched()
+    net.eval()
+    bp.fit(net, bp.SGD(net.parameters(), 0.1), batches(), 2, validation=batches(), verbose=False)
+    assert layer.modes == 2 * (3 * [True] + 3 * [False])
+    assert net.training
+
+
+def test_an_interrupted_validation_leaves_training_mode(capsys: pytest.CaptureFixture[str]) -> None:
+    net, _ = watched(fails=True)
+    assert bp.fit(net, bp.SGD(net.parameters(), 0.1), batches(), 2, batches(), verbose=False) == []
+    assert net.training and capsys.readouterr().err == "interrupted after 0 epochs\n"
+
+
+class Pressed(bp.Adam):
+    """Ctrl-C is pressed in the middle of the second step."""
+
+    def _direction(self) -> np.ndarray:
+        if self.state["t"] == 1:
+            signal.raise_signal(signal.SIGINT)
+        return super()._direction()
+
+
+def test_ctrl_c_waits_for_the_end_of_the_step(capsys: pytest.CaptureFixture[str]) -> None:
+    nets = classifier(), classifier()
+    pressed, plain = (kind(net.parameters()) for kind, net in zip((Pressed, bp.Adam), nets, strict=True))
+    handler = signal.getsignal(signal.SIGINT)
+    assert bp.fit(nets[0], pressed, batches(), 5, verbose=False) == []
+    assert capsys.readouterr().err == "interrupted after 0 epochs\n"
+    assert signal.getsignal(signal.SIGINT) is handler
+    bp.fit(nets[1], plain, list(batches())[:2], 1, verbose=False)
+    assert pressed.state["t"] == 2
+    assert np.array_equal(pressed._data, plain._data)
+
+
+def test_fit_runs_in_another_thread() -> None:
+    net, found = classifier(), []
+    optimizer = bp.SGD(net.parameters(), 0.1)
+
+    def run_it() -> None:
+        found.extend(bp.fit(net, optimizer, batches(), 2, verbose=False))
+
+    thread = threading.Thread(target=run_it)
+    thread.start()
+    thread.join()
+    assert len(found) == 2
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_step() -> None:
+    class Lost(bp.ReLU):
+        def backward(self, grad_output: Any) -> np.ndarray:
+            return super().backward(grad_output) * np.nan
+
+    layers = bp.Linear(4, 5, rng=0), Lost(), bp.Linear(5, 3, rng=0)
+    net = bp.Network(*layers, loss=bp.CrossEntropyLoss())
+    optimizer = bp.SGD(net.parameters(), 0.1)
+    before = optimizer._data.copy()
+    with pytest.raises(FloatingPointError, match=r"is nan in batch 0: not finite in 0\.weight, 0\.bias$"):
+        bp.fit(net, optimizer, batches(), 1, verbose=False)
+    assert np.array_equal(optimizer._data, before)
+
+
+def test_an_input_that_is_not_finite_is_named() -> None:
+    net, x = classifier(), X.copy()
+    x[13, 2] = np.nan
+    with pytest.raises(FloatingPointError, match="in batch 1: the input itself is not finite"):
+        bp.fit(net, bp.SGD(net.parameters(), 0.1), bp.DataLoader(x, LABELS, 8, shuffle=False), 1)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("exponent", [0.9, -0.9])
+def test_clipping_knows_no_overflow(dtype: type, exponent: float) -> None:
+    scale = 10.0 ** int(exponent * np.finfo(dtype).maxexp * np.log10(2))
+    parameters = [bp.Parameter(np.zeros(shape, dtype)) for shape in ((2, 2), 3)]
+    for parameter in parameters:
+        parameter.grad[...] = scale
+    assert bp.clip_grad_norm_(parameters, 1e-40) == pytest.approx(7**0.5 * scale, rel=1e-5)
+    if exponent > 0:
+        bp.clip_grad_norm_(parameters, 2.0)
+        assert bp.clip_grad_norm_(parameters, 2.0) < 1e-30  # the first call clipped to 1e-40
+
+
+def test_clipping_leaves_what_is_not_finite_and_what_is_zero() -> None:
+    parameter = bp.Parameter(np.zeros(3))
+    assert bp.clip_grad_norm_([parameter], 1.0) == 0.0
+    for lost in (np.nan, np.inf):
+        parameter.grad[...] = [1.0, lost, 2.0]
+        assert not np.isfinite(bp.clip_grad_norm_([parameter], 1.0))
+        assert parameter.grad[0] == 1.0 and parameter.grad[2] == 2.0
+
+
+@pytest.mark.parametrize("max_norm", [0, -1.0, np.nan])
+def test_a_gradient_is_not_clipped_to_nothing(max_norm: float) -> None:
+    net = classifier()
+    with pytest.raises(ValueError, match="expected max_norm > 0, got"):
+        bp.fit(net, bp.SGD(net.parameters(), 0.1), batches(), 1, max_norm=max_norm)
+
+
+def test_no_data_is_a_clear_error() -> None:
+    net = classifier()
+    optimizer, once = bp.SGD(net.parameters(), 0.1), iter(batches())
+    with pytest.raises(ValueError, match="the data gave no batches; an iterator serves one epoch only"):
+        bp.fit(net, optimizer, once, 2, verbose=False)
+    with pytest.raises(ValueError, match="the validation data gave no batches"):
+        bp.fit(net, optimizer, batches(), 1, validation=[], verbose=False)
+
+
+def test_schedules_do_not_compound() -> None:
+    optimizer = bp.SGD([bp.Parameter(0.0)], lr=0.8)
+    for make in (*SCHEDULES.values(), *SCHEDULES.values()):
+        schedule = make(optimizer)
+        assert (schedule.base, optimizer.lr) == (0.8, schedule.rate(0))
+        for _ in range(3):
+            schedule.step()
+        assert optimizer.lr == schedule.rate(3)
+
+
+PARAMETER = bp.Parameter(0.0)
+OUT_OF_RANGE: dict[str, tuple[Callable[[], Any], str]] = {
+    "step size": (lambda: bp.StepLR(bp.SGD([PARAMETER], 1.0), 0), "StepLR: step_size must be a whole"),
+    "T_max": (lambda: bp.CosineAnnealingLR(bp.SGD([PARAMETER], 1.0), 0), "T_max must be a whole number"),
+    "warm-up": (lambda: bp.LinearWarmup(bp.SGD([PARAMETER], 1.0), -1), "steps must be a whole number"),
+    "batch size": (lambda: bp.DataLoader(X, LABELS, 0), "DataLoader: batch_size must be a whole number"),
+    "momentum": (lambda: bp.SGD([PARAMETER], 1.0, momentum=-0.1), "SGD: expected 0 <= momentum < inf, got"),
+    "decay": (lambda: bp.SGD([PARAMETER], 1.0, weight_decay=-1), "SGD: expected 0 <= weight_decay < inf"),
+    "alpha": (lambda: bp.RMSprop([PARAMETER], alpha=1.0), "RMSprop: expected 0 <= alpha < 1, got 1.0"),
+    "eps of RMSprop": (lambda: bp.RMSprop([PARAMETER], eps=-1e-8), "RMSprop: expected 0 <= eps < inf"),
+    "eps of Adagrad": (lambda: bp.Adagrad([PARAMETER], eps=np.nan), "Adagrad: expected 0 <= eps < inf"),
+    "beta1": (lambda: bp.Adam([PARAMETER], betas=(1.0, 0.9)), "Adam: expected 0 <= beta1 < 1, got 1.0"),
+    "beta2": (lambda: bp.AdamW([PARAMETER], betas=(0.9, -0.1)), "AdamW: expected 0 <= beta2 < 1, got"),
+    "decay of AdamW": (lambda: bp.AdamW([PARAMETER], weight_decay=-1), "AdamW: expected 0 <= weight_decay"),
+}
+
+
+@pytest.mark.parametrize("name", OUT_OF_RANGE)
+def test_settings_out_of_range_are_refused(name: str) -> None:
+    make, message = OUT_OF_RANGE[name]
+    with pytest.raises(ValueError, match=re.escape(message)):
+        make()
+
+
+def test_the_report_runs_forward_once_and_measures_the_step_against_the_weight() -> None:
+    net, layer = watched()
+    report = bp.gradient_report(net, X, LABELS, lr=0.5)
+    assert len(layer.modes) == 1
+    weight = net[1].weight
+    length = 0.5 * np.sqrt((weight.grad**2).sum() / (weight.data**2).sum())
+    assert report[1].update == pytest.approx(length)
+
+
+def test_only_an_activation_can_be_dead() -> None:
+    layers = bp.Linear(4, 5, rng=0), bp.ReLU(), bp.Flatten(), bp.Linear(5, 3, rng=0)
+    net = bp.Network(*layers, loss=bp.CrossEntropyLoss())
+    net[0].bias.data[...] = -100
+    net[3].bias.data[...] = 0
+    report = bp.gradient_report(net, X, LABELS)
+    assert [row.dead for row in report] == [0.0, 1.0, 0.0, 0.0]
+    assert report[1].advice.startswith("dead")
+
+
+SCRIPT = """
+import sys, time
+import numpy as np
+import backprop_core as bp
+
+x = np.zeros((30, 2))
+net = bp.Network(bp.Linear(2, 2, rng=0), loss=bp.MSELoss())
+class Slow(bp.DataLoader):
+    def __iter__(self):
+        for pair in super().__iter__():
+            time.sleep(0.02)
+            yield pair
+bp.fit(net, bp.SGD(net.parameters(), 0.1), Slow(x, x, 2), epochs=2)
+"""
+WITHOUT = "import sys; sys.modules['tqdm'] = None\n"
+LINES = ["epoch 1/2  loss", "epoch 2/2  loss"]
+
+
+def run(script: str, **streams: Any) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-W", "error", "-c", script]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([os.path.dirname(bp.__file__), *sys.path])}
+    return subprocess.run(command, check=True, timeout=60, env=environment, **streams)
+
+
+@pytest.mark.parametrize("before", ["", WITHOUT])
+def test_a_pipe_gets_lines_and_nothing_else(before: str) -> None:
+    done = run(before + SCRIPT, capture_output=True, text=True)
+    assert [line[:15] for line in done.stdout.splitlines()] == LINES
+    assert done.stderr == "" and "\r" not in done.stdout and "\x1b" not in done.stdout
+
+
+def test_a_notebook_without_widgets_gets_lines_and_no_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([os.path.dirname(bp.__file__), *sys.path]))
+    cell = new_code_cell("import sys; sys.modules['ipywidgets'] = None\n" + SCRIPT + "pass")
+    NotebookClient(new_notebook(cells=[cell]), kernel_name="python3").execute()
+    assert {output.get("name") for output in cell.outputs} == {"stdout"}
+    lines = "".join(output.text for output in cell.outputs).splitlines()
+    assert [line[:15] for line in lines] == LINES
+
+
+def in_a_terminal(script: str) -> str:
+    """What appears on a terminal; short enough to wait in its buffer."""
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 80))
+    try:
+        run(script, stdin=slave, stdout=slave, stderr=slave)
+        return os.read(master, 100_000).decode()
+    finally:
+        os.close(slave)
+        os.close(master)
+
+
+def test_a_terminal_shows_a_bar_and_keeps_the_lines() -> None:
+    assert find_spec("tqdm"), "not installed; it is in requirements.lock"
+    shown = in_a_terminal(SCRIPT)
+    assert re.search(r"\repoch 1/2: +\d+%\|.*15", shown)
+    kept = [line.rpartition("\r")[2][:15] for line in shown.split("\r\n")]
+    assert kept == [*LINES, ""]
+
+
+def test_a_terminal_without_the_library_gets_the_lines() -> None:
+    assert [line[:15] for line in in_a_terminal(WITHOUT + SCRIPT).splitlines()] == LINES
