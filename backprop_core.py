@@ -40,6 +40,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 
 __version__ = "0.1.0"
@@ -101,6 +102,10 @@ __all__ = [
     "BatchNorm2d",
     "LayerNorm",
     "RMSNorm",
+    "Conv2d",
+    "ConvTranspose2d",
+    "MaxPool2d",
+    "AvgPool2d",
 ]
 
 
@@ -512,7 +517,8 @@ class Linear(Layer):
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._cache = self._expect(x, "N", self.in_features)
-        y = x @ self.weight.data + self.bias.data  # eq:linear
+        y = x @ self.weight.data
+        y += self.bias.data  # eq:linear
         return y.astype(x.dtype, copy=False)
 
     # 04 The linear layer · linear-backward
@@ -831,7 +837,7 @@ def _one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
             f"label {labels[wrong[0]]} at index {wrong[0]}: "
             f"expected 0 to {classes - 1}"
         )
-    return np.eye(classes)[labels]
+    return labels[:, None] == np.arange(classes)
 
 
 def _probabilities(rows: np.ndarray) -> np.ndarray:
@@ -2153,11 +2159,16 @@ def _mean(rows: np.ndarray) -> np.ndarray:
     return (_sum(rows) / rows.shape[1])[:, None]
 
 
+def _mean_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The mean of each row of a times b, as a column."""
+    return (np.einsum("ij,ij->i", a, b) / a.shape[1])[:, None]
+
+
 def _normalise(rows: np.ndarray, eps: float) -> tuple[np.ndarray, ...]:
     """Each row normalised; its factor r, mean and variance as columns."""
     mean = _mean(rows)  # eq:bn-mean
     xhat = rows - mean
-    variance = _mean(xhat * xhat)  # eq:bn-variance
+    variance = _mean_product(xhat, xhat)  # eq:bn-variance
     r = 1 / np.sqrt(variance + eps)  # eq:bn-factor
     xhat *= r  # eq:bn-xhat
     return xhat, r, mean, variance
@@ -2165,9 +2176,14 @@ def _normalise(rows: np.ndarray, eps: float) -> tuple[np.ndarray, ...]:
 
 def _normalise_backward(
     d: np.ndarray, xhat: np.ndarray, r: np.ndarray
-) -> np.ndarray:
-    """The gradient of the rows from d, that of xhat: eq:bn-dx."""
-    return r * (d - _mean(d) - xhat * _mean(d * xhat))
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The gradient of the rows from d, that of xhat; and both means."""
+    mean, along = _mean(d), _mean_product(d, xhat)
+    dx = xhat * along
+    np.subtract(d, dx, out=dx)
+    dx -= mean
+    dx *= r  # eq:bn-dx
+    return dx, mean, along
 
 
 # 12 In shape all the time · batch-norm
@@ -2217,7 +2233,8 @@ class _BatchNorm(Layer):
         rows = turned.reshape(self.num_features, -1)
         xhat, r = self._statistics(x, rows)
         self._cache = xhat, r, turned.shape, x.dtype, self.training
-        y = xhat * self.weight.data[:, None] + self.bias.data[:, None]
+        y = xhat * self.weight.data[:, None]
+        y += self.bias.data[:, None]
         y = np.moveaxis(y.reshape(turned.shape), -1, 0)  # eq:bn
         return y.astype(x.dtype, copy=False)
 
@@ -2226,10 +2243,12 @@ class _BatchNorm(Layer):
         shape_in = (shape[-1], *shape[:-1])
         grad = self._expect(grad_output, *shape_in, what="grad_output")
         dy = np.moveaxis(grad, 0, -1).reshape(xhat.shape)
-        self.bias.grad += _sum(dy)  # eq:bn-dbeta
-        self.weight.grad += _sum(dy * xhat)  # eq:bn-dgamma
-        d = dy * self.weight.data[:, None]  # eq:bn-dxhat
-        dx = _normalise_backward(d, xhat, r) if trained else d * r
+        factor, n = r * self.weight.data[:, None], dy.shape[1]
+        dx, mean, along = _normalise_backward(dy, xhat, factor)
+        self.bias.grad += n * mean[:, 0]  # eq:bn-dbeta
+        self.weight.grad += n * along[:, 0]  # eq:bn-dgamma
+        if not trained:
+            dx = dy * factor
         dx = np.moveaxis(dx.reshape(shape), -1, 0)
         return dx.astype(dtype, copy=False)
 
@@ -2275,7 +2294,8 @@ class LayerNorm(Layer):
         array, rows = _rows(self, x)
         xhat, r, *_ = _normalise(rows, self.eps)
         self._cache = xhat, r, array.shape, array.dtype
-        y = xhat * self.weight.data.ravel() + self.bias.data.ravel()
+        y = xhat * self.weight.data.ravel()
+        y += self.bias.data.ravel()
         return y.reshape(array.shape).astype(array.dtype, copy=False)  # eq:ln
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
@@ -2284,10 +2304,11 @@ class LayerNorm(Layer):
         dy = grad.reshape(xhat.shape)
         own = self.normalized_shape
         self.bias.grad += _sum(dy.T).reshape(own)
-        self.weight.grad += _sum((dy * xhat).T).reshape(own)
+        share = len(dy) * _mean_product(dy.T, xhat.T)
+        self.weight.grad += share.reshape(own)
         d = dy * self.weight.data.ravel()  # eq:ln-dxhat
-        dx = _normalise_backward(d, xhat, r).reshape(shape)  # eq:ln-dx
-        return dx.astype(dtype, copy=False)
+        dx, *_ = _normalise_backward(d, xhat, r)  # eq:ln-dx
+        return dx.reshape(shape).astype(dtype, copy=False)
 
 
 def _shape(layer: Layer, shape: int | tuple[int, ...]) -> tuple[int, ...]:
@@ -2327,7 +2348,8 @@ class RMSNorm(Layer):
     def forward(self, x: ArrayLike) -> np.ndarray:
         array, rows = _rows(self, x)
         eps = np.finfo(array.dtype).eps if self.eps is None else self.eps
-        r = 1 / np.sqrt(_mean(rows * rows) + float(eps))  # eq:rms-factor
+        square = _mean_product(rows, rows)
+        r = 1 / np.sqrt(square + float(eps))  # eq:rms-factor
         self._cache = rows * r, r, array.shape, array.dtype
         y = self._cache[0] * self.weight.data.ravel()  # eq:rms
         return y.reshape(array.shape).astype(array.dtype, copy=False)
@@ -2336,11 +2358,287 @@ class RMSNorm(Layer):
         xhat, r, shape, dtype = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
         dy = grad.reshape(xhat.shape)
-        share = _sum((dy * xhat).T)
+        share = len(dy) * _mean_product(dy.T, xhat.T)
         self.weight.grad += share.reshape(self.normalized_shape)
         d = dy * self.weight.data.ravel()  # eq:rms-dxhat
-        dx = r * (d - xhat * _mean(d * xhat))  # eq:rms-dx
+        dx = r * (d - xhat * _mean_product(d, xhat))  # eq:rms-dx
         return dx.reshape(shape).astype(dtype, copy=False)
 
 
-# digest b8a66f02fd81936f31a5cb45a93b2de779d625133703272aba41a4b7e204194b
+# 13 Neighbours · pictures
+def _pair(layer: Layer, name: str, value: Any, least: int) -> tuple[int, int]:
+    """A size for both directions, or a pair of sizes, as a pair."""
+    pair = tuple(value) if isinstance(value, (tuple, list)) else (value,) * 2
+    whole = all(isinstance(size, (int, np.integer)) for size in pair)
+    if len(pair) != 2 or not whole or min(pair) < least:
+        raise ValueError(
+            f"{type(layer).__name__}: {name} must be a whole number of at "
+            f"least {least}, or a pair of them, got {value!r}"
+        )
+    return pair
+
+
+def _batch_last(x: np.ndarray, padding: tuple[int, int]) -> np.ndarray:
+    """(N, C, H, W) as (C, H + 2p, W + 2q, N) in memory, zeros around."""
+    p, q = padding
+    turned = np.moveaxis(x, 0, -1)
+    if p or q:
+        return np.pad(turned, ((0, 0), (p, p), (q, q), (0, 0)))
+    return np.ascontiguousarray(turned)
+
+
+def _batch_first(x: np.ndarray, padding: tuple[int, int]) -> np.ndarray:
+    """Back to (N, C, H, W), without the border; nothing is copied."""
+    (p, q), (_, h, w, _) = padding, x.shape
+    return np.moveaxis(x[:, p : h - p, q : w - q], -1, 0)
+
+
+# 13 Neighbours · windows
+def _places(
+    layer: Layer,
+    size: tuple[int, ...],
+    window: tuple[int, int],
+    stride: tuple[int, int],
+) -> tuple[int, ...]:
+    """How many places a window has, downwards and across."""
+    if any(n < k for n, k in zip(size, window)):
+        raise ValueError(
+            f"{layer}: a window of {window} does not fit into {size}"
+        )
+    return tuple((n - k) // s + 1 for n, k, s in zip(size, window, stride))
+
+
+def _windows(
+    x: np.ndarray, window: tuple[int, ...], stride: tuple[int, int]
+) -> np.ndarray:
+    """x (C, H, W, N) by windows: (rows, C, kh, kw, columns, N), a view."""
+    view = sliding_window_view(x, window, axis=(1, 2))
+    view = view[:, :: stride[0], :: stride[1]]
+    return view.transpose(1, 0, 4, 5, 2, 3)
+
+
+# 13 Neighbours · correlate
+def _correlate(
+    x: np.ndarray, weight: np.ndarray, stride: tuple[int, int]
+) -> np.ndarray:
+    """eq:conv without the bias: (C, H, W, N) to (O, rows, columns, N)."""
+    windows = _windows(x, weight.shape[2:], stride)
+    kernels = weight.reshape(len(weight), -1)
+    rows, columns, n = len(windows), *windows.shape[-2:]
+    y = np.empty((len(kernels), rows, columns * n), x.dtype)
+    for i, row in enumerate(windows):
+        np.matmul(kernels, row.reshape(kernels.shape[1], -1), out=y[:, i])
+    return y.reshape(-1, rows, columns, n)
+
+
+def _correlate_weight(
+    x: np.ndarray,
+    grad: np.ndarray,
+    shape: tuple[int, ...],
+    stride: tuple[int, int],
+) -> np.ndarray:
+    """eq:conv-dw: the gradient of a weight of this shape."""
+    total = np.zeros((shape[0], math.prod(shape[1:])), grad.dtype)
+    for i, row in enumerate(_windows(x, shape[2:], stride)):
+        g = grad[:, i].reshape(shape[0], -1)
+        total += g @ row.reshape(total.shape[1], -1).T
+    return total.reshape(shape)
+
+
+def _spread(
+    grad: np.ndarray,
+    weight: np.ndarray,
+    stride: tuple[int, int],
+    x: np.ndarray,
+) -> np.ndarray:
+    """eq:conv-dx: add to x what each output hands back to its window."""
+    (outputs, c, h, w), (s, t) = weight.shape, stride
+    _, rows, columns, n = grad.shape
+    back = weight.reshape(outputs, -1).T
+    for i in range(rows):
+        row = back @ grad[:, i].reshape(outputs, -1)
+        row = row.reshape(c, h, w, columns, n)
+        for v in range(w):
+            across = slice(v, v + t * (columns - 1) + 1, t)
+            x[:, i * s : i * s + h, across] += row[:, :, v]
+    return x
+
+
+# 13 Neighbours · convolution
+class _Convolution(Layer):
+    """What Conv2d and ConvTranspose2d have in common."""
+
+    _transposed = False
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        *,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        _positive(self, in_channels=in_channels, out_channels=out_channels)
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
+        self.stride = _pair(self, "stride", stride, 1)
+        self.padding = _pair(self, "padding", padding, 0)
+        channels = (out_channels, in_channels)
+        if self._transposed:
+            channels = channels[::-1]
+        shape, rng = (*channels, *self.kernel_size), np.random.default_rng(rng)
+        bound = math.prod(shape[1:]) ** -0.5
+        self.weight = Parameter(rng.uniform(-bound, bound, shape))
+        self.bias = Parameter(rng.uniform(-bound, bound, out_channels))
+
+
+class Conv2d(_Convolution):
+    """Convolution, eq:conv: windows of pictures times kernels.
+
+    Shapes: input (N, in_channels, H, W), output (N, out_channels, rows,
+    columns) with rows = (H + 2 padding - kernel) // stride + 1, weight
+    (out_channels, in_channels, kernel, kernel), bias (out_channels,).
+    Raises ValueError for other shapes and where no window fits.
+    """
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        x = self._expect(x, "N", self.in_channels, "H", "W")
+        padded = _batch_last(x, self.padding)
+        kernel, stride = self.kernel_size, self.stride
+        places = _places(self, padded.shape[1:3], kernel, stride)
+        self._cache = padded, (len(x), self.out_channels, *places)
+        y = _correlate(padded, self.weight.data, stride)  # eq:conv
+        y += self.bias.data[:, None, None, None]
+        return _batch_first(y, (0, 0))
+
+    def accumulate(self, grad_output: ArrayLike) -> None:
+        x, shape = self._saved()
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        g, kernels = _batch_last(grad, (0, 0)), self.weight.grad
+        kernels += _correlate_weight(x, g, kernels.shape, self.stride)
+        self.bias.grad += _sum(g.reshape(len(g), -1))  # eq:conv-db
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        self.accumulate(grad_output)
+        x, _ = self._saved()
+        g = _batch_last(np.asarray(grad_output), (0, 0))
+        dx = _spread(g, self.weight.data, self.stride, np.zeros_like(x))
+        return _batch_first(dx, self.padding)
+
+
+# 13 Neighbours · transposed
+class ConvTranspose2d(_Convolution):
+    """Spreads each pixel over a window, eq:conv-transpose.
+
+    Shapes: input (N, in_channels, H, W), output (N, out_channels, rows,
+    columns) with rows = (H - 1) stride - 2 padding + kernel, weight
+    (in_channels, out_channels, kernel, kernel), bias (out_channels,).
+    Raises ValueError for other shapes and where padding leaves nothing.
+    """
+
+    _transposed = True
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        x = self._expect(x, "N", self.in_channels, "H", "W")
+        sides = zip(x.shape[2:], self.stride, self.kernel_size)
+        h, w = ((n - 1) * s + k for n, s, k in sides)
+        p, q = self.padding
+        if min(h - 2 * p, w - 2 * q) < 1:
+            raise ValueError(f"{self}: padding leaves nothing of {(h, w)}")
+        turned, size = _batch_last(x, (0, 0)), (self.out_channels, h, w)
+        self._cache = turned, (len(x), size[0], h - 2 * p, w - 2 * q)
+        y = np.zeros((*size, len(x)), x.dtype)
+        y = _spread(turned, self.weight.data, self.stride, y)
+        y += self.bias.data[:, None, None, None]
+        return _batch_first(y, self.padding)
+
+    def accumulate(self, grad_output: ArrayLike) -> None:
+        x, shape = self._saved()
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        g, kernels = _batch_last(grad, self.padding), self.weight.grad
+        kernels += _correlate_weight(g, x, kernels.shape, self.stride)
+        self.bias.grad += _sum(g.reshape(len(g), -1))
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        self.accumulate(grad_output)
+        g = _batch_last(np.asarray(grad_output), self.padding)
+        dx = _correlate(g, self.weight.data, self.stride)
+        return _batch_first(dx.astype(self._saved()[0].dtype), (0, 0))
+
+
+# 13 Neighbours · pool
+class _Pool(Layer):
+    """What MaxPool2d and AvgPool2d have in common."""
+
+    def __init__(
+        self,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] | None = None,
+    ) -> None:
+        self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
+        stride = self.kernel_size if stride is None else stride
+        self.stride = _pair(self, "stride", stride, 1)
+
+    def _pieces(self, x: np.ndarray) -> Iterator[np.ndarray]:
+        """Views of x (C, H, W, N): each window's first pixel, second, …"""
+        size, (s, t) = x.shape[1:3], self.stride
+        rows, columns = _places(self, size, self.kernel_size, self.stride)
+        for u, v in np.ndindex(*self.kernel_size):
+            down = slice(u, u + s * (rows - 1) + 1, s)
+            across = slice(v, v + t * (columns - 1) + 1, t)
+            yield x[:, down, across]
+
+
+class MaxPool2d(_Pool):
+    """The largest number of each window, eq:max-pool; no padding.
+
+    Shapes: input (N, C, H, W), output (N, C, rows, columns) with rows =
+    (H - kernel) // stride + 1; stride is kernel_size if not given. Where
+    numbers tie, the first gets the gradient. ValueError for other shapes.
+    """
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        turned = _batch_last(self._expect(x, "N", "C", "H", "W"), (0, 0))
+        first, *others = self._pieces(turned)
+        y = first.copy()
+        for piece in others:
+            np.maximum(y, piece, out=y)  # eq:max-pool
+        self._cache = turned, y
+        return _batch_first(y, (0, 0)).copy(order="K")
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        x, y = self._saved()
+        shape = (y.shape[-1], *y.shape[:-1])
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        left, dx = np.moveaxis(grad, 0, -1).copy(), np.zeros_like(x)
+        for piece, target in zip(self._pieces(x), self._pieces(dx)):
+            share = left * (piece == y)  # eq:max-pool-dx
+            target += share
+            left -= share
+        return _batch_first(dx, (0, 0))
+
+
+class AvgPool2d(_Pool):
+    """The mean of each window, eq:avg-pool. Shapes as MaxPool2d."""
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        turned = _batch_last(self._expect(x, "N", "C", "H", "W"), (0, 0))
+        pieces = list(self._pieces(turned))
+        y = sum(pieces[1:], pieces[0]) / len(pieces)
+        self._cache = turned.shape, y.shape
+        return _batch_first(y, (0, 0))
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        x, y = self._saved()
+        shape = (y[-1], *y[:-1])
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        share = _batch_last(grad, (0, 0)) / math.prod(self.kernel_size)
+        dx = np.zeros(x, share.dtype)
+        for target in self._pieces(dx):
+            target += share  # eq:avg-pool-dx
+        return _batch_first(dx, (0, 0))
+
+
+# digest 482f914b3b69bf1e5587ac99a062e038b6610bd8d332642d4a2f13673ff3e451

@@ -6,6 +6,7 @@ import ast
 import builtins
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cache
 from types import CodeType
 from typing import Any
 
@@ -121,12 +122,13 @@ def _constructed(node: ast.stmt, classes: set[str]) -> list[tuple[str, set[str]]
     return []
 
 
-def stored_names(node: ast.AST) -> set[str]:
+@cache
+def stored_names(node: ast.AST) -> frozenset[str]:
     """Names that a statement binds."""
     found = {leaf.id for leaf in _own(node) if isinstance(leaf, ast.Name) and isinstance(leaf.ctx, ast.Store)}
     if isinstance(node, ast.FunctionDef):
         found.add(node.name)
-    return found
+    return frozenset(found)
 
 
 def changed_names(node: ast.AST) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -177,3 +178,134 @@ def test_linear_starts_in_pytorchs_range() -> None:
     for mine, other in ((ours.weight.data, theirs.weight), (ours.bias.data, theirs.bias)):
         assert abs(np.abs(mine).max() - 7**-0.5) < 1e-3
         assert abs(other.detach().abs().max().item() - 7**-0.5) < 1e-3
+
+
+def _conv(rng: np.random.Generator, transposed: bool) -> tuple[bp.Layer, torch.nn.Module, tuple[int, ...]]:
+    inputs, outputs = (int(size) for size in rng.integers(1, 4, size=2))
+    kernel, stride = (tuple(int(size) for size in rng.integers(1, 4, size=2)) for _ in range(2))
+    padding = tuple(int(rng.integers(0, 1 + (size - 1) // 2)) for size in kernel)
+    make, other = (
+        (bp.ConvTranspose2d, torch.nn.ConvTranspose2d) if transposed else (bp.Conv2d, torch.nn.Conv2d)
+    )
+    ours = make(inputs, outputs, kernel, stride, padding, rng=rng)
+    theirs = other(inputs, outputs, kernel, stride, padding)
+    return ours, theirs, (int(rng.integers(1, 4)), inputs, *map(int, rng.integers(3, 9, size=2)))
+
+
+def _norm(rng: np.random.Generator, name: str) -> tuple[bp.Layer, torch.nn.Module, tuple[int, ...]]:
+    n, c, h, w = (int(size) for size in rng.integers(2, 6, size=4))
+    shape = {"LayerNorm": (n, c, w), "BatchNorm1d": (n, c), "BatchNorm2d": (n, c, h, w)}.get(name, (n, c))
+    size = shape[1:] if name == "LayerNorm" else c
+    eps = {} if name == "RMSNorm" else {"eps": 1e-3}
+    return getattr(bp, name)(size, **eps), getattr(torch.nn, name)(size, **eps), shape
+
+
+WITH_PARAMETERS: dict[str, Callable[[np.random.Generator], tuple]] = {
+    "Conv2d": lambda rng: _conv(rng, False),
+    "ConvTranspose2d": lambda rng: _conv(rng, True),
+    **{
+        name: partial(_norm, name=name) for name in ("BatchNorm1d", "BatchNorm2d", "LayerNorm", "RMSNorm")
+    },
+}
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", WITH_PARAMETERS)
+def test_layer_with_parameters(name: str, seed: int, training: bool) -> None:
+    rng = np.random.default_rng(seed)
+    ours, theirs, shape = WITH_PARAMETERS[name](rng)
+    theirs.double()
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        mine.data[...] = rng.normal(size=mine.data.shape)
+        other.data = torch.tensor(mine.data)
+    for _ in range(3):  # so that there are running averages
+        x = 2 + 3 * rng.normal(size=shape)
+        assert close(ours.forward(x), theirs(torch.tensor(x)))
+    ours.train(training)
+    theirs.train(training)
+    xt = torch.tensor(x, requires_grad=True)
+    y, yt = ours.forward(x), theirs(xt)
+    grad_output = rng.normal(size=y.shape)
+    yt.backward(torch.tensor(grad_output))
+    assert close(y, yt)
+    assert xt.grad is not None and close(ours.backward(grad_output), xt.grad)
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert other.grad is not None and close(mine.grad, other.grad)
+    for key, value in getattr(ours, "buffers", {}).items():
+        assert close(value, theirs.get_buffer(key))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("kind", ["MaxPool2d", "AvgPool2d"])
+def test_pool(kind: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    kernel, stride = (tuple(int(size) for size in rng.integers(1, 4, size=2)) for _ in range(2))
+    ours, theirs = getattr(bp, kind)(kernel, stride), getattr(torch.nn, kind)(kernel, stride)
+    x = rng.integers(0, 3, size=(2, 3, *rng.integers(3, 9, size=2))).astype(float)  # with many ties
+    xt = torch.tensor(x, requires_grad=True)
+    y, yt = ours.forward(x), theirs(xt)
+    grad_output = rng.normal(size=y.shape)
+    yt.backward(torch.tensor(grad_output))
+    assert close(y, yt) and xt.grad is not None and close(ours.backward(grad_output), xt.grad)
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 0.5, 1.0])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_label_smoothing(reduction: str, smoothing: float) -> None:
+    rng, x, xt = arrays(3)
+    labels = rng.integers(x.shape[1], size=len(x))
+    ours = bp.CrossEntropyLoss(reduction, smoothing)
+    theirs = torch.nn.CrossEntropyLoss(reduction=reduction, label_smoothing=smoothing)
+    value = theirs(xt, torch.tensor(labels))
+    value.backward()
+    assert close(ours(x, labels), value) and xt.grad is not None and close(ours.backward(), xt.grad)
+
+
+def test_dropout_scales_as_pytorch_does() -> None:
+    x = np.ones(100_000)
+    ours, theirs = bp.Dropout(0.3, rng=0)(x), torch.nn.Dropout(0.3)(torch.tensor(x))
+    assert np.array_equal(np.unique(ours), np.unique(theirs.numpy()))
+    assert abs(np.mean(ours == 0) - 0.3) < 0.01 and abs((theirs == 0).double().mean().item() - 0.3) < 0.01
+
+
+@pytest.mark.parametrize("name", ["Conv2d", "ConvTranspose2d"])
+def test_convolutions_start_in_pytorchs_range(name: str) -> None:
+    ours, theirs = getattr(bp, name)(30, 50, 5, rng=0), getattr(torch.nn, name)(30, 50, 5)
+    assert ours.weight.data.shape == tuple(theirs.weight.shape)
+    bound = theirs.weight.detach().abs().max().item()
+    assert abs(np.abs(ours.weight.data).max() / bound - 1) < 1e-2
+
+
+def convolutional_nets(rng: np.random.Generator) -> tuple[bp.Network, torch.nn.Module]:
+    ours = bp.Network(
+        bp.Conv2d(1, 3, 3, padding=1, rng=rng), bp.BatchNorm2d(3), bp.ReLU(), bp.MaxPool2d(2),
+        bp.Flatten(), bp.Linear(27, 4, rng=rng), loss=bp.CrossEntropyLoss(),
+    )  # fmt: skip
+    theirs = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 3, 3, padding=1), torch.nn.BatchNorm2d(3), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
+        torch.nn.Flatten(), torch.nn.Linear(27, 4),
+    ).double()  # fmt: skip
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        other.data = torch.tensor(mine.data.T if mine.data.ndim == 2 else mine.data)
+    return ours, theirs
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_ten_steps_of_a_convolutional_net(name: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    net, theirs = convolutional_nets(rng)
+    make_ours, make_theirs, options = OPTIMIZERS[name]
+    optimizer, other = make_ours(net.parameters(), **options), make_theirs(theirs.parameters(), **options)
+    for _ in range(10):
+        x, labels = rng.normal(size=(8, 1, 6, 6)), rng.integers(4, size=8)
+        loss = net.loss(x, labels)
+        net.zero_grad()
+        net.accumulate()
+        optimizer.step()
+        other.zero_grad()
+        expected = torch.nn.functional.cross_entropy(theirs(torch.tensor(x)), torch.tensor(labels))
+        expected.backward()
+        other.step()
+        assert abs(loss - expected.item()) <= 1e-8 * abs(loss)

@@ -1,0 +1,234 @@
+"""The workloads as NumPy code is often written: correct and short, with no thought for speed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from workloads import Workload
+
+
+class Layer:
+    """A layer; its parameters are set by ``build``."""
+
+    parameters: list[np.ndarray]
+    gradients: list[np.ndarray]
+
+    def __init__(self, *sizes: int) -> None:
+        self.parameters, self.gradients = [], []
+
+
+class Linear(Layer):
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        weight, bias = self.parameters
+        self.x = x
+        return x @ weight + bias
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        weight, _ = self.parameters
+        self.gradients = [self.x.T @ dy, dy.sum(axis=0)]
+        return dy @ weight.T
+
+
+class ReLU(Layer):
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self.x = x
+        return np.maximum(x, 0)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        dx = dy.copy()
+        dx[self.x <= 0] = 0
+        return dx
+
+
+class Flatten(Layer):
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self.shape = x.shape
+        return x.reshape(len(x), -1)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        return dy.reshape(self.shape)
+
+
+class Conv2d(Layer):
+    """Every window of the whole batch becomes one row of a large matrix."""
+
+    def __init__(self, inputs: int, outputs: int, side: int, stride: int = 1, padding: int = 0) -> None:
+        super().__init__()
+        self.side, self.stride, self.padding = side, stride, padding
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        weight, bias = self.parameters
+        p, k, s = self.padding, self.side, self.stride
+        padded = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)))
+        windows = sliding_window_view(padded, (k, k), axis=(2, 3))[:, :, ::s, ::s]
+        windows = windows.transpose(0, 2, 3, 1, 4, 5)  # N, rows, columns, C, k, k
+        self.padded_shape, self.windows_shape = padded.shape, windows.shape
+        self.rows = windows.reshape(-1, weight[0].size)
+        y = self.rows @ weight.reshape(len(weight), -1).T + bias
+        return y.reshape(*windows.shape[:3], -1).transpose(0, 3, 1, 2)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        weight, _ = self.parameters
+        dy = dy.transpose(0, 2, 3, 1).reshape(-1, len(weight))
+        self.gradients = [(dy.T @ self.rows).reshape(weight.shape), dy.sum(axis=0)]
+        dwindows = (dy @ weight.reshape(len(weight), -1)).reshape(self.windows_shape)
+        return self._add_windows(dwindows.transpose(0, 3, 1, 2, 4, 5))
+
+    def _add_windows(self, dwindows: np.ndarray) -> np.ndarray:
+        """Add up, for each pixel, what the windows that contain it say."""
+        dx = np.zeros(self.padded_shape, dwindows.dtype)
+        height, width, k, _ = dwindows.shape[2:]
+        i = np.arange(height)[:, None] * self.stride + np.arange(k)
+        j = np.arange(width)[:, None] * self.stride + np.arange(k)
+        np.add.at(dx, np.s_[:, :, i[:, None, :, None], j[None, :, None, :]], dwindows)
+        p, (rows, columns) = self.padding, dx.shape[2:]
+        return dx[:, :, p : rows - p, p : columns - p]
+
+
+class MaxPool2d(Layer):
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        k, (n, channels, height, width) = self.side, x.shape
+        windows = x.reshape(n, channels, height // k, k, width // k, k).transpose(0, 1, 2, 4, 3, 5)
+        windows = windows.reshape(*windows.shape[:4], k * k)
+        self.shape, self.place = x.shape, windows.argmax(axis=-1)[..., None]
+        return windows.max(axis=-1)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        k = self.side
+        windows = np.zeros((*dy.shape, k * k), dy.dtype)
+        np.put_along_axis(windows, self.place, dy[..., None], axis=-1)
+        return windows.reshape(*dy.shape, k, k).transpose(0, 1, 2, 4, 3, 5).reshape(self.shape)
+
+
+class LayerNorm(Layer):
+    """Mean 0 and variance 1 over ``axes``, then a factor and a shift that belong to the other axes."""
+
+    axes: tuple[int, ...] = (1,)
+    summed: tuple[int, ...] = (0,)  # the axes that share one factor
+    trailing = 0  # how many axes follow that of the factors
+
+    def _spread(self, values: np.ndarray) -> np.ndarray:
+        return values.reshape(-1, *[1] * self.trailing)
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        weight, bias = map(self._spread, self.parameters)
+        self.mean = x.mean(axis=self.axes, keepdims=True)
+        self.variance = x.var(axis=self.axes, keepdims=True)
+        self.std = np.sqrt(self.variance + 1e-5)
+        self.normal = (x - self.mean) / self.std
+        return weight * self.normal + bias
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        self.gradients = [(dy * self.normal).sum(axis=self.summed), dy.sum(axis=self.summed)]
+        d = dy * self._spread(self.parameters[0])
+        mean = d.mean(axis=self.axes, keepdims=True)
+        slope = (d * self.normal).mean(axis=self.axes, keepdims=True)
+        return (d - mean - self.normal * slope) / self.std
+
+
+class BatchNorm1d(LayerNorm):
+    axes = (0,)
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.running_mean, self.running_variance = np.zeros(features), np.ones(features)
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        y = super().forward(x)
+        n = x.size // len(self.running_mean)
+        self.running_mean = 0.9 * self.running_mean + 0.1 * self.mean.ravel()
+        self.running_variance = 0.9 * self.running_variance + 0.1 * n / (n - 1) * self.variance.ravel()
+        return y
+
+
+class BatchNorm2d(BatchNorm1d):
+    axes = summed = (0, 2, 3)
+    trailing = 2
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def softmax_backward(p: np.ndarray, dp: np.ndarray) -> np.ndarray:
+    return p * (dp - (dp * p).sum(axis=1, keepdims=True))
+
+
+def cross_entropy(p: np.ndarray, labels: np.ndarray) -> float:
+    return -np.log(p[np.arange(len(p)), labels]).mean()
+
+
+def cross_entropy_backward(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    dp = np.zeros_like(p)
+    chosen = np.arange(len(p)), labels
+    dp[chosen] = -1 / p[chosen] / len(p)
+    return dp
+
+
+class SGD:
+    def __init__(self, layers: list[Layer], lr: float) -> None:
+        self.layers, self.lr = layers, lr
+
+    def step(self) -> None:
+        for layer in self.layers:
+            for parameter, grad in zip(layer.parameters, layer.gradients, strict=True):
+                parameter -= self.lr * grad
+
+
+class Adam:
+    def __init__(self, layers: list[Layer], lr: float) -> None:
+        self.layers, self.lr, self.t = layers, lr, 0
+        self.m = [[np.zeros_like(p) for p in layer.parameters] for layer in layers]
+        self.v = [[np.zeros_like(p) for p in layer.parameters] for layer in layers]
+
+    def step(self) -> None:
+        self.t += 1
+        for layer, m, v in zip(self.layers, self.m, self.v, strict=True):
+            for i, grad in enumerate(layer.gradients):
+                m[i] = 0.9 * m[i] + (1 - 0.9) * grad
+                v[i] = 0.999 * v[i] + (1 - 0.999) * grad**2
+                m_hat = m[i] / (1 - 0.9**self.t)
+                v_hat = v[i] / (1 - 0.999**self.t)
+                layer.parameters[i] -= self.lr * m_hat / (np.sqrt(v_hat) + 1e-8)
+
+
+def build(work: Workload) -> Callable[[], list]:
+    """A function that does one step and returns what it computed."""
+    layers = [globals()[kind](*sizes) for kind, *sizes in work.layers]
+    for layer, arrays in zip(layers, work.parameters, strict=True):
+        layer.parameters = [array.copy() for array in arrays]
+    return _training(layers, work) if work.optimizer else _passes(layers, work)
+
+
+def _training(layers: list, work: Workload) -> Callable[[], list]:
+    optimizer = globals()[work.optimizer](layers, work.lr)
+
+    def step() -> list:
+        y = work.x
+        for layer in layers:
+            y = layer.forward(y)
+        p = softmax(y)
+        grad = softmax_backward(p, cross_entropy_backward(p, work.target))
+        for layer in reversed(layers):
+            grad = layer.backward(grad)
+        optimizer.step()
+        return [cross_entropy(p, work.target)]
+
+    return step
+
+
+def _passes(layers: list, work: Workload) -> Callable[[], list]:
+    (layer,) = layers
+
+    def step() -> list:
+        return [layer.forward(work.x), layer.backward(work.target), *layer.gradients]
+
+    return step

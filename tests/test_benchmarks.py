@@ -1,0 +1,79 @@
+"""What the benchmark compares computes the same; how long it takes is not tested."""
+
+from __future__ import annotations
+
+import runpy
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gemm
+import naive
+import ours
+from chapter import ROOT
+from worker import check, peak
+from workloads import WORKLOADS, lenet, small_mlp
+
+RUN = runpy.run_path(str(ROOT / "benchmarks" / "run.py"))
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_naive_numpy_computes_the_same(name: str) -> None:
+    work = WORKLOADS[name](batch=4)
+    np.testing.assert_allclose(check(naive, work), check(ours, work), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+@pytest.mark.parametrize("implementation", [ours, naive], ids=["ours", "naive"])
+def test_float32_stays_float32(implementation: Any, name: str) -> None:
+    work = WORKLOADS[name](batch=4).astype("float32")
+    results = implementation.build(work)()
+    assert {result.dtype for result in results if isinstance(result, np.ndarray)} <= {np.dtype("float32")}
+
+
+def test_workers_agree() -> None:
+    workers = [RUN["Worker"]("ours"), RUN["Worker"]("naive")]
+    RUN["agree"](workers, "a")
+    for worker in workers:
+        worker.process.communicate(timeout=10)
+
+
+def test_a_wrong_program_is_refused() -> None:
+    def fake(name: str, losses: list[float]) -> SimpleNamespace:
+        return SimpleNamespace(name=name, ask=lambda *request: losses)
+
+    with pytest.raises(SystemExit, match="workload a: naive computes"):
+        RUN["agree"]([fake("ours", [2.0, 1.0]), fake("naive", [2.0, 1.00000001])], "a")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [(["--workloads", "a,z"], "unknown workload 'z'; there are a, b"), (["--rounds", "2"], "at least 3")],
+)
+def test_wrong_options_are_named(given: list[str], message: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        RUN["arguments"](given)
+    assert message in capsys.readouterr().err
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    rounds = [{"ours": 1.0, "naive": 2.0}, {"ours": 8.0, "naive": 4.0}, {"ours": 3.0, "naive": 3.0}]
+    assert RUN["ratio"](rounds, "naive") == "1.00 [0.50–2.00]"
+    assert RUN["ratio"](rounds, "torch_eager") == "–"
+
+
+def test_only_the_unavoidable_products() -> None:
+    shapes = [(left.shape, right.shape) for left, right, _ in gemm.products(small_mlp())]
+    assert shapes == [
+        ((32, 64), (64, 64)), ((64, 32), (32, 64)),  # no gradient of the data
+        ((32, 64), (64, 10)), ((64, 32), (32, 10)), ((32, 10), (10, 64)),
+    ]  # fmt: skip
+    forward = [(left.shape, right.shape) for left, right, _ in gemm.products(lenet(batch=1))][:5:2]
+    assert forward == [((6, 25), (25, 784)), ((16, 150), (150, 100)), ((150, 16), (16, 100))]
+
+
+def test_the_peak_of_memory_repeats() -> None:
+    work = small_mlp().astype("float32")
+    assert peak(ours, work) == pytest.approx(peak(ours, work), rel=0.01)

@@ -1,0 +1,110 @@
+"""Convolutions and pools: the adjoint identity, ties, sizes that do not fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import backprop_core as bp
+
+sizes = st.integers(1, 4)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    channels=st.tuples(sizes, sizes),
+    kernel=st.tuples(sizes, sizes),
+    stride=st.tuples(sizes, sizes),
+    padding=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    places=st.tuples(sizes, sizes),
+    seed=st.integers(0, 99),
+)
+def test_the_transposed_convolution_is_the_adjoint(
+    channels: tuple, kernel: tuple, stride: tuple, padding: tuple, places: tuple, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    size = [(n - 1) * s + k - 2 * p for n, s, k, p in zip(places, stride, kernel, padding, strict=True)]
+    if min(size) < 1:
+        return
+    convolution = bp.Conv2d(*channels, kernel, stride, padding, rng=rng)
+    adjoint = bp.ConvTranspose2d(*channels[::-1], kernel, stride, padding)
+    adjoint.weight.data[...] = convolution.weight.data
+    convolution.bias.data[...] = adjoint.bias.data[...] = 0
+    x, z = rng.normal(size=(2, channels[0], *size)), rng.normal(size=(2, channels[1], *places))
+    y = convolution(x)
+    left, right = np.vdot(y, z), np.vdot(x, adjoint(z))
+    assert y.shape == z.shape and abs(left - right) <= 1e-12 * np.linalg.norm(y) * np.linalg.norm(z)
+    assert np.allclose(convolution.backward(z), adjoint(z), rtol=0, atol=1e-12)
+
+
+def test_a_kernel_that_is_off_by_one_is_found_by_the_adjoint() -> None:
+    rng = np.random.default_rng(0)
+    convolution, adjoint = bp.Conv2d(1, 1, 3), bp.ConvTranspose2d(1, 1, 3)
+    adjoint.weight.data[...] = np.roll(convolution.weight.data, 1, axis=-1)
+    convolution.bias.data[...] = adjoint.bias.data[...] = 0
+    x, z = rng.normal(size=(1, 1, 5, 5)), rng.normal(size=(1, 1, 3, 3))
+    assert abs(np.vdot(convolution(x), z) - np.vdot(x, adjoint(z))) > 0.01
+
+
+def test_of_equal_numbers_only_the_first_gets_the_gradient() -> None:
+    rng = np.random.default_rng(0)
+    x, pool = rng.integers(0, 2, size=(3, 2, 6, 6)).astype(float), bp.MaxPool2d(3)
+    grad = rng.normal(size=pool(x).shape)
+    dx = pool.backward(grad)
+    for n, c, i, j in np.ndindex(grad.shape):
+        at = np.s_[n, c, 3 * i : 3 * i + 3, 3 * j : 3 * j + 3]
+        expected = np.zeros(9)
+        expected[x[at].argmax()] = grad[n, c, i, j]
+        assert np.array_equal(dx[at].ravel(), expected)
+
+
+def test_a_layer_hands_on_the_order_that_the_next_one_wants() -> None:
+    layers = bp.Conv2d(1, 2, 3, rng=0), bp.BatchNorm2d(2), bp.ReLU(), bp.MaxPool2d(2)
+    y: Any = np.random.default_rng(0).normal(size=(4, 1, 6, 6))
+    for layer in layers:
+        y = layer(y)
+        assert np.moveaxis(y, 0, -1).flags.c_contiguous, layer
+
+
+X = np.zeros((2, 3, 4, 4))
+WRONG: dict[str, tuple[Any, str]] = {
+    "channels": (
+        lambda: bp.Conv2d(2, 5, 3)(X),
+        r"expected input of shape \(N, 2, H, W\), got \(2, 3, 4, 4\)",
+    ),
+    "window": (
+        lambda: bp.Conv2d(3, 5, 5)(X),
+        r"a window of \(5, 5\) does not fit into \(4, 4\)",
+    ),
+    "pool": (lambda: bp.MaxPool2d(5)(X), r"MaxPool2d\(.*\): a window of \(5, 5\) does not fit"),
+    "kernel": (
+        lambda: bp.Conv2d(3, 5, 0),
+        "Conv2d: kernel_size must be a whole number of at least 1, or a pair of them, got 0",
+    ),
+    "three": (lambda: bp.AvgPool2d((2, 2, 2)), r"kernel_size must be .* got \(2, 2, 2\)"),
+    "stride": (lambda: bp.MaxPool2d(2, stride=1.5), "stride must be .* got 1.5"),
+    "padding": (lambda: bp.Conv2d(3, 5, 3, padding=-1), "padding must be a whole number of at least 0"),
+    "nothing left": (lambda: bp.ConvTranspose2d(3, 5, 2, padding=3)(X), "padding leaves nothing of"),
+    "no pictures": (lambda: bp.MaxPool2d(2)(X[0]), r"expected input of shape \(N, C, H, W\)"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_does_not_fit_is_named(name: str) -> None:
+    act, message = WRONG[name]
+    with pytest.raises(ValueError, match=message):
+        act()
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [bp.Conv2d(3, 2, 3, rng=0), bp.ConvTranspose2d(3, 2, 3, rng=0), bp.MaxPool2d(2), bp.AvgPool2d(2)],
+)
+def test_a_gradient_of_another_shape_is_refused(layer: bp.Layer) -> None:
+    shape = layer(X).shape
+    with pytest.raises(ValueError, match="expected grad_output of shape"):
+        layer.backward(np.zeros((*shape[:-1], shape[-1] + 1)))
