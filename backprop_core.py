@@ -106,6 +106,7 @@ __all__ = [
     "ConvTranspose2d",
     "MaxPool2d",
     "AvgPool2d",
+    "Value",
 ]
 
 
@@ -2641,4 +2642,123 @@ class AvgPool2d(_Pool):
         return _batch_first(dx, (0, 0))
 
 
-# digest 482f914b3b69bf1e5587ac99a062e038b6610bd8d332642d4a2f13673ff3e451
+# 14 A tape for numbers · value
+class Value:
+    """A number that remembers how it was made.
+
+    ``grad`` is the slope, in this number, of what ``backward`` was called
+    on. ``_parents`` are the numbers it was made from, ``_slopes`` its
+    slope in each of them, ``_sign`` the sign of the operation.
+    """
+
+    __array_ufunc__ = None  # so that np.float64(2) * Value(3) is a Value
+
+    def __init__(
+        self, data: float, sign: str = "", *made_from: tuple[Any, float]
+    ) -> None:
+        self.data, self.grad = float(data), 0.0
+        self._sign = sign
+        self._parents = tuple(parent for parent, _ in made_from)
+        self._slopes = tuple(slope for _, slope in made_from)
+
+    def __repr__(self) -> str:
+        return f"Value({self.data:g}, grad={self.grad:g})"
+
+    # 14 A tape for numbers · value-arithmetic
+    def __add__(self, other: Value | float) -> Value:
+        a, b = self, _value(other)
+        return Value(a.data + b.data, "+", (a, 1.0), (b, 1.0))
+
+    def __mul__(self, other: Value | float) -> Value:
+        a, b = self, _value(other)
+        return Value(a.data * b.data, "×", (a, b.data), (b, a.data))
+
+    def __pow__(self, n: float) -> Value:
+        slope = n * self.data ** (n - 1) if n else 0.0
+        return Value(self.data**n, f"^{n:g}", (self, slope))
+
+    # 14 A tape for numbers · value-functions
+    def exp(self) -> Value:
+        y = math.exp(self.data)
+        return Value(y, "exp", (self, y))
+
+    def log(self) -> Value:
+        return Value(math.log(self.data), "log", (self, 1 / self.data))
+
+    def tanh(self) -> Value:
+        y = math.tanh(self.data)
+        return Value(y, "tanh", (self, 1 - y * y))  # eq:tanh-slope
+
+    def relu(self) -> Value:
+        slope = float(self.data > 0)
+        return Value(max(self.data, 0.0), "relu", (self, slope))
+
+    # 14 A tape for numbers · value-the-rest
+    def __neg__(self) -> Value:
+        return self * -1
+
+    def __sub__(self, other: Value | float) -> Value:
+        return self + -other
+
+    def __truediv__(self, other: Value | float) -> Value:
+        return self * _value(other) ** -1
+
+    def __radd__(self, other: float) -> Value:
+        return self + other
+
+    def __rmul__(self, other: float) -> Value:
+        return self * other
+
+    def __rsub__(self, other: float) -> Value:
+        return -self + other
+
+    def __rtruediv__(self, other: float) -> Value:
+        return self**-1 * other
+
+    # 14 A tape for numbers · value-backward
+    def backward(self) -> None:
+        """The slope of this number in all it was made from, in their grad.
+
+        A number that was made gets a fresh grad. In those that stand at
+        the beginning grad adds up over the calls, as in Parameter.
+
+        >>> a = Value(3.0)
+        >>> b = a * a + 1
+        >>> b.backward()
+        >>> b.data, a.grad
+        (10.0, 6.0)
+        """
+        slopes = {self: 1.0}
+        for node in _order(self):
+            for parent, slope in zip(node._parents, node._slopes):
+                step = slope * slopes[node]  # eq:chain
+                slopes[parent] = slopes.get(parent, 0.0) + step  # eq:paths
+        for node, slope in slopes.items():
+            node.grad = slope if node._parents else node.grad + slope
+
+
+# 14 A tape for numbers · value-of
+def _value(x: Value | float) -> Value:
+    return x if isinstance(x, Value) else Value(x)
+
+
+# 14 A tape for numbers · order
+def _order(last: Any) -> Iterator[Any]:
+    """``last`` and all it was made from, each before its parents.
+
+    Without recursion, which would end at a depth of about a thousand.
+    """
+    seen: set[Any] = set()
+    done: dict[Any, None] = {}  # a set that keeps its order
+    waiting = [last]
+    while waiting:
+        node = waiting[-1]
+        if node in seen:  # and so are all its parents
+            done[waiting.pop()] = None
+        else:
+            seen.add(node)
+            waiting += node._parents
+    return reversed(done)
+
+
+# digest e8c9d576a4b5bb5cd4f061224c24ac68791046d77b8d8d10348ca4b30463a0ef

@@ -179,7 +179,9 @@ def display(book: Book, item: Display) -> str:
 
 def python(book: Book, chapter: Chapter, cell: Cell, outputs: list[NotebookNode]) -> str:
     name = f"figure-{chapter.path.stem[:2]}-{cell.place.line}"
-    shown = "\n\n".join(output(cell, item, f"{name}-{n}") for n, item in enumerate(outputs, 1))
+    parts = [output(cell, item, f"{name}-{n}") for n, item in enumerate(outputs, 1)]
+    is_steps = len(parts) > 1 and all(part.startswith("<figure") for part in parts)
+    shown = steps(cell, parts) if is_steps else "\n\n".join(parts)
     match cell.tag:
         case "core":
             first, last = book.lines(cell)
@@ -248,6 +250,12 @@ def output(cell: Cell, item: NotebookNode, name: str) -> str:
     if "text/plain" not in item.data:
         raise BookError(cell.place, f"cannot show {', '.join(item.data)}; print text or draw with Matplotlib")
     return quiet(item.data["text/plain"])
+
+
+def steps(cell: Cell, figures: list[str]) -> str:
+    """Several figures of one cell: a strip that keys, a finger or the buttons of book.js move."""
+    label = html.escape(f"{cell.alt} Step by step, {len(figures)} figures.")
+    return f'<div class="steps" role="group" tabindex="0" aria-label="{label}">{"".join(figures)}</div>'
 
 
 def quiet(text: str, kind: str = "") -> str:

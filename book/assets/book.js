@@ -8,3 +8,31 @@ const tend = () => {
 };
 addEventListener("load", tend);
 addEventListener("resize", tend);
+
+// Figures of one cell that belong together become a strip: one at a time, moved by keys, a finger or two buttons.
+const stepper = (strip) => {
+  const bar = document.createElement("p");
+  const [back, count, next] = ["button", "output", "button"].map((tag) => bar.appendChild(document.createElement(tag)));
+  const last = strip.children.length;
+  const move = (by) => strip.scrollBy({ left: by * strip.clientWidth });
+  const show = () => {
+    const now = 1 + Math.round(strip.scrollLeft / strip.clientWidth);
+    count.textContent = `${now} of ${last}`;
+    back.disabled = now === 1;
+    next.disabled = now === last;
+  };
+  bar.className = "stepper";
+  back.textContent = "‹ back";
+  next.textContent = "next ›";
+  back.onclick = () => move(-1);
+  next.onclick = () => move(1);
+  strip.onkeydown = (event) => {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (by) event.preventDefault(), move(by);
+  };
+  strip.onscroll = show;
+  strip.classList.add("strip");
+  strip.after(bar);
+  show();
+};
+addEventListener("load", () => document.querySelectorAll(".steps").forEach(stepper));

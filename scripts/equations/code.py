@@ -63,7 +63,7 @@ class Slice:
             if not (stored & needed or changed_names(statement.node) & family):
                 continue
             kept.append(statement)
-            if isinstance(statement.node, ast.Assign):
+            if isinstance(statement.node, ast.Assign | ast.FunctionDef):
                 outside -= stored
             needed |= free_names(statement.node) - given
             outside |= free_names(statement.node)
@@ -125,10 +125,10 @@ def _constructed(node: ast.stmt, classes: set[str]) -> list[tuple[str, set[str]]
 @cache
 def stored_names(node: ast.AST) -> frozenset[str]:
     """Names that a statement binds."""
-    found = {leaf.id for leaf in _own(node) if isinstance(leaf, ast.Name) and isinstance(leaf.ctx, ast.Store)}
     if isinstance(node, ast.FunctionDef):
-        found.add(node.name)
-    return frozenset(found)
+        return frozenset([node.name])
+    names = (leaf for leaf in _own(node) if isinstance(leaf, ast.Name))
+    return frozenset(name.id for name in names if isinstance(name.ctx, ast.Store))
 
 
 def changed_names(node: ast.AST) -> set[str]:
@@ -175,11 +175,16 @@ def _free(node: ast.AST) -> set[str]:
     inner = {name for child in ast.iter_child_nodes(node) for name in _free(child)}
     if isinstance(node, ast.Lambda | ast.FunctionDef):
         arguments = node.args
-        return inner - {a.arg for a in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]}
+        inner -= {a.arg for a in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]}
+        return inner - {name for line in _body(node) for name in stored_names(line)}
     if isinstance(node, ast.GeneratorExp | ast.ListComp | ast.SetComp | ast.DictComp):
         targets = {name for part in node.generators for name in stored_names(part.target)}
         return inner - targets
     return inner
+
+
+def _body(node: ast.Lambda | ast.FunctionDef) -> list[ast.AST]:
+    return list(node.body) if isinstance(node, ast.FunctionDef) else []
 
 
 def called_names(statements: Iterable[Statement], module: Collection[str]) -> set[str]:

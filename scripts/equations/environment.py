@@ -201,6 +201,8 @@ class Environment:
                     raise MathError(f"{key} is not in the notation table")
             if rows[bottom].id not in self.notation.closure(rows[top].id):
                 raise MathError(f"{top} does not depend on {bottom} in the code")
+            if slope := self.notation.slope_within(rows[top].id):
+                raise MathError(f"{top} rests on {slope}, a derivative; derivatives of those are not taken")
             self.jacobians[top, bottom] = self._gradient(top, rows[bottom])
         return self.jacobians[top, bottom]
 

@@ -167,6 +167,8 @@ class Evaluator:
         return self.lift(found[number - layers[0]])
 
     def index(self, node: Index) -> Array:
+        if node.name not in self.order:
+            raise MathError(f"the range of index {plain(node.name)} is not known where it is used")
         shape = [1] * len(self.order)
         shape[self.order.index(node.name)] = -1
         return Array(self.ranges.values[node.name].reshape(shape), 0)

@@ -198,6 +198,12 @@ class Notation:
             self._closures[id_] = frozenset(seen)
         return self._closures[id_]
 
+    def slope_within(self, id_: str) -> str:
+        """A symbol on which this one rests and which the text defines as a derivative, if there is one."""
+        below = (row for row in self.rows.values() if row.label and row.id in self.closure(id_))
+        slopes = (row.key for row in below if any(isinstance(n, Derivative) for n in self.text(row).walk()))
+        return next(slopes, "")
+
     @cached_property
     def _closures(self) -> dict[str, frozenset[str]]:
         return {}

@@ -197,3 +197,10 @@ def test_shifts_and_layers_pass(findings: Findings, chapter: str) -> None:
 def test_wrong_shifts_and_layers_do_not(findings: Findings, chapter: str, right: str, wrong: str) -> None:
     assert right in chapter
     assert findings(chapter.replace(right, wrong)) != []
+
+
+def test_no_derivative_is_taken_of_what_the_text_calls_a_derivative(findings: Findings) -> None:
+    right, wrong = (rf"\frac{{\partial {top}}}{{\partial w_{{uv}}}} = \sum" for top in "LG")
+    nested = CONVOLUTION.replace(right, wrong)
+    assert nested != CONVOLUTION
+    assert "G rests on G, a derivative; derivatives of those are not taken" in " ".join(findings(nested))
