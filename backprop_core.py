@@ -35,11 +35,14 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
+from contextvars import ContextVar
+from functools import partial, wraps
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 
@@ -107,6 +110,11 @@ __all__ = [
     "MaxPool2d",
     "AvgPool2d",
     "Value",
+    "Tensor",
+    "no_grad",
+    "gradients",
+    "primitive",
+    "TapeLayer",
 ]
 
 
@@ -2761,4 +2769,456 @@ def _order(last: Any) -> Iterator[Any]:
     return reversed(done)
 
 
-# digest e8c9d576a4b5bb5cd4f061224c24ac68791046d77b8d8d10348ca4b30463a0ef
+# 15 A tape for arrays · tensor
+class Tensor(NDArrayOperatorsMixin):
+    """An array that remembers how it was made.
+
+    NumPy's operators take it, and those functions for which there is a
+    rule; plain arrays are constants, comparisons give plain arrays.
+    ``data`` is the given array, not a copy; integers become float64.
+    ``grad`` is None until ``backward``, then an array like data.
+    Raises TypeError for what is not an array of real numbers.
+    """
+
+    grad: np.ndarray | None = None
+    _parents: tuple[Any, ...] = ()
+    _record: Any = None
+    _seals: Sequence[tuple[np.ndarray, bytes]] = ()
+
+    def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
+        self.data = _floating(data)
+        if self.data.dtype.kind != "f":
+            raise TypeError(f"expected real numbers, got {self.data.dtype}")
+        self.requires_grad = requires_grad
+
+    def __repr__(self) -> str:
+        return f"Tensor({np.array2string(self.data, separator=', ')})"
+
+    def __array__(self, *args: Any, **options: Any) -> np.ndarray:
+        raise TypeError("this takes no Tensor; the array in it is .data")
+
+    __hash__ = object.__hash__  # although == compares entries
+    shape = property(attrgetter("data.shape"))
+    ndim = property(attrgetter("data.ndim"))
+    size = property(attrgetter("data.size"))
+    dtype = property(attrgetter("data.dtype"))
+
+    # 15 A tape for arrays · tensor-protocols
+    def __array_ufunc__(
+        self, function: Any, method: str, *args: Any, **options: Any
+    ) -> Any:
+        """NumPy asks here when an operator or ufunc meets a Tensor."""
+        if "out" in options:
+            raise TypeError("Tensors do not change in place; write a = a + b")
+        rules = _RULES.get(function) if method == "__call__" else None
+        return _apply(function, args, options, rules)
+
+    def __array_function__(
+        self, function: Any, types: Any, args: tuple, options: dict
+    ) -> Any:
+        """NumPy asks here when any other function of its gets a Tensor."""
+        return _apply(function, args, options, _RULES.get(function))
+
+    # 15 A tape for arrays · tensor-backward
+    def backward(self, grad_output: ArrayLike | None = None) -> None:
+        """Add the gradient of sum(grad_output * self) to the leaves' grad.
+
+        A leaf is a Tensor that was not made from others. grad_output may
+        be left out for a single number. Raises ValueError for another
+        shape, RuntimeError if nothing was recorded or if a recorded array
+        has been changed since.
+        """
+        for node, gradient in _pull(self, grad_output):
+            if node._record is None:
+                old = 0 if node.grad is None else node.grad
+                node.grad = np.asarray(gradient + old)
+
+    def item(self) -> float:
+        """The number in a Tensor that holds only one."""
+        return self.data.item()
+
+    def detach(self) -> Any:
+        """The same array, as a constant."""
+        return Tensor(self.data, requires_grad=False)
+
+    # 15 A tape for arrays · tensor-methods
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, key: Any) -> Any:
+        return _pick(self, *(key if isinstance(key, tuple) else (key,)))
+
+    def reshape(self, *shape: Any) -> Any:
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: int) -> Any:
+        return np.transpose(self, axes or None)
+
+    @property
+    def T(self) -> Any:
+        """All axes in reverse."""
+        return np.transpose(self)
+
+    @property
+    def mT(self) -> Any:
+        """The last two axes exchanged; a single axis stays."""
+        return np.swapaxes(self, -1, -2) if self.ndim > 1 else self
+
+    def astype(self, dtype: Any) -> Any:
+        return _astype(self, dtype)
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return np.sum(self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return np.mean(self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """The largest; equals share the gradient, as in torch.amax."""
+        return np.max(self, axis=axis, keepdims=keepdims)
+
+
+# 15 A tape for arrays · apply
+class _Record(NamedTuple):
+    """How a Tensor was made; ``places`` are the arguments with a gradient."""
+
+    function: Callable
+    rules: Sequence[Callable | None]
+    args: tuple
+    arrays: list
+    options: dict[str, Any]
+    places: list[int]
+
+
+def _apply(function: Callable, args: tuple, options: dict, rules: Any) -> Any:
+    """The function of the arrays in args, as a Tensor that remembers it.
+
+    Comparisons have no slope: what is not floating-point stays an array.
+    """
+    arrays = [x.data if isinstance(x, Tensor) else x for x in args]
+    places = [
+        i for i, x in enumerate(args)
+        if isinstance(x, Tensor) and x.requires_grad
+    ]
+    value = np.asarray(function(*arrays, **options))
+    if value.dtype.kind in "biu":
+        return value
+    if rules is None or None in [rules[i] for i in places]:
+        raise TypeError(f"{function.__name__} has no rule for these Tensors")
+    y = Tensor(value, False)
+    if places and _recording.get():
+        y.requires_grad, y._parents = True, tuple(args[i] for i in places)
+        y._record = _Record(function, rules, args, arrays, options, places)
+        y._seals, y.data = _seals(arrays), value.view()
+        y.data.flags.writeable = False
+    return y
+
+
+# 15 A tape for arrays · no-grad
+_recording: ContextVar[bool] = ContextVar("recording", default=True)
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Record nothing in this block, or in a function under @no_grad()."""
+    before = _recording.set(False)
+    try:
+        yield
+    finally:
+        _recording.reset(before)
+
+
+# 15 A tape for arrays · seals
+def _seals(arrays: list) -> list[tuple[np.ndarray, bytes]]:
+    """Those of the arrays that could still be changed, with their bytes."""
+    return [
+        (x, x.tobytes()) for x in arrays
+        if isinstance(x, np.ndarray) and x.flags.writeable
+    ]
+
+
+def _check(nodes: Sequence[Tensor]) -> None:
+    """Raise RuntimeError if a sealed array has been changed."""
+    for node in nodes:
+        for array, seal in node._seals:
+            if array.tobytes() != seal:
+                raise RuntimeError(
+                    f"{node._record.function.__name__}: an array of shape "
+                    f"{array.shape} was changed in place after it was "
+                    "recorded; change it after backward, or change a copy"
+                )
+
+
+# 15 A tape for arrays · pull
+def _pull(
+    last: Tensor, grad_output: Any, record: bool = False
+) -> Iterator[tuple[Tensor, Any]]:
+    """Every Tensor behind ``last`` with its whole gradient, eq:paths.
+
+    The rules get arrays, or Tensors if the gradients shall be recorded.
+    """
+    if not last.requires_grad:
+        raise RuntimeError(
+            "backward: nothing was recorded (no_grad, detach, or no Tensor)"
+        )
+    order = list(_order(last))
+    _check(order)
+    found = {last: _start(last, grad_output, record)}
+    for node in order:
+        gradient = found.pop(node)
+        yield node, gradient
+        for parent, share in zip(node._parents, _handed_on(node, gradient)):
+            share = _fit(share, parent.data)  # eq:chain
+            old = found.get(parent)
+            found[parent] = share if old is None else old + share  # eq:paths
+
+
+def _start(last: Tensor, grad_output: Any, record: bool) -> Any:
+    """The gradient to begin with: one number for each of last's."""
+    if isinstance(grad_output, Tensor):
+        return grad_output if record else grad_output.data
+    start = _upstream(last.data, grad_output).astype(last.data.dtype)
+    return Tensor(start, requires_grad=False) if record else start
+
+
+def _handed_on(node: Tensor, gradient: Any) -> list:
+    """What the node's rules hand on to each of its parents."""
+    made = node._record
+    if made is None:
+        return []
+    known = [gradient, node.data, *made.arrays]
+    if isinstance(gradient, Tensor):
+        known = [gradient, node, *made.args]
+    return [made.rules[i](*known, **made.options) for i in made.places]
+
+
+def _fit(gradient: Any, x: np.ndarray) -> Any:
+    """The gradient in the shape and dtype of x: stretching undone."""
+    if gradient.shape != x.shape:
+        new = gradient.ndim - x.ndim
+        stretched = tuple(
+            i for i, n in enumerate(gradient.shape)
+            if i < new or n != x.shape[i - new]
+        )
+        gradient = gradient.sum(axis=stretched).reshape(x.shape)
+    same = gradient.dtype == x.dtype
+    return gradient if same else gradient.astype(x.dtype)
+
+
+# 15 A tape for arrays · gradients
+def gradients(
+    y: Tensor,
+    inputs: Sequence[Tensor],
+    grad_output: Any = None,
+    create_graph: bool = False,
+) -> list[Any]:
+    """The gradient of sum(grad_output * y) in each input; no grad changes.
+
+    Arrays, of zeros where y does not depend on an input; with create_graph
+    Tensors, which can be differentiated again.
+    Raises as Tensor.backward.
+    """
+    found: dict[Tensor, Any] = {x: np.zeros_like(x.data) for x in inputs}
+    if create_graph:
+        found = {x: Tensor(zero, False) for x, zero in found.items()}
+    for node, gradient in _pull(y, grad_output, create_graph):
+        if node in found:
+            found[node] = gradient if create_graph else np.array(gradient)
+    return [found[x] for x in inputs]
+
+
+# 15 A tape for arrays · rules-arithmetic
+def _won(wins: Any, ties: Any, g: Any) -> Any:
+    """1 for the larger one, or for the smaller; 1/2 for each of equals."""
+    return (wins + 0.5 * ties).astype(g.dtype)
+
+
+_ARITHMETIC: dict[Callable, Any] = {
+    np.add: (lambda g, y, a, b: g, lambda g, y, a, b: g),
+    np.subtract: (lambda g, y, a, b: g, lambda g, y, a, b: -g),
+    np.multiply: (lambda g, y, a, b: g * b, lambda g, y, a, b: g * a),
+    np.divide: (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
+    np.negative: (lambda g, y, x: -g,),
+    np.power: (lambda g, y, x, n: g * n * x ** (n - (n != 0)), None),
+    np.maximum: (
+        lambda g, y, a, b: g * _won(a > b, a == b, g),
+        lambda g, y, a, b: g * _won(b > a, a == b, g),
+    ),
+    np.minimum: (
+        lambda g, y, a, b: g * _won(a < b, a == b, g),
+        lambda g, y, a, b: g * _won(b < a, a == b, g),
+    ),
+    np.where: (
+        None,
+        lambda g, y, condition, a, b: np.where(condition, g, 0),
+        lambda g, y, condition, a, b: np.where(condition, 0, g),
+    ),
+}
+_FUNCTIONS: dict[Callable, Any] = {
+    np.exp: (lambda g, y, x: g * y,),
+    np.log: (lambda g, y, x: g / x,),
+    np.logaddexp: (
+        lambda g, y, a, b: g * np.exp(a - y),
+        lambda g, y, a, b: g * np.exp(b - y),
+    ),
+    np.sqrt: (lambda g, y, x: 0.5 * g / y,),
+    np.tanh: (lambda g, y, x: g * (1 - y * y),),
+    np.abs: (lambda g, y, x: g * np.sign(x),),
+    np.sign: (lambda g, y, x: 0 * g,),
+}
+
+
+# 15 A tape for arrays · rules-reductions
+def _spread_out(g: Any, axis: Any, keepdims: bool) -> Any:
+    """What belongs to a reduction, with the axes that it took away."""
+    return g if axis is None or keepdims else np.expand_dims(g, axis)
+
+
+def _sum_rule(
+    g: Any, y: Any, x: Any, axis: Any = None, keepdims: bool = False
+) -> Any:
+    return np.broadcast_to(_spread_out(g, axis, keepdims), x.shape)
+
+
+def _mean_rule(g: Any, y: Any, x: Any, **options: Any) -> Any:
+    return _sum_rule(g, y, x, **options) / (x.size / max(y.size, 1))
+
+
+def _max_rule(
+    g: Any, y: Any, x: Any, axis: Any = None, keepdims: bool = False
+) -> Any:
+    best = (x == _spread_out(y, axis, keepdims)).astype(x.dtype)
+    share = best / best.sum(axis=axis, keepdims=True)
+    return _spread_out(g, axis, keepdims) * share
+
+
+# 15 A tape for arrays · rules-matmul
+def _matmul_left(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """g Bᵀ, eq:stack-da."""
+    if b.ndim == 1:
+        g, b = g[..., None], b[:, None]
+    if a.ndim == 1:
+        g = g[..., None, :]
+    return g @ b.mT
+
+
+def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """Aᵀ g; one matrix b gathers it over the whole stack, eq:stack-db."""
+    if b.ndim == 1:
+        return _matmul_left(g, y, b, a.mT if a.ndim > 1 else a)
+    if b.ndim == 2:
+        a, g = a.reshape(-1, len(b)), g.reshape(-1, b.shape[1])
+    elif a.ndim == 1:
+        a, g = a[None, :], g[..., None, :]
+    return a.mT @ g
+
+
+# 15 A tape for arrays · rules-shape
+def _transpose_rule(g: Any, y: Any, x: Any, axes: Any = None) -> Any:
+    if axes is None:
+        return np.transpose(g)
+    order = [axis % x.ndim for axis in axes]
+    return np.transpose(g, tuple(np.argsort(order)))
+
+
+_SHAPES: dict[Callable, Any] = {
+    np.matmul: (_matmul_left, _matmul_right),
+    np.sum: (_sum_rule,),
+    np.mean: (_mean_rule,),
+    np.max: (_max_rule,),
+    np.broadcast_to: (lambda g, y, x, shape: g, None),
+    np.reshape: (lambda g, y, x, shape: g.reshape(x.shape), None),
+    np.expand_dims: (lambda g, y, x, axis: g.reshape(x.shape), None),
+    np.transpose: (_transpose_rule, None),
+    np.swapaxes: (lambda g, y, x, i, j: np.swapaxes(g, i, j), None, None),
+}
+_RULES: dict[Callable, Any] = {**_ARITHMETIC, **_FUNCTIONS, **_SHAPES}
+
+
+# 15 A tape for arrays · primitive
+def primitive(*rules: Callable | None) -> Callable:
+    """Decorator: Tensors take this function of arrays, too.
+
+    There is a rule for each argument that can be a Tensor:
+    ``rule(g, y, *arguments)`` is its gradient if g is that of the output
+    y. Written with what Tensors take, it can be differentiated again.
+
+    >>> @primitive(lambda g, y, x: 3 * g * x * x)
+    ... def cube(x):
+    ...     return x**3
+    >>> x = Tensor(2.0)
+    >>> cube(x).backward()
+    >>> x.grad
+    array(12.)
+    """
+
+    def decorate(function: Callable) -> Callable:
+        @wraps(function)
+        def either(*args: Any, **options: Any) -> Any:
+            if Tensor in map(type, args):
+                return _apply(function, args, options, rules)
+            return function(*args, **options)
+
+        return either
+
+    return decorate
+
+
+@primitive(lambda g, y, x, shape, *key: g[key])
+def _scatter(x: Any, shape: tuple, *key: Any) -> np.ndarray:
+    """Zeros of this shape to which x is added at the key: _pick undone."""
+    whole = np.zeros(shape, x.dtype)
+    kinds = (list, tuple, np.ndarray)  # keys that may name a place twice
+    lists = [np.asarray(part) for part in key if isinstance(part, kinds)]
+    if any(places.dtype != bool for places in lists):
+        np.add.at(whole, key, x)  # eq:pick-dw
+    else:
+        whole[key] = x
+    return whole
+
+
+@primitive(lambda g, y, x, *key: _scatter(g, x.shape, *key))
+def _pick(x: Any, *key: Any) -> Any:
+    return x[key]  # eq:pick
+
+
+@primitive(lambda g, y, x, dtype: g)
+def _astype(x: Any, dtype: Any) -> np.ndarray:
+    return x.astype(dtype)
+
+
+# 15 A tape for arrays · tape-layer
+class TapeLayer(Layer):
+    """A Layer from a function; the tape finds its backward.
+
+    ``function(x, *parameters)`` takes and returns Tensors.
+
+    >>> weight = Parameter([1.0, 2.0])
+    >>> layer = TapeLayer(lambda x, w: np.tanh(w * x), weight)
+    >>> layer.forward([[0.0, 0.0]])
+    array([[0., 0.]])
+    """
+
+    def __init__(self, function: Callable, *weights: Parameter) -> None:
+        self.function, self.weights = function, list(weights)
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        arrays = [x, *(weight.data for weight in self.weights)]
+        inputs = [Tensor(array) for array in arrays]
+        y = self.function(*inputs)
+        self._cache = y, inputs
+        return y.data.copy()
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        y, inputs = self._saved()
+        grad = self._expect(grad_output, *y.shape, what="grad_output")
+        dx, *shares = gradients(y, inputs, grad)
+        for weight, share in zip(self.weights, shares):
+            weight.grad += share
+        return dx
+
+    def __getstate__(self) -> dict:
+        return {**vars(self), "_cache": None}  # a tape is not copied
+
+
+# digest dd4dd42cef91290a60dcd51dce8c474dcde98fdb533d52781a386b75c46fa656

@@ -57,6 +57,7 @@ CASES: dict[str, tuple[Callable[[], Any], tuple, bool]] = {
     "MaxPool2d of windows that overlap": (lambda: bp.MaxPool2d((2, 3), 1), (IMAGES,), False),
     "AvgPool2d": (lambda: bp.AvgPool2d(2), (IMAGES,), True),
     "AvgPool2d of windows that overlap": (lambda: bp.AvgPool2d((3, 2), 1), (IMAGES,), True),
+    "TapeLayer": (lambda: bp.TapeLayer(lambda x, w: w * np.tanh(x), bp.Parameter(X[0])), (X,), False),
     "Dropout": (lambda: bp.Dropout(0.4, rng=1), (X,), True),
     "CrossEntropyLoss smoothed": (lambda: bp.CrossEntropyLoss(label_smoothing=0.3), (X, SHARES), True),
 }

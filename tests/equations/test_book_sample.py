@@ -12,6 +12,7 @@ from equations.floor import score
 NO_MATHEMATICS = {
     *("Layer", "Activation", "Loss", "Optimizer", "Schedule"),  # bases of those that do
     *("Flatten", "DataLoader", "fit", "save", "load", "EarlyStopping"),  # they move things around
+    *("no_grad", "primitive", "TapeLayer"),  # they arrange what others compute
     *("gradcheck", "gradient_report", "GradientReport", "LayerStatistics"),  # they measure
     *("StepLR", "BatchNorm2d"),  # a staircase; BatchNorm1d with longer rows
     # draws; the standard deviation is checked
