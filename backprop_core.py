@@ -115,6 +115,11 @@ __all__ = [
     "gradients",
     "primitive",
     "TapeLayer",
+    "Residual",
+    "Embedding",
+    "RNN",
+    "LSTM",
+    "GRU",
 ]
 
 
@@ -491,11 +496,19 @@ def _positive(owner: object, **sizes: Any) -> None:
             )
 
 
+# 04 The linear layer · rows
+def _rows(x: np.ndarray) -> np.ndarray:
+    """x as a table: all axes but the last count rows."""
+    if x.ndim == 2:
+        return x
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
 # 04 The linear layer · linear-forward
 class Linear(Layer):
     """Fully connected layer, Y = XW + b (eq:linear).
 
-    Shapes: input (N, in_features), output (N, out_features), weight
+    Shapes: input (N, …, in_features), output (N, …, out_features), weight
     (in_features, out_features), bias (out_features,). Weights and biases
     start uniform in ±1/sqrt(in_features), as PyTorch's do.
     Raises ValueError for an input of another shape.
@@ -525,23 +538,26 @@ class Linear(Layer):
         return f"{name}({self.in_features}, {self.out_features})"
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        x = self._cache = self._expect(x, "N", self.in_features)
-        y = x @ self.weight.data
+        between = np.shape(x)[1:-1]
+        x = self._cache = self._expect(x, "N", *between, self.in_features)
+        y = _rows(x) @ self.weight.data
         y += self.bias.data  # eq:linear
+        y = y.reshape(*x.shape[:-1], self.out_features)
         return y.astype(x.dtype, copy=False)
 
     # 04 The linear layer · linear-backward
     def accumulate(self, grad_output: ArrayLike) -> None:
         x = self._saved()
-        shape = (len(x), self.out_features)
-        grad = self._expect(grad_output, *shape, what="grad_output")
-        self.weight.grad += x.T @ grad  # eq:linear-dw
+        shape = (*x.shape[:-1], self.out_features)
+        grad = _rows(self._expect(grad_output, *shape, what="grad_output"))
+        self.weight.grad += _rows(x).T @ grad  # eq:linear-dw
         self.bias.grad += grad.sum(axis=0)  # eq:linear-db
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         self.accumulate(grad_output)
-        dx = _floating(grad_output) @ self.weight.data.T  # eq:linear-dx
-        return dx.astype(self._saved().dtype, copy=False)
+        x, grad = self._saved(), _rows(_floating(grad_output))
+        dx = grad @ self.weight.data.T  # eq:linear-dx
+        return dx.reshape(x.shape).astype(x.dtype, copy=False)
 
 
 # 04 The linear layer · flatten
@@ -840,33 +856,36 @@ class HuberLoss(Loss):
 # 06 What do we want? · class-targets
 def _one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
     """A row for each label, with a 1 at its place."""
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
-    if wrong.size:
+    for index in np.argwhere((labels < 0) | (labels >= classes)):
         raise ValueError(
-            f"label {labels[wrong[0]]} at index {wrong[0]}: "
+            f"label {labels[tuple(index)]} at index {_place(index)}: "
             f"expected 0 to {classes - 1}"
         )
-    return labels[:, None] == np.arange(classes)
+    return labels[..., None] == np.arange(classes)
 
 
 def _probabilities(rows: np.ndarray) -> np.ndarray:
     """The rows, if they are probabilities; small deviations removed."""
-    total = rows.sum(axis=1)
-    fits = (abs(total - 1) <= 1e-4) & (rows >= 0).all(axis=1)
-    if not fits.all():
-        wrong = np.flatnonzero(~fits)[0]
+    total = rows.sum(axis=-1, keepdims=True)
+    fits = (abs(total - 1) <= 1e-4) & (rows >= 0)
+    for index in np.argwhere(~fits.all(axis=-1)):
         raise ValueError(
-            f"target row {wrong} is not a row of probabilities: {rows[wrong]}"
+            f"target row {_place(index)} is not a row of probabilities: "
+            f"{rows[tuple(index)]}"
         )
-    return rows / total[:, None]
+    return rows / total
+
+
+def _place(index: np.ndarray) -> str:
+    return ", ".join(map(str, index))
 
 
 # 06 What do we want? · cross-entropy
 class CrossEntropyLoss(Loss):
     """Softmax and cross-entropy in one step, eq:ce-logits.
 
-    Shapes: logits (N, K); target integer labels (N,) or probabilities
-    (N, K). The mean is over the N examples.
+    Shapes: logits (N, …, K); target integer labels (N, …) or
+    probabilities (N, …, K). The mean is over all labels.
     Raises ValueError for other shapes, labels outside 0…K-1, or rows that
     are not probabilities.
 
@@ -877,26 +896,26 @@ class CrossEntropyLoss(Loss):
     def value_and_slope(
         self, x: np.ndarray, target: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        shifted = x - x.max(axis=1, keepdims=True)
+        shifted = x - x.max(axis=-1, keepdims=True)
         e = np.exp(shifted)
-        total = e.sum(axis=1, keepdims=True)
+        total = e.sum(axis=-1, keepdims=True)
         chosen = target * np.where(target > 0, shifted, 0)
-        value = np.log(total[:, 0]) - chosen.sum(axis=1)
+        value = np.log(total[..., 0]) - chosen.sum(axis=-1)
         return value, e / total - target  # eq:ce-grad
 
     def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
-        if x.ndim != 2 or not x.shape[1]:
+        if x.ndim < 2 or not x.shape[-1]:
             raise ValueError(
                 f"{self}: expected logits of shape (N, K), got {x.shape}"
             )
         given = np.asarray(target)
-        if given.shape == x.shape[:1] and given.dtype.kind in "iu":
-            table = _one_hot(given, x.shape[1])
+        if given.shape == x.shape[:-1] and given.dtype.kind in "iu":
+            table = _one_hot(given, x.shape[-1])
         elif given.shape == x.shape:
             table = _probabilities(_floating(given))
         else:
             raise ValueError(
-                f"{self}: expected integer labels of shape ({len(x)},) or "
+                f"{self}: expected integer labels of shape {x.shape[:-1]} or "
                 f"probabilities of shape {x.shape}, "
                 f"got {given.dtype} of shape {given.shape}"
             )
@@ -918,7 +937,7 @@ class CrossEntropyLoss(Loss):
         if share:
             x = _floating(prediction)
             table = self._target(x, target)
-            target = (1 - share) * table + share / x.shape[1]
+            target = (1 - share) * table + share / x.shape[-1]
         return super().forward(prediction, target)  # eq:label-smoothing
 
 
@@ -1054,7 +1073,7 @@ class Network(Layer):
         for i, layer in enumerate(self.layers):
             name = repr(layer)
             if isinstance(layer, Network):
-                name = f"Network({len(layer)} layers)"
+                name = f"{type(layer).__name__}({len(layer)} layers)"
             shape = "?"
             if i < len(self._shapes):
                 shape = f"({', '.join(['N', *map(str, self._shapes[i][1:])])})"
@@ -1751,7 +1770,7 @@ def _evaluate(net: Network, data: Iterable) -> dict[str, float]:
             count += len(x)
             labels = labels and _are_labels(criterion, answer, np.asarray(y))
             if labels:
-                right += np.sum(answer.argmax(axis=-1) == y)
+                right += np.mean(answer.argmax(axis=-1) == y) * len(x)
     finally:
         net.train()
     if not count:
@@ -2300,7 +2319,7 @@ class LayerNorm(Layer):
         self.bias = Parameter(np.zeros(self.normalized_shape))
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        array, rows = _rows(self, x)
+        array, rows = _own_rows(self, x)
         xhat, r, *_ = _normalise(rows, self.eps)
         self._cache = xhat, r, array.shape, array.dtype
         y = xhat * self.weight.data.ravel()
@@ -2328,7 +2347,7 @@ def _shape(layer: Layer, shape: int | tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _rows(layer: Any, x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def _own_rows(layer: Any, x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """x, checked against the layer's normalized_shape, and as rows."""
     own = layer.normalized_shape
     leading = np.shape(x)[: max(np.ndim(x) - len(own), 0)]
@@ -2355,7 +2374,7 @@ class RMSNorm(Layer):
         self.weight = Parameter(np.ones(self.normalized_shape))
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        array, rows = _rows(self, x)
+        array, rows = _own_rows(self, x)
         eps = np.finfo(array.dtype).eps if self.eps is None else self.eps
         square = _mean_product(rows, rows)
         r = 1 / np.sqrt(square + float(eps))  # eq:rms-factor
@@ -3221,4 +3240,317 @@ class TapeLayer(Layer):
         return {**vars(self), "_cache": None}  # a tape is not copied
 
 
-# digest dd4dd42cef91290a60dcd51dce8c474dcde98fdb533d52781a386b75c46fa656
+# 16 Depth and time · residual
+class Residual(Layer):
+    """Layers with a road past them, y = x + f(x) (eq:residual).
+
+    Any shape in, same out. Raises ValueError where f changes the shape,
+    TypeError and ValueError as Network does.
+    Source: He, Zhang, Ren and Sun, 2016.
+    """
+
+    def __init__(self, *layers: Layer) -> None:
+        self.inner = Network(*layers)
+
+    def __repr__(self) -> str:
+        return f"Residual({', '.join(map(repr, self.inner))})"
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        x = _floating(x)
+        change = self.inner.forward(x)
+        if change.shape != x.shape:
+            raise ValueError(
+                f"{self}: the layers turn shape {x.shape} into "
+                f"{change.shape}; x + f(x) needs the same shape"
+            )
+        return x + change  # eq:residual
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        return self.inner.backward(grad_output) + grad_output  # eq:residual-dx
+
+
+# 16 Depth and time · embedding
+class Embedding(Layer):
+    """A row of numbers for each whole number, eq:embedding.
+
+    Shapes: integers of any shape (N, …) in, (N, …, dim) out; weight
+    (num_embeddings, dim), normal with mean 0 and spread ``std`` at first.
+    Integers have no slope: ``backward`` returns zeros in their shape.
+    Raises TypeError for what are not integers, ValueError for integers
+    outside 0…num_embeddings-1.
+
+    >>> Embedding(5, 2, rng=0).forward([[4, 0, 4]]).shape
+    (1, 3, 2)
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        dim: int,
+        std: float = 1.0,
+        *,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        _positive(self, num_embeddings=num_embeddings, dim=dim)
+        self.num_embeddings, self.dim = num_embeddings, dim
+        rng = np.random.default_rng(rng)
+        shape = (num_embeddings, dim)
+        self.weight = Parameter(rng.normal(0.0, std, shape))
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        ids = np.array(x)
+        if ids.dtype.kind not in "iu":
+            raise TypeError(f"{self}: expected integers, got {ids.dtype}")
+        for index in np.argwhere((ids < 0) | (ids >= self.num_embeddings)):
+            raise ValueError(
+                f"{self}: got {ids[tuple(index)]} at index {_place(index)}, "
+                f"expected 0 to {self.num_embeddings - 1}"
+            )
+        self._cache = ids
+        return self.weight.data[ids]  # eq:embedding
+
+    def accumulate(self, grad_output: ArrayLike) -> None:
+        ids = self._saved()
+        shape = (*ids.shape, self.dim)
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        entries = ids[..., None] * self.dim + np.arange(self.dim)
+        whole = self.weight.grad.reshape(-1)
+        np.add.at(whole, entries.ravel(), grad.ravel())  # eq:embedding-dw
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        self.accumulate(grad_output)
+        return np.zeros(self._saved().shape, self.weight.data.dtype)
+
+
+# 16 Depth and time · recurrent
+def _time_first(x: np.ndarray) -> np.ndarray:
+    """(N, T, …) to (T, N, …), or back, as a copy in that order."""
+    return x.swapaxes(0, 1).copy()
+
+
+class _Recurrent(Layer):
+    """What RNN, LSTM and GRU share: all but the walk through time.
+
+    A subclass says in ``_run`` how one state follows from another, and in
+    ``_run_backward`` how the gradient of the states becomes that of the
+    sums xW + b and hU.
+    """
+
+    _blocks = 1  # of hidden_size columns, in the weights
+    _parts = 1  # of hidden_size columns, in the state
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        _positive(self, input_size=input_size, hidden_size=hidden_size)
+        self.input_size, self.hidden_size = input_size, hidden_size
+        rng = np.random.default_rng(rng)
+        bound, columns = hidden_size**-0.5, self._blocks * hidden_size
+        shapes = (input_size, columns), (hidden_size, columns), columns
+        self.weight, self.recurrent, self.bias = (
+            Parameter(rng.uniform(-bound, bound, shape)) for shape in shapes
+        )
+        self.state: np.ndarray | None = None
+
+    def _split(self, a: np.ndarray) -> np.ndarray:
+        """(…, N, blocks * H) seen as (…, blocks, N, H): a block each."""
+        blocks = a.reshape(*a.shape[:-1], self._blocks, self.hidden_size)
+        return blocks.swapaxes(-2, -3)
+
+    def _run(self, a: np.ndarray, states: np.ndarray) -> Any:
+        """Fill states[1:] from states[0] and a = xW + b, time first."""
+        raise NotImplementedError
+
+    def _run_backward(
+        self, dh: np.ndarray, states: np.ndarray, kept: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """From dL/dh of the outputs: dL/d(xW + b) and dL/d(hU)."""
+        raise NotImplementedError
+
+    # 16 Depth and time · recurrent-passes
+    def forward(
+        self,
+        x: ArrayLike,
+        start: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+    ) -> np.ndarray:
+        x = self._expect(x, "N", "T", self.input_size)
+        n, steps, _ = x.shape
+        ends = self._ends(lengths, n, steps)
+        inside = np.arange(steps)[:, None, None] < ends[:, None]
+        xs, width = _time_first(x), self._parts * self.hidden_size
+        states = np.zeros((steps + 1, n, width), x.dtype)
+        if start is not None:
+            states[0] = self._expect(start, n, width, what="start")
+        a = _rows(xs) @ self.weight.data + self.bias.data
+        kept = self._run(a.reshape(steps, n, a.shape[1]), states)
+        self._cache = xs, states, inside, kept
+        self.state = states[ends, np.arange(n)]
+        return _time_first(states[1:, :, : self.hidden_size] * inside)
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        xs, states, inside, kept = self._saved()
+        shape = (*xs.shape[1::-1], self.hidden_size)
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        da, du = self._run_backward(_time_first(grad) * inside, states, kept)
+        h, rows = states[:-1, :, : self.hidden_size], _rows(da)
+        self.weight.grad += _rows(xs).T @ rows  # eq:rnn-dw
+        self.recurrent.grad += _rows(h).T @ _rows(du)  # eq:rnn-du
+        self.bias.grad += rows.sum(axis=0)  # eq:rnn-db
+        dx = (rows @ self.weight.data.T).reshape(xs.shape)  # eq:rnn-dx
+        return _time_first(dx).astype(xs.dtype, copy=False)
+
+    def _ends(
+        self, lengths: ArrayLike | None, n: int, steps: int
+    ) -> np.ndarray:
+        """How many steps of each sequence count."""
+        if lengths is None:
+            return np.full(n, steps)
+        ends = np.array(lengths)
+        whole = ends.dtype.kind in "iu" and ends.shape == (n,)
+        if not whole or not ((ends >= 0) & (ends <= steps)).all():
+            raise ValueError(
+                f"{self}: expected {n} lengths, whole numbers from 0 to "
+                f"{steps}, got {lengths}"
+            )
+        return ends
+
+
+# 16 Depth and time · rnn
+class RNN(_Recurrent):
+    """h_t = tanh(x_t W + h_{t-1} U + b), step by step (eq:rnn).
+
+    Shapes: input (N, T, input_size), output (N, T, hidden_size): the states
+    at all times. weight (input_size, hidden_size), recurrent
+    (hidden_size, hidden_size), bias (hidden_size,); all start uniform in
+    ±1/sqrt(hidden_size).
+    forward(x, start, lengths) begins with the state ``start``, zero if there
+    is none, and takes it for a constant. What comes after the ``lengths``
+    of the sequences is ignored: outputs and gradients there are 0.
+    ``state`` (N, hidden_size) is the last state, the start of what follows.
+    Raises ValueError for other shapes. Source: Elman, 1990.
+    """
+
+    def _run(self, a: np.ndarray, states: np.ndarray) -> None:
+        for t in range(len(a)):
+            s = a[t] + states[t] @ self.recurrent.data
+            states[t + 1] = np.tanh(s)  # eq:rnn
+
+    def _run_backward(
+        self, dh: np.ndarray, states: np.ndarray, kept: None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        back, da = self.recurrent.data.T.copy(), np.empty_like(dh)
+        later: Any = 0
+        for t in reversed(range(len(dh))):
+            h = states[t + 1]
+            da[t] = (dh[t] + later) * (1 - h * h)  # eq:rnn-bptt
+            later = da[t] @ back
+        return da, da
+
+
+# 16 Depth and time · lstm
+class LSTM(_Recurrent):
+    """Long short-term memory: a sum, guarded by gates, eq:lstm-cell.
+
+    Shapes as RNN, but weight, recurrent and bias have 4 * hidden_size
+    columns, in the order i, f, g, o, and ``start`` and ``state`` are
+    (N, 2 * hidden_size): the output h, then the cell c.
+    Source: Hochreiter and Schmidhuber, 1997; Gers and others, 2000.
+    """
+
+    _blocks, _parts = 4, 2
+
+    def _scale(self, a: np.ndarray) -> np.ndarray:
+        """For each column 1/2 where the gate is a sigmoid, 1 for tanh."""
+        scale = np.array([0.5, 0.5, 1, 0.5], a.dtype)
+        return np.repeat(scale, self.hidden_size)
+
+    def _run(self, a: np.ndarray, states: np.ndarray) -> np.ndarray:
+        h, c = np.split(states, 2, axis=2)
+        gates, scale = self._split(a), self._scale(a)
+        for t in range(len(a)):
+            a[t] += h[t] @ self.recurrent.data
+            a[t] = scale * np.tanh(scale * a[t]) + (1 - scale)  # eq:lstm-gates
+            i, f, g, o = gates[t]
+            c[t + 1] = f * c[t] + i * g  # eq:lstm-cell
+            h[t + 1] = o * np.tanh(c[t + 1])  # eq:lstm-h
+        return a
+
+    def _run_backward(
+        self, dh: np.ndarray, states: np.ndarray, kept: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        c, back = np.split(states, 2, axis=2)[1], self.recurrent.data.T.copy()
+        gates, m, da = self._split(kept), np.tanh(c[1:]), np.empty_like(kept)
+        parts, is_tanh = self._split(da), 2 * self._scale(kept) - 1
+        later: tuple[Any, Any] = 0, 0
+        for t in reversed(range(len(da))):
+            i, f, g, o = gates[t]
+            total = dh[t] + later[0]  # eq:lstm-dh
+            dc = later[1] + total * o * (1 - m[t] * m[t])  # eq:lstm-dcell
+            parts[t] = dc * g, dc * c[t], dc * i, total * m[t]
+            da[t] *= (1 - kept[t]) * (kept[t] + is_tanh)  # eq:lstm-da
+            later = da[t] @ back, dc * f
+        return da, da
+
+
+# 16 Depth and time · gru
+class GRU(_Recurrent):
+    """Gated recurrent unit: between the old state and a new one, eq:gru.
+
+    Shapes as RNN, but weight, recurrent and bias have 3 * hidden_size
+    columns, in the order r, z, n. ``recurrent_bias`` (hidden_size,) stands
+    inside the product with r, eq:gru-n, where ``bias`` cannot replace it.
+    Source: Cho and others, 2014; this form is PyTorch's.
+    """
+
+    _blocks = 3
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        rng = np.random.default_rng(rng)
+        super().__init__(input_size, hidden_size, rng=rng)
+        inner = rng.uniform(-1, 1, hidden_size) * hidden_size**-0.5
+        self.recurrent_bias = Parameter(inner)
+
+    def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
+        gates, inner = self._split(a), np.empty_like(states[1:])
+        for t, h in enumerate(states[:-1]):
+            u = self._split(h @ self.recurrent.data)
+            s = gates[t, :2] + u[:2]
+            gates[t, :2] = 0.5 + 0.5 * np.tanh(0.5 * s)  # eq:gru-gates
+            r, z, n = gates[t]
+            inner[t] = u[2] + self.recurrent_bias.data  # eq:gru-inner
+            n[...] = np.tanh(n + r * inner[t])  # eq:gru-n
+            states[t + 1] = (1 - z) * n + z * h  # eq:gru
+        return gates, inner
+
+    def _run_backward(
+        self, dh: np.ndarray, states: np.ndarray, kept: tuple
+    ) -> tuple[np.ndarray, np.ndarray]:
+        (gates, inner), back = kept, self.recurrent.data.T.copy()
+        da = np.empty((*dh.shape[:2], len(back)), dh.dtype)
+        du = np.empty_like(da)
+        into_a, into_u = self._split(da), self._split(du)
+        later: Any = 0
+        for t in reversed(range(len(dh))):
+            r, z, n = gates[t]
+            total = dh[t] + later  # eq:gru-dh
+            dn = total * (1 - z) * (1 - n * n)  # eq:gru-dn
+            dz = total * (states[t] - n) * z * (1 - z)  # eq:gru-dz
+            dr = dn * inner[t] * r * (1 - r)  # eq:gru-dr
+            into_a[t], into_u[t] = (dr, dz, dn), (dr, dz, dn * r)
+            later = total * z + du[t] @ back
+        self.recurrent_bias.grad += into_u[:, 2].sum(axis=(0, 1))
+        return da, du
+
+
+# digest 1b93bb72224adcc7e2a2f5bc85784a294bb317189f3102ab913da0c73fc5922c

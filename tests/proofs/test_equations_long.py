@@ -25,6 +25,7 @@ TRUE = {
     "eq:linear-db-index": "the slope of Y_nm by b_j is zero unless m = j, so Y_nj may stand for Y_nm",
     "eq:softmax-jacobian": "the Kronecker delta makes i and j interchangeable beside it",
     "eq:batches": "a sum over all examples does not care which index is called batch",
+    "eq:rnn-bptt": "the output at a time is the state at that time",
     "eq:max-pool-dx": "a sum does not care about the order of its indices; an equal number elsewhere is rare",
     "eq:avg-pool-dx": "a sum does not care about the order of its indices",
     "eq:ce-grad": "the probabilities of an example sum to one, as its targets do",

@@ -1,0 +1,256 @@
+"""Recurrent layers, embedding and residual: gradients, lengths, states, guards and precision."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import backprop_core as bp
+from backprop_core import GRU, LSTM, RNN, Embedding, Residual
+
+rng = np.random.default_rng(7)
+RECURRENT = {RNN: 1, LSTM: 2, GRU: 1}  # and how many parts the state has
+X = rng.normal(size=(3, 5, 2))
+
+
+def filled(layer, seed=5):
+    start = np.random.default_rng(seed)
+    for p in layer.parameters():
+        p.data += start.uniform(0.1, 0.5, p.data.shape) * start.choice([-1, 1], p.data.shape)
+    return layer
+
+
+class Fixed(bp.Layer):
+    """An embedding of fixed numbers, plus x: something that gradcheck can vary."""
+
+    def __init__(self, embedding, ids):
+        self.embedding, self.ids = embedding, ids
+
+    def forward(self, x):
+        return x + self.embedding.forward(self.ids)
+
+    def backward(self, grad_output):
+        zeros = self.embedding.backward(grad_output)
+        assert zeros.shape == self.ids.shape and not zeros.any()
+        return np.array(grad_output)
+
+
+def cases():
+    for kind, parts in RECURRENT.items():
+        yield kind.__name__, lambda k=kind: k(2, 4, rng=0), (X,)
+        yield f"{kind.__name__} start", lambda k=kind: k(2, 4, rng=0), (X, rng.normal(size=(3, 4 * parts)))
+        yield f"{kind.__name__} lengths", lambda k=kind: k(2, 4, rng=0), (X, None, np.array([5, 0, 3]))
+        yield f"{kind.__name__} one step", lambda k=kind: k(2, 4, rng=0), (X[:, :1],)
+        yield f"{kind.__name__} one unit", lambda k=kind: k(2, 1, rng=0), (X,)
+    ids = np.array([[0, 2, 0], [4, 0, 2]])
+    yield "Embedding", lambda: Fixed(Embedding(6, 4, rng=0), ids), (rng.normal(size=(2, 3, 4)),)
+    yield (
+        "Residual",
+        lambda: Residual(bp.Linear(4, 3, rng=0), bp.Tanh(), bp.Linear(3, 4, rng=1)),
+        (rng.normal(size=(2, 3, 4)),),
+    )
+    yield "Residual of nothing", Residual, (X,)
+    yield (
+        "stack",
+        lambda: bp.Network(
+            RNN(2, 3, rng=0),
+            bp.LayerNorm(3),
+            LSTM(3, 4, rng=1),
+            Residual(GRU(4, 4, rng=2)),
+            bp.Linear(4, 2, rng=3),
+        ),
+        (X,),
+    )
+
+
+CASES = {name: (make, args) for name, make, args in cases()}
+MUTATIONS = {
+    "zero": lambda g: 0 * g,
+    "minus": lambda g: -g,
+    "slightly too large": lambda g: g * (1 + 1e-5),
+    "one element lost": lambda g: np.where(abs(g) == abs(g).max(), 0, g),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradients(name):
+    make, args = CASES[name]
+    layer = filled(make())
+    assert bp.gradcheck(layer, *args, rng=1) < 1e-7
+    if name != "Embedding":
+        assert bp.gradcheck(layer, *args, rng=1, derivative=bp.complex_step_gradient) < 1e-12
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+@pytest.mark.parametrize(
+    ("kind", "parameter"),
+    [(kind, name) for kind in RECURRENT for name in ("x", *dict(kind(2, 4).named_parameters()))],
+)
+def test_a_changed_gradient_is_found(kind, parameter, mutation):
+    layer = filled(kind(2, 4, rng=0))
+
+    class Changed(kind):
+        def backward(self, grad_output):
+            p = getattr(self, parameter, None)
+            before = None if p is None else p.grad.copy()
+            dx = super().backward(grad_output)
+            if p is None:
+                return MUTATIONS[mutation](dx)
+            p.grad[...] = before + MUTATIONS[mutation](p.grad - before)
+            return dx
+
+    layer.__class__ = Changed
+    error = bp.gradcheck(layer, X, rng=1, derivative=bp.complex_step_gradient)
+    assert error > 1e-12 * 1e3
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_float32_in_float32_out(name):
+    make, (x, *rest) = CASES[name]
+    for layer in (filled(make()).to("float32"), filled(make())):
+        y = layer.forward(np.float32(x), *rest)
+        dx = layer.backward(np.float32(rng.normal(size=y.shape)))
+        if name != "Embedding" or layer.embedding.weight.data.dtype == np.float32:
+            assert y.dtype == dx.dtype == np.float32
+    layer = filled(make()).to("float32")
+    y = layer.forward(np.float32(x), *rest)
+    layer.backward(np.float32(rng.normal(size=y.shape)))
+    assert {p.grad.dtype for p in layer.parameters()} <= {np.dtype("float32")}
+    assert np.allclose(y, filled(make()).forward(x, *rest), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_backward_accumulates_and_spoils_nothing(name):
+    make, (x, *rest) = CASES[name]
+    layer = filled(make())
+    x = x.copy()
+    x.flags.writeable = False
+    y = layer.forward(x, *rest)
+    grad = rng.normal(size=y.shape)
+    grad.flags.writeable = False
+    first = layer.backward(grad).copy()
+    once = [p.grad.copy() for p in layer.parameters()]
+    y[...] = 99  # the caller's own
+    assert np.array_equal(layer.backward(grad), first)
+    assert all(np.allclose(p.grad, 2 * g) for p, g in zip(layer.parameters(), once, strict=True))
+    with pytest.raises(ValueError, match="grad_output"):
+        layer.backward(grad[:-1]) if not name.startswith("Residual of") else layer._expect(
+            0, "grad_output", what="grad_output"
+        )
+
+
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_what_stands_behind_the_end_does_not_matter(kind):
+    layer = filled(kind(2, 4, rng=0))
+    lengths = np.array([4, 1, 0])
+    spoiled = X.copy()
+    for row, end in zip(spoiled, lengths, strict=True):
+        row[end:] = 77.0
+    grad = rng.normal(size=(3, 5, 4))
+    found = []
+    for x in (X, spoiled):
+        layer.zero_grad()
+        y = layer.forward(x, None, lengths)
+        g = grad.copy()
+        for row, gr, end in zip(y, g, lengths, strict=True):
+            assert not row[end:].any()
+            gr[end:] = rng.normal(size=gr[end:].shape)
+        dx = layer.backward(g)
+        assert all(not row[end:].any() for row, end in zip(dx, lengths, strict=True))
+        found.append([y, dx, layer.state] + [p.grad.copy() for p in layer.parameters()])
+    assert all(np.allclose(a, b, rtol=1e-13, atol=1e-13) for a, b in zip(*found, strict=True))
+    for row, end, state in zip(X, lengths, found[0][2], strict=True):  # as each sequence alone
+        alone = filled(kind(2, 4, rng=0))
+        alone.forward(row[None, :end])
+        assert np.allclose(alone.state[0], state)
+
+
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_a_sequence_in_two_parts(kind):
+    layer = filled(kind(2, 4, rng=0))
+    whole = layer.forward(X)
+    last = layer.state
+    parts = [layer.forward(X[:, :2])]
+    parts.append(layer.forward(X[:, 2:], layer.state))
+    assert np.allclose(np.concatenate(parts, axis=1), whole) and np.allclose(layer.state, last)
+    assert np.allclose(last[:, :4], whole[:, -1])
+    again = layer.forward(X[:, :2])
+    assert np.allclose(again, whole[:, :2])  # no start: from zero again
+
+
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_empty_batches_and_sequences(kind):
+    layer = kind(2, 4, rng=0)
+    for shape in ((0, 5), (3, 0), (0, 0)):
+        assert layer.forward(np.zeros((*shape, 2))).shape == (*shape, 4)
+        assert layer.backward(np.zeros((*shape, 4))).shape == (*shape, 2)
+
+
+def test_messages():
+    with pytest.raises(
+        ValueError,
+        match=r"LSTM\(input_size=2, hidden_size=4\): expected input of shape \(N, T, 2\), got \(3, 5, 7\)",
+    ):
+        LSTM(2, 4).forward(np.zeros((3, 5, 7)))
+    with pytest.raises(ValueError, match=r"expected start of shape \(3, 8\), got \(3, 4\)"):
+        LSTM(2, 4).forward(X, np.zeros((3, 4)))
+    for lengths in ([1, 2], [1, 2, 6], [-1, 2, 3], [1.0, 2.0, 3.0], 3):
+        with pytest.raises(ValueError, match="expected 3 lengths, whole numbers from 0 to 5"):
+            GRU(2, 4).forward(X, None, lengths)
+    with pytest.raises(RuntimeError, match="before forward"):
+        RNN(2, 3).backward(np.zeros((1, 1, 3)))
+    with pytest.raises(ValueError, match="hidden_size must be a whole number"):
+        GRU(2, 0)
+    with pytest.raises(TypeError, match=r"expected integers, got float64"):
+        Embedding(3, 2).forward([0.0])
+    with pytest.raises(TypeError, match=r"expected integers, got bool"):
+        Embedding(3, 2).forward([True])
+    for wrong in (3, -1):
+        with pytest.raises(
+            ValueError,
+            match=rf"Embedding\(num_embeddings=3, dim=2\): got {wrong} at index 1, 0, expected 0 to 2",
+        ):
+            Embedding(3, 2).forward([[0, 1], [wrong, 2]])
+    with pytest.raises(ValueError, match=r"turn shape \(2, 4\) into \(2, 3\)"):
+        Residual(bp.Linear(4, 3)).forward(np.zeros((2, 4)))
+    shared = bp.Linear(3, 3)
+    with pytest.raises(ValueError, match="there twice"):
+        bp.Network(Residual(shared), shared)
+
+
+def test_start_uniform_and_within_the_bound():
+    for kind, blocks in ((RNN, 1), (LSTM, 4), (GRU, 3)):
+        layer = kind(50, 100, rng=0)
+        assert layer.weight.data.shape == (50, 100 * blocks)
+        for p in layer.parameters():
+            assert 0.08 < np.abs(p.data).max() <= 0.1 and abs(p.data.std() - 0.1 / 3**0.5) < 0.01
+
+
+def test_large_numbers_do_not_overflow():
+    with np.errstate(all="raise"):
+        for kind in RECURRENT:
+            layer = kind(2, 3, rng=0)
+            y = layer.forward(1e6 * X)
+            assert np.isfinite(layer.backward(np.ones_like(y))).all()
+
+
+def test_repeated_numbers_add_up():
+    layer = Embedding(4, 3, rng=0)
+    layer.forward([1, 1, 3, 1])
+    grad = rng.normal(size=(4, 3))
+    assert not layer.backward(grad).any()
+    assert np.allclose(layer.weight.grad, [0 * grad[0], grad[0] + grad[1] + grad[3], 0 * grad[0], grad[2]])
+
+
+def test_names_and_table():
+    net = bp.Network(Embedding(9, 4, rng=0), Residual(bp.Linear(4, 4, rng=0)), LSTM(4, 5, rng=0))
+    assert [n for n, _ in net.named_parameters()] == [
+        "0.weight",
+        "1.inner.0.weight",
+        "1.inner.0.bias",
+        "2.weight",
+        "2.recurrent",
+        "2.bias",
+    ]
+    net.forward(np.zeros((2, 3), int))
+    assert "Residual(Linear(4, 4))" in repr(net) and "LSTM(input_size=4, hidden_size=5)" in repr(net)
