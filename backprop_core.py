@@ -120,6 +120,12 @@ __all__ = [
     "RNN",
     "LSTM",
     "GRU",
+    "MultiHeadAttention",
+    "PositionEmbedding",
+    "TransformerBlock",
+    "jvp",
+    "hvp",
+    "checkpoint",
 ]
 
 
@@ -2898,11 +2904,18 @@ class Tensor(NDArrayOperatorsMixin):
 
 
 # 15 A tape for arrays · apply
+def _has_rules(rules: Any, places: list[int]) -> bool:
+    """Whether there is one for each of the arguments at these places."""
+    if rules is None or callable(rules):
+        return rules is not None
+    return all(i < len(rules) and rules[i] is not None for i in places)
+
+
 class _Record(NamedTuple):
     """How a Tensor was made; ``places`` are the arguments with a gradient."""
 
     function: Callable
-    rules: Sequence[Callable | None]
+    rules: Any
     args: tuple
     arrays: list
     options: dict[str, Any]
@@ -2922,7 +2935,7 @@ def _apply(function: Callable, args: tuple, options: dict, rules: Any) -> Any:
     value = np.asarray(function(*arrays, **options))
     if value.dtype.kind in "biu":
         return value
-    if rules is None or None in [rules[i] for i in places]:
+    if not _has_rules(rules, places):
         raise TypeError(f"{function.__name__} has no rule for these Tensors")
     y = Tensor(value, False)
     if places and _recording.get():
@@ -3008,6 +3021,9 @@ def _handed_on(node: Tensor, gradient: Any) -> list:
     known = [gradient, node.data, *made.arrays]
     if isinstance(gradient, Tensor):
         known = [gradient, node, *made.args]
+    if callable(made.rules):
+        shares = made.rules(*known, **made.options)
+        return [shares[i] for i in made.places]
     return [made.rules[i](*known, **made.options) for i in made.places]
 
 
@@ -3553,4 +3569,348 @@ class GRU(_Recurrent):
         return da, du
 
 
-# digest 1b93bb72224adcc7e2a2f5bc85784a294bb317189f3102ab913da0c73fc5922c
+# 17 Attention · attend
+def _attend(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray, visible: ArrayLike = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """What each query finds, and the weights with which it looked.
+
+    Shapes: q (…, T, d), k (…, S, d), v (…, S, e); out (…, T, e) and
+    (…, T, S). ``visible`` says which keys a query may see.
+    """
+    scores = q @ k.swapaxes(-1, -2) * q.shape[-1] ** -0.5  # eq:scores
+    if visible is not True:
+        scores = np.where(visible, scores, -np.inf)
+    weights = Softmax().forward(scores)  # eq:attention-weights
+    return weights @ v, weights  # eq:attention
+
+
+def _attend_backward(
+    dy: np.ndarray,
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    weights: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The gradients of q, k and v from that of what was found."""
+    dv = weights.swapaxes(-1, -2) @ dy  # eq:attention-dv
+    dp = dy @ v.swapaxes(-1, -2)  # eq:attention-dp
+    ds = weights * (dp - (dp * weights).sum(axis=-1, keepdims=True))
+    ds *= q.shape[-1] ** -0.5  # eq:attention-ds
+    return ds @ k, ds.swapaxes(-1, -2) @ q, dv  # eq:attention-dq
+
+
+# 17 Attention · multi-head-attention
+class MultiHeadAttention(Layer):
+    """Every place of a sequence looks at every other, eq:attention.
+
+    Shapes: (N, T, embed_dim) in and out. ``causal`` hides what comes later.
+    ``padding`` (N, T), true where a place is filled up and nobody may look.
+    ``weights`` (N, num_heads, T, T) are those of the last forward.
+    Raises ValueError for other shapes, if embed_dim is no multiple of
+    num_heads, or where a place has nothing left to look at.
+    Source: Vaswani and others, 2017.
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        causal: bool = False,
+        *,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        _positive(self, embed_dim=embed_dim, num_heads=num_heads)
+        if embed_dim % num_heads:
+            raise ValueError(
+                f"MultiHeadAttention: embed_dim {embed_dim} is no multiple "
+                f"of num_heads {num_heads}"
+            )
+        self.embed_dim, self.num_heads = embed_dim, num_heads
+        self.causal, rng = causal, np.random.default_rng(rng)
+        self.qkv = Linear(embed_dim, 3 * embed_dim, rng=rng)
+        self.out = Linear(embed_dim, embed_dim, rng=rng)
+        self.weights: np.ndarray | None = None
+
+    def _heads(self, x: np.ndarray) -> np.ndarray:
+        """A view (parts, N, num_heads, T, d) of (N, T, parts * embed_dim)."""
+        size = self.embed_dim // self.num_heads
+        parts = x.reshape(*x.shape[:2], -1, self.num_heads, size)
+        return parts.transpose(2, 0, 3, 1, 4)
+
+    def _visible(
+        self, n: int, steps: int, padding: ArrayLike | None
+    ) -> ArrayLike:
+        """Whether a query (row) may see a key (column); True if all may."""
+        visible = np.tri(steps, dtype=bool) if self.causal else np.True_
+        if padding is None:
+            return visible if self.causal else True
+        hidden = np.asarray(padding)
+        if hidden.dtype != bool or hidden.shape != (n, steps):
+            raise ValueError(
+                f"{self}: expected padding of booleans, shape ({n}, {steps}), "
+                f"got {hidden.dtype} of shape {hidden.shape}"
+            )
+        visible = visible & ~hidden[:, None, None]
+        for example, _, place in np.argwhere(~visible.any(axis=-1)):
+            raise ValueError(
+                f"{self}: place {place} of example {example} sees nothing "
+                "but padding"
+            )
+        return visible
+
+    # 17 Attention · multi-head-attention-passes
+    def forward(
+        self, x: ArrayLike, padding: ArrayLike | None = None
+    ) -> np.ndarray:
+        x = self._expect(x, "N", "T", self.embed_dim)
+        visible = self._visible(len(x), x.shape[1], padding)
+        q, k, v = self._heads(self.qkv.forward(x))
+        y, self.weights = _attend(q, k, v, visible)
+        self._cache = q, k, v, self.weights
+        return self.out.forward(y.swapaxes(1, 2).reshape(x.shape))
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        cache = self._saved()
+        dy = self.out.backward(grad_output)
+        dqkv = np.empty((*dy.shape[:2], 3 * self.embed_dim), dy.dtype)
+        grads = _attend_backward(self._heads(dy)[0], *cache)
+        for into, grad in zip(self._heads(dqkv), grads):
+            into[...] = grad
+        return self.qkv.backward(dqkv)
+
+
+# 17 Attention · position-embedding
+class PositionEmbedding(Layer):
+    """Adds to every place of a sequence a row of its own, eq:position.
+
+    Shapes: (N, T, dim) in and out, T at most ``length``; weight
+    (length, dim), normal with mean 0 and spread ``std`` at first.
+    Raises ValueError for other shapes and for longer sequences.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        dim: int,
+        std: float = 1.0,
+        *,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        _positive(self, length=length, dim=dim)
+        self.length, self.dim = length, dim
+        rng = np.random.default_rng(rng)
+        self.weight = Parameter(rng.normal(0.0, std, (length, dim)))
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        x = self._expect(x, "N", "T", self.dim)
+        if x.shape[1] > self.length:
+            raise ValueError(
+                f"{self}: expected at most {self.length} places, "
+                f"got {x.shape[1]}"
+            )
+        self._cache = x.shape, x.dtype
+        y = x + self.weight.data[: x.shape[1]]  # eq:position
+        return y.astype(x.dtype, copy=False)
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        shape, dtype = self._saved()
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        self.weight.grad[: shape[1]] += grad.sum(axis=0)
+        return grad.astype(dtype)
+
+
+# 17 Attention · transformer-block
+class TransformerBlock(Network):
+    """Attention, then a small network for each place; pre-norm, eq:block.
+
+    Shapes: (N, T, embed_dim) in and out. ``hidden`` is the width of the
+    small network, 4 * embed_dim unless given; ``dropout`` acts on what
+    either adds. Source: Vaswani and others, 2017; Xiong and others, 2020.
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        hidden: int | None = None,
+        dropout: float = 0.0,
+        causal: bool = True,
+        *,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        rng = np.random.default_rng(rng)
+        hidden = 4 * embed_dim if hidden is None else hidden
+        attention = MultiHeadAttention(embed_dim, num_heads, causal, rng=rng)
+        first, second = (Linear(embed_dim, hidden, rng=rng),
+                         Linear(hidden, embed_dim, rng=rng))
+        drop = [Dropout(dropout, rng=rng) for _ in range(2 * (dropout > 0))]
+        super().__init__(
+            Residual(LayerNorm(embed_dim), attention, *drop[:1]),
+            Residual(
+                LayerNorm(embed_dim), first, GELU("tanh"), second, *drop[1:]
+            ),
+        )
+
+
+# 18 Beyond the gradient · dual
+class _Dual(NDArrayOperatorsMixin):
+    """value + slope ε with ε² = 0: an array that carries its slope along."""
+
+    def __init__(self, value: Any, slope: Any) -> None:
+        self.value, self.slope = value, slope
+
+    def __array__(self, *args: Any, **options: Any) -> np.ndarray:
+        raise TypeError("jvp: this takes no dual numbers")
+
+    def __array_ufunc__(
+        self, function: Any, method: str, *args: Any, **options: Any
+    ) -> Any:
+        values = [x.value if isinstance(x, _Dual) else x for x in args]
+        y = np.asarray(function(*values))
+        if y.dtype.kind in "biu":
+            return y
+        slope = np.zeros_like(y)
+        for i, x in enumerate(args):
+            if isinstance(x, _Dual):
+                slope = slope + _push(function, i, x.slope, y, values)
+        return _Dual(y, slope)
+
+    def __array_function__(
+        self, function: Any, types: Any, args: tuple, options: dict
+    ) -> Any:
+        if function is np.where:  # it works entry by entry, too
+            return self.__array_ufunc__(function, "__call__", *args)
+        if function not in _LINEAR:
+            raise TypeError(f"jvp: {function.__name__} has no rule")
+        x, *rest = args
+        return _Dual(
+            function(x.value, *rest, **options),
+            function(x.slope, *rest, **options),
+        )
+
+    def __getitem__(self, key: Any) -> Any:
+        return _Dual(self.value[key], self.slope[key])
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return np.sum(self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return np.mean(self, axis=axis, keepdims=keepdims)
+
+    def reshape(self, *shape: Any) -> Any:
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    @property
+    def T(self) -> Any:
+        return np.transpose(self)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+
+_LINEAR = (np.sum, np.mean, np.reshape, np.transpose, np.swapaxes)
+
+
+def _push(function: Any, i: int, slope: Any, y: Any, values: list) -> Any:
+    """What the slope of argument i adds to that of the result."""
+    if function is np.matmul:
+        factors: list = [*values[:i], slope, *values[i + 1 :]]
+        return factors[0] @ factors[1]
+    rules = _RULES.get(function)
+    if rules is None or rules[i] is None:
+        raise TypeError(f"jvp: {function.__name__} has no rule")
+    return rules[i](slope, y, *values)
+
+
+# 18 Beyond the gradient · jvp
+def jvp(
+    f: Callable, inputs: Sequence[ArrayLike], directions: Sequence[ArrayLike]
+) -> tuple[np.ndarray, np.ndarray]:
+    """f(*inputs) and its slope along the directions, eq:jvp, in one sweep.
+
+    f is made of what Tensors take, without max. Raises TypeError for other
+    functions, ValueError for a direction of another shape than its input.
+
+    >>> y, slope = jvp(lambda x: x * x, [3.0], [1.0])
+    >>> float(y), float(slope)
+    (9.0, 6.0)
+    """
+    duals = []
+    for x, v in zip(inputs, directions, strict=True):
+        value = _floating(x)
+        duals.append(_Dual(value, _direction(v, value)))
+    y = f(*duals)
+    return y.value, y.slope
+
+
+def _direction(v: ArrayLike, x: np.ndarray) -> np.ndarray:
+    """v, one number for each of x, in its precision."""
+    given = np.asarray(v)
+    if given.shape != x.shape:
+        raise ValueError(
+            f"expected a direction of shape {x.shape}, got {given.shape}"
+        )
+    return given.astype(x.dtype)
+
+
+# 18 Beyond the gradient · hvp
+def hvp(f: Callable, x: ArrayLike, v: ArrayLike) -> np.ndarray:
+    """The Hessian of f at x times v, eq:hvp, without the Hessian.
+
+    f takes a Tensor and gives one number. Shapes: x any, v and the result
+    as x. Raises ValueError for a v of another shape.
+    Source: Pearlmutter, 1994.
+
+    >>> hvp(lambda x: np.sum(x * x * x), [1.0, 2.0], [1.0, 0.0])
+    array([6., 0.])
+    """
+    point = Tensor(x)
+    direction = _direction(v, point.data)
+    (slope,) = gradients(f(point), [point], create_graph=True)
+    if not slope.requires_grad:
+        return np.zeros_like(direction)  # a constant slope
+    return gradients(slope, [point], direction)[0]
+
+
+# 18 Beyond the gradient · checkpoint
+def checkpoint(f: Callable, *inputs: Any) -> Any:
+    """f(*inputs), of which only the inputs are remembered.
+
+    ``backward`` computes f again and goes back through that. So f must do
+    the same twice: draw a dropout mask outside and hand it in. Raises
+    ValueError if f uses a Tensor that is not among the inputs.
+    Source: Chen and others, 2016.
+
+    >>> x = Tensor([1.0, 2.0])
+    >>> checkpoint(lambda x: np.sum(x * x * x), x).backward()
+    >>> x.grad
+    array([ 3., 12.])
+    """
+
+    def forward(*arrays: Any) -> Any:
+        y = f(*arrays)
+        if isinstance(y, Tensor):
+            raise ValueError("checkpoint: f uses a Tensor that is no input")
+        return y
+
+    def again(g: Any, y: Any, *known: Any) -> list:
+        xs = [
+            _anew(x) if isinstance(given, Tensor) else x
+            for given, x in zip(inputs, known)
+        ]
+        tensors = [x for x in xs if isinstance(x, Tensor)]
+        found = gradients(f(*xs), tensors, g, isinstance(g, Tensor))
+        shares = dict(zip(tensors, found))
+        return [shares[x] if isinstance(x, Tensor) else None for x in xs]
+
+    return _apply(forward, inputs, {}, again)
+
+
+def _anew(x: Any) -> Tensor:
+    """The same numbers as a Tensor of its own; made from x, if that is one."""
+    return x[...] if isinstance(x, Tensor) else Tensor(x)
+
+
+# digest 9dbb2e6c0f4757f92687819c59daab79e1ae4c1db2c85a2cc4c0088a50160580

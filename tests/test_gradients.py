@@ -63,6 +63,10 @@ CASES: dict[str, tuple[Callable[[], Any], tuple, bool]] = {
     "RNN": (lambda: bp.RNN(4, 3, rng=0), (SEQUENCES,), True),
     "LSTM": (lambda: bp.LSTM(4, 3, rng=0), (SEQUENCES,), True),
     "GRU": (lambda: bp.GRU(4, 3, rng=0), (SEQUENCES,), True),
+    "MultiHeadAttention": (lambda: bp.MultiHeadAttention(4, 2, rng=0), (SEQUENCES,), True),
+    "MultiHeadAttention causal": (lambda: bp.MultiHeadAttention(4, 1, True, rng=0), (SEQUENCES,), True),
+    "PositionEmbedding": (lambda: bp.PositionEmbedding(6, 4, rng=0), (SEQUENCES,), True),
+    "TransformerBlock": (lambda: bp.TransformerBlock(4, 2, hidden=5, rng=0), (SEQUENCES,), True),
     "Dropout": (lambda: bp.Dropout(0.4, rng=1), (X,), True),
     "CrossEntropyLoss smoothed": (lambda: bp.CrossEntropyLoss(label_smoothing=0.3), (X, SHARES), True),
 }

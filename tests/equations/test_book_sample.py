@@ -12,7 +12,8 @@ from equations.floor import score
 NO_MATHEMATICS = {
     *("Layer", "Activation", "Loss", "Optimizer", "Schedule"),  # bases of those that do
     *("Flatten", "DataLoader", "fit", "save", "load", "EarlyStopping"),  # they move things around
-    *("no_grad", "primitive", "TapeLayer"),  # they arrange what others compute
+    *("no_grad", "primitive", "TapeLayer", "checkpoint"),  # they arrange what others compute
+    "MultiHeadAttention",  # heads side by side; what one of them computes is checked
     *("gradcheck", "gradient_report", "GradientReport", "LayerStatistics"),  # they measure
     *("StepLR", "BatchNorm2d"),  # a staircase; BatchNorm1d with longer rows
     # draws; the standard deviation is checked

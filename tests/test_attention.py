@@ -1,0 +1,175 @@
+"""Attention, position embedding, transformer block: gradients, masks, order, guards and precision."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_recurrent import MUTATIONS, filled
+
+import backprop_core as bp
+from backprop_core import MultiHeadAttention, PositionEmbedding, TransformerBlock
+
+rng = np.random.default_rng(7)
+X = rng.normal(size=(2, 5, 6))
+PADDING = np.array([[False, False, True, False, True], [False, False, False, False, False]])
+CASES = {
+    "attention": (lambda: MultiHeadAttention(6, 2, rng=0), (X,)),
+    "one head": (lambda: MultiHeadAttention(6, 1, rng=0), (X,)),
+    "six heads": (lambda: MultiHeadAttention(6, 6, rng=0), (X,)),
+    "causal": (lambda: MultiHeadAttention(6, 3, causal=True, rng=0), (X,)),
+    "padding": (lambda: MultiHeadAttention(6, 2, rng=0), (X, PADDING)),
+    "causal padding": (lambda: MultiHeadAttention(6, 2, True, rng=0), (X, PADDING)),
+    "one place": (lambda: MultiHeadAttention(6, 2, rng=0), (X[:, :1],)),
+    "position": (lambda: PositionEmbedding(7, 6, rng=0), (X,)),
+    "block": (lambda: TransformerBlock(6, 2, rng=0), (X,)),
+    "block, all see all": (lambda: TransformerBlock(6, 2, hidden=5, causal=False, rng=0), (X,)),
+    "block, dropout": (lambda: TransformerBlock(6, 2, dropout=0.3, rng=0), (X,)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradients(name):
+    make, args = CASES[name]
+    layer = filled(make())
+    assert bp.gradcheck(layer, *args, rng=1) < 1e-7
+    assert bp.gradcheck(layer, *args, rng=1, derivative=bp.complex_step_gradient) < 1e-12
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+@pytest.mark.parametrize("parameter", ["x", "qkv.weight", "qkv.bias", "out.weight", "out.bias"])
+def test_a_changed_gradient_is_found(parameter, mutation):
+    layer = filled(MultiHeadAttention(6, 2, causal=True, rng=0))
+
+    class Changed(MultiHeadAttention):
+        def backward(self, grad_output):
+            p = dict(self.named_parameters()).get(parameter)
+            before = None if p is None else p.grad.copy()
+            dx = super().backward(grad_output)
+            if p is None:
+                return MUTATIONS[mutation](dx)
+            p.grad[...] = before + MUTATIONS[mutation](p.grad - before)
+            return dx
+
+    layer.__class__ = Changed
+    assert bp.gradcheck(layer, X, rng=1, derivative=bp.complex_step_gradient) > 1e-9
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_float32_and_nothing_spoiled(name):
+    make, (x, *rest) = CASES[name]
+    for layer in (filled(make()).to("float32"), filled(make())):
+        y = layer.forward(np.float32(x), *rest)
+        assert y.dtype == layer.backward(np.float32(rng.normal(size=y.shape))).dtype == np.float32
+    layer = filled(make()).to("float32")
+    x32 = np.float32(x)
+    x32.flags.writeable = False
+    y = layer.forward(x32, *rest)
+    grad = np.float32(rng.normal(size=y.shape))
+    grad.flags.writeable = False
+    first = layer.backward(grad).copy()
+    once = [p.grad.copy() for p in layer.parameters()]
+    y[...] = 99
+    assert np.array_equal(layer.backward(grad), first)
+    assert all(np.allclose(p.grad, 2 * g, atol=1e-6) for p, g in zip(layer.parameters(), once, strict=True))
+    assert {p.grad.dtype for p in layer.parameters()} <= {np.dtype("float32")}
+
+
+def test_weights_are_shares_and_the_mask_is_exact():
+    layer = filled(MultiHeadAttention(6, 2, causal=True, rng=0))
+    layer.forward(X, PADDING)
+    w = layer.weights
+    assert w.shape == (2, 2, 5, 5) and np.allclose(w.sum(axis=-1), 1)
+    assert not np.triu(w, 1).any() and (np.tril(np.ones((5, 5))) - (w[1] > 0) == 0).all()
+    assert not w[0][:, :, [2, 4]].any()
+
+
+def test_the_future_and_padding_do_not_matter():
+    layer = filled(TransformerBlock(6, 2, rng=0))
+    y = layer.forward(X)
+    changed = X.copy()
+    changed[:, 3:] = 50
+    assert np.allclose(layer.forward(changed)[:, :3], y[:, :3], atol=1e-14) and not np.allclose(
+        layer.forward(changed)[:, 3:], y[:, 3:]
+    )
+    dy = np.zeros_like(X)
+    dy[:, 2] = 1.0
+    assert not layer.backward(dy)[:, 3:].any()
+    attention = filled(MultiHeadAttention(6, 2, rng=0))
+    y = attention.forward(X, PADDING)
+    changed = X.copy()
+    changed[PADDING] = 50
+    assert np.allclose(attention.forward(changed, PADDING)[~PADDING], y[~PADDING], atol=1e-14)
+
+
+def test_without_mask_a_permutation_goes_through():
+    layer, order = filled(MultiHeadAttention(6, 2, rng=0)), np.array([3, 0, 4, 1, 2])
+    y = layer.forward(X)
+    dy = rng.normal(size=y.shape)
+    dx = layer.backward(dy)
+    assert np.allclose(layer.forward(X[:, order]), y[:, order], atol=1e-14)
+    assert np.allclose(layer.backward(dy[:, order]), dx[:, order], atol=1e-14)
+    causal = filled(MultiHeadAttention(6, 2, causal=True, rng=0))
+    assert not np.allclose(causal.forward(X[:, order]), causal.forward(X)[:, order])
+    placed = bp.Network(filled(PositionEmbedding(5, 6, rng=0)), layer)
+    assert not np.allclose(placed.forward(X[:, order]), placed.forward(X)[:, order])
+
+
+def test_huge_scores_are_safe():
+    layer = MultiHeadAttention(6, 2, causal=True, rng=0)
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        y = layer.forward(1e100 * X)
+        assert np.isfinite(y).all() and np.isfinite(layer.backward(np.ones_like(y))).all()
+
+
+def test_messages():
+    with pytest.raises(ValueError, match=r"embed_dim 6 is no multiple of num_heads 4"):
+        MultiHeadAttention(6, 4)
+    layer = MultiHeadAttention(6, 2, causal=True, rng=0)
+    assert repr(layer) == "MultiHeadAttention(embed_dim=6, num_heads=2, causal=True)"
+    with pytest.raises(ValueError, match=r"expected input of shape \(N, T, 6\), got \(2, 5, 4\)"):
+        layer.forward(X[..., :4])
+    for wrong in (PADDING.astype(int), PADDING[:, :3], PADDING[:1]):
+        with pytest.raises(ValueError, match=r"expected padding of booleans, shape \(2, 5\), got"):
+            layer.forward(X, wrong)
+    with pytest.raises(ValueError, match=r"place 0 of example 1 sees nothing but padding"):
+        layer.forward(
+            X, PADDING[::-1] | np.array([[0], [0]], bool) | (np.arange(5) == 0) & np.array([[False], [True]])
+        )
+    with pytest.raises(ValueError, match=r"expected grad_output of shape \(2, 5, 6\), got \(2, 4, 6\)"):
+        layer.forward(X) is None or layer.backward(X[:, :4])
+    with pytest.raises(RuntimeError, match="before forward"):
+        MultiHeadAttention(6, 2).backward(X)
+    with pytest.raises(ValueError, match="at most 4 places, got 5"):
+        PositionEmbedding(4, 6).forward(X)
+    with pytest.raises(ValueError, match=r"hidden must|out_features must"):
+        TransformerBlock(6, 2, hidden=0)
+
+
+def test_cross_entropy_over_places():
+    logits, labels = rng.normal(size=(2, 5, 3)), rng.integers(3, size=(2, 5))
+    for make in (bp.CrossEntropyLoss, lambda: bp.CrossEntropyLoss(label_smoothing=0.2)):
+        whole, flat = make(), make()
+        assert np.isclose(whole(logits, labels), flat(logits.reshape(-1, 3), labels.ravel()), rtol=1e-14)
+        assert np.allclose(whole.backward(), flat.backward().reshape(2, 5, 3), rtol=1e-14)
+    assert bp.gradcheck(bp.CrossEntropyLoss(), logits, labels, rng=0) < 1e-7
+    with pytest.raises(ValueError, match="label 3 at index 1, 4: expected 0 to 2"):
+        labels[1, 4] = 3
+        bp.CrossEntropyLoss()(logits, labels)
+    with pytest.raises(ValueError, match="label 3 at index 1: expected 0 to 2"):
+        bp.CrossEntropyLoss()(logits[0, :2], [0, 3])
+
+
+def test_linear_and_dropout_on_sequences():
+    x = rng.normal(size=(2, 3, 5, 4))
+    assert bp.gradcheck(bp.Linear(4, 3, rng=0), x, rng=0, derivative=bp.complex_step_gradient) < 1e-12
+    assert bp.gradcheck(bp.Dropout(0.4, rng=0), x, rng=0) < 1e-7
+    layer = bp.Linear(4, 3, rng=0)
+    y = layer.forward(x)
+    assert y.shape == (2, 3, 5, 3) and np.allclose(y.reshape(-1, 3), layer.forward(x.reshape(-1, 4)))
+    with pytest.raises(
+        ValueError, match=r"Linear\(4, 3\): expected input of shape \(N, 3, 5, 4\), got \(2, 3, 5, 2\)"
+    ):
+        layer.forward(x[..., :2])
+    with pytest.raises(ValueError, match=r"Linear\(4, 3\): expected input of shape \(N, 4\), got \(10, 3\)"):
+        layer.forward(np.zeros((10, 3)))
+    assert layer.forward(np.zeros((0, 5, 4))).shape == (0, 5, 3)
