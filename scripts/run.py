@@ -26,7 +26,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode, v4
 from traitlets.config import Config
 
-from chapter import MODULE_NAME, ROOT, BookError, Cell, Chapter, Place, read_book
+from chapter import MODULE_NAME, ROOT, BookError, Cell, Chapter, Place, book_files, read_book
 from tangle import Module, prefix
 
 T = TypeVar("T")
@@ -124,8 +124,16 @@ def _key(chapter: Chapter, module: Module) -> str:
     """Everything the outputs depend on, except for where the cells stand in the file."""
     cells = [astuple(cell)[1:] for cell in chapter.python]
     versions = [platform.python_version(), *map(version, PACKAGES)]
-    parts = [cells, module.text, versions, SETUP.read_text(encoding="utf-8"), ENVIRONMENT]
+    texts = [path.read_text(encoding="utf-8") for path in _corpus(chapter)]
+    parts = [cells, module.text, versions, SETUP.read_text(encoding="utf-8"), ENVIRONMENT, texts]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
+
+
+def _corpus(chapter: Chapter) -> list[Path]:
+    """The chapters before this one, if it reads them as a text: it finds them in a folder "book"."""
+    if not any('Path("book")' in cell.source for cell in chapter.python):
+        return []
+    return [path for path in book_files(chapter.path.parent) if path.name < chapter.path.name]
 
 
 def write(path: Path, text: str) -> None:
@@ -148,6 +156,8 @@ async def _execute(chapter: Chapter, module: Module) -> NotebookNode:
         module_path, neutral = Path(folder, "module", f"{MODULE_NAME}.py"), Path(folder, "cwd")
         write(module_path, module.text)
         neutral.mkdir()
+        for path in _corpus(chapter):
+            write(neutral / "book" / path.name, path.read_text(encoding="utf-8"))
         environment = os.environ | ENVIRONMENT
         environment |= {"PYTHONPATH": str(module_path.parent), "IPYTHONDIR": str(Path(folder, "ipython"))}
         client = NotebookClient(

@@ -43,6 +43,19 @@ def executed(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return sorted(line.split()[0] for line in capsys.readouterr().out.splitlines() if "executed" in line)
 
 
+def test_a_chapter_may_read_those_before_it_as_texts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    book, cache = tmp_path / "book", tmp_path / "cache"
+    listing = '[path.name for path in __import__("pathlib").Path("book").glob("*")]'
+    reading = f"Words.\n\n```python\nprint({listing}, Double)\n```\n"
+    *_, notebook = run(read_book(write_book(book, ONE, reading)), cache)
+    assert any(text.startswith("['01-one.md'] ") for text in texts(notebook))
+    executed(capsys)
+    run(read_book(write_book(book, f"{ONE}\nMore words.\n", reading)), cache)
+    assert executed(capsys) == ["02-two"]
+
+
 def test_only_what_changed_is_run_again_also_when_a_chapter_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
