@@ -939,6 +939,7 @@ class CrossEntropyLoss(Loss):
         self.label_smoothing = float(label_smoothing)
 
     def forward(self, prediction: ArrayLike, target: ArrayLike) -> float:
+        self._cache = None
         share = self.label_smoothing
         if share:
             x = _floating(prediction)
@@ -2136,17 +2137,20 @@ class Dropout(Layer):
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         factor = self._saved()
         grad = self._expect(grad_output, *factor.shape, what="grad_output")
-        return grad * factor  # eq:dropout-dx
+        dx = grad * factor  # eq:dropout-dx
+        return dx.astype(factor.dtype, copy=False)
 
 
 # 11 Not by heart · early-stopping
 class EarlyStopping:
     """Callback for fit: stop once ``monitor`` no longer improves.
 
-    Stops after ``patience`` epochs none of which was better than the best
-    by more than ``min_delta``. ``restore()`` then puts the best epoch's
-    parameters and buffers back. Raises ValueError where the history has
-    no such number, RuntimeError for restore before the first epoch.
+    An epoch is the best if it is better than the best so far by more than
+    ``min_delta``: lower for ``mode`` "min", higher for "max". Stops after
+    ``patience`` epochs without one. ``restore()`` then puts the best one's
+    parameters and buffers back. One instance serves one fit.
+    Raises ValueError for settings out of range or where the history has
+    no such number, RuntimeError for restore before there is a best epoch.
     """
 
     def __init__(
@@ -2155,10 +2159,18 @@ class EarlyStopping:
         patience: int = 5,
         min_delta: float = 0.0,
         monitor: str = "validation_loss",
+        mode: str = "min",
     ) -> None:
+        if mode not in ("min", "max"):
+            raise ValueError(
+                f"EarlyStopping: mode is 'min' or 'max', got {mode!r}"
+            )
+        _positive(self, patience=patience)
+        _within(self, min_delta=min_delta)
         self.net, self.patience = net, patience
         self.min_delta, self.monitor = min_delta, monitor
-        self.best, self.waited = float("inf"), 0
+        self._sign = 1 if mode == "min" else -1
+        self.best, self.waited = self._sign * float("inf"), 0
         self._kept: dict[str, np.ndarray] = {}
 
     def __call__(self, history: list[dict[str, float]]) -> bool:
@@ -2168,7 +2180,7 @@ class EarlyStopping:
                 f"{', '.join(history[-1])}; did fit get validation=…?"
             )
         value, self.waited = history[-1][self.monitor], self.waited + 1
-        if value < self.best - self.min_delta:
+        if self._sign * (self.best - value) > self.min_delta:
             self.best, self.waited = value, 0
             arrays = _named_arrays(self.net, None)
             self._kept = {name: a.copy() for name, a in arrays.items()}
@@ -2177,7 +2189,9 @@ class EarlyStopping:
     def restore(self) -> None:
         """Put the best parameters and buffers back, in place."""
         if not self._kept:
-            raise RuntimeError("EarlyStopping: no epoch has been seen yet")
+            raise RuntimeError(
+                "EarlyStopping: no epoch with a finite value yet"
+            )
         for name, array in _named_arrays(self.net, None).items():
             array[...] = self._kept[name]
 
@@ -2190,12 +2204,13 @@ def _sum(rows: np.ndarray) -> np.ndarray:
 
 def _mean(rows: np.ndarray) -> np.ndarray:
     """The mean of each row, as a column."""
-    return (_sum(rows) / rows.shape[1])[:, None]
+    return (_sum(rows) / max(rows.shape[1], 1))[:, None]
 
 
 def _mean_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The mean of each row of a times b, as a column."""
-    return (np.einsum("ij,ij->i", a, b) / a.shape[1])[:, None]
+    total = np.einsum("ij,ij->i", a, b)
+    return (total / max(a.shape[1], 1))[:, None]
 
 
 def _normalise(rows: np.ndarray, eps: float) -> tuple[np.ndarray, ...]:
@@ -2230,6 +2245,12 @@ class _BatchNorm(Layer):
         self, num_features: int, eps: float = 1e-5, momentum: float = 0.1
     ) -> None:
         _positive(self, num_features=num_features)
+        _within(self, eps=eps)
+        if not 0 <= momentum <= 1:
+            raise ValueError(
+                f"{type(self).__name__}: expected 0 <= momentum <= 1, "
+                f"got {momentum}"
+            )
         self.num_features, self.eps = num_features, eps
         self.momentum = momentum
         self.weight = Parameter(np.ones(num_features))
@@ -2320,6 +2341,7 @@ class LayerNorm(Layer):
         self, normalized_shape: int | tuple[int, ...], eps: float = 1e-5
     ) -> None:
         self.normalized_shape = _shape(self, normalized_shape)
+        _within(self, eps=eps)
         self.eps = eps
         self.weight = Parameter(np.ones(self.normalized_shape))
         self.bias = Parameter(np.zeros(self.normalized_shape))
@@ -2348,6 +2370,8 @@ class LayerNorm(Layer):
 def _shape(layer: Layer, shape: int | tuple[int, ...]) -> tuple[int, ...]:
     """The shape as a tuple of whole numbers of at least 1."""
     sizes = shape if isinstance(shape, (tuple, list)) else (shape,)
+    if not sizes:
+        raise ValueError(f"{type(layer).__name__}: normalized_shape is empty")
     for size in sizes:
         _positive(layer, normalized_shape=size)
     return tuple(sizes)
@@ -2376,6 +2400,7 @@ class RMSNorm(Layer):
         eps: float | None = None,
     ) -> None:
         self.normalized_shape = _shape(self, normalized_shape)
+        _within(self, eps=eps or 0.0)
         self.eps = eps
         self.weight = Parameter(np.ones(self.normalized_shape))
 
@@ -2462,7 +2487,7 @@ def _correlate(
     y = np.empty((len(kernels), rows, columns * n), x.dtype)
     for i, row in enumerate(windows):
         np.matmul(kernels, row.reshape(kernels.shape[1], -1), out=y[:, i])
-    return y.reshape(-1, rows, columns, n)
+    return y.reshape(len(kernels), rows, columns, n)
 
 
 def _correlate_weight(
@@ -2557,7 +2582,7 @@ class Conv2d(_Convolution):
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         self.accumulate(grad_output)
         x, _ = self._saved()
-        g = _batch_last(np.asarray(grad_output), (0, 0))
+        g = _batch_last(_floating(grad_output), (0, 0))
         dx = _spread(g, self.weight.data, self.stride, np.zeros_like(x))
         return _batch_first(dx, self.padding)
 
@@ -2597,7 +2622,7 @@ class ConvTranspose2d(_Convolution):
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         self.accumulate(grad_output)
-        g = _batch_last(np.asarray(grad_output), self.padding)
+        g = _batch_last(_floating(grad_output), self.padding)
         dx = _correlate(g, self.weight.data, self.stride)
         return _batch_first(dx.astype(self._saved()[0].dtype), (0, 0))
 
@@ -2646,11 +2671,12 @@ class MaxPool2d(_Pool):
         x, y = self._saved()
         shape = (y.shape[-1], *y.shape[:-1])
         grad = self._expect(grad_output, *shape, what="grad_output")
-        left, dx = np.moveaxis(grad, 0, -1).copy(), np.zeros_like(x)
+        g, dx = np.moveaxis(grad, 0, -1), np.zeros_like(x)
+        free, finite = np.ones(y.shape, bool), np.isfinite(g).all()
         for piece, target in zip(self._pieces(x), self._pieces(dx)):
-            share = left * (piece == y)  # eq:max-pool-dx
-            target += share
-            left -= share
+            won = free & ((piece == y) | np.isnan(piece))  # eq:max-pool-dx
+            target += g * won if finite else np.where(won, g, 0)
+            free ^= won
         return _batch_first(dx, (0, 0))
 
 
@@ -2661,15 +2687,15 @@ class AvgPool2d(_Pool):
         turned = _batch_last(self._expect(x, "N", "C", "H", "W"), (0, 0))
         pieces = list(self._pieces(turned))
         y = sum(pieces[1:], pieces[0]) / len(pieces)
-        self._cache = turned.shape, y.shape
+        self._cache = turned.shape, y.shape, y.dtype
         return _batch_first(y, (0, 0))
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        x, y = self._saved()
+        x, y, dtype = self._saved()
         shape = (y[-1], *y[:-1])
         grad = self._expect(grad_output, *shape, what="grad_output")
         share = _batch_last(grad, (0, 0)) / math.prod(self.kernel_size)
-        dx = np.zeros(x, share.dtype)
+        dx = np.zeros(x, dtype)
         for target in self._pieces(dx):
             target += share  # eq:avg-pool-dx
         return _batch_first(dx, (0, 0))
@@ -3634,9 +3660,10 @@ class MultiHeadAttention(Layer):
 
     def _heads(self, x: np.ndarray) -> np.ndarray:
         """A view (parts, N, num_heads, T, d) of (N, T, parts * embed_dim)."""
+        parts = x.shape[2] // self.embed_dim
         size = self.embed_dim // self.num_heads
-        parts = x.reshape(*x.shape[:2], -1, self.num_heads, size)
-        return parts.transpose(2, 0, 3, 1, 4)
+        split = x.reshape(*x.shape[:2], parts, self.num_heads, size)
+        return split.transpose(2, 0, 3, 1, 4)
 
     def _visible(
         self, n: int, steps: int, padding: ArrayLike | None
@@ -3913,4 +3940,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest 9dbb2e6c0f4757f92687819c59daab79e1ae4c1db2c85a2cc4c0088a50160580
+# digest 74ea873eccd9148c9e84ed13f73485d9ffdc6307cb89ab0c662b12de4faf9152

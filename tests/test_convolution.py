@@ -62,6 +62,24 @@ def test_of_equal_numbers_only_the_first_gets_the_gradient() -> None:
         assert np.array_equal(dx[at].ravel(), expected)
 
 
+def test_a_nan_wins_its_window_and_gets_the_gradient() -> None:
+    x, pool = np.arange(16.0).reshape(1, 1, 4, 4), bp.MaxPool2d(2)
+    x[0, 0, 0, 1] = np.nan
+    assert np.isnan(pool(x)[0, 0, 0, 0])
+    expected = np.zeros((4, 4))
+    expected[[0, 1, 3, 3], [1, 3, 1, 3]] = 1, 2, 3, 4
+    assert np.array_equal(pool.backward([[[[1.0, 2.0], [3.0, 4.0]]]])[0, 0], expected)
+
+
+@pytest.mark.parametrize("infinite", [np.inf, -np.inf])
+def test_an_infinite_gradient_goes_to_the_largest_pixel_alone(infinite: float) -> None:
+    x, pool = np.float32([[[[1, 3, 3], [0, 2, 5]]]]), bp.MaxPool2d(2, stride=1)
+    grad = np.float32([[[[infinite, 2]]]])
+    pool.forward(x)
+    dx = pool.backward(grad)
+    assert dx.dtype == np.float32 and np.array_equal(dx[0, 0], [[0, infinite, 0], [0, 0, 2]])
+
+
 def test_a_layer_hands_on_the_order_that_the_next_one_wants() -> None:
     layers = bp.Conv2d(1, 2, 3, rng=0), bp.BatchNorm2d(2), bp.ReLU(), bp.MaxPool2d(2)
     y: Any = np.random.default_rng(0).normal(size=(4, 1, 6, 6))

@@ -203,3 +203,67 @@ def test_numbers_of_32_bits_stay_so(name: str) -> None:
     assert np.allclose(y, expected, rtol=1e-4, atol=1e-5) and not np.array_equal(y, expected)
     with pytest.raises(ValueError, match="float32 or float64, got int"):
         layer.to(int)
+
+
+@pytest.mark.parametrize("name", [name for name in LAYERS if name != "Softmax axis 0"])
+def test_an_empty_batch_has_an_empty_gradient_and_adds_nothing(name: str) -> None:
+    make, (x, *_), _ = CASES[name]
+    layer = made(make).eval()
+    y = layer.forward(x[:0])
+    dx = layer.backward(np.zeros(y.shape))
+    assert y.shape == (0, *layer.forward(x).shape[1:]) and dx.shape == (0, *x.shape[1:])
+    assert not any(parameter.grad.any() for parameter in layer.parameters())
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_gradient_of_integers_is_one_of_floating_point_numbers(name: str) -> None:
+    make, (x, *_), _ = CASES[name]
+    one, other = made(make), made(make)
+    grad = np.random.default_rng(0).integers(-3, 4, one.forward(x).shape)
+    other.forward(x)
+    assert np.array_equal(one.backward(grad), other.backward(grad.astype(float)))
+    for mine, its in zip(one.parameters(), other.parameters(), strict=True):
+        assert np.array_equal(mine.grad, its.grad)
+
+
+KEPT = ["Linear", "Dropout", "BatchNorm2d", "LayerNorm", "RMSNorm", "Conv2d", "ConvTranspose2d"]
+
+
+@pytest.mark.parametrize("name", [*KEPT, "MaxPool2d", "AvgPool2d"])
+def test_the_gradient_of_the_input_has_the_type_of_the_input(name: str) -> None:
+    make, (x, *_), _ = CASES[name]
+    layer = make().to("float32")
+    y = layer.forward(np.float32(x))
+    assert layer.backward(rng.normal(size=y.shape)).dtype == np.float32
+
+
+@pytest.mark.parametrize("make", [bp.BatchNorm1d, bp.BatchNorm2d, bp.LayerNorm, bp.RMSNorm])
+@pytest.mark.parametrize("eps", [-1e-5, np.nan, np.inf])
+def test_a_norm_needs_an_eps_that_is_not_negative(make: Callable[..., Any], eps: float) -> None:
+    with pytest.raises(ValueError, match=rf"{make.__name__}: expected 0 <= eps < inf, got"):
+        make(3, eps=eps)
+    assert make(3, eps=0.0).eps == 0.0
+
+
+@pytest.mark.parametrize("momentum", [-0.1, 1.1, np.nan])
+def test_a_running_average_gives_the_newest_batch_at_most_all_weight(momentum: float) -> None:
+    with pytest.raises(ValueError, match="BatchNorm1d: expected 0 <= momentum <= 1, got"):
+        bp.BatchNorm1d(4, momentum=momentum)
+    layer = bp.BatchNorm1d(4, momentum=1)
+    layer.forward(X)
+    assert np.allclose(layer.buffers["running_mean"], X.mean(axis=0), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("make", [bp.LayerNorm, bp.RMSNorm])
+def test_a_norm_over_no_axes_is_refused(make: Callable[..., Any]) -> None:
+    with pytest.raises(ValueError, match=f"{make.__name__}: normalized_shape is empty"):
+        make(())
+
+
+def test_a_failed_forward_leaves_no_gradient_of_an_earlier_batch() -> None:
+    loss = bp.CrossEntropyLoss(label_smoothing=0.1)
+    loss.forward(X, np.array([0, 3, 1, 1, 2]))
+    with pytest.raises(ValueError, match="label 9 at index 4"):
+        loss.forward(X, np.array([0, 3, 1, 1, 9]))
+    with pytest.raises(RuntimeError, match="before forward"):
+        loss.backward()

@@ -381,6 +381,56 @@ def test_only_an_activation_can_be_dead() -> None:
     assert report[1].advice.startswith("dead")
 
 
+def early(values: list[float], **options: Any) -> tuple[bp.EarlyStopping, int]:
+    """A network whose bias counts the epochs, and after how many it was stopped."""
+    net = bp.Network(bp.Linear(1, 1, rng=0))
+    stopping = bp.EarlyStopping(net, monitor="number", **options)
+    history: list[dict[str, float]] = []
+    for epoch, value in enumerate(values):
+        history.append({"epoch": epoch, "number": value})
+        net[0].bias.data[...] = epoch
+        if stopping(history):
+            break
+    return stopping, len(history)
+
+
+STOPS: dict[str, tuple[list[float], dict, float, int, int]] = {
+    "lower is better": ([3, 2, 2.5, 2, 9, 1], {"patience": 3}, 2, 5, 1),
+    "higher is better": ([0.5, 0.8, 0.7, 0.8, 0.9], {"patience": 2, "mode": "max"}, 0.8, 4, 1),
+    "at least": ([3, 2.9, 2.8, 2.4, 2.3], {"patience": 2, "min_delta": 0.5}, 3, 3, 0),
+    "at least, higher": ([1, 1.2, 1.6, 1.7], {"patience": 2, "min_delta": 0.5, "mode": "max"}, 1.6, 4, 2),
+    "nan": ([np.nan, 4, np.nan, np.nan], {"patience": 2}, 4, 4, 1),
+}
+
+
+@pytest.mark.parametrize("name", STOPS)
+def test_early_stopping_finds_the_best_epoch(name: str) -> None:
+    values, options, best, epochs, kept = STOPS[name]
+    stopping, seen = early(values, **options)
+    assert (stopping.best, seen) == (best, epochs)
+    stopping.restore()
+    assert stopping.net.parameters()[1].data == kept
+
+
+def test_early_stopping_cannot_restore_what_never_was() -> None:
+    stopping, _ = early([np.nan, np.nan])
+    with pytest.raises(RuntimeError, match="no epoch with a finite value yet"):
+        stopping.restore()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mode": "auto"}, "mode is 'min' or 'max', got 'auto'"),
+        ({"patience": 0}, "patience must be a whole number of at least 1, got 0"),
+        ({"min_delta": -0.1}, "expected 0 <= min_delta < inf, got -0.1"),
+    ],
+)
+def test_early_stopping_out_of_range_is_refused(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=f"EarlyStopping: {message}"):
+        bp.EarlyStopping(classifier(), **options)
+
+
 SCRIPT = """
 import sys, time
 import numpy as np

@@ -250,6 +250,37 @@ def test_pool(kind: str, seed: int) -> None:
     assert close(y, yt) and xt.grad is not None and close(ours.backward(grad_output), xt.grad)
 
 
+@pytest.mark.parametrize("lost", ["a nan in the input", "an infinite gradient"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_pool_where_numbers_are_not_finite(lost: str, stride: int) -> None:
+    rng = np.random.default_rng(0)
+    ours, theirs = bp.MaxPool2d(2, stride), torch.nn.MaxPool2d(2, stride)
+    x = rng.integers(0, 3, size=(2, 3, 6, 6)).astype(float)
+    grad_output = rng.normal(size=ours(x).shape)
+    if lost == "a nan in the input":
+        x[1, 2, 3, 3] = np.nan
+    else:
+        grad_output[1, 2, 1, 1] = np.inf
+    xt = torch.tensor(x, requires_grad=True)
+    y, yt = ours.forward(x), theirs(xt)
+    yt.backward(torch.tensor(grad_output))
+    assert np.array_equal(y, yt.detach().numpy(), equal_nan=True) and xt.grad is not None
+    assert np.allclose(ours.backward(grad_output), xt.grad.numpy(), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("name", WITH_PARAMETERS)
+def test_an_empty_batch(name: str) -> None:
+    ours, theirs, (_, *shape) = WITH_PARAMETERS[name](np.random.default_rng(0))
+    ours.eval()
+    theirs.double().eval()
+    xt = torch.zeros((0, *shape), dtype=torch.float64, requires_grad=True)
+    y, yt = ours.forward(xt.detach().numpy()), theirs(xt)
+    yt.backward(torch.zeros_like(yt))
+    assert y.shape == tuple(yt.shape) and ours.backward(np.zeros(y.shape)).shape == tuple(xt.shape)
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert other.grad is not None and close(mine.grad, other.grad)
+
+
 @pytest.mark.parametrize("smoothing", [0.1, 0.5, 1.0])
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_label_smoothing(reduction: str, smoothing: float) -> None:
