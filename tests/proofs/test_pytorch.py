@@ -17,7 +17,7 @@ SEEDS = range(10)
 
 
 def close(ours: Any, theirs: torch.Tensor) -> bool:
-    theirs = theirs.detach().numpy()
+    theirs = theirs.numpy(force=True)
     assert np.shape(ours) == theirs.shape
     return bool(np.max(np.abs(ours - theirs)) <= LIMIT * max(np.max(np.abs(theirs)), 1e-300))
 
@@ -340,3 +340,152 @@ def test_ten_steps_of_a_convolutional_net(name: str, seed: int) -> None:
         expected.backward()
         other.step()
         assert abs(loss - expected.item()) <= 1e-8 * abs(loss)
+
+
+def gradients_twice(
+    ours: Callable[..., bp.Tensor], theirs: Callable[..., torch.Tensor], *given: np.ndarray
+) -> None:
+    """Value, gradients, and the gradient of the gradients in a random direction."""
+    rng = np.random.default_rng(1)
+    tensors = [bp.Tensor(array) for array in given]
+    others = [torch.tensor(array, requires_grad=True) for array in given]
+    y, z = ours(*tensors), theirs(*others)
+    assert close(y.data, z)
+    grad = rng.normal(size=y.shape)
+    found = bp.gradients(y, tensors, grad, create_graph=True)
+    expected = torch.autograd.grad(z, others, torch.tensor(grad), create_graph=True)
+    assert all(close(one.data, other) for one, other in zip(found, expected, strict=True))
+    assert all(map(np.array_equal, bp.gradients(y, tensors, grad), (one.data for one in found)))
+    directions = [rng.normal(size=array.shape) for array in given]
+    once: Any = sum((one * v).sum() for one, v in zip(found, directions, strict=True))
+    other_once: Any = sum((one * torch.tensor(v)).sum() for one, v in zip(expected, directions, strict=True))
+    second = [np.zeros(array.shape) for array in given]
+    if once.requires_grad:
+        second = bp.gradients(once, tensors)
+    other_second = [torch.zeros_like(other) for other in others]
+    if other_once.requires_grad:
+        other_second = torch.autograd.grad(other_once, others, allow_unused=True, materialize_grads=True)
+    assert all(close(one, other) for one, other in zip(second, other_second, strict=True))
+
+
+TAPE_SEEDS = range(30)
+BINARY: dict[str, tuple[Callable, Callable]] = {
+    "add": (np.add, torch.add),
+    "subtract": (np.subtract, torch.subtract),
+    "multiply": (np.multiply, torch.multiply),
+    "divide": (lambda a, b: a / (b * b + 1), lambda a, b: a / (b * b + 1)),
+    "maximum": (np.maximum, torch.maximum),
+    "minimum": (np.minimum, torch.minimum),
+    "logaddexp": (np.logaddexp, torch.logaddexp),
+}
+
+
+@pytest.mark.parametrize("seed", TAPE_SEEDS)
+@pytest.mark.parametrize("name", BINARY)
+def test_tape_stretches(name: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    full = rng.integers(1, 4, size=rng.integers(0, 4))
+    shapes = [full[rng.integers(0, len(full) + 1) :] for _ in range(2)]
+    shapes = [np.where(rng.random(len(shape)) < 0.7, shape, 1) for shape in shapes]
+    a, b = (np.asarray(np.round(rng.normal(size=shape), 1)) for shape in shapes)  # with ties
+    gradients_twice(*BINARY[name], a, b)
+
+
+@pytest.mark.parametrize("seed", TAPE_SEEDS)
+def test_tape_multiplies_matrices(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n, k, m = rng.integers(1, 4, size=3)
+    lead = rng.integers(1, 4, size=rng.integers(0, 3))
+    shapes = []
+    for rows, columns in ((n, k), (k, m)):
+        some = lead[rng.integers(0, len(lead) + 1) :]
+        stack = np.where(rng.random(len(some)) < 0.6, some, 1)
+        shapes.append((k,) if rng.random() < 0.25 else (*stack, rows, columns))
+    a, b = (rng.normal(size=shape) for shape in shapes)
+    gradients_twice(np.matmul, torch.matmul, a, b)
+
+
+KEYS: dict[str, Callable[[np.random.Generator], Any]] = {
+    "row": lambda rng: np.s_[1],
+    "ellipsis": lambda rng: np.s_[..., 2],
+    "None": lambda rng: np.s_[1:, None, ::2],
+    "last": lambda rng: np.s_[:, -1],
+    "two lists": lambda rng: (rng.integers(0, 3, 6), slice(None), rng.integers(-5, 5, 6)),
+    "array": lambda rng: rng.integers(0, 3, (2, 2)),
+    "booleans": lambda rng: rng.random((3, 4)) > 0.5,
+    "slice and booleans": lambda rng: (slice(1, 2), rng.random(4) > 0.3),
+    "lists that stretch": lambda rng: (rng.integers(0, 3, (2, 1)), rng.integers(0, 4, 3)),
+    "the same twice": lambda rng: ([0, 0], [1, 1]),
+}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", KEYS)
+def test_tape_picks(name: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    key, x = KEYS[name](rng), rng.normal(size=(3, 4, 5))
+    parts = key if isinstance(key, tuple) else (key,)
+    other = tuple(torch.tensor(part) if isinstance(part, np.ndarray) else part for part in parts)
+    gradients_twice(lambda x: x[key] ** 3, lambda x: x[other] ** 3, x)
+
+
+@pytest.mark.parametrize("keepdims", [True, False])
+@pytest.mark.parametrize("axis", [None, 0, -1, (0, 2), (-1, 1)])
+@pytest.mark.parametrize("name", ["sum", "mean", "max"])
+def test_tape_reduces(name: str, axis: Any, keepdims: bool) -> None:
+    theirs = getattr(torch, {"max": "amax"}.get(name, name))
+    axes = (0, 1, 2) if axis is None else axis
+    for seed in SEEDS:
+        x = np.round(np.random.default_rng(seed).normal(size=(3, 4, 5)), 1)  # with ties
+        gradients_twice(
+            lambda x: getattr(x, name)(axis, keepdims) ** 2,
+            lambda x: theirs(x, axes, keepdim=keepdims) ** 2,
+            x,
+        )
+
+
+FUNCTIONS: dict[str, tuple[Callable, Callable]] = {
+    **{name: (getattr(np, name), getattr(torch, name)) for name in ("exp", "tanh", "abs", "sign")},
+    "sqrt": (lambda x: np.sqrt(x * x + 0.1), lambda x: torch.sqrt(x * x + 0.1)),
+    "log": (lambda x: np.log(x * x + 0.1), lambda x: torch.log(x * x + 0.1)),
+    **{f"power {n}": (lambda x, n=n: x**n, lambda x, n=n: x**n) for n in (0, 1, 2, 3, 2.0)},
+    "power of an array": (
+        lambda x: x ** np.array([[0], [1], [4]]),
+        lambda x: torch.stack([x**0, x**1, x**4]),
+    ),
+    "where": (lambda x: np.where(x > 0, x * x, 1.0), lambda x: torch.where(x > 0, x * x, 1.0)),
+    "shapes": (
+        lambda x: np.broadcast_to(np.expand_dims(np.swapaxes(x.reshape(2, -1), 0, 1), 1), (11, 3, 2)) ** 2,
+        lambda x: x.reshape(2, -1).swapaxes(0, 1).unsqueeze(1).expand(11, 3, 2) ** 2,
+    ),
+    "transpose": (
+        lambda x: x.reshape(2, 1, 11).transpose(2, 0, 1) ** 3,
+        lambda x: x.reshape(2, 1, 11).permute(2, 0, 1) ** 3,
+    ),
+    "mT": (lambda x: x.reshape(2, 11).mT @ x[:2], lambda x: x.reshape(2, 11).mT @ x[:2]),
+}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_tape_functions(name: str, seed: int) -> None:
+    x = np.concatenate([np.random.default_rng(seed).normal(size=20), [0.0, 1.0]])
+    gradients_twice(*FUNCTIONS[name], x)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_tape_differentiates_a_network_twice(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, labels = rng.normal(size=(5, 3)), rng.integers(4, size=5)
+
+    def ours(w: Any, b: Any, v: Any) -> Any:
+        logits = np.tanh(x @ w + b) @ v
+        top = logits.max(axis=1, keepdims=True)
+        total = np.log(np.exp(logits - top).sum(axis=1)) + top[:, 0]
+        return (total - logits[np.arange(5), labels]).mean()
+
+    def theirs(w: torch.Tensor, b: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        logits = torch.tanh(torch.tensor(x) @ w + b) @ v
+        return torch.nn.functional.cross_entropy(logits, torch.tensor(labels))
+
+    gradients_twice(ours, theirs, *(rng.normal(size=shape) for shape in ((3, 6), (6,), (6, 4))))
