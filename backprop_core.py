@@ -2861,13 +2861,17 @@ class Tensor(NDArrayOperatorsMixin):
         """NumPy asks here when an operator or ufunc meets a Tensor."""
         if "out" in options:
             raise TypeError("Tensors do not change in place; write a = a + b")
-        rules = _RULES.get(function) if method == "__call__" else None
-        return _apply(function, args, options, rules)
+        if options or method != "__call__":
+            raise TypeError(f"{function.__name__} has no rule for this call")
+        return _apply(function, args, options, _RULES.get(function))
 
     def __array_function__(
         self, function: Any, types: Any, args: tuple, options: dict
     ) -> Any:
         """NumPy asks here when any other function of its gets a Tensor."""
+        plain = not any(isinstance(x, Tensor) for x in args)
+        if plain or options.get("out") is not None:  # in a list, by keyword
+            raise TypeError(f"{function.__name__} has no rule for this call")
         return _apply(function, args, options, _RULES.get(function))
 
     # 15 A tape for arrays · tensor-backward
@@ -2879,10 +2883,10 @@ class Tensor(NDArrayOperatorsMixin):
         shape, RuntimeError if nothing was recorded or if a recorded array
         has been changed since.
         """
-        for node, gradient in _pull(self, grad_output):
-            if node._record is None:
-                old = 0 if node.grad is None else node.grad
-                node.grad = np.asarray(gradient + old)
+        pulled = _pull(self, grad_output)
+        leaves = [(x, new) for x, new in pulled if x._record is None]
+        for x, new in leaves:
+            x.grad = np.asarray(new + (0 if x.grad is None else x.grad))
 
     def item(self) -> float:
         """The number in a Tensor that holds only one."""
@@ -2895,6 +2899,12 @@ class Tensor(NDArrayOperatorsMixin):
     # 15 A tape for arrays · tensor-methods
     def __len__(self) -> int:
         return len(self.data)
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self.__getitem__, range(len(self)))
 
     def __getitem__(self, key: Any) -> Any:
         return _pick(self, *(key if isinstance(key, tuple) else (key,)))
@@ -2951,23 +2961,24 @@ class _Record(NamedTuple):
 def _apply(function: Callable, args: tuple, options: dict, rules: Any) -> Any:
     """The function of the arrays in args, as a Tensor that remembers it.
 
-    Comparisons have no slope: what is not floating-point stays an array.
+    Comparisons have no slope: what is not floating-point stays as it is.
     """
+    args = tuple(np.array(x) if type(x) is list and x else x for x in args)
     arrays = [x.data if isinstance(x, Tensor) else x for x in args]
     places = [
         i for i, x in enumerate(args)
         if isinstance(x, Tensor) and x.requires_grad
     ]
-    value = np.asarray(function(*arrays, **options))
-    if value.dtype.kind in "biu":
+    value = function(*arrays, **options)
+    if np.asarray(value).dtype.kind in "biu":
         return value
     if not _has_rules(rules, places):
         raise TypeError(f"{function.__name__} has no rule for these Tensors")
     y = Tensor(value, False)
     if places and _recording.get():
-        y.requires_grad, y._parents = True, tuple(args[i] for i in places)
-        y._record = _Record(function, rules, args, arrays, options, places)
-        y._seals, y.data = _seals(arrays), value.view()
+        made = _Record(function, rules, args, arrays, options, places)
+        y.requires_grad, y._record, y._seals = True, made, _seals(made)
+        y._parents, y.data = tuple(args[i] for i in places), y.data.view()
         y.data.flags.writeable = False
     return y
 
@@ -2987,11 +2998,12 @@ def no_grad() -> Iterator[None]:
 
 
 # 15 A tape for arrays · seals
-def _seals(arrays: list) -> list[tuple[np.ndarray, bytes]]:
-    """Those of the arrays that could still be changed, with their bytes."""
+def _seals(made: _Record) -> list[tuple[np.ndarray, bytes]]:
+    """The arrays that the tape did not compute, with their bytes."""
     return [
-        (x, x.tobytes()) for x in arrays
-        if isinstance(x, np.ndarray) and x.flags.writeable
+        (array, array.tobytes()) for x, array in zip(made.args, made.arrays)
+        if isinstance(array, np.ndarray)
+        and getattr(x, "_record", None) is None
     ]
 
 
@@ -3033,10 +3045,12 @@ def _pull(
 
 def _start(last: Tensor, grad_output: Any, record: bool) -> Any:
     """The gradient to begin with: one number for each of last's."""
-    if isinstance(grad_output, Tensor):
-        return grad_output if record else grad_output.data
-    start = _upstream(last.data, grad_output).astype(last.data.dtype)
-    return Tensor(start, requires_grad=False) if record else start
+    taped = isinstance(grad_output, Tensor)
+    given = grad_output.data if taped else grad_output
+    start = _upstream(last.data, given).astype(last.data.dtype)
+    if not record:
+        return start
+    return grad_output if taped else Tensor(start, requires_grad=False)
 
 
 def _handed_on(node: Tensor, gradient: Any) -> list:
@@ -3044,9 +3058,12 @@ def _handed_on(node: Tensor, gradient: Any) -> list:
     made = node._record
     if made is None:
         return []
-    known = [gradient, node.data, *made.arrays]
     if isinstance(gradient, Tensor):
         known = [gradient, node, *made.args]
+    else:
+        g = np.asarray(gradient).view()
+        g.flags.writeable = False  # others may get the same array
+        known = [g, node.data, *made.arrays]
     if callable(made.rules):
         shares = made.rules(*known, **made.options)
         return [shares[i] for i in made.places]
@@ -3077,8 +3094,11 @@ def gradients(
 
     Arrays, of zeros where y does not depend on an input; with create_graph
     Tensors, which can be differentiated again.
-    Raises as Tensor.backward.
+    Raises as Tensor.backward; TypeError for inputs without requires_grad.
     """
+    inputs = [] if isinstance(inputs, Tensor) else list(inputs)
+    if not inputs or not all(x.requires_grad for x in inputs):
+        raise TypeError("inputs is a list of Tensors that require a gradient")
     found: dict[Tensor, Any] = {x: np.zeros_like(x.data) for x in inputs}
     if create_graph:
         found = {x: Tensor(zero, False) for x, zero in found.items()}
@@ -3136,17 +3156,17 @@ def _spread_out(g: Any, axis: Any, keepdims: bool) -> Any:
 
 
 def _sum_rule(
-    g: Any, y: Any, x: Any, axis: Any = None, keepdims: bool = False
+    g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
 ) -> Any:
     return np.broadcast_to(_spread_out(g, axis, keepdims), x.shape)
 
 
-def _mean_rule(g: Any, y: Any, x: Any, **options: Any) -> Any:
-    return _sum_rule(g, y, x, **options) / (x.size / max(y.size, 1))
+def _mean_rule(g: Any, y: Any, x: Any, *axis: Any, **options: Any) -> Any:
+    return _sum_rule(g, y, x, *axis, **options) / (x.size / max(y.size, 1))
 
 
 def _max_rule(
-    g: Any, y: Any, x: Any, axis: Any = None, keepdims: bool = False
+    g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
 ) -> Any:
     best = (x == _spread_out(y, axis, keepdims)).astype(x.dtype)
     share = best / best.sum(axis=axis, keepdims=True)
@@ -3168,7 +3188,8 @@ def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
     if b.ndim == 1:
         return _matmul_left(g, y, b, a.mT if a.ndim > 1 else a)
     if b.ndim == 2:
-        a, g = a.reshape(-1, len(b)), g.reshape(-1, b.shape[1])
+        rows = math.prod(y.shape[:-1])
+        a, g = a.reshape(rows, len(b)), g.reshape(rows, b.shape[1])
     elif a.ndim == 1:
         a, g = a[None, :], g[..., None, :]
     return a.mT @ g
@@ -3216,7 +3237,8 @@ def primitive(*rules: Callable | None) -> Callable:
     def decorate(function: Callable) -> Callable:
         @wraps(function)
         def either(*args: Any, **options: Any) -> Any:
-            if Tensor in map(type, args):
+            given = *args, *options.values()
+            if any(isinstance(x, Tensor) for x in given):
                 return _apply(function, args, options, rules)
             return function(*args, **options)
 
@@ -3927,10 +3949,10 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
             _anew(x) if isinstance(given, Tensor) else x
             for given, x in zip(inputs, known)
         ]
-        tensors = [x for x in xs if isinstance(x, Tensor)]
-        found = gradients(f(*xs), tensors, g, isinstance(g, Tensor))
-        shares = dict(zip(tensors, found))
-        return [shares[x] if isinstance(x, Tensor) else None for x in xs]
+        needed = [getattr(x, "requires_grad", False) for x in xs]
+        tensors = [x for x, need in zip(xs, needed) if need]
+        found = iter(gradients(f(*xs), tensors, g, isinstance(g, Tensor)))
+        return [next(found) if need else None for need in needed]
 
     return _apply(forward, inputs, {}, again)
 
@@ -3940,4 +3962,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest 74ea873eccd9148c9e84ed13f73485d9ffdc6307cb89ab0c662b12de4faf9152
+# digest 692a75d2914ff5e151c700718226ba8dbfcdfeef441ba58728dc6b49e1d65ff1
