@@ -3289,6 +3289,8 @@ class TapeLayer(Layer):
         arrays = [x, *(weight.data for weight in self.weights)]
         inputs = [Tensor(array) for array in arrays]
         y = self.function(*inputs)
+        if not isinstance(y, Tensor):
+            raise TypeError(f"{self}: the function's result is no Tensor")
         self._cache = y, inputs
         return y.data.copy()
 
@@ -3330,7 +3332,8 @@ class Residual(Layer):
         return x + change  # eq:residual
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        return self.inner.backward(grad_output) + grad_output  # eq:residual-dx
+        dx = self.inner.backward(grad_output)
+        return dx + np.asarray(grad_output, dx.dtype)  # eq:residual-dx
 
 
 # 16 Depth and time · embedding
@@ -3370,8 +3373,8 @@ class Embedding(Layer):
                 f"{self}: got {ids[tuple(index)]} at index {_place(index)}, "
                 f"expected 0 to {self.num_embeddings - 1}"
             )
-        self._cache = ids
-        return self.weight.data[ids]  # eq:embedding
+        self._cache = ids.astype(np.intp)
+        return self.weight.data[self._cache]  # eq:embedding
 
     def accumulate(self, grad_output: ArrayLike) -> None:
         ids = self._saved()
@@ -3446,11 +3449,13 @@ class _Recurrent(Layer):
         n, steps, _ = x.shape
         ends = self._ends(lengths, n, steps)
         inside = np.arange(steps)[:, None, None] < ends[:, None]
-        xs, width = _time_first(x), self._parts * self.hidden_size
+        xs = np.where(inside, _time_first(x), x.dtype.type(0))
+        width = self._parts * self.hidden_size
         states = np.zeros((steps + 1, n, width), x.dtype)
         if start is not None:
             states[0] = self._expect(start, n, width, what="start")
-        a = _rows(xs) @ self.weight.data + self.bias.data
+        a = _rows(xs) @ self.weight.data
+        a += self.bias.data
         kept = self._run(a.reshape(steps, n, a.shape[1]), states)
         self._cache = xs, states, inside, kept
         self.state = states[ends, np.arange(n)]
@@ -3643,9 +3648,11 @@ def _attend_backward(
     """The gradients of q, k and v from that of what was found."""
     dv = weights.swapaxes(-1, -2) @ dy  # eq:attention-dv
     dp = dy @ v.swapaxes(-1, -2)  # eq:attention-dp
-    ds = weights * (dp - (dp * weights).sum(axis=-1, keepdims=True))
-    ds *= q.shape[-1] ** -0.5  # eq:attention-ds
-    return ds @ k, ds.swapaxes(-1, -2) @ q, dv  # eq:attention-dq
+    total = (dp * weights).sum(axis=-1, keepdims=True)
+    ds = weights * (dp - total)  # eq:attention-ds
+    ds *= q.shape[-1] ** -0.5
+    dk = ds.swapaxes(-1, -2) @ q  # eq:attention-dk
+    return ds @ k, dk, dv  # eq:attention-dq
 
 
 # 17 Attention · multi-head-attention
@@ -3653,7 +3660,8 @@ class MultiHeadAttention(Layer):
     """Every place of a sequence looks at every other, eq:attention.
 
     Shapes: (N, T, embed_dim) in and out. ``causal`` hides what comes later.
-    ``padding`` (N, T), true where a place is filled up and nobody may look.
+    ``padding`` (N, T), true where a place is filled up and nobody may look;
+    it does not pass through a Network.
     ``weights`` (N, num_heads, T, T) are those of the last forward.
     Raises ValueError for other shapes, if embed_dim is no multiple of
     num_heads, or where a place has nothing left to look at.
@@ -3793,7 +3801,7 @@ class TransformerBlock(Network):
         attention = MultiHeadAttention(embed_dim, num_heads, causal, rng=rng)
         first, second = (Linear(embed_dim, hidden, rng=rng),
                          Linear(hidden, embed_dim, rng=rng))
-        drop = [Dropout(dropout, rng=rng) for _ in range(2 * (dropout > 0))]
+        drop = [Dropout(dropout, rng=rng) for _ in range(2 * (dropout != 0))]
         super().__init__(
             Residual(LayerNorm(embed_dim), attention, *drop[:1]),
             Residual(
@@ -3815,6 +3823,8 @@ class _Dual(NDArrayOperatorsMixin):
     def __array_ufunc__(
         self, function: Any, method: str, *args: Any, **options: Any
     ) -> Any:
+        if options or method != "__call__":
+            raise TypeError(f"jvp: {function.__name__} has no rule for this")
         values = [x.value if isinstance(x, _Dual) else x for x in args]
         y = np.asarray(function(*values))
         if y.dtype.kind in "biu":
@@ -3879,8 +3889,9 @@ def jvp(
 ) -> tuple[np.ndarray, np.ndarray]:
     """f(*inputs) and its slope along the directions, eq:jvp, in one sweep.
 
-    f is made of what Tensors take, without max. Raises TypeError for other
-    functions, ValueError for a direction of another shape than its input.
+    f is made of operators, functions that work entry by entry, indexing,
+    sum, mean, reshape, T and swapaxes. Raises TypeError for others,
+    ValueError for a direction of another shape than its input.
 
     >>> y, slope = jvp(lambda x: x * x, [3.0], [1.0])
     >>> float(y), float(slope)
@@ -3891,6 +3902,8 @@ def jvp(
         value = _floating(x)
         duals.append(_Dual(value, _direction(v, value)))
     y = f(*duals)
+    if not isinstance(y, _Dual):  # it does not depend on the inputs
+        return np.asarray(y), np.zeros(np.shape(y))
     return y.value, y.slope
 
 
@@ -3928,8 +3941,9 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     """f(*inputs), of which only the inputs are remembered.
 
     ``backward`` computes f again and goes back through that. So f must do
-    the same twice: draw a dropout mask outside and hand it in. Raises
-    ValueError if f uses a Tensor that is not among the inputs.
+    the same twice: draw a dropout mask outside, and hand in all arrays
+    that might change. Raises ValueError if f uses a Tensor that is not
+    among the inputs.
     Source: Chen and others, 2016.
 
     >>> x = Tensor([1.0, 2.0])
@@ -3937,6 +3951,9 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     >>> x.grad
     array([ 3., 12.])
     """
+
+    if not any(isinstance(x, Tensor) for x in inputs):
+        return f(*inputs)
 
     def forward(*arrays: Any) -> Any:
         y = f(*arrays)
@@ -3962,4 +3979,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest 692a75d2914ff5e151c700718226ba8dbfcdfeef441ba58728dc6b49e1d65ff1
+# digest 43b55460a390ec313addc3cf62ceb703981953c216a89bacbe5302469b8b2c5d

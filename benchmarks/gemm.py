@@ -30,27 +30,52 @@ def build(work: Workload) -> Callable[[], list] | None:
 
 def products(work: Workload) -> Iterator[Product]:
     """Left and right factor of each product of a step, and room for the result."""
-    batch, side = len(work.x), work.x.shape[-1]
+    (batch, *between), side, dtype = work.x.shape[:-1], work.x.shape[-1], work.x.dtype
     for position, (kind, *sizes) in enumerate(work.layers):
         if kind == "Linear":
-            yield from _linear(batch, *sizes, first=position == 0, dtype=work.x.dtype)
+            inputs, outputs = sizes
+            yield from _product((work.target.size, inputs), (inputs, outputs), dtype, first=position == 0)
+        elif kind == "LSTM":
+            yield from _lstm(batch, *between, *sizes, dtype)
+        elif kind == "TransformerBlock":
+            yield from _transformer_block(batch, *between, *sizes, dtype)
         elif kind == "Conv2d":
             inputs, outputs, k, stride, padding = sizes
             side = (side + 2 * padding - k) // stride + 1
-            image = list(_convolution(inputs * k * k, outputs, side * side, position == 0, work.x.dtype))
+            image = list(_convolution(inputs * k * k, outputs, side * side, position == 0, dtype))
             yield from image * batch
         elif kind == "MaxPool2d":
             side //= sizes[0]
 
 
-def _linear(batch: int, inputs: int, outputs: int, first: bool, dtype: np.dtype) -> Iterator[Product]:
-    x, dx = np.ones((2, batch, inputs), dtype)
-    weight, dweight = np.ones((2, inputs, outputs), dtype)
-    y, dy = np.ones((2, batch, outputs), dtype)
+def _product(left: tuple, right: tuple, dtype: np.dtype, first: bool = False) -> Iterator[Product]:
+    """A product of these shapes; then the gradients of its right factor and, unless it is first, its left."""
+    x, dx = np.ones((2, *left), dtype)
+    weight, dweight = np.ones((2, *right), dtype)
+    y, dy = np.ones((2, *left[:-1], right[-1]), dtype)
     yield x, weight, y
-    yield x.T, dy, dweight
+    yield x.mT, dy, dweight
     if not first:
-        yield dy, weight.T, dx
+        yield dy, weight.mT, dx
+
+
+def _lstm(batch: int, steps: int, inputs: int, hidden: int, dtype: np.dtype) -> Iterator[Product]:
+    """The inputs of all steps at once, but one state after the other; the first is 0."""
+    gates, later = 4 * hidden, steps - 1
+    yield from _product((steps * batch, inputs), (inputs, gates), dtype, first=True)
+    forward, _, backward = _product((batch, hidden), (hidden, gates), dtype)
+    yield from [forward] * later + [backward] * later
+    _, dweight = _product((later * batch, hidden), (hidden, gates), dtype, first=True)
+    yield dweight
+
+
+def _transformer_block(batch: int, steps: int, d: int, heads: int, dtype: np.dtype) -> Iterator[Product]:
+    """Four linear layers, and two products for each head of each example."""
+    for inputs, outputs in (d, 3 * d), (d, d), (d, 4 * d), (4 * d, d):
+        yield from _product((batch * steps, inputs), (inputs, outputs), dtype)
+    many, size = (batch, heads), d // heads
+    yield from _product((*many, steps, size), (*many, size, steps), dtype)
+    yield from _product((*many, steps, steps), (*many, steps, size), dtype)
 
 
 def _convolution(window: int, outputs: int, pixels: int, first: bool, dtype: np.dtype) -> Iterator[Product]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -23,13 +24,14 @@ class Layer:
 class Linear(Layer):
     def forward(self, x: np.ndarray) -> np.ndarray:
         weight, bias = self.parameters
-        self.x = x
-        return x @ weight + bias
+        self.shape, self.x = x.shape, x.reshape(-1, len(weight))
+        return (self.x @ weight + bias).reshape(*x.shape[:-1], -1)
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        weight, _ = self.parameters
+        weight, bias = self.parameters
+        dy = dy.reshape(-1, len(bias))
         self.gradients = [self.x.T @ dy, dy.sum(axis=0)]
-        return dy @ weight.T
+        return (dy @ weight.T).reshape(self.shape)
 
 
 class ReLU(Layer):
@@ -110,8 +112,7 @@ class MaxPool2d(Layer):
 class LayerNorm(Layer):
     """Mean 0 and variance 1 over ``axes``, then a factor and a shift that belong to the other axes."""
 
-    axes: tuple[int, ...] = (1,)
-    summed: tuple[int, ...] = (0,)  # the axes that share one factor
+    axes: tuple[int, ...] = (-1,)
     trailing = 0  # how many axes follow that of the factors
 
     def _spread(self, values: np.ndarray) -> np.ndarray:
@@ -126,7 +127,8 @@ class LayerNorm(Layer):
         return weight * self.normal + bias
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        self.gradients = [(dy * self.normal).sum(axis=self.summed), dy.sum(axis=self.summed)]
+        shared = tuple(i for i in range(dy.ndim) if i != dy.ndim - 1 - self.trailing)
+        self.gradients = [(dy * self.normal).sum(axis=shared), dy.sum(axis=shared)]
         d = dy * self._spread(self.parameters[0])
         mean = d.mean(axis=self.axes, keepdims=True)
         slope = (d * self.normal).mean(axis=self.axes, keepdims=True)
@@ -149,17 +151,133 @@ class BatchNorm1d(LayerNorm):
 
 
 class BatchNorm2d(BatchNorm1d):
-    axes = summed = (0, 2, 3)
+    axes = (0, 2, 3)
     trailing = 2
 
 
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+class LSTM(Layer):
+    """One step after the other, and in it one gate after the other."""
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        blocks = self._blocks(self.parameters)
+        h = c = np.zeros((len(x), len(self.parameters[1])), x.dtype)
+        self.x, self.kept, states = x, [], []
+        for t in range(x.shape[1]):
+            i, f, g, o = (x[:, t] @ weight + h @ recurrent + bias for weight, recurrent, bias in blocks)
+            i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
+            before = h, c
+            c = f * c + i * g
+            h = o * np.tanh(c)
+            self.kept.append((*before, i, f, g, o, c))
+            states.append(h)
+        return np.stack(states, axis=1)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        self.gradients = [np.zeros_like(parameter) for parameter in self.parameters]
+        blocks, into = self._blocks(self.parameters), self._blocks(self.gradients)
+        dx, dh, dc = np.zeros_like(self.x), 0, 0
+        for t in reversed(range(dy.shape[1])):
+            h, c_before, i, f, g, o, c = self.kept[t]
+            dh, m = dh + dy[:, t], np.tanh(c)
+            dc = dc + dh * o * (1 - m**2)
+            di, df = dc * g * i * (1 - i), dc * c_before * f * (1 - f)
+            dg, do = dc * i * (1 - g**2), dh * m * o * (1 - o)
+            dh, dc = 0, dc * f
+            for da, block, grads in zip((di, df, dg, do), blocks, into, strict=True):
+                grads[0][...] += self.x[:, t].T @ da
+                grads[1][...] += h.T @ da
+                grads[2][...] += da.sum(axis=0)
+                dx[:, t] += da @ block[0].T
+                dh = dh + da @ block[1].T
+        return dx
+
+    @staticmethod
+    def _blocks(arrays: list[np.ndarray]) -> list[tuple[np.ndarray, ...]]:
+        """Weight, recurrent weight and bias of each gate, as views."""
+        return list(zip(*(np.split(array, 4, axis=-1) for array in arrays), strict=True))
+
+
+class Attention(Layer):
+    """One head after the other, from queries, keys and values side by side; nobody sees what comes later."""
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        parts, visible = np.split(x, 3 * self.heads, axis=-1), np.tri(x.shape[1], dtype=bool)
+        self.kept, found = [], []
+        for head in range(self.heads):
+            q, k, v = parts[head :: self.heads]
+            scores = q @ k.transpose(0, 2, 1) / math.sqrt(q.shape[-1])
+            p = softmax(np.where(visible, scores, -np.inf))
+            self.kept.append((q, k, v, p))
+            found.append(p @ v)
+        return np.concatenate(found, axis=-1)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        gradients = []
+        for dfound, (q, k, v, p) in zip(np.split(dy, self.heads, axis=-1), self.kept, strict=True):
+            dv = p.transpose(0, 2, 1) @ dfound
+            ds = softmax_backward(p, dfound @ v.transpose(0, 2, 1)) / math.sqrt(q.shape[-1])
+            gradients.append((ds @ k, ds.transpose(0, 2, 1) @ q, dv))
+        return np.concatenate([part for parts in zip(*gradients, strict=True) for part in parts], axis=-1)
+
+
+class GELU(Layer):
+    """By the formula with tanh."""
+
+    factor = math.sqrt(2 / math.pi)
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self.x, self.t = x, np.tanh(self.factor * (x + 0.044715 * x**3))
+        return 0.5 * x * (1 + self.t)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        inner = self.factor * (1 + 3 * 0.044715 * self.x**2)
+        return dy * (0.5 * (1 + self.t) + 0.5 * self.x * (1 - self.t**2) * inner)
+
+
+class TransformerBlock(Layer):
+    """Two rows of layers, each with a road past it."""
+
+    def __init__(self, d: int, heads: int) -> None:
+        super().__init__()
+        attention = [LayerNorm(), Linear(), Attention(heads), Linear()]
+        self.rows = attention, [LayerNorm(), Linear(), GELU(), Linear()]
+        self.learning = [layer for row in self.rows for layer in row if isinstance(layer, LayerNorm | Linear)]
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        for i, layer in enumerate(self.learning):
+            layer.parameters = self.parameters[2 * i : 2 * i + 2]
+        for row in self.rows:
+            change = x
+            for layer in row:
+                change = layer.forward(change)
+            x = x + change
+        return x
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        for row in reversed(self.rows):
+            change = dy
+            for layer in reversed(row):
+                change = layer.backward(change)
+            dy = dy + change
+        self.gradients = [grad for layer in self.learning for grad in layer.gradients]
+        return dy
+
+
 def softmax(x: np.ndarray) -> np.ndarray:
-    e = np.exp(x - x.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
 
 
 def softmax_backward(p: np.ndarray, dp: np.ndarray) -> np.ndarray:
-    return p * (dp - (dp * p).sum(axis=1, keepdims=True))
+    return p * (dp - (dp * p).sum(axis=-1, keepdims=True))
 
 
 def cross_entropy(p: np.ndarray, labels: np.ndarray) -> float:
@@ -209,18 +327,18 @@ def build(work: Workload) -> Callable[[], list]:
 
 
 def _training(layers: list, work: Workload) -> Callable[[], list]:
-    optimizer = globals()[work.optimizer](layers, work.lr)
+    optimizer, labels = globals()[work.optimizer](layers, work.lr), work.target.ravel()
 
     def step() -> list:
         y = work.x
         for layer in layers:
             y = layer.forward(y)
-        p = softmax(y)
-        grad = softmax_backward(p, cross_entropy_backward(p, work.target))
+        p = softmax(y.reshape(labels.size, -1))
+        grad = softmax_backward(p, cross_entropy_backward(p, labels)).reshape(y.shape)
         for layer in reversed(layers):
             grad = layer.backward(grad)
         optimizer.step()
-        return [cross_entropy(p, work.target)]
+        return [cross_entropy(p, labels)]
 
     return step
 

@@ -31,7 +31,12 @@ ALLOCATOR = {  # glibc keeps freed memory, instead of fetching the same pages ag
     "MALLOC_TRIM_THRESHOLD_": "536870912",
     "MALLOC_TOP_PAD_": "67108864",
 }
-OTHERS = {"torch_eager": "PyTorch", "naive": "naive NumPy", "gemm": "products alone"}
+OTHERS = {
+    "torch_eager": "PyTorch",
+    "naive": "naive NumPy",
+    "gemm": "products alone",
+    "ours": "our layers",
+}
 FOREIGN = 0.15  # cores that other processes may use while a round is measured
 ENOUGH = 3  # rounds
 
@@ -96,21 +101,22 @@ def measure(workers: Sequence[Worker], workload: str, dtype: str, rounds: int) -
     return (clean if quiet else clean + disturbed), quiet
 
 
-def ratio(rounds: list[dict], other: str) -> str:
-    """Ours over the other: the median of the rounds, and their range."""
-    ratios = [times["ours"] / times[other] for times in rounds if times.get(other)]
-    if not ratios:
+def ratio(rounds: list[dict], measured: str, other: str) -> str:
+    """The measured one over the other: the median of the rounds, and their range."""
+    ratios = [times[measured] / times[other] for times in rounds if times.get(other)]
+    if not ratios or other == measured:
         return "–"
     return f"{statistics.median(ratios):.2f} [{min(ratios):.2f}–{max(ratios):.2f}]"
 
 
-def row(workers: Sequence[Worker], workload: str, dtype: str, rounds: int) -> str:
-    agree(workers, workload)
-    times, quiet = measure(workers, workload, dtype, rounds)
-    ours = next(worker for worker in workers if worker.name == "ours")
-    memory = f"{ours.ask('peak', workload, dtype) / 2**20:.2f}"
-    title = f"{workload}: {WORKLOADS[workload]().title}" + ("" if quiet else " (noisy)")
-    return f"| {' | '.join([title, *(ratio(times, other) for other in OTHERS), memory])} |"
+def row(workers: dict[str, Worker], workload: str, dtype: str, rounds: int) -> str:
+    work = WORKLOADS[workload]()
+    taking_part = [worker for name, worker in workers.items() if name in {work.measured, *OTHERS}]
+    agree(taking_part, workload)
+    times, quiet = measure(taking_part, workload, dtype, rounds)
+    memory = f"{workers[work.measured].ask('peak', workload, dtype) / 2**20:.2f}"
+    title = f"{workload}: {work.title}" + ("" if quiet else " (noisy)")
+    return f"| {' | '.join([title, *(ratio(times, work.measured, other) for other in OTHERS), memory])} |"
 
 
 def processor() -> str:
@@ -165,8 +171,8 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
-    names = ["ours", "naive", "gemm", *(["torch_eager"] if importlib.util.find_spec("torch") else [])]
-    workers = [Worker(name) for name in names]
+    names = ["ours", "tape", "naive", "gemm", *(["torch_eager"] if importlib.util.find_spec("torch") else [])]
+    workers = {name: Worker(name) for name in names}
     print(heading(names, options.dtype, options.rounds), flush=True)
     for workload in options.workloads:
         print(row(workers, workload, options.dtype, options.rounds), flush=True)

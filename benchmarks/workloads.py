@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class Workload:
     target: np.ndarray
     optimizer: str = ""
     lr: float = 0.0
+    measured: str = "ours"  # the implementation that the table divides by the others
 
     def astype(self, dtype: str) -> Workload:
         """The same in another precision; labels stay integers."""
@@ -41,24 +42,31 @@ def _shapes(kind: str, *sizes: int) -> Iterable[tuple[int, ...]]:
         return (outputs, inputs, side, side), (outputs,)
     if kind in ("BatchNorm1d", "BatchNorm2d", "LayerNorm"):
         return sizes, sizes
+    if kind == "LSTM":
+        inputs, hidden = sizes
+        return (inputs, 4 * hidden), (hidden, 4 * hidden), (4 * hidden,)
+    if kind == "TransformerBlock":
+        d = sizes[0]
+        attention = [("LayerNorm", d), ("Linear", d, 3 * d), ("Linear", d, d)]
+        parts = [*attention, ("LayerNorm", d), ("Linear", d, 4 * d), ("Linear", 4 * d, d)]
+        return chain.from_iterable(_shapes(*part) for part in parts)
     return ()
 
 
 def _draw(rng: np.random.Generator, layers: list[tuple]) -> list[tuple[np.ndarray, ...]]:
-    """Random parameters: uniform, within about one over the root of the number of inputs."""
-    drawn = []
-    for layer in layers:
-        shapes = list(_shapes(*layer))
-        inputs = max((math.prod(shape) // layer[2] for shape in shapes if len(shape) > 1), default=1)
-        bound = inputs**-0.5
-        drawn.append(tuple(rng.uniform(-bound, bound, shape) for shape in shapes))
-    return drawn
+    """Random parameters: uniform within 1, weights within one over the root of the number of inputs."""
+
+    def uniform(shape: tuple[int, ...]) -> np.ndarray:
+        inputs = shape[0] if len(shape) == 2 else math.prod(shape[1:])
+        return rng.uniform(-1, 1, shape) * inputs**-0.5
+
+    return [tuple(uniform(shape) for shape in _shapes(*layer)) for layer in layers]
 
 
 def _classifier(title: str, shape: tuple, layers: list[tuple], optimizer: str, lr: float) -> Workload:
-    """A network with ten classes, on random inputs with random labels."""
+    """A network with ten classes, on random inputs with random labels; sequences have one at each step."""
     rng = np.random.default_rng(0)
-    x, labels = rng.normal(size=shape), rng.integers(10, size=shape[0])
+    x, labels = rng.normal(size=shape), rng.integers(10, size=shape[:-1] if len(shape) == 3 else shape[0])
     return Workload(title, layers, _draw(rng, layers), x, labels, optimizer, lr)
 
 
@@ -85,6 +93,18 @@ def large_mlp(batch: int = 128) -> Workload:
     return _classifier(title, (batch, 784), _mlp(784, 256, 128, 10), "Adam", 1e-3)
 
 
+def small_tape(batch: int = 32) -> Workload:
+    return _taped(small_mlp(batch))
+
+
+def large_tape(batch: int = 128) -> Workload:
+    return _taped(large_mlp(batch))
+
+
+def _taped(work: Workload) -> Workload:
+    return replace(work, title=f"{work.title}, by the tape", measured="tape")
+
+
 def lenet(batch: int = 64) -> Workload:
     layers = [
         ("Conv2d", 1, 6, 5, 1, 2), ("ReLU",), ("MaxPool2d", 2),
@@ -103,6 +123,17 @@ def conv_stack(batch: int = 32) -> Workload:
     return _classifier(title, (batch, 3, 32, 32), layers, "SGD", 0.1)
 
 
+def lstm(batch: int = 32) -> Workload:
+    layers = [("LSTM", 64, 128), ("Linear", 128, 10)]
+    return _classifier(f"LSTM 64-128, 32 steps, batch {batch}, Adam", (batch, 32, 64), layers, "Adam", 1e-3)
+
+
+def transformer_block(batch: int = 16) -> Workload:
+    layers = [("TransformerBlock", 128, 4), ("Linear", 128, 10)]
+    title = f"Transformer block 128, 4 heads, 64 places, batch {batch}, Adam"
+    return _classifier(title, (batch, 64, 128), layers, "Adam", 1e-3)
+
+
 def batch_norm(batch: int = 128) -> Workload:
     return _passes(f"BatchNorm1d on {batch}×256", (batch, 256), ("BatchNorm1d", 256))
 
@@ -118,8 +149,12 @@ def layer_norm(batch: int = 1024) -> Workload:
 WORKLOADS = {
     "a": small_mlp,
     "b": large_mlp,
+    "tape": small_tape,
+    "tape-b": large_tape,
     "c1": lenet,
     "c2": conv_stack,
+    "d": lstm,
+    "e": transformer_block,
     "bn": batch_norm,
     "bn2d": batch_norm_2d,
     "ln": layer_norm,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,9 +13,10 @@ import pytest
 import gemm
 import naive
 import ours
+import tape
 from chapter import ROOT
 from worker import check, peak
-from workloads import WORKLOADS, lenet, small_mlp
+from workloads import WORKLOADS, Workload, lenet, lstm, small_mlp, transformer_block
 
 RUN = runpy.run_path(str(ROOT / "benchmarks" / "run.py"))
 
@@ -25,12 +27,30 @@ def test_naive_numpy_computes_the_same(name: str) -> None:
     np.testing.assert_allclose(check(naive, work), check(ours, work), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", WORKLOADS)
-@pytest.mark.parametrize("implementation", [ours, naive], ids=["ours", "naive"])
+TAPED = [name for name in WORKLOADS if WORKLOADS[name]().measured == "tape"]
+
+
+@pytest.mark.parametrize("name", TAPED)
+def test_the_tape_computes_the_same(name: str) -> None:
+    work = WORKLOADS[name](batch=4)
+    np.testing.assert_allclose(check(tape, work), check(ours, work), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["d", "e"])
+def test_the_gradients_matter(name: str) -> None:
+    first, *_, last = check(ours, WORKLOADS[name](batch=4))
+    assert last < first - 0.01
+
+
+@pytest.mark.parametrize(
+    ("implementation", "name"),
+    [*product([ours, naive], WORKLOADS), *product([tape], TAPED)],
+    ids=lambda given: getattr(given, "__name__", given),
+)
 def test_float32_stays_float32(implementation: Any, name: str) -> None:
     work = WORKLOADS[name](batch=4).astype("float32")
     results = implementation.build(work)()
-    assert {result.dtype for result in results if isinstance(result, np.ndarray)} <= {np.dtype("float32")}
+    assert {result.dtype for result in results if hasattr(result, "dtype")} <= {np.dtype("float32")}
 
 
 def test_workers_agree() -> None:
@@ -60,8 +80,13 @@ def test_wrong_options_are_named(given: list[str], message: str, capsys: pytest.
 
 def test_ratios_are_taken_within_a_round() -> None:
     rounds = [{"ours": 1.0, "naive": 2.0}, {"ours": 8.0, "naive": 4.0}, {"ours": 3.0, "naive": 3.0}]
-    assert RUN["ratio"](rounds, "naive") == "1.00 [0.50–2.00]"
-    assert RUN["ratio"](rounds, "torch_eager") == "–"
+    assert RUN["ratio"](rounds, "ours", "naive") == "1.00 [0.50–2.00]"
+    assert RUN["ratio"](rounds, "ours", "torch_eager") == "–"
+    assert RUN["ratio"](rounds, "ours", "ours") == "–"
+
+
+def multiplications(work: Workload) -> int:
+    return sum(out.size * left.shape[-1] for left, _, out in gemm.products(work))
 
 
 def test_only_the_unavoidable_products() -> None:
@@ -70,6 +95,8 @@ def test_only_the_unavoidable_products() -> None:
         ((32, 64), (64, 64)), ((64, 32), (32, 64)),  # no gradient of the data
         ((32, 64), (64, 10)), ((64, 32), (32, 10)), ((32, 10), (10, 64)),
     ]  # fmt: skip
+    assert multiplications(lstm()) == 31 * 32 * 128 * 512 * 3 + 1024 * (64 * 512 * 2 + 128 * 10 * 3)
+    assert multiplications(transformer_block()) == 1024 * 3 * (128 * 1536 + 2 * 64 * 128 + 128 * 10)
     forward = [(left.shape, right.shape) for left, right, _ in gemm.products(lenet(batch=1))][:5:2]
     assert forward == [((6, 25), (25, 784)), ((16, 150), (150, 100)), ((150, 16), (16, 100))]
 
