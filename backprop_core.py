@@ -3144,6 +3144,8 @@ _FUNCTIONS: dict[Callable, Any] = {
     ),
     np.sqrt: (lambda g, y, x: 0.5 * g / y,),
     np.tanh: (lambda g, y, x: g * (1 - y * y),),
+    np.sin: (lambda g, y, x: g * np.cos(x),),
+    np.cos: (lambda g, y, x: -g * np.sin(x),),
     np.abs: (lambda g, y, x: g * np.sign(x),),
     np.sign: (lambda g, y, x: 0 * g,),
 }
@@ -3979,4 +3981,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest 43b55460a390ec313addc3cf62ceb703981953c216a89bacbe5302469b8b2c5d
+# digest 4238849d40d029bdc6f801271b8c6213b0f075ab00515816e43671fe328d3045

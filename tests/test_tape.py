@@ -41,6 +41,8 @@ ANALYTIC: dict[str, Function] = {
     "log": lambda x: np.log(2 + x * x),
     "sqrt": lambda x: np.sqrt(1 + x * x),
     "tanh": np.tanh,
+    "sine": np.sin,
+    "cosine": np.cos,
     "sum": lambda x: (x * x).sum(),
     "sum over an axis": lambda x: (x * x).sum(axis=0),
     "sum over the last, kept": lambda x: x.sum(axis=-1, keepdims=True) * x,
