@@ -445,7 +445,10 @@ def test_tape_reduces(name: str, axis: Any, keepdims: bool) -> None:
 
 
 FUNCTIONS: dict[str, tuple[Callable, Callable]] = {
-    **{name: (getattr(np, name), getattr(torch, name)) for name in ("exp", "tanh", "sin", "cos", "abs", "sign")},
+    **{
+        name: (getattr(np, name), getattr(torch, name))
+        for name in ("exp", "tanh", "sin", "cos", "abs", "sign")
+    },
     "sqrt": (lambda x: np.sqrt(x * x + 0.1), lambda x: torch.sqrt(x * x + 0.1)),
     "log": (lambda x: np.log(x * x + 0.1), lambda x: torch.log(x * x + 0.1)),
     **{f"power {n}": (lambda x, n=n: x**n, lambda x, n=n: x**n) for n in (0, 1, 2, 3, 2.0)},
