@@ -389,8 +389,8 @@ class Layer:
         """
         raise NotImplementedError(f"{self} has no backward")
 
-    def __call__(self, *inputs: ArrayLike) -> np.ndarray:
-        return self.forward(*inputs)
+    def __call__(self, *inputs: ArrayLike, **options: Any) -> np.ndarray:
+        return self.forward(*inputs, **options)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({_options(self)})"
@@ -3981,4 +3981,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest 4238849d40d029bdc6f801271b8c6213b0f075ab00515816e43671fe328d3045
+# digest 347413a7a57d5a5d7b1c2e0bb3258d5ab7903ddcb73ff7d74ed5c4a4f041ee1b

@@ -254,3 +254,9 @@ def test_names_and_table():
     ]
     net.forward(np.zeros((2, 3), int))
     assert "Residual(Linear(4, 4))" in repr(net) and "LSTM(input_size=4, hidden_size=5)" in repr(net)
+
+
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_a_call_takes_the_names_that_forward_takes(kind):
+    layer = filled(kind(2, 4, rng=0))
+    assert np.array_equal(layer(X, lengths=[5, 2, 1]), layer.forward(X, None, [5, 2, 1]))
