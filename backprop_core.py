@@ -945,7 +945,7 @@ class CrossEntropyLoss(Loss):
             x = _floating(prediction)
             table = self._target(x, target)
             target = (1 - share) * table + share / x.shape[-1]
-        return super().forward(prediction, target)  # eq:label-smoothing
+        return Loss.forward(self, prediction, target)  # eq:label-smoothing
 
 
 # 06 What do we want? · bce
@@ -3981,4 +3981,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest 347413a7a57d5a5d7b1c2e0bb3258d5ab7903ddcb73ff7d74ed5c4a4f041ee1b
+# digest 23d91c08197bce3ccce4da183bc8fc580a1f872e4ee3bdf7493ff2a8e701834a
