@@ -207,7 +207,7 @@ def test_the_search_finds_a_name(browser: Browser, address: str) -> None:
     with browser.new_context(**DESK) as tab:  # type: ignore[arg-type]
         page = tab.new_page()
         page.goto(f"{address}/index.html")
-        page.fill(".md-search__input", "gradcheck")
+        page.locator(".md-search__input").press_sequentially("gradcheck")  # the page listens to keys
         page.wait_for_selector(".md-search-result__link", timeout=60_000)
         links = page.locator(".md-search-result__link").evaluate_all("links => links.map(a => a.href)")
         assert any("02-checking.html" in link for link in links)
