@@ -205,10 +205,7 @@ def _upstream(output: np.ndarray, grad_output: ArrayLike | None) -> np.ndarray:
 
 # 02 How do I know a derivative is right? · numerical-gradient
 def numerical_gradient(
-    f: Callable,
-    x: ArrayLike,
-    grad_output: ArrayLike | None = None,
-    *,
+    f: Callable, x: ArrayLike, grad_output: ArrayLike | None = None, *,
     h: float = 1e-5,
 ) -> np.ndarray:
     """Gradient of sum(grad_output * f(x)) by two-sided steps, eq:central.
@@ -230,10 +227,7 @@ def numerical_gradient(
 
 # 02 How do I know a derivative is right? · complex-step-gradient
 def complex_step_gradient(
-    f: Callable,
-    x: ArrayLike,
-    grad_output: ArrayLike | None = None,
-    *,
+    f: Callable, x: ArrayLike, grad_output: ArrayLike | None = None, *,
     h: float = 1e-20,
 ) -> np.ndarray:
     """Gradient of sum(grad_output * f(x)) without cancellation.
@@ -286,10 +280,7 @@ def _relative_error(
 
 # 02 How do I know a derivative is right? · output-of-a-copy
 def _output(
-    layer: Any,
-    x: np.ndarray,
-    rest: tuple,
-    position: int | None = None,
+    layer: Any, x: np.ndarray, rest: tuple, position: int | None = None,
     value: np.ndarray | None = None,
 ) -> np.ndarray:
     """The output of a copy of the layer, one parameter's data replaced."""
@@ -302,9 +293,7 @@ def _output(
 
 # 02 How do I know a derivative is right? · gradcheck
 def gradcheck(
-    layer: Any,
-    x: ArrayLike,
-    *rest: Any,
+    layer: Any, x: ArrayLike, *rest: Any,
     rng: np.random.Generator | int | None = None,
     derivative: Callable = numerical_gradient,
 ) -> float:
@@ -510,6 +499,11 @@ def _rows(x: np.ndarray) -> np.ndarray:
     return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
+def _sum(rows: np.ndarray) -> np.ndarray:
+    """The sum of each row, as a product with ones."""
+    return rows @ np.ones(rows.shape[1], rows.dtype)
+
+
 # 04 The linear layer · linear-forward
 class Linear(Layer):
     """Fully connected layer, Y = XW + b (eq:linear).
@@ -525,10 +519,7 @@ class Linear(Layer):
     """
 
     def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        *,
+        self, in_features: int, out_features: int, *,
         rng: np.random.Generator | int | None = None,
     ) -> None:
         _positive(self, in_features=in_features, out_features=out_features)
@@ -557,7 +548,7 @@ class Linear(Layer):
         shape = (*x.shape[:-1], self.out_features)
         grad = _rows(self._expect(grad_output, *shape, what="grad_output"))
         self.weight.grad += _rows(x).T @ grad  # eq:linear-dw
-        self.bias.grad += grad.sum(axis=0)  # eq:linear-db
+        self.bias.grad += _sum(grad.T)  # eq:linear-db
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         self.accumulate(grad_output)
@@ -712,15 +703,19 @@ class GELU(Activation):
         self.approximate = approximate
 
     def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        if self.approximate == "tanh":
-            factor = (2 / math.pi) ** 0.5
-            t = np.tanh(factor * (x + 0.044715 * x * x * x))
-            share, inner = 0.5 * (1 + t), factor * (1 + 0.134145 * x * x)
-            density = 0.5 * (1 - t * t) * inner  # eq:gelu-tanh-slope
-        else:
+        if self.approximate == "none":
             share = _normal_cdf(x)
             density = np.exp(-0.5 * x * x) / (2 * math.pi) ** 0.5
-        return x * share, share + x * density  # eq:gelu-slope
+            return x * share, share + x * density  # eq:gelu-slope
+        factor, square = (2 / math.pi) ** 0.5, x * x
+        u = x * (factor + 0.044715 * factor * square)  # eq:gelu-inner
+        share = 0.5 + 0.5 * np.tanh(u)
+        y = x * share  # eq:gelu-tanh
+        slope = 2 * factor + 0.26829 * factor * square
+        slope *= y
+        slope *= 1 - share
+        slope += share  # eq:gelu-tanh-slope
+        return y, slope
 
 
 # 05 Something that bends · softmax
@@ -905,8 +900,8 @@ class CrossEntropyLoss(Loss):
         shifted = x - x.max(axis=-1, keepdims=True)
         e = np.exp(shifted)
         total = e.sum(axis=-1, keepdims=True)
-        chosen = target * np.where(target > 0, shifted, 0)
-        value = np.log(total[..., 0]) - chosen.sum(axis=-1)
+        chosen = np.vecdot(target, np.where(target > 0, shifted, 0))
+        value = np.log(total[..., 0]) - chosen
         return value, e / total - target  # eq:ce-grad
 
     def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
@@ -1095,9 +1090,7 @@ class Network(Layer):
 
 
 # 07 A network learns · one-vector
-def _one_vector(
-    parameters: list[Parameter],
-) -> tuple[np.ndarray, np.ndarray]:
+def _one_vector(parameters: list[Parameter]) -> tuple[np.ndarray, np.ndarray]:
     """Two long vectors, of which all data and all grad become views."""
     kinds = sorted({str(parameter.data.dtype) for parameter in parameters})
     if len(kinds) > 1:
@@ -1175,11 +1168,8 @@ class SGD(Optimizer):
 
     # 09 Better steps · sgd-momentum
     def __init__(
-        self,
-        parameters: Iterable[Parameter],
-        lr: float,
-        momentum: float = 0.0,
-        nesterov: bool = False,
+        self, parameters: Iterable[Parameter], lr: float,
+        momentum: float = 0.0, nesterov: bool = False,
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr)
@@ -1251,9 +1241,7 @@ def _kaiming_std(
 
 # 08 Why do gradients vanish or explode? · initialisers
 def _fill(
-    parameter: Parameter,
-    std: float,
-    uniform: bool,
+    parameter: Parameter, std: float, uniform: bool,
     rng: np.random.Generator | int | None,
 ) -> Parameter:
     """Draw all numbers anew, with mean 0 and this standard deviation."""
@@ -1267,8 +1255,7 @@ def _fill(
 
 
 def xavier_uniform_(
-    parameter: Parameter,
-    gain: float = 1.0,
+    parameter: Parameter, gain: float = 1.0,
     rng: np.random.Generator | int | None = None,
 ) -> Parameter:
     """Uniform with the standard deviation of eq:xavier, in place.
@@ -1280,8 +1267,7 @@ def xavier_uniform_(
 
 
 def xavier_normal_(
-    parameter: Parameter,
-    gain: float = 1.0,
+    parameter: Parameter, gain: float = 1.0,
     rng: np.random.Generator | int | None = None,
 ) -> Parameter:
     """Normal with the standard deviation of eq:xavier, in place."""
@@ -1290,9 +1276,7 @@ def xavier_normal_(
 
 
 def kaiming_uniform_(
-    parameter: Parameter,
-    a: float = 0.0,
-    mode: str = "fan_in",
+    parameter: Parameter, a: float = 0.0, mode: str = "fan_in",
     nonlinearity: str = "leaky_relu",
     rng: np.random.Generator | int | None = None,
 ) -> Parameter:
@@ -1306,9 +1290,7 @@ def kaiming_uniform_(
 
 
 def kaiming_normal_(
-    parameter: Parameter,
-    a: float = 0.0,
-    mode: str = "fan_in",
+    parameter: Parameter, a: float = 0.0, mode: str = "fan_in",
     nonlinearity: str = "leaky_relu",
     rng: np.random.Generator | int | None = None,
 ) -> Parameter:
@@ -1441,11 +1423,8 @@ class Adagrad(Optimizer):
     """
 
     def __init__(
-        self,
-        parameters: Iterable[Parameter],
-        lr: float = 0.01,
-        eps: float = 1e-10,
-        weight_decay: float = 0.0,
+        self, parameters: Iterable[Parameter], lr: float = 0.01,
+        eps: float = 1e-10, weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr)
         _within(self, eps=eps, weight_decay=weight_decay)
@@ -1467,12 +1446,8 @@ class RMSprop(Optimizer):
     """
 
     def __init__(
-        self,
-        parameters: Iterable[Parameter],
-        lr: float = 0.01,
-        alpha: float = 0.99,
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        self, parameters: Iterable[Parameter], lr: float = 0.01,
+        alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr)
         _within(self, eps=eps, weight_decay=weight_decay)
@@ -1498,11 +1473,8 @@ class Adam(Optimizer):
     """
 
     def __init__(
-        self,
-        parameters: Iterable[Parameter],
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
+        self, parameters: Iterable[Parameter], lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr)
@@ -1543,11 +1515,8 @@ class AdamW(Adam):
     """
 
     def __init__(
-        self,
-        parameters: Iterable[Parameter],
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
+        self, parameters: Iterable[Parameter], lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
         weight_decay: float = 0.01,
     ) -> None:
         super().__init__(parameters, lr, betas, eps, weight_decay)
@@ -1570,12 +1539,8 @@ class DataLoader:
     """
 
     def __init__(
-        self,
-        x: ArrayLike,
-        y: ArrayLike,
-        batch_size: int = 32,
-        shuffle: bool = True,
-        drop_last: bool = False,
+        self, x: ArrayLike, y: ArrayLike, batch_size: int = 32,
+        shuffle: bool = True, drop_last: bool = False,
         rng: np.random.Generator | int | None = None,
     ) -> None:
         self.x, self.y = np.asarray(x), np.asarray(y)
@@ -1691,9 +1656,7 @@ class LinearWarmup(Schedule):
 
 
 # 10 The loop · clip
-def clip_grad_norm_(
-    parameters: Iterable[Parameter], max_norm: float
-) -> float:
+def clip_grad_norm_(parameters: Iterable[Parameter], max_norm: float) -> float:
     """Shorten the gradient of all parameters to max_norm, eq:clip, in place.
 
     Returns its length before. Not finite: left alone, for the caller to see.
@@ -1794,13 +1757,8 @@ def _are_labels(criterion: Loss, answer: np.ndarray, y: np.ndarray) -> bool:
 
 # 10 The loop · train-epoch
 def _gradient(
-    net: Network,
-    optimizer: Optimizer,
-    batch: int,
-    x: np.ndarray,
-    y: np.ndarray,
-    max_norm: float,
-    penalty: Callable | None,
+    net: Network, optimizer: Optimizer, batch: int, x: np.ndarray,
+    y: np.ndarray, max_norm: float, penalty: Callable | None,
 ) -> float:
     """Fill the parameters' grad from one batch, and return its loss."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -1830,10 +1788,7 @@ def _lost_gradients(net: Network) -> str:
 
 
 def _train_epoch(
-    net: Network,
-    optimizer: Optimizer,
-    data: Iterable,
-    max_norm: float,
+    net: Network, optimizer: Optimizer, data: Iterable, max_norm: float,
     penalty: Callable | None,
 ) -> float:
     """One pass over the data; the mean loss over its examples."""
@@ -1855,16 +1810,10 @@ def _train_epoch(
 
 # 10 The loop · fit
 def fit(
-    net: Network,
-    optimizer: Optimizer,
-    data: Iterable,
-    epochs: int,
-    validation: Iterable | None = None,
-    callbacks: Sequence[Callable] = (),
-    schedule: Schedule | None = None,
-    max_norm: float | None = None,
-    penalty: Callable | None = None,
-    verbose: bool = True,
+    net: Network, optimizer: Optimizer, data: Iterable, epochs: int,
+    validation: Iterable | None = None, callbacks: Sequence[Callable] = (),
+    schedule: Schedule | None = None, max_norm: float | None = None,
+    penalty: Callable | None = None, verbose: bool = True,
 ) -> list[dict[str, float]]:
     """Train for some epochs and return the history, one dict for each.
 
@@ -1915,8 +1864,7 @@ def _line(row: dict[str, float], epochs: int) -> str:
 
 # 10 The loop · named-arrays
 def _named_arrays(
-    net: Layer,
-    optimizer: Optimizer | None = None,
+    net: Layer, optimizer: Optimizer | None = None,
     schedule: Schedule | None = None,
 ) -> dict[str, np.ndarray]:
     """What training changes, by names that stay the same."""
@@ -1960,11 +1908,8 @@ def _generators(
 
 # 10 The loop · save
 def save(
-    net: Layer,
-    path: str | os.PathLike,
-    optimizer: Optimizer | None = None,
-    rng: np.random.Generator | None = None,
-    schedule: Schedule | None = None,
+    net: Layer, path: str | os.PathLike, optimizer: Optimizer | None = None,
+    rng: np.random.Generator | None = None, schedule: Schedule | None = None,
 ) -> None:
     """Write parameters, buffers, and what resuming needs, as .npz.
 
@@ -1993,11 +1938,8 @@ def save(
 
 # 10 The loop · load
 def load(
-    net: Layer,
-    path: str | os.PathLike,
-    optimizer: Optimizer | None = None,
-    rng: np.random.Generator | None = None,
-    schedule: Schedule | None = None,
+    net: Layer, path: str | os.PathLike, optimizer: Optimizer | None = None,
+    rng: np.random.Generator | None = None, schedule: Schedule | None = None,
 ) -> None:
     """Read what ``save`` wrote, into the same kind of network.
 
@@ -2038,9 +1980,7 @@ def load(
 
 
 def _generator_state(
-    generator: np.random.Generator,
-    text: np.ndarray | None,
-    name: str,
+    generator: np.random.Generator, text: np.ndarray | None, name: str,
     path: str | os.PathLike,
 ) -> dict:
     """The state from a file, tried out on another generator of its kind."""
@@ -2116,10 +2056,7 @@ class Dropout(Layer):
     """
 
     def __init__(
-        self,
-        p: float = 0.5,
-        *,
-        rng: np.random.Generator | int | None = None,
+        self, p: float = 0.5, *, rng: np.random.Generator | int | None = None
     ) -> None:
         if not 0 <= p < 1:
             raise ValueError(f"Dropout: expected 0 <= p < 1, got {p}")
@@ -2154,12 +2091,8 @@ class EarlyStopping:
     """
 
     def __init__(
-        self,
-        net: Layer,
-        patience: int = 5,
-        min_delta: float = 0.0,
-        monitor: str = "validation_loss",
-        mode: str = "min",
+        self, net: Layer, patience: int = 5, min_delta: float = 0.0,
+        monitor: str = "validation_loss", mode: str = "min",
     ) -> None:
         if mode not in ("min", "max"):
             raise ValueError(
@@ -2197,11 +2130,6 @@ class EarlyStopping:
 
 
 # 12 In shape all the time · normalise
-def _sum(rows: np.ndarray) -> np.ndarray:
-    """The sum of each row."""
-    return rows @ np.ones(rows.shape[1], rows.dtype)
-
-
 def _mean(rows: np.ndarray) -> np.ndarray:
     """The mean of each row, as a column."""
     return (_sum(rows) / max(rows.shape[1], 1))[:, None]
@@ -2395,9 +2323,7 @@ class RMSNorm(Layer):
     """
 
     def __init__(
-        self,
-        normalized_shape: int | tuple[int, ...],
-        eps: float | None = None,
+        self, normalized_shape: int | tuple[int, ...], eps: float | None = None
     ) -> None:
         self.normalized_shape = _shape(self, normalized_shape)
         _within(self, eps=eps or 0.0)
@@ -2454,9 +2380,7 @@ def _batch_first(x: np.ndarray, padding: tuple[int, int]) -> np.ndarray:
 
 # 13 Neighbours · windows
 def _places(
-    layer: Layer,
-    size: tuple[int, ...],
-    window: tuple[int, int],
+    layer: Layer, size: tuple[int, ...], window: tuple[int, int],
     stride: tuple[int, int],
 ) -> tuple[int, ...]:
     """How many places a window has, downwards and across."""
@@ -2491,9 +2415,7 @@ def _correlate(
 
 
 def _correlate_weight(
-    x: np.ndarray,
-    grad: np.ndarray,
-    shape: tuple[int, ...],
+    x: np.ndarray, grad: np.ndarray, shape: tuple[int, ...],
     stride: tuple[int, int],
 ) -> np.ndarray:
     """eq:conv-dw: the gradient of a weight of this shape."""
@@ -2505,9 +2427,7 @@ def _correlate_weight(
 
 
 def _spread(
-    grad: np.ndarray,
-    weight: np.ndarray,
-    stride: tuple[int, int],
+    grad: np.ndarray, weight: np.ndarray, stride: tuple[int, int],
     x: np.ndarray,
 ) -> np.ndarray:
     """eq:conv-dx: add to x what each output hands back to its window."""
@@ -2530,13 +2450,9 @@ class _Convolution(Layer):
     _transposed = False
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] = 0,
-        *,
+        self, in_channels: int, out_channels: int,
+        kernel_size: int | tuple[int, int], stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0, *,
         rng: np.random.Generator | int | None = None,
     ) -> None:
         _positive(self, in_channels=in_channels, out_channels=out_channels)
@@ -2632,8 +2548,7 @@ class _Pool(Layer):
     """What MaxPool2d and AvgPool2d have in common."""
 
     def __init__(
-        self,
-        kernel_size: int | tuple[int, int],
+        self, kernel_size: int | tuple[int, int],
         stride: int | tuple[int, int] | None = None,
     ) -> None:
         self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
@@ -3085,9 +3000,7 @@ def _fit(gradient: Any, x: np.ndarray) -> Any:
 
 # 15 A tape for arrays · gradients
 def gradients(
-    y: Tensor,
-    inputs: Sequence[Tensor],
-    grad_output: Any = None,
+    y: Tensor, inputs: Sequence[Tensor], grad_output: Any = None,
     create_graph: bool = False,
 ) -> list[Any]:
     """The gradient of sum(grad_output * y) in each input; no grad changes.
@@ -3353,11 +3266,7 @@ class Embedding(Layer):
     """
 
     def __init__(
-        self,
-        num_embeddings: int,
-        dim: int,
-        std: float = 1.0,
-        *,
+        self, num_embeddings: int, dim: int, std: float = 1.0, *,
         rng: np.random.Generator | int | None = None,
     ) -> None:
         _positive(self, num_embeddings=num_embeddings, dim=dim)
@@ -3409,10 +3318,7 @@ class _Recurrent(Layer):
     _parts = 1  # of hidden_size columns, in the state
 
     def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        *,
+        self, input_size: int, hidden_size: int, *,
         rng: np.random.Generator | int | None = None,
     ) -> None:
         _positive(self, input_size=input_size, hidden_size=hidden_size)
@@ -3442,16 +3348,14 @@ class _Recurrent(Layer):
 
     # 16 Depth and time · recurrent-passes
     def forward(
-        self,
-        x: ArrayLike,
-        start: ArrayLike | None = None,
+        self, x: ArrayLike, start: ArrayLike | None = None,
         lengths: ArrayLike | None = None,
     ) -> np.ndarray:
         x = self._expect(x, "N", "T", self.input_size)
         n, steps, _ = x.shape
         ends = self._ends(lengths, n, steps)
-        inside = np.arange(steps)[:, None, None] < ends[:, None]
-        xs = np.where(inside, _time_first(x), x.dtype.type(0))
+        behind, xs = np.arange(steps)[:, None] >= ends, _time_first(x)
+        xs[behind] = 0
         width = self._parts * self.hidden_size
         states = np.zeros((steps + 1, n, width), x.dtype)
         if start is not None:
@@ -3459,21 +3363,33 @@ class _Recurrent(Layer):
         a = _rows(xs) @ self.weight.data
         a += self.bias.data
         kept = self._run(a.reshape(steps, n, a.shape[1]), states)
-        self._cache = xs, states, inside, kept
+        self._cache = xs, states, behind, kept
         self.state = states[ends, np.arange(n)]
-        return _time_first(states[1:, :, : self.hidden_size] * inside)
+        y = _time_first(states[1:, :, : self.hidden_size])
+        y[behind.T] = 0
+        return y
 
-    def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        xs, states, inside, kept = self._saved()
+    def _rows_backward(self, grad_output: ArrayLike) -> np.ndarray:
+        """Add to the parameters' grad; return the rows of dL/d(xW + b)."""
+        xs, states, behind, kept = self._saved()
         shape = (*xs.shape[1::-1], self.hidden_size)
         grad = self._expect(grad_output, *shape, what="grad_output")
-        da, du = self._run_backward(_time_first(grad) * inside, states, kept)
+        dh = _time_first(grad)
+        dh[behind] = 0
+        da, du = self._run_backward(dh, states, kept)
         h, rows = states[:-1, :, : self.hidden_size], _rows(da)
         self.weight.grad += _rows(xs).T @ rows  # eq:rnn-dw
         self.recurrent.grad += _rows(h).T @ _rows(du)  # eq:rnn-du
-        self.bias.grad += rows.sum(axis=0)  # eq:rnn-db
-        dx = (rows @ self.weight.data.T).reshape(xs.shape)  # eq:rnn-dx
-        return _time_first(dx).astype(xs.dtype, copy=False)
+        self.bias.grad += _sum(rows.T)  # eq:rnn-db
+        return rows
+
+    def accumulate(self, grad_output: ArrayLike) -> None:
+        self._rows_backward(grad_output)
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        dx = self._rows_backward(grad_output) @ self.weight.data.T  # eq:rnn-dx
+        xs = self._saved()[0]
+        return _time_first(dx.reshape(xs.shape)).astype(xs.dtype, copy=False)
 
     def _ends(
         self, lengths: ArrayLike | None, n: int, steps: int
@@ -3543,9 +3459,12 @@ class LSTM(_Recurrent):
     def _run(self, a: np.ndarray, states: np.ndarray) -> np.ndarray:
         h, c = np.split(states, 2, axis=2)
         gates, scale = self._split(a), self._scale(a)
-        for t in range(len(a)):
-            a[t] += h[t] @ self.recurrent.data
-            a[t] = scale * np.tanh(scale * a[t]) + (1 - scale)  # eq:lstm-gates
+        for t, z in enumerate(a):
+            z += h[t] @ self.recurrent.data
+            z *= scale
+            np.tanh(z, out=z)
+            z *= scale
+            z += 1 - scale  # eq:lstm-gates
             i, f, g, o = gates[t]
             c[t + 1] = f * c[t] + i * g  # eq:lstm-cell
             h[t + 1] = o * np.tanh(c[t + 1])  # eq:lstm-h
@@ -3581,10 +3500,7 @@ class GRU(_Recurrent):
     _blocks = 3
 
     def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        *,
+        self, input_size: int, hidden_size: int, *,
         rng: np.random.Generator | int | None = None,
     ) -> None:
         rng = np.random.default_rng(rng)
@@ -3641,10 +3557,7 @@ def _attend(
 
 
 def _attend_backward(
-    dy: np.ndarray,
-    q: np.ndarray,
-    k: np.ndarray,
-    v: np.ndarray,
+    dy: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.ndarray,
     weights: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The gradients of q, k and v from that of what was found."""
@@ -3671,11 +3584,7 @@ class MultiHeadAttention(Layer):
     """
 
     def __init__(
-        self,
-        embed_dim: int,
-        num_heads: int,
-        causal: bool = False,
-        *,
+        self, embed_dim: int, num_heads: int, causal: bool = False, *,
         rng: np.random.Generator | int | None = None,
     ) -> None:
         _positive(self, embed_dim=embed_dim, num_heads=num_heads)
@@ -3749,11 +3658,7 @@ class PositionEmbedding(Layer):
     """
 
     def __init__(
-        self,
-        length: int,
-        dim: int,
-        std: float = 1.0,
-        *,
+        self, length: int, dim: int, std: float = 1.0, *,
         rng: np.random.Generator | int | None = None,
     ) -> None:
         _positive(self, length=length, dim=dim)
@@ -3789,13 +3694,8 @@ class TransformerBlock(Network):
     """
 
     def __init__(
-        self,
-        embed_dim: int,
-        num_heads: int,
-        hidden: int | None = None,
-        dropout: float = 0.0,
-        causal: bool = True,
-        *,
+        self, embed_dim: int, num_heads: int, hidden: int | None = None,
+        dropout: float = 0.0, causal: bool = True, *,
         rng: np.random.Generator | int | None = None,
     ) -> None:
         rng = np.random.default_rng(rng)
@@ -3981,4 +3881,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest 23d91c08197bce3ccce4da183bc8fc580a1f872e4ee3bdf7493ff2a8e701834a
+# digest 27b8082d7acba8baa2301b4e2af274a414f609ffa71b87c244be8566aadddd20
