@@ -115,6 +115,8 @@ def visit(browser: Browser, address: str, name: str, screen: dict[str, Any]) -> 
         page.on("console", lambda message: seen.wrong.append(message.text))
         page.on("pageerror", lambda error: seen.wrong.append(str(error)))
         page.goto(f"{address}/{name}", wait_until="networkidle")
+        scheme = {"light": "default", "dark": "slate"}[screen["color_scheme"]]
+        page.wait_for_function("want => document.body.dataset.mdColorScheme == want", arg=scheme)
         page.evaluate("document.querySelectorAll('details').forEach(box => box.open = true)")
         page.evaluate("dispatchEvent(new Event('resize'))")
         seen.look = page.evaluate(LOOK)
