@@ -185,20 +185,23 @@ def _each_element(
 
 
 # 02 How do I know a derivative is right? · upstream
-def _upstream(output: np.ndarray, grad_output: ArrayLike | None) -> np.ndarray:
+def _upstream(
+    output: np.ndarray, grad_output: ArrayLike | None,
+    what: str = "grad_output",
+) -> np.ndarray:
     """One weight for each output; 1 if there is a single output."""
     shape = np.shape(output)
     if grad_output is None and np.size(output) == 1:
         return np.ones(shape)
     if grad_output is None:
         raise ValueError(
-            f"f returns an array of shape {shape}: give grad_output, "
-            "one weight for each entry (ones would hide mistakes)"
+            f"an output of shape {shape} needs grad_output, one weight for "
+            "each entry (ones would hide mistakes)"
         )
     given = np.asarray(grad_output)
     if given.shape != shape:
         raise ValueError(
-            f"expected grad_output of shape {shape}, got {given.shape}"
+            f"expected {what} of shape {shape}, got {given.shape}"
         )
     return given
 
@@ -2625,8 +2628,6 @@ class Value:
     slope in each of them, ``_sign`` the sign of the operation.
     """
 
-    __array_ufunc__ = None  # so that np.float64(2) * Value(3) is a Value
-
     def __init__(
         self, data: float, sign: str = "", *made_from: tuple[Any, float]
     ) -> None:
@@ -2749,7 +2750,7 @@ class Tensor(NDArrayOperatorsMixin):
     grad: np.ndarray | None = None
     _parents: tuple[Any, ...] = ()
     _record: Any = None
-    _seals: Sequence[tuple[np.ndarray, bytes]] = ()
+    _seals: Sequence[tuple[np.ndarray, int]] = ()
 
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
         self.data = _floating(data)
@@ -2853,15 +2854,11 @@ class Tensor(NDArrayOperatorsMixin):
         """The largest; equals share the gradient, as in torch.amax."""
         return np.max(self, axis=axis, keepdims=keepdims)
 
+    def min(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return np.min(self, axis=axis, keepdims=keepdims)
+
 
 # 15 A tape for arrays · apply
-def _has_rules(rules: Any, places: list[int]) -> bool:
-    """Whether there is one for each of the arguments at these places."""
-    if rules is None or callable(rules):
-        return rules is not None
-    return all(i < len(rules) and rules[i] is not None for i in places)
-
-
 class _Record(NamedTuple):
     """How a Tensor was made; ``places`` are the arguments with a gradient."""
 
@@ -2878,16 +2875,20 @@ def _apply(function: Callable, args: tuple, options: dict, rules: Any) -> Any:
 
     Comparisons have no slope: what is not floating-point stays as it is.
     """
-    args = tuple(np.array(x) if type(x) is list and x else x for x in args)
+    args = _own_arguments(function, args)
     arrays = [x.data if isinstance(x, Tensor) else x for x in args]
     places = [
         i for i, x in enumerate(args)
         if isinstance(x, Tensor) and x.requires_grad
     ]
+    if rules is None:
+        arrays = [_read_only(x) for x in arrays]
     value = function(*arrays, **options)
-    if np.asarray(value).dtype.kind in "biu":
+    no_shape = isinstance(value, tuple) and not value
+    if no_shape or np.asarray(value).dtype.kind in "biu":
         return value
-    if not _has_rules(rules, places):
+    each = rules if isinstance(rules, tuple) else (rules,) * len(args)
+    if rules is None or not all(any(each[i : i + 1]) for i in places):
         raise TypeError(f"{function.__name__} has no rule for these Tensors")
     y = Tensor(value, False)
     if places and _recording.get():
@@ -2898,40 +2899,68 @@ def _apply(function: Callable, args: tuple, options: dict, rules: Any) -> Any:
     return y
 
 
+def _own_arguments(function: Callable, args: tuple) -> tuple:
+    """Lists, which others may change, as arrays or as lists of our own."""
+    if not isinstance(function, np.ufunc):
+        return tuple(x.copy() if isinstance(x, list) else x for x in args)
+    kinds = (list, tuple)
+    return tuple(np.array(x) if isinstance(x, kinds) else x for x in args)
+
+
+def _read_only(x: Any) -> Any:
+    return np.broadcast_to(x, x.shape) if isinstance(x, np.ndarray) else x
+
+
 # 15 A tape for arrays · no-grad
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
 
 
 @contextmanager
-def no_grad() -> Iterator[None]:
-    """Record nothing in this block, or in a function under @no_grad()."""
-    before = _recording.set(False)
+def _recorded(mode: bool) -> Iterator[None]:
+    before = _recording.set(mode)
     try:
         yield
     finally:
         _recording.reset(before)
 
 
+def no_grad() -> Any:
+    """Record nothing in this block, or in a function under @no_grad().
+
+    A generator shares the switch with its caller: a block in it ends only
+    when the generator does, and @no_grad() does not cover it.
+    """
+    return _recorded(False)
+
+
 # 15 A tape for arrays · seals
-def _seals(made: _Record) -> list[tuple[np.ndarray, bytes]]:
-    """The arrays that the tape did not compute, with their bytes."""
-    return [
-        (array, array.tobytes()) for x, array in zip(made.args, made.arrays)
-        if isinstance(array, np.ndarray)
-        and getattr(x, "_record", None) is None
-    ]
+def _seal(array: np.ndarray) -> int:
+    """A number that changes with shape, dtype and every entry."""
+    return hash((array.shape, array.dtype.str, array.tobytes()))
+
+
+def _seals(made: _Record) -> list[tuple[np.ndarray, int]]:
+    """The arrays that the tape did not compute, with their seals."""
+    given = zip(made.args, made.arrays)
+    outside = [a for x, a in given if getattr(x, "_record", None) is None]
+    outside += made.options.values()
+    return [(a, _seal(a)) for a in outside if isinstance(a, np.ndarray)]
 
 
 def _check(nodes: Sequence[Tensor]) -> None:
-    """Raise RuntimeError if a sealed array has been changed."""
-    for node in nodes:
-        for array, seal in node._seals:
-            if array.tobytes() != seal:
-                raise RuntimeError(
-                    f"{node._record.function.__name__}: an array of shape "
-                    f"{array.shape} was changed in place after it was "
-                    "recorded; change it after backward, or change a copy"
-                )
+    """Raise RuntimeError if a recorded array was changed or replaced."""
+    for node in (node for node in nodes if node._record is not None):
+        made = node._record
+        wrong = [a for a, seal in node._seals if _seal(a) != seal]
+        for x, array in zip(made.args, made.arrays):
+            if isinstance(x, Tensor) and x.data is not array:
+                wrong.append(array)
+        for array in wrong:
+            raise RuntimeError(
+                f"{made.function.__name__}: an array of shape {array.shape} "
+                "was changed after it was recorded; do that after backward, "
+                "or with a copy"
+            )
 
 
 # 15 A tape for arrays · pull
@@ -2942,7 +2971,7 @@ def _pull(
 
     The rules get arrays, or Tensors if the gradients shall be recorded.
     """
-    if not last.requires_grad:
+    if not getattr(last, "requires_grad", False):
         raise RuntimeError(
             "backward: nothing was recorded (no_grad, detach, or no Tensor)"
         )
@@ -2993,6 +3022,11 @@ def _fit(gradient: Any, x: np.ndarray) -> Any:
             i for i, n in enumerate(gradient.shape)
             if i < new or n != x.shape[i - new]
         )
+        if new < 0 or any(x.shape[i - new] != 1 for i in stretched[new:]):
+            raise ValueError(
+                f"a rule gave a gradient of shape {gradient.shape} for an "
+                f"argument of shape {x.shape}"
+            )
         gradient = gradient.sum(axis=stretched).reshape(x.shape)
     same = gradient.dtype == x.dtype
     return gradient if same else gradient.astype(x.dtype)
@@ -3010,7 +3044,9 @@ def gradients(
     Raises as Tensor.backward; TypeError for inputs without requires_grad.
     """
     inputs = [] if isinstance(inputs, Tensor) else list(inputs)
-    if not inputs or not all(x.requires_grad for x in inputs):
+    if not inputs or not all(
+        isinstance(x, Tensor) and x.requires_grad for x in inputs
+    ):
         raise TypeError("inputs is a list of Tensors that require a gradient")
     found: dict[Tensor, Any] = {x: np.zeros_like(x.data) for x in inputs}
     if create_graph:
@@ -3033,7 +3069,9 @@ _ARITHMETIC: dict[Callable, Any] = {
     np.multiply: (lambda g, y, a, b: g * b, lambda g, y, a, b: g * a),
     np.divide: (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
     np.negative: (lambda g, y, x: -g,),
-    np.power: (lambda g, y, x, n: g * n * x ** (n - (n != 0)), None),
+    np.positive: (lambda g, y, x: g,),
+    np.square: (lambda g, y, x: 2 * g * x,),
+    np.power: (lambda g, y, x, n: g * n * x ** (n - 1.0 * (n != 0)), None),
     np.maximum: (
         lambda g, y, a, b: g * _won(a > b, a == b, g),
         lambda g, y, a, b: g * _won(b > a, a == b, g),
@@ -3123,6 +3161,7 @@ _SHAPES: dict[Callable, Any] = {
     np.sum: (_sum_rule,),
     np.mean: (_mean_rule,),
     np.max: (_max_rule,),
+    np.min: (_max_rule,),  # the smallest equals y, as the largest does
     np.broadcast_to: (lambda g, y, x, shape: g, None),
     np.reshape: (lambda g, y, x, shape: g.reshape(x.shape), None),
     np.expand_dims: (lambda g, y, x, axis: g.reshape(x.shape), None),
@@ -3138,7 +3177,9 @@ def primitive(*rules: Callable | None) -> Callable:
 
     There is a rule for each argument that can be a Tensor:
     ``rule(g, y, *arguments)`` is its gradient if g is that of the output
-    y. Written with what Tensors take, it can be differentiated again.
+    y; where that has a larger shape, it is summed back, as after
+    stretching. Written with what Tensors take, it can be differentiated
+    again.
 
     >>> @primitive(lambda g, y, x: 3 * g * x * x)
     ... def cube(x):
@@ -3166,8 +3207,8 @@ def primitive(*rules: Callable | None) -> Callable:
 def _scatter(x: Any, shape: tuple, *key: Any) -> np.ndarray:
     """Zeros of this shape to which x is added at the key: _pick undone."""
     whole = np.zeros(shape, x.dtype)
-    kinds = (list, tuple, np.ndarray)  # keys that may name a place twice
-    lists = [np.asarray(part) for part in key if isinstance(part, kinds)]
+    once = (int, np.integer, slice, type(None), type(...))  # one place each
+    lists = [np.asarray(part) for part in key if not isinstance(part, once)]
     if any(places.dtype != bool for places in lists):
         np.add.at(whole, key, x)  # eq:pick-dw
     else:
@@ -3742,13 +3783,16 @@ class _Dual(NDArrayOperatorsMixin):
     ) -> Any:
         if function is np.where:  # it works entry by entry, too
             return self.__array_ufunc__(function, "__call__", *args)
-        if function not in _LINEAR:
-            raise TypeError(f"jvp: {function.__name__} has no rule")
+        if function not in _LINEAR or options.keys() & {"out", "initial"}:
+            raise TypeError(f"jvp: {function.__name__} has no rule for this")
         x, *rest = args
         return _Dual(
             function(x.value, *rest, **options),
             function(x.slope, *rest, **options),
         )
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
 
     def __getitem__(self, key: Any) -> Any:
         return _Dual(self.value[key], self.slope[key])
@@ -3792,16 +3836,18 @@ def jvp(
     """f(*inputs) and its slope along the directions, eq:jvp, in one sweep.
 
     f is made of operators, functions that work entry by entry, indexing,
-    sum, mean, reshape, T and swapaxes. Raises TypeError for others,
-    ValueError for a direction of another shape than its input.
+    sum, mean, reshape, T and swapaxes. Raises TypeError for others and for
+    inputs that are no list, ValueError for a direction of another shape.
 
     >>> y, slope = jvp(lambda x: x * x, [3.0], [1.0])
     >>> float(y), float(slope)
     (9.0, 6.0)
     """
+    if not isinstance(inputs, (list, tuple)):
+        raise TypeError("inputs is a list of arrays, one for each argument")
     duals = []
     for x, v in zip(inputs, directions, strict=True):
-        value = _floating(x)
+        value = Tensor(x).data
         duals.append(_Dual(value, _direction(v, value)))
     y = f(*duals)
     if not isinstance(y, _Dual):  # it does not depend on the inputs
@@ -3811,12 +3857,7 @@ def jvp(
 
 def _direction(v: ArrayLike, x: np.ndarray) -> np.ndarray:
     """v, one number for each of x, in its precision."""
-    given = np.asarray(v)
-    if given.shape != x.shape:
-        raise ValueError(
-            f"expected a direction of shape {x.shape}, got {given.shape}"
-        )
-    return given.astype(x.dtype)
+    return _upstream(x, v, "a direction").astype(x.dtype)
 
 
 # 18 Beyond the gradient · hvp
@@ -3825,7 +3866,8 @@ def hvp(f: Callable, x: ArrayLike, v: ArrayLike) -> np.ndarray:
 
     f takes a Tensor and gives one number. Shapes: x any, v and the result
     as x. Raises ValueError for a v of another shape.
-    Source: Pearlmutter, 1994.
+    Source: Pearlmutter, 1994, who pushes v forwards; here it is pulled
+    back, which is the same for a symmetric matrix.
 
     >>> hvp(lambda x: np.sum(x * x * x), [1.0, 2.0], [1.0, 0.0])
     array([6., 0.])
@@ -3844,8 +3886,8 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
 
     ``backward`` computes f again and goes back through that. So f must do
     the same twice: draw a dropout mask outside, and hand in all arrays
-    that might change. Raises ValueError if f uses a Tensor that is not
-    among the inputs.
+    that might change; RuntimeError if the second result is another one.
+    Raises ValueError if f uses a Tensor that is not among the inputs.
     Source: Chen and others, 2016.
 
     >>> x = Tensor([1.0, 2.0])
@@ -3853,9 +3895,6 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     >>> x.grad
     array([ 3., 12.])
     """
-
-    if not any(isinstance(x, Tensor) for x in inputs):
-        return f(*inputs)
 
     def forward(*arrays: Any) -> Any:
         y = f(*arrays)
@@ -3868,12 +3907,25 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
             _anew(x) if isinstance(given, Tensor) else x
             for given, x in zip(inputs, known)
         ]
-        needed = [getattr(x, "requires_grad", False) for x in xs]
-        tensors = [x for x, need in zip(xs, needed) if need]
-        found = iter(gradients(f(*xs), tensors, g, isinstance(g, Tensor)))
-        return [next(found) if need else None for need in needed]
+        with _recorded(True):
+            result = f(*xs)
+        _same(result.data, y.data if isinstance(y, Tensor) else y)
+        tensors = [x for x in xs if getattr(x, "requires_grad", False)]
+        found = gradients(result, tensors, g, isinstance(g, Tensor))
+        by_input = dict(zip(map(id, tensors), found))
+        return [by_input.get(id(x)) for x in xs]
 
+    if not any(isinstance(x, Tensor) for x in inputs):
+        return forward(*inputs)
     return _apply(forward, inputs, {}, again)
+
+
+def _same(second: np.ndarray, first: np.ndarray) -> None:
+    if not np.array_equal(second, first, equal_nan=True):
+        raise RuntimeError(
+            "checkpoint: f gave another result the second time (random "
+            "numbers, or an array that changed)"
+        )
 
 
 def _anew(x: Any) -> Tensor:
@@ -3881,4 +3933,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest 27b8082d7acba8baa2301b4e2af274a414f609ffa71b87c244be8566aadddd20
+# digest 9d225b8734bce70623b1cf0d5779479d79a0ebfd0db1c5bae19c98b76e4895ac

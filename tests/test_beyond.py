@@ -141,8 +141,36 @@ def test_a_checkpoint_notices_changed_inputs() -> None:
     x = Tensor([1.0, 2.0])
     y = np.sum(checkpoint(np.tanh, x))
     x.data[0] = 5.0
-    with pytest.raises(RuntimeError, match="changed in place"):
+    with pytest.raises(RuntimeError, match="was changed after"):
         y.backward()
+
+
+def test_a_checkpoint_that_does_something_else_the_second_time_is_refused() -> None:
+    x = Tensor(np.ones(8))
+    y = checkpoint(lambda x: x * rng.normal(size=8), x)
+    with pytest.raises(RuntimeError, match="another result the second time"):
+        np.sum(y).backward()
+
+
+def test_a_checkpoint_goes_back_under_no_grad_and_names_what_it_does_not_know() -> None:
+    x = Tensor([2.0])
+    y = checkpoint(lambda x: x * x, x)
+    with bp.no_grad():
+        y.backward()
+    assert x.grad is not None and x.grad.tolist() == [4.0]
+    with pytest.raises(ValueError, match="a Tensor that is no input"):
+        checkpoint(lambda: x * x)
+
+
+def test_slopes_forward_refuse_what_they_would_get_wrong() -> None:
+    with pytest.raises(TypeError, match="no rule"):
+        jvp(lambda x: np.sum(x, initial=5.0), [X], [X])
+    with pytest.raises(TypeError, match="inputs is a list"):
+        jvp(np.tanh, X, X)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="real numbers"):
+        jvp(np.abs, [np.array([1j])], [np.ones(1)])
+    y, slope = jvp(lambda x: x if x else -x, [0.0], [1.0])
+    assert y == 0 and slope == -1
 
 
 def test_gradients_of_shards_add_up() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import copy
 import gc
 import math
@@ -31,6 +32,8 @@ ANALYTIC: dict[str, Function] = {
     "add a stretched row": lambda x: x + x[0],
     "subtract": lambda x: 1.5 - x - x[:, :1],
     "negative": operator.neg,
+    "positive": lambda x: +x * x,
+    "square": lambda x: np.square(x) * x,
     "multiply by a constant row": lambda x: ROW * x * 2,
     "divide": lambda x: 1 / (2 + x * x),
     "divide by a column": lambda x: x / (2 + x[:, :1]),
@@ -57,6 +60,8 @@ ANALYTIC: dict[str, Function] = {
     "mT of a stack": lambda x: (x[None] * x[:, None, :]).mT * x[:, 0],
     "swapaxes": lambda x: np.swapaxes(x[None] * x, 0, -1),
     "expand_dims": lambda x: np.expand_dims(x * x, (0, 2)),
+    "expand_dims of a list": lambda x: np.expand_dims(x * x, [0, 2]),
+    "tuples as a matrix": lambda x: ((1, 2, 3), (4, 5, 6)) @ (x * x),
     "broadcast_to": lambda x: np.broadcast_to(x, (5, 3, 4)) ** 2,
     "matrix product": lambda x: x @ W,
     "matrix product with itself": lambda x: x.T @ x,
@@ -66,6 +71,7 @@ ANALYTIC: dict[str, Function] = {
     "ellipsis": lambda x: x[..., 1] ** 2,
     "None": lambda x: x[:, None, :] * x[None],
     "lists with repetition": lambda x: x[[0, 0, 2], [1, 1, 3]] ** 2,
+    "any sequence with repetition": lambda x: x[array.array("l", [0, 0, 2])] ** 2,
     "array with repetition": lambda x: x[np.array([[0, 0], [2, -1]])] ** 2,
     "list and slice": lambda x: x[1:, [0, 0, 3]] ** 2,
     "booleans": lambda x: x[np.array([True, False, True])] ** 2,
@@ -77,6 +83,7 @@ REAL: dict[str, Function] = {
     "max": lambda x: x.max(),
     "max over an axis": lambda x: x.max(axis=1) ** 2,
     "max over a tuple, kept": lambda x: np.max(x, axis=(0, -1), keepdims=True) * x,
+    "min over an axis": lambda x: x.min(axis=1) ** 2,
     "maximum": lambda x: np.maximum(x, x[0, 0]) ** 2,
     "minimum": lambda x: np.minimum(0.3, x) ** 2,
     "abs": lambda x: abs(x) * x,
@@ -311,6 +318,37 @@ def test_beginnings_and_what_lies_between() -> None:
     assert dh == 6 and db.tolist() == [0, 0] and a.grad is None
 
 
+def test_an_array_that_was_replaced_or_given_by_keyword_is_found() -> None:
+    scale = bp.primitive(lambda g, y, x, w: g * w)(lambda x, w: x * w)
+    x, w = Tensor([0.0, 1.0]), np.array([2.0, 3.0])
+    between = np.exp(x)
+    for y in (np.sum(between * between), np.sum(scale(x, w=w))):
+        w[...], between.data = 0, between.data * 0
+        with pytest.raises(RuntimeError, match="was changed after"):
+            y.backward()
+
+
+@pytest.mark.parametrize("change", [np.fill_diagonal, lambda x, new: np.place(x, [[True]], [new])])
+def test_what_writes_into_its_argument_is_refused_before_it_does(change: Callable) -> None:
+    x = Tensor(np.ones((2, 2)))
+    with pytest.raises((TypeError, ValueError)):
+        change(x, 5.0)
+    assert (x.data == 1).all() and np.shape(x) == (2, 2) and np.shape(Tensor(1.0)) == ()
+
+
+def test_a_rule_of_a_wrong_shape_is_named() -> None:
+    wrong = bp.primitive(lambda g, y, x: np.ones(3))(np.copy)
+    with pytest.raises(ValueError, match=r"gradient of shape \(3,\) for an argument of shape \(2,\)"):
+        wrong(Tensor([1.0, 2.0])).backward([1.0, 1.0])
+
+
+def test_gradients_of_what_is_no_tensor() -> None:
+    with pytest.raises(RuntimeError, match="nothing was recorded"):
+        gradients(5.0, [Tensor(1.0)])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="a list of Tensors"):
+        gradients(Tensor(1.0), [np.ones(2)])  # type: ignore[list-item]
+
+
 def test_gradients_of_gradients_in_a_direction_that_is_a_tensor() -> None:
     x, direction = Tensor([1.0, 2.0]), Tensor([0.5, 3.0])
     (slope,) = gradients(x**3, [x], direction, create_graph=True)
@@ -343,7 +381,7 @@ def test_a_change_in_place_is_found(name: str) -> None:
     other = Tensor([2.0])
     y = np.where(arrays["condition"], x[arrays["index"]] ** arrays["exponent"], other * 2).sum()
     change(arrays)
-    with pytest.raises(RuntimeError, match=rf"{function}: an array of shape \(.,\) was changed in place"):
+    with pytest.raises(RuntimeError, match=rf"{function}: an array of shape \(.,\) was changed after it"):
         y.backward()
     assert other.grad is None, "nothing was added before it was found"
 
@@ -545,7 +583,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "an entry": (lambda: np.ones(2).__setitem__(slice(2), x), TypeError, "this takes no Tensor"),
     "a Tensor as index": (lambda: x[x], IndexError, "must be of integer"),
     "shapes": (lambda: x @ Tensor(np.ones((3, 2))), ValueError, "size 3 is different from 2"),
-    "a weight for each": (lambda: (x * x).backward(), ValueError, r"shape \(2,\): give grad_output"),
+    "a weight for each": (lambda: (x * x).backward(), ValueError, r"shape \(2,\) needs grad_output"),
     "another shape": (lambda: (x * x).backward([1, 1, 1]), ValueError, r"\(2,\), got \(3,\)"),
     "a Tensor of another shape": (
         lambda: gradients(x * x, [x], Tensor([1.0]), create_graph=True),
@@ -640,7 +678,7 @@ def test_a_step_between_forward_and_backward_is_found() -> None:
     net.loss(X, X)
     net.backward()
     optimizer.step()
-    with pytest.raises(RuntimeError, match="changed in place"):
+    with pytest.raises(RuntimeError, match="was changed after"):
         net.backward()
 
 
