@@ -2750,7 +2750,8 @@ class Tensor(NDArrayOperatorsMixin):
     grad: np.ndarray | None = None
     _parents: tuple[Any, ...] = ()
     _record: Any = None
-    _seals: Sequence[tuple[np.ndarray, int]] = ()
+    _seals: Sequence[tuple[np.ndarray, tuple]] = ()
+    _last_seal: tuple | None = None
 
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
         self.data = _floating(data)
@@ -2934,17 +2935,24 @@ def no_grad() -> Any:
 
 
 # 15 A tape for arrays · seals
-def _seal(array: np.ndarray) -> int:
-    """A number that changes with shape, dtype and every entry."""
-    return hash((array.shape, array.dtype.str, array.tobytes()))
+def _seal(array: np.ndarray) -> tuple[tuple[int, ...], bytes]:
+    """What an array looks like now."""
+    return array.shape, array.tobytes()
 
 
-def _seals(made: _Record) -> list[tuple[np.ndarray, int]]:
+def _seals(made: _Record) -> list[tuple[np.ndarray, tuple]]:
     """The arrays that the tape did not compute, with their seals."""
-    given = zip(made.args, made.arrays)
-    outside = [a for x, a in given if getattr(x, "_record", None) is None]
-    outside += made.options.values()
-    return [(a, _seal(a)) for a in outside if isinstance(a, np.ndarray)]
+    found: list[tuple[np.ndarray, tuple]] = []
+    for x in (*made.args, *made.options.values()):
+        array = x.data if isinstance(x, Tensor) else x
+        if getattr(x, "_record", None) or not isinstance(array, np.ndarray):
+            continue
+        seal = _seal(array)
+        if isinstance(x, Tensor):
+            seal = x._last_seal if x._last_seal == seal else seal
+            x._last_seal = seal
+        found.append((array, seal))
+    return found
 
 
 def _check(nodes: Sequence[Tensor]) -> None:
@@ -3933,4 +3941,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest 9d225b8734bce70623b1cf0d5779479d79a0ebfd0db1c5bae19c98b76e4895ac
+# digest fca2083ec248cac399f1e61166493b57eb98e02a2b26e8ad630bdcd9c7e2e9db
