@@ -120,6 +120,7 @@ __all__ = [
     "RNN",
     "LSTM",
     "GRU",
+    "Last",
     "MultiHeadAttention",
     "PositionEmbedding",
     "TransformerBlock",
@@ -133,14 +134,21 @@ __all__ = [
 def _floating(x: ArrayLike) -> np.ndarray:
     """x as an array of floating-point numbers; integers become float64.
 
-    Raises TypeError for anything that is not a number.
+    Half precision becomes float32: its numbers end at 65504, and sums of
+    squares are soon larger. Raises TypeError for anything that is not a
+    number, ValueError for rows of different lengths.
     """
-    array = np.asarray(x)
+    try:
+        array = np.asarray(x)
+    except ValueError:
+        raise ValueError(
+            "expected numbers in an array, got rows of different lengths"
+        ) from None
     if array.dtype.kind in "biu":
         return array.astype(float)
     if array.dtype.kind not in "fc":
         raise TypeError(f"expected numbers, got an array of {array.dtype}")
-    return array
+    return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
 # 01 What is a slope good for? · gradient-descent
@@ -368,6 +376,7 @@ class Layer:
     """
 
     training: bool = True
+    takes_lengths: bool = False  # has forward(x, lengths=…), chapter 16
     _cache: Any = None
 
     def forward(self, x: ArrayLike) -> np.ndarray:
@@ -487,7 +496,8 @@ def _entries(name: str, member: Any) -> Iterator[tuple[str, Any]]:
 def _positive(owner: object, **sizes: Any) -> None:
     """Raise ValueError unless every size is a whole number of at least 1."""
     for name, size in sizes.items():
-        if not isinstance(size, (int, np.integer)) or size < 1:
+        whole = isinstance(size, (int, np.integer)) and size is not True
+        if not whole or size < 1:
             raise ValueError(
                 f"{type(owner).__name__}: {name} must be a whole number "
                 f"of at least 1, got {size!r}"
@@ -738,7 +748,8 @@ class Softmax(Layer):
         x = _floating(x)
         if x.ndim == 0:
             raise ValueError("Softmax(): expected several logits, got one")
-        e = np.exp(x - x.max(axis=self.axis, keepdims=True))
+        top = x.max(axis=self.axis, keepdims=True, initial=-np.inf)
+        e = np.exp(x - top)
         self._cache = e / e.sum(axis=self.axis, keepdims=True)
         return self._cache.copy()
 
@@ -889,7 +900,9 @@ class CrossEntropyLoss(Loss):
     """Softmax and cross-entropy in one step, eq:ce-logits.
 
     Shapes: logits (N, …, K); target integer labels (N, …) or
-    probabilities (N, …, K). The mean is over all labels.
+    probabilities (N, …, K). The mean is over all labels;
+    ``label_smoothing`` spreads that share over all classes,
+    eq:label-smoothing.
     Raises ValueError for other shapes, labels outside 0…K-1, or rows that
     are not probabilities.
 
@@ -988,6 +1001,9 @@ class Network(Layer):
     layer object that is used twice (it remembers only its last forward).
     """
 
+    takes_lengths = True
+    _counted: np.ndarray | None = None  # the places that the loss looks at
+
     def __init__(self, *layers: Layer, loss: Loss | None = None) -> None:
         if loss is not None and not isinstance(loss, Loss):
             raise TypeError(f"Network: loss is {loss!r}, not a Loss")
@@ -1012,7 +1028,9 @@ class Network(Layer):
             yield name.removeprefix("layers."), member
 
     # 07 A network learns · network-passes
-    def forward(self, x: ArrayLike) -> np.ndarray:
+    def forward(
+        self, x: ArrayLike, lengths: ArrayLike | None = None
+    ) -> np.ndarray:
         """The output of the last layer.
 
         >>> net = Network(Linear(2, 3, rng=0), ReLU(), Linear(3, 2, rng=1))
@@ -1022,9 +1040,10 @@ class Network(Layer):
         y = np.asarray(x)
         if self.criterion is not None:
             self.criterion._cache = None
-        self._shapes = []
+        self._shapes, self._counted = [], None
+        known = {} if lengths is None else {"lengths": lengths}
         for layer in self.layers:
-            y = layer.forward(y)
+            y = layer.forward(y, **known if layer.takes_lengths else {})
             self._shapes.append(y.shape)
         return y
 
@@ -1033,15 +1052,33 @@ class Network(Layer):
             raise RuntimeError("Network: no loss; give one with loss=…")
         return self.criterion
 
-    def loss(self, x: ArrayLike, target: ArrayLike) -> float:
+    def _answers(
+        self, x: ArrayLike, target: ArrayLike, lengths: ArrayLike | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Output and target, at the places that belong to a sequence."""
+        y, target = self.forward(x, lengths), np.asarray(target)
+        steps = y.shape[:2]
+        if lengths is None or y.ndim < 3 or steps != target.shape[:2]:
+            return y, target
+        self._counted = _counting(self, lengths, *steps)
+        return y[self._counted], target[self._counted]
+
+    def loss(
+        self, x: ArrayLike, target: ArrayLike, lengths: ArrayLike | None = None
+    ) -> float:
         """Forward, then the loss. Raises RuntimeError if there is none."""
         criterion = self._loss_at_end()
-        return criterion.forward(self.forward(x), target)
+        return criterion.forward(*self._answers(x, target, lengths))
 
     def _start(self, grad_output: ArrayLike | None) -> np.ndarray:
-        if grad_output is None:
-            return self._loss_at_end().backward()
-        return np.asarray(grad_output)
+        if grad_output is not None:
+            return np.asarray(grad_output)
+        grad = self._loss_at_end().backward()
+        if self._counted is None:
+            return grad
+        whole = np.zeros(self._shapes[-1], grad.dtype)
+        whole[self._counted] = grad
+        return whole
 
     def backward(self, grad_output: ArrayLike | None = None) -> np.ndarray:
         """Fill the parameters' grad; return dL/dx in the shape of x.
@@ -1090,6 +1127,24 @@ class Network(Layer):
             f"  {size:>{width[3]}}"
             for i, name, shape, size in rows
         )
+
+
+# 07 A network learns · counting
+def _counting(
+    owner: object, lengths: ArrayLike | None, n: int, steps: int
+) -> np.ndarray:
+    """Which places (n, steps) belong to a sequence; all without lengths.
+
+    Raises ValueError unless lengths are n whole numbers from 0 to steps.
+    """
+    ends = np.array(np.full(n, steps) if lengths is None else lengths)
+    whole = ends.shape == (n,) and (ends.dtype.kind in "iu" or not n)
+    if not whole or not ((ends >= 0) & (ends <= steps)).all():
+        raise ValueError(
+            f"{type(owner).__name__}: expected {n} lengths, whole numbers "
+            f"from 0 to {steps}, got {lengths!r}"
+        )
+    return np.arange(steps) < ends[:, None]
 
 
 # 07 A network learns · one-vector
@@ -1176,7 +1231,8 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr)
-        _within(self, momentum=momentum, weight_decay=weight_decay)
+        _within(self, weight_decay=weight_decay)
+        _within(self, 1, momentum=momentum)
         if nesterov and not momentum > 0:
             raise ValueError("SGD: nesterov needs momentum > 0")
         self.momentum, self.nesterov = momentum, nesterov
@@ -1206,10 +1262,10 @@ def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
         raise ValueError(
             f"expected a weight of two or more axes, got shape {shape}"
         )
-    if len(shape) == 2:
-        return shape[0], shape[1]
-    window = math.prod(shape[2:])
-    return shape[1] * window, shape[0] * window
+    if len(shape) > 2:
+        window = math.prod(shape[2:])
+        shape = shape[1] * window, shape[0] * window
+    return max(shape[0], 1), max(shape[1], 1)  # a weight may be empty
 
 
 def _gain(nonlinearity: str, a: float) -> float:
@@ -1243,11 +1299,26 @@ def _kaiming_std(
 
 
 # 08 Why do gradients vanish or explode? · initialisers
+def _only_parameters(things: Iterable[Parameter]) -> list[Parameter]:
+    """All of them. Raises TypeError for anything but parameters."""
+    found = list(things)
+    for thing in found:
+        if not isinstance(thing, Parameter):
+            raise TypeError(
+                f"expected parameters, got {type(thing).__name__}; "
+                "write net.parameters()"
+            )
+    return found
+
+
 def _fill(
     parameter: Parameter, std: float, uniform: bool,
     rng: np.random.Generator | int | None,
 ) -> Parameter:
     """Draw all numbers anew, with mean 0 and this standard deviation."""
+    _only_parameters([parameter])
+    if not 0 <= std < math.inf:
+        raise ValueError(f"expected a finite gain >= 0, got std {std}")
     rng = np.random.default_rng(rng)
     shape, bound = parameter.data.shape, 3**0.5 * std
     drawn = rng.uniform(-bound, bound, shape) if uniform else (
@@ -1263,7 +1334,8 @@ def xavier_uniform_(
 ) -> Parameter:
     """Uniform with the standard deviation of eq:xavier, in place.
 
-    Raises ValueError for fewer than two axes. Source: Glorot, Bengio, 2010.
+    Raises ValueError for fewer than two axes or a gain that is negative, and
+    TypeError for anything but a parameter. Source: Glorot, Bengio, 2010.
     """
     std = _xavier_std(parameter.data.shape, gain)
     return _fill(parameter, std, True, rng)
@@ -1304,63 +1376,69 @@ def kaiming_normal_(
 
 # 08 Why do gradients vanish or explode? · layer-statistics
 class LayerStatistics(NamedTuple):
-    """What one layer does to a batch; shares between 0 and 1."""
+    """What one layer does to a batch; nan where nothing is measured."""
 
     layer: str
     mean: float
     std: float
+    grad_mean: float
     grad_std: float
-    dead: float
-    saturated: float
-    update: float  # step over weight; nan without parameters
-    advice: str
+    dead: float  # share of units; of activations
+    saturated: float  # share of answers; of Sigmoid and Tanh
+    update: float  # step over weight; of layers with parameters
+    advice: str = ""
 
 
 def _shares(layer: Layer, y: np.ndarray) -> tuple[float, float]:
     """The shares of dead units and of saturated answers."""
-    if not isinstance(layer, Activation):
-        return 0.0, 0.0
-    if not isinstance(layer, (Sigmoid, Tanh)):
-        return float(np.mean(~np.any(y != 0, axis=0))), 0.0
-    low = 0.0 if isinstance(layer, Sigmoid) else -1.0
-    near = np.minimum(y - low, 1.0 - y) < 0.02
-    return 0.0, float(np.mean(near))
+    if isinstance(layer, (Sigmoid, Tanh)):
+        low = 0.0 if isinstance(layer, Sigmoid) else -1.0
+        return math.nan, float(np.mean(np.minimum(y - low, 1 - y) < 0.02))
+    if isinstance(layer, Activation):
+        return float(np.mean(~np.any(y != 0, axis=0))), math.nan
+    return math.nan, math.nan
+
+
+def _short(layer: Layer) -> str:
+    """A layer in one short line."""
+    text = repr(layer)
+    name = f"{type(layer).__name__}(…)"
+    return name if "\n" in text or len(text) > 30 else text
 
 
 # 08 Why do gradients vanish or explode? · advice
-def _advice(grad: float, last: float, dead: float, saturated: float) -> str:
+def _advice(row: LayerStatistics, last: float) -> str:
     """What the numbers of a layer suggest; empty if nothing is wrong."""
-    if not math.isfinite(grad):
-        return "not finite: lower the learning rate, clip the gradient"
-    if dead > 0.5:
-        return "dead: lower the learning rate, or use LeakyReLU"
-    if saturated > 0.5:
-        return "saturated: smaller weights, or scale the input"
-    if grad < 1e-4 * last:
-        return (
-            "vanishing: larger weights, another activation, or fewer layers"
-        )
-    if grad > 1e4 * last:
-        return "exploding: smaller weights (xavier_), clip the gradient"
-    return ""
+    rules = (
+        (not math.isfinite(row.std), "not finite: look at what comes in"),
+        (not math.isfinite(row.grad_std), "not finite: clip the gradient"),
+        (row.dead > 0.5, "dead: lower the learning rate, or LeakyReLU"),
+        (row.saturated > 0.5, "saturated: smaller weights or inputs"),
+        (row.grad_std == 0 < last, "no gradient: look at the next layers"),
+        (row.grad_std < 1e-4 * last, "vanishing: ReLU, kaiming_, less depth"),
+        (row.grad_std > 1e4 * last, "exploding: smaller weights, clip"),
+        (row.update > 0.1, "long step: lower the learning rate"),
+        (row.std > 1e4, "large output: smaller weights or inputs"),
+    )
+    return next((advice for holds, advice in rules if holds), "")
 
 
 class GradientReport(list[LayerStatistics]):
     """The rows of gradient_report; prints as a table."""
 
     def __repr__(self) -> str:
-        lines = [
-            f"{'layer':<16}{'mean':>9}{'std':>9}{'grad std':>10}"
-            f"{'dead':>7}{'satur.':>8}{'update':>9}"
-        ]
+        names = ("mean", "std", "grad mean", "grad std", "dead", "satur.")
+        table: list[tuple[str, ...]] = [("layer", *names, "update", "")]
         for row in self:
-            update = "" if math.isnan(row.update) else f"{row.update:.0e}"
-            lines.append(
-                f"{row.layer:<16.16}{row.mean:>9.1e}{row.std:>9.1e}"
-                f"{row.grad_std:>10.1e}{row.dead:>7.0%}"
-                f"{row.saturated:>8.0%}{update:>9}  {row.advice}".rstrip()
-            )
-        return "\n".join(lines)
+            exact = [f"{v:.1e}" for v in row[1:5]]
+            rough = [f"{v:.0%}" for v in row[5:7]] + [f"{row.update:.0e}"]
+            shown = ["" if cell[:3] == "nan" else cell for cell in rough]
+            table.append((row.layer, *exact, *shown, row.advice))
+        width = max(len(name) for name, *_ in table)
+        return "\n".join(
+            f"{name:<{width}}{''.join(f'{cell:>10}' for cell in cells)}"
+            f"  {advice}".rstrip() for name, *cells, advice in table
+        )
 
 
 # 08 Why do gradients vanish or explode? · gradient-report
@@ -1369,33 +1447,39 @@ def gradient_report(
 ) -> GradientReport:
     """Signal and gradient of each layer for one batch, with advice.
 
-    Leaves the gradients of this batch in the parameters' grad.
+    Works on a copy; the network, its gradients and its generators stay as
+    they are. Give it thirty examples or more: of few, many units look dead.
     Raises RuntimeError if the network has no loss.
     """
-    criterion = net._loss_at_end()
-    outputs, y = [], np.asarray(x)
-    for layer in net:
-        y = layer.forward(y)
-        outputs.append(y)
-    criterion.forward(y, target)
-    net.zero_grad()
-    grad = criterion.backward()
-    rows, last, norm = GradientReport(), float(grad.std()), np.linalg.norm
-    for layer, y in zip(reversed(net.layers), reversed(outputs)):
-        spread = float(grad.std())
-        grad = layer.backward(grad)
-        steps = [
-            lr * float(norm(p.grad)) / max(float(norm(p.data)), 1e-30)
-            for p in layer.parameters()[:1]
-        ]
-        dead, saturated = _shares(layer, y)
-        rows.append(LayerStatistics(
-            repr(layer), float(y.mean()), float(y.std()), spread, dead,
-            saturated, steps[0] if steps else math.nan,
-            _advice(spread, last, dead, saturated),
-        ))
-    rows.reverse()
+    net = copy.deepcopy(net)
+    criterion, outputs = net._loss_at_end(), [np.asarray(x)]
+    with np.errstate(all="ignore"):
+        for layer in net:
+            outputs.append(layer.forward(outputs[-1]))
+        criterion.forward(outputs[-1], target)
+        net.zero_grad()
+        grad = criterion.backward()
+        rows, last = GradientReport(), float(grad.std())
+        for i, layer in reversed(list(enumerate(net))):
+            y, upstream = outputs[i + 1], grad
+            grad = layer.backward(grad)
+            row = _statistics(f"{i} {_short(layer)}", layer, y, upstream, lr)
+            rows.insert(0, row._replace(advice=_advice(row, last)))
     return rows
+
+
+def _statistics(
+    name: str, layer: Layer, y: np.ndarray, grad: np.ndarray, lr: float
+) -> LayerStatistics:
+    """The numbers for an output y and the gradient that arrives there."""
+    update = math.nan
+    for p in layer.parameters()[:1]:
+        size = max(float(np.linalg.norm(p.data)), 1e-30)
+        update = lr * float(np.linalg.norm(p.grad)) / size
+    return LayerStatistics(
+        name, float(y.mean()), float(y.std()), float(grad.mean()),
+        float(grad.std()), *_shares(layer, y), update,
+    )
 
 
 # 09 Better steps · decayed
@@ -1410,10 +1494,11 @@ def _decayed(
 def _within(owner: object, top: float = math.inf, **values: float) -> None:
     """Raise ValueError unless 0 <= value < top for every value."""
     for name, value in values.items():
-        if not 0 <= value < top:
+        number = isinstance(value, (int, float, np.number))
+        if not number or not 0 <= value < top:
             raise ValueError(
                 f"{type(owner).__name__}: expected 0 <= {name} < {top}, "
-                f"got {value}"
+                f"got {value!r}"
             )
 
 
@@ -1471,8 +1556,8 @@ class Adam(Optimizer):
     """Average slope over root of average square, eq:adam.
 
     ``betas`` are the shares of the two averages that survive a step;
-    ``weight_decay`` is added to the gradient. Raises ValueError for betas
-    outside 0 <= beta < 1. Source: Kingma, Ba, 2015.
+    ``weight_decay`` is added to the gradient. Raises ValueError unless there
+    are two betas, 0 <= beta < 1. Source: Kingma, Ba, 2015.
     """
 
     def __init__(
@@ -1482,6 +1567,8 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(parameters, lr)
         _within(self, eps=eps, weight_decay=weight_decay)
+        if np.shape(betas) != (2,):
+            raise ValueError(f"Adam: expected two betas, got {betas!r}")
         _within(self, 1, beta1=betas[0], beta2=betas[1])
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
         self.state["m"] = np.zeros_like(self._data)
@@ -1533,8 +1620,9 @@ class DataLoader:
     """Batches of (x, y), in a new random order each time it is iterated.
 
     The first axis counts examples. The last batch may be smaller, unless
-    ``drop_last``. Raises ValueError where x and y differ in length, or for
-    a batch_size below 1.
+    ``drop_last``. With ``lengths`` (of sequences), (x, y, lengths).
+    Raises ValueError where they differ in number, or for a batch_size
+    below 1.
 
     >>> loader = DataLoader(np.zeros((10, 3)), np.zeros(10), 4, rng=0)
     >>> [len(x) for x, y in loader], len(loader)
@@ -1545,12 +1633,16 @@ class DataLoader:
         self, x: ArrayLike, y: ArrayLike, batch_size: int = 32,
         shuffle: bool = True, drop_last: bool = False,
         rng: np.random.Generator | int | None = None,
+        lengths: ArrayLike | None = None,
     ) -> None:
-        self.x, self.y = np.asarray(x), np.asarray(y)
-        if len(self.x) != len(self.y):
-            raise ValueError(
-                f"DataLoader: {len(self.x)} inputs, {len(self.y)} targets"
-            )
+        given = (x, y) if lengths is None else (x, y, lengths)
+        self.arrays = [np.asarray(array) for array in given]
+        self.x, self.y = self.arrays[:2]
+        counts = [len(array) if array.ndim else "no" for array in self.arrays]
+        if "no" in counts or len(set(counts)) > 1:
+            kinds = zip(counts, ("inputs", "targets", "lengths"))
+            found = ", ".join(f"{count} {kind}" for count, kind in kinds)
+            raise ValueError(f"DataLoader: {found}")
         _positive(self, batch_size=batch_size)
         self.batch_size, self.shuffle = batch_size, shuffle
         self.drop_last, self.rng = drop_last, np.random.default_rng(rng)
@@ -1559,27 +1651,30 @@ class DataLoader:
         whole, rest = divmod(len(self.x), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
         order = np.arange(len(self.x))
         if self.shuffle:
             self.rng.shuffle(order)
         for i in range(len(self)):
             chosen = order[i * self.batch_size : (i + 1) * self.batch_size]
-            yield self.x[chosen], self.y[chosen]
+            yield tuple(array[chosen] for array in self.arrays)
 
 
 # 10 The loop · schedules
 class Schedule:
     """Sets an optimizer's lr; call ``step`` after each epoch or batch.
 
-    ``base`` is the lr at the optimizer's first schedule. It is kept as
-    optimizer.base_lr, and later schedules begin from it again. Use one
-    schedule at a time: the last that was made or stepped sets the lr.
+    ``formula(base, t)`` gives the rate after t steps; ``base`` is the lr at
+    the optimizer's first schedule. It is kept as optimizer.base_lr, and
+    later schedules begin from it again. Use one schedule at a time: the
+    last that was made or stepped sets the lr.
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
+    def __init__(
+        self, optimizer: Optimizer, formula: Callable[[float, int], float]
+    ) -> None:
         vars(optimizer).setdefault("base_lr", optimizer.lr)
-        self.optimizer, self.t = optimizer, 0
+        self.optimizer, self.formula, self.t = optimizer, formula, 0
         optimizer.lr = self.rate(0)
 
     @property
@@ -1589,7 +1684,7 @@ class Schedule:
 
     def rate(self, t: int) -> float:
         """The learning rate after t steps."""
-        raise NotImplementedError
+        return self.formula(self.base, t)
 
     def step(self) -> None:
         """Count one step and set the optimizer's learning rate."""
@@ -1600,62 +1695,52 @@ class Schedule:
 class StepLR(Schedule):
     """base times gamma once every ``step_size`` steps.
 
-    Raises ValueError for a step_size below 1.
+    This and the others raise ValueError for numbers of steps below 1, and
+    for what is negative or not finite.
     """
 
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1
     ) -> None:
         _positive(self, step_size=step_size)
-        self.step_size, self.gamma = step_size, gamma
-        super().__init__(optimizer)
-
-    def rate(self, t: int) -> float:
-        return self.base * self.gamma ** (t // self.step_size)
+        _within(self, gamma=gamma)
+        super().__init__(
+            optimizer, lambda base, t: base * gamma ** (t // step_size)
+        )
 
 
 class ExponentialLR(Schedule):
     """base times gamma at every step, eq:exponential-lr."""
 
     def __init__(self, optimizer: Optimizer, gamma: float) -> None:
-        self.gamma = gamma
-        super().__init__(optimizer)
-
-    def rate(self, t: int) -> float:
-        return self.base * self.gamma**t
+        _within(self, gamma=gamma)
+        super().__init__(optimizer, lambda base, t: base * gamma**t)
 
 
 class CosineAnnealingLR(Schedule):
     """From base to ``eta_min`` in T_max steps, a cosine, eq:cosine-lr.
 
-    Raises ValueError for a T_max below 1.
+    Beyond T_max it rises again, as PyTorch's does.
     """
 
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0
     ) -> None:
         _positive(self, T_max=T_max)
-        self.T_max, self.eta_min = T_max, eta_min
-        super().__init__(optimizer)
-
-    def rate(self, t: int) -> float:
-        swing = 0.5 * (1 + math.cos(math.pi * t / self.T_max))
-        return self.eta_min + (self.base - self.eta_min) * swing
+        _within(self, eta_min=eta_min)
+        super().__init__(optimizer, lambda base, t: eta_min + (
+            (base - eta_min) * 0.5 * (1 + math.cos(math.pi * t / T_max))
+        ))
 
 
 class LinearWarmup(Schedule):
-    """From base / steps up to base in ``steps`` steps, eq:warmup-lr.
-
-    Raises ValueError for steps below 1.
-    """
+    """From base / steps up to base in ``steps`` steps, eq:warmup-lr."""
 
     def __init__(self, optimizer: Optimizer, steps: int) -> None:
         _positive(self, steps=steps)
-        self.steps = steps
-        super().__init__(optimizer)
-
-    def rate(self, t: int) -> float:
-        return self.base * min(1.0, (t + 1) / self.steps)
+        super().__init__(
+            optimizer, lambda base, t: base * min(1.0, (t + 1) / steps)
+        )
 
 
 # 10 The loop · clip
@@ -1667,13 +1752,10 @@ def clip_grad_norm_(parameters: Iterable[Parameter], max_norm: float) -> float:
     """
     if not max_norm > 0:
         raise ValueError(f"expected max_norm > 0, got {max_norm}")
-    grads = [parameter.grad for parameter in parameters]
-    whole = np.concatenate([np.array([]), *(g.ravel() for g in grads)])
-    largest = _largest(whole)
-    if not 0 < largest < math.inf:
-        return largest
-    whole /= largest
-    norm = largest * math.sqrt(np.vdot(whole, whole))
+    grads = [parameter.grad for parameter in _only_parameters(parameters)]
+    norm = float(np.max([_largest(grad) for grad in grads], initial=0.0))
+    if 0 < norm < math.inf:  # divided by the largest, no square overflows
+        norm *= math.hypot(*(np.linalg.norm(grad / norm) for grad in grads))
     if max_norm < norm < math.inf:
         for grad in grads:
             grad *= max_norm / norm
@@ -1681,18 +1763,16 @@ def clip_grad_norm_(parameters: Iterable[Parameter], max_norm: float) -> float:
 
 
 # 10 The loop · first-not-finite
-def _first_not_finite(net: Network, x: np.ndarray) -> str:
+def _first_not_finite(net: Network, x: ArrayLike) -> str:
     """Where on the way through the network numbers are lost first."""
-    if not np.isfinite(x).all():
+    y = np.asarray(x)
+    if not np.isfinite(y).all():
         return "the input itself is not finite"
-    y = x
-    for position, layer in enumerate(net):
+    for i, layer in enumerate(net):
         y = layer.forward(y)
         if not np.isfinite(y).all():
-            return (
-                f"layer {position}, {layer!r}, is the first whose output "
-                "is not finite"
-            )
+            name = f"layer {i}, {_short(layer)}"
+            return f"{name}, is the first whose output is not finite"
     return "every layer's output is finite, the loss is not"
 
 
@@ -1731,84 +1811,70 @@ def _bar(
 
 
 # 10 The loop · evaluate
-def _evaluate(net: Network, data: Iterable) -> dict[str, float]:
-    """Mean loss over all examples, and accuracy where there are labels."""
-    criterion, labels = net._loss_at_end(), True
-    total = right = count = 0.0
-    net.eval()
-    try:
-        for x, y in data:
-            answer = net(x)
-            total += criterion.forward(answer, y) * len(x)
-            count += len(x)
-            labels = labels and _are_labels(criterion, answer, np.asarray(y))
-            if labels:
-                right += np.mean(answer.argmax(axis=-1) == y) * len(x)
-    finally:
-        net.train()
+def _average(
+    batches: Iterable, measure: Callable[..., tuple[int, dict[str, float]]]
+) -> dict[str, float]:
+    """What ``measure`` finds in each batch, averaged over all examples."""
+    total: dict[str, float] = {}
+    count = 0
+    for i, batch in enumerate(batches):
+        if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
+            raise TypeError(
+                "fit: expected batches (x, y); wrap arrays in DataLoader(x, y)"
+            )
+        size, found = measure(i, batch)
+        for name, value in found.items():
+            total[name] = total.get(name, 0.0) + value * size
+        count += size
     if not count:
-        raise ValueError("fit: the validation data gave no batches")
-    found = {"validation_loss": total / count}
-    return found | ({"validation_accuracy": right / count} if labels else {})
+        raise ValueError(
+            "fit: no batches (no examples? drop_last? an iterator serves "
+            "one epoch only)"
+        )
+    return {name: value / count for name, value in total.items()}
 
 
-def _are_labels(criterion: Loss, answer: np.ndarray, y: np.ndarray) -> bool:
-    """Whether y numbers the classes, so that one can count what is right."""
-    numbers = y.dtype.kind in "iu" and y.shape == answer.shape[:-1]
-    return numbers and isinstance(criterion, CrossEntropyLoss)
+def _measure(net: Network, batch: Sequence) -> tuple[int, dict[str, float]]:
+    """How many examples, their mean loss; accuracy of labels in eval()."""
+    criterion = net._loss_at_end()
+    answer, y = net._answers(*batch)
+    loss = criterion.forward(answer, y)
+    found = {"loss": loss / len(y) if criterion.reduction == "sum" else loss}
+    labels = isinstance(criterion, CrossEntropyLoss) and y.ndim < answer.ndim
+    if labels and not net.training:
+        found["accuracy"] = float(np.mean(answer.argmax(axis=-1) == y))
+    return len(y), found
 
 
 # 10 The loop · train-epoch
-def _gradient(
-    net: Network, optimizer: Optimizer, batch: int, x: np.ndarray,
-    y: np.ndarray, max_norm: float, penalty: Callable | None,
-) -> float:
-    """Fill the parameters' grad from one batch, and return its loss."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        loss = net.loss(x, y)
-        if not math.isfinite(loss):
-            where = _first_not_finite(net, np.asarray(x))
+def _train_batch(
+    net: Network, optimizer: Optimizer, max_norm: float | None,
+    penalty: Callable | None, number: int, batch: Sequence,
+) -> tuple[int, dict[str, float]]:
+    """One step, unless the loss or the gradient is not finite."""
+    with _uninterrupted():
+        with np.errstate(over="ignore", invalid="ignore"):
+            size, found = _measure(net, batch)
+            if not math.isfinite(found["loss"]):
+                raise FloatingPointError(
+                    f"the loss is {found['loss']} in batch {number}: "
+                    + _first_not_finite(net, batch[0])
+                )
+            optimizer.zero_grad()
+            net.accumulate()
+        if penalty is not None:
+            penalty()
+        if max_norm is not None:
+            clip_grad_norm_(optimizer.parameters, max_norm)
+        if not np.isfinite(optimizer._grad).all():
+            named = net.named_parameters()
+            lost = [name for name, p in named if not np.isfinite(p.grad).all()]
             raise FloatingPointError(
-                f"the loss is {loss} in batch {batch}: {where}"
+                f"the gradient of {', '.join(lost)} is not finite "
+                f"in batch {number}"
             )
-        optimizer.zero_grad()
-        net.accumulate()
-    if penalty is not None:
-        penalty()
-    norm = clip_grad_norm_(optimizer.parameters, max_norm)
-    if not math.isfinite(norm):
-        raise FloatingPointError(
-            f"the gradient's length is {norm} in batch {batch}: "
-            f"not finite in {_lost_gradients(net)}"
-        )
-    return loss
-
-
-def _lost_gradients(net: Network) -> str:
-    named = net.named_parameters()
-    lost = [name for name, p in named if not np.isfinite(p.grad).all()]
-    return ", ".join(lost) or "its sum of squares"
-
-
-def _train_epoch(
-    net: Network, optimizer: Optimizer, data: Iterable, max_norm: float,
-    penalty: Callable | None,
-) -> float:
-    """One pass over the data; the mean loss over its examples."""
-    net.train()
-    total = count = 0.0
-    for batch, (x, y) in enumerate(data):
-        with _uninterrupted():
-            loss = _gradient(
-                net, optimizer, batch, x, y, max_norm, penalty
-            )
-            optimizer.step()
-        total, count = total + loss * len(x), count + len(x)
-    if not count:
-        raise ValueError(
-            "fit: the data gave no batches; an iterator serves one epoch only"
-        )
-    return total / count
+        optimizer.step()
+    return size, found
 
 
 # 10 The loop · fit
@@ -1820,26 +1886,30 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train for some epochs and return the history, one dict for each.
 
-    ``data`` and ``validation`` give batches (x, y), as a DataLoader does.
+    ``data`` and ``validation`` give batches (x, y), as a DataLoader does,
+    or (x, y, lengths).
     The schedule steps once an epoch; gradients are clipped to max_norm.
     ``penalty()`` may add to the gradients of each batch before that.
     A callback gets the history and stops the training by returning True.
     Raises FloatingPointError, saying where, when a loss or gradient is not
-    finite, and ValueError when there are no data.
+    finite, before a step along it; the steps before may have spoiled the
+    weights. Raises ValueError when there are no data, or when optimizer or
+    schedule belong elsewhere, and TypeError for other batches.
     Ctrl-C returns the history so far, after the batch at hand.
     """
+    _belongs(net, optimizer, schedule, epochs)
     history: list[dict[str, float]] = []
-    longest = math.inf if max_norm is None else max_norm
+    train = partial(_train_batch, net, optimizer, max_norm, penalty)
     try:
         for epoch in range(1, epochs + 1):
             row = {"epoch": epoch, "lr": optimizer.lr}
-            title = f"epoch {epoch}/{epochs}"
-            with _bar(data, title, verbose) as seen:
-                row["loss"] = _train_epoch(
-                    net, optimizer, seen, longest, penalty
-                )
+            net.train()
+            with _bar(data, f"epoch {epoch}/{epochs}", verbose) as seen:
+                row |= _average(seen, train)
             if validation is not None:
-                row |= _evaluate(net, validation)
+                net.eval()
+                found = _average(validation, lambda _, b: _measure(net, b))
+                row |= {f"validation_{name}": found[name] for name in found}
             with _uninterrupted():
                 history.append(row)
                 if schedule is not None:
@@ -1850,33 +1920,53 @@ def fit(
                 break
     except KeyboardInterrupt:
         print(f"interrupted after {len(history)} epochs", file=sys.stderr)
+    finally:
+        net.train()
     return history
+
+
+def _belongs(
+    net: Network, optimizer: Optimizer, schedule: Schedule | None, epochs: int
+) -> None:
+    """Raise ValueError where fit would train nothing."""
+    if not isinstance(epochs, (int, np.integer)) or epochs < 0:
+        raise ValueError(f"fit: epochs is a whole number >= 0, got {epochs!r}")
+    if not set(optimizer.parameters) & set(net.parameters()):
+        raise ValueError("fit: the optimizer has no parameter of this network")
+    if schedule is not None and schedule.optimizer is not optimizer:
+        raise ValueError("fit: the schedule belongs to another optimizer")
 
 
 def _line(row: dict[str, float], epochs: int) -> str:
     """An epoch as one line of text."""
-    width = len(str(epochs))
-    text = f"epoch {int(row['epoch']):{width}}/{epochs}"
-    text += f"  loss {row['loss']:.4f}"
-    if "validation_loss" in row:
-        text += f"  validation {row['validation_loss']:.4f}"
-    if "validation_accuracy" in row:
-        text += f"  accuracy {row['validation_accuracy']:.1%}"
-    return text
+    found = [f"{name.replace('_', ' ')} {row[name]:.4f}" for name in row]
+    title = f"epoch {row['epoch']:{len(str(epochs))}}/{epochs}"
+    return "  ".join([title, *found[2:]])
 
 
 # 10 The loop · named-arrays
+def _contents(layer: Layer, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """All that a layer and the layers in it are made of, by name."""
+    for name, member in layer._members():
+        if isinstance(member, Layer):
+            yield from _contents(member, f"{prefix}{name}.")
+        else:
+            yield prefix + name, member
+
+
 def _named_arrays(
     net: Layer, optimizer: Optimizer | None = None,
     schedule: Schedule | None = None,
 ) -> dict[str, np.ndarray]:
     """What training changes, by names that stay the same."""
     arrays = {f"net.{name}": p.data for name, p in net.named_parameters()}
-    arrays |= {f"buffer.{name}": value for name, value in _buffers(net)}
+    for name, member in _contents(net):
+        if "buffers" in name.split("."):
+            arrays["buffer." + name.replace("buffers.", "")] = member
     if optimizer is not None:
         for name, value in optimizer.state.items():
             arrays[f"optimizer.{name}"] = value
-        rates = optimizer.lr, vars(optimizer).get("base_lr", optimizer.lr)
+        rates = optimizer.lr, vars(optimizer).get("base_lr", math.inf)
         arrays["rates"] = np.array(rates, float)
     if schedule is not None:
         if schedule.optimizer is not optimizer:
@@ -1885,27 +1975,18 @@ def _named_arrays(
     return arrays
 
 
-def _buffers(layer: Layer) -> Iterator[tuple[str, np.ndarray]]:
-    """What layers keep beside parameters, in a dictionary ``buffers``."""
-    for name, value in getattr(layer, "buffers", {}).items():
-        yield name, value
-    for name, member in layer._members():
-        if isinstance(member, Layer):
-            for below, value in _buffers(member):
-                yield f"{name}.{below}", value
-
-
 # 10 The loop · generators
 def _generators(
-    layer: Layer, name: str, rng: np.random.Generator | None = None
+    net: Layer, rng: np.random.Generator | None
 ) -> dict[str, np.random.Generator]:
     """The generator given, and those that layers draw from, by name."""
-    found = {} if rng is None else {name: rng}
-    for key, member in layer._members():
+    found = {} if rng is None else {"rng": rng}
+    if not all(isinstance(r, np.random.Generator) for r in found.values()):
+        kind = type(rng).__name__
+        raise TypeError(f"expected a Generator, got {kind}; write loader.rng")
+    for name, member in _contents(net, "rng."):
         if isinstance(member, np.random.Generator):
-            found[f"{name}.{key}"] = member
-        elif isinstance(member, Layer):
-            found |= _generators(member, f"{name}.{key}")
+            found[name] = member
     return found
 
 
@@ -1920,20 +2001,23 @@ def save(
     schedule, training continues bit for bit, from one epoch to the next.
     Generators of random layers are written down in any case.
     The file appears whole or not at all.
-    Raises TypeError for a buffer that holds no numbers.
+    Raises TypeError for a buffer that holds no numbers, or a rng that is no
+    generator.
     """
     arrays: dict[str, Any] = _named_arrays(net, optimizer, schedule)
     for name, value in arrays.items():
         if np.asarray(value).dtype.hasobject:
             raise TypeError(f"save: {name} holds objects, not numbers")
-    for name, generator in _generators(net, "rng", rng).items():
+    for name, generator in _generators(net, rng).items():
         state = generator.bit_generator.state
         arrays[name] = np.array(json.dumps(state, default=np.ndarray.tolist))
-    path = Path(path)
+    path = Path(path).resolve()  # behind a link stands the file
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
         with open(part, "xb") as file:
             np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())  # on the disk before it gets the name
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
@@ -1950,53 +2034,33 @@ def load(
     nothing, if the file is no such archive, if names, shapes or dtypes
     differ, or if the state is that of another kind of generator.
     """
-    stored = _read_archive(Path(path))
     arrays = _named_arrays(net, optimizer, schedule)
-    generators = _generators(net, "rng", rng)
-    states = {
-        name: _generator_state(generator, stored.pop(name, None), name, path)
-        for name, generator in generators.items()
-    }
+    generators, states = _generators(net, rng), {}
+    with open(path, "rb") as file, _readable(path):
+        stored = dict(np.load(file, allow_pickle=False))
+    for name, generator in generators.items():
+        with _readable(f"{path}: the state of {name}"):
+            states[name] = json.loads(str(stored.pop(name)))
+            type(generator.bit_generator)().state = states[name]
     stored.pop("rng", None)
-    if optimizer is None:
-        stored = {
-            name: value for name, value in stored.items()
-            if name != "rates" and not name.startswith("optimizer.")
-        }
-    if schedule is None:
-        stored.pop("schedule", None)
+    parts = {"optimizer.": optimizer, "rates": optimizer, "schedule": schedule}
+    unasked = tuple(name for name, part in parts.items() if part is None)
     for name in sorted(arrays.keys() | stored.keys()):
-        ours, theirs = arrays.get(name), stored.get(name)
-        if _kind(ours) != _kind(theirs):
+        ours, theirs = (_kind(each.get(name)) for each in (arrays, stored))
+        if ours != theirs and not name.startswith(unasked):
             raise ValueError(
-                f"{path}: {name} is {_kind(theirs)} in the file, "
-                f"{_kind(ours)} here"
+                f"{path}: {name} is {theirs} in the file, {ours} here"
             )
-    for name, value in stored.items():
-        arrays[name][...] = value
-    if optimizer is not None:
-        optimizer.lr, vars(optimizer)["base_lr"] = arrays["rates"].tolist()
-    if schedule is not None:
-        schedule.t = int(arrays["schedule"])
+    for name, array in arrays.items():
+        array[...] = stored[name]
     for name, generator in generators.items():
         generator.bit_generator.state = states[name]
-
-
-def _generator_state(
-    generator: np.random.Generator, text: np.ndarray | None, name: str,
-    path: str | os.PathLike,
-) -> dict:
-    """The state from a file, tried out on another generator of its kind."""
-    if text is None:
-        raise ValueError(f"{path}: holds no state of the generator {name}")
-    try:
-        state = json.loads(str(text))
-        type(generator.bit_generator)().state = state
-    except Exception as error:
-        raise ValueError(
-            f"{path}: the state of {name} cannot be used ({error})"
-        ) from None
-    return state
+    if optimizer is not None:
+        optimizer.lr, base = arrays["rates"].tolist()
+        if math.isfinite(base):
+            vars(optimizer)["base_lr"] = base
+    if schedule is not None:
+        schedule.t = int(arrays["schedule"])
 
 
 def _kind(array: np.ndarray | None) -> str:
@@ -2005,16 +2069,15 @@ def _kind(array: np.ndarray | None) -> str:
     return f"{array.dtype} of shape {array.shape}"
 
 
-def _read_archive(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an .npz; ValueError if it is none or is damaged."""
-    with open(path, "rb") as file:
-        try:
-            archive = np.load(file, allow_pickle=False)
-            return {name: archive[name] for name in archive.files}
-        except Exception as error:
-            raise ValueError(
-                f"{path}: not a whole archive written by save ({error})"
-            ) from None
+@contextmanager
+def _readable(what: object) -> Iterator[None]:
+    """ValueError for whatever goes wrong in reading ``what``."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(
+            f"{what}: not as save writes it ({error!r})"
+        ) from None
 
 
 # 11 Not by heart · penalties
@@ -2022,38 +2085,41 @@ def l2_penalty(parameters: Iterable[Parameter], strength: float) -> float:
     """Half the strength times the sum of squares, eq:l2.
 
     Adds its gradient (eq:l2-grad) to the parameters' grad: call it once
-    in a step, after backward. Raises ValueError for a negative strength.
+    in a step, after backward. Raises ValueError for a negative strength,
+    TypeError for what is no parameter.
     """
-    total = 0.0
-    for parameter in parameters:
-        parameter.grad += _strength(strength) * parameter.data
-        total += float(np.vdot(parameter.data, parameter.data))
-    return 0.5 * strength * total
+    return 0.5 * _penalty(parameters, strength, np.positive)
 
 
 def l1_penalty(parameters: Iterable[Parameter], strength: float) -> float:
     """The strength times the sum of absolute values, eq:l1.
 
-    Adds its gradient, eq:l1-grad (0 at 0), as l2_penalty does.
+    Adds its gradient, eq:l1-grad (0 at 0), and raises as l2_penalty does.
     """
-    total = 0.0
-    for parameter in parameters:
-        parameter.grad += _strength(strength) * np.sign(parameter.data)
-        total += float(np.abs(parameter.data).sum())
-    return strength * total
+    return _penalty(parameters, strength, np.sign)
 
 
-def _strength(strength: float) -> float:
+def _penalty(
+    parameters: Iterable[Parameter], strength: float, pull: Callable
+) -> float:
+    """Add each slope, strength * pull(w); the sum of all slopes times w."""
     if not strength >= 0:
         raise ValueError(f"expected a strength >= 0, got {strength}")
-    return strength
+    total = 0.0
+    for p in parameters:
+        if not isinstance(p, Parameter):
+            raise TypeError(f"expected parameters, got {type(p).__name__}")
+        slope = strength * pull(p.data)
+        p.grad += slope
+        total += float(np.vdot(slope, p.data))
+    return total
 
 
 # 11 Not by heart · dropout
 class Dropout(Layer):
     """Zero a random share p of the entries in training, eq:dropout.
 
-    Any shape in, same out; in evaluation the input itself. ``p`` is the
+    Any shape in, same out; in evaluation a copy of the input. ``p`` is the
     probability of dropping. Raises ValueError unless 0 <= p < 1.
     Source: Srivastava and others, 2014.
     """
@@ -2061,8 +2127,7 @@ class Dropout(Layer):
     def __init__(
         self, p: float = 0.5, *, rng: np.random.Generator | int | None = None
     ) -> None:
-        if not 0 <= p < 1:
-            raise ValueError(f"Dropout: expected 0 <= p < 1, got {p}")
+        _within(self, top=1, p=p)
         self.p, self._rng = float(p), np.random.default_rng(rng)
 
     def forward(self, x: ArrayLike) -> np.ndarray:
@@ -2144,9 +2209,11 @@ def _mean_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (total / max(a.shape[1], 1))[:, None]
 
 
-def _normalise(rows: np.ndarray, eps: float) -> tuple[np.ndarray, ...]:
+def _normalise(
+    rows: np.ndarray, eps: float, centred: bool = True
+) -> tuple[np.ndarray, ...]:
     """Each row normalised; its factor r, mean and variance as columns."""
-    mean = _mean(rows)  # eq:bn-mean
+    mean = _mean(rows) if centred else np.zeros(1)  # eq:bn-mean
     xhat = rows - mean
     variance = _mean_product(xhat, xhat)  # eq:bn-variance
     r = 1 / np.sqrt(variance + eps)  # eq:bn-factor
@@ -2155,13 +2222,14 @@ def _normalise(rows: np.ndarray, eps: float) -> tuple[np.ndarray, ...]:
 
 
 def _normalise_backward(
-    d: np.ndarray, xhat: np.ndarray, r: np.ndarray
+    d: np.ndarray, xhat: np.ndarray, r: np.ndarray, centred: bool = True
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The gradient of the rows from d, that of xhat; and both means."""
     mean, along = _mean(d), _mean_product(d, xhat)
     dx = xhat * along
     np.subtract(d, dx, out=dx)
-    dx -= mean
+    if centred:
+        dx -= mean
     dx *= r  # eq:bn-dx
     return dx, mean, along
 
@@ -2170,7 +2238,7 @@ def _normalise_backward(
 class _BatchNorm(Layer):
     """What BatchNorm1d and BatchNorm2d have in common."""
 
-    _places: tuple[str, ...] = ()  # the axes after (N, num_features)
+    _axes: tuple[str, ...] = ()  # the axes after (N, num_features)
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float = 0.1
@@ -2200,13 +2268,15 @@ class _BatchNorm(Layer):
     def _statistics(self, x: np.ndarray, rows: np.ndarray) -> tuple:
         """The normalised rows and their factor."""
         if not self.training:
-            mean, var = (b[:, None] for b in self.buffers.values())
+            kept = [self.buffers[f"running_{of}"] for of in ("mean", "var")]
+            mean, var = (b[:, None].astype(rows.dtype) for b in kept)
             r = 1 / np.sqrt(var + self.eps)
             return (rows - mean) * r, r  # eq:bn-eval
         if rows.shape[1] < 2:
             raise ValueError(
-                f"{self}: one value per feature has no spread; train on more "
-                f"than one example, or call eval() first, got {x.shape}"
+                f"{self}: {rows.shape[1]} value(s) per feature have no "
+                f"spread, got {x.shape}; train on larger batches "
+                "(DataLoader: drop_last=True), or call eval() first"
             )
         xhat, r, mean, variance = _normalise(rows, self.eps)
         self._track(mean, variance, rows.shape[1])
@@ -2214,7 +2284,7 @@ class _BatchNorm(Layer):
 
     # 12 In shape all the time · batch-norm-passes
     def forward(self, x: ArrayLike) -> np.ndarray:
-        x = self._expect(x, "N", self.num_features, *self._places)
+        x = self._expect(x, "N", self.num_features, *self._axes)
         turned = np.moveaxis(x, 0, -1)
         rows = turned.reshape(self.num_features, -1)
         xhat, r = self._statistics(x, rows)
@@ -2230,11 +2300,13 @@ class _BatchNorm(Layer):
         grad = self._expect(grad_output, *shape_in, what="grad_output")
         dy = np.moveaxis(grad, 0, -1).reshape(xhat.shape)
         factor, n = r * self.weight.data[:, None], dy.shape[1]
-        dx, mean, along = _normalise_backward(dy, xhat, factor)
+        if trained:
+            dx, mean, along = _normalise_backward(dy, xhat, factor)
+        else:
+            mean, along = _mean(dy), _mean_product(dy, xhat)
+            dx = dy * factor
         self.bias.grad += n * mean[:, 0]  # eq:bn-dbeta
         self.weight.grad += n * along[:, 0]  # eq:bn-dgamma
-        if not trained:
-            dx = dy * factor
         dx = np.moveaxis(dx.reshape(shape), -1, 0)
         return dx.astype(dtype, copy=False)
 
@@ -2244,8 +2316,10 @@ class BatchNorm1d(_BatchNorm):
     """Each feature with mean 0 and spread 1 over the batch, eq:bn.
 
     Shapes: (N, num_features) in and out; weight and bias (num_features,).
-    In evaluation running averages are used, eq:bn-eval. Raises ValueError
-    for other shapes, or for a single example while training.
+    In evaluation running averages are used, eq:bn-eval: ``momentum`` is
+    the weight of the newest batch in ``buffers``, running_mean and
+    running_var (divided by N-1). Raises ValueError for other shapes, or
+    for fewer than two examples while training.
     Source: Ioffe and Szegedy, 2015.
     """
 
@@ -2256,11 +2330,62 @@ class BatchNorm2d(_BatchNorm):
     Shapes: (N, num_features, H, W) in and out. Raises as BatchNorm1d.
     """
 
-    _places = ("H", "W")
+    _axes = ("H", "W")
+
+
+# 12 In shape all the time · row-norm
+class _RowNorm(Layer):
+    """What LayerNorm and RMSNorm have in common: an example is a row."""
+
+    _centred = True
+
+    def __init__(
+        self, normalized_shape: int | tuple[int, ...],
+        eps: float | None = 1e-5,
+    ) -> None:
+        shape = normalized_shape
+        own = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+        if not own:
+            raise ValueError(
+                f"{type(self).__name__}: normalized_shape is empty"
+            )
+        for size in own:
+            _positive(self, normalized_shape=size)
+        _within(self, eps=eps or 0.0)
+        self.normalized_shape, self.eps = own, eps
+        self.weight = Parameter(np.ones(own))
+        if self._centred:
+            self.bias = Parameter(np.zeros(own))
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        x, own = _floating(x), self.normalized_shape
+        few = x.ndim < len(own)
+        leading = ("…",) if few else x.shape[: x.ndim - len(own)]
+        rows = self._expect(x, *leading, *own).reshape(-1, math.prod(own))
+        eps = np.finfo(x.dtype).eps if self.eps is None else self.eps
+        xhat, r, *_ = _normalise(rows, float(eps), self._centred)
+        self._cache = xhat, r, x.shape, x.dtype
+        y = xhat * self.weight.data.ravel()  # eq:rms
+        if self._centred:
+            y += self.bias.data.ravel()  # eq:ln
+        return y.reshape(x.shape).astype(x.dtype, copy=False)
+
+    # 12 In shape all the time · row-norm-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        xhat, r, shape, dtype = self._saved()
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        dy, own = grad.reshape(xhat.shape), self.normalized_shape
+        if self._centred:
+            self.bias.grad += _sum(dy.T).reshape(own)
+        share = len(dy) * _mean_product(dy.T, xhat.T)
+        self.weight.grad += share.reshape(own)
+        d = dy * self.weight.data.ravel()  # eq:ln-dxhat
+        dx, *_ = _normalise_backward(d, xhat, r, self._centred)  # eq:ln-dx
+        return dx.reshape(shape).astype(dtype, copy=False)
 
 
 # 12 In shape all the time · layer-norm
-class LayerNorm(Layer):
+class LayerNorm(_RowNorm):
     """Each example with mean 0 and spread 1 over its last axes, eq:ln.
 
     Shapes: (…, *normalized_shape) in and out; weight and bias
@@ -2268,56 +2393,9 @@ class LayerNorm(Layer):
     Source: Ba, Kiros and Hinton, 2016.
     """
 
-    def __init__(
-        self, normalized_shape: int | tuple[int, ...], eps: float = 1e-5
-    ) -> None:
-        self.normalized_shape = _shape(self, normalized_shape)
-        _within(self, eps=eps)
-        self.eps = eps
-        self.weight = Parameter(np.ones(self.normalized_shape))
-        self.bias = Parameter(np.zeros(self.normalized_shape))
-
-    def forward(self, x: ArrayLike) -> np.ndarray:
-        array, rows = _own_rows(self, x)
-        xhat, r, *_ = _normalise(rows, self.eps)
-        self._cache = xhat, r, array.shape, array.dtype
-        y = xhat * self.weight.data.ravel()
-        y += self.bias.data.ravel()
-        return y.reshape(array.shape).astype(array.dtype, copy=False)  # eq:ln
-
-    def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        xhat, r, shape, dtype = self._saved()
-        grad = self._expect(grad_output, *shape, what="grad_output")
-        dy = grad.reshape(xhat.shape)
-        own = self.normalized_shape
-        self.bias.grad += _sum(dy.T).reshape(own)
-        share = len(dy) * _mean_product(dy.T, xhat.T)
-        self.weight.grad += share.reshape(own)
-        d = dy * self.weight.data.ravel()  # eq:ln-dxhat
-        dx, *_ = _normalise_backward(d, xhat, r)  # eq:ln-dx
-        return dx.reshape(shape).astype(dtype, copy=False)
-
-
-def _shape(layer: Layer, shape: int | tuple[int, ...]) -> tuple[int, ...]:
-    """The shape as a tuple of whole numbers of at least 1."""
-    sizes = shape if isinstance(shape, (tuple, list)) else (shape,)
-    if not sizes:
-        raise ValueError(f"{type(layer).__name__}: normalized_shape is empty")
-    for size in sizes:
-        _positive(layer, normalized_shape=size)
-    return tuple(sizes)
-
-
-def _own_rows(layer: Any, x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """x, checked against the layer's normalized_shape, and as rows."""
-    own = layer.normalized_shape
-    leading = np.shape(x)[: max(np.ndim(x) - len(own), 0)]
-    array = layer._expect(x, *leading, *own)
-    return array, array.reshape(-1, math.prod(own))
-
 
 # 12 In shape all the time · rms-norm
-class RMSNorm(Layer):
+class RMSNorm(_RowNorm):
     """Each example divided by the root of its mean square, eq:rms.
 
     Shapes as LayerNorm; weight but no bias. ``eps`` None means the
@@ -2325,32 +2403,12 @@ class RMSNorm(Layer):
     Source: Zhang and Sennrich, 2019.
     """
 
+    _centred = False
+
     def __init__(
         self, normalized_shape: int | tuple[int, ...], eps: float | None = None
     ) -> None:
-        self.normalized_shape = _shape(self, normalized_shape)
-        _within(self, eps=eps or 0.0)
-        self.eps = eps
-        self.weight = Parameter(np.ones(self.normalized_shape))
-
-    def forward(self, x: ArrayLike) -> np.ndarray:
-        array, rows = _own_rows(self, x)
-        eps = np.finfo(array.dtype).eps if self.eps is None else self.eps
-        square = _mean_product(rows, rows)
-        r = 1 / np.sqrt(square + float(eps))  # eq:rms-factor
-        self._cache = rows * r, r, array.shape, array.dtype
-        y = self._cache[0] * self.weight.data.ravel()  # eq:rms
-        return y.reshape(array.shape).astype(array.dtype, copy=False)
-
-    def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        xhat, r, shape, dtype = self._saved()
-        grad = self._expect(grad_output, *shape, what="grad_output")
-        dy = grad.reshape(xhat.shape)
-        share = len(dy) * _mean_product(dy.T, xhat.T)
-        self.weight.grad += share.reshape(self.normalized_shape)
-        d = dy * self.weight.data.ravel()  # eq:rms-dxhat
-        dx = r * (d - xhat * _mean_product(d, xhat))  # eq:rms-dx
-        return dx.reshape(shape).astype(dtype, copy=False)
+        super().__init__(normalized_shape, eps)
 
 
 # 13 Neighbours · pictures
@@ -2389,7 +2447,8 @@ def _places(
     """How many places a window has, downwards and across."""
     if any(n < k for n, k in zip(size, window)):
         raise ValueError(
-            f"{layer}: a window of {window} does not fit into {size}"
+            f"{layer}: a window of {window} does not fit into {size}, "
+            "padding included"
         )
     return tuple((n - k) // s + 1 for n, k, s in zip(size, window, stride))
 
@@ -2421,7 +2480,7 @@ def _correlate_weight(
     x: np.ndarray, grad: np.ndarray, shape: tuple[int, ...],
     stride: tuple[int, int],
 ) -> np.ndarray:
-    """eq:conv-dw: the gradient of a weight of this shape."""
+    """eq:conv-dw, eq:conv-stride-dm: the gradient of the weight."""
     total = np.zeros((shape[0], math.prod(shape[1:])), grad.dtype)
     for i, row in enumerate(_windows(x, shape[2:], stride)):
         g = grad[:, i].reshape(shape[0], -1)
@@ -2433,7 +2492,7 @@ def _spread(
     grad: np.ndarray, weight: np.ndarray, stride: tuple[int, int],
     x: np.ndarray,
 ) -> np.ndarray:
-    """eq:conv-dx: add to x what each output hands back to its window."""
+    """eq:conv-stride-dx: add to x what outputs hand to their windows."""
     (outputs, c, h, w), (s, t) = weight.shape, stride
     _, rows, columns, n = grad.shape
     back = weight.reshape(outputs, -1).T
@@ -2478,6 +2537,8 @@ class Conv2d(_Convolution):
     Shapes: input (N, in_channels, H, W), output (N, out_channels, rows,
     columns) with rows = (H + 2 padding - kernel) // stride + 1, weight
     (out_channels, in_channels, kernel, kernel), bias (out_channels,).
+    A size is a number or a pair (height, width). Weight and bias start
+    uniform in ±1/sqrt(in_channels · kernel · kernel).
     Raises ValueError for other shapes and where no window fits.
     """
 
@@ -2523,8 +2584,8 @@ class ConvTranspose2d(_Convolution):
         sides = zip(x.shape[2:], self.stride, self.kernel_size)
         h, w = ((n - 1) * s + k for n, s, k in sides)
         p, q = self.padding
-        if min(h - 2 * p, w - 2 * q) < 1:
-            raise ValueError(f"{self}: padding leaves nothing of {(h, w)}")
+        if 0 in x.shape[2:] or min(h - 2 * p, w - 2 * q) < 1:
+            raise ValueError(f"{self}: {x.shape} leaves nothing to give out")
         turned, size = _batch_last(x, (0, 0)), (self.out_channels, h, w)
         self._cache = turned, (len(x), size[0], h - 2 * p, w - 2 * q)
         y = np.zeros((*size, len(x)), x.dtype)
@@ -3271,32 +3332,33 @@ class TapeLayer(Layer):
 
 
 # 16 Depth and time · residual
-class Residual(Layer):
+class Residual(Network):
     """Layers with a road past them, y = x + f(x) (eq:residual).
 
-    Any shape in, same out. Raises ValueError where f changes the shape,
-    TypeError and ValueError as Network does.
+    Any shape in, same out. Raises ValueError without layers and where f
+    changes the shape, TypeError and ValueError as Network does.
     Source: He, Zhang, Ren and Sun, 2016.
     """
 
     def __init__(self, *layers: Layer) -> None:
-        self.inner = Network(*layers)
+        if not layers:
+            raise ValueError("Residual: got no layers")
+        super().__init__(*layers)
 
-    def __repr__(self) -> str:
-        return f"Residual({', '.join(map(repr, self.inner))})"
-
-    def forward(self, x: ArrayLike) -> np.ndarray:
+    def forward(
+        self, x: ArrayLike, lengths: ArrayLike | None = None
+    ) -> np.ndarray:
         x = _floating(x)
-        change = self.inner.forward(x)
+        change = super().forward(x, lengths)
         if change.shape != x.shape:
             raise ValueError(
-                f"{self}: the layers turn shape {x.shape} into "
+                f"Residual: the layers turn shape {x.shape} into "
                 f"{change.shape}; x + f(x) needs the same shape"
             )
         return x + change  # eq:residual
 
-    def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        dx = self.inner.backward(grad_output)
+    def backward(self, grad_output: ArrayLike | None = None) -> np.ndarray:
+        dx = super().backward(grad_output)
         return dx + np.asarray(grad_output, dx.dtype)  # eq:residual-dx
 
 
@@ -3315,10 +3377,12 @@ class Embedding(Layer):
     """
 
     def __init__(
-        self, num_embeddings: int, dim: int, std: float = 1.0, *,
+        self, num_embeddings: int, dim: int, *, std: float = 1.0,
         rng: np.random.Generator | int | None = None,
     ) -> None:
         _positive(self, num_embeddings=num_embeddings, dim=dim)
+        if not std >= 0:
+            raise ValueError(f"{type(self).__name__}: std is {std}, below 0")
         self.num_embeddings, self.dim = num_embeddings, dim
         rng = np.random.default_rng(rng)
         shape = (num_embeddings, dim)
@@ -3326,7 +3390,7 @@ class Embedding(Layer):
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         ids = np.array(x)
-        if ids.dtype.kind not in "iu":
+        if ids.size and ids.dtype.kind not in "iu":
             raise TypeError(f"{self}: expected integers, got {ids.dtype}")
         for index in np.argwhere((ids < 0) | (ids >= self.num_embeddings)):
             raise ValueError(
@@ -3336,33 +3400,32 @@ class Embedding(Layer):
         self._cache = ids.astype(np.intp)
         return self.weight.data[self._cache]  # eq:embedding
 
-    def accumulate(self, grad_output: ArrayLike) -> None:
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
         ids = self._saved()
         shape = (*ids.shape, self.dim)
         grad = self._expect(grad_output, *shape, what="grad_output")
         entries = ids[..., None] * self.dim + np.arange(self.dim)
         whole = self.weight.grad.reshape(-1)
         np.add.at(whole, entries.ravel(), grad.ravel())  # eq:embedding-dw
-
-    def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        self.accumulate(grad_output)
-        return np.zeros(self._saved().shape, self.weight.data.dtype)
+        return np.zeros(ids.shape, self.weight.data.dtype)
 
 
-# 16 Depth and time · recurrent
-def _time_first(x: np.ndarray) -> np.ndarray:
-    """(N, T, …) to (T, N, …), or back, as a copy in that order."""
-    return x.swapaxes(0, 1).copy()
+# 16 Depth and time · rnn
+class RNN(Layer):
+    """h_t = tanh(x_t W + h_{t-1} U + b), step by step (eq:rnn).
 
-
-class _Recurrent(Layer):
-    """What RNN, LSTM and GRU share: all but the walk through time.
-
-    A subclass says in ``_run`` how one state follows from another, and in
-    ``_run_backward`` how the gradient of the states becomes that of the
-    sums xW + b and hU.
+    Shapes: input (N, T, input_size), output (N, T, hidden_size): the states
+    at all times. weight (input_size, hidden_size), recurrent
+    (hidden_size, hidden_size), bias (hidden_size,); all start uniform in
+    ±1/sqrt(hidden_size).
+    forward(x, start, lengths) begins with the state ``start``, zero if there
+    is none, and takes it for a constant. What comes after the ``lengths``
+    of the sequences is ignored: outputs and gradients there are 0.
+    ``state`` (N, hidden_size) is the last state, the start of what follows.
+    Raises ValueError for other shapes. Source: Elman, 1990.
     """
 
+    takes_lengths = True
     _blocks = 1  # of hidden_size columns, in the weights
     _parts = 1  # of hidden_size columns, in the state
 
@@ -3380,30 +3443,33 @@ class _Recurrent(Layer):
         )
         self.state: np.ndarray | None = None
 
-    def _split(self, a: np.ndarray) -> np.ndarray:
-        """(…, N, blocks * H) seen as (…, blocks, N, H): a block each."""
-        blocks = a.reshape(*a.shape[:-1], self._blocks, self.hidden_size)
-        return blocks.swapaxes(-2, -3)
-
     def _run(self, a: np.ndarray, states: np.ndarray) -> Any:
         """Fill states[1:] from states[0] and a = xW + b, time first."""
-        raise NotImplementedError
+        for t in range(len(a)):
+            s = a[t] + states[t] @ self.recurrent.data
+            states[t + 1] = np.tanh(s)  # eq:rnn
 
     def _run_backward(
         self, dh: np.ndarray, states: np.ndarray, kept: Any
     ) -> tuple[np.ndarray, np.ndarray]:
         """From dL/dh of the outputs: dL/d(xW + b) and dL/d(hU)."""
-        raise NotImplementedError
+        back, da = self.recurrent.data.T.copy(), np.empty_like(dh)
+        later: Any = 0
+        for t in reversed(range(len(dh))):
+            h = states[t + 1]
+            da[t] = (dh[t] + later) * (1 - h * h)  # eq:rnn-bptt
+            later = da[t] @ back
+        return da, da
 
-    # 16 Depth and time · recurrent-passes
+    # 16 Depth and time · rnn-passes
     def forward(
         self, x: ArrayLike, start: ArrayLike | None = None,
         lengths: ArrayLike | None = None,
     ) -> np.ndarray:
         x = self._expect(x, "N", "T", self.input_size)
         n, steps, _ = x.shape
-        ends = self._ends(lengths, n, steps)
-        behind, xs = np.arange(steps)[:, None] >= ends, _time_first(x)
+        inside, xs = _counting(self, lengths, n, steps), _time_first(x)
+        behind = ~inside.T
         xs[behind] = 0
         width = self._parts * self.hidden_size
         states = np.zeros((steps + 1, n, width), x.dtype)
@@ -3413,7 +3479,7 @@ class _Recurrent(Layer):
         a += self.bias.data
         kept = self._run(a.reshape(steps, n, a.shape[1]), states)
         self._cache = xs, states, behind, kept
-        self.state = states[ends, np.arange(n)]
+        self.state = states[inside.sum(axis=1), np.arange(n)]
         y = _time_first(states[1:, :, : self.hidden_size])
         y[behind.T] = 0
         return y
@@ -3440,56 +3506,22 @@ class _Recurrent(Layer):
         xs = self._saved()[0]
         return _time_first(dx.reshape(xs.shape)).astype(xs.dtype, copy=False)
 
-    def _ends(
-        self, lengths: ArrayLike | None, n: int, steps: int
-    ) -> np.ndarray:
-        """How many steps of each sequence count."""
-        if lengths is None:
-            return np.full(n, steps)
-        ends = np.array(lengths)
-        whole = ends.dtype.kind in "iu" and ends.shape == (n,)
-        if not whole or not ((ends >= 0) & (ends <= steps)).all():
-            raise ValueError(
-                f"{self}: expected {n} lengths, whole numbers from 0 to "
-                f"{steps}, got {lengths}"
-            )
-        return ends
+
+# 16 Depth and time · time-first
+def _time_first(x: np.ndarray) -> np.ndarray:
+    """(N, T, …) to (T, N, …), or back, as a copy in that order."""
+    return x.swapaxes(0, 1).copy()
 
 
-# 16 Depth and time · rnn
-class RNN(_Recurrent):
-    """h_t = tanh(x_t W + h_{t-1} U + b), step by step (eq:rnn).
-
-    Shapes: input (N, T, input_size), output (N, T, hidden_size): the states
-    at all times. weight (input_size, hidden_size), recurrent
-    (hidden_size, hidden_size), bias (hidden_size,); all start uniform in
-    ±1/sqrt(hidden_size).
-    forward(x, start, lengths) begins with the state ``start``, zero if there
-    is none, and takes it for a constant. What comes after the ``lengths``
-    of the sequences is ignored: outputs and gradients there are 0.
-    ``state`` (N, hidden_size) is the last state, the start of what follows.
-    Raises ValueError for other shapes. Source: Elman, 1990.
-    """
-
-    def _run(self, a: np.ndarray, states: np.ndarray) -> None:
-        for t in range(len(a)):
-            s = a[t] + states[t] @ self.recurrent.data
-            states[t + 1] = np.tanh(s)  # eq:rnn
-
-    def _run_backward(
-        self, dh: np.ndarray, states: np.ndarray, kept: None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        back, da = self.recurrent.data.T.copy(), np.empty_like(dh)
-        later: Any = 0
-        for t in reversed(range(len(dh))):
-            h = states[t + 1]
-            da[t] = (dh[t] + later) * (1 - h * h)  # eq:rnn-bptt
-            later = da[t] @ back
-        return da, da
+# 16 Depth and time · split
+def _split(a: np.ndarray, blocks: int) -> np.ndarray:
+    """(…, N, blocks * H) seen as (…, blocks, N, H): a block each."""
+    parts = a.reshape(*a.shape[:-1], blocks, a.shape[-1] // blocks)
+    return parts.swapaxes(-2, -3)
 
 
 # 16 Depth and time · lstm
-class LSTM(_Recurrent):
+class LSTM(RNN):
     """Long short-term memory: a sum, guarded by gates, eq:lstm-cell.
 
     Shapes as RNN, but weight, recurrent and bias have 4 * hidden_size
@@ -3507,7 +3539,7 @@ class LSTM(_Recurrent):
 
     def _run(self, a: np.ndarray, states: np.ndarray) -> np.ndarray:
         h, c = np.split(states, 2, axis=2)
-        gates, scale = self._split(a), self._scale(a)
+        gates, scale = _split(a, 4), self._scale(a)
         for t, z in enumerate(a):
             z += h[t] @ self.recurrent.data
             z *= scale
@@ -3523,8 +3555,8 @@ class LSTM(_Recurrent):
         self, dh: np.ndarray, states: np.ndarray, kept: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         c, back = np.split(states, 2, axis=2)[1], self.recurrent.data.T.copy()
-        gates, m, da = self._split(kept), np.tanh(c[1:]), np.empty_like(kept)
-        parts, is_tanh = self._split(da), 2 * self._scale(kept) - 1
+        gates, m, da = _split(kept, 4), np.tanh(c[1:]), np.empty_like(kept)
+        parts, is_tanh = _split(da, 4), 2 * self._scale(kept) - 1
         later: tuple[Any, Any] = 0, 0
         for t in reversed(range(len(da))):
             i, f, g, o = gates[t]
@@ -3537,7 +3569,7 @@ class LSTM(_Recurrent):
 
 
 # 16 Depth and time · gru
-class GRU(_Recurrent):
+class GRU(RNN):
     """Gated recurrent unit: between the old state and a new one, eq:gru.
 
     Shapes as RNN, but weight, recurrent and bias have 3 * hidden_size
@@ -3558,9 +3590,9 @@ class GRU(_Recurrent):
         self.recurrent_bias = Parameter(inner)
 
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
-        gates, inner = self._split(a), np.empty_like(states[1:])
+        gates, inner = _split(a, 3), np.empty_like(states[1:])
         for t, h in enumerate(states[:-1]):
-            u = self._split(h @ self.recurrent.data)
+            u = _split(h @ self.recurrent.data, 3)
             s = gates[t, :2] + u[:2]
             gates[t, :2] = 0.5 + 0.5 * np.tanh(0.5 * s)  # eq:gru-gates
             r, z, n = gates[t]
@@ -3575,7 +3607,7 @@ class GRU(_Recurrent):
         (gates, inner), back = kept, self.recurrent.data.T.copy()
         da = np.empty((*dh.shape[:2], len(back)), dh.dtype)
         du = np.empty_like(da)
-        into_a, into_u = self._split(da), self._split(du)
+        into_a, into_u = _split(da, 3), _split(du, 3)
         later: Any = 0
         for t in reversed(range(len(dh))):
             r, z, n = gates[t]
@@ -3589,6 +3621,34 @@ class GRU(_Recurrent):
         return da, du
 
 
+# 16 Depth and time · last
+class Last(Layer):
+    """The last step of each sequence: (N, T, D) in, (N, D) out.
+
+    With ``lengths``, the step before the end of each.
+    Raises ValueError for other shapes and for a sequence of no steps.
+    """
+
+    takes_lengths = True
+
+    def forward(
+        self, x: ArrayLike, lengths: ArrayLike | None = None
+    ) -> np.ndarray:
+        x = self._expect(x, "N", "T", "D")
+        ends = _counting(self, lengths, *x.shape[:2]).sum(axis=1)
+        if not ends.all():
+            raise ValueError("Last: a sequence of length 0 has no last step")
+        self._cache = x.shape, (np.arange(len(x)), ends - 1)
+        return x[self._cache[1]]
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        (n, steps, dim), at = self._saved()
+        grad = self._expect(grad_output, n, dim, what="grad_output")
+        dx = np.zeros((n, steps, dim), grad.dtype)
+        dx[at] = grad
+        return dx
+
+
 # 17 Attention · attend
 def _attend(
     q: np.ndarray, k: np.ndarray, v: np.ndarray, visible: ArrayLike = True
@@ -3597,7 +3657,14 @@ def _attend(
 
     Shapes: q (…, T, d), k (…, S, d), v (…, S, e); out (…, T, e) and
     (…, T, S). ``visible`` says which keys a query may see.
+    Raises ValueError for other shapes.
     """
+    alike = q.shape[:-2] + q.shape[-1:] == k.shape[:-2] + k.shape[-1:]
+    if min(q.ndim, k.ndim) < 2 or not alike or k.shape[:-1] != v.shape[:-1]:
+        raise ValueError(
+            "expected q (…, T, d), k (…, S, d), v (…, S, e), "
+            f"got {q.shape}, {k.shape}, {v.shape}"
+        )
     scores = q @ k.swapaxes(-1, -2) * q.shape[-1] ** -0.5  # eq:scores
     if visible is not True:
         scores = np.where(visible, scores, -np.inf)
@@ -3624,16 +3691,16 @@ class MultiHeadAttention(Layer):
     """Every place of a sequence looks at every other, eq:attention.
 
     Shapes: (N, T, embed_dim) in and out. ``causal`` hides what comes later.
-    ``padding`` (N, T), true where a place is filled up and nobody may look;
-    it does not pass through a Network.
-    ``weights`` (N, num_heads, T, T) are those of the last forward.
-    Raises ValueError for other shapes, if embed_dim is no multiple of
-    num_heads, or where a place has nothing left to look at.
-    Source: Vaswani and others, 2017.
+    Nobody looks behind the ``lengths``; outputs and gradients there are 0.
+    ``weights`` (N, num_heads, T, T), read-only, are those of the last
+    forward. Raises ValueError for other shapes, or if embed_dim is no
+    multiple of num_heads. Source: Vaswani and others, 2017.
     """
 
+    takes_lengths = True
+
     def __init__(
-        self, embed_dim: int, num_heads: int, causal: bool = False, *,
+        self, embed_dim: int, num_heads: int, *, causal: bool = False,
         rng: np.random.Generator | int | None = None,
     ) -> None:
         _positive(self, embed_dim=embed_dim, num_heads=num_heads)
@@ -3655,42 +3722,32 @@ class MultiHeadAttention(Layer):
         split = x.reshape(*x.shape[:2], parts, self.num_heads, size)
         return split.transpose(2, 0, 3, 1, 4)
 
-    def _visible(
-        self, n: int, steps: int, padding: ArrayLike | None
-    ) -> ArrayLike:
-        """Whether a query (row) may see a key (column); True if all may."""
-        visible = np.tri(steps, dtype=bool) if self.causal else np.True_
-        if padding is None:
-            return visible if self.causal else True
-        hidden = np.asarray(padding)
-        if hidden.dtype != bool or hidden.shape != (n, steps):
-            raise ValueError(
-                f"{self}: expected padding of booleans, shape ({n}, {steps}), "
-                f"got {hidden.dtype} of shape {hidden.shape}"
-            )
-        visible = visible & ~hidden[:, None, None]
-        for example, _, place in np.argwhere(~visible.any(axis=-1)):
-            raise ValueError(
-                f"{self}: place {place} of example {example} sees nothing "
-                "but padding"
-            )
-        return visible
-
     # 17 Attention · multi-head-attention-passes
     def forward(
-        self, x: ArrayLike, padding: ArrayLike | None = None
+        self, x: ArrayLike, lengths: ArrayLike | None = None
     ) -> np.ndarray:
         x = self._expect(x, "N", "T", self.embed_dim)
-        visible = self._visible(len(x), x.shape[1], padding)
+        n, steps, _ = x.shape
+        behind = ~_counting(self, lengths, n, steps)
+        visible: Any = np.tri(steps, dtype=bool) if self.causal else True
+        if lengths is not None:
+            x = np.where(behind[..., None], 0, x)
+            visible = visible & ~behind[:, None, None]
+            visible[..., :1] = True  # for a sequence of no places
         q, k, v = self._heads(self.qkv.forward(x))
-        y, self.weights = _attend(q, k, v, visible)
-        self._cache = q, k, v, self.weights
-        return self.out.forward(y.swapaxes(1, 2).reshape(x.shape))
+        found, weights = _attend(q, k, v, visible)
+        weights.flags.writeable = False
+        self._cache, self.weights = (behind, q, k, v, weights), weights
+        y = self.out.forward(found.swapaxes(1, 2).reshape(x.shape))
+        y[behind] = 0
+        return y
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        cache = self._saved()
-        dy = self.out.backward(grad_output)
-        dqkv = np.empty((*dy.shape[:2], 3 * self.embed_dim), dy.dtype)
+        behind, *cache = self._saved()
+        shape = (*behind.shape, self.embed_dim)
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        dy = self.out.backward(np.where(behind[..., None], 0, grad))
+        dqkv = np.empty((*shape[:2], 3 * self.embed_dim), dy.dtype)
         grads = _attend_backward(self._heads(dy)[0], *cache)
         for into, grad in zip(self._heads(dqkv), grads):
             into[...] = grad
@@ -3698,28 +3755,19 @@ class MultiHeadAttention(Layer):
 
 
 # 17 Attention · position-embedding
-class PositionEmbedding(Layer):
+class PositionEmbedding(Embedding):
     """Adds to every place of a sequence a row of its own, eq:position.
 
-    Shapes: (N, T, dim) in and out, T at most ``length``; weight
-    (length, dim), normal with mean 0 and spread ``std`` at first.
+    PositionEmbedding(length, dim, std=…, rng=…). Shapes: (N, T, dim) in and
+    out, T at most ``length``; weight (length, dim), as in Embedding.
     Raises ValueError for other shapes and for longer sequences.
     """
 
-    def __init__(
-        self, length: int, dim: int, std: float = 1.0, *,
-        rng: np.random.Generator | int | None = None,
-    ) -> None:
-        _positive(self, length=length, dim=dim)
-        self.length, self.dim = length, dim
-        rng = np.random.default_rng(rng)
-        self.weight = Parameter(rng.normal(0.0, std, (length, dim)))
-
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", "T", self.dim)
-        if x.shape[1] > self.length:
+        if x.shape[1] > self.num_embeddings:
             raise ValueError(
-                f"{self}: expected at most {self.length} places, "
+                f"{self}: expected at most {self.num_embeddings} places, "
                 f"got {x.shape[1]}"
             )
         self._cache = x.shape, x.dtype
@@ -3729,7 +3777,7 @@ class PositionEmbedding(Layer):
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         shape, dtype = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
-        self.weight.grad[: shape[1]] += grad.sum(axis=0)
+        self.weight.grad[: shape[1]] += grad.sum(axis=0)  # eq:position-dp
         return grad.astype(dtype)
 
 
@@ -3743,21 +3791,21 @@ class TransformerBlock(Network):
     """
 
     def __init__(
-        self, embed_dim: int, num_heads: int, hidden: int | None = None,
-        dropout: float = 0.0, causal: bool = True, *,
+        self, embed_dim: int, num_heads: int, hidden: int | None = None, *,
+        dropout: float = 0.0, causal: bool = True,
         rng: np.random.Generator | int | None = None,
     ) -> None:
         rng = np.random.default_rng(rng)
         hidden = 4 * embed_dim if hidden is None else hidden
-        attention = MultiHeadAttention(embed_dim, num_heads, causal, rng=rng)
-        first, second = (Linear(embed_dim, hidden, rng=rng),
-                         Linear(hidden, embed_dim, rng=rng))
         drop = [Dropout(dropout, rng=rng) for _ in range(2 * (dropout != 0))]
+        look = MultiHeadAttention(embed_dim, num_heads, causal=causal, rng=rng)
+        think = (
+            Linear(embed_dim, hidden, rng=rng), GELU("tanh"),
+            Linear(hidden, embed_dim, rng=rng),
+        )
         super().__init__(
-            Residual(LayerNorm(embed_dim), attention, *drop[:1]),
-            Residual(
-                LayerNorm(embed_dim), first, GELU("tanh"), second, *drop[1:]
-            ),
+            Residual(LayerNorm(embed_dim), look, *drop[:1]),
+            Residual(LayerNorm(embed_dim), *think, *drop[1:]),
         )
 
 
@@ -3941,4 +3989,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest fca2083ec248cac399f1e61166493b57eb98e02a2b26e8ad630bdcd9c7e2e9db
+# digest 28516818fb11eba39d103b959c8d57ed8f3f6fbe65afabbcf1846eaad3c7175d

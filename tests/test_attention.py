@@ -11,14 +11,16 @@ from backprop_core import MultiHeadAttention, PositionEmbedding, TransformerBloc
 
 rng = np.random.default_rng(7)
 X = rng.normal(size=(2, 5, 6))
-PADDING = np.array([[False, False, True, False, True], [False, False, False, False, False]])
+LENGTHS = np.array([3, 5])
+BEHIND = np.arange(5) >= LENGTHS[:, None]
 CASES = {
     "attention": (lambda: MultiHeadAttention(6, 2, rng=0), (X,)),
     "one head": (lambda: MultiHeadAttention(6, 1, rng=0), (X,)),
     "six heads": (lambda: MultiHeadAttention(6, 6, rng=0), (X,)),
     "causal": (lambda: MultiHeadAttention(6, 3, causal=True, rng=0), (X,)),
-    "padding": (lambda: MultiHeadAttention(6, 2, rng=0), (X, PADDING)),
-    "causal padding": (lambda: MultiHeadAttention(6, 2, True, rng=0), (X, PADDING)),
+    "lengths": (lambda: MultiHeadAttention(6, 2, rng=0), (X, LENGTHS)),
+    "a length of 0": (lambda: MultiHeadAttention(6, 2, rng=0), (X, np.array([0, 2]))),
+    "causal lengths": (lambda: MultiHeadAttention(6, 2, causal=True, rng=0), (X, LENGTHS)),
     "one place": (lambda: MultiHeadAttention(6, 2, rng=0), (X[:, :1],)),
     "position": (lambda: PositionEmbedding(7, 6, rng=0), (X,)),
     "block": (lambda: TransformerBlock(6, 2, rng=0), (X,)),
@@ -64,14 +66,16 @@ def test_float32_and_nothing_spoiled(name):
 
 def test_weights_are_shares_and_the_mask_is_exact():
     layer = filled(MultiHeadAttention(6, 2, causal=True, rng=0))
-    layer.forward(X, PADDING)
+    layer.forward(X, LENGTHS)
     w = layer.weights
     assert w.shape == (2, 2, 5, 5) and np.allclose(w.sum(axis=-1), 1)
     assert not np.triu(w, 1).any() and (np.tril(np.ones((5, 5))) - (w[1] > 0) == 0).all()
-    assert not w[0][:, :, [2, 4]].any()
+    assert not w[0][:, :, 3:].any()
+    with pytest.raises(ValueError, match="read-only"):
+        w[...] = 0
 
 
-def test_the_future_and_padding_do_not_matter():
+def test_the_future_and_what_is_behind_the_end_do_not_matter():
     layer = filled(TransformerBlock(6, 2, rng=0))
     y = layer.forward(X)
     changed = X.copy()
@@ -83,10 +87,15 @@ def test_the_future_and_padding_do_not_matter():
     dy[:, 2] = 1.0
     assert not layer.backward(dy)[:, 3:].any()
     attention = filled(MultiHeadAttention(6, 2, rng=0))
-    y = attention.forward(X, PADDING)
+    y = attention.forward(X, LENGTHS)
     changed = X.copy()
-    changed[PADDING] = 50
-    assert np.allclose(attention.forward(changed, PADDING)[~PADDING], y[~PADDING], atol=1e-14)
+    changed[BEHIND] = np.nan
+    assert np.array_equal(attention.forward(changed, LENGTHS), y) and not y[BEHIND].any()
+    dy = rng.normal(size=X.shape)
+    dy[BEHIND] = np.nan
+    assert np.isfinite(attention.backward(dy)).all() and not attention.backward(dy)[BEHIND].any()
+    assert all(np.isfinite(p.grad).all() for p in attention.parameters())
+    assert np.allclose(attention.forward(X[:1, :3]), y[:1, :3], atol=1e-14)
 
 
 def test_without_mask_a_permutation_goes_through():
@@ -100,6 +109,12 @@ def test_without_mask_a_permutation_goes_through():
     assert not np.allclose(causal.forward(X[:, order]), causal.forward(X)[:, order])
     placed = bp.Network(filled(PositionEmbedding(5, 6, rng=0)), layer)
     assert not np.allclose(placed.forward(X[:, order]), placed.forward(X)[:, order])
+
+
+def test_no_places():
+    for shape in ((2, 0, 6), (0, 3, 6)):
+        layer = TransformerBlock(6, 2, rng=0)
+        assert layer.forward(np.zeros(shape)).shape == layer.backward(np.zeros(shape)).shape == shape
 
 
 def test_huge_scores_are_safe():
@@ -116,13 +131,18 @@ def test_messages():
     assert repr(layer) == "MultiHeadAttention(embed_dim=6, num_heads=2, causal=True)"
     with pytest.raises(ValueError, match=r"expected input of shape \(N, T, 6\), got \(2, 5, 4\)"):
         layer.forward(X[..., :4])
-    for wrong in (PADDING.astype(int), PADDING[:, :3], PADDING[:1]):
-        with pytest.raises(ValueError, match=r"expected padding of booleans, shape \(2, 5\), got"):
+    for wrong in (BEHIND, [3], [3, 6], [2.0, 3.0]):
+        with pytest.raises(ValueError, match=r"expected 2 lengths, whole numbers from 0 to 5"):
             layer.forward(X, wrong)
-    with pytest.raises(ValueError, match=r"place 0 of example 1 sees nothing but padding"):
-        layer.forward(
-            X, PADDING[::-1] | np.array([[0], [0]], bool) | (np.arange(5) == 0) & np.array([[False], [True]])
-        )
+    for make in (lambda: MultiHeadAttention(6, 2, rng), lambda: PositionEmbedding(4, 6, rng)):
+        with pytest.raises(TypeError, match="positional"):
+            make()
+    with pytest.raises(ValueError, match=r"out_features must be a whole number"):
+        TransformerBlock(6, 2, rng)
+    row = X[0, 0]
+    for q, k, v in ((X, X[..., :4], X), (X, X, X[:, :4]), (X[:1], X, X), (row, X[0], X[0]), (X[0], row, row)):
+        with pytest.raises(ValueError, match=r"expected q \(…, T, d\), k \(…, S, d\), v \(…, S, e\), got \("):
+            bp._attend(q, k, v)
     with pytest.raises(ValueError, match=r"expected grad_output of shape \(2, 5, 6\), got \(2, 4, 6\)"):
         layer.forward(X) is None or layer.backward(X[:, :4])
     with pytest.raises(RuntimeError, match="before forward"):

@@ -96,7 +96,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "window": (
         lambda: bp.Conv2d(3, 5, 5)(X),
-        r"a window of \(5, 5\) does not fit into \(4, 4\)",
+        r"a window of \(5, 5\) does not fit into \(4, 4\), padding included",
     ),
     "pool": (lambda: bp.MaxPool2d(5)(X), r"MaxPool2d\(.*\): a window of \(5, 5\) does not fit"),
     "kernel": (
@@ -106,7 +106,8 @@ WRONG: dict[str, tuple[Any, str]] = {
     "three": (lambda: bp.AvgPool2d((2, 2, 2)), r"kernel_size must be .* got \(2, 2, 2\)"),
     "stride": (lambda: bp.MaxPool2d(2, stride=1.5), "stride must be .* got 1.5"),
     "padding": (lambda: bp.Conv2d(3, 5, 3, padding=-1), "padding must be a whole number of at least 0"),
-    "nothing left": (lambda: bp.ConvTranspose2d(3, 5, 2, padding=3)(X), "padding leaves nothing of"),
+    "nothing left": (lambda: bp.ConvTranspose2d(3, 5, 2, padding=3)(X), r"\(2, 3, 4, 4\) leaves nothing"),
+    "no pixels": (lambda: bp.ConvTranspose2d(3, 5, 2)(X[:, :, :0]), r"\(2, 3, 0, 4\) leaves nothing"),
     "no pictures": (lambda: bp.MaxPool2d(2)(X[0]), r"expected input of shape \(N, C, H, W\)"),
 }
 

@@ -96,7 +96,7 @@ def test_masks_and_running_averages_go_on_bit_for_bit(tmp_path: Path) -> None:
     ours, theirs = bp._named_arrays(resumed), bp._named_arrays(whole)
     assert "buffer.1.running_var" in ours and ours.keys() == theirs.keys()
     assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
-    with pytest.raises(ValueError, match=r"a\.npz: holds no state of the generator rng\.1\._rng"):
+    with pytest.raises(ValueError, match=r"a\.npz: the state of rng\.1\._rng: not as save writes it"):
         bp.load(bp.Network(bp.Linear(4, 5), bp.Dropout()), tmp_path / "a.npz")
 
 
@@ -109,6 +109,27 @@ def test_the_rate_is_loaded_without_a_schedule_too_and_a_new_one_begins_at_the_b
     bp.load(net, tmp_path / "a.npz", optimizer)
     assert optimizer.lr == first.optimizer.lr < 0.05
     assert bp.CosineAnnealingLR(optimizer, 5).optimizer.lr == 0.1
+
+
+def test_a_first_schedule_after_loading_begins_at_the_rate_set_by_hand(tmp_path: Path) -> None:
+    net = classifier()
+    optimizer = bp.Adam(net.parameters(), lr=0.01)
+    bp.save(net, tmp_path / "a.npz", optimizer)
+    bp.load(net, tmp_path / "a.npz", optimizer)
+    optimizer.lr = 1e-4
+    assert bp.CosineAnnealingLR(optimizer, 10).base == 1e-4
+
+
+def test_a_file_with_more_random_layers_does_not_fit(tmp_path: Path) -> None:
+    bp.save(bp.Network(bp.Linear(4, 5, rng=0), bp.Dropout(rng=0)), tmp_path / "a.npz")
+    with pytest.raises(ValueError, match=r"rng\.1\._rng is .* in the file, missing here"):
+        bp.load(bp.Network(bp.Linear(4, 5, rng=0), bp.ReLU()), tmp_path / "a.npz")
+
+
+def test_saving_through_a_link_keeps_the_link(tmp_path: Path) -> None:
+    (tmp_path / "link.npz").symlink_to(tmp_path / "real.npz")
+    bp.save(classifier(), tmp_path / "link.npz")
+    assert (tmp_path / "link.npz").is_symlink() and (tmp_path / "real.npz").is_file()
 
 
 def other_generator(kind: Any) -> str:
@@ -202,6 +223,13 @@ def test_accuracy_and_loss_of_validation_are_those_of_all_examples() -> None:
     assert row["validation_loss"] == pytest.approx(net.loss(X, LABELS))
 
 
+@pytest.mark.parametrize("batch_size", [3, 7, 20])
+def test_a_loss_that_is_a_sum_is_reported_for_one_example(batch_size: int) -> None:
+    net, data = classifier(loss=bp.CrossEntropyLoss("sum")), bp.DataLoader(X, LABELS, batch_size)
+    (row,) = bp.fit(net, bp.SGD(net.parameters(), 0.0), data, 1, validation=data, verbose=False)
+    assert [row["loss"], row["validation_loss"]] == pytest.approx(2 * [net.loss(X, LABELS) / len(X)])
+
+
 class Watched(bp.ReLU):
     """Notes in which mode it runs; may fail in evaluation."""
 
@@ -278,7 +306,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_step() -> None:
     net = bp.Network(*layers, loss=bp.CrossEntropyLoss())
     optimizer = bp.SGD(net.parameters(), 0.1)
     before = optimizer._data.copy()
-    with pytest.raises(FloatingPointError, match=r"is nan in batch 0: not finite in 0\.weight, 0\.bias$"):
+    with pytest.raises(FloatingPointError, match=r"gradient of 0\.weight, 0\.bias is not finite in batch 0$"):
         bp.fit(net, optimizer, batches(), 1, verbose=False)
     assert np.array_equal(optimizer._data, before)
 
@@ -319,12 +347,66 @@ def test_a_gradient_is_not_clipped_to_nothing(max_norm: float) -> None:
         bp.fit(net, bp.SGD(net.parameters(), 0.1), batches(), 1, max_norm=max_norm)
 
 
+def fitted(data: Any = None, epochs: Any = 1, **options: Any) -> None:
+    net = classifier()
+    bp.fit(net, bp.SGD(net.parameters(), 0.1), data or batches(), epochs, verbose=False, **options)
+
+
+def other() -> Start:
+    return Start(SCHEDULES["cosine"])
+
+
+MISUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
+    "arrays": (lambda: fitted((X, LABELS)), TypeError, "fit: expected batches (x, y); wrap arrays in"),
+    "half an epoch": (lambda: fitted(epochs=0.5), ValueError, "fit: epochs is a whole number >= 0, got 0.5"),
+    "another network": (
+        lambda: bp.fit(classifier(), other().optimizer, batches(), 1),
+        ValueError,
+        "fit: the optimizer has no parameter of this network",
+    ),
+    "another optimizer": (
+        lambda: fitted(schedule=other().schedule),
+        ValueError,
+        "fit: the schedule belongs to another optimizer",
+    ),
+    "a loader": (
+        lambda: bp.save(classifier(), "a.npz", rng=batches()),  # type: ignore[arg-type]
+        TypeError,
+        "expected a Generator, got DataLoader; write loader.rng",
+    ),
+    "a network": (
+        lambda: bp.clip_grad_norm_(classifier(), 1.0),  # type: ignore[arg-type]
+        TypeError,
+        "expected parameters, got Linear; write net.parameters()",
+    ),
+    "lengths differ": (
+        lambda: bp.DataLoader(X, LABELS[1:]),
+        ValueError,
+        "DataLoader: 20 inputs, 19 targets",
+    ),
+    "no examples": (lambda: bp.DataLoader(X, 3), ValueError, "DataLoader: 20 inputs, no targets"),
+    "gamma": (lambda: bp.ExponentialLR(other().optimizer, -0.9), ValueError, "expected 0 <= gamma < inf"),
+    "eta_min": (
+        lambda: bp.CosineAnnealingLR(other().optimizer, 5, np.nan),
+        ValueError,
+        "CosineAnnealingLR: expected 0 <= eta_min < inf, got nan",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISUSED)
+def test_what_does_not_belong_together_is_refused(name: str) -> None:
+    make, error, message = MISUSED[name]
+    with pytest.raises(error, match=re.escape(message)):
+        make()
+
+
 def test_no_data_is_a_clear_error() -> None:
     net = classifier()
     optimizer, once = bp.SGD(net.parameters(), 0.1), iter(batches())
-    with pytest.raises(ValueError, match="the data gave no batches; an iterator serves one epoch only"):
+    with pytest.raises(ValueError, match=r"fit: no batches \(.*an iterator serves one epoch only\)"):
         bp.fit(net, optimizer, once, 2, verbose=False)
-    with pytest.raises(ValueError, match="the validation data gave no batches"):
+    with pytest.raises(ValueError, match="fit: no batches"):
         bp.fit(net, optimizer, batches(), 1, validation=[], verbose=False)
 
 
@@ -344,7 +426,11 @@ OUT_OF_RANGE: dict[str, tuple[Callable[[], Any], str]] = {
     "T_max": (lambda: bp.CosineAnnealingLR(bp.SGD([PARAMETER], 1.0), 0), "T_max must be a whole number"),
     "warm-up": (lambda: bp.LinearWarmup(bp.SGD([PARAMETER], 1.0), -1), "steps must be a whole number"),
     "batch size": (lambda: bp.DataLoader(X, LABELS, 0), "DataLoader: batch_size must be a whole number"),
-    "momentum": (lambda: bp.SGD([PARAMETER], 1.0, momentum=-0.1), "SGD: expected 0 <= momentum < inf, got"),
+    "momentum": (lambda: bp.SGD([PARAMETER], 1.0, momentum=-0.1), "SGD: expected 0 <= momentum < 1, got"),
+    "momentum of 9": (lambda: bp.SGD([PARAMETER], 1.0, momentum=9), "SGD: expected 0 <= momentum < 1, got 9"),
+    "a text": (lambda: bp.SGD([PARAMETER], 1.0, momentum="0.9"), "0 <= momentum < 1, got '0.9'"),  # type: ignore[arg-type]
+    "one beta": (lambda: bp.AdamW([PARAMETER], betas=0.9), "Adam: expected two betas, got 0.9"),  # type: ignore[arg-type]
+    "three betas": (lambda: bp.Adam([PARAMETER], betas=(0.9, 0.9, 0.9)), "Adam: expected two betas"),  # type: ignore[arg-type]
     "decay": (lambda: bp.SGD([PARAMETER], 1.0, weight_decay=-1), "SGD: expected 0 <= weight_decay < inf"),
     "alpha": (lambda: bp.RMSprop([PARAMETER], alpha=1.0), "RMSprop: expected 0 <= alpha < 1, got 1.0"),
     "eps of RMSprop": (lambda: bp.RMSprop([PARAMETER], eps=-1e-8), "RMSprop: expected 0 <= eps < inf"),
@@ -363,12 +449,60 @@ def test_settings_out_of_range_are_refused(name: str) -> None:
 
 
 def test_the_report_runs_forward_once_and_measures_the_step_against_the_weight() -> None:
-    net, layer = watched()
+    runs: list[np.ndarray] = []
+
+    class Counted(bp.ReLU):
+        def forward(self, x: Any) -> np.ndarray:
+            runs.append(x)
+            return super().forward(x)
+
+    net = bp.Network(Counted(), bp.Linear(4, 3, rng=0), loss=bp.CrossEntropyLoss())
     report = bp.gradient_report(net, X, LABELS, lr=0.5)
-    assert len(layer.modes) == 1
+    assert len(runs) == 1
+    net.loss(X, LABELS)
+    net.accumulate()
     weight = net[1].weight
     length = 0.5 * np.sqrt((weight.grad**2).sum() / (weight.data**2).sum())
     assert report[1].update == pytest.approx(length)
+    grad = net.criterion.backward()  # type: ignore[union-attr]
+    assert (report[1].grad_mean, report[1].grad_std) == (grad.mean(), grad.std())
+
+
+def test_the_report_leaves_the_training_as_it_is() -> None:
+    net = random_net(0)
+    net.parameters()[0].grad[...] = 7.0
+    arrays, generator = bp._named_arrays(net), net[3][0]._rng.bit_generator
+    before, state = [value.copy() for value in arrays.values()], generator.state
+    bp.gradient_report(net, X, LABELS)
+    assert generator.state == state and net.parameters()[0].grad.flat[0] == 7.0
+    assert all(np.array_equal(a, b) for a, b in zip(arrays.values(), before, strict=True))
+
+
+def advice(*layers: bp.Layer, x: Any = X) -> tuple[list[str], str]:
+    net = bp.Network(*layers, bp.Linear(5, 3, rng=0), loss=bp.CrossEntropyLoss())
+    report = bp.gradient_report(net, x, LABELS)
+    return [row.advice.partition(":")[0] for row in report], repr(report)
+
+
+def test_the_report_says_which_layer_to_look_at() -> None:
+    def layer(scale: float, bias: float = 0.0) -> bp.Linear:
+        made = bp.Linear(4, 5, rng=0)
+        made.weight.data *= scale
+        made.bias.data += bias
+        return made
+
+    assert advice(layer(1), bp.ReLU())[0] == ["", "", ""]
+    assert advice(layer(1), bp.ReLU(), x=X * np.nan)[0] == 3 * ["not finite"]
+    assert advice(layer(1, -99), bp.ReLU())[0] == ["no gradient", "dead", ""]
+    assert advice(layer(1e5), bp.LeakyReLU())[0][:2] == ["large output", "large output"]
+
+
+def test_the_report_is_a_table_for_nested_networks_too() -> None:
+    inner = bp.Network(bp.Linear(4, 5, rng=0), bp.Tanh())
+    _, table = advice(inner, bp.Sigmoid(), x=[X[0]] * 20)
+    head, *rows = table.splitlines()
+    assert [row.split()[:2] for row in rows] == [["0", "Network(…)"], ["1", "Sigmoid()"], ["2", "Linear(5,"]]
+    assert "nan" not in table and len({len(row) for row in (head, *rows[::2])}) == 1
 
 
 def test_only_an_activation_can_be_dead() -> None:
@@ -377,8 +511,24 @@ def test_only_an_activation_can_be_dead() -> None:
     net[0].bias.data[...] = -100
     net[3].bias.data[...] = 0
     report = bp.gradient_report(net, X, LABELS)
-    assert [row.dead for row in report] == [0.0, 1.0, 0.0, 0.0]
+    assert [str(row.dead) for row in report] == ["nan", "1.0", "nan", "nan"]
     assert report[1].advice.startswith("dead")
+
+
+INITIALISERS = bp.xavier_normal_, bp.xavier_uniform_, bp.kaiming_normal_, bp.kaiming_uniform_
+
+
+@pytest.mark.parametrize("start", INITIALISERS)
+def test_initialisers_take_parameters_only_and_empty_ones_too(start: Any) -> None:
+    assert start(bp.Parameter(np.zeros((0, 0)))).data.shape == (0, 0)
+    with pytest.raises(TypeError, match="expected parameters, got ndarray; write"):
+        start(np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("gain", [-1.0, np.nan, np.inf])
+def test_a_gain_out_of_range_is_refused(gain: float) -> None:
+    with pytest.raises(ValueError, match="expected a finite gain >= 0"):
+        bp.xavier_normal_(bp.Parameter(np.zeros((2, 2))), gain=gain)
 
 
 def early(values: list[float], **options: Any) -> tuple[bp.EarlyStopping, int]:

@@ -11,7 +11,7 @@ from equations.floor import score
 # Public names that stand in no equation, because they compute nothing of their own.
 NO_MATHEMATICS = {
     *("Layer", "Activation", "Loss", "Optimizer", "Schedule"),  # bases of those that do
-    *("Flatten", "DataLoader", "fit", "save", "load", "EarlyStopping"),  # they move things around
+    *("Flatten", "Last", "DataLoader", "fit", "save", "load", "EarlyStopping"),  # they move things around
     *("no_grad", "primitive", "TapeLayer", "checkpoint"),  # they arrange what others compute
     "MultiHeadAttention",  # heads side by side; what one of them computes is checked
     *("gradcheck", "gradient_report", "GradientReport", "LayerStatistics"),  # they measure

@@ -119,25 +119,26 @@ def test_attention(seed: int) -> None:
     rng = np.random.default_rng(seed)
     n, steps, heads, size = rng.integers(1, 6, size=4).tolist()
     causal = bool(seed % 2)
-    ours = bp.MultiHeadAttention(heads * size, heads, causal, rng=rng)
+    ours = bp.MultiHeadAttention(heads * size, heads, causal=causal, rng=rng)
     theirs = torch.nn.MultiheadAttention(heads * size, heads, batch_first=True).double()
     pairs = attention_pairs(ours, theirs)
     copied(turned(pairs, "data"))
-    x, padding = rng.normal(size=(n, steps, heads * size)), None
+    x, lengths = rng.normal(size=(n, steps, heads * size)), np.full(n, steps)
     if seed % 3 == 0:
-        padding = rng.random((n, steps)) < 0.4
-        padding[:, 0] = False
+        lengths = rng.integers(1, steps + 1, size=n)
+    behind = np.arange(steps) >= lengths[:, None]
     xt = torch.tensor(x, requires_grad=True)
     yt, weights = theirs(
         xt, xt, xt,
-        key_padding_mask=None if padding is None else torch.tensor(padding),
+        key_padding_mask=torch.tensor(behind),
         attn_mask=mask_of(steps, causal), average_attn_weights=False,
     )  # fmt: skip
-    y = ours.forward(x, padding)
-    grad = rng.normal(size=y.shape)
+    y = ours.forward(x, lengths)
+    grad = np.where(behind[..., None], 0, rng.normal(size=y.shape))
     yt.backward(torch.tensor(grad))
-    assert_close(y, yt)
-    assert_close(ours.weights, weights)
+    assert_close(y, yt * torch.tensor(~behind[..., None]))
+    inside = ~behind[:, None, :, None]  # for what asks from behind the end there is no rule
+    assert_close(ours.weights * inside, weights * torch.tensor(inside))
     assert_gradients([(ours.backward(grad), xt)])
     assert_gradients(turned(pairs, "grad"))
 
@@ -154,7 +155,7 @@ def test_transformer_block(seed: int) -> None:
         width, heads, hidden, 0.0, lambda z: torch.nn.functional.gelu(z, approximate="tanh"),
         batch_first=True, norm_first=True,
     ).double()  # fmt: skip
-    (first, attention), (second, wide, _, narrow) = ours[0].inner, ours[1].inner
+    (first, attention), (second, wide, _, narrow) = ours[0], ours[1]
     pairs = attention_pairs(attention, theirs.self_attn)
     for mine, other, flip in (
         (first, theirs.norm1, False), (second, theirs.norm2, False),

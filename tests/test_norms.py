@@ -1,0 +1,78 @@
+"""Penalties and norms: what they refuse, and the precision in which they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import backprop_core as bp
+
+X = 3 + 2 * np.random.default_rng(0).normal(size=(6, 4))
+PENALTIES = [bp.l1_penalty, bp.l2_penalty]
+NORMS = [bp.BatchNorm1d, bp.LayerNorm, bp.RMSNorm]
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_a_penalty_takes_parameters_only(penalty: Callable) -> None:
+    for wrong, name in ((bp.Network(bp.Linear(2, 2)), "Linear"), ([X], "ndarray")):
+        with pytest.raises(TypeError, match=f"expected parameters, got {name}"):
+            penalty(wrong, 0.1)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("strength", [-0.1, np.nan])
+def test_a_strength_is_not_negative_even_for_no_parameters(penalty: Callable, strength: float) -> None:
+    with pytest.raises(ValueError, match="expected a strength >= 0"):
+        penalty([], strength)
+
+
+def test_penalties_are_sums_over_all_parameters() -> None:
+    pair = [bp.Parameter([1.0, -2.0]), bp.Parameter([[0.0, 3.0]])]
+    assert np.isclose(bp.l2_penalty(pair, 0.5), 0.25 * 14) and np.isclose(bp.l1_penalty(pair, 0.5), 3.0)
+    assert np.allclose(pair[0].grad, [1.0, -1.5]) and np.allclose(pair[1].grad, [[0.0, 2.0]])
+
+
+@pytest.mark.parametrize("make", NORMS)
+def test_half_precision_is_too_short_for_sums_of_squares(make: Callable[..., Any]) -> None:
+    x = np.array([[300, -300, 0], [0, 300, -300]], np.float16)
+    y = make(3).forward(x)
+    assert y.dtype == np.float32 and np.array_equal(y, make(3).forward(np.float32(x)))
+    assert abs(y).max() > 0.9
+
+
+@pytest.mark.parametrize("many", [0, 1])
+def test_a_batch_without_spread_is_refused_in_training(many: int) -> None:
+    layer = bp.BatchNorm1d(4)
+    with pytest.raises(ValueError, match=rf"{many} value\(s\) per feature .* got \({many}, 4\); .*drop_last"):
+        layer.forward(X[:many])
+    assert layer.eval().forward(X[:many]).shape == (many, 4)
+
+
+def test_evaluation_stays_in_single_precision_and_knows_its_averages_by_name() -> None:
+    layer = bp.BatchNorm1d(4).to("float32")
+    layer.forward(np.float32(X))
+    expected = layer.eval().forward(np.float32(X))
+    assert layer._cache[0].dtype == np.float32 and layer.buffers["running_mean"].dtype == np.float64
+    layer.buffers = dict(reversed(layer.buffers.items()))
+    assert np.array_equal(layer.forward(np.float32(X)), expected)
+
+
+@pytest.mark.parametrize("make", [bp.LayerNorm, bp.RMSNorm])
+def test_too_few_axes_are_named(make: Callable[..., Any]) -> None:
+    with pytest.raises(ValueError, match=r"expected input of shape \(…, 2, 3\), got \(3,\)"):
+        make((2, 3)).forward(np.zeros(3))
+    assert make((2, 3)).forward(np.zeros((2, 3))).shape == (2, 3)
+
+
+def test_rms_norm_of_centred_rows_is_layer_norm() -> None:
+    layer, rms = bp.LayerNorm(4, eps=0.1), bp.RMSNorm(4, eps=0.1)
+    centred = X - X.mean(axis=1, keepdims=True)
+    assert np.allclose(layer.forward(X), rms.forward(centred), rtol=0, atol=1e-12)
+
+
+def test_true_is_no_size() -> None:
+    with pytest.raises(ValueError, match="num_features must be a whole number of at least 1, got True"):
+        bp.BatchNorm1d(True)
