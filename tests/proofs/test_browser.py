@@ -102,7 +102,8 @@ def visit(browser: Browser, address: str, name: str, screen: dict[str, Any]) -> 
     def arrived(response: Response) -> None:
         if response.status >= 400:
             seen.wrong.append(f"{response.status} {response.url}")
-        seen.size += len(response.body())
+        if not response.url.endswith("search_index.json"):  # comes behind the page, once for all of them
+            seen.size += len(response.body())
 
     def asked(url: str) -> None:
         if not url.startswith((address, "data:", "blob:")):

@@ -50,10 +50,10 @@ def chapters() -> list[Chapter]:
     return [chapter for chapter in read_book() if (chapter.number or 0) <= 10]
 
 
-def home(chapters: list[Chapter], mutant: CodeMutant) -> Chapter:
-    """The chapter that defines the function."""
+def homes(chapters: list[Chapter], mutant: CodeMutant) -> list[Chapter]:
+    """The chapters that define the function, or pieces of its class."""
     name = mutant.function.split(".")[0]
-    return next(c for c in chapters if any(name in defined_names(cell) for cell in c.core))
+    return [c for c in chapters if any(name in defined_names(cell) for cell in c.core)]
 
 
 def test_the_unchanged_module_passes(chapters: list[Chapter]) -> None:
@@ -64,7 +64,11 @@ def test_the_unchanged_module_passes(chapters: list[Chapter]) -> None:
 def test_mutants_of_the_module(chapters: list[Chapter]) -> None:
     survivors: list[CodeMutant] = []
     _, total = plant_in_module(chapters, tangle(chapters).text, survivors.append)
-    alive = [mutant for mutant in survivors if not noticed(home(chapters, mutant), mutant.source)]
+    alive = [
+        mutant
+        for mutant in survivors
+        if not any(noticed(chapter, mutant.source) for chapter in homes(chapters, mutant))
+    ]
     unexplained = [mutant for mutant in alive if mutant.function not in HARMLESS]
     assert not unexplained, "\n".join(map(str, unexplained))
     assert total > 150 and len(alive) <= 0.05 * total
