@@ -1164,6 +1164,19 @@ def _one_vector(parameters: list[Parameter]) -> tuple[np.ndarray, np.ndarray]:
     return data, grad
 
 
+# 07 A network learns · only-parameters
+def _only_parameters(things: Iterable[Parameter]) -> list[Parameter]:
+    """All of them. Raises TypeError for anything but parameters."""
+    found = list(things)
+    for thing in found:
+        if not isinstance(thing, Parameter):
+            raise TypeError(
+                f"expected parameters, got {type(thing).__name__}; "
+                "write net.parameters()"
+            )
+    return found
+
+
 # 07 A network learns · optimizer
 class Optimizer:
     """Moves parameters against their gradients, all as one vector (eq:sgd).
@@ -1176,15 +1189,7 @@ class Optimizer:
 
     def __init__(self, parameters: Iterable[Parameter], lr: float) -> None:
         name = type(self).__name__
-        self.parameters: list[Parameter] = []
-        for p in parameters:
-            if not isinstance(p, Parameter):
-                raise TypeError(
-                    f"{name}: expected parameters, got {type(p).__name__}; "
-                    "write net.parameters()"
-                )
-            if p not in self.parameters:
-                self.parameters.append(p)
+        self.parameters = list(dict.fromkeys(_only_parameters(parameters)))
         if not self.parameters:
             raise ValueError(f"{name}: got no parameters")
         if not lr >= 0:
@@ -1299,18 +1304,6 @@ def _kaiming_std(
 
 
 # 08 Why do gradients vanish or explode? · initialisers
-def _only_parameters(things: Iterable[Parameter]) -> list[Parameter]:
-    """All of them. Raises TypeError for anything but parameters."""
-    found = list(things)
-    for thing in found:
-        if not isinstance(thing, Parameter):
-            raise TypeError(
-                f"expected parameters, got {type(thing).__name__}; "
-                "write net.parameters()"
-            )
-    return found
-
-
 def _fill(
     parameter: Parameter, std: float, uniform: bool,
     rng: np.random.Generator | int | None,
@@ -2106,9 +2099,7 @@ def _penalty(
     if not strength >= 0:
         raise ValueError(f"expected a strength >= 0, got {strength}")
     total = 0.0
-    for p in parameters:
-        if not isinstance(p, Parameter):
-            raise TypeError(f"expected parameters, got {type(p).__name__}")
+    for p in _only_parameters(parameters):
         slope = strength * pull(p.data)
         p.grad += slope
         total += float(np.vdot(slope, p.data))
@@ -3989,4 +3980,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest 28516818fb11eba39d103b959c8d57ed8f3f6fbe65afabbcf1846eaad3c7175d
+# digest 229bd5789e49e378c1137421d8b821814126eeb0c37c4708032dfcc554139b2c

@@ -433,7 +433,7 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "a network": (
         lambda: bp.SGD(classifier(), lr=0.1),
         TypeError,
-        "SGD: expected parameters, got Linear; write net.parameters()",
+        "expected parameters, got Linear; write net.parameters()",
     ),
     "a class": (
         lambda: classifier(loss=bp.MSELoss),

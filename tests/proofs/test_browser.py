@@ -132,8 +132,9 @@ def test_nothing_comes_from_elsewhere_and_nothing_goes_wrong(visits: list[Visit]
     assert {seen.name: seen.wrong for seen in visits if seen.wrong} == {}
 
 
-def test_no_page_is_heavy(visits: list[Visit]) -> None:
+def test_no_page_is_heavy(visits: list[Visit], site: Path) -> None:
     assert {seen.name: seen.size for seen in visits if seen.size > HEAVIEST} == {}
+    assert (site / "search" / "search_index.json").stat().st_size < HEAVIEST
 
 
 def test_everybody_can_read_it(visits: list[Visit]) -> None:
