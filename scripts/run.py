@@ -43,7 +43,7 @@ ENVIRONMENT = {
 
 
 def run(chapters: Sequence[Chapter], cache: Path = CACHE) -> dict[Path, NotebookNode]:
-    """The executed notebook of each chapter. What succeeds is cached, also when another chapter fails."""
+    """The executed notebooks, in the order of the chapters. What succeeds is cached, whatever fails."""
     return _await(_run(chapters, cache))
 
 
@@ -97,7 +97,7 @@ async def _run(chapters: Sequence[Chapter], cache: Path) -> dict[Path, NotebookN
         failures.sort(key=str)
         failures[0].args = ("\n".join(map(str, failures)),)
         raise failures[0]
-    return notebooks
+    return {chapter.path: notebooks[chapter.path] for chapter in chapters}  # as in the book
 
 
 async def _from_cache(chapter: Chapter, module: Module, cache: Path) -> NotebookNode:
