@@ -15,15 +15,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from chapter import BookError, Chapter, read_book
 from equations.book import Book, read_display
 from equations.check import Result, check_chapter, check_display, checked_displays
 from equations.code_mutants import plant_in_module
 from equations.errors import Finding, MathError
-from equations.floor import Score, score
 from equations.guards import guard_table
+from equations.mutation_score import Score, score
 from equations.syntax import show
-from tangle import tangle, write_atomically
+from literate.chapter import BookError, Chapter
+from literate.files import write_atomically
+from literate.reader import read_book
+from literate.tangle.module import Module, tangle
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,23 +43,17 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         chapters = read_book()
-        book = Book(chapters, namespace(chapters))
+        module = tangle(chapters)
+        book = Book(chapters, module.namespace())
     except BookError as error:
         print(error)
         return 1
     wanted = {path.resolve() for path in options.chapters}
     chosen = [chapter for chapter in chapters if not wanted or chapter.path.resolve() in wanted]
-    return run(book, chosen, options)
+    return run(book, module, chosen, options)
 
 
-def namespace(chapters: list[Chapter]) -> dict[str, Any]:
-    """What the tangled module defines."""
-    found: dict[str, Any] = {"__name__": "backprop_core"}
-    exec(compile(tangle(chapters).text, "backprop_core.py", "exec"), found)
-    return found
-
-
-def run(book: Book, chosen: list[Chapter], options: argparse.Namespace) -> int:
+def run(book: Book, module: Module, chosen: list[Chapter], options: argparse.Namespace) -> int:
     results: list[Result] = []
     findings: list[Finding] = []
     for chapter in chosen:
@@ -79,7 +75,7 @@ def run(book: Book, chosen: list[Chapter], options: argparse.Namespace) -> int:
     if options.mutants and not findings:
         scores = plant(book, chosen, results, options.label)
     if options.module_mutants and not findings:
-        killed, total = plant_in_module(book.chapters, tangle(book.chapters).text, print)
+        killed, total = plant_in_module(book.chapters, module.text, print)
         print(f"{killed} of {total} mutants of the module noticed by the equations")
     if options.json:
         write_atomically(options.json, json.dumps(summary(results, scores), indent=1) + "\n")

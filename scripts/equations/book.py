@@ -5,20 +5,19 @@ from __future__ import annotations
 import copy
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
 from typing import Any
 
-from chapter import Chapter, Display
-
-from .display import Equation, equations
+from .chains import Equation, equations
 from .environment import Environment
 from .errors import MathError
-from .notation import Notation, notation_at, sections
+from .notation import Notation, notation_at
 from .reader import read_sides
 from .syntax import Binary, Entry, Layer, Node, Symbol
+from .text import Display, Text
 
 
 @dataclass(frozen=True)
@@ -56,12 +55,11 @@ def _is_foreign(name: str, value: object) -> bool:
 class Book:
     """Chapters with the module that they are held against."""
 
-    def __init__(self, chapters: list[Chapter], module: Mapping[str, Any], seed: int = 0) -> None:
+    def __init__(self, chapters: Sequence[Text], module: Mapping[str, Any], seed: int = 0) -> None:
         self.chapters = chapters
         self.module = {name: value for name, value in module.items() if not _is_foreign(name, value)}
         self.seed = seed
         self.replaced: dict[str, str] = {}  # label -> LaTeX to read in its place
-        self._sections: dict[str, list[int]] = {}
         self._forget()
 
     def _forget(self) -> None:
@@ -78,7 +76,7 @@ class Book:
         return changed
 
     @cached_property
-    def displays(self) -> dict[str, tuple[Chapter, Display]]:
+    def displays(self) -> dict[str, tuple[Text, Display]]:
         """The displays that have a label, checked or not."""
         return {
             display.label: (chapter, display)
@@ -87,21 +85,15 @@ class Book:
             if display.label
         }
 
-    def sections(self, chapter: Chapter) -> list[int]:
-        key = str(chapter.path)
-        if key not in self._sections:
-            self._sections[key] = sections(chapter)
-        return self._sections[key]
-
-    def section_end(self, chapter: Chapter, line: int) -> int:
+    def section_end(self, chapter: Text, line: int) -> int:
         """The last line of a line's section."""
-        where = self.sections(chapter)
+        where = chapter.sections
         return max(at for at, section in enumerate(where, 1) if section == where[line - 1])
 
-    def notation(self, chapter: Chapter, line: int) -> Notation:
+    def notation(self, chapter: Text, line: int) -> Notation:
         """What holds at a line. Lines between the same tables and headings share it."""
         tables = sum(table.place.line < line for table in chapter.tables)
-        key = str(chapter.path), self.sections(chapter)[line - 1], tables
+        key = str(chapter.path), chapter.sections[line - 1], tables
         if key not in self._notations:
             pages = [page for page in self.chapters if page.number == 0 and page is not chapter]
             self._notations[key] = notation_at(chapter, line, self.module, pages, self.text)

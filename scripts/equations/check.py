@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from chapter import Chapter, Display, Place, Table
-
 from .arrays import Array
 from .book import Book, Read
+from .chains import Equation, equations
 from .compare import compare, difference
-from .display import Equation, equations
 from .environment import Environment
 from .errors import Finding, MathError, Redraw, RowError, at_side
 from .evaluate import Evaluator, ranges_of
@@ -21,6 +19,7 @@ from .layers import unroll
 from .notation import Definition, Notation
 from .sets import parse_set
 from .syntax import Call, Cases, Compare, Derivative, Entry, Node, Number, show
+from .text import Display, Place, Table, Text
 
 DRAWS = 5
 DRAWS_OF_CASES = 16  # every row must have held in one of them
@@ -42,7 +41,7 @@ class Result:
     finding: Finding | None = None
 
 
-def check_chapter(book: Book, chapter: Chapter) -> Iterator[Result]:
+def check_chapter(book: Book, chapter: Text) -> Iterator[Result]:
     """Check all labelled displays and gradient rows of a chapter."""
     for display in checked_displays(chapter):
         yield check_display(book, chapter, display)
@@ -50,14 +49,14 @@ def check_chapter(book: Book, chapter: Chapter) -> Iterator[Result]:
         yield from check_rows(book, chapter, table)
 
 
-def checked_displays(chapter: Chapter) -> list[Display]:
+def checked_displays(chapter: Text) -> list[Display]:
     return [display for display in chapter.displays if display.label and not display.unchecked]
 
 
 # -- displays ------------------------------------------------------------------
 
 
-def check_display(book: Book, chapter: Chapter, display: Display) -> Result:
+def check_display(book: Book, chapter: Text, display: Display) -> Result:
     """Check a labelled display."""
     result = Result(display.label or "", display.place)
     reading: list[Equation] = []
@@ -264,7 +263,7 @@ def _draw_row(pair: tuple[str, str], definition: Definition, env: Environment) -
             raise MathError(f"the two differ{entry}: {message}")
 
 
-def check_rows(book: Book, chapter: Chapter, table: Table) -> Iterator[Result]:
+def check_rows(book: Book, chapter: Text, table: Table) -> Iterator[Result]:
     """Check the rows of a table for gradients that code computes."""
     try:
         notation = book.notation(chapter, book.section_end(chapter, table.place.line))

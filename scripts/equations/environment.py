@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from . import differences
-from .code import Slice
 from .errors import MathError, RowError
 from .notation import Definition, Notation
 from .sets import Set, check_member, draw, layers_of
+from .slicing import Slice
 from .syntax import substituted
 
 

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from chapter import Place
+from .text import Place
 
 
 class MathError(Exception):

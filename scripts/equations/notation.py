@@ -17,15 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from chapter import FENCE, LABEL, Cell, Chapter, Place, Row
-
-from .code import Slice, Statement, called_names, free_names, stored_names
 from .errors import MathError, RowError
 from .grammar import parse, raw
-from .helpers import HELPERS
 from .reader import layer_key, read_sides
 from .sets import Set, parse_set
+from .slicing import Slice, Statement, called_names, free_names, stored_names
+from .stand_ins import HELPERS
 from .syntax import Derivative, Layer, Node, Symbol
+from .text import LABEL, Code, Place, Row, Text
 from .tokens import tokens
 
 GRADIENT = re.compile(r"\\[dt]?frac|\\nabla")
@@ -63,7 +62,7 @@ class Notation:
     section: int
     rows: dict[str, Definition] = field(default_factory=dict)
     gradients: dict[tuple[str, str], Definition] = field(default_factory=dict)
-    cells: list[tuple[int, Cell]] = field(default_factory=list)  # with their sections
+    cells: list[tuple[int, Code]] = field(default_factory=list)  # with their sections
     texts: Callable[[str, str], Node | None] = lambda label, key: None  # how an equation defines a symbol
 
     @cached_property
@@ -94,14 +93,14 @@ class Notation:
         return found
 
     @cached_property
-    def assigned(self) -> dict[str, list[tuple[int, Cell]]]:
-        found: dict[str, list[tuple[int, Cell]]] = {}
+    def assigned(self) -> dict[str, list[tuple[int, Code]]]:
+        found: dict[str, list[tuple[int, Code]]] = {}
         for section, cell in self.cells:
             for name in stored_names(cell.tree):
                 found.setdefault(name, []).append((section, cell))
         return found
 
-    def cell_of(self, name: str) -> Cell | None:
+    def cell_of(self, name: str) -> Code | None:
         """The notation cell that computes a name: the last one, unless a later section's row draws it."""
         cells = self.assigned.get(name, [])
         row = self.named.get(name)
@@ -341,27 +340,15 @@ def gradient_pair(definition_tex: str, kinds: Mapping[str, str]) -> tuple[str, s
 # -- where things stand --------------------------------------------------------------
 
 
-def sections(chapter: Chapter) -> list[int]:
-    """The section of each line: how many headings of level one or two stand above it."""
-    count, found, fence = 0, [], ""
-    for line in chapter.text.split("\n"):
-        if mark := FENCE.match(line):
-            fence = "" if fence and line.strip() == fence else fence or mark["mark"]
-        elif not fence and re.match(r"##? ", line):
-            count += 1
-        found.append(count)
-    return found
-
-
 def notation_at(
-    chapter: Chapter,
+    chapter: Text,
     line: int,
     module: Mapping[str, Any],
-    pages: list[Chapter],
+    pages: Sequence[Text],
     texts: Callable[[str, str], Node | None],
 ) -> Notation:
     """The notation that holds at a line of a chapter."""
-    where = sections(chapter)
+    where = chapter.sections
     here = where[line - 1]
     notation = Notation(module, here, texts=texts)
     tables = [(table, -1) for page in pages for table in page.tables]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from equations.display import equations
+from equations.chains import equations
 from equations.errors import MathError
 from equations.reader import read_sides
 from equations.syntax import show

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-import check_equations
-from chapter import Chapter, book_files, read_chapter
 from equations.book import Book
 from equations.check import Result, check_chapter, check_display, checked_displays
-from equations.floor import score
+from equations.mutation_score import score
+from literate.chapter import Chapter
+from literate.reader import book_files, read_chapter
+from literate.tangle.module import tangle
 
 SAMPLES = Path(__file__).parent.parent / "equations" / "samples"
 blind_mutants = runpy.run_path(str(SAMPLES.parent / "blind.py"))["blind_mutants"]
@@ -44,7 +45,7 @@ def chapters() -> list[Chapter]:
 
 @pytest.fixture(scope="module")
 def names(chapters: list[Chapter]) -> dict[str, Any]:
-    return check_equations.namespace(chapters)
+    return tangle(chapters).namespace()
 
 
 @pytest.fixture(scope="module")

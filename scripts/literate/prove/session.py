@@ -18,8 +18,9 @@ from types import CodeType
 import matplotlib
 import numpy as np
 
-from chapter import MODULE_NAME, BookError, Cell, Chapter, Number, Place, book_files, read_chapter
-from tangle import Module, tangle
+from literate.chapter import MODULE_NAME, BookError, Cell, Chapter, Number, Place
+from literate.reader import book_files, read_chapter
+from literate.tangle.module import Module, tangle
 
 FUTURE_FLAGS = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 LONGEST_TRACE = 20

@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import re
-import sys
 import tempfile
 import time
 from collections.abc import Coroutine, Iterator, Sequence
@@ -26,13 +25,15 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode, v4
 from traitlets.config import Config
 
-from chapter import MODULE_NAME, ROOT, BookError, Cell, Chapter, Place, book_files, read_book
-from tangle import Module, prefix
+from literate.chapter import MODULE_NAME, ROOT, BookError, Cell, Chapter, Place
+from literate.files import write_atomically
+from literate.reader import book_files
+from literate.tangle.module import Module, prefix
 
 T = TypeVar("T")
 
 CACHE = ROOT / ".cache" / "chapters"
-SETUP = Path(__file__).with_name("kernel.py")
+SETUP = Path(__file__).with_name("startup.py")
 PACKAGES = ("numpy", "matplotlib", "ipykernel", "nbclient", "scikit-learn")
 CELL_SECONDS = 600
 KEPT = 5  # executed versions of a chapter that stay in the cache
@@ -113,7 +114,7 @@ async def _from_cache(chapter: Chapter, module: Module, cache: Path) -> Notebook
         print(f"{name:<20}   failed after {time.monotonic() - start:.1f} s", flush=True)
         raise
     print(f"{name:<20}   executed in {time.monotonic() - start:.1f} s", flush=True)
-    write(entry, nbformat.writes(notebook))
+    write_atomically(entry, nbformat.writes(notebook))
     old = sorted(cache.glob(f"{name}-*.ipynb"), key=lambda path: path.stat().st_mtime)[:-KEPT]
     for path in old:
         path.unlink(missing_ok=True)
@@ -136,14 +137,6 @@ def _corpus(chapter: Chapter) -> list[Path]:
     return [path for path in book_files(chapter.path.parent) if path.name < chapter.path.name]
 
 
-def write(path: Path, text: str) -> None:
-    """Write all of the file or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(path)
-
-
 # -- one kernel ---------------------------------------------------------------
 
 
@@ -154,10 +147,10 @@ async def _execute(chapter: Chapter, module: Module) -> NotebookNode:
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     with tempfile.TemporaryDirectory(prefix="book-") as folder:
         module_path, neutral = Path(folder, "module", f"{MODULE_NAME}.py"), Path(folder, "cwd")
-        write(module_path, module.text)
+        write_atomically(module_path, module.text)
         neutral.mkdir()
         for path in _corpus(chapter):
-            write(neutral / "book" / path.name, path.read_text(encoding="utf-8"))
+            write_atomically(neutral / "book" / path.name, path.read_text(encoding="utf-8"))
         environment = os.environ | ENVIRONMENT
         environment |= {"PYTHONPATH": str(module_path.parent), "IPYTHONDIR": str(Path(folder, "ipython"))}
         client = NotebookClient(
@@ -237,16 +230,3 @@ def _plain(notebook: NotebookNode) -> NotebookNode:
             if "data" in output and len(output.data) > 1:
                 output.data.pop("text/plain", None)
     return notebook
-
-
-def main() -> int:
-    try:
-        run(read_book())
-    except BookError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

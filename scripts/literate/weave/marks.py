@@ -12,13 +12,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from chapter import MODULE_NAME, BookError, Chapter
+import equations
 from equations.book import Book
 from equations.check import Result, check_chapter, check_display, check_rows, checked_displays
-from equations.floor import score
-from tangle import tangle, write_atomically
+from equations.mutation_score import score
+from literate.chapter import MODULE_NAME, BookError, Chapter
+from literate.files import write_atomically
+from literate.tangle.module import namespace_of, tangle
 
-SOURCES = sorted(Path(__file__).parent.glob("equations/*"))
+SOURCES = sorted(Path(equations.__file__).parent.glob("*"))
 # What a slip of the pen is, in which equation, and what it turns into what.
 SLIPS = [
     ("A sign is flipped", "eq:sigmoid-slope", r"(1-\sigma(x))", r"(1+\sigma(x))"),
@@ -39,7 +41,7 @@ def checks(chapters: Sequence[Chapter], cache: Path) -> dict[str, Any]:
     entry = cache / f"checks-{_key(chapters, module)}.json"
     if not entry.exists():
         print("checking the equations", flush=True)
-        found = _checks(Book(list(chapters), _namespace(module)), module)
+        found = _checks(Book(list(chapters), namespace_of(module)), module)
         cache.mkdir(parents=True, exist_ok=True)
         for old in cache.glob("checks-*.json"):
             old.unlink()
@@ -57,12 +59,6 @@ def _key(chapters: Sequence[Chapter], module: str) -> str:
         parts += [cell.source for cell in chapter.cells if cell.tag == "notation"]
     parts.append(Path(__file__).read_text(encoding="utf-8"))
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
-
-
-def _namespace(module: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"__name__": MODULE_NAME}
-    exec(compile(module, f"{MODULE_NAME}.py", "exec"), found)
-    return found
 
 
 def _checks(book: Book, module: str) -> dict[str, Any]:
@@ -101,7 +97,7 @@ def _slips(book: Book, module: str) -> Iterator[list[str]]:
         changed = book.replacing(label, display.tex.replace(before, after), fresh=False)
         yield [what, before, after, _message(check_display(changed, chapter, display))]
     before, after, symbol = CODE_SLIP
-    wrong = Book(book.chapters, _namespace(module.replace(before, after)))
+    wrong = Book(book.chapters, namespace_of(module.replace(before, after)))
     for chapter in wrong.chapters:
         for table in chapter.tables:
             for result in check_rows(wrong, chapter, table):

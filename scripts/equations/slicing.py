@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from chapter import Cell, Place
-
 from .errors import Redraw, RowError
+from .text import Code, Place
 
 SCOPES = (ast.Lambda, ast.FunctionDef, ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp)
 
@@ -25,7 +24,7 @@ class Statement:
     place: Place
 
     @staticmethod
-    def all_of(cell: Cell) -> list[Statement]:
+    def all_of(cell: Code) -> list[Statement]:
         return [
             Statement(node, Place(cell.place.path, cell.place.line + node.lineno - 1))
             for node in cell.tree.body

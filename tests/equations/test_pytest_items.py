@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import check_equations
-from chapter import read_chapter
 from equations import Wrong, equation_items
+from literate.reader import read_chapter
 
 SAMPLES = Path(__file__).parent / "samples"
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import checked
-from chapter import BookError, parse_chapter, read_book
+from literate.chapter import BookError
+from literate.reader import parse_chapter, read_book
+from literate.weave import marks
 
 CHAPTER = """\
 ---
@@ -41,7 +42,7 @@ def twice(x):
 
 
 def found(text: str, cache: Path) -> dict:
-    return checked.checks([parse_chapter(text, cache / "01-twice.md")], cache)
+    return marks.checks([parse_chapter(text, cache / "01-twice.md")], cache)
 
 
 def test_a_mark_says_against_what_an_equation_was_checked(tmp_path: Path) -> None:
@@ -65,8 +66,8 @@ def test_a_wrong_equation_ends_the_build_with_its_line(tmp_path: Path) -> None:
 
 def test_the_slips_on_the_page_are_noticed_for_the_stated_reason(tmp_path: Path) -> None:
     chapters = read_book()
-    module = checked.tangle(chapters).text
-    book = checked.Book(chapters, checked._namespace(module))
-    said = [message for _, _, _, message in checked._slips(book, module)]
+    module = marks.tangle(chapters).text
+    book = marks.Book(chapters, marks.namespace_of(module))
+    said = [message for _, _, _, message in marks._slips(book, module)]
     reasons = ["(ratio", "the factor 2", "index i runs over", "matrix product of shapes", "`db` is not"]
     assert [reason in message for reason, message in zip(reasons, said, strict=True)] == [True] * 5
