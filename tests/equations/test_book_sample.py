@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import check_equations
 from equations.book import Book
 from equations.check import check_chapter, checked_displays
 from equations.mutation_score import score
