@@ -14,9 +14,10 @@ from typing import Any
 from .chains import Equation, equations
 from .environment import Environment
 from .errors import MathError
+from .evaluate import NumPy
 from .notation import Notation, notation_at
 from .reader import read_sides
-from .syntax import Binary, Entry, Layer, Node, Symbol
+from .syntax import Binary, Entry, Node, Symbol
 from .text import Display, Text
 
 
@@ -38,7 +39,7 @@ class Read:
         """The symbol that stands alone on the left."""
         left = self.sides[0]
         base = left.base if isinstance(left, Entry) else left
-        return base.key if isinstance(base, Symbol | Layer) else None
+        return base.key if isinstance(base, Symbol) else None
 
 
 def read_display(tex: str, notation: Notation) -> list[Read]:
@@ -99,14 +100,21 @@ class Book:
             self._notations[key] = notation_at(chapter, line, self.module, pages, self.text)
         return self._notations[key]
 
-    def draw(self, notation: Notation, name: str, attempt: int, avoid: frozenset[int]) -> Environment:
+    def draw(
+        self,
+        notation: Notation,
+        name: str,
+        attempt: int,
+        avoid: frozenset[int],
+        needed: frozenset[str],
+    ) -> Environment:
         """A draw for a display. Its mutants share it, and what has been computed with it."""
         if self._draws and next(iter(self._draws))[:2] != (id(notation), name):
             self._draws.clear()
         key = id(notation), name, attempt
         if key not in self._draws:
             seed = zlib.crc32(f"{name} {self.seed} {attempt}".encode())
-            self._draws[key] = Environment(notation, seed, avoid)
+            self._draws[key] = Environment(notation, NumPy(), seed, avoid, needed)
         return self._draws[key]
 
     def text(self, label: str, key: str) -> Node | None:

@@ -12,13 +12,13 @@ from .arrays import Array
 from .book import Book, Read
 from .chains import Equation, equations
 from .compare import compare, difference
+from .derivatives import gradient
 from .environment import Environment
 from .errors import Finding, MathError, Redraw, RowError, at_side
 from .evaluate import Evaluator, ranges_of
-from .layers import unroll
 from .notation import Definition, Notation
 from .sets import parse_set
-from .syntax import Call, Cases, Compare, Derivative, Entry, Node, Number, show
+from .syntax import Apply, Call, Cases, Compare, Derivative, Entry, Node, Number, Symbol, show
 from .text import Display, Place, Table, Text
 
 DRAWS = 5
@@ -94,9 +94,9 @@ def _check_equation(
         (node, row) for side in read.sides for node in _cases(side) for row in range(len(node.values))
     }
     reached: set[tuple[Cases, int]] = set()
-    wanted = DRAWS_OF_CASES if branches or _has_conditions(read) else DRAWS
+    wanted = DRAWS_OF_CASES if branches or _has_conditions(read, notation) else DRAWS
     once = lambda env: _draw(read, env, first, reached)  # noqa: E731
-    result.draws = _repeat(book, notation, result.name, avoid, wanted, once)
+    result.draws = _repeat(book, notation, result.name, avoid, ids, wanted, once)
     if missed := branches - reached:
         node, row = min(missed, key=lambda one: one[1])
         raise MathError(
@@ -109,11 +109,13 @@ def _cases(side: Node) -> Iterator[Cases]:
     return (node for node in side.walk() if isinstance(node, Cases))
 
 
-def _has_conditions(read: Read) -> bool:
-    """Whether a single draw may see one branch only."""
+def _has_conditions(read: Read, notation: Notation) -> bool:
+    """Whether a single draw may see one branch only: what is compared has drawn values, not only indices."""
     calls = ("max", "min", "abs", "sign")
     nodes = [node for side in read.sides for node in side.walk()]
-    return any(isinstance(node, Compare) or (isinstance(node, Call) and node.name in calls) for node in nodes)
+    tests = [n for n in nodes if isinstance(n, Compare) or (isinstance(n, Call) and n.name in calls)]
+    parts = (part for test in tests for part in test.walk() if isinstance(part, Symbol | Apply))
+    return any(isinstance(part, Apply) or notation.rows[part.key].kind != "number" for part in parts)
 
 
 def _rows(sides: Iterable[Node], notation: Notation, ids: frozenset[str]) -> frozenset[Place]:
@@ -154,6 +156,7 @@ def _repeat(
     notation: Notation,
     name: str,
     avoid: frozenset[int],
+    needed: frozenset[str],
     wanted: int,
     once: Callable[[Environment], None],
 ) -> int:
@@ -161,7 +164,7 @@ def _repeat(
     good, reason = 0, ""
     for attempt in range(TRIES):
         try:
-            once(book.draw(notation, name, attempt, avoid))
+            once(book.draw(notation, name, attempt, avoid, needed))
             good += 1
         except Redraw as redraw:
             reason = str(redraw)
@@ -173,18 +176,8 @@ def _repeat(
 
 
 def _draw(read: Read, env: Environment, first: int, reached: set[tuple[Cases, int]]) -> None:
-    """Hold neighbouring sides against each other on one draw, layer by layer."""
-    for layer, sides in unroll(read.sides, env):
-        try:
-            _draw_layer(read, sides, env, first, reached)
-        except MathError as error:
-            error.args = (f"{layer}{error}",)
-            raise
-
-
-def _draw_layer(
-    read: Read, sides: list[Node], env: Environment, first: int, reached: set[tuple[Cases, int]]
-) -> None:
+    """Hold neighbouring sides against each other on one draw."""
+    sides = read.sides
     ranges = ranges_of(sides, env)
     values = []
     for position, side in enumerate(sides):
@@ -240,7 +233,9 @@ def check_row(book: Book, notation: Notation, pair: tuple[str, str], definition:
         result.rows = _rows((), notation, result.used)
         result.against = sorted(notation.module_names(result.used))
         once = lambda env: _draw_row(pair, definition, env)  # noqa: E731
-        result.draws = _repeat(book, notation, definition.row.code, notation.literals, DRAWS, once)
+        result.draws = _repeat(
+            book, notation, definition.row.code, notation.literals, result.used, DRAWS, once
+        )
         result.steps = 1
     except RowError as error:
         result.finding = Finding(error.place, definition.row.symbol, str(error))
@@ -251,16 +246,13 @@ def check_row(book: Book, notation: Notation, pair: tuple[str, str], definition:
 
 
 def _draw_row(pair: tuple[str, str], definition: Definition, env: Environment) -> None:
-    expected, computed = env.gradient(*pair), env.computed(definition)
-    if not isinstance(expected, list):
-        expected, computed = [expected], [computed]
-    for one, other in zip(expected, computed, strict=True):
-        if other.shape != one.shape:
-            raise MathError(f"its shape is {other.shape}, that of the variable {one.shape}")
-        if found := difference(one, other):
-            at, message = found
-            entry = f" at entry {tuple(place + 1 for place in at)}" if at else ""
-            raise MathError(f"the two differ{entry}: {message}")
+    expected, computed = gradient(*pair, env), env.computed(definition)
+    if computed.shape != expected.shape:
+        raise MathError(f"its shape is {computed.shape}, that of the variable {expected.shape}")
+    if found := difference(expected, computed):
+        at, message = found
+        entry = f" at entry {tuple(place + 1 for place in at)}" if at else ""
+        raise MathError(f"the two differ{entry}: {message}")
 
 
 def check_rows(book: Book, chapter: Text, table: Table) -> Iterator[Result]:

@@ -9,6 +9,7 @@ and to all later ones.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,11 +20,11 @@ import numpy as np
 
 from .errors import MathError, RowError
 from .grammar import parse, raw
-from .reader import layer_key, read_sides
+from .reader import read_sides
 from .sets import Set, parse_set
 from .slicing import Slice, Statement, called_names, free_names, stored_names
 from .stand_ins import HELPERS
-from .syntax import Derivative, Layer, Node, Symbol
+from .syntax import Derivative, Node, Symbol
 from .text import LABEL, Code, Place, Row, Text
 from .tokens import tokens
 
@@ -267,13 +268,12 @@ class Notation:
         return {}
 
 
+@functools.cache
 def read_row(row: Row, section: int) -> Definition:
     try:
         set_ = parse_set(row.set)
         name, expression, label = _read_code(row.code)
         key = symbol_key(row.symbol)
-        if set_.layers:
-            key = key if key.startswith((r"\frac", r"\nabla")) else layer_key(key, set_.layers[0])
         return Definition(row, key, set_, _kind(set_, row), name, expression, label, section)
     except RowError:
         raise
@@ -281,6 +281,7 @@ def read_row(row: Row, section: int) -> Definition:
         raise RowError(row.place, str(error)) from None
 
 
+@functools.cache
 def symbol_key(tex: str) -> str:
     """A symbol in its one spelling; "θ \\leftarrow" is the new value of θ."""
     if tex.endswith(r"\leftarrow"):
@@ -295,8 +296,6 @@ def symbol_key(tex: str) -> str:
 
 
 def _kind(set_: Set, row: Row) -> str:
-    if set_.layers:
-        return "layer"
     if row.code == "kronecker":
         return "indexed"
     if set_.is_function:
@@ -330,7 +329,7 @@ def gradient_pair(definition_tex: str, kinds: Mapping[str, str]) -> tuple[str, s
         return None
     node = read_sides([tokens(definition_tex)], kinds)[0]
     match node:
-        case Derivative(Symbol(top), Symbol(bottom) | Layer(bottom), ()):
+        case Derivative(Symbol(top), Symbol(bottom), ()):
             return top, bottom
     raise MathError(
         f"{definition_tex}: a gradient row is \\frac{{\\partial L}}{{\\partial W}}, without indices"

@@ -71,17 +71,18 @@ class Slice:
     def run(self, values: dict[str, Any], given: dict[str, Any]) -> Any:
         """Run in a namespace; names that are given keep their given values."""
         scope = dict(values)
-        for statement in self.statements:
-            execute(statement, scope)
-            scope.update((name, given[name]) for name in stored_names(statement.node) & given.keys())
+        with np.errstate(all="ignore"):
+            for statement in self.statements:
+                execute(statement, scope)
+                if given:
+                    scope.update((name, given[name]) for name in stored_names(statement.node) & given.keys())
         return scope[self.name]
 
 
 def execute(statement: Statement, scope: dict[str, Any]) -> None:
     """Run one statement; what it raises is a finding at its line of the book."""
     try:
-        with np.errstate(all="ignore"):
-            exec(_compiled(statement), scope)
+        exec(_compiled(statement), scope)
     except (Redraw, RowError):
         raise
     except Exception as error:
