@@ -177,7 +177,8 @@ class Environment:
         rng = np.random.default_rng([self.seed, zlib.crc32(row.key.encode())])
         try:
             if _is_size(row):
-                return next(size for size in self._free if size not in self.drawn.values())
+                taken = {value for value in self.drawn.values() if isinstance(value, int)}
+                return next(size for size in self._free if size not in taken)
             return draw(row.set, self.shape(row.set), rng, self.number)
         except RowError:
             raise

@@ -125,7 +125,7 @@ class _Ranger:
     def shape(self, node: Node) -> tuple[int, ...] | None:
         """The positional shape of what is indexed, if it can be known now."""
         if isinstance(node, Symbol):
-            return self.env.value(node.key).shape
+            return self.env.shape(self.env.notation.rows[node.key].set)
         if free_indices(node):
             return None
         self.visit(node)
