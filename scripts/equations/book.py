@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import sys
 import zlib
 from collections.abc import Mapping, Sequence
@@ -28,12 +29,6 @@ class Read:
     equation: Equation
     sides: tuple[Node, ...]
 
-    @staticmethod
-    def of(equation: Equation, notation: Notation) -> Read:
-        is_update = equation.sides[1].relation == "←"
-        sides = read_sides([side.tokens for side in equation.sides], notation.kinds, is_update)
-        return Read(equation, tuple(sides))
-
     @property
     def defines(self) -> str | None:
         """The symbol that stands alone on the left."""
@@ -42,8 +37,30 @@ class Read:
         return base.key if isinstance(base, Symbol) else None
 
 
-def read_display(tex: str, notation: Notation) -> list[Read]:
-    return [Read.of(equation, notation) for equation in equations(tex)]
+def read_display(tex: str, notation: Notation) -> tuple[Read, ...]:
+    """The equations of a display, read; what cannot be read is a MathError."""
+    found = _read_display(tex, notation.reading)
+    if isinstance(found, MathError):
+        raise found.with_traceback(None)
+    return found
+
+
+@functools.lru_cache(maxsize=4096)
+def _read_display(tex: str, kinds: frozenset[tuple[str, str]]) -> tuple[Read, ...] | MathError:
+    """Read once; a display is met again in its mutants' score and by those who use its symbols."""
+    found = []
+    try:
+        for equation in equations(tex):
+            try:
+                is_update = equation.sides[1].relation == "←"
+                sides = read_sides([side.tokens for side in equation.sides], dict(kinds), is_update)
+            except MathError as error:
+                error.equation = equation
+                raise
+            found.append(Read(equation, tuple(sides)))
+    except MathError as error:
+        return error.with_traceback(None)
+    return tuple(found)
 
 
 def _is_foreign(name: str, value: object) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from .arrays import Array
-from .book import Book, Read
-from .chains import Equation, equations
+from .book import Book, Read, read_display
 from .compare import compare, difference
 from .derivatives import gradient
 from .environment import Environment
@@ -35,10 +35,16 @@ class Result:
     place: Place
     draws: int = 0
     steps: int = 0
-    against: list[str] = field(default_factory=list)  # names of the module
     used: frozenset[str] = frozenset()  # ids of the notation
     rows: frozenset[Place] = frozenset()  # where the rows stand that it rests on
     finding: Finding | None = None
+    notation: Notation | None = field(default=None, repr=False)
+    calls: frozenset[str] = frozenset()  # ids whose code is asked for names of the module
+
+    @cached_property
+    def against(self) -> list[str]:
+        """What of the module was held against the text."""
+        return sorted(self.notation.module_names(self.calls)) if self.notation else []
 
 
 def check_chapter(book: Book, chapter: Text) -> Iterator[Result]:
@@ -59,17 +65,19 @@ def checked_displays(chapter: Text) -> list[Display]:
 def check_display(book: Book, chapter: Text, display: Display) -> Result:
     """Check a labelled display."""
     result = Result(display.label or "", display.place)
-    reading: list[Equation] = []
     try:
         notation = book.notation(chapter, display.place.line)
         avoid = notation.literals | {int(number) for number in re.findall(r"\d+", display.tex)}
-        for equation in equations(book.replaced.get(result.name, display.tex)):
-            reading.append(equation)
-            _check_equation(book, notation, display, equation, result, avoid)
+        for read in read_display(book.replaced.get(result.name, display.tex), notation):
+            try:
+                _check_equation(book, notation, display, read, result, avoid)
+            except MathError as error:
+                error.equation = read.equation
+                raise
     except RowError as error:
         result.finding = Finding(error.place, result.name, str(error))
     except MathError as error:
-        message = f"{error}{_sides(error, reading)}{_suspects(result, notation)}"
+        message = f"{error}{_sides(error)}{_suspects(result, notation)}"
         result.finding = Finding(display.place, result.name, message)
     return result
 
@@ -78,16 +86,15 @@ def _check_equation(
     book: Book,
     notation: Notation,
     display: Display,
-    equation: Equation,
+    read: Read,
     result: Result,
     avoid: frozenset[int],
 ) -> None:
-    read = Read.of(equation, notation)
     ids = frozenset(id_ for side in read.sides for id_ in notation.ids(side))
     result.used |= ids
     result.rows |= _rows(read.sides, notation, ids)
     rows = {row.id for row in notation.gradients.values() if row.place in result.rows}
-    result.against = sorted(notation.module_names(result.used | rows))
+    result.notation, result.calls = notation, result.used | rows
     first = 1 if _is_definition(read, notation, display) else 0
     _refuse_hollow(read, notation, first)
     branches = {
@@ -202,11 +209,11 @@ def _check_shape(value: Array, set_tex: str, env: Environment) -> None:
         raise MathError(f"the shape is {value.shape}, not {wanted}")
 
 
-def _sides(error: MathError, reading: list[Equation]) -> str:
+def _sides(error: MathError) -> str:
     """The two sides next to a mistake."""
-    if not reading or error.side is None:
+    if not error.equation or error.side is None:
         return ""
-    sides = reading[-1].sides
+    sides = error.equation.sides
     at = max(error.side, 1)
     return f"\n      {sides[at - 1].shown}\n   {sides[at].relation}  {sides[at].shown}"
 
@@ -231,7 +238,7 @@ def check_row(book: Book, notation: Notation, pair: tuple[str, str], definition:
         top = notation.rows.get(pair[0])
         result.used = notation.closure(definition.id) | (notation.closure(top.id) if top else frozenset())
         result.rows = _rows((), notation, result.used)
-        result.against = sorted(notation.module_names(result.used))
+        result.notation, result.calls = notation, result.used
         once = lambda env: _draw_row(pair, definition, env)  # noqa: E731
         result.draws = _repeat(
             book, notation, definition.row.code, notation.literals, result.used, DRAWS, once

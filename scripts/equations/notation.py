@@ -212,6 +212,11 @@ class Notation:
         """Everything a formula depends on."""
         return frozenset(one for id_ in self._ids(node) for one in self.closure(id_))
 
+    @cached_property
+    def reading(self) -> frozenset[tuple[str, str]]:
+        """All that reading a formula depends on."""
+        return frozenset(self.kinds.items())
+
     def module_names(self, ids: Iterable[str]) -> set[str]:
         """What of the module these ids are computed with."""
         own = self.module.keys() - HELPERS.keys()

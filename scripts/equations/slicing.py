@@ -15,6 +15,7 @@ import numpy as np
 from .errors import Redraw, RowError
 from .text import Code, Place
 
+BUILTINS = frozenset(dir(builtins))
 SCOPES = (ast.Lambda, ast.FunctionDef, ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp)
 
 
@@ -131,7 +132,8 @@ def stored_names(node: ast.AST) -> frozenset[str]:
     return frozenset(name.id for name in names if isinstance(name.ctx, ast.Store))
 
 
-def changed_names(node: ast.AST) -> set[str]:
+@cache
+def changed_names(node: ast.AST) -> frozenset[str]:
     """Names whose object a statement may change: x.a = …, x[i] = …, x.method(…), fill_(x)."""
     found = set(free_names(node)) if isinstance(node, ast.Expr) and not _is_print(node) else set()
     for leaf in _own(node):
@@ -139,7 +141,7 @@ def changed_names(node: ast.AST) -> set[str]:
         is_method = isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Attribute)
         if is_stored or is_method:
             found.add(_root(leaf))
-    return found
+    return frozenset(found)
 
 
 def _is_print(node: ast.Expr) -> bool:
@@ -162,9 +164,10 @@ def _own(node: ast.AST) -> Iterable[ast.AST]:
             todo.extend(ast.iter_child_nodes(one))
 
 
+@cache
 def free_names(node: ast.AST) -> frozenset[str]:
     """Names that are read from outside, builtins apart."""
-    return frozenset(_free(node) - set(dir(builtins)))
+    return frozenset(_free(node) - BUILTINS)
 
 
 def _free(node: ast.AST) -> set[str]:
