@@ -145,6 +145,14 @@ plt.show()
     assert "data:image/png" in svg and len(svg) < 200_000
 
 
+def test_a_figure_is_shown_at_the_end_of_its_cell_and_one_must_be_there(tmp_path: Path) -> None:
+    body = '```python alt="a line"\nplt.plot([0, 1]);\n```\n'
+    notebook = execute(one_cell(tmp_path, body, "import matplotlib.pyplot as plt"), EMPTY)
+    assert "image/svg+xml" in notebook.cells[1].outputs[0].data
+    with pytest.raises(BookError, match=r"01-cell.md:17: this cell has alt=… but draws no figure"):
+        execute(one_cell(tmp_path, body.replace("plt.plot", "print")), EMPTY)
+
+
 def test_differences_show_both_outputs(tmp_path: Path) -> None:
     asked = one_cell(tmp_path, "```python\nprint(1)\n```\n")
     a, b = (
