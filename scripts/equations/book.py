@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from .chains import Equation, equations
-from .environment import Environment
+from .environment import Calculus, Environment
 from .errors import MathError
 from .evaluate import NumPy
 from .notation import Notation, notation_at
@@ -77,6 +77,7 @@ class Book:
         self.chapters = chapters
         self.module = {name: value for name, value in module.items() if not _is_foreign(name, value)}
         self.seed = seed
+        self.calculus: Calculus = NumPy()
         self.replaced: dict[str, str] = {}  # label -> LaTeX to read in its place
         self._forget()
 
@@ -131,7 +132,7 @@ class Book:
         key = id(notation), name, attempt
         if key not in self._draws:
             seed = zlib.crc32(f"{name} {self.seed} {attempt}".encode())
-            self._draws[key] = Environment(notation, NumPy(), seed, avoid, needed)
+            self._draws[key] = Environment(notation, self.calculus, seed, avoid, needed)
         return self._draws[key]
 
     def text(self, label: str, key: str) -> Node | None:

@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
-
 from .arrays import Array
 from .book import Book, Read, read_display
-from .compare import compare, difference
+from .compare import compare, difference, is_finite
 from .derivatives import gradient
 from .environment import Environment
 from .errors import Finding, MathError, Redraw, RowError, at_side
@@ -198,7 +196,7 @@ def _draw(read: Read, env: Environment, first: int, reached: set[tuple[Cases, in
             evaluator = Evaluator(env, ranges)
             values.append(evaluator(side))
             reached |= evaluator.reached
-            if evaluator.outside and not np.all(np.isfinite(values[-1].data)):
+            if evaluator.outside and not is_finite(values[-1].data):
                 raise MathError(evaluator.outside)
     for position in range(first + 1, len(sides)):
         relation = read.equation.sides[position].relation

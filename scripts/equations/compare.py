@@ -6,6 +6,7 @@ import numpy as np
 
 from .arrays import Array, Ranges
 from .errors import MathError, Redraw
+from .field import element
 from .syntax import plain
 
 LIMIT = 1e-6  # largest difference over largest entry
@@ -18,9 +19,13 @@ def compare(left: Array, right: Array, ranges: Ranges, relation: str, right_is_n
     order = ranges.order
     left, right = _matched(left, right, right_is_number)
     first, second = np.broadcast_arrays(left.data, right.data)
-    if not (np.all(np.isfinite(first)) and np.all(np.isfinite(second))):
+    if is_exact(first) or is_exact(second):
+        found = exact_difference(first, second)
+    elif not (is_finite(first) and is_finite(second)):
         raise Redraw("a side is not a finite number")
-    if not (found := difference(first, second, ROUGHLY if relation == "≈" else LIMIT)):
+    else:
+        found = difference(first, second, ROUGHLY if relation == "≈" else LIMIT)
+    if not found:
         return
     at, message = found
     axes = [(axis, name) for axis, name in enumerate(order) if first.shape[axis] > 1]
@@ -28,6 +33,24 @@ def compare(left: Array, right: Array, ranges: Ranges, relation: str, right_is_n
     if entry := at[len(order) :]:
         where.append(f"entry {tuple(place + 1 for place in entry)}")
     raise MathError(f"the two sides differ{' at ' + ', '.join(where) if where else ''}: {message}")
+
+
+def is_exact(array: np.ndarray) -> bool:
+    return array.dtype == object
+
+
+def is_finite(array: np.ndarray) -> bool:
+    if is_exact(array):
+        return all(not isinstance(one, float) or np.isfinite(one) for one in array.flat)
+    return bool(np.all(np.isfinite(array)))
+
+
+def exact_difference(first: np.ndarray, second: np.ndarray) -> tuple[tuple[int, ...], str] | None:
+    """Where two arrays of elements differ, at all."""
+    for at in np.ndindex(*first.shape):
+        if element(first[at]).v != element(second[at]).v:
+            return at, "they are not the same number"
+    return None
 
 
 def difference(

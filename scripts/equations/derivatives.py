@@ -7,14 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from . import differences
 from .environment import Environment
 from .errors import MathError, RowError
 from .notation import Definition
 from .stand_ins import any_loss_gradient
 
 FEW = 4  # entries up to which each is differenced
-DIRECTIONS = 3
 
 
 def gradient(top: str, bottom: str, env: Environment) -> np.ndarray:
@@ -44,7 +42,7 @@ def _gradient(top: str, bottom: str, env: Environment) -> np.ndarray:
         if found is None:
             found = _by_code(env.notation.gradients.get((top, bottom)), env)
         one = _function(value, bottom, env)
-        if found is not None and differences.confirmed(one, env.value(bottom), found, env.seed, DIRECTIONS):
+        if found is not None and env.calculus.differences.confirmed(one, env.value(bottom), found, env.seed):
             return found
     return jacobian(value, bottom, env)
 
@@ -73,7 +71,7 @@ def _by_code(row: Definition | None, env: Environment) -> np.ndarray | None:
         found = env.computed(row)
     except (MathError, RowError):
         return None
-    return np.asarray(found, dtype=float) if np.isrealobj(found) else None
+    return np.asarray(found) if np.isrealobj(found) else None
 
 
 def jacobian(value: Callable[[Environment], np.ndarray], bottom: str, env: Environment) -> np.ndarray:
@@ -81,7 +79,7 @@ def jacobian(value: Callable[[Environment], np.ndarray], bottom: str, env: Envir
     start = env.value(bottom)
     if start.dtype.kind == "c":
         raise MathError(f"{bottom} is complex; derivatives are taken by real numbers")
-    return differences.jacobian(_function(value, bottom, env), start)
+    return env.calculus.differences.jacobian(_function(value, bottom, env), start)
 
 
 def _function(

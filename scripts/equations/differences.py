@@ -11,6 +11,7 @@ from .errors import Redraw
 STEP = 1e-4  # relative to the entry
 SMALLEST = 1e-3  # entries below this count as this large
 CLOSE = 3e-7  # a confirmed slope lies this near, relative to the largest entry
+DIRECTIONS = 3
 KINK = 3e-7  # three- and five-point estimates may differ by this, relative to the largest
 
 
@@ -45,7 +46,7 @@ def _column(
 
 
 def confirmed(
-    function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, gradient: np.ndarray, seed: int, times: int
+    function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, gradient: np.ndarray, seed: int
 ) -> bool:
     """Whether the gradient of a number agrees with differences in random directions.
 
@@ -55,7 +56,7 @@ def confirmed(
         return False
     rng = np.random.default_rng([seed, 2])
     largest = np.max(np.abs(gradient), initial=0.0)
-    for _ in range(times):
+    for _ in range(DIRECTIONS):
         along = rng.uniform(0.5, 1.0, x.shape) * rng.choice([-1.0, 1.0], x.shape)
         along *= np.maximum(np.abs(x), SMALLEST)
         slope, coarse = _column(lambda step, v=along: function(x + step * v), np.zeros(()), ())  # type: ignore[misc]

@@ -15,7 +15,7 @@ import numpy as np
 
 from .errors import MathError, RowError
 from .notation import Definition, Notation
-from .sets import Set, check_member, draw
+from .sets import Set, check_member
 from .slicing import Slice
 from .syntax import Node
 
@@ -23,14 +23,41 @@ BUDGET = 160  # entries of all arrays of a draw
 ATTEMPTS = 8  # assignments of sizes that are looked at
 
 
+class Differences(Protocol):
+    """Derivatives of functions of arrays."""
+
+    def jacobian(self, function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray: ...
+
+    def derivative(
+        self, function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, order: int
+    ) -> np.ndarray: ...
+
+    def confirmed(
+        self, function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, gradient: np.ndarray, seed: int
+    ) -> bool: ...
+
+
 class Calculus(Protocol):
     """What the evaluator does for an environment."""
+
+    kinds: str  # of NumPy's types that a value may have
+
+    def constant(self, value: float) -> np.ndarray: ...
 
     def number(self, node: Node, env: Environment) -> float: ...
 
     def by_text(self, definition: Definition, env: Environment) -> np.ndarray: ...
 
     def gradient(self, top: str, bottom: str, env: Environment) -> np.ndarray: ...
+
+    def draw(
+        self, set_: Set, shape: tuple[int, ...], rng: np.random.Generator, number: Callable[[str], float]
+    ) -> np.ndarray: ...
+
+    def sizes(self, free: list[int], count: int, rng: np.random.Generator) -> list[int]: ...
+
+    @property
+    def differences(self) -> Differences: ...
 
 
 class Environment:
@@ -155,10 +182,9 @@ class Environment:
         names = [str(row.name) for row in rows if _is_size(row) and self._is_drawn(row)]
         arrays = [row.set for row in rows if row.kind == "value" and row.set.sizes]
         rng = np.random.default_rng([self.seed, 1])
-        free = self._free[: len(names) + 1]
         best, least = {}, math.inf
         for _ in range(ATTEMPTS if names else 0):
-            self.drawn = dict(zip(names, map(int, rng.permutation(free)), strict=False))
+            self.drawn = dict(zip(names, self.calculus.sizes(self._free, len(names), rng), strict=True))
             self.cache, self._shapes = {}, {}
             entries = sum(math.prod(self.shape(set_)) for set_ in arrays)
             if entries < least:
@@ -179,7 +205,7 @@ class Environment:
             if _is_size(row):
                 taken = {value for value in self.drawn.values() if isinstance(value, int)}
                 return next(size for size in self._free if size not in taken)
-            return draw(row.set, self.shape(row.set), rng, self.number)
+            return self.calculus.draw(row.set, self.shape(row.set), rng, self.number)
         except RowError:
             raise
         except MathError as error:
@@ -199,13 +225,13 @@ class Environment:
             array = np.asarray(found)
         except ValueError:
             array = np.asarray(None)
-        if array.dtype.kind not in "biufc":
+        if array.dtype.kind not in self.calculus.kinds:
             raise RowError(definition.place, f"`{definition.row.code}` is no array of numbers: {found!r:.60}")
         wanted = self.shape(definition.set)
         if array.shape != wanted:
             where = f"{definition.row.symbol}: `{definition.row.code}` has shape {array.shape}"
             raise RowError(definition.place, f"{where}, its set says {wanted}")
-        if definition.id not in self.overrides and array.dtype.kind != "c":
+        if definition.id not in self.overrides and array.dtype.kind not in "cO":
             try:
                 check_member(definition.set, array, self.number)
             except RowError:
@@ -224,7 +250,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic) and np.ndim(value) == 0:
         return (
             value.item()
-            if np.asarray(value).dtype.kind in "biu"
+            if np.asarray(value).dtype.kind in "biuO"
             else float(value)
             if np.isrealobj(value)
             else complex(value)

@@ -18,6 +18,7 @@ from .derivatives import gradient, jacobian
 from .environment import Environment
 from .errors import MathError, Redraw, RowError, at_side
 from .notation import Definition
+from .sets import draw
 from .syntax import (
     All,
     Apply,
@@ -156,7 +157,7 @@ class Evaluator:
         return Array(value.reshape((1,) * len(self.order) + value.shape), value.ndim)
 
     def number(self, node: Number) -> Array:
-        return self.lift(np.asarray(node.value))
+        return self.lift(self.env.calculus.constant(node.value))
 
     def symbol(self, node: Symbol) -> Array:
         return self.lift(self.env.value(node.key))
@@ -367,7 +368,7 @@ class Evaluator:
 
         first = values[0]
         if len(values) == 1:
-            found = differences.derivative(function, first.data.reshape(-1), primes)
+            found = self.env.calculus.differences.derivative(function, first.data.reshape(-1), primes)
             if found.shape != (first.data.size,):
                 raise MathError(f"the function gives shape {found.shape} for {first.data.size} numbers")
             return Array(found.reshape(first.data.shape), first.rank)
@@ -522,7 +523,8 @@ def evaluate_number(node: Node, env: Environment) -> float:
     value = Evaluator(env, Ranges())(node)
     if value.data.size != 1:
         raise MathError(f"{show(node)} is not one number")
-    return float(value.data.item())
+    found: float = value.data.item()
+    return found
 
 
 def evaluate_definition(definition: Definition, env: Environment) -> np.ndarray:
@@ -547,6 +549,19 @@ def evaluate_definition(definition: Definition, env: Environment) -> np.ndarray:
 class NumPy:
     """The calculus of environments, on floating-point numbers."""
 
+    kinds = "biufc"
+
+    @staticmethod
+    def constant(value: float) -> np.ndarray:
+        return np.asarray(value)
+
+    differences = differences
+    draw = staticmethod(draw)
     number = staticmethod(evaluate_number)
     by_text = staticmethod(evaluate_definition)
     gradient = staticmethod(gradient)
+
+    @staticmethod
+    def sizes(free: list[int], count: int, rng: np.random.Generator) -> list[int]:
+        """Distinct sizes, so that a swapped index does not fit."""
+        return [int(size) for size in rng.permutation(free[: count + 1])[:count]]

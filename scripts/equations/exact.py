@@ -1,0 +1,353 @@
+"""Prove equations: text and module evaluated on random numbers of a field, without rounding.
+
+The module's own source runs on object arrays of field elements; its NumPy, its ``float`` and its
+``math`` are stood in for where they insist on floating-point numbers. One draw at which both sides
+agree proves an identity but for a probability below 1e-15; of an equation with branches one for each.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+import types
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import field
+from .book import Book, read_display
+from .check import _cases, _draw, _has_conditions, _is_definition
+from .derivatives import gradient
+from .errors import MathError, Redraw, RowError
+from .evaluate import evaluate_definition, evaluate_number
+from .field import Element, element, elements, slopes, varied
+from .sets import Set, _limits, draw
+from .syntax import Cases
+from .text import Display, Text
+
+TRIES = 80
+REFUSED = 24  # draws that the module refuses, because the field knows no order
+DIFFERENT = 6  # draws at which the sides differ before nothing is claimed
+BRANCHES = 16  # good draws of an equation whose branches cannot be listed
+
+
+SQUARES = [4, 9, 16, 25, 36]  # sizes whose roots are whole
+TRANSCENDENTAL = ("exp", "expm1", "log", "log1p", "tanh", "sqrt", "sin", "cos")
+
+
+class Proof(str):
+    """Empty where the equation is proved; else why it is not."""
+
+
+# -- the module on elements -----------------------------------------------------------
+
+
+class _NumPy:
+    """NumPy whose new arrays hold elements."""
+
+    __name__ = "numpy"
+    pi = field.PI
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(np, name)
+        if name not in TRANSCENDENTAL:
+            return found
+        return lambda x, *rest, **options: found(elements(x), *rest, **options)
+
+    def _new(self, make: Callable[..., np.ndarray], fill: float) -> Callable[..., np.ndarray]:
+        def made(shape: Any, *rest: Any, dtype: Any = None, **_: Any) -> np.ndarray:
+            kind = dtype if dtype is not None else next((one for one in rest if one is not fill), None)
+            if kind is not None and np.dtype(kind).kind not in "fO":
+                return make(shape, dtype=kind)
+            array = np.empty(shape, object)
+            array[...] = element(fill)
+            return array
+
+        return made
+
+    def zeros(self, shape: Any, dtype: Any = None, **_: Any) -> np.ndarray:
+        return self._new(np.zeros, 0.0)(shape, dtype=dtype)
+
+    def ones(self, shape: Any, dtype: Any = None, **_: Any) -> np.ndarray:
+        return self._new(np.ones, 1.0)(shape, dtype=dtype)
+
+    empty = zeros
+
+    def full(self, shape: Any, value: Any, dtype: Any = None) -> np.ndarray:
+        if not isinstance(value, float | Element):
+            return np.full(shape, value, dtype)
+        array = np.empty(shape, object)
+        array[...] = element(value)
+        return array
+
+    def zeros_like(self, x: Any, dtype: Any = None, **_: Any) -> np.ndarray:
+        return self.zeros(np.shape(x), dtype or getattr(x, "dtype", None))
+
+    def ones_like(self, x: Any, dtype: Any = None, **_: Any) -> np.ndarray:
+        return self.ones(np.shape(x), dtype or getattr(x, "dtype", None))
+
+    empty_like = zeros_like
+
+    def isfinite(self, x: Any) -> Any:
+        return np.ones(np.shape(x), bool)[()]
+
+    def isnan(self, x: Any) -> Any:
+        return np.zeros(np.shape(x), bool)[()]
+
+    isinf = isnan
+
+    def isrealobj(self, x: Any) -> bool:
+        return True
+
+    def logaddexp(self, a: Any, b: Any) -> Any:
+        return np.log(np.exp(elements(a)) + np.exp(elements(b)))
+
+    def minimum(self, a: Any, b: Any, **options: Any) -> Any:
+        return np.minimum(elements(a), elements(b), **options)
+
+    def maximum(self, a: Any, b: Any, **options: Any) -> Any:
+        return np.maximum(elements(a), elements(b), **options)
+
+    def cbrt(self, x: Any) -> Any:
+        raise TypeError("cube roots are not exact")
+
+    def sign(self, x: Any) -> Any:
+        return elements(np.sign(elements(x)))
+
+    def eye(self, *sizes: Any, **options: Any) -> np.ndarray:
+        return elements(np.eye(*sizes, **options))
+
+    def vectorize(self, function: Callable[..., Any], **_: Any) -> Callable[..., Any]:
+        def each(x: Any) -> Any:
+            return np.frompyfunc(function, 1, 1)(elements(x))
+
+        return each
+
+
+class _Math:
+    """math for elements; a root of a number that is no square is an element too."""
+
+    pi = field.PI
+
+    def __getattr__(self, name: str) -> Any:
+        def called(*values: Any) -> Any:
+            if any(isinstance(value, Element) for value in values):
+                return getattr(values[0], name)()
+            return getattr(math, name)(*values)
+
+        return called
+
+    def sqrt(self, x: Any) -> Any:
+        if isinstance(x, Element | np.ndarray):
+            return element(x).sqrt()
+        root = math.sqrt(x)
+        return root if root.is_integer() else element(x).sqrt()
+
+
+class _Float(float):
+    """float() that leaves elements alone."""
+
+    def __new__(cls, x: Any = 0.0) -> Any:
+        value = x.item() if isinstance(x, np.ndarray) else x
+        return value if isinstance(value, Element) else builtins.float(value)
+
+
+PROXIES: dict[str, Any] = {"numpy": _NumPy(), "math": _Math()}
+
+
+def _import(
+    name: str, scope: Any = None, local: Any = None, names: Sequence[str] = (), level: int = 0
+) -> Any:
+    """Imports of the module; ``from math import pi`` works as well."""
+    return PROXIES.get(name) or builtins.__import__(name, scope, local, names, level)
+
+
+def namespace(source: str) -> dict[str, Any]:
+    """What a module of this source defines, running on elements."""
+    found: dict[str, Any] = {
+        "__name__": "exact",
+        "__builtins__": {**vars(builtins), "__import__": _import, "float": _Float},
+    }
+    exec(compile(source, "exact.py", "exec"), found)
+    for name, value in list(found.items()):
+        if isinstance(value, types.FunctionType) and name in GUARDS:
+            found[name] = GUARDS[name]
+    return found
+
+
+def _let(*_: Any, **__: Any) -> None:
+    """A guard that has nothing to say about elements."""
+
+
+GUARDS: dict[str, Callable[..., Any]] = {
+    "_floating": elements,
+    "_within": _let,
+    "_probabilities": lambda rows: rows,
+}
+
+
+# -- functions that stand for any other ------------------------------------------------
+
+
+def _any(name: str) -> Callable[[Any], Any]:
+    def one(x: Element) -> Element:
+        return x.unknown(name, lambda _: field.world.unknown(f"{name}'", x.v))
+
+    def function(x: Any) -> Any:
+        return np.frompyfunc(one, 1, 1)(elements(x))
+
+    return function
+
+
+def _any_loss(*arrays: Any) -> Element:
+    entries: list[Any] = [entry for array in arrays for entry in elements(array).flat]
+    key = tuple(entry.v for entry in entries)
+    slope = sum(
+        entry.d * field.world.unknown("loss", place, key) for place, entry in enumerate(entries) if entry.d
+    )
+    return Element(field.world.unknown("loss", key), slope % field.P)
+
+
+STAND_INS: dict[str, Any] = {
+    "np": PROXIES["numpy"],
+    "any_function": _any("f"),
+    "any_derivative": _any("f'"),
+    "any_other_function": _any("g"),
+    "any_other_derivative": _any("g'"),
+    "any_loss": _any_loss,
+}
+
+
+# -- the calculus ------------------------------------------------------------------------
+
+
+class _Duals:
+    """Derivatives by the derivative parts of elements."""
+
+    def jacobian(self, function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+        columns = [slopes(function(varied(x, [place]))) for place in np.ndindex(*np.shape(x))]
+        return np.stack(columns, axis=-1).reshape((*columns[0].shape, *np.shape(x)))
+
+    def derivative(
+        self, function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, order: int
+    ) -> np.ndarray:
+        if order > 1:
+            raise MathError("second derivatives are not exact")
+        x = elements(x)
+        return slopes(function(varied(x, np.ndindex(*x.shape)))) if order else np.asarray(function(x))
+
+    def confirmed(
+        self, function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, gradient: np.ndarray, seed: int
+    ) -> bool:
+        """One random direction: a wrong entry shows but for a probability below 1e-15."""
+        if gradient.shape != x.shape:
+            return False
+        along = [field.world.random.randrange(1, field.P) for _ in range(x.size)]
+        moved: Any = elements(x).copy()
+        for place, step in zip(np.ndindex(*x.shape), along, strict=True):
+            moved[place] = Element(moved[place].v, step)
+        slope = element(function(moved)).d
+        entries: Iterator[Any] = iter(gradient.flat)
+        found = sum(element(g).v * step for g, step in zip(entries, along, strict=True))
+        return slope == found % field.P
+
+
+class Exact:
+    """The calculus of environments, on elements."""
+
+    kinds = "biufO"
+
+    @staticmethod
+    def constant(value: float) -> np.ndarray:
+        return np.asarray(value) if float(value).is_integer() else elements(value)
+
+    differences = _Duals()
+    number = staticmethod(evaluate_number)
+    by_text = staticmethod(evaluate_definition)
+    gradient = staticmethod(gradient)
+
+    @staticmethod
+    def sizes(free: list[int], count: int, rng: np.random.Generator) -> list[int]:
+        """Distinct ones, small or with whole roots."""
+        pool = free if rng.random() < 0.5 else SQUARES
+        return [int(size) for size in rng.permutation(pool[: count + 1])[:count]]
+
+    @staticmethod
+    def draw(
+        set_: Set, shape: tuple[int, ...], rng: np.random.Generator, number: Callable[[str], float]
+    ) -> np.ndarray:
+        if "one-hot" in set_.words or set_.is_integer or set_.base.startswith(r"\{"):
+            return draw(set_, shape, rng, number)
+        if set_.base == r"\mathbbC":
+            raise MathError("complex numbers are not exact")
+        array = np.empty(shape, object)
+        for place in np.ndindex(*shape):
+            array[place] = _member(set_, number)
+        if "rows sum to 1" in set_.words:
+            array[..., -1] = 1 - np.sum(array[..., :-1], axis=-1)
+        return array
+
+
+def _member(set_: Set, number: Callable[[str], float]) -> Element:
+    """A random element on the right side of the bounds of its set, in the field's order."""
+    low, high = (0.0, math.inf) if set_.positive else (-math.inf, math.inf)
+    if set_.base[0] in "([":
+        low, high = _limits(set_.base, number)
+    while True:
+        drawn = field.world.draw()
+        if drawn > low and drawn < high:
+            return drawn
+
+
+def exact_book(chapters: Sequence[Text], source: str) -> Book:
+    """A book held against its module on elements."""
+    book = Book(chapters, namespace(source))
+    book.module = {**book.module, **STAND_INS}
+    book.calculus = Exact()
+    return book
+
+
+def prove(book: Book, chapter: Text, display: Display) -> Proof:
+    """Prove a display; ``book`` is an exact_book."""
+    try:
+        notation = book.notation(chapter, display.place.line)
+        for read in read_display(display.tex, notation):
+            first = 1 if _is_definition(read, notation, display) else 0
+            needed = frozenset(id_ for side in read.sides for id_ in notation.ids(side))
+            branches = {
+                (node, row) for side in read.sides for node in _cases(side) for row in range(len(node.values))
+            }
+            wanted = BRANCHES if branches or _has_conditions(read, notation) else 1
+            seen: set[tuple[Cases, int]] = set()
+            good = different = refused = 0
+            reason = ""
+            for attempt in range(TRIES):
+                field.begin(attempt)
+                book._draws.clear()
+                try:
+                    env = book.draw(notation, str(display.label), attempt, frozenset(), needed)
+                    reached: set[tuple[Cases, int]] = set()
+                    _draw(read, env, first, reached)
+                    good, seen = good + 1, seen | reached
+                except Redraw as error:
+                    reason = reason or str(error)
+                except RowError as error:
+                    reason = str(error)
+                    refused += "NoRoot" not in reason
+                except MathError as error:
+                    reason = str(error)
+                    different += 1
+                if (
+                    (good >= wanted and seen >= branches)
+                    or (wanted == 1 and different == DIFFERENT)
+                    or refused == REFUSED
+                ):
+                    break
+            if good < wanted or not seen >= branches:
+                return Proof(reason or "a branch was not reached")
+    except RowError as error:
+        return Proof(str(error))
+    except (MathError, TypeError, ValueError, AttributeError, ArithmeticError, IndexError) as error:
+        return Proof(f"{type(error).__name__}: {error}")
+    return Proof()

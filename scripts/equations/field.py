@@ -1,0 +1,377 @@
+"""Numbers of the field GF(2^61 - 1), each with a derivative: arithmetic without rounding.
+
+An identity between rational functions that holds at a random point of the field holds everywhere, but
+for a probability of degree / 2^61 (Schwartz and Zippel). exp, tanh, log, sin, cos, erf and the functions
+that stand for any other are unknown numbers for each argument, with the rules for their derivatives;
+exp(a + b) = exp(a) exp(b) is known where the sum was taken.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+import random
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from .errors import Redraw
+
+P = 2**61 - 1
+FINEST = 12  # exponents are multiples of a twelfth
+SIMPLE = 4096  # denominators that a computed float is taken to have meant
+TYPED = 12  # digits that somebody may have typed
+LONGEST = 8  # terms of a sum whose exponential is known
+
+
+class NoRoot(Redraw):
+    """Half of the numbers have no square root: take another draw."""
+
+
+class World:
+    """What one draw fixes: the values of unknown functions."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.values: dict[tuple[Any, ...], int] = {}
+        self.sums: dict[int, dict[int, Fraction]] = {0: {}}  # number -> drawn numbers with coefficients
+        self.bases: dict[int, int] = {}  # drawn number g -> e^(g / FINEST)
+        self.exponents: dict[int, int] = {1: 0}  # e^x -> x
+        self.logs: dict[int, int] = {}
+
+    def unknown(self, *key: Any) -> int:
+        if key not in self.values:
+            self.values[key] = self.random.randrange(2, P)
+        return self.values[key]
+
+    def draw(self) -> Element:
+        value = self.random.randrange(1, P)
+        self.sums[value] = {value: Fraction(1)}
+        return Element(value)
+
+    def power(self, value: int, times: int = 1) -> int | None:
+        """e^(times * value), where value is a sum of numbers met before."""
+        found = self.sums.get(value)
+        if found is None:
+            return None
+        result = 1
+        for drawn, coefficient in found.items():
+            exponent = coefficient * times * FINEST
+            if exponent.denominator != 1:
+                return None
+            base = self.bases.setdefault(drawn, self.random.randrange(2, P))
+            result = result * pow(base, int(exponent), P) % P
+        return result
+
+    def log(self, value: int) -> int:
+        """A number whose logarithm is known from e^x, or from a logged number times e^x, or new."""
+        if value in self.exponents:
+            return self.exponents[value]
+        if value not in self.logs:
+            self.logs[value] = self._related(value)
+        return self.logs[value]
+
+    def _related(self, value: int) -> int:
+        for other, log in self.logs.items():
+            if (ratio := value * pow(other, -1, P) % P) in self.exponents:
+                return (log + self.exponents[ratio]) % P
+            if (product := value * other % P) in self.exponents:
+                return (self.exponents[product] - log) % P
+        return self.random.randrange(2, P)
+
+    def add(self, result: int, a: int, b: int, sign: int = 1) -> None:
+        if result not in self.sums:
+            one, other = self.sums.setdefault(a, {a: Fraction(1)}), self.sums.setdefault(b, {b: Fraction(1)})
+            total = dict(one)
+            for drawn, coefficient in other.items():
+                total[drawn] = total.get(drawn, Fraction(0)) + sign * coefficient
+            total = {drawn: coefficient for drawn, coefficient in total.items() if coefficient}
+            if len(total) <= LONGEST:
+                self.sums[result] = total
+
+    def scale(self, result: int, a: int, factor: Fraction) -> None:
+        if (one := self.sums.get(a)) is not None and result not in self.sums:
+            self.sums[result] = {drawn: factor * coefficient for drawn, coefficient in one.items()}
+
+
+world = World(0)
+
+
+def begin(seed: int) -> World:
+    """A new draw: everything unknown is drawn again."""
+    global world
+    world = World(seed)
+    return world
+
+
+SMALL = {
+    numerator * pow(denominator, -1, P) % P: Fraction(numerator, denominator)
+    for numerator in range(-6, 7)
+    for denominator in (1, 2, 3, 4)
+    if numerator
+}
+
+
+def element(x: Any) -> Element:
+    """A number as an element; decimals are taken as they are written, 0.1 as one tenth."""
+    if isinstance(x, Element):
+        return x
+    if isinstance(x, np.ndarray):
+        return element(x.item())
+    if isinstance(x, bool | np.bool_ | int | np.integer):
+        return Element(int(x) % P)
+    if not math.isfinite(x):
+        raise TypeError("the field has no infinite numbers")
+    number, root = recognised(float(x))
+    return number.sqrt() if root else number
+
+
+@functools.lru_cache(maxsize=4096)
+def recognised(x: float) -> tuple[Element, bool]:
+    """What a float was meant to be, and whether its root is: 1/3, 0.044715, 2 / pi, sqrt(2), sqrt(2 / pi)."""
+    if float(simple := Fraction(x).limit_denominator(SIMPLE)) == x:
+        return _rational(simple), False
+    decimal = Fraction(repr(x))
+    if len(repr(x).strip("-0.").replace(".", "")) > TYPED:
+        for root in (False, True):
+            for base, times in ((1.0, Element(1)), (math.pi, PI), (1 / math.pi, PI.inverse())):
+                power = (x * x if root else x) / base
+                near = Fraction(power).limit_denominator(SIMPLE)
+                if x > 0 and abs(float(near) - power) <= 4e-16 * abs(power):
+                    return _rational(near) * times, root
+    return _rational(decimal), False
+
+
+def _rational(fraction: Fraction) -> Element:
+    return Element(fraction.numerator * pow(fraction.denominator, -1, P) % P)
+
+
+def _operand(x: Any) -> Element | None:
+    return element(x) if isinstance(x, Element | int | float | np.number | np.bool_) else None
+
+
+class Element:
+    """A number and its derivative by whatever is being varied."""
+
+    __slots__ = ("d", "v")
+    __hash__ = None  # type: ignore[assignment]
+    shape: tuple[int, ...] = ()
+    ndim, size = 0, 1
+    dtype = np.dtype(object)
+
+    def __init__(self, v: int, d: int = 0) -> None:
+        self.v, self.d = v, d
+
+    def __repr__(self) -> str:
+        return f"Element({self.v}, {self.d})"
+
+    # -- arithmetic --------------------------------------------------------------
+
+    def __add__(self, other: Any) -> Any:
+        if (b := _operand(other)) is None:
+            return NotImplemented
+        v = (self.v + b.v) % P
+        world.add(v, self.v, b.v)
+        return Element(v, (self.d + b.d) % P)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        if (b := _operand(other)) is None:
+            return NotImplemented
+        v = (self.v - b.v) % P
+        world.add(v, self.v, b.v, -1)
+        return Element(v, (self.d - b.d) % P)
+
+    def __rsub__(self, other: Any) -> Any:
+        return element(other) - self
+
+    def __neg__(self) -> Element:
+        v = -self.v % P
+        world.scale(v, self.v, Fraction(-1))
+        return Element(v, -self.d % P)
+
+    def __pos__(self) -> Element:
+        return self
+
+    def __mul__(self, other: Any) -> Any:
+        if (b := _operand(other)) is None:
+            return NotImplemented
+        v = self.v * b.v % P
+        for one, factor in ((self, b), (b, self)):
+            if factor.v in SMALL:
+                world.scale(v, one.v, SMALL[factor.v])
+        return Element(v, (self.v * b.d + self.d * b.v) % P)
+
+    __rmul__ = __mul__
+
+    def inverse(self) -> Element:
+        if self.v == 0:
+            raise Redraw("a division by zero")
+        inverse = pow(self.v, -1, P)
+        return Element(inverse, -self.d * inverse * inverse % P)
+
+    def __truediv__(self, other: Any) -> Any:
+        if (b := _operand(other)) is None:
+            return NotImplemented
+        return self * b.inverse()
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return element(other) * self.inverse()
+
+    def __pow__(self, exponent: Any) -> Element:
+        number = exponent if not isinstance(exponent, Element) else SMALL.get(exponent.v)
+        if isinstance(exponent, Element) and exponent.v == 0:
+            number = 0
+        if number is None or Fraction(number).limit_denominator(2) != Fraction(number):
+            raise TypeError("only powers by halves of whole numbers are exact")
+        half = Fraction(number) * 2
+        base = self.sqrt() if half % 2 else self
+        times = int(half) if half % 2 else int(number)
+        result = Element(1)
+        for _ in range(abs(times)):
+            result = result * base
+        return result.inverse() if times < 0 else result
+
+    def sqrt(self) -> Element:
+        root = pow(self.v, (P + 1) // 4, P)
+        if root * root % P != self.v or root == 0:
+            raise NoRoot("a number without a square root")
+        return Element(root, self.d * pow(2 * root, -1, P) % P)
+
+    # -- unknown functions ---------------------------------------------------------
+
+    def unknown(self, name: str, slope: Callable[[int], int]) -> Element:
+        """f(self), where f' is given in terms of the value of f."""
+        value = world.unknown(name, self.v)
+        return Element(value, self.d * slope(value) % P)
+
+    def exp(self) -> Element:
+        value = world.power(self.v)
+        if value is None:
+            value = world.unknown("exp", self.v)
+        world.exponents.setdefault(value, self.v)
+        return Element(value, self.d * value % P)
+
+    def expm1(self) -> Any:
+        return self.exp() - 1
+
+    def tanh(self) -> Element:
+        power = world.power(self.v, 2)
+        if power is None or power == P - 1:
+            return self.unknown("tanh", lambda t: 1 - t * t)
+        t = (power - 1) * pow(power + 1, -1, P) % P
+        return Element(t, self.d * (1 - t * t) % P)
+
+    def log(self) -> Element:
+        return Element(world.log(self.v), self.d * pow(self.v, -1, P) % P)
+
+    def log1p(self) -> Element:
+        return (self + 1).log()
+
+    def sin(self) -> Element:
+        return self.unknown("sin", lambda _: world.unknown("cos", self.v))
+
+    def cos(self) -> Element:
+        return self.unknown("cos", lambda _: -world.unknown("sin", self.v))
+
+    def erfc(self) -> Any:
+        return 1 - self.erf()
+
+    def erf(self) -> Element:
+        density = 2 * (PI.sqrt()).inverse() * (-(self * self)).exp()
+        return self.unknown("erf", lambda _: density.v)
+
+    # -- an order, for branches: no law of arithmetic holds for it -------------------
+
+    def is_positive(self) -> bool:
+        """By lot, but -x is positive where x is not."""
+        if self.v in SMALL:  # the numbers that bounds are made of keep their order
+            return SMALL[self.v] > 0
+        low = min(self.v, P - self.v)
+        coin = hashlib.blake2b(low.to_bytes(8, "big"), digest_size=1).digest()[0] & 1
+        return self.v != 0 and (self.v == low) == bool(coin)
+
+    def __lt__(self, other: Any) -> bool:
+        if isinstance(other, float) and math.isinf(other):
+            return other > 0
+        return (element(other) - self).is_positive()
+
+    def __gt__(self, other: Any) -> bool:
+        if isinstance(other, float) and math.isinf(other):
+            return other < 0
+        return (self - element(other)).is_positive()
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, float) and not math.isfinite(other):
+            return False
+        b = _operand(other)
+        return b is not None and self.v == b.v
+
+    def __le__(self, other: Any) -> bool:
+        return self < other or self == other
+
+    def __ge__(self, other: Any) -> bool:
+        return self > other or self == other
+
+    def __bool__(self) -> bool:
+        return self.v != 0
+
+    def __abs__(self) -> Element:
+        return -self if self < 0 else self
+
+    # -- what NumPy's scalars can ------------------------------------------------------
+
+    def item(self) -> Element:
+        return self
+
+    def astype(self, *_: Any, **__: Any) -> Element:
+        return self
+
+    def copy(self) -> Element:
+        return self
+
+    def conjugate(self) -> Element:
+        return self
+
+    def reshape(self, *shape: Any) -> np.ndarray:
+        return elements(self).reshape(*shape)
+
+    def __getitem__(self, key: Any) -> Any:
+        return elements(self)[key]
+
+
+PI = Element(
+    2 * 314159265358979**2 % P
+)  # any number will do; of this one, its double and 2/PI there are roots
+
+
+def elements(x: Any) -> np.ndarray:
+    """An array of elements."""
+    array: Any = np.asarray(x) if not isinstance(x, Element) else np.array(x, object)
+    if array.dtype == object and all(isinstance(one, Element) for one in array.flat):
+        return array
+    made = np.empty(array.shape, object)
+    for place in np.ndindex(*array.shape):
+        made[place] = element(array[place])
+    return made
+
+
+def slopes(y: Any) -> np.ndarray:
+    """The derivatives of elements, as elements."""
+    array: Any = elements(y)
+    made = np.empty(array.shape, object)
+    for place in np.ndindex(*array.shape):
+        made[place] = Element(array[place].d)
+    return made
+
+
+def varied(x: np.ndarray, places: Iterable[tuple[int, ...]]) -> np.ndarray:
+    """x with the derivative 1 at these places."""
+    made = elements(x).copy()
+    for place in places:
+        made[place] = Element(made[place].v, 1)
+    return made
