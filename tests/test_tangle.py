@@ -6,6 +6,7 @@ import doctest
 import os
 import subprocess
 import sys
+import tomllib
 import types
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,7 +63,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import ArrayLike
 
-__version__ = "0.1.0"
+__version__ = "VERSION"
 
 __all__ = [
     "half",
@@ -115,7 +116,9 @@ def imported(module: Module) -> types.ModuleType:
 
 
 def test_text() -> None:
-    assert tangle(core_book(SKETCH)).text.removeprefix(DOCSTRING).rpartition("# digest")[0] == BODY
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    body = tangle(core_book(SKETCH)).text.removeprefix(DOCSTRING).rpartition("# digest")[0]
+    assert body == BODY.replace("VERSION", version)
 
 
 def test_no_cells() -> None:
