@@ -57,7 +57,7 @@ def test_workers_agree() -> None:
     workers = [RUN["Worker"]("ours"), RUN["Worker"]("naive")]
     RUN["agree"](workers, "a")
     for worker in workers:
-        worker.process.communicate(timeout=10)
+        worker.process.communicate()
 
 
 def test_a_wrong_program_is_refused() -> None:
