@@ -61,7 +61,7 @@ def test_float32_and_nothing_spoiled(name):
     y[...] = 99
     assert np.array_equal(layer.backward(grad), first)
     assert all(np.allclose(p.grad, 2 * g, atol=1e-6) for p, g in zip(layer.parameters(), once, strict=True))
-    assert {p.grad.dtype for p in layer.parameters()} <= {np.dtype("float32")}
+    assert {p.grad.dtype for p in layer.parameters()} == {np.dtype("float32")}
 
 
 def test_weights_are_shares_and_the_mask_is_exact():

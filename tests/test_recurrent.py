@@ -119,8 +119,8 @@ def test_float32_in_float32_out(name):
             assert y.dtype == dx.dtype == np.float32
     layer = filled(make()).to("float32")
     y = layer.forward(np.float32(x), *rest)
-    layer.backward(np.float32(rng.normal(size=y.shape)))
-    assert {p.grad.dtype for p in layer.parameters()} <= {np.dtype("float32")}
+    dx = layer.backward(np.float32(rng.normal(size=y.shape)))
+    assert {y.dtype, dx.dtype, *(p.grad.dtype for p in layer.parameters())} == {np.dtype("float32")}
     assert np.allclose(y, filled(make()).forward(x, *rest), atol=1e-4)
 
 
@@ -137,6 +137,7 @@ def test_backward_accumulates_and_spoils_nothing(name):
     once = [p.grad.copy() for p in layer.parameters()]
     y[...] = 99  # the caller's own
     assert np.array_equal(layer.backward(grad), first)
+    assert bool(once) is not name.startswith("Last")
     assert all(np.allclose(p.grad, 2 * g) for p, g in zip(layer.parameters(), once, strict=True))
     with pytest.raises(ValueError, match="grad_output"):
         layer.backward(grad[:-1])
