@@ -275,7 +275,7 @@ class Pressed(bp.Adam):
 
 @pytest.fixture
 def ctrl_c() -> Iterator[Any]:
-    """What Ctrl-C calls: as in a terminal, also where the tests were started in the background, which ignores it."""
+    """What Ctrl-C calls in a terminal; where tests run in the background it may be ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield signal.default_int_handler
     signal.signal(signal.SIGINT, before)
