@@ -13,7 +13,7 @@ from literate.chapter import BOOK, BookError, Chapter, Number, Row
 from literate.reader import HEADER, book_files, parse_chapter, read_book, read_chapter
 from literate.rules import check_book
 from literate.tangle.module import tangle
-from tests.samples import chapter, chapter_text, core, fence
+from tests.books import chapter, chapter_text, core, fence
 
 SAMPLE = r'''
 Prose with `code`, @eq:half, and 0.50<!-- = f"{x:.2f}" -->, and `@eq:none` in ticks.

@@ -13,22 +13,10 @@ from literate.chapter import BOOK, BookError
 from literate.prove import checks
 from literate.reader import parse_chapter, read_book
 from literate.weave import marks
+from tests.books import chapter_text
 
-CHAPTER = """\
----
-jupyter:
-  jupytext:
-    text_representation:
-      extension: .md
-      format_name: markdown
----
-
-# Twice
-
-```python
-import numpy as np
-```
-
+CHAPTER = chapter_text(
+    """\
 | Symbol | Meaning | Set | In code |
 |---|---|---|---|
 | $x$ | a number | $\\mathbb{R}$ | `x` |
@@ -43,6 +31,7 @@ def twice(x):
     return 2 * x  # eq:twice
 ```
 """
+)
 
 
 def found(text: str, cache: Path) -> dict:

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 from nbformat import NotebookNode, v4
-from sample_book import ONE, TWO, chapter, line_of, write_book
 
 from literate.chapter import BookError, Chapter
 from literate.reader import read_book, read_chapter
 from literate.run.notebooks import check, differences, execute, run
 from literate.tangle.module import Module, tangle
+from tests.books import ONE, TWO, chapter_text, line_of, write_book
 
 EMPTY = Module("", {}, "")
 
 
 def one_cell(folder: Path, body: str, imports: str = "") -> Chapter:
     path = folder / "01-cell.md"
-    path.write_text(chapter("Cell", body, imports), encoding="utf-8")
+    path.write_text(chapter_text(body, imports=f"import numpy as np\n{imports}"), encoding="utf-8")
     return read_chapter(path)
 
 
@@ -94,7 +94,7 @@ def test_a_traceback_passes_through_the_book(tmp_path: Path) -> None:
 
 
 def test_warnings_are_errors(tmp_path: Path) -> None:
-    with pytest.raises(BookError, match=r"01-cell.md:17: RuntimeWarning: divide by zero encountered in log"):
+    with pytest.raises(BookError, match=r"01-cell.md:16: RuntimeWarning: divide by zero encountered in log"):
         execute(one_cell(tmp_path, "```python\nnp.log(np.zeros(1))\n```\n"), EMPTY)
 
 
@@ -105,18 +105,18 @@ def test_a_text_written_in_pieces_is_one_output(tmp_path: Path) -> None:
 
 def test_a_declared_error_must_be_raised(tmp_path: Path) -> None:
     body = '```python raises="ValueError"\nnp.zeros(2)[3]\n```\n'
-    assert refusal(tmp_path, body) == '01-cell.md:17: this cell says raises="ValueError" but raises nothing'
+    assert refusal(tmp_path, body) == '01-cell.md:16: this cell says raises="ValueError" but raises nothing'
     error = v4.new_output("error", ename="IndexError", evalue="index 3 is out of bounds", traceback=[])
-    assert refusal(tmp_path, body, error) == "01-cell.md:17: IndexError: index 3 is out of bounds"
+    assert refusal(tmp_path, body, error) == "01-cell.md:16: IndexError: index 3 is out of bounds"
 
 
 def test_what_a_cell_must_not_print(tmp_path: Path) -> None:
     body = "```python\nnp.zeros(2)\n```\n"
     message = refusal(tmp_path, body, printed("oh\n", "stderr"))
-    assert message == "01-cell.md:17: the cell writes to stderr: oh"
+    assert message == "01-cell.md:16: the cell writes to stderr: oh"
     message = refusal(tmp_path, body, printed("<object object at 0x7fed>"))
     assert message == (
-        "01-cell.md:17: an address in the output changes with every run: <object object at 0x7fed>"
+        "01-cell.md:16: an address in the output changes with every run: <object object at 0x7fed>"
     )
 
 
@@ -153,4 +153,4 @@ def test_differences_show_both_outputs(tmp_path: Path) -> None:
     )
     assert list(differences(asked, a, a)) == []
     (found,) = differences(asked, a, b)
-    assert found.replace(f"{tmp_path}/", "") == "01-cell.md:17: the outputs differ:\n1\n--- and ---\n2"
+    assert found.replace(f"{tmp_path}/", "") == "01-cell.md:16: the outputs differ:\n1\n--- and ---\n2"

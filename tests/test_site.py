@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from mkdocs.exceptions import MkDocsException
-from sample_book import ONE, TWO, line_of, write_book
 
 from build_site import BookLines, build
 from literate.chapter import BookError
 from literate.weave import katex
+from tests.books import ONE, TWO, line_of, write_book
 
 BACK = ["notation.md", "equations.md", "checks.md", "names.md", "colophon.md"]
 NAV = ["index.md", "01-one.md", "02-two.md", *BACK]

@@ -22,7 +22,7 @@ from literate.tangle.merge import chunks
 from literate.tangle.module import DOCSTRING, Module, prefix, tangle
 from literate.tangle.untangle import untangle
 from tangle import main
-from tests.samples import chapter, chapter_text, complaint, core, core_book, fence
+from tests.books import chapter, chapter_text, complaint, core, core_book, fence
 
 SKETCH = '''
 import math
