@@ -136,11 +136,12 @@ def test_messages() -> None:
     for wrong in (BEHIND, [3], [3, 6], [2.0, 3.0]):
         with pytest.raises(ValueError, match=r"expected 2 lengths, whole numbers from 0 to 5"):
             layer.forward(X, wrong)
-    for make in (lambda: MultiHeadAttention(6, 2, rng), lambda: PositionEmbedding(4, 6, rng)):
+    kinds: tuple[Any, ...] = MultiHeadAttention, PositionEmbedding
+    for kind in kinds:
         with pytest.raises(TypeError, match="positional"):
-            make()
+            kind(6, 2, rng)
     with pytest.raises(ValueError, match=r"out_features must be a whole number"):
-        TransformerBlock(6, 2, rng)
+        TransformerBlock(6, 2, rng)  # type: ignore[arg-type]
     row = X[0, 0]
     for q, k, v in ((X, X[..., :4], X), (X, X, X[:, :4]), (X[:1], X, X), (row, X[0], X[0]), (X[0], row, row)):
         with pytest.raises(ValueError, match=r"expected q \(…, T, d\), k \(…, S, d\), v \(…, S, e\), got \("):

@@ -60,6 +60,7 @@ def test_float32_stays_float32(implementation: Any, name: str, monkeypatch: pyte
 
         def accumulate(self, *grad_output: Any) -> None:
             super().accumulate(*grad_output)
+            assert self.criterion
             inside.append(self.criterion.backward())
 
     if implementation is ours:

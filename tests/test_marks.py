@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,12 @@ def test_an_equation_is_checked_again_when_what_it_rests_on_changes(
     found(CHAPTER, tmp_path)
     checked: list[object] = []
     check = checks.check_display
-    monkeypatch.setattr(checks, "check_display", lambda *what: checked.append(what) or check(*what))
+
+    def counted(*what: Any) -> Any:
+        checked.append(what)
+        return check(*what)
+
+    monkeypatch.setattr(checks, "check_display", counted)
     old, new, expected = TRIED[name]
     assert old in CHAPTER
     found(CHAPTER.replace(old, new, 1) if old else CHAPTER, tmp_path)

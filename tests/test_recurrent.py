@@ -195,7 +195,7 @@ def test_messages() -> None:
     with pytest.raises(ValueError, match=r"Embedding: std is -1, below 0"):
         Embedding(3, 2, std=-1)
     with pytest.raises(TypeError, match="positional"):
-        Embedding(3, 2, np.random.default_rng(0))
+        Embedding(3, 2, np.random.default_rng(0))  # type: ignore[call-arg, arg-type]
     with pytest.raises(ValueError, match="got rows of different lengths"):
         RNN(1, 2).forward([[[1.0], [2.0]], [[3.0]]])
     with pytest.raises(ValueError, match="a sequence of length 0 has no last step"):
@@ -279,6 +279,7 @@ def test_a_filled_up_batch_is_its_sequences_one_by_one(name: Any, last: Any) -> 
 
     target = TAGS[:, 0] if last else TAGS
     net, other = make(), make()
+    assert other.criterion
     together, alone = net.loss(IDS, target, LENGTHS), 0.0
     net.backward()
     for i, end in enumerate(LENGTHS):
@@ -304,6 +305,7 @@ def test_training_with_lengths_counts_what_belongs_to_a_sequence() -> None:
     assert row["loss"] < 0.1 and row["validation_accuracy"] == 1.0
     assert np.isclose(row["validation_loss"], net.loss(IDS, tags, LENGTHS))
     net.loss(IDS, tags, LENGTHS)
+    assert net.criterion
     net.criterion.forward(net.forward(IDS), tags)  # without: no memory of the lengths before
     assert net.backward().shape == IDS.shape
     with pytest.raises(ValueError, match="DataLoader: 4 inputs, 4 targets, 3 lengths"):

@@ -469,7 +469,7 @@ def test_the_report_runs_forward_once_and_measures_the_step_against_the_weight()
     assert len(runs) == 1
     net.loss(X, LABELS)
     net.accumulate()
-    weight = net[1].weight
+    weight = dict(net.named_parameters())["1.weight"]
     length = 0.5 * np.sqrt((weight.grad**2).sum() / (weight.data**2).sum())
     assert report[1].update == pytest.approx(length)
     grad = net.criterion.backward()  # type: ignore[union-attr]
@@ -479,7 +479,7 @@ def test_the_report_runs_forward_once_and_measures_the_step_against_the_weight()
 def test_the_report_leaves_the_training_as_it_is() -> None:
     net = random_net(0)
     net.parameters()[0].grad[...] = 7.0
-    arrays, generator = bp._named_arrays(net), net[3][0]._rng.bit_generator
+    arrays, generator = bp._named_arrays(net), net[3][0]._rng.bit_generator  # type: ignore[index]
     before, state = [value.copy() for value in arrays.values()], generator.state
     bp.gradient_report(net, X, LABELS)
     assert generator.state == state and net.parameters()[0].grad.flat[0] == 7.0
@@ -516,8 +516,8 @@ def test_the_report_is_a_table_for_nested_networks_too() -> None:
 def test_only_an_activation_can_be_dead() -> None:
     layers = bp.Linear(4, 5, rng=0), bp.ReLU(), bp.Flatten(), bp.Linear(5, 3, rng=0)
     net = bp.Network(*layers, loss=bp.CrossEntropyLoss())
-    net[0].bias.data[...] = -100
-    net[3].bias.data[...] = 0
+    layers[0].bias.data[...] = -100
+    layers[3].bias.data[...] = 0
     report = bp.gradient_report(net, X, LABELS)
     assert [str(row.dead) for row in report] == ["nan", "1.0", "nan", "nan"]
     assert report[1].advice.startswith("dead")
@@ -541,12 +541,13 @@ def test_a_gain_out_of_range_is_refused(gain: float) -> None:
 
 def early(values: list[float], **options: Any) -> tuple[bp.EarlyStopping, int]:
     """A network whose bias counts the epochs, and after how many it was stopped."""
-    net = bp.Network(bp.Linear(1, 1, rng=0))
+    layer = bp.Linear(1, 1, rng=0)
+    net = bp.Network(layer)
     stopping = bp.EarlyStopping(net, monitor="number", **options)
     history: list[dict[str, float]] = []
     for epoch, value in enumerate(values):
         history.append({"epoch": epoch, "number": value})
-        net[0].bias.data[...] = epoch
+        layer.bias.data[...] = epoch
         if stopping(history):
             break
     return stopping, len(history)

@@ -28,7 +28,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Python:
 
     def python(*arguments: str) -> str:
         """What it prints, errors included."""
-        command = [folder / "venv" / "bin" / "python", *arguments]
+        command = [str(folder / "venv" / "bin" / "python"), *arguments]
         ran = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert ran.returncode == 0, ran.stdout
         return ran.stdout
