@@ -95,6 +95,8 @@ def _kernel(command: list[str], environment: dict[str, str], folder: str) -> Non
     os.environ.update(environment)
     os.chdir(folder)
     sys.path[:] = [environment["PYTHONPATH"], *(path for path in sys.path if path not in ("", SCRIPTS))]
+    for name in [name for name in sys.modules if name.split(".")[0] == __name__.split(".")[0]]:
+        del sys.modules[name]  # a chapter finds its own module, not the tools of the book
     sys.argv = command
     parent = f"--IPKernelApp.parent_handle={os.getppid()}"  # the kernel ends when that does
     IPKernelApp.launch_instance([*command[command.index("-f") :], parent])

@@ -82,7 +82,7 @@ async def _run(chapters: Sequence[Chapter], cache: Path) -> dict[Path, NotebookN
     free = asyncio.Semaphore(max(2, os.cpu_count() or 1))
     failures: list[BookError] = []
     modules = {chapter.path: prefix(chapters, chapter.number) for chapter in chapters}
-    entries = {c.path: cache / f"{c.path.stem}-{_key(c, modules[c.path])}.ipynb" for c in chapters}
+    entries = _entries(chapters, cache)
     missing = [chapter for chapter in chapters if not entries[chapter.path].exists()]
     done = itertools.count(1)
 
@@ -107,6 +107,35 @@ async def _run(chapters: Sequence[Chapter], cache: Path) -> dict[Path, NotebookN
         failures[0].args = ("\n".join(map(str, failures)),)
         raise failures[0]
     return {path: nbformat.read(entry, as_version=4) for path, entry in entries.items()}
+
+
+def _entries(chapters: Sequence[Chapter], cache: Path) -> dict[Path, Path]:
+    """Where the cache keeps each chapter as it stands."""
+    return {
+        chapter.path: cache / f"{chapter.path.stem}-{_key(chapter, prefix(chapters, chapter.number))}.ipynb"
+        for chapter in chapters
+    }
+
+
+def latest(chapters: Sequence[Chapter], cache: Path) -> tuple[dict[Path, NotebookNode], tuple[Path, ...]]:
+    """What the cache has, at once: notebooks, and the entries that are missing.
+
+    A cell that no kernel has run as it stands keeps the outputs of its last run, or has none.
+    """
+    found, missing = {}, []
+    for path, entry in _entries(chapters, cache).items():
+        if entry.exists():
+            found[path] = nbformat.read(entry, as_version=4)
+            continue
+        missing.append(entry)
+        old = sorted(cache.glob(f"{path.stem}-*.ipynb"), key=lambda file: file.stat().st_mtime)
+        last = nbformat.read(old[-1], as_version=4).cells if old else []
+        outputs = {cell.source: cell.outputs for cell in last}
+        chapter = next(chapter for chapter in chapters if chapter.path == path)
+        sources = [cell.source.rstrip("\n") for cell in chapter.python]
+        cells = [v4.new_code_cell(source, outputs=outputs.get(source, [])) for source in sources]
+        found[path] = _plain(v4.new_notebook(cells=cells))
+    return found, tuple(missing)
 
 
 def _work(chapter: Chapter) -> int:

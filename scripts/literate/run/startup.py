@@ -68,6 +68,7 @@ if figures:  # type: ignore[name-defined]  # noqa: F821
     from matplotlib.figure import Figure
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
+    shell.enable_matplotlib("inline")  # a forked kernel has imported pyplot before it was a kernel
     matplotlib.rcdefaults()
     matplotlib.rcParams.update(STYLE)
     set_matplotlib_formats("svg")
