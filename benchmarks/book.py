@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
+
 from literate.chapter import BOOK, LABEL, MODULE_NAME, ROOT, Chapter, defined_names
 from literate.reader import read_book
 

@@ -36,9 +36,11 @@ def products(work: Workload) -> Iterator[Product]:
             inputs, outputs = sizes
             yield from _product((work.target.size, inputs), (inputs, outputs), dtype, first=position == 0)
         elif kind == "LSTM":
-            yield from _lstm(batch, *between, *sizes, dtype)
+            (steps,), (inputs, hidden) = between, sizes
+            yield from _lstm(batch, steps, inputs, hidden, dtype)
         elif kind == "TransformerBlock":
-            yield from _transformer_block(batch, *between, *sizes, dtype)
+            (steps,), (d, heads) = between, sizes
+            yield from _transformer_block(batch, steps, d, heads, dtype)
         elif kind == "Conv2d":
             inputs, outputs, k, stride, padding = sizes
             side = (side + 2 * padding - k) // stride + 1

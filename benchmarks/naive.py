@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -85,7 +86,8 @@ class Conv2d(Layer):
         height, width, k, _ = dwindows.shape[2:]
         i = np.arange(height)[:, None] * self.stride + np.arange(k)
         j = np.arange(width)[:, None] * self.stride + np.arange(k)
-        np.add.at(dx, np.s_[:, :, i[:, None, :, None], j[None, :, None, :]], dwindows)
+        place: Any = np.s_[:, :, i[:, None, :, None], j[None, :, None, :]]
+        np.add.at(dx, place, dwindows)
         p, (rows, columns) = self.padding, dx.shape[2:]
         return dx[:, :, p : rows - p, p : columns - p]
 
@@ -136,7 +138,7 @@ class LayerNorm(Layer):
 
 
 class BatchNorm1d(LayerNorm):
-    axes = (0,)
+    axes: tuple[int, ...] = (0,)
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -179,7 +181,9 @@ class LSTM(Layer):
     def backward(self, dy: np.ndarray) -> np.ndarray:
         self.gradients = [np.zeros_like(parameter) for parameter in self.parameters]
         blocks, into = self._blocks(self.parameters), self._blocks(self.gradients)
-        dx, dh, dc = np.zeros_like(self.x), 0, 0
+        dx = np.zeros_like(self.x)
+        dh: Any = 0
+        dc: Any = 0
         for t in reversed(range(dy.shape[1])):
             h, c_before, i, f, g, o, c = self.kept[t]
             dh, m = dh + dy[:, t], np.tanh(c)
@@ -248,12 +252,13 @@ class TransformerBlock(Layer):
     def __init__(self, d: int, heads: int) -> None:
         super().__init__()
         attention = [LayerNorm(), Linear(), Attention(heads), Linear()]
-        self.rows = attention, [LayerNorm(), Linear(), GELU(), Linear()]
-        self.learning = [layer for row in self.rows for layer in row if isinstance(layer, LayerNorm | Linear)]
+        self.rows: tuple[list[Any], ...] = attention, [LayerNorm(), Linear(), GELU(), Linear()]
+        layers = [layer for row in self.rows for layer in row]
+        self.learning = [layer for layer in layers if isinstance(layer, LayerNorm | Linear)]
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        for i, layer in enumerate(self.learning):
-            layer.parameters = self.parameters[2 * i : 2 * i + 2]
+        for i, learning in enumerate(self.learning):
+            learning.parameters = self.parameters[2 * i : 2 * i + 2]
         for row in self.rows:
             change = x
             for layer in row:

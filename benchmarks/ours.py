@@ -13,7 +13,8 @@ from workloads import Workload
 def build(work: Workload) -> Callable[[], list]:
     """A function that does one step and returns what it computed."""
     layers = [getattr(bp, kind)(*sizes) for kind, *sizes in work.layers]
-    net = bp.Network(*layers, loss=bp.CrossEntropyLoss()).to(work.x.dtype)
+    net = bp.Network(*layers, loss=bp.CrossEntropyLoss())
+    net.to(str(work.x.dtype))
     arrays = [array for arrays in work.parameters for array in arrays]
     for parameter, array in zip(net.parameters(), arrays, strict=True):
         parameter.data[...] = array

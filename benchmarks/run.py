@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,9 @@ class Worker:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def ask(self, command: str, workload: str, dtype: str) -> list | float | None:
+    def ask(self, command: str, workload: str, dtype: str) -> Any:
+        """What the command gives: numbers, one number, or nothing; see worker.py."""
+        assert self.process.stdout
         print(json.dumps([command, workload, dtype]), file=self.process.stdin, flush=True)
         reply = self.process.stdout.readline()
         if not reply:
@@ -90,7 +93,8 @@ def measure(workers: Sequence[Worker], workload: str, dtype: str, rounds: int) -
     """The times of each round, and whether it was quiet meanwhile; if not, they are those of all rounds."""
     for worker in workers:
         worker.ask("block", workload, dtype)  # the first is slower, and is not counted
-    clean, disturbed = [], []
+    clean: list[dict] = []
+    disturbed: list[dict] = []
     while len(clean) < rounds and len(disturbed) < 2 * rounds:
         start, used = time.perf_counter(), foreign(workers)
         shuffled = random.sample(workers, len(workers))
@@ -133,9 +137,9 @@ def blas() -> str:
     try:
         from threadpoolctl import threadpool_info
     except ImportError:
-        found = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-        return f"{found['name']} {found['version']}"
-    found = next((info for info in threadpool_info() if info["user_api"] == "blas"), {})
+        built = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+        return f"{built['name']} {built['version']}"
+    found: dict[str, Any] = next((info for info in threadpool_info() if info["user_api"] == "blas"), {})
     return f"{found.get('internal_api')} {found.get('version')} ({found.get('architecture')})"
 
 

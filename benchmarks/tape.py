@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from workloads import Workload
 
 def mlp(x: np.ndarray, *parameters: bp.Tensor) -> bp.Tensor:
     """Linear layers with ReLU between them."""
-    y = x @ parameters[0] + parameters[1]
+    y: Any = x @ parameters[0] + parameters[1]
     for weight, bias in zip(parameters[2::2], parameters[3::2], strict=True):
         y = np.maximum(y, 0) @ weight + bias
     return y

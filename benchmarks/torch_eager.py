@@ -34,7 +34,8 @@ class TransformerBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         n, steps, d = x.shape
         qkv = self.qkv(self.norm1(x)).view(n, steps, 3, self.heads, d // self.heads)
-        found = F.scaled_dot_product_attention(*qkv.permute(2, 0, 3, 1, 4), is_causal=True)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        found = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.out(found.transpose(1, 2).reshape(n, steps, d))
         return x + self.down(F.gelu(self.up(self.norm2(x)), approximate="tanh"))
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def _shapes(kind: str, *sizes: int) -> Iterable[tuple[int, ...]]:
         return (inputs, 4 * hidden), (hidden, 4 * hidden), (4 * hidden,)
     if kind == "TransformerBlock":
         d = sizes[0]
-        attention = [("LayerNorm", d), ("Linear", d, 3 * d), ("Linear", d, d)]
+        attention: list[tuple[Any, ...]] = [("LayerNorm", d), ("Linear", d, 3 * d), ("Linear", d, d)]
         parts = [*attention, ("LayerNorm", d), ("Linear", d, 4 * d), ("Linear", 4 * d, d)]
         return chain.from_iterable(_shapes(*part) for part in parts)
     return ()

@@ -13,7 +13,7 @@ from literate.chapter import BOOK, BookError, Chapter, Number, Row
 from literate.reader import HEADER, book_files, parse_chapter, read_book, read_chapter
 from literate.rules import check_book
 from literate.tangle.module import tangle
-from tests.samples import chapter, chapter_text, core, fence
+from tests.books import chapter, chapter_text, core, fence
 
 SAMPLE = r'''
 Prose with `code`, @eq:half, and 0.50<!-- = f"{x:.2f}" -->, and `@eq:none` in ticks.
@@ -543,36 +543,44 @@ NASTY = [
 ]
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.data())
-def test_mutated_chapters(data: st.DataObject) -> None:
+def test_mutated_chapters() -> None:
     """Nothing but a BookError. What is accepted is what Jupytext reads, and no core cell is lost."""
-    lines = chapter_text(SAMPLE).split("\n")
-    for _ in range(data.draw(st.integers(1, 3))):
-        at = data.draw(st.integers(0, len(lines) - 1))
-        match data.draw(st.sampled_from(["insert", "replace", "delete", "double", "swap", "character"])):
-            case "insert":
-                lines.insert(at, data.draw(st.sampled_from(NASTY)))
-            case "replace":
-                lines[at] = data.draw(st.sampled_from(NASTY))
-            case "delete":
-                del lines[at]
-            case "double":
-                lines.insert(at, lines[at])
-            case "swap":
-                lines[at], lines[at - 1] = lines[at - 1], lines[at]
-            case "character":
-                column, removed = data.draw(st.integers(0, len(lines[at]))), data.draw(st.integers(0, 1))
-                character = data.draw(
-                    st.sampled_from("`$|#\"'{}[]<>=\\ \t(:ä") | st.characters(codec="utf-8")
-                )
-                lines[at] = lines[at][:column] + character + lines[at][column + removed :]
-    try:
-        item = parse_chapter("\n".join(lines), BOOK / "01-sample.md")
-        check_book([item])
-        module = tangle([item]).text
-    except BookError:
-        return
-    check_with_jupytext(item)
-    for cell in item.core:
-        assert f" · {cell.name}\n{cell.source}" in module
+    accepted = 0
+
+    @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.data())
+    def run(data: st.DataObject) -> None:
+        nonlocal accepted
+        lines = chapter_text(SAMPLE).split("\n")
+        for _ in range(data.draw(st.integers(1, 3))):
+            at = data.draw(st.integers(0, len(lines) - 1))
+            match data.draw(st.sampled_from(["insert", "replace", "delete", "double", "swap", "character"])):
+                case "insert":
+                    lines.insert(at, data.draw(st.sampled_from(NASTY)))
+                case "replace":
+                    lines[at] = data.draw(st.sampled_from(NASTY))
+                case "delete":
+                    del lines[at]
+                case "double":
+                    lines.insert(at, lines[at])
+                case "swap":
+                    lines[at], lines[at - 1] = lines[at - 1], lines[at]
+                case "character":
+                    column, removed = data.draw(st.integers(0, len(lines[at]))), data.draw(st.integers(0, 1))
+                    character = data.draw(
+                        st.sampled_from("`$|#\"'{}[]<>=\\ \t(:ä") | st.characters(codec="utf-8")
+                    )
+                    lines[at] = lines[at][:column] + character + lines[at][column + removed :]
+        try:
+            item = parse_chapter("\n".join(lines), BOOK / "01-sample.md")
+            check_book([item])
+            module = tangle([item]).text
+        except BookError:
+            return
+        accepted += 1
+        check_with_jupytext(item)
+        for cell in item.core:
+            assert f" · {cell.name}\n{cell.source}" in module
+
+    run()
+    assert accepted > 10

@@ -10,24 +10,11 @@ import numpy as np
 import pytest
 
 from literate.prove.session import Session
+from tests.books import chapter_text
 
 pytest_plugins = ["pytester"]
 
-HEADER = """\
----
-jupyter:
-  jupytext:
-    text_representation:
-      extension: .md
-      format_name: markdown
----
-
-# Sample
-
-```python
-IMPORTS
-```
-"""
+HEADER = chapter_text("", imports="IMPORTS").removesuffix("\n")
 BODY = HEADER.count("\n")  # the lines above the body of a chapter
 
 HALF = """

@@ -24,14 +24,15 @@ sizes = st.integers(1, 4)
     seed=st.integers(0, 99),
 )
 def test_the_transposed_convolution_is_the_adjoint(
-    channels: tuple, kernel: tuple, stride: tuple, padding: tuple, places: tuple, seed: int
+    channels: tuple[int, int], kernel: tuple, stride: tuple, padding: tuple, places: tuple, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     size = [(n - 1) * s + k - 2 * p for n, s, k, p in zip(places, stride, kernel, padding, strict=True)]
     if min(size) < 1:
         return
-    convolution = bp.Conv2d(*channels, kernel, stride, padding, rng=rng)
-    adjoint = bp.ConvTranspose2d(*channels[::-1], kernel, stride, padding)
+    inputs, outputs = channels
+    convolution = bp.Conv2d(inputs, outputs, kernel, stride, padding, rng=rng)
+    adjoint = bp.ConvTranspose2d(outputs, inputs, kernel, stride, padding)
     adjoint.weight.data[...] = convolution.weight.data
     convolution.bias.data[...] = adjoint.bias.data[...] = 0
     x, z = rng.normal(size=(2, channels[0], *size)), rng.normal(size=(2, channels[1], *places))
@@ -73,11 +74,11 @@ def test_a_nan_wins_its_window_and_gets_the_gradient() -> None:
 
 @pytest.mark.parametrize("infinite", [np.inf, -np.inf])
 def test_an_infinite_gradient_goes_to_the_largest_pixel_alone(infinite: float) -> None:
-    x, pool = np.float32([[[[1, 3, 3], [0, 2, 5]]]]), bp.MaxPool2d(2, stride=1)
-    grad = np.float32([[[[infinite, 2]]]])
+    x, pool = np.array([[[[1, 3, 3], [0, 2, 5]]]], np.float32), bp.MaxPool2d(2, stride=1)
+    grad = np.array([[[[infinite, 2]]]], np.float32)
     pool.forward(x)
     dx = pool.backward(grad)
-    assert dx.dtype == np.float32 and np.array_equal(dx[0, 0], [[0, infinite, 0], [0, 0, 2]])
+    assert dx.dtype == np.float32 and dx[0, 0].tolist() == [[0, infinite, 0], [0, 0, 2]]
 
 
 def test_a_layer_hands_on_the_order_that_the_next_one_wants() -> None:
@@ -103,8 +104,14 @@ WRONG: dict[str, tuple[Any, str]] = {
         lambda: bp.Conv2d(3, 5, 0),
         "Conv2d: kernel_size must be a whole number of at least 1, or a pair of them, got 0",
     ),
-    "three": (lambda: bp.AvgPool2d((2, 2, 2)), r"kernel_size must be .* got \(2, 2, 2\)"),
-    "stride": (lambda: bp.MaxPool2d(2, stride=1.5), "stride must be .* got 1.5"),
+    "three": (
+        lambda: bp.AvgPool2d((2, 2, 2)),  # type: ignore[arg-type]
+        r"kernel_size must be .* got \(2, 2, 2\)",
+    ),
+    "stride": (
+        lambda: bp.MaxPool2d(2, stride=1.5),  # type: ignore[arg-type]
+        "stride must be .* got 1.5",
+    ),
     "padding": (lambda: bp.Conv2d(3, 5, 3, padding=-1), "padding must be a whole number of at least 0"),
     "nothing left": (lambda: bp.ConvTranspose2d(3, 5, 2, padding=3)(X), r"\(2, 3, 4, 4\) leaves nothing"),
     "no pixels": (lambda: bp.ConvTranspose2d(3, 5, 2)(X[:, :, :0]), r"\(2, 3, 0, 4\) leaves nothing"),

@@ -9,79 +9,9 @@ import numpy as np
 import pytest
 
 import backprop_core as bp
+from tests.layers import CASES, LAYERS, MUTATIONS, X, filled, network, tampered
 
 rng = np.random.default_rng(7)
-X = rng.normal(size=(5, 4))
-SEQUENCES = rng.normal(size=(2, 5, 4))
-IMAGES = rng.normal(size=(2, 2, 3, 4))
-SHARES = bp.Softmax()(rng.normal(size=(5, 4)))
-
-
-def network() -> bp.Network:
-    inner = bp.Network(bp.Linear(3, 4, rng=2), bp.SiLU())
-    return bp.Network(bp.Linear(4, 3, rng=1), bp.Tanh(), inner, bp.Softmax())
-
-
-# What is checked, on which input, with which further arguments of forward; can it take complex numbers?
-CASES: dict[str, tuple[Callable[[], Any], tuple, bool]] = {
-    "Linear": (lambda: bp.Linear(4, 3, rng=0), (X,), True),
-    "Flatten": (bp.Flatten, (rng.normal(size=(3, 2, 2)),), True),
-    "Sigmoid": (bp.Sigmoid, (X,), True),
-    "Tanh": (bp.Tanh, (X,), True),
-    "ReLU": (bp.ReLU, (X,), True),
-    "LeakyReLU": (lambda: bp.LeakyReLU(0.2), (X,), True),
-    "ELU": (lambda: bp.ELU(0.7), (X,), False),
-    "Softplus": (bp.Softplus, (X,), False),
-    "SiLU": (bp.SiLU, (X,), True),
-    "GELU": (bp.GELU, (X,), False),
-    "GELU tanh": (lambda: bp.GELU("tanh"), (X,), True),
-    "Softmax": (bp.Softmax, (X,), True),
-    "Softmax axis 0": (lambda: bp.Softmax(axis=0), (X,), True),
-    "MSELoss": (bp.MSELoss, (X, X[::-1] + 0.3), True),
-    "MSELoss sum": (lambda: bp.MSELoss("sum"), (X, X[::-1] + 0.3), True),
-    "L1Loss": (bp.L1Loss, (X, X[::-1] + 0.3), False),
-    "HuberLoss": (lambda: bp.HuberLoss(delta=0.6), (X, X[::-1] + 0.3), False),
-    "BCEWithLogitsLoss": (bp.BCEWithLogitsLoss, (X, SHARES), False),
-    "CrossEntropyLoss labels": (bp.CrossEntropyLoss, (X, np.array([0, 3, 1, 1, 2])), True),
-    "CrossEntropyLoss shares": (lambda: bp.CrossEntropyLoss("sum"), (X, SHARES), True),
-    "Network": (network, (X,), True),
-    "BatchNorm1d": (lambda: bp.BatchNorm1d(4), (X,), True),
-    "BatchNorm1d eval": (lambda: bp.BatchNorm1d(4).eval(), (X,), True),
-    "BatchNorm2d": (lambda: bp.BatchNorm2d(2), (IMAGES,), True),
-    "LayerNorm": (lambda: bp.LayerNorm(4), (X,), True),
-    "LayerNorm of two axes": (lambda: bp.LayerNorm((3, 4)), (IMAGES,), True),
-    "RMSNorm": (lambda: bp.RMSNorm(4), (X,), True),
-    "Conv2d": (lambda: bp.Conv2d(2, 3, 3, padding=1, rng=0), (IMAGES,), True),
-    "Conv2d with strides": (lambda: bp.Conv2d(2, 3, (2, 3), (1, 2), (1, 0), rng=0), (IMAGES,), True),
-    "ConvTranspose2d": (lambda: bp.ConvTranspose2d(2, 3, (3, 2), 2, 1, rng=0), (IMAGES,), True),
-    "MaxPool2d": (lambda: bp.MaxPool2d(2), (IMAGES,), False),
-    "MaxPool2d of windows that overlap": (lambda: bp.MaxPool2d((2, 3), 1), (IMAGES,), False),
-    "AvgPool2d": (lambda: bp.AvgPool2d(2), (IMAGES,), True),
-    "AvgPool2d of windows that overlap": (lambda: bp.AvgPool2d((3, 2), 1), (IMAGES,), True),
-    "TapeLayer": (lambda: bp.TapeLayer(lambda x, w: w * np.tanh(x), bp.Parameter(X[0])), (X,), False),
-    "Residual": (lambda: bp.Residual(bp.Linear(4, 3, rng=0), bp.Tanh(), bp.Linear(3, 4, rng=1)), (X,), True),
-    "Last": (bp.Last, (SEQUENCES,), True),
-    "RNN": (lambda: bp.RNN(4, 3, rng=0), (SEQUENCES,), True),
-    "LSTM": (lambda: bp.LSTM(4, 3, rng=0), (SEQUENCES,), True),
-    "GRU": (lambda: bp.GRU(4, 3, rng=0), (SEQUENCES,), True),
-    "MultiHeadAttention": (lambda: bp.MultiHeadAttention(4, 2, rng=0), (SEQUENCES,), True),
-    "one causal head": (lambda: bp.MultiHeadAttention(4, 1, causal=True, rng=0), (SEQUENCES,), True),
-    "PositionEmbedding": (lambda: bp.PositionEmbedding(6, 4, rng=0), (SEQUENCES,), True),
-    "TransformerBlock": (lambda: bp.TransformerBlock(4, 2, hidden=5, rng=0), (SEQUENCES,), True),
-    "Dropout": (lambda: bp.Dropout(0.4, rng=1), (X,), True),
-    "CrossEntropyLoss smoothed": (lambda: bp.CrossEntropyLoss(label_smoothing=0.3), (X, SHARES), True),
-}
-
-LAYERS = [name for name, (make, _, _) in CASES.items() if isinstance(make(), bp.Layer)]
-
-MUTATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "zero": lambda g: 0 * g,
-    "minus": lambda g: -g,
-    "twice": lambda g: 2 * g,
-    "slightly too large": lambda g: g * (1 + 1e-5),
-    "one element lost": lambda g: np.where(np.abs(g) == np.abs(g).max(), 0, g),
-    "reversed": lambda g: g[::-1] if len(g) > 1 else -g,
-}
 
 
 def largest_error(subject: Any, arguments: tuple, analytic: bool) -> tuple[float, float]:
@@ -91,18 +21,10 @@ def largest_error(subject: Any, arguments: tuple, analytic: bool) -> tuple[float
     return bp.gradcheck(subject, *arguments, rng=3), 1e-7
 
 
-def made(make: Callable[[], Any]) -> Any:
-    """The subject, with parameters that are not all alike: a weight of 1 would hide that it is left out."""
-    subject, start = make(), np.random.default_rng(5)
-    for parameter in getattr(subject, "parameters", list)():
-        parameter.data += start.uniform(0.1, 0.5, parameter.data.shape)
-    return subject
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_backward_agrees_with_the_measured_gradient(name: str) -> None:
     make, arguments, analytic = CASES[name]
-    error, limit = largest_error(made(make), arguments, analytic)
+    error, limit = largest_error(filled(make()), arguments, analytic)
     assert error <= limit
 
 
@@ -110,13 +32,7 @@ def test_backward_agrees_with_the_measured_gradient(name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_a_changed_input_gradient_is_found(name: str, mutation: str) -> None:
     make, arguments, analytic = CASES[name]
-    subject = made(make)
-
-    class Changed(type(subject)):  # type: ignore[misc]
-        def backward(self, grad_output: np.ndarray) -> np.ndarray:
-            return MUTATIONS[mutation](super().backward(grad_output))
-
-    subject.__class__ = Changed
+    subject = tampered(filled(make()), "x", mutation)
     error, limit = largest_error(subject, arguments, analytic)
     assert error > limit
 
@@ -124,16 +40,7 @@ def test_a_changed_input_gradient_is_found(name: str, mutation: str) -> None:
 @pytest.mark.parametrize("mutation", MUTATIONS)
 @pytest.mark.parametrize("parameter", ["0.weight", "0.bias", "2.0.weight", "2.0.bias"])
 def test_a_changed_parameter_gradient_is_found(parameter: str, mutation: str) -> None:
-    class Changed(bp.Network):
-        def backward(self, grad_output: Any = None) -> np.ndarray:
-            changed = dict(self.named_parameters())[parameter]
-            before = changed.grad.copy()
-            grad = super().backward(grad_output)
-            changed.grad[...] = before + MUTATIONS[mutation](changed.grad - before)
-            return grad
-
-    net = network()
-    net.__class__ = Changed
+    net = tampered(network(), parameter, mutation)
     error, limit = largest_error(net, (X,), True)
     assert error > limit
 
@@ -184,7 +91,7 @@ def test_every_public_layer_and_loss_is_among_the_cases() -> None:
 @pytest.mark.parametrize("name", LAYERS)
 def test_accumulate_is_backward_without_the_gradient_of_the_input(name: str) -> None:
     make, (x, *_), _ = CASES[name]
-    whole, spared = made(make), made(make)
+    whole, spared = filled(make()), filled(make())
     grad = rng.normal(size=whole.forward(x).shape)
     spared.forward(x)
     whole.backward(grad)
@@ -196,11 +103,11 @@ def test_accumulate_is_backward_without_the_gradient_of_the_input(name: str) -> 
 @pytest.mark.parametrize("name", LAYERS)
 def test_numbers_of_32_bits_stay_so(name: str) -> None:
     make, (x, *_), _ = CASES[name]
-    layer = made(make).to("float32")
+    layer = filled(make()).to("float32")
     y = layer.forward(np.float32(x))
     dx = layer.backward(np.float32(rng.normal(size=y.shape)))
     assert {y.dtype, dx.dtype, *(p.grad.dtype for p in layer.parameters())} == {np.dtype("float32")}
-    expected = made(make).forward(x)
+    expected = filled(make()).forward(x)
     assert np.allclose(y, expected, rtol=1e-4, atol=1e-5) and not np.array_equal(y, expected)
     with pytest.raises(ValueError, match="float32 or float64, got int"):
         layer.to(int)
@@ -209,7 +116,7 @@ def test_numbers_of_32_bits_stay_so(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in LAYERS if name != "Softmax axis 0"])
 def test_an_empty_batch_has_an_empty_gradient_and_adds_nothing(name: str) -> None:
     make, (x, *_), _ = CASES[name]
-    layer = made(make).eval()
+    layer = filled(make()).eval()
     y = layer.forward(x[:0])
     dx = layer.backward(np.zeros(y.shape))
     assert y.shape == (0, *layer.forward(x).shape[1:]) and dx.shape == (0, *x.shape[1:])
@@ -219,7 +126,7 @@ def test_an_empty_batch_has_an_empty_gradient_and_adds_nothing(name: str) -> Non
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_gradient_of_integers_is_one_of_floating_point_numbers(name: str) -> None:
     make, (x, *_), _ = CASES[name]
-    one, other = made(make), made(make)
+    one, other = filled(make()), filled(make())
     grad = np.random.default_rng(0).integers(-3, 4, one.forward(x).shape)
     other.forward(x)
     assert np.array_equal(one.backward(grad), other.backward(grad.astype(float)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,22 +14,10 @@ from literate.chapter import BOOK, BookError
 from literate.prove import checks
 from literate.reader import parse_chapter, read_book
 from literate.weave import marks
+from tests.books import chapter_text
 
-CHAPTER = """\
----
-jupyter:
-  jupytext:
-    text_representation:
-      extension: .md
-      format_name: markdown
----
-
-# Twice
-
-```python
-import numpy as np
-```
-
+CHAPTER = chapter_text(
+    """\
 | Symbol | Meaning | Set | In code |
 |---|---|---|---|
 | $x$ | a number | $\\mathbb{R}$ | `x` |
@@ -43,6 +32,7 @@ def twice(x):
     return 2 * x  # eq:twice
 ```
 """
+)
 
 
 def found(text: str, cache: Path) -> dict:
@@ -73,7 +63,12 @@ def test_an_equation_is_checked_again_when_what_it_rests_on_changes(
     found(CHAPTER, tmp_path)
     checked: list[object] = []
     check = checks.check_display
-    monkeypatch.setattr(checks, "check_display", lambda *what: checked.append(what) or check(*what))
+
+    def counted(*what: Any) -> Any:
+        checked.append(what)
+        return check(*what)
+
+    monkeypatch.setattr(checks, "check_display", counted)
     old, new, expected = TRIED[name]
     assert old in CHAPTER
     found(CHAPTER.replace(old, new, 1) if old else CHAPTER, tmp_path)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from literate.chapter import BookError
 from literate.tangle.module import tangle
-from tests.samples import complaint, core_book, core_chapter
+from tests.books import complaint, core_book, core_chapter
 
 
 def test_joined() -> None:

@@ -52,8 +52,8 @@ def test_a_batch_without_spread_is_refused_in_training(many: int) -> None:
 
 
 def test_evaluation_stays_in_single_precision_and_knows_its_averages_by_name() -> None:
-    layer = bp.BatchNorm1d(4).to("float32")
-    layer.forward(np.float32(X))
+    layer = bp.BatchNorm1d(4)
+    layer.to("float32").forward(np.float32(X))
     expected = layer.eval().forward(np.float32(X))
     assert layer._cache[0].dtype == np.float32 and layer.buffers["running_mean"].dtype == np.float64
     layer.buffers = dict(reversed(layer.buffers.items()))

@@ -8,23 +8,9 @@ from pathlib import Path
 import pytest
 
 from prose_numbers import main
+from tests.books import chapter_text
 
-HEADER = """\
----
-jupyter:
-  jupytext:
-    text_representation:
-      extension: .md
-      format_name: markdown
----
-
-# Sample
-
-```python
-import numpy as np
-```
-
-"""
+HEADER = chapter_text("")
 LOSS = """\
 ```python
 loss = 0.5

@@ -2,57 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 
 import backprop_core as bp
 from backprop_core import GRU, LSTM, RNN, Embedding, Last, Residual
+from tests.layers import MUTATIONS, filled, tampered
 
 rng = np.random.default_rng(7)
 RECURRENT = {RNN: 1, LSTM: 2, GRU: 1}  # and how many parts the state has
 X = rng.normal(size=(3, 5, 2))
 
 
-def filled(layer, seed=5):
-    start = np.random.default_rng(seed)
-    for p in layer.parameters():
-        p.data += start.uniform(0.1, 0.5, p.data.shape) * start.choice([-1, 1], p.data.shape)
-    return layer
-
-
 class Fixed(bp.Layer):
     """An embedding of fixed numbers, plus x: something that gradcheck can vary."""
 
-    def __init__(self, embedding, ids):
+    def __init__(self, embedding: Any, ids: Any) -> None:
         self.embedding, self.ids = embedding, ids
 
-    def forward(self, x):
+    def forward(self, x: Any) -> np.ndarray:
         return x + self.embedding.forward(self.ids)
 
-    def backward(self, grad_output):
+    def backward(self, grad_output: Any) -> np.ndarray:
         zeros = self.embedding.backward(grad_output)
         assert zeros.shape == self.ids.shape and not zeros.any()
         return np.array(grad_output)
 
 
-def tampered(layer, parameter, mutation):
-    """The layer with one gradient changed: that of a parameter, or "x", that of the input."""
-
-    class Changed(type(layer)):
-        def backward(self, grad_output):
-            p = dict(self.named_parameters()).get(parameter)
-            before = None if p is None else p.grad.copy()
-            dx = super().backward(grad_output)
-            if p is None:
-                return mutation(dx)
-            p.grad[...] = before + mutation(p.grad - before)
-            return dx
-
-    layer.__class__ = Changed
-    return layer
-
-
-def cases():
+def cases() -> Iterator[tuple]:
     for kind, parts in RECURRENT.items():
         yield kind.__name__, lambda k=kind: k(2, 4, rng=0), (X,)
         yield f"{kind.__name__} start", lambda k=kind: k(2, 4, rng=0), (X, rng.normal(size=(3, 4 * parts)))
@@ -82,16 +62,10 @@ def cases():
 
 
 CASES = {name: (make, args) for name, make, args in cases()}
-MUTATIONS = {
-    "zero": lambda g: 0 * g,
-    "minus": lambda g: -g,
-    "slightly too large": lambda g: g * (1 + 1e-5),
-    "one element lost": lambda g: np.where(abs(g) == abs(g).max(), 0, g),
-}
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_gradients(name):
+def test_gradients(name: Any) -> None:
     make, args = CASES[name]
     layer = filled(make())
     assert bp.gradcheck(layer, *args, rng=1) < 1e-7
@@ -104,13 +78,13 @@ def test_gradients(name):
     ("kind", "parameter"),
     [(kind, name) for kind in RECURRENT for name in ("x", *dict(kind(2, 4).named_parameters()))],
 )
-def test_a_changed_gradient_is_found(kind, parameter, mutation):
-    layer = tampered(filled(kind(2, 4, rng=0)), parameter, MUTATIONS[mutation])
+def test_a_changed_gradient_is_found(kind: Any, parameter: Any, mutation: Any) -> None:
+    layer = tampered(filled(kind(2, 4, rng=0)), parameter, mutation)
     assert bp.gradcheck(layer, X, rng=1, derivative=bp.complex_step_gradient) > 1e-9
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_float32_in_float32_out(name):
+def test_float32_in_float32_out(name: Any) -> None:
     make, (x, *rest) = CASES[name]
     for layer in (filled(make()).to("float32"), filled(make())):
         y = layer.forward(np.float32(x), *rest)
@@ -119,13 +93,13 @@ def test_float32_in_float32_out(name):
             assert y.dtype == dx.dtype == np.float32
     layer = filled(make()).to("float32")
     y = layer.forward(np.float32(x), *rest)
-    layer.backward(np.float32(rng.normal(size=y.shape)))
-    assert {p.grad.dtype for p in layer.parameters()} <= {np.dtype("float32")}
+    dx = layer.backward(np.float32(rng.normal(size=y.shape)))
+    assert {y.dtype, dx.dtype, *(p.grad.dtype for p in layer.parameters())} == {np.dtype("float32")}
     assert np.allclose(y, filled(make()).forward(x, *rest), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_backward_accumulates_and_spoils_nothing(name):
+def test_backward_accumulates_and_spoils_nothing(name: Any) -> None:
     make, (x, *rest) = CASES[name]
     layer = filled(make())
     x = x.copy()
@@ -137,13 +111,14 @@ def test_backward_accumulates_and_spoils_nothing(name):
     once = [p.grad.copy() for p in layer.parameters()]
     y[...] = 99  # the caller's own
     assert np.array_equal(layer.backward(grad), first)
+    assert bool(once) is not name.startswith("Last")
     assert all(np.allclose(p.grad, 2 * g) for p, g in zip(layer.parameters(), once, strict=True))
     with pytest.raises(ValueError, match="grad_output"):
         layer.backward(grad[:-1])
 
 
 @pytest.mark.parametrize("kind", RECURRENT)
-def test_what_stands_behind_the_end_does_not_matter(kind):
+def test_what_stands_behind_the_end_does_not_matter(kind: Any) -> None:
     layer = filled(kind(2, 4, rng=0))
     lengths = np.array([4, 1, 0])
     spoiled = X.copy()
@@ -169,7 +144,7 @@ def test_what_stands_behind_the_end_does_not_matter(kind):
 
 
 @pytest.mark.parametrize("kind", RECURRENT)
-def test_a_sequence_in_two_parts(kind):
+def test_a_sequence_in_two_parts(kind: Any) -> None:
     layer = filled(kind(2, 4, rng=0))
     whole = layer.forward(X)
     last = layer.state
@@ -182,7 +157,7 @@ def test_a_sequence_in_two_parts(kind):
 
 
 @pytest.mark.parametrize("kind", RECURRENT)
-def test_empty_batches_and_sequences(kind):
+def test_empty_batches_and_sequences(kind: Any) -> None:
     layer = kind(2, 4, rng=0)
     for shape in ((0, 5), (3, 0), (0, 0)):
         assert layer.forward(np.zeros((*shape, 2)), lengths=[0] * shape[0]).shape == (*shape, 4)
@@ -190,7 +165,7 @@ def test_empty_batches_and_sequences(kind):
     assert Embedding(5, 2).forward([]).shape == (0, 2)
 
 
-def test_messages():
+def test_messages() -> None:
     with pytest.raises(
         ValueError,
         match=r"LSTM\(input_size=2, hidden_size=4\): expected input of shape \(N, T, 2\), got \(3, 5, 7\)",
@@ -220,7 +195,7 @@ def test_messages():
     with pytest.raises(ValueError, match=r"Embedding: std is -1, below 0"):
         Embedding(3, 2, std=-1)
     with pytest.raises(TypeError, match="positional"):
-        Embedding(3, 2, np.random.default_rng(0))
+        Embedding(3, 2, np.random.default_rng(0))  # type: ignore[call-arg, arg-type]
     with pytest.raises(ValueError, match="got rows of different lengths"):
         RNN(1, 2).forward([[[1.0], [2.0]], [[3.0]]])
     with pytest.raises(ValueError, match="a sequence of length 0 has no last step"):
@@ -232,7 +207,7 @@ def test_messages():
         bp.Network(Residual(shared), shared)
 
 
-def test_start_uniform_and_within_the_bound():
+def test_start_uniform_and_within_the_bound() -> None:
     for kind, blocks in ((RNN, 1), (LSTM, 4), (GRU, 3)):
         layer = kind(50, 100, rng=0)
         assert layer.weight.data.shape == (50, 100 * blocks)
@@ -240,7 +215,7 @@ def test_start_uniform_and_within_the_bound():
             assert 0.08 < np.abs(p.data).max() <= 0.1 and abs(p.data.std() - 0.1 / 3**0.5) < 0.01
 
 
-def test_large_numbers_do_not_overflow():
+def test_large_numbers_do_not_overflow() -> None:
     with np.errstate(all="raise"):
         for kind in RECURRENT:
             layer = kind(2, 3, rng=0)
@@ -248,7 +223,7 @@ def test_large_numbers_do_not_overflow():
             assert np.isfinite(layer.backward(np.ones_like(y))).all()
 
 
-def test_repeated_numbers_add_up():
+def test_repeated_numbers_add_up() -> None:
     layer = Embedding(4, 3, rng=0)
     layer.forward([1, 1, 3, 1])
     grad = rng.normal(size=(4, 3))
@@ -256,7 +231,7 @@ def test_repeated_numbers_add_up():
     assert np.allclose(layer.weight.grad, [0 * grad[0], grad[0] + grad[1] + grad[3], 0 * grad[0], grad[2]])
 
 
-def test_names_and_table():
+def test_names_and_table() -> None:
     net = bp.Network(Embedding(9, 4, rng=0), Residual(bp.Linear(4, 4, rng=0)), LSTM(4, 5, rng=0))
     assert [n for n, _ in net.named_parameters()] == [
         "0.weight",
@@ -271,7 +246,7 @@ def test_names_and_table():
 
 
 @pytest.mark.parametrize("kind", RECURRENT)
-def test_a_call_takes_the_names_that_forward_takes(kind):
+def test_a_call_takes_the_names_that_forward_takes(kind: Any) -> None:
     layer = filled(kind(2, 4, rng=0))
     assert np.array_equal(layer(X, lengths=[5, 2, 1]), layer.forward(X, None, [5, 2, 1]))
 
@@ -279,7 +254,7 @@ def test_a_call_takes_the_names_that_forward_takes(kind):
 IDS, TAGS, LENGTHS = rng.integers(6, size=(4, 6)), rng.integers(3, size=(4, 6)), np.array([6, 2, 4, 1])
 
 
-def bodies():
+def bodies() -> Iterator[tuple]:
     for kind in RECURRENT:
         yield kind.__name__, lambda k=kind: [k(4, 4, rng=1)]
     yield "residual", lambda: [Residual(bp.LayerNorm(4), GRU(4, 4, rng=1))]
@@ -292,8 +267,8 @@ BODIES = dict(bodies())
 
 @pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("name", BODIES)
-def test_a_filled_up_batch_is_its_sequences_one_by_one(name, last):
-    def make():
+def test_a_filled_up_batch_is_its_sequences_one_by_one(name: Any, last: Any) -> None:
+    def make() -> bp.Network:
         layers = [
             Embedding(6, 4, rng=4),
             bp.PositionEmbedding(9, 4, rng=2),
@@ -304,6 +279,7 @@ def test_a_filled_up_batch_is_its_sequences_one_by_one(name, last):
 
     target = TAGS[:, 0] if last else TAGS
     net, other = make(), make()
+    assert other.criterion
     together, alone = net.loss(IDS, target, LENGTHS), 0.0
     net.backward()
     for i, end in enumerate(LENGTHS):
@@ -319,7 +295,7 @@ def test_a_filled_up_batch_is_its_sequences_one_by_one(name, last):
     assert net.loss(spoiled, target, LENGTHS) == together
 
 
-def test_training_with_lengths_counts_what_belongs_to_a_sequence():
+def test_training_with_lengths_counts_what_belongs_to_a_sequence() -> None:
     tags = np.where(np.arange(6) < LENGTHS[:, None], IDS % 3, 2 - IDS % 3)  # wrong behind the end
     layers = Embedding(6, 8, rng=0), GRU(8, 8, rng=1), bp.Linear(8, 3, rng=2)
     net = bp.Network(*layers, loss=bp.CrossEntropyLoss())
@@ -329,6 +305,7 @@ def test_training_with_lengths_counts_what_belongs_to_a_sequence():
     assert row["loss"] < 0.1 and row["validation_accuracy"] == 1.0
     assert np.isclose(row["validation_loss"], net.loss(IDS, tags, LENGTHS))
     net.loss(IDS, tags, LENGTHS)
+    assert net.criterion
     net.criterion.forward(net.forward(IDS), tags)  # without: no memory of the lengths before
     assert net.backward().shape == IDS.shape
     with pytest.raises(ValueError, match="DataLoader: 4 inputs, 4 targets, 3 lengths"):

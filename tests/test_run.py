@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 from jupyter_client.provisioning import KernelProvisionerFactory
 from nbformat import NotebookNode, v4
-from sample_book import ONE, TWO, chapter, line_of, write_book
 
 from literate.chapter import BookError, Chapter
 from literate.reader import read_book, read_chapter
 from literate.run.notebooks import check, differences, execute, run
 from literate.tangle.module import Module, tangle
+from tests.books import ONE, TWO, chapter_text, line_of, write_book
 
 EMPTY = Module("", {}, "")
 
 
 def one_cell(folder: Path, body: str, imports: str = "") -> Chapter:
     path = folder / "01-cell.md"
-    path.write_text(chapter("Cell", body, imports), encoding="utf-8")
+    path.write_text(chapter_text(body, imports=f"import numpy as np\n{imports}"), encoding="utf-8")
     return read_chapter(path)
 
 
@@ -95,29 +95,29 @@ def test_a_traceback_passes_through_the_book(tmp_path: Path) -> None:
 
 
 def test_warnings_are_errors(tmp_path: Path) -> None:
-    with pytest.raises(BookError, match=r"01-cell.md:17: RuntimeWarning: divide by zero encountered in log"):
+    with pytest.raises(BookError, match=r"01-cell.md:16: RuntimeWarning: divide by zero encountered in log"):
         execute(one_cell(tmp_path, "```python\nnp.log(np.zeros(1))\n```\n"), EMPTY)
 
 
 def test_a_text_written_in_pieces_is_one_output(tmp_path: Path) -> None:
-    body = "```python\nfor part in 'abc':\n    print(part, flush=True)\n    time.sleep(0.2)\n```\n"
-    assert texts(execute(one_cell(tmp_path, body, "import time"), EMPTY)) == ["a\nb\nc\n"]
+    body = "```python\nfor part in 'abc':\n    print(part, flush=True)\n```\n"
+    assert texts(execute(one_cell(tmp_path, body), EMPTY)) == ["a\nb\nc\n"]
 
 
 def test_a_declared_error_must_be_raised(tmp_path: Path) -> None:
     body = '```python raises="ValueError"\nnp.zeros(2)[3]\n```\n'
-    assert refusal(tmp_path, body) == '01-cell.md:17: this cell says raises="ValueError" but raises nothing'
+    assert refusal(tmp_path, body) == '01-cell.md:16: this cell says raises="ValueError" but raises nothing'
     error = v4.new_output("error", ename="IndexError", evalue="index 3 is out of bounds", traceback=[])
-    assert refusal(tmp_path, body, error) == "01-cell.md:17: IndexError: index 3 is out of bounds"
+    assert refusal(tmp_path, body, error) == "01-cell.md:16: IndexError: index 3 is out of bounds"
 
 
 def test_what_a_cell_must_not_print(tmp_path: Path) -> None:
     body = "```python\nnp.zeros(2)\n```\n"
     message = refusal(tmp_path, body, printed("oh\n", "stderr"))
-    assert message == "01-cell.md:17: the cell writes to stderr: oh"
+    assert message == "01-cell.md:16: the cell writes to stderr: oh"
     message = refusal(tmp_path, body, printed("<object object at 0x7fed>"))
     assert message == (
-        "01-cell.md:17: an address in the output changes with every run: <object object at 0x7fed>"
+        "01-cell.md:16: an address in the output changes with every run: <object object at 0x7fed>"
     )
 
 
@@ -150,7 +150,7 @@ def test_a_figure_is_shown_at_the_end_of_its_cell_and_one_must_be_there(tmp_path
     body = '```python alt="a line"\nplt.plot([0, 1]);\n```\n'
     notebook = execute(one_cell(tmp_path, body, "import matplotlib.pyplot as plt"), EMPTY)
     assert "image/svg+xml" in notebook.cells[1].outputs[0].data
-    with pytest.raises(BookError, match=r"01-cell.md:17: this cell has alt=… but draws no figure"):
+    with pytest.raises(BookError, match=r"01-cell.md:16: this cell has alt=… but draws no figure"):
         execute(one_cell(tmp_path, body.replace("plt.plot", "print")), EMPTY)
 
 
@@ -182,4 +182,4 @@ def test_differences_show_both_outputs(tmp_path: Path) -> None:
     )
     assert list(differences(asked, a, a)) == []
     (found,) = differences(asked, a, b)
-    assert found.replace(f"{tmp_path}/", "") == "01-cell.md:17: the outputs differ:\n1\n--- and ---\n2"
+    assert found.replace(f"{tmp_path}/", "") == "01-cell.md:16: the outputs differ:\n1\n--- and ---\n2"

@@ -7,15 +7,16 @@ import logging
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mkdocs.exceptions import MkDocsException
-from sample_book import ONE, TWO, line_of, write_book
 
 from build_site import BookLines, build
 from literate.chapter import BookError
 from literate.reader import read_book
 from literate.weave import katex, site_hook
+from tests.books import ONE, TWO, line_of, write_book
 
 BACK = ["notation.md", "equations.md", "checks.md", "names.md", "colophon.md"]
 NAV = ["index.md", "01-one.md", "02-two.md", *BACK]
@@ -150,25 +151,27 @@ def test_katex_is_asked_for_when_it_is_missing(monkeypatch: pytest.MonkeyPatch, 
 def test_serving_shows_pages_at_once_and_again_when_the_chapters_have_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    hook: Any = site_hook
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".cache").mkdir()
     chapters = read_book(write_book(tmp_path / "book"))
-    monkeypatch.setattr(site_hook, "serving", True)
-    first, checked = site_hook.executed_or_latest(chapters)
+    monkeypatch.setattr(hook, "serving", True)
+    first, checked = hook.executed_or_latest(chapters)
     assert checked == {}
     assert [cell.outputs for notebook in first.values() for cell in notebook.cells if cell.outputs] == []
-    begun, site_hook.behind = site_hook.behind, None
-    assert site_hook.executed_or_latest(chapters)[1] == {} and site_hook.behind is None  # still running
+    begun = hook.behind
+    monkeypatch.setattr(hook, "behind", None)
+    assert hook.executed_or_latest(chapters)[1] == {} and not hook.behind  # still running
     assert begun
     begun.run()
     assert (tmp_path / ".cache/ran").exists()
-    second, checked = site_hook.executed_or_latest(chapters)
+    second, checked = hook.executed_or_latest(chapters)
     assert checked["marks"] and any(cell.outputs for cell in second[chapters[1].path].cells)
     failing = read_book(write_book(tmp_path / "book", two=f"{TWO}\n```python\nprint(nothing)\n```\n"))
-    stale, _ = site_hook.executed_or_latest(failing)
+    stale, _ = hook.executed_or_latest(failing)
     kept = [cell.outputs for cell in stale[chapters[2].path].cells]
     assert kept == [*(cell.outputs for cell in second[chapters[2].path].cells), []]
-    assert site_hook.behind
-    site_hook.behind.run()
+    assert hook.behind
+    hook.behind.run()
     with pytest.raises(BookError, match="name 'nothing' is not defined"):
-        site_hook.executed_or_latest(failing)
+        hook.executed_or_latest(failing)

@@ -321,14 +321,14 @@ def test_beginnings_and_what_lies_between() -> None:
 def test_an_array_that_was_replaced_or_given_by_keyword_is_found() -> None:
     scale = bp.primitive(lambda g, y, x, w: g * w)(lambda x, w: x * w)
     x, w = Tensor([0.0, 1.0]), np.array([2.0, 3.0])
-    between = np.exp(x)
+    between: Any = np.exp(x)
     for y in (np.sum(between * between), np.sum(scale(x, w=w))):
         w[...], between.data = 0, between.data * 0
         with pytest.raises(RuntimeError, match="was changed after"):
             y.backward()
 
 
-@pytest.mark.parametrize("change", [np.fill_diagonal, lambda x, new: np.place(x, [[True]], [new])])
+@pytest.mark.parametrize("change", [np.fill_diagonal, lambda x, new: np.place(x, np.array([[True]]), [new])])
 def test_what_writes_into_its_argument_is_refused_before_it_does(change: Callable) -> None:
     x = Tensor(np.ones((2, 2)))
     with pytest.raises((TypeError, ValueError)):

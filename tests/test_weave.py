@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from nbformat import NotebookNode, v4
-from sample_book import chapter, write_book
 
 from literate.chapter import BookError, Chapter, Place
 from literate.reader import read_chapter
@@ -15,6 +14,7 @@ from literate.weave import backmatter
 from literate.weave.figures import inline_svg
 from literate.weave.notebook import notebook, tidy
 from literate.weave.pages import Book, link_labels, page
+from tests.books import chapter_text, write_book
 
 SVG = (
     '<?xml version="1.0"?>\n<svg xmlns:xlink="x" width="360pt" height="180pt" viewBox="0 0 360 180">\n'
@@ -38,7 +38,7 @@ def executed(chapter: Chapter, *outputs: NotebookNode) -> NotebookNode:
 
 def one_chapter(folder: Path, body: str) -> Chapter:
     path = folder / "01-cell.md"
-    path.write_text(chapter("Cell", body), encoding="utf-8")
+    path.write_text(chapter_text(body, title="Cell"), encoding="utf-8")
     return read_chapter(path)
 
 
@@ -46,7 +46,7 @@ def woven(folder: Path, body: str, *outputs: NotebookNode) -> str:
     """What becomes of the text below the import cell."""
     one = one_chapter(folder, body)
     text = page(Book([one], Module("", {}, "d" * 64)), one, executed(one, *outputs))
-    return text.split("{.python}\nimport numpy as np\n\n```\n")[1].strip()
+    return text.split("{.python}\nimport numpy as np\n```\n")[1].strip()
 
 
 @pytest.fixture
@@ -161,13 +161,13 @@ def test_a_figure_needs_an_alt(tmp_path: Path) -> None:
     with pytest.raises(BookError) as caught:
         woven(tmp_path, "```python\ndraw()\n```\n", IMAGE)
     assert str(caught.value) == (
-        f'{tmp_path}/01-cell.md:17: this cell draws a figure: add alt="…" and say what one sees in it'
+        f'{tmp_path}/01-cell.md:16: this cell draws a figure: add alt="…" and say what one sees in it'
     )
 
 
 def test_what_cannot_be_shown_is_refused(tmp_path: Path) -> None:
     widget = v4.new_output("display_data", data={"text/html": "<b>"})
-    with pytest.raises(BookError, match=r"01-cell\.md:17: cannot show text/html; print text or draw"):
+    with pytest.raises(BookError, match=r"01-cell\.md:16: cannot show text/html; print text or draw"):
         woven(tmp_path, "```python\nshow()\n```\n", widget)
 
 

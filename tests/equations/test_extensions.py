@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -158,13 +159,19 @@ SHIFTED = [
 Findings = Callable[..., list[str]]
 
 
+def noticed(found: list[str]) -> bool:
+    """Whether the text is blamed for what it claims, not for how it is written."""
+    reasons = "the two sides differ|of shapes|runs over|lies outside axis|stands on both sides"
+    return bool(found) and all(re.search(reasons, one) for one in found)
+
+
 @pytest.mark.parametrize(("rows", "right", "wrong"), CASES)
 def test_the_right_passes_and_the_wrong_does_not(
     findings: Findings, rows: str, right: str, wrong: str
 ) -> None:
     table = TABLE + COMMON + rows
     assert findings(f"{table}\n$$\n{right}\n$$ {{#eq:x}}\n") == []
-    assert findings(f"{table}\n$$\n{wrong}\n$$ {{#eq:x}}\n") != []
+    assert noticed(findings(f"{table}\n$$\n{wrong}\n$$ {{#eq:x}}\n"))
 
 
 @pytest.mark.parametrize("chapter", [CONVOLUTION, RECURRENCE])
@@ -175,7 +182,7 @@ def test_shifts_pass(findings: Findings, chapter: str) -> None:
 @pytest.mark.parametrize(("chapter", "right", "wrong"), SHIFTED)
 def test_wrong_shifts_do_not(findings: Findings, chapter: str, right: str, wrong: str) -> None:
     assert right in chapter
-    assert findings(chapter.replace(right, wrong)) != []
+    assert noticed(findings(chapter.replace(right, wrong)))
 
 
 def test_no_derivative_is_taken_of_what_the_text_calls_a_derivative(findings: Findings) -> None:

@@ -186,7 +186,7 @@ def test_a_page_can_be_read_without_scripts(browser: Browser, address: str) -> N
 
 
 def test_a_strip_of_figures_moves_by_button_and_by_key(browser: Browser, address: str) -> None:
-    with browser.new_context(**PHONE, reduced_motion="reduce") as tab:  # type: ignore[arg-type]
+    with browser.new_context(**PHONE, reduced_motion="reduce") as tab:
         page = tab.new_page()
         page.goto(f"{address}/14-scalar-tape.html")
         count = page.locator(".stepper output")
@@ -199,7 +199,7 @@ def test_a_strip_of_figures_moves_by_button_and_by_key(browser: Browser, address
 
 
 def test_without_scripts_the_figures_of_a_strip_follow_one_another(browser: Browser, address: str) -> None:
-    with browser.new_context(**PHONE, java_script_enabled=False) as tab:  # type: ignore[arg-type]
+    with browser.new_context(**PHONE, java_script_enabled=False) as tab:
         page = tab.new_page()
         page.goto(f"{address}/14-scalar-tape.html")
         strip = page.locator(".steps > .figure")
@@ -208,7 +208,7 @@ def test_without_scripts_the_figures_of_a_strip_follow_one_another(browser: Brow
 
 
 def test_the_search_finds_a_name(browser: Browser, address: str) -> None:
-    with browser.new_context(**DESK) as tab:  # type: ignore[arg-type]
+    with browser.new_context(**DESK) as tab:
         page = tab.new_page()
         page.goto(f"{address}/index.html")
         page.locator(".md-search__input").press_sequentially("gradcheck")  # the page listens to keys

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import venv
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+import backprop_core as bp
 from literate.chapter import ROOT
 
 pytestmark = pytest.mark.xdist_group("install")
@@ -16,19 +19,24 @@ pytestmark = pytest.mark.xdist_group("install")
 Python = Callable[..., str]
 
 
+def copied(source: Path) -> Path:
+    """What the package is made of, in a folder of its own: setuptools builds in place."""
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", "backprop_core.py"):
+        shutil.copyfile(ROOT / name, source / name)
+    return source
+
+
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Python:
     """Python of a new environment into which only this project was installed."""
     folder = tmp_path_factory.mktemp("install")
-    source = folder / "source"  # setuptools builds in place
-    source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE", "backprop_core.py"):
-        shutil.copy(ROOT / name, source)
+    source = copied(folder / "source")
     venv.create(folder / "venv", with_pip=True)
 
     def python(*arguments: str) -> str:
         """What it prints, errors included."""
-        command = [folder / "venv" / "bin" / "python", *arguments]
+        command = [str(folder / "venv" / "bin" / "python"), *arguments]
         ran = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert ran.returncode == 0, ran.stdout
         return ran.stdout
@@ -40,6 +48,23 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Python:
 def test_numpy_is_the_only_dependency(python: Python) -> None:
     installed = python("-c", "from importlib.metadata import *; print(*[d.name for d in distributions()])")
     assert set(installed.split()) - {"pip", "setuptools"} == {"backprop-core", "numpy"}
+
+
+def test_a_wheel_is_the_same_whenever_it_is_built(
+    python: Python, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1790000000")
+    wheels = []
+    for day in (1, 2):
+        source = copied(tmp_path / f"source{day}")
+        for path in source.iterdir():
+            os.utime(path, (0, 1_700_000_000 + day * 86_400))
+        made = tmp_path / f"wheel{day}"
+        python("-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(made), str(source))
+        (wheel,) = made.iterdir()
+        wheels.append((wheel.name, wheel.read_bytes()))
+    assert wheels[0] == wheels[1]
+    assert wheels[0][0] == f"backprop_core-{bp.__version__}-py3-none-any.whl"
 
 
 def test_importing_prints_nothing(python: Python) -> None:

@@ -100,7 +100,7 @@ def test_loss(name: str, reduction: str, seed: int) -> None:
     rng, x, xt = arrays(seed)
     target = bp.Softmax()(rng.normal(size=x.shape))
     ours, theirs = (make(reduction) for make in LOSSES[name])
-    value = theirs(xt, torch.tensor(target))
+    value: Any = theirs(xt, torch.tensor(target))
     value.backward()
     assert close(ours.forward(x, target), value)
     assert xt.grad is not None and close(ours.backward(), xt.grad)
@@ -182,8 +182,9 @@ def test_linear_starts_in_pytorchs_range() -> None:
 
 def _conv(rng: np.random.Generator, transposed: bool) -> tuple[bp.Layer, torch.nn.Module, tuple[int, ...]]:
     inputs, outputs = (int(size) for size in rng.integers(1, 4, size=2))
-    kernel, stride = (tuple(int(size) for size in rng.integers(1, 4, size=2)) for _ in range(2))
-    padding = tuple(int(rng.integers(0, 1 + (size - 1) // 2)) for size in kernel)
+    kernel: Any = tuple(rng.integers(1, 4, size=2).tolist())
+    stride: Any = tuple(rng.integers(1, 4, size=2).tolist())
+    padding: Any = tuple(int(rng.integers(0, 1 + (size - 1) // 2)) for size in kernel)
     make, other = (
         (bp.ConvTranspose2d, torch.nn.ConvTranspose2d) if transposed else (bp.Conv2d, torch.nn.Conv2d)
     )

@@ -35,7 +35,7 @@ def assert_gradients(pairs: Iterable[tuple[np.ndarray, torch.nn.Parameter]]) -> 
         assert_close(ours, theirs.grad)
 
 
-RECURRENT = {
+RECURRENT: dict[str, tuple[Any, Any, int]] = {
     "RNN": (bp.RNN, torch.nn.RNN, 1),
     "LSTM": (bp.LSTM, torch.nn.LSTM, 2),
     "GRU": (bp.GRU, torch.nn.GRU, 1),
@@ -138,6 +138,7 @@ def test_attention(seed: int) -> None:
     yt.backward(torch.tensor(grad))
     assert_close(y, yt * torch.tensor(~behind[..., None]))
     inside = ~behind[:, None, :, None]  # for what asks from behind the end there is no rule
+    assert ours.weights is not None
     assert_close(ours.weights * inside, weights * torch.tensor(inside))
     assert_gradients([(ours.backward(grad), xt)])
     assert_gradients(turned(pairs, "grad"))
@@ -155,7 +156,8 @@ def test_transformer_block(seed: int) -> None:
         width, heads, hidden, 0.0, lambda z: torch.nn.functional.gelu(z, approximate="tanh"),
         batch_first=True, norm_first=True,
     ).double()  # fmt: skip
-    (first, attention), (second, wide, _, narrow) = ours[0], ours[1]
+    rows: Any = ours
+    (first, attention), (second, wide, _, narrow) = rows[0], rows[1]
     pairs = attention_pairs(attention, theirs.self_attn)
     for mine, other, flip in (
         (first, theirs.norm1, False), (second, theirs.norm2, False),

@@ -1,4 +1,4 @@
-"""Small books for the tests."""
+"""Small books for the tests: texts, chapters read from them, and books in a folder."""
 
 from __future__ import annotations
 
@@ -17,15 +17,49 @@ jupyter:
       extension: .md
       format_name: markdown
 ---
-
-# Sample {number}
-
-```python
-{imports}
-```
 """
 MARK = re.compile(r" # (<\d>)$")
 CONTINUATION = re.compile(r"class (\w+)\(\1\):$")
+ONE = (
+    r"""
+Twice is @eq:twice and @eq:thrice comes later.
+
+$$
+y = 2x
+$$ {#eq:twice unchecked="a sample"}
+
+```python tags=["core"] name="double"
+class Double:
+    """
+    + '''"""Twice, eq:twice."""'''.strip()
+    + r"""
+
+    def forward(self, x):
+        return 2 * x  # eq:twice
+```
+
+```python
+Double().forward(np.arange(3))
+```
+"""
+)
+TWO = """
+By @eq:twice, 4 is 4<!-- = Double().forward(2) -->.
+
+$$
+y = 3x
+$$ {#eq:thrice unchecked="a sample"}
+
+```python tags=["core"] name="double-backward"
+class Double(Double):
+    def backward(self, g):
+        return 2 * g
+```
+
+```python raises="TypeError"
+Double().forward(2) + "a"
+```
+"""
 
 
 def fence(source: str, attributes: str = "") -> str:
@@ -36,8 +70,12 @@ def core(source: str, name: str) -> str:
     return fence(source, f'tags=["core"] name="{name}"')
 
 
-def chapter_text(body: str, number: int = 1, imports: str = "import numpy as np") -> str:
-    return f"{HEADER.format(number=number, imports=imports.strip())}\n{body}"
+def chapter_text(
+    body: str, number: int = 1, imports: str = "import numpy as np", title: str | None = None
+) -> str:
+    """A chapter: its header, its imports, an empty line and its body."""
+    title = title or f"Sample {number}"
+    return f"{HEADER}\n# {title}\n\n```python\n{imports.strip()}\n```\n\n{body}"
 
 
 def chapter(
@@ -73,3 +111,23 @@ def complaint(error: BookError, chapters: Sequence[Chapter]) -> str:
                 mark = found[1] if found.re is MARK else f"<{found[1]}+>"
                 message = re.sub(rf"{re.escape(str(item.place(number)))}\b", mark, message)
     return message
+
+
+def write_book(folder: Path, one: str = ONE, two: str = TWO) -> Path:
+    """A preface and two chapters, for the runner, the weaver and the site."""
+    folder.mkdir(parents=True, exist_ok=True)
+    preface = chapter_text("[One](01-one.md)\n\n<!-- generated: map -->\n", title="Sample")
+    later = "import numpy as np\nfrom backprop_core import Double"
+    texts = {
+        "index": preface,
+        "01-one": chapter_text(one, title="One"),
+        "02-two": chapter_text(two, imports=later, title="Two"),
+    }
+    for name, text in texts.items():
+        (folder / f"{name}.md").write_text(text, encoding="utf-8")
+    return folder
+
+
+def line_of(path: Path, text: str) -> int:
+    """The number of the first line that holds ``text``."""
+    return next(n for n, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1) if text in line)
