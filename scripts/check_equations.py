@@ -22,6 +22,7 @@ from equations.book import Book, read_display
 from equations.check import Result, check_chapter, check_display, checked_displays
 from equations.code_mutants import plant_in_module
 from equations.errors import Finding, MathError
+from equations.exact import exact_book, prove
 from equations.guards import guard_table
 from equations.mutation_score import Score, score
 from equations.syntax import show
@@ -44,7 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--module-mutants", action="store_true", help="the same with mistakes in the module")
     parser.add_argument(
-        "--record", action="store_true", help="with --mutants: write the counts that the site shows"
+        "--record",
+        action="store_true",
+        help="with --mutants: write what the site shows of proofs and mutants",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found for the site")
     options = parser.parse_args(arguments)
@@ -85,7 +88,10 @@ def run(book: Book, module: Module, chosen: list[Chapter], options: argparse.Nam
         killed, total = plant_in_module(book.chapters, module.text, print)
         print(f"{killed} of {total} mutants of the module noticed by the equations")
     if options.record and scores:
-        write_counts(chosen[0].path.parent, book, scores)
+        exact = exact_book(book.chapters, module.text)
+        proved = {label for label in scores if not prove(exact, *book.displays[label])}
+        print(f"{len(proved)} of {len(scores)} displays proved")
+        write_counts(chosen[0].path.parent, book, scores, proved)
     if options.json:
         write_atomically(options.json, json.dumps(summary(results, scores), indent=1) + "\n")
     return 1 if findings or not all(one.is_enough for one in scores.values()) else 0

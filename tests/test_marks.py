@@ -108,6 +108,6 @@ def test_a_count_of_another_text_is_stale(tmp_path: Path) -> None:
         chapters = [parse_chapter(text, tmp_path / "01-twice.md")]
         book = Book(chapters, marks.tangle(chapters).namespace())
         if text == CHAPTER:
-            checks.write_counts(tmp_path, book, {"eq:twice": Score("eq:twice", 3)})
+            checks.write_counts(tmp_path, book, {"eq:twice": Score("eq:twice", 3)}, {"eq:twice"})
             assert checks.stale(book, checks.read_counts(tmp_path)) == []
     assert len(checks.stale(book, checks.read_counts(tmp_path))) == 1

@@ -26,7 +26,7 @@ from .sets import Set, _limits, draw
 from .syntax import Cases
 from .text import Display, Text
 
-TRIES = 80
+TRIES = 400
 REFUSED = 24  # draws that the module refuses, because the field knows no order
 DIFFERENT = 6  # draws at which the sides differ before nothing is claimed
 BRANCHES = 16  # good draws of an equation whose branches cannot be listed
@@ -58,7 +58,7 @@ class _NumPy:
     def _new(self, make: Callable[..., np.ndarray], fill: float) -> Callable[..., np.ndarray]:
         def made(shape: Any, *rest: Any, dtype: Any = None, **_: Any) -> np.ndarray:
             kind = dtype if dtype is not None else next((one for one in rest if one is not fill), None)
-            if kind is not None and np.dtype(kind).kind not in "fO":
+            if kind is not None and np.dtype(kind).kind not in ("f", "O"):
                 return make(shape, dtype=kind)
             array = np.empty(shape, object)
             array[...] = element(fill)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
 from .book import Book
 from .check import Result, check_display, check_rows, checked_displays
 from .errors import Finding
+from .exact import exact_book, prove
 from .guards import guard_table
 from .text import Display, Table, Text
 
@@ -20,14 +21,21 @@ class Wrong(AssertionError):
 
 
 def equation_items(
-    chapter: Text, module: Callable[[], Mapping[str, Any]], others: Sequence[Text] = ()
+    chapter: Text,
+    module: Callable[[], Mapping[str, Any]],
+    others: Sequence[Text] = (),
+    source: Callable[[], str] | None = None,
+    proved: Collection[str] = (),
 ) -> list[Item]:
     """What to test in a chapter: (line, label, check that raises Wrong).
 
     ``module`` gives the names that the chapter's tables call, when the first check runs. ``others``
-    are chapters whose equations its tables refer to, and the page of notation.
+    are chapters whose equations its tables refer to, and the page of notation. The displays in
+    ``proved`` must hold exactly, too, on the module of this ``source``.
     """
-    checks = _Checks(lambda: Book([*others, chapter], module()), chapter)
+    texts = [*others, chapter]
+    exact = (lambda: exact_book(texts, source())) if source else None
+    checks = _Checks(lambda: Book(texts, module()), chapter, exact, proved)
     displays: list[Item] = [
         (display.place.line, str(display.label), partial(checks.display, display))
         for display in checked_displays(chapter)
@@ -40,17 +48,33 @@ def equation_items(
 
 
 class _Checks:
-    def __init__(self, book: Callable[[], Book], chapter: Text) -> None:
-        self.make = book
+    def __init__(
+        self,
+        book: Callable[[], Book],
+        chapter: Text,
+        exact: Callable[[], Book] | None,
+        proved: Collection[str],
+    ) -> None:
+        self.make, self.make_exact = book, exact
         self.chapter = chapter
+        self.proved = proved if exact else ()
         self.results: dict[str, Result] = {}
 
     @cached_property
     def book(self) -> Book:
         return self.make()
 
+    @cached_property
+    def exact(self) -> Book:
+        assert self.make_exact
+        return self.make_exact()
+
     def display(self, display: Display) -> None:
         _report([self.result(display).finding])
+        if display.label in self.proved and (reason := prove(self.exact, self.chapter, display)):
+            raise Wrong(
+                f"{display.place}: {display.label}: it holds to six digits, but not exactly: {reason}"
+            )
 
     def result(self, display: Display) -> Result:
         label = str(display.label)

@@ -1,7 +1,7 @@
 """The check of all equations, kept for each display until something that it rests on changes.
 
-How many planted mistakes each equation notices takes longer to find out. These counts are committed
-in book/checks.json, written by ``make checks``, and repeated by the slow proofs.
+Which equations are proved, and how many planted mistakes each notices, takes longer to find out. This
+is committed in book/checks.json, written by ``make checks``, and repeated by the slow proofs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import ast
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,7 @@ class Source:
 
 
 def read_counts(folder: Path) -> dict[str, Found]:
-    """{label: {"of": digest, "noticed": 12, "planted": 12}}"""
+    """{label: {"of": digest, "noticed": 12, "planted": 12, "proved": true}}"""
     file = folder / COUNTS
     counts: dict[str, Found] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     return counts
@@ -136,12 +136,12 @@ def count_of(book: Book, chapter: Chapter, display: Display, counts: Mapping[str
     return found if found and found["of"] == _text_of(book, chapter, display) else None
 
 
-def write_counts(folder: Path, book: Book, scores: Mapping[str, Score]) -> None:
+def write_counts(folder: Path, book: Book, scores: Mapping[str, Score], proved: Collection[str]) -> None:
     """Write the counts of these displays; those of others stay while the displays do."""
     counts = {label: count for label, count in read_counts(folder).items() if label in book.displays}
     for label, score in scores.items():
         of = _text_of(book, *book.displays[label])
-        counts[label] = {"of": of, "noticed": score.killed, "planted": score.total}
+        counts[label] = {"of": of, "noticed": score.killed, "planted": score.total, "proved": label in proved}
     lines = [f"{json.dumps(label)}: {json.dumps(count)}" for label, count in sorted(counts.items())]
     write_atomically(folder / COUNTS, "{\n" + ",\n".join(lines) + "\n}\n")
 

@@ -19,6 +19,7 @@ import pytest
 
 from equations import Wrong, equation_items
 from literate.chapter import BookError, Cell, Place
+from literate.prove.checks import read_counts
 from literate.prove.numbers import check_typed
 from literate.prove.session import Failure, Session
 from literate.reader import book_files
@@ -110,7 +111,12 @@ def _equations(session: Session) -> Iterator[Claim]:
     """The equations and tables, held against the module as it is after this chapter."""
     chapter, before = session.chapter, session.before
     if chapter.displays or chapter.tables:
-        yield from equation_items(chapter, lambda: tangle([*before, chapter]).namespace(), before)
+        texts = [*before, chapter]
+        counts = read_counts(chapter.path.parent)
+        proved = {label for label, count in counts.items() if count["proved"]}
+        yield from equation_items(
+            chapter, lambda: tangle(texts).namespace(), before, lambda: tangle(texts).text, proved
+        )
 
 
 def _name(cell: Cell) -> str:

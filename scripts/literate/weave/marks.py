@@ -28,7 +28,7 @@ CODE_SLIP = ("_sum(grad.T)", "_sum(grad.T) / len(grad)", r"\frac{\partial L}{\pa
 def checks(chapters: Sequence[Chapter], cache: Path) -> dict[str, Any]:
     """How each equation was checked; a BookError if one does not hold.
 
-    {"marks": {label: [title, class]}, "mutants": [noticed, planted],
+    {"marks": {label: [title, class]}, "mutants": [noticed, planted], "proved": count,
      "slips": [[what, before, after, message], …]}
     """
     module = tangle(chapters)
@@ -36,18 +36,21 @@ def checks(chapters: Sequence[Chapter], cache: Path) -> dict[str, Any]:
     found = check_all(book, module.text, cache)
     counts = read_counts(chapters[0].path.parent)
     marks: dict[str, list[str]] = {}
-    total = [0, 0]
+    total, proved = [0, 0], 0
     for chapter in chapters:
         for display in chapter.displays:
             if display.label in found:
-                title = _against(found[display.label])
+                title, kind = _against(found[display.label]), "checked"
                 if count := count_of(book, chapter, display, counts):
                     title += f", {count['noticed']} of {count['planted']} mutants noticed"
+                    if count["proved"]:
+                        title, kind = f"proved in exact arithmetic, and {title}", "proved"
+                        proved += 1
                     total = [total[0] + count["noticed"], total[1] + count["planted"]]
-                marks[display.label] = [title, "checked"]
+                marks[display.label] = [title, kind]
             elif display.label:
                 marks[display.label] = [f"not checked: {display.unchecked}", "unchecked"]
-    return {"marks": marks, "mutants": total, "slips": list(_slips(book, module.text))}
+    return {"marks": marks, "mutants": total, "proved": proved, "slips": list(_slips(book, module.text))}
 
 
 def _against(found: Found) -> str:

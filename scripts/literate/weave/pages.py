@@ -57,7 +57,9 @@ class Book:
 
     chapters: Sequence[Chapter]
     module: Module
-    checks: Mapping[str, Any] = field(default_factory=lambda: {"marks": {}, "mutants": [0, 0], "slips": []})
+    checks: Mapping[str, Any] = field(
+        default_factory=lambda: {"marks": {}, "mutants": [0, 0], "proved": 0, "slips": []}
+    )
 
     def __post_init__(self) -> None:
         self.marks: Mapping[str, Sequence[str]] = self.checks["marks"]  # label -> title and class
