@@ -312,7 +312,7 @@ def prove(book: Book, chapter: Text, display: Display) -> Proof:
     """Prove a display; ``book`` is an exact_book."""
     try:
         notation = book.notation(chapter, display.place.line)
-        for read in read_display(display.tex, notation):
+        for read in read_display(book.replaced.get(str(display.label), display.tex), notation):
             first = 1 if _is_definition(read, notation, display) else 0
             needed = frozenset(id_ for side in read.sides for id_ in notation.ids(side))
             branches = {

@@ -78,6 +78,8 @@ class World:
         for other, log in self.logs.items():
             if (ratio := value * pow(other, -1, P) % P) in self.exponents:
                 return (log + self.exponents[ratio]) % P
+            if (ratio := other * pow(value, -1, P) % P) in self.exponents:
+                return (log - self.exponents[ratio]) % P
             if (product := value * other % P) in self.exponents:
                 return (self.exponents[product] - log) % P
         return self.random.randrange(2, P)
