@@ -30,7 +30,7 @@ def shown_path(path: Path) -> str:
     """The path as a reader of the project writes it."""
     try:
         return path.resolve().relative_to(Place.base).as_posix()
-    except ValueError:
+    except (ValueError, RuntimeError, OSError):  # elsewhere, or a link to itself
         return str(path)
 
 
