@@ -8,10 +8,11 @@ CODE = re.compile(r"(?<!`)(`+)(?!`)(?:.*?[^`])\1(?!`)")
 COMMENT = re.compile(r"<!--(?:(?!-->).)*-->")
 FORMULA = re.compile(r"(?<!\\)\$(?=\S)[^$]*(?<=[^\s\\])\$(?!\d)")
 LEAD = re.compile(r"^(?:[ \t>]|[-*+:](?=[ \t])|\d{1,9}[.)](?=[ \t])|\[\^[^\]]*\]:)*")
-SEPARATOR = re.compile(r"[ \t>]*\|?(?:[ \t]*:?-+:?[ \t]*\|)+(?:[ \t]*:?-+:?[ \t]*)?")
+SEPARATOR = re.compile(r"[ \t>]*+\|?(?:[ \t]*:?-+:?[ \t]*\|)+(?:[ \t]*:?-+:?[ \t]*)?")
 TAGS = (
     "a abbr b blockquote br code dd del details div dl dt em figcaption figure h2 h3 h4 h5 h6 hr i img ins "
-    "kbd wbr li mark ol p q s samp small span strong sub summary sup table tbody td tfoot th thead tr u ul var"
+    "kbd wbr li mark ol p q s samp small span strong sub summary sup "
+    "table tbody td tfoot th thead tr u ul var"
 )
 _ATTRIBUTE = r"""(?:[a-z-]+=(?:"[^"<>]*"|'[^'<>]*')|markdown|open|download)"""
 _NAME = "|".join(TAGS.split())
