@@ -18,7 +18,7 @@ from .errors import Finding, MathError, Redraw, RowError, at_side
 from .evaluate import Evaluator, ranges_of
 from .notation import Definition, Notation
 from .sets import parse_set
-from .syntax import Apply, Call, Cases, Compare, Derivative, Entry, Node, Number, Symbol, show
+from .syntax import Apply, Call, Cases, Compare, Derivative, Entry, Index, Node, Number, Symbol, show
 from .text import Display, Place, Table, Text
 
 DRAWS = 5
@@ -117,12 +117,18 @@ def _cases(side: Node) -> Iterator[Cases]:
 
 
 def _has_conditions(read: Read, notation: Notation) -> bool:
-    """Whether a single draw may see one branch only: what is compared has drawn values, not only indices."""
+    """Whether a single draw may see one branch only: of what is compared by values, not by indices."""
     calls = ("max", "min", "abs", "sign")
     nodes = [node for side in read.sides for node in side.walk()]
     tests = [n for n in nodes if isinstance(n, Compare) or (isinstance(n, Call) and n.name in calls)]
-    parts = (part for test in tests for part in test.walk() if isinstance(part, Symbol | Apply))
-    return any(isinstance(part, Apply) or notation.rows[part.key].kind != "number" for part in parts)
+    return any(_compares_values(list(test.walk()), notation) for test in tests)
+
+
+def _compares_values(parts: list[Node], notation: Notation) -> bool:
+    keys = [part.key for part in parts if isinstance(part, Symbol)]
+    by_index = any(isinstance(part, Index) for part in parts)
+    is_value = any(notation.rows[key].kind != "number" for key in keys)
+    return is_value or not by_index or any(isinstance(part, Apply) for part in parts)
 
 
 def _rows(sides: Iterable[Node], notation: Notation, ids: frozenset[str]) -> frozenset[Place]:

@@ -37,7 +37,7 @@ def score(book: Book, chapter: Text, display: Display, results: Iterable[Result]
     """Check every mutant of a display, or every n-th. ``results`` are those of the book as it is."""
     found = Score(display.label or "")
     users = _users(book, found.label, results)
-    for mutant in list(different(book, chapter, display))[::every]:
+    for mutant in different(book, chapter, display, every):
         if _is_killed(book, chapter, display, mutant, users):
             found.killed += 1
         else:
@@ -45,8 +45,8 @@ def score(book: Book, chapter: Text, display: Display, results: Iterable[Result]
     return found
 
 
-def different(book: Book, chapter: Text, display: Display) -> Iterator[Mutant]:
-    """The mutants that say something else than the display."""
+def different(book: Book, chapter: Text, display: Display, every: int = 1) -> Iterator[Mutant]:
+    """The mutants, or every n-th, that say something else than the display."""
     notation = book.notation(chapter, display.place.line)
 
     def meaning(tex: str) -> list[list[str]] | None:
@@ -56,7 +56,7 @@ def different(book: Book, chapter: Text, display: Display) -> Iterator[Mutant]:
             return None
 
     original = meaning(display.tex)
-    for mutant in mutants(display.tex):
+    for mutant in list(mutants(display.tex))[::every]:
         if meaning(mutant.tex) != original:
             yield mutant
 

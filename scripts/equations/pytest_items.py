@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from .book import Book
@@ -19,13 +19,15 @@ class Wrong(AssertionError):
     """What a check found; the message says it all."""
 
 
-def equation_items(chapter: Text, module: Mapping[str, Any], others: Sequence[Text] = ()) -> list[Item]:
+def equation_items(
+    chapter: Text, module: Callable[[], Mapping[str, Any]], others: Sequence[Text] = ()
+) -> list[Item]:
     """What to test in a chapter: (line, label, check that raises Wrong).
 
-    ``module`` has the names that the chapter's tables call. ``others`` are chapters whose
-    equations its tables refer to, and the page of notation.
+    ``module`` gives the names that the chapter's tables call, when the first check runs. ``others``
+    are chapters whose equations its tables refer to, and the page of notation.
     """
-    checks = _Checks(Book([*others, chapter], module), chapter)
+    checks = _Checks(lambda: Book([*others, chapter], module()), chapter)
     displays: list[Item] = [
         (display.place.line, str(display.label), partial(checks.display, display))
         for display in checked_displays(chapter)
@@ -38,10 +40,14 @@ def equation_items(chapter: Text, module: Mapping[str, Any], others: Sequence[Te
 
 
 class _Checks:
-    def __init__(self, book: Book, chapter: Text) -> None:
-        self.book = book
+    def __init__(self, book: Callable[[], Book], chapter: Text) -> None:
+        self.make = book
         self.chapter = chapter
         self.results: dict[str, Result] = {}
+
+    @cached_property
+    def book(self) -> Book:
+        return self.make()
 
     def display(self, display: Display) -> None:
         _report([self.result(display).finding])

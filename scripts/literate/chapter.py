@@ -82,7 +82,7 @@ class Number:
     cells_before: int  # how many cells stand above it
 
 
-@dataclass
+@dataclass(eq=False)
 class Chapter:
     path: Path
     text: str

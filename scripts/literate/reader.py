@@ -9,6 +9,7 @@ drift apart.
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import os
 import re
@@ -81,7 +82,9 @@ def read_chapter(path: Path) -> Chapter:
     return parse_chapter(read_text(path), path)
 
 
+@functools.lru_cache(maxsize=256)
 def parse_chapter(text: str, path: Path) -> Chapter:
+    """Read a chapter's text; the same text gives the same object, so nothing may change it."""
     digits = re.match(r"(\d\d)-", path.name)
     chapter = Chapter(path, text, int(digits[1]) if digits else 0)
     _Reader(chapter).read()

@@ -20,7 +20,7 @@ NO_MATHEMATICS = {
     # draws; the standard deviation is checked
     *("xavier_normal_", "xavier_uniform_", "kaiming_normal_", "kaiming_uniform_"),
 }
-EVERY = 40  # of a display's mutants, the first and each 40th after it
+EVERY = 60  # of a display's mutants, the first and each 60th after it
 
 
 def test_planted_mistakes_are_noticed() -> None:

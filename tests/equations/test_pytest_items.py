@@ -22,7 +22,7 @@ def functions(module: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_one_item_for_each_equation_and_table(functions: dict[str, Any]) -> None:
-    items = equation_items(read_chapter(SAMPLES / "cross-entropy.md"), functions)
+    items = equation_items(read_chapter(SAMPLES / "cross-entropy.md"), lambda: functions)
     labels = ["eq:softmax-batch", "eq:ce", "eq:ce-grad", "eq:bce", "eq:bce-grad", "notation at line 13"]
     assert [label for _, label, _ in items] == labels
     for _, _, check in items:
@@ -31,7 +31,7 @@ def test_one_item_for_each_equation_and_table(functions: dict[str, Any]) -> None
 
 def test_an_item_fails_with_the_finding(functions: dict[str, Any]) -> None:
     functions["bce_logits_backward"] = lambda s, t: t - s
-    found = equation_items(read_chapter(SAMPLES / "cross-entropy.md"), functions)
+    found = equation_items(read_chapter(SAMPLES / "cross-entropy.md"), lambda: functions)
     items = {label: check for _, label, check in found}
     items["eq:bce-grad"]()
     with pytest.raises(Wrong, match="is not the derivative of the code"):
@@ -44,7 +44,7 @@ def test_symbols_of_another_chapter(functions: dict[str, Any], tmp_path: Path) -
     page, chapter = tmp_path / "index.md", tmp_path / "01-a.md"
     page.write_text(f"{header}# The{table}\n", encoding="utf-8")
     chapter.write_text(f"{header}# A\n\n$$\n{display}", encoding="utf-8")
-    ((_, label, check),) = equation_items(read_chapter(chapter), functions, [read_chapter(page)])
+    ((_, label, check),) = equation_items(read_chapter(chapter), lambda: functions, [read_chapter(page)])
     assert label == "eq:mse"
     check()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import tomllib
@@ -65,6 +66,11 @@ def namespace_of(text: str) -> dict[str, Any]:
 
 def tangle(chapters: Sequence[Chapter]) -> Module:
     """The module of these chapters."""
+    return _tangle(tuple(chapters))
+
+
+@functools.lru_cache(maxsize=64)
+def _tangle(chapters: tuple[Chapter, ...]) -> Module:
     pieces = chunks(chapters)
     lines = _header(chapters, pieces)
     places: dict[int, Place] = {}

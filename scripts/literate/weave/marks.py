@@ -1,26 +1,20 @@
 """What the site says of the equations' checks: a mark beside each number, and what a slip would bring.
 
-Planting all mutants takes some seconds, so what was found is kept until an equation, a table, the
-module or the checker changes.
+The equations are checked at each build, those that changed; the counts of mutants are committed.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import equations
 from equations.book import Book
-from equations.check import Result, check_chapter, check_display, check_rows, checked_displays
-from equations.mutation_score import score
+from equations.check import Result, check_display, check_rows
 from literate.chapter import MODULE_NAME, BookError, Chapter
-from literate.files import write_atomically
+from literate.prove.checks import Found, check_all, count_of, read_counts
 from literate.tangle.module import namespace_of, tangle
 
-SOURCES = sorted(Path(equations.__file__).parent.glob("*"))
 # What a slip of the pen is, in which equation, and what it turns into what.
 SLIPS = [
     ("A sign is flipped", "eq:sigmoid-slope", r"(1-\sigma(x))", r"(1+\sigma(x))"),
@@ -37,53 +31,28 @@ def checks(chapters: Sequence[Chapter], cache: Path) -> dict[str, Any]:
     {"marks": {label: [title, class]}, "mutants": [noticed, planted],
      "slips": [[what, before, after, message], …]}
     """
-    module = tangle(chapters).text
-    entry = cache / f"checks-{_key(chapters, module)}.json"
-    if not entry.exists():
-        print("checking the equations", flush=True)
-        found = _checks(Book(list(chapters), namespace_of(module)), module)
-        cache.mkdir(parents=True, exist_ok=True)
-        for old in cache.glob("checks-*.json"):
-            old.unlink()
-        write_atomically(entry, json.dumps(found))
-    found = json.loads(entry.read_text(encoding="utf-8"))
-    assert isinstance(found, dict)
-    return found
-
-
-def _key(chapters: Sequence[Chapter], module: str) -> str:
-    parts: list[Any] = [module, *(path.read_text(encoding="utf-8") for path in SOURCES if path.is_file())]
+    module = tangle(chapters)
+    book = Book(chapters, module.namespace())
+    found = check_all(book, module.text, cache)
+    counts = read_counts(chapters[0].path.parent)
+    marks: dict[str, list[str]] = {}
+    total = [0, 0]
     for chapter in chapters:
-        parts += [[display.label, display.tex, display.unchecked] for display in chapter.displays]
-        parts += [[row.symbol, row.set, row.code] for table in chapter.tables for row in table.rows]
-        parts += [cell.source for cell in chapter.cells if cell.tag == "notation"]
-    parts.append(Path(__file__).read_text(encoding="utf-8"))
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
-
-
-def _checks(book: Book, module: str) -> dict[str, Any]:
-    results = [result for chapter in book.chapters for result in check_chapter(book, chapter)]
-    if wrong := [result.finding for result in results if result.finding]:
-        said = "\n".join(map(str, wrong)).removeprefix(f"{wrong[0].place}: ")
-        raise BookError(wrong[0].place, said)
-    by_label = {result.name: result for result in results}
-    marks, noticed, planted = {}, 0, 0
-    for chapter in book.chapters:
         for display in chapter.displays:
-            if display.unchecked and display.label:
+            if display.label in found:
+                title = _against(found[display.label])
+                if count := count_of(book, chapter, display, counts):
+                    title += f", {count['noticed']} of {count['planted']} mutants noticed"
+                    total = [total[0] + count["noticed"], total[1] + count["planted"]]
+                marks[display.label] = [title, "checked"]
+            elif display.label:
                 marks[display.label] = [f"not checked: {display.unchecked}", "unchecked"]
-        for display in checked_displays(chapter):
-            mutants = score(book, chapter, display, results)
-            noticed, planted = noticed + mutants.killed, planted + mutants.total
-            against = _against(by_label[mutants.label])
-            title = f"{against}, {mutants.killed} of {mutants.total} mutants noticed"
-            marks[mutants.label] = [title, "checked"]
-    return {"marks": marks, "mutants": [noticed, planted], "slips": list(_slips(book, module))}
+    return {"marks": marks, "mutants": total, "slips": list(_slips(book, module.text))}
 
 
-def _against(result: Result) -> str:
-    names = ", ".join(f"{MODULE_NAME}.{name}" for name in result.against) or "the equations that it rests on"
-    return f"checked against {names}: {result.draws} draws"
+def _against(found: Found) -> str:
+    names = ", ".join(f"{MODULE_NAME}.{name}" for name in found["against"])
+    return f"checked against {names or 'the equations that it rests on'}: {found['draws']} draws"
 
 
 def _slips(book: Book, module: str) -> Iterator[list[str]]:
