@@ -68,6 +68,13 @@ def book_files(folder: Path = BOOK) -> list[Path]:
     return ([index] if os.path.lexists(index) else []) + numbered
 
 
+def corpus(chapter: Chapter) -> list[Path]:
+    """The chapters before this one, if it reads them as a text: it finds them in a folder "book"."""
+    if not any('Path("book")' in cell.source for cell in chapter.python):
+        return []
+    return [path for path in book_files(chapter.path.parent) if path.name < chapter.path.name]
+
+
 def read_book(folder: Path = BOOK) -> list[Chapter]:
     """Read all chapters and check what must hold between them."""
     chapters = [read_chapter(path) for path in book_files(folder)]

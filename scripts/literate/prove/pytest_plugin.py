@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import doctest
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,12 +20,14 @@ import pytest
 
 from equations import Wrong, equation_items
 from literate.chapter import BookError, Cell, Place
+from literate.limits import leave, witnessed
 from literate.prove.numbers import check_typed
 from literate.prove.session import Failure, Session
 from literate.reader import book_files
 from literate.tangle.module import tangle
 
 Subject = TypeVar("Subject")
+STATUS = pytest.StashKey[int]()
 Claim = tuple[int, str, Callable[[], None]]  # its line, its name, what checks it
 
 
@@ -32,6 +35,19 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ChapterFil
     if file_path.suffix == ".md" and file_path in book_files(file_path.parent):
         return ChapterFile.from_parent(parent, path=file_path)
     return None
+
+
+def pytest_configure() -> None:
+    witnessed(os.dup(2))  # before pytest redirects it
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[STATUS] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    leave(config.stash.get(STATUS, 0))
 
 
 class ChapterFile(pytest.File):
@@ -110,7 +126,9 @@ def _equations(session: Session) -> Iterator[Claim]:
     """The equations and tables, held against the module as it is after this chapter."""
     chapter, before = session.chapter, session.before
     if chapter.displays or chapter.tables:
-        yield from equation_items(chapter, lambda: tangle([*before, chapter]).namespace(), before)
+        items = equation_items(chapter, lambda: tangle([*before, chapter]).namespace(), before)
+        for line, name, check in items:
+            yield line, name, partial(session.limited, chapter.place(line), check)
 
 
 def _name(cell: Cell) -> str:
