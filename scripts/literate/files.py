@@ -20,7 +20,7 @@ from .chapter import BookError, Place, shown_path
 if sys.platform != "win32":
     import fcntl
 
-TEMPORARY = re.compile(r"(?:\..+\.|book-)(\d+)(?:\.new|-\w+)")  # says which process made it
+TEMPORARY = re.compile(r"(?:\..+\.|book-|site-)(\d+)(?:\.new|-\w+)?")  # says which process made it
 LARGEST = 10_000_000  # bytes of a file that is read
 A_DAY = 24 * 60 * 60
 
@@ -124,7 +124,7 @@ def reason(error: OSError) -> str:
 
 def sweep(folder: Path) -> None:
     """Remove the temporary files and folders of processes that are no more."""
-    for path in folder.glob(".*.new") if folder != Path(tempfile.gettempdir()) else folder.glob("book-*"):
+    for path in (path for pattern in (".*.new", "book-*", "site-*") for path in folder.glob(pattern)):
         with contextlib.suppress(OSError):  # another sweeps, too, or it is somebody else's
             if (found := TEMPORARY.fullmatch(path.name)) and _is_left(path, int(found[1])):
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

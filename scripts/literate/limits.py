@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-OUTPUT = 1_000_000  # characters
+OUTPUT, LINE = 1_000_000, 20_000  # characters of a cell's output, and of a line of it
 GRACE = 10  # seconds from the time limit until the process is ended that does not heed it
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 SHARED: Any = (builtins, io, json, json.JSONDecoder, json.JSONEncoder, os, threading, time)
@@ -58,6 +58,10 @@ def seconds() -> float:
     raise SystemExit(f"BOOK_CELL_SECONDS is a number of seconds above 0, got {given!r}")
 
 
+def late() -> str:
+    return f"has not ended after {seconds():g} s, the limit (BOOK_CELL_SECONDS sets another)"
+
+
 def printable(text: str) -> str | None:
     """What a page cannot show of this text."""
     found = CONTROL.search(text)
@@ -69,13 +73,18 @@ class Output:
     """A stream with a limit."""
 
     def __init__(self, stream: TextIO, limits: Limits) -> None:
-        self.stream, self.limits, self.count = stream, limits, 0
+        self.stream, self.limits, self.count, self.line = stream, limits, 0, 0
 
     def write(self, text: str) -> int:
         if isinstance(text, str):
             self.count += len(text)
             if self.count > OUTPUT:
                 self.limits.refuse(f"prints more than {OUTPUT:,} characters")
+            first, *others = text.split("\n")
+            longest = max(map(len, [" " * self.line + first, *others]))
+            self.line = len(others[-1]) if others else longest
+            if longest > LINE:
+                self.limits.refuse(f"prints a line of more than {LINE:,} characters")
             if what := printable(text):
                 self.limits.refuse(what)
         return self.stream.write(text)
@@ -105,6 +114,8 @@ class Limits:
         if not _hooked:
             sys.addaudithook(_watch)
             _hooked.append(True)
+            if sys.platform == "linux":  # the children of an ended child become ours, not the system's
+                ctypes.CDLL(None).prctl(36, 1)
 
     @contextlib.contextmanager
     def __call__(self, place: object = "") -> Iterator[None]:
@@ -120,11 +131,13 @@ class Limits:
 
     def begin(self, place: object = "") -> None:
         global _active
-        self.complaint, self.started, self.process = None, False, os.getpid()
+        self.complaint, self.process = None, os.getpid()
+        self.children: set[Any] | None = None  # before the cell, if it starts some
         self.before = os.getcwd(), tempfile.tempdir, os._exit
         tempfile.tempdir, os._exit = self.temporary, self._exit
         self.threads = set(threading.enumerate())
         self.shared = [dict(vars(owner)) for owner in SHARED]
+        self.pairs = [pair for pair in zip(SHARED, self.shared, strict=True) if not isinstance(pair[0], type)]
         self.streams = sys.stdin, sys.stdout, sys.stderr
         self.copies = [os.dup(number) for number in (1, 2)]
         self.output = sys.stdout = Output(sys.stdout, self)
@@ -136,12 +149,15 @@ class Limits:
     def end(self) -> str | None:
         """Put everything back. Return what the cell has done that it must not, if it did."""
         global _active
+        changed = [owner.__dict__.copy() for owner in SHARED]
+        for owner, before in self.pairs:  # first of all, and without a function that may have been changed
+            owner.__dict__.update(before)
         self._disarm()
         directory, tempfile.tempdir, leave = self.before
         if os.getpid() != self.process:
             leave(1)  # a child that was forked in the cell has come this far; the rest is not its own
         _active = None
-        what = [self.complaint, *self._restored(), *self._left()]
+        what = [self.complaint, *self._restored(changed), *self._left()]
         os._exit = leave
         os.chdir(directory)
         _say("")
@@ -181,7 +197,7 @@ class Limits:
             faulthandler.cancel_dump_traceback_later()
 
     def _late(self, *_: object) -> NoReturn:
-        self.refuse(f"has not ended after {self.seconds:g} s, the limit (BOOK_CELL_SECONDS sets another)")
+        self.refuse(late())
 
     def _interrupt(self, thread: int) -> None:
         with contextlib.suppress(Misbehaved):
@@ -191,7 +207,7 @@ class Limits:
 
     # -- what it has changed ---------------------------------------------------------
 
-    def _restored(self) -> Iterator[str]:
+    def _restored(self, changed: list[dict[str, Any]]) -> Iterator[str]:
         for name, stream in zip(("stdin", "stdout", "stderr"), self.streams, strict=True):
             now = sys.__dict__.get(name)
             if now is not (self.output if name == "stdout" else stream):
@@ -205,11 +221,11 @@ class Limits:
                 os.dup2(copy, number)
                 yield f"closes or redirects the file {number}, its standard output"
             os.close(copy)
-        for owner, before in zip(SHARED, self.shared, strict=True):
-            now = dict(vars(owner))
+        for owner, before, now in zip(SHARED, self.shared, changed, strict=True):
             for name in before.keys() - {"_"}:
                 if now.get(name, self) is not before[name]:
-                    setattr(owner, name, before[name])
+                    if isinstance(owner, type):
+                        setattr(owner, name, before[name])
                     yield f"changes {owner.__name__}.{name}, which others use"
 
     def _left(self) -> Iterator[str]:
@@ -219,15 +235,22 @@ class Limits:
                 if thread.is_alive():
                     left.append(thread)
                     yield f"leaves a thread that runs on ({thread.name})"
-        if self.started:
-            import psutil  # type: ignore[import-untyped]  # only where a cell starts processes
+        for child in _children() - self.children if self.children is not None else ():
+            with contextlib.suppress(Exception):  # it may just have ended
+                name, zombie = child.name(), child.status() == "zombie"
+                child.kill()
+                child.wait(1)
+                if not zombie:
+                    yield f"leaves a process that runs on ({name})"
 
-            for child in psutil.Process().children(recursive=True):
-                with contextlib.suppress(psutil.Error):
-                    name = child.name()
-                    if not _witness or child.pid != _witness[0].pid:
-                        child.kill()
-                        yield f"leaves a process that runs on ({name})"
+
+def _children() -> set[Any]:
+    """The processes that have been started here, without the one that Python itself starts."""
+    import psutil  # type: ignore[import-untyped]  # only where a cell starts processes
+
+    tracker = getattr(sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", None)
+    children = psutil.Process().children(recursive=True)
+    return {child for child in children if child.pid != getattr(tracker, "_pid", None)}
 
 
 _hooked: list[bool] = []
@@ -246,7 +269,8 @@ def _watch(event: str, args: tuple[Any, ...]) -> None:
     elif event in STARTS or event == "os.exec":
         if event == "os.exec" and os.getpid() == limits.process:
             limits.refuse("ends the process that runs it")
-        limits.started = True
+        if limits.children is None:
+            limits.children = _children()
         return
     else:
         return
