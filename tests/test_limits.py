@@ -1,4 +1,4 @@
-"""What a cell must not do, in the tests of a chapter and in the kernels of the site, and what is then said."""
+"""What a cell must not do, in the tests of a chapter and in the kernels of the site; what is then said."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ DYING = {
     "kills itself": "os.kill(os.getpid(), 9)",
     "crashes": "__import__('ctypes').string_at(0)",
     "aborts": "os.abort()",
-    "is deaf": "__import__('signal').signal(__import__('signal').SIGALRM, lambda *_: None)\nwhile True:\n    pass",
+    "is deaf": "import signal\nsignal.signal(signal.SIGALRM, lambda *_: None)\nwhile True:\n    pass",
 }
 
 
@@ -270,7 +270,6 @@ def test_the_limit_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("subject", ["transcript", "number", "stub", "definition"])
 def test_in_other_places(subject: str, tmp_path: Path) -> None:
-    endless = "while True:\n    pass"
     body = {
         "transcript": "```pycon\n>>> time.sleep(99)\n```\n",
         "number": "Here is 1<!-- = time.sleep(99) -->.\n",
@@ -278,9 +277,9 @@ def test_in_other_places(subject: str, tmp_path: Path) -> None:
             fence(text, f'tags=["{tag}"] name="x"')
             for tag, text in (("exercise", "x = 99"), ("solution", "x = 0"), ("check", "time.sleep(x)"))
         ),
-        "definition": fence("x = sum(iter(int, 1))", 'tags=["core"] name="x"'),
+        "definition": fence("x = any(i for i in iter(int, 1))", 'tags=["core"] name="x"'),
     }[subject]
     item = chapter(body, imports=IMPORTS, folder=tmp_path)
     item.path.write_text(item.text, encoding="utf-8")
     result = tested(item.path, BOOK_CELL_SECONDS="1")
-    assert endless and f" {LATE}" in result.stdout.replace("\n", " ")
+    assert f" {LATE}" in result.stdout.replace("\n", " ")
