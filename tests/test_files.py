@@ -205,8 +205,8 @@ def test_an_edit_after_the_kill_is_not_overwritten(tree: Path, capsys: pytest.Ca
     (tree / "book" / "01-one.md").write_text("mine")
     assert run(tree, "--untangle") == 1
     assert capsys.readouterr().err == (
-        "book/01-one.md: it was changed after --untangle had been interrupted, which left book/.01-one.md.staged; "
-        "keep one of the two as 01-one.md, remove the other, and .m.py.journal\n"
+        "book/01-one.md: it was changed after --untangle had been interrupted, which left "
+        "book/.01-one.md.staged; keep one of the two as 01-one.md, remove the other, and .m.py.journal\n"
     )
     assert (tree / "book" / "01-one.md").read_text() == "mine"
 
@@ -245,7 +245,14 @@ def test_one_build_at_a_time(tree: Path) -> None:
 
 
 def test_a_killed_run_leaves_no_lock(tree: Path) -> None:
-    code = f"from literate import files; from pathlib import Path; import time\nwith files.alone(Path({str(tree)!r}), 'x'):\n    print(1, flush=True); time.sleep(60)"
+    code = f"""
+import time
+from pathlib import Path
+from literate.files import alone
+with alone(Path({str(tree)!r}), "x"):
+    print(1, flush=True)
+    time.sleep(60)
+"""
     environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
     with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE) as process:
         assert process.stdout and process.stdout.readline() == b"1\n"
@@ -300,7 +307,7 @@ PIECES += [
 ]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(book_files()), st.data())
 def test_any_line_is_read_in_no_time(path: Path, data: st.DataObject) -> None:
     """Nothing but a chapter or a BookError with a line, within a second."""
