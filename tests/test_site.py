@@ -14,7 +14,8 @@ from sample_book import ONE, TWO, line_of, write_book
 
 from build_site import BookLines, build
 from literate.chapter import BookError
-from literate.weave import katex
+from literate.reader import read_book
+from literate.weave import katex, site_hook
 
 BACK = ["notation.md", "equations.md", "checks.md", "names.md", "colophon.md"]
 NAV = ["index.md", "01-one.md", "02-two.md", *BACK]
@@ -144,3 +145,30 @@ def test_katex_is_asked_for_when_it_is_missing(monkeypatch: pytest.MonkeyPatch, 
     (tmp_path / "a.html").write_text('<span class="arithmatex">\\(x\\)</span>', encoding="utf-8")
     with pytest.raises(BookError, match="npm ci --ignore-scripts\nCannot find package"):
         katex.typeset(tmp_path, [])
+
+
+def test_serving_shows_pages_at_once_and_again_when_the_chapters_have_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".cache").mkdir()
+    chapters = read_book(write_book(tmp_path / "book"))
+    monkeypatch.setattr(site_hook, "serving", True)
+    first, checked = site_hook.executed_or_latest(chapters)
+    assert checked == {}
+    assert [cell.outputs for notebook in first.values() for cell in notebook.cells if cell.outputs] == []
+    begun, site_hook.behind = site_hook.behind, None
+    assert site_hook.executed_or_latest(chapters)[1] == {} and site_hook.behind is None  # still running
+    assert begun
+    begun.run()
+    assert (tmp_path / ".cache/ran").exists()
+    second, checked = site_hook.executed_or_latest(chapters)
+    assert checked["marks"] and any(cell.outputs for cell in second[chapters[1].path].cells)
+    failing = read_book(write_book(tmp_path / "book", two=f"{TWO}\n```python\nprint(nothing)\n```\n"))
+    stale, _ = site_hook.executed_or_latest(failing)
+    kept = [cell.outputs for cell in stale[chapters[2].path].cells]
+    assert kept == [*(cell.outputs for cell in second[chapters[2].path].cells), []]
+    assert site_hook.behind
+    site_hook.behind.run()
+    with pytest.raises(BookError, match="name 'nothing' is not defined"):
+        site_hook.executed_or_latest(failing)

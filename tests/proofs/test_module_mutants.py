@@ -25,7 +25,8 @@ class Planted(Session):
     """A chapter whose core cells come from a changed module."""
 
     def __init__(self, chapter: Chapter, source: str) -> None:
-        super().__init__(chapter, Module(source, {}, ""))
+        super().__init__(chapter, ())
+        self.earlier = Module(source, {}, "")
 
     def execute(self, cell: Cell) -> None:
         if cell.tag == "core":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import platform
@@ -30,6 +31,7 @@ from literate import limits
 from literate.chapter import MODULE_NAME, ROOT, BookError, Cell, Chapter, Place
 from literate.files import read_text, scratch, write_atomically
 from literate.reader import corpus
+from literate.run.kernels import ENVIRONMENT, prepare
 from literate.tangle.module import Module, prefix
 
 T = TypeVar("T")
@@ -38,10 +40,6 @@ CACHE = ROOT / ".cache" / "chapters"
 SETUP = Path(__file__).with_name("startup.py")
 PACKAGES = ("numpy", "matplotlib", "ipykernel", "nbclient", "scikit-learn")
 KEPT = 5  # executed versions of a chapter that stay in the cache
-ENVIRONMENT = {
-    "PYTHONHASHSEED": "0",
-    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
-}
 
 
 def run(chapters: Sequence[Chapter], cache: Path = CACHE) -> dict[Path, NotebookNode]:
@@ -83,44 +81,77 @@ def _summary(cell: NotebookNode) -> str:
 
 async def _run(chapters: Sequence[Chapter], cache: Path) -> dict[Path, NotebookNode]:
     free = asyncio.Semaphore(max(2, os.cpu_count() or 1))
-    notebooks: dict[Path, NotebookNode] = {}
     failures: list[BookError] = []
+    modules = {chapter.path: prefix(chapters, chapter.number) for chapter in chapters}
+    entries = _entries(chapters, cache)
+    missing = [chapter for chapter in chapters if not entries[chapter.path].exists()]
+    done = itertools.count(1)
 
-    async def one(chapter: Chapter, module: Module) -> None:
+    async def one(chapter: Chapter) -> None:
         async with free:
+            start, what = time.monotonic(), "executed in"
             try:
-                notebooks[chapter.path] = await _from_cache(chapter, module, cache)
+                notebook = await _execute(chapter, modules[chapter.path])
+                _keep(entries[chapter.path], nbformat.writes(notebook))
             except BookError as error:
                 failures.append(error)
+                what = "failed after"
+            seconds = time.monotonic() - start
+            count = f"{next(done)} of {len(missing)}"
+            print(f"{chapter.path.stem:<20}   {what} {seconds:.1f} s ({count})", flush=True)
 
-    modules = [prefix(chapters, chapter.number) for chapter in chapters]
-    await asyncio.gather(*map(one, chapters, modules))
+    if missing:
+        prepare()
+    await asyncio.gather(*map(one, sorted(missing, key=_work, reverse=True)))
     if failures:
         failures.sort(key=str)
         failures[0].args = ("\n".join(map(str, failures)),)
         raise failures[0]
-    return {chapter.path: notebooks[chapter.path] for chapter in chapters}  # as in the book
+    return {path: nbformat.read(entry, as_version=4) for path, entry in entries.items()}
 
 
-async def _from_cache(chapter: Chapter, module: Module, cache: Path) -> NotebookNode:
-    name = chapter.path.stem
-    entry = cache / f"{name}-{_key(chapter, module)}.ipynb"
-    with contextlib.suppress(OSError, ValueError):  # there is none, or another build has just removed it
-        notebook: NotebookNode = nbformat.read(entry, as_version=4)
-        print(f"{name:<20}   cached", flush=True)
-        return notebook
-    start = time.monotonic()
-    try:
-        notebook = await _execute(chapter, module)
-    except BookError:
-        print(f"{name:<20}   failed after {time.monotonic() - start:.1f} s", flush=True)
-        raise
-    print(f"{name:<20}   executed in {time.monotonic() - start:.1f} s", flush=True)
-    write_atomically(entry, nbformat.writes(notebook))
+def _entries(chapters: Sequence[Chapter], cache: Path) -> dict[Path, Path]:
+    """Where the cache keeps each chapter as it stands."""
+    return {
+        chapter.path: cache / f"{chapter.path.stem}-{_key(chapter, prefix(chapters, chapter.number))}.ipynb"
+        for chapter in chapters
+    }
+
+
+def latest(chapters: Sequence[Chapter], cache: Path) -> tuple[dict[Path, NotebookNode], tuple[Path, ...]]:
+    """What the cache has, at once: notebooks, and the entries that are missing.
+
+    A cell that no kernel has run as it stands keeps the outputs of its last run, or has none.
+    """
+    found, missing = {}, []
+    for path, entry in _entries(chapters, cache).items():
+        if entry.exists():
+            found[path] = nbformat.read(entry, as_version=4)
+            continue
+        missing.append(entry)
+        old = sorted(cache.glob(f"{path.stem}-*.ipynb"), key=lambda file: file.stat().st_mtime)
+        last = nbformat.read(old[-1], as_version=4).cells if old else []
+        outputs = {cell.source: cell.outputs for cell in last}
+        chapter = next(chapter for chapter in chapters if chapter.path == path)
+        sources = [cell.source.rstrip("\n") for cell in chapter.python]
+        cells = [v4.new_code_cell(source, outputs=outputs.get(source, [])) for source in sources]
+        found[path] = _plain(v4.new_notebook(cells=cells))
+    return found, tuple(missing)
+
+
+def _work(chapter: Chapter) -> int:
+    """About how long a chapter takes: the later and the longer, the more. The longest start first."""
+    return chapter.number * sum(len(cell.source) for cell in chapter.python)
+
+
+def _keep(entry: Path, text: str) -> None:
+    """Put an executed chapter into the cache and drop its oldest versions."""
+    write_atomically(entry, text)
+    name = re.sub(r"-[0-9a-f]+$", "", entry.stem)
+    others = entry.parent.glob(f"{name}-*.ipynb")
     with contextlib.suppress(FileNotFoundError):  # another build has just removed them
-        for path in sorted(cache.glob(f"{name}-*.ipynb"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+        for path in sorted(others, key=lambda file: file.stat().st_mtime)[:-KEPT]:
             path.unlink()
-    return notebook
 
 
 def _key(chapter: Chapter, module: Module) -> str:
@@ -128,7 +159,8 @@ def _key(chapter: Chapter, module: Module) -> str:
     cells = [astuple(cell)[1:] for cell in chapter.python]
     versions = [platform.python_version(), *map(version, PACKAGES)]
     texts = [read_text(path) for path in corpus(chapter)]
-    parts = [cells, module.text, versions, SETUP.read_text(encoding="utf-8"), ENVIRONMENT, texts]
+    sources = [read_text(path) for path in [*sorted(SETUP.parent.glob("*.py")), Path(limits.__file__)]]
+    parts = [cells, module.text, versions, sources, texts]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
 
 
@@ -136,6 +168,7 @@ def _key(chapter: Chapter, module: Module) -> str:
 
 
 async def _execute(chapter: Chapter, module: Module) -> NotebookNode:
+    prepare()
     figures = any("matplotlib" in cell.source for cell in chapter.python)
     setup = f"__import__('runpy').run_path({str(SETUP)!r}, {{'figures': {figures}}});"
     notebook = v4.new_notebook(cells=[v4.new_code_cell(setup), *map(_padded, chapter.python)])
@@ -228,6 +261,8 @@ def check(chapter: Chapter, cell: Cell, executed: NotebookNode, module: Module) 
         raise BookError(places[-1], f"{said}{trace}")
     if cell.raises and not error:
         raise BookError(cell.place, f"this cell says raises={json.dumps(cell.raises)} but raises nothing")
+    if cell.alt and not any("image/svg+xml" in output.get("data", {}) for output in executed.outputs):
+        raise BookError(cell.place, "this cell has alt=… but draws no figure")
     for output in executed.outputs:
         if output.output_type == "stream" and output.name == "stderr":
             raise BookError(cell.place, f"the cell writes to stderr: {output.text.strip()}")

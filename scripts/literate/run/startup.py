@@ -5,7 +5,7 @@
 
 import importlib.util
 import io
-import tempfile
+import os
 import traceback
 import warnings
 from pathlib import Path
@@ -99,12 +99,13 @@ if figures:  # type: ignore[name-defined]  # noqa: F821
     from matplotlib.figure import Figure
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
+    shell.enable_matplotlib("inline")  # a forked kernel has imported pyplot before it was a kernel
     matplotlib.rcdefaults()
     matplotlib.rcParams.update(STYLE)
     set_matplotlib_formats("svg")
     shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, as_svg)
 limits = load_limits()
 Misbehaved = limits.Misbehaved
-shell.run_ast_nodes = limited(shell.run_ast_nodes, limits.Limits(Path.cwd(), Path(tempfile.gettempdir())))
+shell.run_ast_nodes = limited(shell.run_ast_nodes, limits.Limits(Path.cwd(), Path(os.environ["TMPDIR"])))
 warnings.simplefilter("error")
 warnings.filterwarnings("ignore", module="ipykernel")

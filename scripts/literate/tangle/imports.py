@@ -12,6 +12,7 @@ from literate.chapter import MODULE_NAME, BookError, Chapter, Place, compiled, d
 from literate.tangle.scopes import bound_names, used_names
 
 NUMPY = "numpy"
+BUILTINS = frozenset(dir(builtins))
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def needed_imports(chapters: Sequence[Chapter]) -> list[Import]:
                         f"{name} is defined at {defined[name]}; "
                         f"write in the chapter's first cell: from {MODULE_NAME} import {name}",
                     )
-                elif name not in defined and name not in own and name not in dir(builtins):
+                elif name not in defined and name not in own and name not in BUILTINS:
                     raise BookError(
                         place,
                         f"{name} comes neither from a core cell nor from the chapter's first cell; "
@@ -99,7 +100,7 @@ def imported_names(chapter: Chapter) -> dict[str, Import]:
 def _check_definition(name: str, place: Place) -> None:
     if name.startswith("__") and name.endswith("__"):
         raise BookError(place, f"{name} belongs to Python and the tangler; take another name")
-    if name in dir(builtins):
+    if name in BUILTINS:
         raise BookError(place, f"{name} would hide Python's own {name} from all cells; take another name")
 
 
@@ -126,7 +127,7 @@ def _check_import(item: Import, place: Place) -> None:
             f"a core cell uses {item.bound} from {item.module}; "
             "the module needs NumPy and the standard library, nothing else",
         )
-    if item.bound in dir(builtins):
+    if item.bound in BUILTINS:
         raise BookError(
             item.place, f"{item.bound} would hide Python's own {item.bound}; import it under another name"
         )

@@ -52,6 +52,9 @@ class Chunk:
         return source[self.first - self.cell.place.line :]
 
 
+_checked: set[tuple[str, tuple[Cell, ...]]] = set()  # what has grown as it may
+
+
 def chunks(chapters: Sequence[Chapter]) -> list[Chunk]:
     """The core cells, each continuation moved up to the class it continues."""
     groups: list[list[Chunk]] = []
@@ -67,7 +70,9 @@ def chunks(chapters: Sequence[Chapter]) -> list[Chunk]:
                 if name not in home:
                     raise BookError(cell.place, f"no core cell above defines {name}, which this continues")
                 home[name].append(chunk)
-                _Growth(name, home, cells).check()
+                if (key := (name, tuple(cells))) not in _checked:  # a longer book begins with the same cells
+                    _Growth(name, home, cells).check()
+                    _checked.add(key)
                 continue
             groups.append([chunk])
             for name, place in definitions(cell):

@@ -62,7 +62,7 @@ def _slips(book: Book, module: str) -> Iterator[list[str]]:
             continue
         chapter, display = book.displays[label]
         if before not in display.tex:
-            raise BookError(display.place, f"{before} is not in {label}: change the slip in checked.py")
+            raise BookError(display.place, f"{before} is not in {label}: change the slip in marks.py")
         changed = book.replacing(label, display.tex.replace(before, after), fresh=False)
         yield [what, before, after, _message(check_display(changed, chapter, display))]
     before, after, symbol = CODE_SLIP

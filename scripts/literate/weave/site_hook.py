@@ -6,6 +6,7 @@ import functools
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -13,15 +14,16 @@ from typing import Any, ParamSpec, TypeVar
 import nbformat
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import Abort
+from mkdocs.livereload import LiveReloadServer
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from nbformat import NotebookNode
 
-from literate.chapter import ROOT, BookError
+from literate.chapter import ROOT, BookError, Chapter
 from literate.files import sweep, write_atomically
 from literate.reader import read_book
-from literate.run.notebooks import run
+from literate.run.notebooks import latest, run
 from literate.tangle.module import tangle
 from literate.weave import backmatter
 from literate.weave import pages as weave
@@ -39,12 +41,20 @@ FONTS = {
 }
 FACE = re.compile(r"/\* ([\w-]+-(?:latin|greek)-\d+-\w+) \*/\n@font-face \{.*?\n\}", re.S)
 
+RUNNING = """\
+!!! info "The chapters are being run"
+    Until then outputs are missing, or those of an earlier version. This page shows itself anew."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 book: weave.Book
 executed: dict[Path, NotebookNode]
 pages: dict[str, str]
+serving = False
+running: tuple[Path, ...] = ()  # what is being run behind the pages of --serve
+failure: BookError | None = None  # how that ended
+behind: threading.Thread | None = None  # starts when the pages are written
 
 
 def explained(function: Callable[P, R]) -> Callable[P, R]:
@@ -60,15 +70,57 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
+def on_startup(command: str, **_: Any) -> None:
+    global serving
+    serving = command == "serve"
+
+
+def on_serve(server: LiveReloadServer, **_: Any) -> LiveReloadServer:
+    """Show the pages again when the chapters have run."""
+    (CACHE / "ran").touch()
+    server.watch(str(CACHE / "ran"))
+    return server
+
+
+def executed_or_latest(chapters: list[Chapter]) -> tuple[dict[Path, NotebookNode], dict[str, Any]]:
+    """Executed notebooks and checked equations. A reader who waits for the pages gets them before."""
+    global running, failure, behind
+    notebooks, missing = latest(chapters, CACHE / "chapters")
+    if not serving or not missing:
+        return run(chapters, CACHE / "chapters"), checks(chapters, CACHE)
+    if running == missing:
+        if failure:
+            raise failure
+    else:
+        running, failure = missing, None
+        behind = threading.Thread(target=run_behind, args=(chapters, missing), daemon=True)
+    return notebooks, {}
+
+
+def run_behind(chapters: list[Chapter], entries: tuple[Path, ...]) -> None:
+    global failure
+    try:
+        run(chapters, CACHE / "chapters")
+    except BookError as error:
+        if running == entries:
+            failure = error
+    (CACHE / "ran").touch()
+
+
 @event_priority(100)  # before mkdocs-jupyter, which shall find the notebooks
 @explained
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     global book, executed, pages
     chapters = read_book(Path(config.docs_dir))
-    executed = run(chapters, CACHE / "chapters")
-    book = weave.Book(chapters, tangle(chapters), checks(chapters, CACHE))
+    executed, found = executed_or_latest(chapters)
+    book = weave.Book(chapters, tangle(chapters), **({"checks": found} if found else {}))
     pages = {chapter.path.name: weave.page(book, chapter, executed[chapter.path]) for chapter in chapters}
     pages = {name: text.replace(weave.MAP, backmatter.map_of(book)) for name, text in pages.items()}
+    if not found:
+        pages = {
+            name: re.sub(r"^# .*$", rf"\g<0>\n\n{RUNNING}", text, count=1, flags=re.M)
+            for name, text in pages.items()
+        }
     for name, text in backmatter.pages(book).items():
         files.append(File.generated(config, name, content=text))
     for chapter in chapters:
@@ -114,6 +166,7 @@ on_post_template = on_post_page  # of 404.html
 
 @explained
 def on_post_build(config: MkDocsConfig) -> None:
+    global behind
     site = Path(config.site_dir)
     copy_assets(site / "assets")
     typeset(site, book.chapters)
@@ -121,6 +174,9 @@ def on_post_build(config: MkDocsConfig) -> None:
     sweep(CACHE)
     for name in ("sitemap.xml", "sitemap.xml.gz"):  # they hold dates
         (site / name).unlink(missing_ok=True)
+    if behind:
+        behind.start()
+        behind = None
 
 
 def copy_assets(assets: Path) -> None:
