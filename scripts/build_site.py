@@ -17,7 +17,8 @@ from mkdocs.commands.serve import serve
 from mkdocs.config import load_config
 from mkdocs.exceptions import MkDocsException
 
-from literate.chapter import BOOK, ROOT, shown_path
+from literate.chapter import BOOK, ROOT, BookError, shown_path
+from literate.files import alone, reason
 
 CONFIG = ROOT / "mkdocs.yml"
 
@@ -42,7 +43,15 @@ class BookLines(logging.Formatter):
 
 def build(folder: Path = BOOK, site: Path = ROOT / "site", **settings: Any) -> None:
     """Build beside ``site`` and take its place when all went well."""
+    with alone(site.parent / ".cache", "another build of the site"):
+        _build(folder, site, settings)
+
+
+def _build(folder: Path, site: Path, settings: dict[str, Any]) -> None:
     new, old = (site.with_name(f"{site.name}.{suffix}") for suffix in ("new", "old"))
+    if old.exists() and not site.exists():  # killed between the two renames
+        old.rename(site)
+    shutil.rmtree(new, ignore_errors=True)
     config = load_config(str(CONFIG), docs_dir=str(folder), site_dir=str(new), **settings)
     try:
         config.plugins.on_startup(command="build", dirty=False)
@@ -79,7 +88,10 @@ def main() -> int:
             serve(str(CONFIG))
             return 0
         build()
-    except MkDocsException as error:
+    except OSError as error:
+        print(f"{shown_path(Path(error.filename or ROOT))}: {reason(error)}", file=sys.stderr)
+        return 1
+    except (MkDocsException, BookError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from literate.chapter import BookError
-from literate.files import write_atomically
+from literate.files import sweep, write_atomically
 from literate.prove.numbers import recomputed
 from literate.prove.session import Failure
 from literate.reader import book_files
@@ -29,16 +29,16 @@ def main(arguments: list[str] | None = None) -> int:
     complaints = 0
     for path in options.chapters or book_files():
         try:
+            sweep(path.parent)
             text, changes = recomputed(path)
+            if options.update and changes:
+                write_atomically(path, text)
         except (BookError, Failure) as error:
             print(error, file=sys.stderr)
             complaints += 1
             continue
         print(*changes, sep="\n", end="\n" if changes else "")
-        if options.update:
-            if changes:
-                write_atomically(path, text)
-        else:
+        if not options.update:
             complaints += len(changes)
     return 1 if complaints else 0
 

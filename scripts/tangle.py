@@ -10,12 +10,13 @@ python scripts/tangle.py --untangle    carry edits made in the module back into 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 
-from literate.chapter import BOOK, MODULE_NAME, ROOT, BookError, shown_path
+from literate.chapter import BOOK, MODULE_NAME, ROOT, BookError, Chapter, shown_path
 from literate.reader import read_book
-from literate.tangle.file import Refused, carry_back, check, where, write
+from literate.tangle.file import Refused, carry_back, check, undisturbed, where, write
 from literate.tangle.module import prefix, tangle
 
 MODULE = ROOT / f"{MODULE_NAME}.py"
@@ -35,23 +36,28 @@ def main(arguments: list[str] | None = None, book: Path = BOOK, path: Path = MOD
         "--untangle", action="store_true", help="carry edits of the module back into the chapters"
     )
     options = parser.parse_args(arguments)
+    writes = not (options.check or options.where is not None or options.upto is not None)
     try:
-        chapters = read_book(book)
-        if options.check:
-            check(path, tangle(chapters))
-        elif options.where is not None:
-            print(where(path, tangle(chapters), options.where))
-        elif options.upto is not None:
-            print(prefix(chapters, options.upto + 1).text, end="")
-        elif options.untangle:
-            for changed in carry_back(path, chapters):
-                print(f"changed {shown_path(changed)}")
-        else:
-            write(path, tangle(chapters))
+        with undisturbed(path, book) if writes else contextlib.nullcontext():
+            run(options, read_book(book), path)
     except (BookError, Refused) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def run(options: argparse.Namespace, chapters: list[Chapter], path: Path) -> None:
+    if options.check:
+        check(path, tangle(chapters))
+    elif options.where is not None:
+        print(where(path, tangle(chapters), options.where))
+    elif options.upto is not None:
+        print(prefix(chapters, options.upto + 1).text, end="")
+    elif options.untangle:
+        for changed in carry_back(path, chapters):
+            print(f"changed {shown_path(changed)}")
+    else:
+        write(path, tangle(chapters))
 
 
 if __name__ == "__main__":

@@ -158,11 +158,106 @@ CORE = core("def f(): ...", "f")
 TAGS = "core, hide-input, notation, exercise, solution, check"
 SHOWN = "python, pycon, text, console, py, toml, yaml, json, diff, tex"
 DISPLAY = "$$ x $$ "
+HOLDS = "holds the character U+{}; remove it"
+DEEP = "nested more than 100 levels deep; break it up"
 ACT = "a core cell may only define (class, def, NAME = …), not act"
 IMPORT = "import in a core cell; write it in the chapter's first cell, "
 IMPORT += "the tangler takes from there what core cells use"
 
+NAMED = 'a name is made of letters and digits, with hyphens between them, as in name="linear-backward"; got '
+HIDDEN = "a comment ends with --> on the line where it begins; what follows would run, hidden"
+LOST = r"a | inside a formula splits the cell of a table: write \lvert, \rvert or \mid"
+TABLE = "| a | b |\n|---|---|\n"
+QUOTED = "a fence behind {} is shown and never run; begin the line with the fence"
+UNCHECKED = "a display that is not at the margin is shown and never checked; begin the line with $$"
+
+
+def vanishing(tag: str) -> str:
+    return f"'{tag}' would vanish from the page as a tag; write &lt; or put it in backticks"
+
+
 REFUSED = {  # the body, a text that stands in the line that is named, the message
+    # -- characters and lines
+    "half a character": ("a\ud800b", "a\ud800b", "half a character, U+D800; remove it"),
+    "half a character in a core cell": (
+        core("x = 1\ny = '\udfff'", "x"),
+        "y = ",
+        "half a character, U+DFFF; remove it",
+    ),
+    "an escape": ("a\x1b[31m", "[31m", "a control character, U+001B; remove it"),
+    "a C1 control": ("a\x9bb", "a\x9bb", "a control character, U+009B; remove it"),
+    "text from right to left": ("a\u202eb", "a\u202eb", "a control character, U+202E; remove it"),
+    "a long line": ("\na" * 3 + "b" * 5000, "abbb", "a line of 5001 characters, at most 5000; break it"),
+    "a long line in a fence": (
+        "```text\n" + "b" * 9999 + "\n```",
+        "bbb",
+        "a line of 9999 characters, at most 5000; break it",
+    ),
+    # -- what is hidden, or shown and not run
+    "a cell in a comment": (f"<!--\n{core('x = 1', 'x')}-->", "<!--", HIDDEN),
+    "a comment that ends later": ("a <!-- b\nc -->", "a <!--", HIDDEN),
+    "a comment in a quote": (f"> <!--\n\n{fence('x = 1')}", "> <!--", HIDDEN),
+    "a comment below another": (f"<!-- a --> <!--\n{fence('x = 1')}-->", "<!-- a", HIDDEN),
+    "a cell in a quote": ("> ```python\n> 1\n> ```", "> ```python", QUOTED.format("'> '")),
+    "a cell in a quote without space": (">```python\n>1\n>```", ">```python", QUOTED.format("'>'")),
+    "a cell in two quotes": (">> ~~~python\n>> 1", "~~~", QUOTED.format("'>> '")),
+    "a cell in a list": ("- ```python\n  1\n  ```", "- ```", QUOTED.format("'- '")),
+    "a cell in a numbered list": ("12. ```python\n    1", "12.", QUOTED.format("'12. '")),
+    "a cell in a quoted list": ("> * ```python\n> 1", "> *", QUOTED.format("'> * '")),
+    "a cell in a footnote": ("[^1]: ```python\n    1", "[^1]", QUOTED.format("'[^1]: '")),
+    "a cell in a definition": ("x\n: ```python\n  1", ": ```", QUOTED.format("': '")),
+    "a cell behind a tab": ("\t```python\n\t1", "\t```", QUOTED.format(r"'\t'")),
+    "a display in a quote": ("> $$ x $$ {#eq:x}", "> $$", UNCHECKED),
+    "a display in a list": ("  - $$\n    x\n    $$", "- $$", UNCHECKED),
+    "an indented display": ("  $$ x $$", "  $$", UNCHECKED),
+    "a display in a sentence": ("Here $$ x $$.", "Here", UNCHECKED),
+    "a display in brackets": ("\\[ x \\]", "[ x", UNCHECKED),
+    "an environment": ("> \\begin{align}", "begin", UNCHECKED),
+    "a notation table in a quote": (
+        "> | Symbol | Meaning | Set | In code |",
+        "> |",
+        "a notation table begins at the margin, with a |",
+    ),
+    "a notation table without bars at its ends": (
+        "Symbol | Meaning | Set | In code\n---|---|---|---",
+        "Symbol",
+        "a notation table begins at the margin, with a |",
+    ),
+    # -- tables
+    "a bar in a formula of a table": (f"{TABLE}| $|x|$ | lost |", "lost", LOST),
+    "a bar in a formula of a header": ("| $|x|$ | b |\n|---|---|\n| 1 | 2 |", "|---", LOST),
+    "one bar, where a cell would be empty": (
+        "| a | b | c |\n|---|---|---|\n| $p(x|y)$ | lost |",
+        "lost",
+        LOST,
+    ),
+    "a bar in a quoted table": ("> | a | b |\n> |---|---|\n> | $|x|$ | lost |", "lost", LOST),
+    "a bar in an indented table": ("    a | b\n    --|--\n    $|x|$ | lost", "lost", LOST),
+    "a bar in a table without bars at its ends": ("a | b\n--|:-:\n1 | $|x|$", "$|x", LOST),
+    "a cell too many": (
+        f"{TABLE}| 1 | 2 | 3 |",
+        "| 3 |",
+        "this row has 3 cells, its table 2; the last would be lost",
+    ),
+    # -- tags
+    "less and greater": ("if a<b and c>d then", "a<b", vanishing("<b and c>")),
+    "a placeholder": ("values <eps> are small", "<eps>", vanishing("<eps>")),
+    "a type": ("a `dict`, or List<int>", "List", vanishing("<int>")),
+    "less, and nothing greater": ("it is a<b", "a<b", vanishing("<b")),
+    "an end": ("a</b", "</b", vanishing("</b")),
+    "a placeholder in a heading": ("## The <name> here", "## The", vanishing("<name>")),
+    "a placeholder in a table": (f"{TABLE}| <x> | 2 |", "<x>", vanishing("<x>")),
+    "a placeholder between dollars": ("It is $5 for <you>, $6 for me", "<you>", vanishing("<you>")),
+    "a script": ("<script>1</script>", "<script>", vanishing("<script>")),
+    "a handler without quotes": ("<b onclick=x>y</b>", "<b", vanishing("<b onclick=x>")),
+    "a declaration": ("a <!x> b", "<!x>", vanishing("<!x>")),
+    "an instruction": ("<?php 1 ?>", "<?php", vanishing("<?php 1 ?>")),
+    "a placeholder in a reason": ('$$ x $$ {unchecked="for <eps> only"}', "unchecked", vanishing("<eps>")),
+    "a bar in a reason": (
+        '$$ x $$ {unchecked="a|b"}',
+        "unchecked",
+        'cannot read {unchecked="a|b"}; write {#eq:name} or {unchecked="why"}',
+    ),
     "a control character": ("a\x0cb", "a\x0cb", "a control character, U+000C; remove it"),
     "a line separator": ("a\u2028b", "a\u2028b", "a control character, U+2028; remove it"),
     "a region": (
@@ -241,7 +336,50 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
     "an attribute twice": (fence("1", 'alt="x" alt="y"'), "alt", "alt is given twice"),
     "no JSON": (fence("1", "alt='x'"), "alt", "the value of alt is not JSON: 'x'"),
     "an empty attribute": (fence("1", 'alt=" "'), "alt", "alt must be a non-empty text in quotes"),
+    "a line in a name": (
+        fence("x = 1", 'tags=["core"] name="a\\nimport os"'),
+        "tags",
+        f"name {HOLDS}".format("000A"),
+    ),
+    "a return in a name": (
+        fence("x = 1", 'tags=["core"] name="a\\rb"'),
+        "tags",
+        f"name {HOLDS}".format("000D"),
+    ),
+    "nothing in a name": (
+        fence("x = 1", 'tags=["core"] name="a\\u0000"'),
+        "tags",
+        f"name {HOLDS}".format("0000"),
+    ),
+    "half a character in a name": (
+        fence("x = 1", 'tags=["core"] name="a\\udc00"'),
+        "tags",
+        f"name {HOLDS}".format("DC00"),
+    ),
+    "half a character in alt": (fence("1", 'alt="a\\ud800"'), "alt", f"alt {HOLDS}".format("D800")),
+    "a line separator in raises": (
+        fence("1", 'raises="a\\u2028"'),
+        "raises",
+        f"raises {HOLDS}".format("2028"),
+    ),
+    "a space in a name": (fence("x = 1", 'tags=["core"] name="a b"'), "tags", f"{NAMED}'a b'"),
+    "quotes in a name": (fence("x = 1", 'tags=["core"] name="a\\"b"'), "tags", f"{NAMED}'a\"b'"),
+    "other letters in a name": (fence("x = 1", 'tags=["core"] name="größe"'), "tags", f"{NAMED}'größe'"),
+    "two errors": (
+        fence("1", 'raises="KeyError, ValueError"'),
+        "raises",
+        "raises= names one error, got 'KeyError, ValueError'",
+    ),
+    "a deep attribute": (
+        fence("1", "tags=" + "[" * 4000),
+        "tags",
+        "the value of tags is not JSON: " + "[" * 60,
+    ),
     # -- python
+    "brackets within brackets": (fence("x = 1\ny = " + "[" * 150 + "]" * 150), "y = [", DEEP),
+    "a chain of calls": (fence("x = 1\ny = x" + "()" * 1500), "y = x", DEEP),
+    "a long sum": (fence("x = 1\ny = " + "x + " * 1200 + "x"), "y = x", DEEP),
+    "signs": (fence("x = 1\ny = " + "-" * 4900 + "x"), "y = -", "nested too deeply for Python"),
     "a prompt": (
         fence(">>> 1 + 1\n2"),
         ">>>",
@@ -374,6 +512,16 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
         "$$",
         "the display opened here is never closed with '$$'",
     ),
+    "text behind a display": (
+        "$$ x $$ {#eq:x}.",
+        "$$ x",
+        'cannot read {#eq:x}.; write {#eq:name} or {unchecked="why"}',
+    ),
+    "a display in a display": (
+        "$$\nx $$ y $$ {#eq:x}",
+        "x $$",
+        "the display ends with '$$', but 'y $$ {#eq:x}' stands behind it",
+    ),
     "an empty display": ("$$\n$$ {#eq:x}", "$$", "an empty display"),
     "a computed number apart": (
         "1 <!-- = 1 -->",
@@ -415,7 +563,25 @@ def test_refused(body: str, where: str, message: str) -> None:
     assert where in chapter_text(body).split("\n")[line - 1]
 
 
+KEPT = """
+`if a<b and c>d`, $a<b$ and $c>d$, `` `<eps>` ``, <https://example.org/?a=b>, a < b, 1<2, <3, <br>, <br />
+<span class="x" title='y'>y</span> costs $5 <!-- a <b> --> and not $6. A footnote[^1] and ~~this~~.
+
+> A quote, with `$$` and $|x|$.
+
+| $x$ | `a|b` |
+|:-:|---|
+| $\\lvert x \\rvert$ | `c|d` and $y$ |
+| $\\|x\\|$ |
+"""
+
+
+def test_what_only_looks_like_it_is_taken() -> None:
+    chapter(KEPT)
+
+
 HEADERS = {
+    "a mark": ("\ufeff" + HEADER, "1: the file begins with a byte order mark; save it without"),
     "no header": ("# Title", f"1: a chapter begins with\n{HEADER}"),
     "an empty file": ("", f"1: a chapter begins with\n{HEADER}"),
     "another format": (HEADER.replace("markdown", "myst"), f"1: a chapter begins with\n{HEADER}"),
@@ -496,7 +662,7 @@ def test_refused_files(tmp_path: Path) -> None:
     (tmp_path / "01-b.md").write_text(chapter_text(""))
     assert message() == "/01-b.md: chapter 1 is already 01-a.md"
     (tmp_path / "01-b.md").write_bytes(b"---\n\xff")
-    assert message() == "/01-b.md: not UTF-8 (invalid start byte at byte 4)"
+    assert message() == "/01-b.md:2: not UTF-8 (invalid start byte at byte 4)"
     (tmp_path / "01-b.md").unlink()
     (tmp_path / "01-b.md").mkdir()
     assert message() == "/01-b.md: Is a directory"

@@ -54,9 +54,7 @@ class World:
 
     def power(self, value: int, times: int = 1) -> int | None:
         """e^(times * value), where value is a sum of numbers met before."""
-        found = self.sums.get(value)
-        if found is None:
-            return None
+        found = self.sums.setdefault(value, {value: Fraction(1)})
         result = 1
         for drawn, coefficient in found.items():
             exponent = coefficient * times * FINEST

@@ -29,8 +29,8 @@ class Place:
 def shown_path(path: Path) -> str:
     """The path as a reader of the project writes it."""
     try:
-        return path.resolve().relative_to(Place.base).as_posix()
-    except ValueError:
+        return (path.parent.resolve() / path.name).relative_to(Place.base).as_posix()
+    except (ValueError, RuntimeError, OSError):  # elsewhere, or a link to itself
         return str(path)
 
 

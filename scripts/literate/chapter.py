@@ -22,7 +22,9 @@ EXERCISE = ("exercise", "solution", "check")
 REFERENCE = re.compile(rf"@({LABEL})")
 FENCE = re.compile(r"^(?P<indent> *)(?P<mark>`{3,}|~{3,})(?P<info>.*)$")
 CODE_REFERENCE = re.compile(rf"(?<![\w@])({LABEL})")
-NUMBER = re.compile(r"(?P<shown>[^\s<>|()$*`\[\]≈~]+)<!-- = (?P<expression>.*?) -->")
+# Each of these is linear in the length of a line: it begins only where a run begins, and does not go back.
+_SHOWN = r"[^\s<>|()$*`\[\]≈~]"
+NUMBER = re.compile(rf"(?<!{_SHOWN})(?P<shown>{_SHOWN}+)<!-- = (?P<expression>(?:(?!<!--|-->).)*) -->")
 
 
 class BookError(Exception):

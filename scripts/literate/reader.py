@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import functools
 import json
+import os
 import re
 from pathlib import Path
 
@@ -32,12 +33,16 @@ from .chapter import (
     Table,
     compiled,
 )
+from .files import read_text
+from .prose import Prose
 from .rules import check_book
 
 TAGS = ("core", "hide-input", "notation", *EXERCISE)
 ATTRIBUTES = ("tags", "name", "alt", "raises")
 SHOWN = ("text", "console", "py", "toml", "yaml", "json", "diff", "tex")
 WIDTH = 79
+LONGEST, DEEPEST = 5_000, 100  # characters of a line; levels of a cell's syntax
+NAME = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
 
 HEADER = """\
 ---
@@ -51,9 +56,8 @@ jupyter:
     language: python
     name: python3
 ---"""
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 REGION = re.compile(r"<!--\s*#(end)?(region|markdown|md|raw)")
-DISPLAY_END = re.compile(r"^(?P<tex>.*?)\$\$\s*(?P<attributes>\{.*\})?\s*$")
 NOTATION_HEADER = ["Symbol", "Meaning", "Set", "In code"]
 
 
@@ -61,7 +65,14 @@ def book_files(folder: Path = BOOK) -> list[Path]:
     """index.md, then the numbered chapters in order."""
     numbered = sorted(folder.glob("[0-9][0-9]-*.md"))
     index = folder / "index.md"
-    return ([index] if index.exists() else []) + numbered
+    return ([index] if os.path.lexists(index) else []) + numbered
+
+
+def corpus(chapter: Chapter) -> list[Path]:
+    """The chapters before this one, if it reads them as a text: it finds them in a folder "book"."""
+    if not any('Path("book")' in cell.source for cell in chapter.python):
+        return []
+    return [path for path in book_files(chapter.path.parent) if path.name < chapter.path.name]
 
 
 def read_book(folder: Path = BOOK) -> list[Chapter]:
@@ -75,13 +86,7 @@ def read_book(folder: Path = BOOK) -> list[Chapter]:
 
 def read_chapter(path: Path) -> Chapter:
     """Read one chapter; raise BookError at the first thing it must not contain."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise BookError(path, f"not UTF-8 ({error.reason} at byte {error.start})") from None
-    except OSError as error:
-        raise BookError(path, error.strerror or str(error)) from None
-    return parse_chapter(text, path)
+    return parse_chapter(read_text(path), path)
 
 
 @functools.lru_cache(maxsize=256)
@@ -100,6 +105,7 @@ class _Reader:
         self.chapter = chapter
         self.lines = chapter.text.split("\n")
         self.at = 0  # index of the current line
+        self.prose = Prose()
         self.heading = (0, "")
 
     def refuse(self, message: str, line: int | None = None) -> BookError:
@@ -125,9 +131,14 @@ class _Reader:
 
     def check_characters(self) -> None:
         """Jupytext must see the same lines and the same cells as this reader."""
+        if self.lines[0].startswith("\ufeff"):
+            raise self.refuse("the file begins with a byte order mark; save it without", 1)
         for number, line in enumerate(self.lines, 1):
+            if len(line) > LONGEST:
+                raise self.refuse(f"a line of {len(line)} characters, at most {LONGEST}; break it", number)
             if found := CONTROL.search(line):
-                raise self.refuse(f"a control character, U+{ord(found[0]):04X}; remove it", number)
+                what = "half a character" if "\ud800" <= found[0] <= "\udfff" else "a control character"
+                raise self.refuse(f"{what}, U+{ord(found[0]):04X}; remove it", number)
             if found := REGION.match(line):
                 raise self.refuse(f"'{found[0]}' opens or closes a Jupytext region; remove it", number)
 
@@ -198,6 +209,16 @@ class _Reader:
         for key, value in attributes.items():
             if not isinstance(value, str) or not value.strip():
                 raise self.refuse(f"{key} must be a non-empty text in quotes", opened)
+            if found := CONTROL.search(value) or re.search(r"[\t\n]", value):
+                raise self.refuse(f"{key} holds the character U+{ord(found[0]):04X}; remove it", opened)
+        if not NAME.fullmatch(attributes.get("name", "x")):
+            raise self.refuse(
+                "a name is made of letters and digits, with hyphens between them, as in "
+                f'name="linear-backward"; got {attributes["name"]!r}',
+                opened,
+            )
+        if not attributes.get("raises", "x").isidentifier():
+            raise self.refuse(f"raises= names one error, got {attributes['raises']!r}", opened)
         cell = Cell(
             self.chapter.place(opened + 1), source, "python", tag=tags[0] if tags else None, **attributes
         )
@@ -219,8 +240,8 @@ class _Reader:
                 raise self.refuse(f"{key} is given twice", opened)
             try:
                 found[key], end = json.JSONDecoder().raw_decode(value)
-            except json.JSONDecodeError:
-                raise self.refuse(f"the value of {key} is not JSON: {value}", opened) from None
+            except (json.JSONDecodeError, RecursionError):
+                raise self.refuse(f"the value of {key} is not JSON: {value[:60]}", opened) from None
             text = value[end:]
         return found
 
@@ -235,7 +256,17 @@ class _Reader:
             compiled(cell)
         except SyntaxError as error:
             raise self.refuse(f"syntax error: {error.msg}", error.lineno or opened) from None
+        except (RecursionError, MemoryError):
+            longest = max(range(len(lines)), key=lambda index: len(lines[index]))
+            raise self.refuse("nested too deeply for Python", opened + 1 + longest) from None
         tree = cell.tree
+        depth, level = 0, list[ast.AST]([tree])
+        while level := [child for node in level for child in ast.iter_child_nodes(node)]:
+            if depth > DEEPEST and (
+                found := [node for node in level if isinstance(node, ast.expr | ast.stmt)]
+            ):
+                raise BookError(cell.at(found[0]), f"nested more than {DEEPEST} levels deep; break it up")
+            depth += 1
         if not tree.body:
             raise self.refuse("an empty python cell", opened)
         if cell.tag in ("core", *EXERCISE) and not cell.name:
@@ -318,15 +349,18 @@ class _Reader:
         opened = self.at + 1
         text = self.lines[self.at][2:]
         body: list[str] = []
-        while not (end := DISPLAY_END.match(text)):
+        while "$$" not in text:
             body.append(text)
             self.at += 1
             if self.at == len(self.lines) or FENCE.match(self.lines[self.at]):
                 raise self.refuse("the display opened here is never closed with '$$'", opened)
             text = self.lines[self.at]
-        body.append(end["tex"])
+        last, _, rest = text.partition("$$")
+        body.append(last)
         self.at += 1
-        label, unchecked = self.display_attributes(end["attributes"] or "", self.at)
+        label, unchecked = self.display_attributes(rest.strip(), self.at)
+        if complaint := Prose().complaint(unchecked or ""):
+            raise self.refuse(complaint, self.at)
         tex = "\n".join(body).strip("\n")
         if not tex.strip():
             raise self.refuse("an empty display", opened)
@@ -338,7 +372,9 @@ class _Reader:
             raise self.refuse(
                 'a display needs a label or a reason: $$ {#eq:name} or $$ {unchecked="why"}', line
             )
-        found = re.fullmatch(rf'\{{(?:#({LABEL}))?\s*(?:unchecked="([^"]+)")?\}}', text)
+        if not text.startswith("{"):
+            raise self.refuse(f"the display ends with '$$', but {text!r} stands behind it", line)
+        found = re.fullmatch(rf'\{{(?:#({LABEL}))?\s*(?:unchecked="([^"|]+)")?\}}', text)
         if not found or not any(found.groups()):
             raise self.refuse(f'cannot read {text}; write {{#eq:name}} or {{unchecked="why"}}', line)
         return found[1], found[2]
@@ -378,20 +414,26 @@ class _Reader:
 
     def read_prose(self, line: str) -> None:
         place = self.chapter.place(self.at + 1)
-        if heading := re.match(r"(#{1,6}) +(.+?)(?: +\{#[\w-]+\})?$", line):
-            self.heading = (len(heading[1]), heading[2])
+        if heading := re.match(r"(#{1,6}) +(?! )(.+)", line):
+            title, _, anchor = heading[2].rpartition(" {#")
+            text = title.rstrip(" ") if re.fullmatch(r"[\w-]+\}", anchor) else heading[2]
+            self.heading = (len(heading[1]), text)
             if len(heading[1]) == 1:
                 if self.chapter.title:
                     raise self.refuse(f"a second title; the first is '{self.chapter.title}'")
-                self.chapter.title = heading[2]
-            if "$" in heading[2]:
+                self.chapter.title = text
+            if "$" in text:
                 raise self.refuse("no mathematics in headings (contents show it raw): write δ, not $\\delta$")
         for found in NUMBER.finditer(line):
             cells = len(self.chapter.cells)
             self.chapter.numbers.append(Number(place, found["shown"], found["expression"], cells))
         if re.sub(NUMBER, "", line).count("<!-- ="):
             raise self.refuse("a computed number is written directly before its comment: 0.5<!-- = x -->")
-        for found in REFERENCE.finditer(re.sub(r"`[^`]*`", "", line)):
+        if complaint := self.prose.complaint(re.sub(NUMBER, "0", line)):
+            raise self.refuse(complaint)
+        if not line.startswith("|") and _split_row(line.lstrip("> \t")) == NOTATION_HEADER:
+            raise self.refuse("a notation table begins at the margin, with a |")
+        for found in REFERENCE.finditer(re.sub(r"`[^`]*`|<!--.*?-->", "", line)):
             self.chapter.references.append(Reference(place, found[1], in_code=False))
         self.at += 1
 

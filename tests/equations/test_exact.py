@@ -64,7 +64,7 @@ def test_the_field_computes_as_fractions_do(a: Fraction, b: Fraction) -> None:
         assert exact.numerator % P == found.v * exact.denominator % P
 
 
-@given(st.integers(1, 2**60), st.integers(1, 2**60))
+@given(st.integers(1, 2**59), st.integers(1, 2**59))  # their sum is no multiple of P
 def test_derivatives_follow_their_rules(a: int, b: int) -> None:
     field.begin(a)
     x, y = Element(a, 1), Element(b)

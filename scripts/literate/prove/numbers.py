@@ -16,7 +16,8 @@ from literate.chapter import NUMBER, BookError, Chapter, Number
 from .session import Session
 
 RESULT = re.compile(r"(?<![\w.])(\d+\.\d+|\d+e-?\d+|\d+(?= ?%| per cent| percent| times\b))")
-QUOTED = re.compile(r"`[^`]*`|\$[^$]*\$|\]\([^)]*\)")
+QUOTED = re.compile(r"`[^`]*`|\$[^$]*\$|\]\([^)\]]*\)")
+TYPED = re.compile(r"(?<![\w.])(?=(\d+\.\d+|\d+e-?\d+|\d+)(?![\w.]))")
 
 
 def recomputed(path: Path) -> tuple[str, list[str]]:
@@ -41,10 +42,10 @@ def recomputed(path: Path) -> tuple[str, list[str]]:
 def check_typed(chapter: Chapter) -> None:
     """Refuse a number that claims a result and is not computed."""
     numbers = [number.expression for number in chapter.numbers]
-    code = "\n".join([*numbers, *(cell.source for cell in chapter.cells)])
+    code = set(TYPED.findall("\n".join([*numbers, *(cell.source for cell in chapter.cells)])))
     for line, text in enumerate(prose(chapter), 1):
         for found in RESULT.finditer(QUOTED.sub("", NUMBER.sub("", text))):
-            if not re.search(rf"(?<![\w.]){re.escape(found[0])}(?![\w.])", code):
+            if found[0] not in code:
                 raise BookError(
                     chapter.place(line),
                     f"{found[0]} claims a result; write {found[0]}<!-- = expression --> to have it computed",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import doctest
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 
 from equations import Wrong, equation_items
 from literate.chapter import BookError, Cell, Place
+from literate.limits import leave, witnessed
 from literate.prove.checks import read_counts
 from literate.prove.numbers import check_typed
 from literate.prove.session import Failure, Session
@@ -26,6 +28,7 @@ from literate.reader import book_files
 from literate.tangle.module import tangle
 
 Subject = TypeVar("Subject")
+STATUS = pytest.StashKey[int]()
 Claim = tuple[int, str, Callable[[], None]]  # its line, its name, what checks it
 
 
@@ -33,6 +36,19 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ChapterFil
     if file_path.suffix == ".md" and file_path in book_files(file_path.parent):
         return ChapterFile.from_parent(parent, path=file_path)
     return None
+
+
+def pytest_configure() -> None:
+    witnessed(os.dup(2))  # before pytest redirects it
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[STATUS] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    leave(config.stash.get(STATUS, 0))
 
 
 class ChapterFile(pytest.File):
@@ -114,9 +130,11 @@ def _equations(session: Session) -> Iterator[Claim]:
         texts = [*before, chapter]
         counts = read_counts(chapter.path.parent)
         proved = {label for label, count in counts.items() if count["proved"]}
-        yield from equation_items(
+        items = equation_items(
             chapter, lambda: tangle(texts).namespace(), before, lambda: tangle(texts).text, proved
         )
+        for line, name, check in items:
+            yield line, name, partial(session.limited, chapter.place(line), check)
 
 
 def _name(cell: Cell) -> str:

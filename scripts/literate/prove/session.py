@@ -8,10 +8,9 @@ import doctest
 import importlib.util
 import linecache
 import sys
-import tempfile
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import CodeType
@@ -20,7 +19,9 @@ import matplotlib
 import numpy as np
 
 from literate.chapter import MODULE_NAME, BookError, Cell, Chapter, Number, Place
-from literate.reader import book_files, read_chapter
+from literate.files import read_text, scratch, write_atomically
+from literate.limits import Limits, Misbehaved, Output
+from literate.reader import book_files, corpus, read_chapter
 from literate.tangle.module import Module, tangle
 
 FUTURE_FLAGS = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
@@ -59,12 +60,20 @@ class Session:
 
     def __enter__(self) -> Session:
         with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(scratch())
+            (folder / "temporary").mkdir()
+            for path in [folder / "cwd" / "book" / path.name for path in corpus(self.chapter)]:
+                write_atomically(path, read_text(self.chapter.path.with_name(path.name)))
+            (folder / "cwd").mkdir(exist_ok=True)
+            module = folder / f"{MODULE_NAME}.py"
+            write_atomically(module, self.earlier.text)
+            self.limits = Limits(folder / "cwd", folder / "temporary", matplotlib.get_cachedir())
             stack.enter_context(np.errstate())
             stack.enter_context(np.printoptions())
             stack.enter_context(matplotlib.rc_context())
             matplotlib.use("agg")
-            with self.explained(self.chapter.place(1)):
-                stack.enter_context(_installed(self.earlier.text))
+            with self.explained(self.chapter.place(1)), self.bounded(self.chapter.place(1)):
+                stack.enter_context(_installed(module))
             self.stack = stack.pop_all()
         return self
 
@@ -106,6 +115,8 @@ class Session:
         self.namespace.update(self.stubs[check.name])
         try:
             self.execute(check)
+        except Failure:  # it did what no cell may
+            raise
         except Exception:
             return
         finally:
@@ -117,8 +128,10 @@ class Session:
         """Examples have a copy of the namespace: Jupyter does not run them, so no cell may depend on them."""
         test.globs = dict(self.namespace)
         try:
-            with self.strictly():
-                doctest.DebugRunner(verbose=False).run(test)
+            with self.strictly(self.chapter.place((test.lineno or 0) + 1)):
+                runner = doctest.DebugRunner(verbose=False)
+                runner._fakeout = Output(runner._fakeout, self.limits)  # type: ignore[attr-defined]
+                runner.run(test)
         except doctest.DocTestFailure as failure:
             place = self.example_place(failure)
             difference = doctest.OutputChecker().output_difference(failure.example, failure.got, 0)
@@ -139,13 +152,13 @@ class Session:
             )
 
     def value(self, number: Number) -> str:
-        with self.explained(number.place), self.strictly():
+        with self.explained(number.place), self.strictly(number.place):
             return str(eval(self.compiled(number.expression, number.place, "eval"), self.namespace))
 
     # -- how it is run ---------------------------------------------------------
 
     def execute(self, cell: Cell) -> None:
-        with self.strictly():
+        with self.strictly(cell.place):
             exec(self.compiled(cell.source, cell.place, "exec"), self.namespace)
 
     def compiled(self, source: str, place: Place, mode: str) -> CodeType:
@@ -155,12 +168,25 @@ class Session:
         self.flags |= code.co_flags & FUTURE_FLAGS
         return code
 
+    def limited(self, place: Place, check: Callable[[], None]) -> None:
+        with self.bounded(place):
+            check()
+
     @contextlib.contextmanager
-    def strictly(self) -> Iterator[None]:
+    def bounded(self, place: Place) -> Iterator[None]:
+        try:
+            with self.limits(place):
+                yield
+        except Misbehaved as error:
+            raise self.failure(error, self.trace(error) or [place]) from None
+
+    @contextlib.contextmanager
+    def strictly(self, place: Place) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             try:
-                yield
+                with self.bounded(place):
+                    yield
             finally:
                 if "matplotlib.pyplot" in sys.modules:
                     sys.modules["matplotlib.pyplot"].close("all")
@@ -189,6 +215,8 @@ class Session:
 
     def failure(self, error: BaseException, places: list[Place]) -> Failure:
         said = traceback.format_exception_only(error)[-1].strip()
+        if isinstance(error, Misbehaved):
+            said = str(error) or f"the cell {self.limits.complaint}"
         lines = [f"    {place}  {linecache.getline(str(place.path), place.line).strip()}" for place in places]
         if len(lines) > LONGEST_TRACE:
             lines[LONGEST_TRACE // 2 : -LONGEST_TRACE // 2] = ["    …"]
@@ -196,20 +224,17 @@ class Session:
 
 
 @contextlib.contextmanager
-def _installed(text: str) -> Iterator[None]:
-    """``import backprop_core`` finds this text, whatever else is installed."""
+def _installed(file: Path) -> Iterator[None]:
+    """``import backprop_core`` finds this file, whatever else is installed."""
     before = sys.modules.get(MODULE_NAME)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, f"{MODULE_NAME}.py")
-        file.write_text(text, encoding="utf-8")
-        spec = importlib.util.spec_from_file_location(MODULE_NAME, file)
-        assert spec and spec.loader
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[MODULE_NAME] = module
-        try:
-            spec.loader.exec_module(module)
-            yield
-        finally:
-            del sys.modules[MODULE_NAME]
-            if before:
-                sys.modules[MODULE_NAME] = before
+    spec = importlib.util.spec_from_file_location(MODULE_NAME, file)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[MODULE_NAME] = module
+    try:
+        spec.loader.exec_module(module)
+        yield
+    finally:
+        del sys.modules[MODULE_NAME]
+        if before:
+            sys.modules[MODULE_NAME] = before

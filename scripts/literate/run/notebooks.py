@@ -6,13 +6,14 @@ Each chapter runs in a fresh kernel, with warnings as errors, on the module of t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import itertools
 import json
 import os
 import platform
 import re
-import tempfile
+import signal
 import time
 from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import astuple
@@ -26,9 +27,10 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode, v4
 from traitlets.config import Config
 
+from literate import limits
 from literate.chapter import MODULE_NAME, ROOT, BookError, Cell, Chapter, Place
-from literate.files import write_atomically
-from literate.reader import book_files
+from literate.files import read_text, scratch, write_atomically
+from literate.reader import corpus
 from literate.run.kernels import ENVIRONMENT, prepare
 from literate.tangle.module import Module, prefix
 
@@ -37,7 +39,6 @@ T = TypeVar("T")
 CACHE = ROOT / ".cache" / "chapters"
 SETUP = Path(__file__).with_name("startup.py")
 PACKAGES = ("numpy", "matplotlib", "ipykernel", "nbclient", "scikit-learn")
-CELL_SECONDS = 600
 KEPT = 5  # executed versions of a chapter that stay in the cache
 
 
@@ -147,26 +148,20 @@ def _keep(entry: Path, text: str) -> None:
     """Put an executed chapter into the cache and drop its oldest versions."""
     write_atomically(entry, text)
     name = re.sub(r"-[0-9a-f]+$", "", entry.stem)
-    old = sorted(entry.parent.glob(f"{name}-*.ipynb"), key=lambda path: path.stat().st_mtime)[:-KEPT]
-    for path in old:
-        path.unlink(missing_ok=True)
+    others = entry.parent.glob(f"{name}-*.ipynb")
+    with contextlib.suppress(FileNotFoundError):  # another build has just removed them
+        for path in sorted(others, key=lambda file: file.stat().st_mtime)[:-KEPT]:
+            path.unlink()
 
 
 def _key(chapter: Chapter, module: Module) -> str:
     """Everything the outputs depend on, except for where the cells stand in the file."""
     cells = [astuple(cell)[1:] for cell in chapter.python]
     versions = [platform.python_version(), *map(version, PACKAGES)]
-    texts = [path.read_text(encoding="utf-8") for path in _corpus(chapter)]
-    sources = [path.read_text(encoding="utf-8") for path in sorted(SETUP.parent.glob("*.py"))]
+    texts = [read_text(path) for path in corpus(chapter)]
+    sources = [read_text(path) for path in [*sorted(SETUP.parent.glob("*.py")), Path(limits.__file__)]]
     parts = [cells, module.text, versions, sources, texts]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
-
-
-def _corpus(chapter: Chapter) -> list[Path]:
-    """The chapters before this one, if it reads them as a text: it finds them in a folder "book"."""
-    if not any('Path("book")' in cell.source for cell in chapter.python):
-        return []
-    return [path for path in book_files(chapter.path.parent) if path.name < chapter.path.name]
 
 
 # -- one kernel ---------------------------------------------------------------
@@ -178,17 +173,20 @@ async def _execute(chapter: Chapter, module: Module) -> NotebookNode:
     setup = f"__import__('runpy').run_path({str(SETUP)!r}, {{'figures': {figures}}});"
     notebook = v4.new_notebook(cells=[v4.new_code_cell(setup), *map(_padded, chapter.python)])
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    with tempfile.TemporaryDirectory(prefix="book-") as folder:
+    with scratch() as folder:
         module_path, neutral = Path(folder, "module", f"{MODULE_NAME}.py"), Path(folder, "cwd")
         write_atomically(module_path, module.text)
+        temporary = Path(folder, "temporary")
         neutral.mkdir()
-        for path in _corpus(chapter):
-            write_atomically(neutral / "book" / path.name, path.read_text(encoding="utf-8"))
+        temporary.mkdir()
+        for path in corpus(chapter):
+            write_atomically(neutral / "book" / path.name, read_text(path))
         environment = os.environ | ENVIRONMENT
         environment |= {"PYTHONPATH": str(module_path.parent), "IPYTHONDIR": str(Path(folder, "ipython"))}
-        client = NotebookClient(
+        environment["TMPDIR"] = str(temporary)
+        client = _Client(
             notebook,
-            timeout=CELL_SECONDS,
+            timeout=int(limits.seconds()) + limits.GRACE,
             coalesce_streams=True,  # how a text is cut into messages is a matter of luck
             # Sockets in a folder of the kernel's own: the default ones collide when two kernels start.
             config=Config({"KernelManager": {"transport": "ipc", "ip": str(Path(folder, "kernel"))}}),
@@ -197,9 +195,15 @@ async def _execute(chapter: Chapter, module: Module) -> NotebookNode:
             await client.async_execute(env=environment, cwd=str(neutral))
         except CellExecutionError:
             pass  # reported below, with its place in the book
-        except (CellTimeoutError, DeadKernelError) as error:
-            cell = chapter.python[max(0, client.code_cells_executed - 1)]
-            raise BookError(cell.place, str(error).strip().splitlines()[0]) from None
+        except CellTimeoutError:
+            raise BookError(client.cell(chapter).place, f"the cell {limits.late()}") from None
+        except DeadKernelError:
+            raise BookError(client.cell(chapter).place, "the process ended while this cell ran") from None
+        except Exception as error:  # of the machinery that the cell has broken
+            what = str(error) if isinstance(error, _TooMuch) else f"breaks what runs it ({error!r:.100})"
+            raise BookError(client.cell(chapter).place, f"the cell {what}") from None
+        finally:
+            client.end()
     if any(output.output_type == "error" for output in notebook.cells[0].outputs):
         raise RuntimeError("\n".join(map(str, notebook.cells[0].outputs)))
     del notebook.cells[0]
@@ -207,6 +211,36 @@ async def _execute(chapter: Chapter, module: Module) -> NotebookNode:
         check(chapter, cell, executed, module)
         executed.source = cell.source.rstrip("\n")
     return _plain(notebook)
+
+
+class _TooMuch(Exception):
+    """More output than a page can hold."""
+
+
+class _Client(NotebookClient):
+    """Knows at which cell it is, stops a flood of output, and ends all processes of its kernel."""
+
+    at, group, size = 0, 0, 0
+
+    async def async_execute_cell(self, cell: NotebookNode, cell_index: int, *how: Any, **more: Any) -> Any:
+        self.at, self.size = cell_index, 0
+        self.group = getattr(self.km and self.km.provisioner, "pid", None) or 0
+        return await super().async_execute_cell(cell, cell_index, *how, **more)
+
+    def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> Any:
+        text = msg["content"].get("text", "")
+        self.size += len(text)
+        if self.size > limits.OUTPUT or max(map(len, text.split("\n"))) > limits.LINE:
+            raise _TooMuch(f"prints more than {limits.OUTPUT:,} characters")
+        return super().process_message(msg, cell, cell_index)
+
+    def cell(self, chapter: Chapter) -> Cell:
+        return chapter.python[max(0, self.at - 1)]
+
+    def end(self) -> None:
+        if self.group and os.name == "posix":
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.group, signal.SIGKILL)
 
 
 def _padded(cell: Cell) -> NotebookNode:
@@ -223,7 +257,8 @@ def check(chapter: Chapter, cell: Cell, executed: NotebookNode, module: Module) 
         frames = list(_frames(error.traceback, chapter, module))
         places = [place for place in frames if place.path == chapter.path] or [cell.place]
         trace = "".join(f"\n  {place}: {_line(place)}" for place in frames)
-        raise BookError(places[-1], f"{error.ename}: {error.evalue}{trace}")
+        said = error.evalue if error.ename == "Misbehaved" else f"{error.ename}: {error.evalue}"
+        raise BookError(places[-1], f"{said}{trace}")
     if cell.raises and not error:
         raise BookError(cell.place, f"this cell says raises={json.dumps(cell.raises)} but raises nothing")
     if cell.alt and not any("image/svg+xml" in output.get("data", {}) for output in executed.outputs):
@@ -231,7 +266,9 @@ def check(chapter: Chapter, cell: Cell, executed: NotebookNode, module: Module) 
     for output in executed.outputs:
         if output.output_type == "stream" and output.name == "stderr":
             raise BookError(cell.place, f"the cell writes to stderr: {output.text.strip()}")
-        text = output.get("text") or output.get("data", {}).get("text/plain", "")
+        text = output.get("text") or output.get("data", {}).get("text/plain", "") or output.get("evalue", "")
+        if what := limits.printable(text):
+            raise BookError(cell.place, f"the cell {what}")
         if address := re.search(r"<.* at 0x[0-9a-f]+>", text):
             if "data" in output and len(output.data) > 1:
                 continue  # the repr beside a figure is never shown

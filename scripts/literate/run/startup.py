@@ -3,9 +3,12 @@
 ``figures`` is put into the namespace by run.py: whether the chapter draws.
 """
 
+import importlib.util
 import io
+import os
 import traceback
 import warnings
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -59,6 +62,34 @@ def save(figure: Any) -> str:
     return buffer.getvalue()
 
 
+def load_limits() -> Any:
+    spec: Any = importlib.util.spec_from_file_location("cell_limits", Path(__file__).parents[1] / "limits.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def limited(run: Any, limits: Any) -> Any:
+    """``run`` of a cell under these limits. What it leaves behind is shown like an error of its own."""
+
+    async def run_cell(*arguments: Any, result: Any, **options: Any) -> bool:
+        limits.begin()
+        failed = False
+        try:
+            failed = await run(*arguments, result=result, **options)
+        finally:
+            what = limits.end()
+        if what and not failed:
+            try:
+                raise Misbehaved(f"the cell {what}")
+            except Misbehaved as error:
+                result.error_in_exec = error
+                shell.showtraceback()
+        return failed or bool(what)
+
+    return run_cell
+
+
 shell: Any = get_ipython()
 shell.InteractiveTB.structured_traceback = bare_traceback
 np.set_printoptions(linewidth=72)
@@ -73,5 +104,8 @@ if figures:  # type: ignore[name-defined]  # noqa: F821
     matplotlib.rcParams.update(STYLE)
     set_matplotlib_formats("svg")
     shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, as_svg)
+limits = load_limits()
+Misbehaved = limits.Misbehaved
+shell.run_ast_nodes = limited(shell.run_ast_nodes, limits.Limits(Path.cwd(), Path(os.environ["TMPDIR"])))
 warnings.simplefilter("error")
 warnings.filterwarnings("ignore", module="ipykernel")

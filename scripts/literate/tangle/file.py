@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-from literate.chapter import Chapter, shown_path
-from literate.files import write_atomically
+from literate.chapter import BookError, Chapter, shown_path
+from literate.files import alone, finish, read_text, sweep, write_all, write_atomically
+from literate.reader import book_files
 
 from .module import DIGEST, Module, digest_of, tangle
 from .untangle import untangle
@@ -42,6 +45,7 @@ def complaint(path: Path, text: str, module: Module) -> str:
 def write(path: Path, module: Module) -> None:
     """Write the module unless the file is the same already; never over somebody's edit."""
     text = _read(path)
+    sweep(path.parent)
     if text != module.text:
         if text is not None and edited(text):
             raise Refused(complaint(path, text, module))
@@ -81,16 +85,26 @@ def carry_back(path: Path, chapters: Sequence[Chapter]) -> list[Path]:
         line, got = next((line, got) for line, (old, got) in enumerate(pairs, 1) if old != got)
         raise Refused(f"{shown_path(path)}:{line} comes from no cell; from the book this line is {got!r}")
     changed = [new for old, new in zip(chapters, after, strict=True) if new is not old]
-    for chapter in changed:
-        write_atomically(chapter.path, chapter.text)
-    write_atomically(path, again.text)
+    write_all({chapter.path: chapter.text for chapter in changed} | {path: again.text}, _journal(path))
     return [chapter.path for chapter in changed]
+
+
+@contextlib.contextmanager
+def undisturbed(path: Path, book: Path) -> Iterator[None]:
+    """Alone with the module at ``path`` and the book, after ending what a killed ``carry_back`` began."""
+    with alone(path.parent, "another run of scripts/tangle.py"):
+        finish(_journal(path), [*book_files(book), path])
+        yield
+
+
+def _journal(path: Path) -> Path:
+    return path.with_name(f".{path.name}.journal")
 
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8") if path.exists() else None
-    except UnicodeDecodeError:
-        raise Refused(
-            f"{shown_path(path)} was edited and is no longer UTF-8; git checkout {shown_path(path)}"
-        ) from None
+        return read_text(path) if os.path.lexists(path) else None
+    except BookError as error:
+        if isinstance(error.__cause__, UnicodeDecodeError):
+            raise Refused(f"{error}: it was edited; git checkout {shown_path(path)}") from None
+        raise

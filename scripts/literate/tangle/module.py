@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from literate.chapter import MODULE_NAME, ROOT, Chapter, Place, defined_names
+from literate.chapter import MODULE_NAME, ROOT, BookError, Chapter, Place, defined_names
+from literate.files import read_text
 
 from .imports import import_lines
 from .merge import Chunk, chunks
@@ -87,7 +90,7 @@ def prefix(chapters: Sequence[Chapter], number: int) -> Module:
 
 
 def _header(chapters: Sequence[Chapter], pieces: Sequence[Chunk]) -> list[str]:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    version = _version(ROOT / "pyproject.toml")
     names = [name for chunk in pieces if not chunk.continues for name in defined_names(chunk.cell)]
     return [
         *DOCSTRING.splitlines(),
@@ -101,6 +104,19 @@ def _header(chapters: Sequence[Chapter], pieces: Sequence[Chunk]) -> list[str]:
         *(f'    "{name}",' for name in names if not name.startswith("_")),
         "]",
     ]
+
+
+def _version(path: Path) -> str:
+    try:
+        version = tomllib.loads(read_text(path))["project"]["version"]
+        if re.fullmatch(r"[\w.+!-]+", version):
+            return str(version)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        raise BookError(Place(path, int(line[1])) if line else path, f"not TOML: {error}") from None
+    except (KeyError, TypeError):
+        pass
+    raise BookError(path, 'it needs a version, as in [project] version = "1.0"')
 
 
 def digest_of(text: str) -> str:

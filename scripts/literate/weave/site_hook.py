@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import shutil
 import threading
@@ -20,7 +21,7 @@ from mkdocs.structure.pages import Page
 from nbformat import NotebookNode
 
 from literate.chapter import ROOT, BookError, Chapter
-from literate.files import write_atomically
+from literate.files import sweep, write_atomically
 from literate.reader import read_book
 from literate.run.notebooks import latest, run
 from literate.tangle.module import tangle
@@ -31,6 +32,7 @@ from literate.weave.marks import checks
 from literate.weave.notebook import notebook, tidy
 
 CACHE = Path(".cache")
+NOTEBOOKS = CACHE / f"site-{os.getpid()}"  # of this build: one that serves may run beside it
 PACKAGES = ROOT / "node_modules"
 FONTS = {
     "source-serif-4": ("400", "400-italic", "600"),
@@ -125,8 +127,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         if chapter.number:
             name = f"notebooks/{chapter.path.stem}.ipynb"
             text = nbformat.writes(notebook(book, chapter, executed[chapter.path]))
-            write_atomically(CACHE / "site" / name, text + "\n")
-            files.append(File(name, str(CACHE / "site"), config.site_dir, config.use_directory_urls))
+            write_atomically(NOTEBOOKS / name, text + "\n")
+            files.append(File(name, str(NOTEBOOKS), config.site_dir, config.use_directory_urls))
     config.copyright = f"Made from source {book.module.digest[:12]}"
     return files
 
@@ -168,6 +170,8 @@ def on_post_build(config: MkDocsConfig) -> None:
     site = Path(config.site_dir)
     copy_assets(site / "assets")
     typeset(site, book.chapters)
+    shutil.rmtree(NOTEBOOKS, ignore_errors=True)
+    sweep(CACHE)
     for name in ("sitemap.xml", "sitemap.xml.gz"):  # they hold dates
         (site / name).unlink(missing_ok=True)
     if behind:
