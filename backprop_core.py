@@ -38,7 +38,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar, copy_context
 from functools import partial, wraps
 from glob import escape
-from numbers import Real
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -638,56 +637,53 @@ def _overwrite(ours: dict[str, np.ndarray], theirs: dict) -> None:
         array[...] = theirs[name]
 
 
-# 04 The linear layer · positive
-def _name(owner: Any) -> str:
-    return owner if isinstance(owner, str) else type(owner).__name__
+# 04 The linear layer · guards
+def _demand(owner: Any, fits: Callable, message: str, **values: Any) -> None:
+    """Raise ValueError, with the name of the setting, unless it fits."""
+    name = owner if isinstance(owner, str) else type(owner).__name__
+    for setting, value in values.items():
+        if not fits(value):
+            expected = message.format(setting)
+            raise ValueError(f"{name}: {expected}, got {value!r}")
 
 
-def _positive(owner: object, **sizes: Any) -> None:
-    """Raise ValueError unless every size is a whole number of at least 1."""
-    for name, size in sizes.items():
-        whole = isinstance(size, (int, np.integer)) and size is not True
-        if not whole or size < 1:
-            raise ValueError(
-                f"{_name(owner)}: {name} must be a whole number "
-                f"of at least 1, got {size!r}"
-            )
+def _positive(owner: Any, **sizes: Any) -> None:
+    """Sizes are whole numbers of at least 1."""
+    whole = int, np.integer
+    _demand(
+        owner, lambda n: isinstance(n, whole) and n is not True and n > 0,
+        "{} must be a whole number of at least 1", **sizes,
+    )
 
 
-# 04 The linear layer · within
 def _within(
-    owner: object, top: Any = math.inf, low: Any = 0, above: bool = False,
+    owner: Any, top: float = math.inf, low: float = 0, above: bool = False,
     **values: Any,
 ) -> None:
-    """Raise ValueError unless low <= value < top (or low < value)."""
-    for name, value in values.items():
-        fits = isinstance(value, Real) and low <= value < top
-        if not fits or above and value == low:
-            raise ValueError(
-                f"{_name(owner)}: expected {low} {'<' if above else '<='} "
-                f"{name} < {top}, got {value!r}"
-            )
+    """Numbers, low <= number < top; or low < number."""
+    numbers = int, float, np.integer, np.floating
+    _demand(
+        owner, lambda value: isinstance(value, numbers) and low <= value < top
+        and not (above and value == low),
+        f"expected {low} {'<' if above else '<='} {{}} < {top}", **values,
+    )
 
 
-def _instances(owner: object, kind: Any, **values: Any) -> None:
-    """Raise TypeError unless every value is of that kind."""
-    for name, value in values.items():
-        if not isinstance(value, kind):
-            raise TypeError(
-                f"{_name(owner)}: {name} is a {kind.__name__}, got {value!r}"
-            )
+def _instances(owner: Any, kind: Any, **values: Any) -> None:
+    """Objects of that kind."""
+    message = f"{{}} must be of type {kind.__name__}"
+    _demand(owner, lambda value: isinstance(value, kind), message, **values)
 
 
 # 04 The linear layer · generator
 _Seed = np.random.Generator | int | None
 
 
-def _generator(owner: object, rng: _Seed) -> np.random.Generator:
+def _generator(owner: Any, rng: Any) -> np.random.Generator:
     """The generator given, or a new one from a seed."""
-    try:
-        return np.random.default_rng(rng)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{_name(owner)}: rng={rng!r}, {error}") from None
+    if rng is not None and not isinstance(rng, np.random.Generator):
+        _within(owner, rng=rng)
+    return np.random.default_rng(rng)
 
 
 # 04 The linear layer · rows
@@ -1166,23 +1162,23 @@ class CrossEntropyLoss(Loss):
         super().__init__(reduction)
         _within(self, math.nextafter(1, 2), label_smoothing=label_smoothing)
         _within(self, low=-math.inf, ignore_index=ignore_index)
-        for number in np.ravel([] if weight is None else weight):
+        self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
+        self.weight = np.ravel(1.0 if weight is None else weight)
+        for number in self.weight.tolist():
             _within(self, weight=number)
-        self.label_smoothing = float(label_smoothing)
-        self.weight = None if weight is None else np.ravel(weight)
-        self.ignore_index = ignore_index
 
     def _terms(self, x: np.ndarray, target: np.ndarray) -> tuple:
-        table, rows = self._target(x, target), math.prod(x.shape[:-1])
-        if self.weight is None and not self.label_smoothing:
-            count = np.count_nonzero(table) if table.dtype == bool else rows
-            return *self.value_and_slope(x, table), count
-        weight = np.ones(1) if self.weight is None else self.weight
+        table, weight = self._target(x, target), self.weight
         if weight.size not in (1, x.shape[-1]):
             raise ValueError(f"{self}: {weight.size} weights, shape {x.shape}")
-        count = np.sum(table * weight) if table.dtype == bool else rows
-        table = self._smoothed(table) * weight
-        return *self.value_and_slope(x, table.astype(x.dtype)), count
+        count: Any = math.prod(x.shape[:-1])
+        if table.dtype == bool:
+            count = np.sum(table * weight) if weight.size > 1 else (
+                np.count_nonzero(table)
+            )
+        if weight.size > 1 or self.label_smoothing:
+            table = (self._smoothed(table) * weight).astype(x.dtype)
+        return *self.value_and_slope(x, table), count
 
     # 11 Not by heart · label-smoothing
     def _smoothed(self, table: np.ndarray) -> np.ndarray:
@@ -1537,10 +1533,7 @@ class SGD(Optimizer):
         dampening: float = 0.0, weight_decay: float = 0.0,
         nesterov: bool = False, *, maximize: bool = False,
     ) -> None:
-        super().__init__(
-            parameters, lr, momentum=momentum, dampening=dampening,
-            weight_decay=weight_decay, nesterov=nesterov, maximize=maximize,
-        )
+        super().__init__(**_arguments(locals()))
         if nesterov and (not momentum or dampening):
             raise ValueError("SGD: nesterov needs momentum > 0, no dampening")
         if np.any(self.momentum):
@@ -1771,6 +1764,12 @@ def _statistics(
     )
 
 
+# 09 Better steps · arguments
+def _arguments(table: dict[str, Any]) -> dict[str, Any]:
+    """What ``locals()`` says at the start of a constructor, without self."""
+    return {k: v for k, v in table.items() if k not in ("self", "__class__")}
+
+
 # 09 Better steps · adagrad-rmsprop
 class Adagrad(Optimizer):
     """Steps divided by the root of all squared slopes, eq:adagrad.
@@ -1784,11 +1783,7 @@ class Adagrad(Optimizer):
         weight_decay: float = 0.0, initial_accumulator_value: float = 0.0,
         eps: float = 1e-10, *, maximize: bool = False,
     ) -> None:
-        super().__init__(
-            parameters, lr, lr_decay=lr_decay, weight_decay=weight_decay,
-            eps=eps, maximize=maximize,
-        )
-        _within(self, initial_accumulator_value=initial_accumulator_value)
+        super().__init__(**_arguments(locals()))
         self._remember("square")
         self.state["square"] += initial_accumulator_value
 
@@ -1811,10 +1806,7 @@ class RMSprop(Optimizer):
         eps: float = 1e-8, weight_decay: float = 0.0, momentum: float = 0.0,
         centered: bool = False, *, maximize: bool = False,
     ) -> None:
-        super().__init__(
-            parameters, lr, alpha=alpha, eps=eps, weight_decay=weight_decay,
-            momentum=momentum, centered=centered, maximize=maximize,
-        )
+        super().__init__(**_arguments(locals()))
         self._remember("square", *["mean"] * bool(centered))
         if np.any(self.momentum):
             self._remember("velocity")
@@ -1853,10 +1845,7 @@ class Adam(Optimizer):
     ) -> None:
         if np.shape(betas) != (2,):
             raise ValueError(f"Adam: expected two betas, got {betas!r}")
-        super().__init__(
-            parameters, lr, betas=betas, eps=eps, weight_decay=weight_decay,
-            amsgrad=amsgrad, maximize=maximize,
-        )
+        super().__init__(**_arguments(locals()))
         self._remember("m", "v", *["v_max"] * bool(amsgrad))
 
     def _direction(self) -> np.ndarray:
@@ -1891,10 +1880,7 @@ class AdamW(Adam):
         weight_decay: float = 0.01, amsgrad: bool = False, *,
         maximize: bool = False,
     ) -> None:
-        super().__init__(
-            parameters, lr, betas, eps, weight_decay, amsgrad,
-            maximize=maximize,
-        )
+        super().__init__(**_arguments(locals()))
 
     def _direction(self) -> np.ndarray:
         grad = -self._grad if self.maximize else self._grad
@@ -2135,14 +2121,13 @@ def _measure(
     counted = np.ones(len(labels), bool) if mask is None else mask
     found = {}
     if isinstance(criterion, CrossEntropyLoss) and labels.ndim < answer.ndim:
-        counted = (labels != criterion.ignore_index) & (
-            True if mask is None else mask
-        )
+        inside = labels != criterion.ignore_index
+        counted = inside if mask is None else inside & mask
         right = answer.argmax(axis=-1) == labels
         found["accuracy"] = float(np.mean(right[counted]))
     size = int(np.count_nonzero(counted))
-    mean = loss / size if criterion.reduction == "sum" else loss
-    return size, {"loss": mean, **found}
+    found["loss"] = loss / size if criterion.reduction == "sum" else loss
+    return size, found
 
 
 # 10 The loop · train-epoch
@@ -2202,12 +2187,12 @@ def fit(
     schedule belong elsewhere, and TypeError for other batches or settings.
     Ctrl-C returns the history so far, after the batch at hand.
     """
-    _belongs(net, optimizer, schedule, epochs, schedule_every)
     held_out = () if validation is None else validation
     _instances("fit", Iterable, data=data, validation=held_out)
     _instances("fit", Iterable, callbacks=callbacks, history=history)
-    for number, function in enumerate((*callbacks, penalty or len)):
-        _instances("fit", Callable, **{f"callback {number}": function})
+    for function in (*callbacks, penalty or len):
+        _instances("fit", Callable, callbacks=function)
+    _belongs(net, optimizer, schedule, epochs, schedule_every)
     history, by_batch = list(history), schedule_every == "batch"
     steps = (schedule, None) if by_batch else (None, schedule)
     train = partial(_train_batch, net, optimizer, max_norm, penalty, steps[0])
@@ -4330,4 +4315,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest 42f9ad1807bb2c311e7411f51b36460caadfcec8ca5c501247c6c10d31650d51
+# digest eaef5d2415a0f9e526760646058f5f2b6b6762bfe9bdd9b94bed2018d6d63eab

@@ -232,7 +232,7 @@ def test_fit_stops_for_a_callback_and_returns_the_history(capsys: pytest.Capture
     )
     assert [row["epoch"] for row in history] == [1, 2, 3]
     assert set(history[0]) == {
-        "epoch", "lr", "loss", "accuracy", "validation_loss", "validation_accuracy",
+        "epoch", "lr", "accuracy", "loss", "validation_loss", "validation_accuracy",
     }
     assert [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()] == [
         "epoch 1/9",
