@@ -768,6 +768,7 @@ class Flatten(Layer):
         x = _floating(x)
         if x.ndim == 0:
             raise ValueError("Flatten(): expected a batch, got one number")
+        self._count(backward=False)
         self._cache = x.shape, x.dtype
         return x.reshape(len(x), math.prod(x.shape[1:]))
 
@@ -795,6 +796,7 @@ class Activation(Layer):
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = _floating(x)
         y, slope = self.value_and_slope(x)
+        self._count(backward=False)
         self._cache = slope, x.dtype
         return y
 
@@ -947,6 +949,7 @@ class Softmax(Layer):
         x = _floating(x)
         if x.ndim == 0:
             raise ValueError("Softmax(): expected several logits, got one")
+        self._count(backward=False)
         top = x.max(axis=self.axis, keepdims=True, initial=-np.inf)
         e = np.exp(x - top)
         self._cache = e / e.sum(axis=self.axis, keepdims=True)
@@ -1009,7 +1012,9 @@ class Loss(_Memory):
         Raises ValueError where shapes differ or the batch is empty.
         """
         self._cache = None
-        x, target = _floating(prediction), np.asarray(target)
+        x, target = _floating(prediction), np.asanyarray(target)
+        if isinstance(target, np.ma.MaskedArray) or target.dtype.kind == "c":
+            _floating(target)  # says why not
         if mask is None:
             values, slopes, count = self._terms(x, target)
         else:
@@ -1122,6 +1127,8 @@ class CrossEntropyLoss(Loss):
     >>> round(CrossEntropyLoss()([[0.0, 0.0]], [1]), 4)
     0.6931
     """
+
+    ignore_index = -100
 
     def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
         shifted = x - np.maximum.reduce(x, axis=-1, keepdims=True)
@@ -2170,7 +2177,7 @@ def fit(
     validation: Iterable | None = None, callbacks: Sequence[Callable] = (),
     schedule: Schedule | None = None, max_norm: float | None = None,
     penalty: Callable | None = None, verbose: bool = True, *,
-    schedule_every: str = "epoch", history: Sequence[dict] = (),
+    schedule_every: str = "epoch", history: list[dict] | None = None,
 ) -> list[dict[str, float]]:
     """Train for some epochs and return the history, one dict for each.
 
@@ -2189,11 +2196,13 @@ def fit(
     """
     held_out = () if validation is None else validation
     _instances("fit", Iterable, data=data, validation=held_out)
-    _instances("fit", Iterable, callbacks=callbacks, history=history)
-    for function in (*callbacks, penalty or len):
+    _instances("fit", Iterable, callbacks=callbacks)
+    for function in callbacks:
         _instances("fit", Callable, callbacks=function)
+    _instances("fit", Callable, penalty=len if penalty is None else penalty)
+    _instances("fit", list, history=[] if history is None else history)
     _belongs(net, optimizer, schedule, epochs, schedule_every)
-    history, by_batch = list(history), schedule_every == "batch"
+    history, by_batch = list(history or []), schedule_every == "batch"
     steps = (schedule, None) if by_batch else (None, schedule)
     train = partial(_train_batch, net, optimizer, max_norm, penalty, steps[0])
     first = history[-1]["epoch"] + 1 if history else 1
@@ -2292,7 +2301,7 @@ def _generators(
 def save(
     net: Layer, path: str | os.PathLike, *, optimizer: Optimizer | None = None,
     rng: np.random.Generator | None = None, schedule: Schedule | None = None,
-    history: Sequence[dict] = (),
+    history: list[dict] | None = None,
 ) -> None:
     """Write parameters, buffers, and what resuming needs, as .npz.
 
@@ -2305,7 +2314,7 @@ def save(
     is no ordinary file.
     """
     arrays: dict[str, Any] = _named_arrays(net, optimizer, schedule)
-    texts: dict[str, Any] = {"history": list(history)}
+    texts: dict[str, Any] = {"history": history or []}
     for name, generator in _generators(net, rng).items():
         texts[name] = generator.bit_generator.state
     for name, text in texts.items():
@@ -4315,4 +4324,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest eaef5d2415a0f9e526760646058f5f2b6b6762bfe9bdd9b94bed2018d6d63eab
+# digest 554728b7083d5ab5df63842467fd9c1a56134e63337863f2302481848529a173
