@@ -2332,7 +2332,7 @@ def save(
         finally:
             part.unlink(missing_ok=True)
     for old in path.parent.glob(f"{escape(path.name)}.????????.part"):
-        if old.stat().st_mtime < begun:  # left by a save that was killed
+        if old.stat().st_mtime <= begun:  # left by a save that was killed
             old.unlink(missing_ok=True)
 
 
@@ -4324,4 +4324,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest 554728b7083d5ab5df63842467fd9c1a56134e63337863f2302481848529a173
+# digest 8e1e4a7d93e8245fc7138104644c543ed3c925deef8e7e2dbd4459ee99861b40

@@ -449,7 +449,11 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     ),
     "stale": (lambda: stale().backward(), RuntimeError, "backward was called before forward"),
     "no parameters": (lambda: bp.SGD([], lr=0.1), ValueError, "SGD: got no parameters"),
-    "uphill": (lambda: bp.SGD(classifier().parameters(), lr=-1), ValueError, "SGD: expected 0 <= lr < inf, got -1"),
+    "uphill": (
+        lambda: bp.SGD(classifier().parameters(), lr=-1),
+        ValueError,
+        "SGD: expected 0 <= lr < inf, got -1",
+    ),
     "nesterov": (
         lambda: bp.SGD(classifier().parameters(), lr=0.1, nesterov=True),
         ValueError,

@@ -66,8 +66,8 @@ MADE: dict[str, tuple[Callable, Callable[[], dict[str, Any]]]] = {
         lambda net=None, optimizer=None, data=None, epochs=1, validation=None, callbacks=(), schedule=None,
         max_norm=None, penalty=None, schedule_every="epoch", history=(): None,
         dict,
-    ),  # fmt: skip
-}
+    ),
+}  # fmt: skip
 DATA = {"x", "y", "target", "verbose"}  # are no settings
 CALLED = {"data": "batches", "validation": "batches", "to": "float32 or float64", "parameters": "parameters", "parameter": "parameters"}
 
