@@ -35,7 +35,8 @@ def exactly(x: float) -> dict[str, Decimal]:
             "sigmoid": s, "sigmoid slope": s * minus, "silu": d * s, "silu slope": s + d * s * minus,
             "softplus": (one + d.exp()).ln() if x < 0 else d + (one + (-d).exp()).ln(),
             "elu slope": d.exp() if x <= 0 else one,
-            "no": s, "yes": -minus, "no value": (one + d.exp()).ln() if x < 0 else d + (one + (-d).exp()).ln(),
+            "no": s, "yes": -minus,
+            "no value": (one + d.exp()).ln() if x < 0 else d + (one + (-d).exp()).ln(),
             "yes value": (one + (-d).exp()).ln() if x > 0 else -d + (one + d.exp()).ln(),
         }  # fmt: skip
 
