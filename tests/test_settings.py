@@ -69,7 +69,10 @@ MADE: dict[str, tuple[Callable, Callable[[], dict[str, Any]]]] = {
     ),
 }  # fmt: skip
 DATA = {"x", "y", "target", "verbose"}  # are no settings
-CALLED = {"data": "batches", "validation": "batches", "to": "float32 or float64", "parameters": "parameters", "parameter": "parameters"}
+CALLED = {
+    "data": "batches", "validation": "batches",
+    "to": "float32 or float64", "parameters": "parameters", "parameter": "parameters",
+}
 
 
 def cases() -> Iterator[tuple[str, str, Any]]:
@@ -89,7 +92,8 @@ def test_a_setting_is_taken_or_refused_by_its_name(name: str, setting: str, bad:
         make(**{**given(), setting: bad})
     except (TypeError, ValueError) as error:
         message = str(error)
-        assert any(word in message for word in (setting, CALLED.get(name), CALLED.get(setting)) if word)
+        words = setting, CALLED.get(name), CALLED.get(setting)
+        assert any(word in message for word in words if word)
 
 
 @pytest.mark.parametrize("betas", [(0.9,), 0.9, (0.9, 1.0), (0.9, "x"), (None, 0.9), "ab"])
@@ -123,7 +127,8 @@ def masked() -> np.ndarray:
 
 LAYERS: list[Callable[[], Any]] = [
     lambda: bp.Linear(4, 4, rng=0), bp.Flatten, bp.Sigmoid, bp.Tanh, bp.ReLU, bp.LeakyReLU, bp.ELU,
-    bp.Softplus, bp.SiLU, bp.GELU, lambda: bp.GELU("tanh"), bp.Softmax, lambda: bp.Network(bp.Linear(4, 3, rng=0)),
+    bp.Softplus, bp.SiLU, bp.GELU, lambda: bp.GELU("tanh"), bp.Softmax,
+    lambda: bp.Network(bp.Linear(4, 3, rng=0)),
 ]  # fmt: skip
 LOSSES = [bp.MSELoss, bp.L1Loss, bp.HuberLoss, bp.BCEWithLogitsLoss, bp.CrossEntropyLoss]
 

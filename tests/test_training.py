@@ -102,7 +102,7 @@ def test_masks_and_running_averages_go_on_bit_for_bit(tmp_path: Path) -> None:
     ours, theirs = bp._named_arrays(resumed), bp._named_arrays(whole)
     assert "net.1.running_var" in ours and ours.keys() == theirs.keys()
     assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
-    with pytest.raises(ValueError, match=r"a\.npz: net\.1\.bias is float64 of shape \(5,\) there, missing here"):
+    with pytest.raises(ValueError, match=r"a\.npz: net\.1\.bias is float64 of shape .* there, missing here"):
         bp.load(bp.Network(bp.Linear(4, 5), bp.Dropout()), tmp_path / "a.npz")
 
 
