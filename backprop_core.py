@@ -536,14 +536,12 @@ class Layer(_Memory):
 
         Before an optimizer takes them. Raises ValueError for other dtypes.
         """
-        kinds = {"float32": np.float32, "float64": np.float64}
-        kind = kinds.get(getattr(dtype, "__name__", str(dtype)))
-        if kind is None:
-            name = getattr(dtype, "__name__", repr(dtype))
+        name = getattr(dtype, "__name__", str(dtype))
+        if name not in ("float32", "float64", "float"):
             raise ValueError(f"expected float32 or float64, got {name}")
         for parameter in self.parameters():
-            parameter.data = parameter.data.astype(kind)
-            parameter.grad = parameter.grad.astype(kind)
+            parameter.data = parameter.data.astype(name)
+            parameter.grad = parameter.grad.astype(name)
         return self
 
     def accumulate(self, grad_output: ArrayLike) -> None:
@@ -619,20 +617,22 @@ def _entries(name: str, member: Any) -> Iterator[tuple[str, Any]]:
 
 
 # 03 Why backwards? · overwrite
-def _agree(ours: dict, theirs: dict, what: str = "") -> None:
+def _agree(
+    ours: dict, theirs: dict, kind: Callable = np.shape, what: str = ""
+) -> None:
     """Raise ValueError unless both have the same kinds under all names."""
     for name in sorted(ours.keys() | theirs.keys()):
-        here, there = (each.get(name, "missing") for each in (ours, theirs))
+        here, there = (
+            kind(each[name]) if name in each else "missing"
+            for each in (ours, theirs)
+        )
         if here != there:
             raise ValueError(f"{what}{name} is {there} there, {here} here")
 
 
 def _overwrite(ours: dict[str, np.ndarray], theirs: dict) -> None:
     """Write arrays into ours, which have the same names and shapes."""
-    here, there = (
-        {n: np.shape(a) for n, a in each.items()} for each in (ours, theirs)
-    )
-    _agree(here, there)
+    _agree(ours, theirs)
     for name, array in ours.items():
         array[...] = theirs[name]
 
@@ -1532,7 +1532,12 @@ class Optimizer:
 
 # 07 A network learns · sgd
 class SGD(Optimizer):
-    """Stochastic gradient descent: straight along the gradient, eq:sgd."""
+    """Stochastic gradient descent: straight along the gradient, eq:sgd.
+
+    With ``momentum`` along the velocity, eq:momentum; ``dampening`` takes a
+    share from each new gradient but the first. Raises ValueError for
+    settings out of range, or nesterov without momentum or with dampening.
+    """
 
     # 09 Better steps · sgd-momentum
     def __init__(
@@ -1781,7 +1786,9 @@ def _arguments(table: dict[str, Any]) -> dict[str, Any]:
 class Adagrad(Optimizer):
     """Steps divided by the root of all squared slopes, eq:adagrad.
 
-    Raises ValueError if eps or weight_decay is negative.
+    ``lr_decay`` shortens step t by 1 + (t-1) lr_decay; the sum of squares
+    begins at ``initial_accumulator_value``. Raises ValueError for what is
+    negative.
     Source: Duchi, Hazan and Singer, 2011.
     """
 
@@ -1804,7 +1811,9 @@ class Adagrad(Optimizer):
 class RMSprop(Optimizer):
     """Steps divided by the root of a running mean square, eq:rmsprop.
 
-    Raises ValueError unless 0 <= alpha < 1, eps and weight_decay >= 0.
+    ``centered`` subtracts the squared mean slope under the root; with
+    ``momentum`` the quotients add up to a velocity. Raises ValueError
+    unless 0 <= alpha, momentum < 1, eps and weight_decay >= 0.
     Source: Tieleman and Hinton, lecture notes, 2012.
     """
 
@@ -1840,8 +1849,9 @@ class Adam(Optimizer):
     """Average slope over root of average square, eq:adam.
 
     ``betas`` are the shares of the two averages that survive a step;
-    ``weight_decay`` is added to the gradient. Raises ValueError unless there
-    are two betas, 0 <= beta < 1. Source: Kingma, Ba, 2015.
+    ``weight_decay`` is added to the gradient; ``amsgrad`` divides by the
+    largest average square so far. Raises ValueError unless there are two
+    betas, 0 <= beta < 1. Source: Kingma, Ba, 2015.
     """
 
     def __init__(
@@ -2187,20 +2197,20 @@ def fit(
     ``schedule_every="batch"``; gradients are clipped to max_norm.
     ``penalty()`` may add to the gradients of each batch before that.
     A callback gets the history and stops the training by returning True.
-    A ``history`` given is continued, and so are its numbers.
+    A ``history`` given is continued, and so are its numbers. Its rows have
+    epoch, lr, loss, for labels accuracy, and the same of the validation.
     Raises FloatingPointError, saying where, when a loss or gradient is not
     finite, before a step along it; the steps before may have spoiled the
     weights. Raises ValueError when there are no data, or when optimizer or
     schedule belong elsewhere, and TypeError for other batches or settings.
     Ctrl-C returns the history so far, after the batch at hand.
     """
-    held_out = () if validation is None else validation
-    _instances("fit", Iterable, data=data, validation=held_out)
-    _instances("fit", Iterable, callbacks=callbacks)
-    for function in callbacks:
+    for function in callbacks if isinstance(callbacks, Iterable) else [None]:
         _instances("fit", Callable, callbacks=function)
     _instances("fit", Callable, penalty=len if penalty is None else penalty)
     _instances("fit", list, history=[] if history is None else history)
+    held_out = () if validation is None else validation
+    _instances("fit", Iterable, data=data, validation=held_out)
     _belongs(net, optimizer, schedule, epochs, schedule_every)
     history, by_batch = list(history or []), schedule_every == "batch"
     steps = (schedule, None) if by_batch else (None, schedule)
@@ -2369,7 +2379,7 @@ def load(
         _agree(ours, {
             name: kind for name, kind in kinds.items()
             if name in ours or not (name.startswith(unasked) or name == "rng")
-        }, f"{path}: ")
+        }, str, f"{path}: ")
         with _readable(f"{path}: not a checkpoint"):
             stored = {name: archive[name] for name in ours}
     texts = {}
@@ -4324,4 +4334,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest 8e1e4a7d93e8245fc7138104644c543ed3c925deef8e7e2dbd4459ee99861b40
+# digest 852c4355104e646ec01e917240c71ac92db1b678a2f7422f7b2e920e20e9ba3f
