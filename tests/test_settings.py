@@ -241,3 +241,6 @@ def test_a_parameter_can_be_looked_at_but_does_not_compute() -> None:
     p.grad += 1
     p.grad = None
     assert p.grad.tolist() == [[0.0, 0.0]]
+    p.requires_grad = False
+    p.grad += 1
+    assert p.grad.tolist() == [[0.0, 0.0]]
