@@ -797,13 +797,13 @@ class Activation(Layer):
         x = _floating(x)
         y, slope = self.value_and_slope(x)
         self._count(backward=False)
-        self._cache = slope, x.dtype
+        self._cache, self._dtype = slope, x.dtype
         return y
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        slope, dtype = self._saved()
+        slope = self._saved()
         grad = self._expect(grad_output, *slope.shape, what="grad_output")
-        return (grad * slope).astype(dtype, copy=False)
+        return (grad * slope).astype(self._dtype, copy=False)
 
     def slope(self, x: ArrayLike) -> np.ndarray:
         """f'(x), in the shape of x."""
@@ -1013,7 +1013,7 @@ class Loss(_Memory):
         """
         self._cache = None
         x, target = _floating(prediction), np.asanyarray(target)
-        if isinstance(target, np.ma.MaskedArray) or target.dtype.kind == "c":
+        if type(target) is not np.ndarray or target.dtype.kind == "c":
             _floating(target)  # says why not
         if mask is None:
             values, slopes, count = self._terms(x, target)
@@ -4334,4 +4334,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest 852c4355104e646ec01e917240c71ac92db1b678a2f7422f7b2e920e20e9ba3f
+# digest a022500ec47ca92c2466880ab77e9c7019bfb5d9042b42c41f574b0eec131abb
