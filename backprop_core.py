@@ -33,13 +33,15 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from functools import partial, wraps
+from glob import escape
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -131,13 +133,20 @@ __all__ = [
 
 
 # 01 What is a slope good for? · floating
+_stepping: ContextVar[bool] = ContextVar("stepping", default=False)
+
+
 def _floating(x: ArrayLike) -> np.ndarray:
     """x as an array of floating-point numbers; integers become float64.
 
     Half precision becomes float32: its numbers end at 65504, and sums of
     squares are soon larger. Raises TypeError for anything that is not a
-    number, ValueError for rows of different lengths.
+    real number and for a mask, ValueError for rows of different lengths.
     """
+    if type(x) is np.ndarray and x.dtype.char in "fd":
+        return x  # as almost always
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError("expected numbers without a mask: x.filled(0.0)")
     try:
         array = np.asarray(x)
     except ValueError:
@@ -146,8 +155,10 @@ def _floating(x: ArrayLike) -> np.ndarray:
         ) from None
     if array.dtype.kind in "biu":
         return array.astype(float)
-    if array.dtype.kind not in "fc":
-        raise TypeError(f"expected numbers, got an array of {array.dtype}")
+    if array.dtype.kind not in ("fc" if _stepping.get() else "f"):
+        what = "numbers, got an array of"
+        what = "real numbers, got" if array.dtype.kind == "c" else what
+        raise TypeError(f"expected {what} {array.dtype}")
     return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
@@ -251,10 +262,11 @@ def complex_step_gradient(
     >>> complex_step_gradient(lambda x: x**3, [1.0, 2.0], [1.0, 1.0])
     array([ 3., 12.])
     """
-    x = np.asarray(x, dtype=float)
+    x, inside = np.asarray(x, dtype=float), copy_context()
+    inside.run(_stepping.set, True)
 
     def slope(direction: np.ndarray) -> np.ndarray:
-        y = f(x + 1j * h * direction)
+        y = inside.run(f, x + 1j * h * direction)
         if not np.iscomplexobj(y):
             raise TypeError(
                 "f lost the imaginary part (abs, a norm, a cast?): "
@@ -322,6 +334,7 @@ def gradcheck(
     grad_output.flags.writeable = False
     parameters: list[Any] = getattr(probe, "parameters", list)()
     for parameter in parameters:
+        parameter.requires_grad = True
         parameter.grad[...] = 1.0
     computed = [probe.backward(grad_output)]
     computed += [parameter.grad - 1.0 for parameter in parameters]
@@ -340,18 +353,61 @@ class Parameter:
 
     ``data`` and ``grad`` have the same shape and dtype; grad starts at 0.
     Change them inside: ``data[...] = new``; others may hold on to them.
-    Integers become float64. Raises TypeError for what is not a number.
+    With ``requires_grad`` False it is frozen: grad stays 0, and no
+    optimizer moves it. ``shape``, ``size``, ``ndim`` and ``dtype`` are those
+    of data. Integers become float64. Raises TypeError for what is not a
+    number, ValueError for a grad of another shape.
 
     >>> Parameter([1, 2]).grad
     array([0., 0.])
     """
 
-    def __init__(self, data: ArrayLike) -> None:
+    __array_ufunc__ = None  # what computes takes .data
+    _cleared = False
+
+    def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
         self.data = _floating(data).copy()
-        self.grad = np.zeros_like(self.data)
+        self.grad: Any = np.zeros_like(self.data)
+        self.requires_grad = requires_grad
 
     def __repr__(self) -> str:
         return f"Parameter{self.data.shape}"
+
+    # 03 Why backwards? · parameter-grad
+    @property
+    def grad(self) -> np.ndarray:
+        """The sum of what was added since it was last cleared."""
+        if self._cleared or not self.requires_grad:
+            self._grad[...] = 0.0
+            self._cleared = False
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad: ArrayLike | None) -> None:
+        self._cleared = grad is None
+        if grad is not None:
+            self._grad: np.ndarray = _upstream(self.data, grad, "grad")
+
+    def _add_product(self, left: np.ndarray, right: np.ndarray) -> None:
+        """grad += left @ right"""
+        if self._cleared and self.requires_grad:
+            np.matmul(left, right, out=self._grad)
+            self._cleared = False
+        elif self.requires_grad:
+            self.grad += left @ right
+
+    # 03 Why backwards? · parameter-array
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("shape", "size", "ndim", "dtype"):
+            return getattr(self.data, name)
+        raise AttributeError(f"a Parameter has no {name}")
+
+    def numel(self) -> int:
+        """How many numbers."""
+        return self.data.size
 
 
 # 03 Why backwards? · options
@@ -366,18 +422,49 @@ def _options(thing: Any) -> str:
     )
 
 
+# 03 Why backwards? · memory
+class _Memory:
+    """What layers and losses share: a memory of forward, and a face."""
+
+    _cache: Any = None
+    _runs = 0  # forwards since the last backward; after it, less than 0
+
+    def _saved(self) -> Any:
+        """What the last forward kept."""
+        if self._cache is None:
+            raise RuntimeError(f"{self}: backward was called before forward")
+        return self._cache
+
+    def _count(self, backward: bool) -> None:
+        """Notice what can only be a mistake: forward twice, then backward."""
+        if backward and self._runs < -1:
+            raise RuntimeError(
+                f"{self}: two forwards, then two backwards; only the last "
+                "forward is remembered, so call backward after each"
+            )
+        runs = -abs(self._runs) if backward else max(self._runs, 0) + 1
+        self._runs = runs
+
+    def __call__(self, *inputs: ArrayLike, **options: Any) -> Any:
+        return self.forward(*inputs, **options)  # type: ignore[attr-defined]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({_options(self)})"
+
+
 # 03 Why backwards? · layer
-class Layer:
+class Layer(_Memory):
     """One step of a network: a value forwards, a gradient backwards (eq:vjp).
 
     A subclass writes ``forward(x)``, which leaves in ``_cache`` what
     ``backward(grad_output)`` needs. ``backward`` adds to the parameters'
-    grad, returns the gradient of the input, and changes no argument.
+    grad, returns the gradient of the input, and changes no argument. It
+    answers for the last forward only.
     """
 
     training: bool = True
     takes_lengths: bool = False  # has forward(x, lengths=…), chapter 16
-    _cache: Any = None
+    _fitted: tuple = ()  # the shapes that came last
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         """The output for x, an array whose first axis counts examples."""
@@ -386,31 +473,41 @@ class Layer:
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         """dL/dx in the shape of x, from dL/dy in the shape of the output.
 
-        Raises RuntimeError before the first forward.
+        Raises RuntimeError before the first forward, and where a second
+        backward follows two forwards.
         """
         raise NotImplementedError(f"{self} has no backward")
-
-    def __call__(self, *inputs: ArrayLike, **options: Any) -> np.ndarray:
-        return self.forward(*inputs, **options)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({_options(self)})"
 
     # 03 Why backwards? · layer-parameters
     def _members(self) -> Iterator[tuple[str, Any]]:
         """What this layer is made of: its attributes, by name."""
         for name, member in vars(self).items():
-            yield from _entries(name, member)
+            if name != "_cache":
+                yield from _entries(name, member)
+
+    def _contents(
+        self, prefix: str = "", seen: set[Any] | None = None
+    ) -> Iterator[tuple[str, Any]]:
+        """This layer, and all that it and the layers inside hold."""
+        seen = {self} if seen is None else seen
+        yield prefix, self
+        for name, member in self._members():
+            if not isinstance(member, Layer):
+                yield prefix + name, member
+            elif member not in seen:
+                seen.add(member)
+                yield from member._contents(f"{prefix}{name}.", seen)
+
+    def modules(self) -> list[Layer]:
+        """This layer and all that it contains, each once."""
+        return [m for _, m in self._contents() if isinstance(m, Layer)]
 
     def named_parameters(self) -> list[tuple[str, Parameter]]:
         """(name, parameter) pairs; inner layers' names get a prefix."""
         found: dict[Parameter, str] = {}
-        for name, member in self._members():
+        for name, member in self._contents():
             if isinstance(member, Parameter):
                 found.setdefault(member, name)
-            elif isinstance(member, Layer):
-                for below, parameter in member.named_parameters():
-                    found.setdefault(parameter, f"{name}.{below}")
         return [(name, parameter) for parameter, name in found.items()]
 
     def parameters(self) -> list[Parameter]:
@@ -420,33 +517,31 @@ class Layer:
     def zero_grad(self) -> None:
         """Set the gradients of all parameters to zero."""
         for parameter in self.parameters():
-            parameter.grad[...] = 0.0
+            parameter.grad = None
 
     # 03 Why backwards? · layer-training
-    def train(self, mode: bool = True) -> Layer:
+    def train(self, mode: bool = True) -> Self:
         """Switch to training (or evaluation) and return the layer."""
-        self.training = mode
-        for _, member in self._members():
-            if isinstance(member, Layer):
-                member.train(mode)
+        for layer in self.modules():
+            layer.training = mode
         return self
 
-    def eval(self) -> Layer:
+    def eval(self) -> Self:
         """Switch to evaluation and return the layer."""
         return self.train(False)
 
     # 03 Why backwards? · layer-cheaper
-    def to(self, dtype: str | type) -> Layer:
+    def to(self, dtype: str | type) -> Self:
         """Convert the parameters to "float32" or "float64"; returns itself.
 
         Before an optimizer takes them. Raises ValueError for other dtypes.
         """
-        kind = np.dtype(dtype)
-        if kind not in (np.float32, np.float64):
-            raise ValueError(f"expected float32 or float64, got {kind}")
+        name = getattr(dtype, "__name__", str(dtype))
+        if name not in ("float32", "float64", "float"):
+            raise ValueError(f"expected float32 or float64, got {name}")
         for parameter in self.parameters():
-            parameter.data = parameter.data.astype(kind)
-            parameter.grad = parameter.grad.astype(kind)
+            parameter.data = parameter.data.astype(name)
+            parameter.grad = parameter.grad.astype(name)
         return self
 
     def accumulate(self, grad_output: ArrayLike) -> None:
@@ -454,28 +549,57 @@ class Layer:
         self.backward(grad_output)
 
     # 03 Why backwards? · layer-guards
-    def _saved(self) -> Any:
-        """What the last forward kept."""
-        if self._cache is None:
-            raise RuntimeError(f"{self}: backward was called before forward")
-        return self._cache
-
     def _expect(
         self, x: ArrayLike, *shape: int | str, what: str = "input"
     ) -> np.ndarray:
         """x as floating-point numbers; a name in ``shape`` fits any size."""
         array = _floating(x)
-        fits = array.ndim == len(shape) and all(
+        if what != "start":
+            self._count(backward=what == "grad_output")
+        if array.shape == shape or (shape, array.shape) == self._fitted:
+            return array
+        if array.ndim != len(shape) or not all(
             isinstance(wanted, str) or wanted == size
             for wanted, size in zip(shape, array.shape)
-        )
-        if not fits:
+        ):
             wanted = ", ".join(map(str, shape)) + "," * (len(shape) == 1)
             raise ValueError(
                 f"{self}: expected {what} of shape ({wanted}), "
                 f"got {array.shape}"
             )
+        self._fitted = shape, array.shape
         return array
+
+    # 03 Why backwards? · layer-state
+    def named_buffers(self) -> list[tuple[str, Any]]:
+        """(name, array) pairs of what the layers keep in ``buffers``."""
+        return [
+            (prefix + name, value) for prefix, layer in self._contents()
+            for name, value in getattr(layer, "buffers", {}).items()
+        ]
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """Parameters' data and buffers, by name; themselves, not copies."""
+        found: dict[str, np.ndarray] = {}
+        data = [(name, p.data) for name, p in self.named_parameters()]
+        for name, array in data + self.named_buffers():
+            if name in found:
+                raise ValueError(f"two members have the name {name}")
+            if getattr(array, "dtype", np.dtype(object)).hasobject:
+                raise TypeError(f"{name} is no array of numbers: {array!r}")
+            found[name] = array
+        return found
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of all parameters' data and of the buffers, by name."""
+        return {name: a.copy() for name, a in self._arrays().items()}
+
+    def load_state_dict(self, state_dict: Mapping[str, ArrayLike]) -> None:
+        """Write such arrays back, in place: all of them or none.
+
+        Raises ValueError where names or shapes differ.
+        """
+        _overwrite(self._arrays(), state_dict)
 
 
 # 03 Why backwards? · entries
@@ -492,16 +616,74 @@ def _entries(name: str, member: Any) -> Iterator[tuple[str, Any]]:
         yield from _entries(f"{name}.{key}", item)
 
 
-# 04 The linear layer · positive
-def _positive(owner: object, **sizes: Any) -> None:
-    """Raise ValueError unless every size is a whole number of at least 1."""
-    for name, size in sizes.items():
-        whole = isinstance(size, (int, np.integer)) and size is not True
-        if not whole or size < 1:
-            raise ValueError(
-                f"{type(owner).__name__}: {name} must be a whole number "
-                f"of at least 1, got {size!r}"
-            )
+# 03 Why backwards? · overwrite
+def _agree(
+    ours: Mapping, theirs: Mapping, kind: Callable = np.shape, what: str = ""
+) -> None:
+    """Raise ValueError unless both have the same kinds under all names."""
+    for name in sorted(ours.keys() | theirs.keys()):
+        here, there = (
+            kind(each[name]) if name in each else "missing"
+            for each in (ours, theirs)
+        )
+        if here != there:
+            raise ValueError(f"{what}{name} is {there} there, {here} here")
+
+
+def _overwrite(ours: dict[str, np.ndarray], theirs: Mapping) -> None:
+    """Write arrays into ours, which have the same names and shapes."""
+    _agree(ours, theirs)
+    for name, array in ours.items():
+        array[...] = theirs[name]
+
+
+# 04 The linear layer · guards
+def _demand(owner: Any, fits: Callable, message: str, **values: Any) -> None:
+    """Raise ValueError, with the name of the setting, unless it fits."""
+    name = owner if isinstance(owner, str) else type(owner).__name__
+    for setting, value in values.items():
+        if not fits(value):
+            expected = message.format(setting)
+            raise ValueError(f"{name}: {expected}, got {value!r}")
+
+
+def _positive(owner: Any, **sizes: Any) -> None:
+    """Sizes are whole numbers of at least 1."""
+    whole = int, np.integer
+    _demand(
+        owner, lambda n: isinstance(n, whole) and n is not True and n > 0,
+        "{} must be a whole number of at least 1", **sizes,
+    )
+
+
+def _within(
+    owner: Any, top: float = math.inf, low: float = 0, above: bool = False,
+    **values: Any,
+) -> None:
+    """Numbers, low <= number < top; or low < number."""
+    numbers = int, float, np.integer, np.floating
+    _demand(
+        owner, lambda value: isinstance(value, numbers) and low <= value < top
+        and not (above and value == low),
+        f"expected {low} {'<' if above else '<='} {{}} < {top}", **values,
+    )
+
+
+def _instances(owner: Any, kind: Any, **values: Any) -> None:
+    """Objects of that kind."""
+    message = f"{{}} must be of type {kind.__name__}"
+    _demand(owner, lambda value: isinstance(value, kind), message, **values)
+
+
+# 04 The linear layer · generator
+_Seed = np.random.Generator | int | None
+
+
+def _generator(owner: Any, rng: Any) -> np.random.Generator:
+    """The generator given, or a new one from a seed."""
+    if rng is not None and not isinstance(rng, np.random.Generator):
+        _within(owner, rng=rng)
+    return np.random.default_rng(rng)
 
 
 # 04 The linear layer · rows
@@ -522,8 +704,8 @@ class Linear(Layer):
     """Fully connected layer, Y = XW + b (eq:linear).
 
     Shapes: input (N, …, in_features), output (N, …, out_features), weight
-    (in_features, out_features), bias (out_features,). Weights and biases
-    start uniform in ±1/sqrt(in_features), as PyTorch's do.
+    (in_features, out_features), bias (out_features,) or None. Weights and
+    biases start uniform in ±1/sqrt(in_features), as PyTorch's do.
     Raises ValueError for an input of another shape.
 
     >>> layer = Linear(3, 2, rng=0)
@@ -532,26 +714,29 @@ class Linear(Layer):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, *,
-        rng: np.random.Generator | int | None = None,
+        self, in_features: int, out_features: int, bias: bool = True, *,
+        rng: _Seed = None,
     ) -> None:
         _positive(self, in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
-        rng = np.random.default_rng(rng)
-        shape = (in_features, out_features)
-        bound = 1 / in_features**0.5
-        self.weight = Parameter(rng.uniform(-bound, bound, shape))
-        self.bias = Parameter(rng.uniform(-bound, bound, out_features))
+        rng, bound = _generator(self, rng), 1 / in_features**0.5
+        shapes = (in_features, out_features), out_features
+        drawn = [Parameter(rng.uniform(-bound, bound, s)) for s in shapes]
+        self.weight: Parameter = drawn[0]
+        self.bias: Any = drawn[1] if bias else None
 
     def __repr__(self) -> str:
-        name = type(self).__name__
-        return f"{name}({self.in_features}, {self.out_features})"
+        sizes = f"{self.in_features}, {self.out_features}"
+        bias = "" if self.bias else ", bias=False"
+        return f"{type(self).__name__}({sizes}{bias})"
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        between = np.shape(x)[1:-1]
-        x = self._cache = self._expect(x, "N", *between, self.in_features)
+        x = _floating(x)
+        self._expect(x, "N", *x.shape[1:-1], self.in_features)
+        self._cache = x.copy()
         y = _rows(x) @ self.weight.data
-        y += self.bias.data  # eq:linear
+        if self.bias:
+            y += self.bias.data  # eq:linear
         y = y.reshape(*x.shape[:-1], self.out_features)
         return y.astype(x.dtype, copy=False)
 
@@ -560,8 +745,10 @@ class Linear(Layer):
         x = self._saved()
         shape = (*x.shape[:-1], self.out_features)
         grad = _rows(self._expect(grad_output, *shape, what="grad_output"))
-        self.weight.grad += _rows(x).T @ grad  # eq:linear-dw
-        self.bias.grad += _sum(grad.T)  # eq:linear-db
+        self.weight._add_product(_rows(x).T, grad)  # eq:linear-dw
+        if self.bias:
+            ones = np.ones(len(grad), grad.dtype)
+            self.bias._add_product(grad.T, ones)  # eq:linear-db
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         self.accumulate(grad_output)
@@ -582,35 +769,42 @@ class Flatten(Layer):
         x = _floating(x)
         if x.ndim == 0:
             raise ValueError("Flatten(): expected a batch, got one number")
-        self._cache = x.shape
+        self._count(backward=False)
+        self._cache = x.shape, x.dtype
         return x.reshape(len(x), math.prod(x.shape[1:]))
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        shape = self._saved()
+        shape, dtype = self._saved()
         rows = (shape[0], math.prod(shape[1:]))
         grad = self._expect(grad_output, *rows, what="grad_output")
-        return grad.reshape(shape)
+        return grad.reshape(shape).astype(dtype, copy=False)
 
 
 # 05 Something that bends · activation
+_Pair = tuple[np.ndarray, np.ndarray]
+
+
 class Activation(Layer):
     """A function applied to every entry alone; any shape in, same out.
 
     A subclass writes ``value_and_slope``. Backward is eq:elementwise.
     """
 
-    def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def value_and_slope(self, x: np.ndarray) -> _Pair:
         """f(x) and f'(x), both in the shape of x."""
         raise NotImplementedError(f"{self} has no value_and_slope")
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        y, self._cache = self.value_and_slope(_floating(x))
+        x = _floating(x)
+        y, slope = self.value_and_slope(x)
+        self._count(backward=False)
+        self._cache, self._dtype = slope, x.dtype
         return y
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         slope = self._saved()
         grad = self._expect(grad_output, *slope.shape, what="grad_output")
-        return grad * slope
+        return (grad * slope).astype(self._dtype, copy=False)
 
     def slope(self, x: ArrayLike) -> np.ndarray:
         """f'(x), in the shape of x."""
@@ -620,21 +814,22 @@ class Activation(Layer):
 
 # 05 Something that bends · sigmoid-tanh
 class Sigmoid(Activation):
-    """eq:sigmoid, computed as eq:sigmoid-tanh, which cannot overflow.
+    """eq:sigmoid, computed as eq:sigmoid-safe, which cannot overflow.
 
     >>> Sigmoid()(np.array([-1000.0, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
     """
 
-    def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        y = 0.5 * (1 + np.tanh(0.5 * x))
-        return y, y * (1 - y)  # eq:sigmoid-slope
+    def value_and_slope(self, x: np.ndarray) -> _Pair:
+        e = np.exp(np.minimum(x, -x))
+        total = 1 + e
+        return np.maximum(e, x >= 0) / total, e / (total * total)
 
 
 class Tanh(Activation):
     """The hyperbolic tangent, eq:tanh."""
 
-    def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def value_and_slope(self, x: np.ndarray) -> _Pair:
         y = np.tanh(x)
         return y, 1 - y * y  # eq:tanh-slope
 
@@ -647,7 +842,7 @@ class ReLU(Activation):
     array([0., 0., 3.])
     """
 
-    def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def value_and_slope(self, x: np.ndarray) -> _Pair:
         return np.maximum(x, 0), x > 0  # eq:relu-slope
 
 
@@ -655,9 +850,10 @@ class LeakyReLU(Activation):
     """eq:leaky-relu; ``negative_slope`` is its alpha."""
 
     def __init__(self, negative_slope: float = 0.01) -> None:
+        _within(self, low=-math.inf, negative_slope=negative_slope)
         self.negative_slope = float(negative_slope)
 
-    def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def value_and_slope(self, x: np.ndarray) -> _Pair:
         one = x.dtype.type(1)
         slope = np.where(x > 0, one, self.negative_slope)
         return x * slope, slope  # eq:leaky-relu-slope
@@ -667,29 +863,31 @@ class ELU(Activation):
     """Exponential linear unit, eq:elu."""
 
     def __init__(self, alpha: float = 1.0) -> None:
+        _within(self, low=-math.inf, alpha=alpha)
         self.alpha = float(alpha)
 
-    def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        below = self.alpha * np.expm1(np.minimum(x, 0))
-        y = np.where(x > 0, x, below)
-        return y, np.where(x > 0, 1.0, below + self.alpha)  # eq:elu-slope
+    def value_and_slope(self, x: np.ndarray) -> _Pair:
+        low = np.minimum(x, 0)
+        y = np.where(x > 0, x, self.alpha * np.expm1(low))
+        slope = np.where(x > 0, 1.0, self.alpha * np.exp(low))
+        return y, slope  # eq:elu-slope
 
 
 # 05 Something that bends · softplus-silu
 class Softplus(Activation):
     """ln(1 + e^x), eq:softplus, in a form that cannot overflow."""
 
-    def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return np.logaddexp(0, x), Sigmoid()(x)  # eq:softplus-slope
+    def value_and_slope(self, x: np.ndarray) -> _Pair:
+        p, _ = Sigmoid().value_and_slope(x)
+        return np.logaddexp(0, x), p  # eq:softplus-slope
 
 
 class SiLU(Activation):
     """x times sigmoid(x), eq:silu, also known as swish."""
 
-    def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        s = Sigmoid()(x)
-        y = x * s
-        return y, s + y * (1 - s)  # eq:silu-slope
+    def value_and_slope(self, x: np.ndarray) -> _Pair:
+        s, slope = Sigmoid().value_and_slope(x)
+        return x * s, s + x * slope  # eq:silu-slope
 
 
 # 05 Something that bends · gelu
@@ -715,20 +913,22 @@ class GELU(Activation):
             )
         self.approximate = approximate
 
-    def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def value_and_slope(self, x: np.ndarray) -> _Pair:
+        near = np.clip(x, -40, 40)  # beyond, all is 0 or 1
+        square = near * near
         if self.approximate == "none":
             share = _normal_cdf(x)
-            density = np.exp(-0.5 * x * x) / (2 * math.pi) ** 0.5
-            return x * share, share + x * density  # eq:gelu-slope
-        factor, square = (2 / math.pi) ** 0.5, x * x
-        u = x * (factor + 0.044715 * factor * square)  # eq:gelu-inner
+            density = np.exp(-0.5 * square) / (2 * math.pi) ** 0.5
+            return x * share, share + near * density  # eq:gelu-slope
+        factor, cubic = (2 / math.pi) ** 0.5, 0.044715
+        u = near * (factor + factor * cubic * square)  # eq:gelu-inner
         share = 0.5 + 0.5 * np.tanh(u)
-        y = x * share  # eq:gelu-tanh
-        slope = 2 * factor + 0.26829 * factor * square
-        slope *= y
+        slope = 2 * factor + 6 * factor * cubic * square
+        slope *= near
+        slope *= share
         slope *= 1 - share
         slope += share  # eq:gelu-tanh-slope
-        return y, slope
+        return x * share, slope  # eq:gelu-tanh
 
 
 # 05 Something that bends · softmax
@@ -742,12 +942,15 @@ class Softmax(Layer):
     """
 
     def __init__(self, axis: int = -1) -> None:
+        if not isinstance(axis, (int, np.integer)):
+            raise TypeError(f"Softmax: axis is a whole number, got {axis!r}")
         self.axis = axis
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = _floating(x)
         if x.ndim == 0:
             raise ValueError("Softmax(): expected several logits, got one")
+        self._count(backward=False)
         top = x.max(axis=self.axis, keepdims=True, initial=-np.inf)
         e = np.exp(x - top)
         self._cache = e / e.sum(axis=self.axis, keepdims=True)
@@ -757,34 +960,30 @@ class Softmax(Layer):
         p = self._saved()
         grad = self._expect(grad_output, *p.shape, what="grad_output")
         average = (grad * p).sum(axis=self.axis, keepdims=True)
-        return p * (grad - average)  # eq:softmax-vjp
+        dx = p * (grad - average)  # eq:softmax-vjp
+        return dx.astype(p.dtype, copy=False)
 
 
 # 06 What do we want? · loss
-class Loss:
+class Loss(_Memory):
     """One number for how wrong a prediction is.
 
     ``reduction`` is "mean" (over all entries, or over examples where the
-    entries of an example belong together) or "sum".
+    entries of an example belong together), "sum", or "none": then forward
+    returns all terms, and backward wants a weight for each.
     Raises ValueError for another name.
     """
 
     reduction: str = "mean"
-    _cache: np.ndarray | None = None
 
     def __init__(self, reduction: str = "mean") -> None:
-        if reduction not in ("mean", "sum"):
+        if reduction not in ("mean", "sum", "none"):
             raise ValueError(
-                f"reduction is 'mean' or 'sum', got {reduction!r}"
+                f"reduction is 'mean', 'sum' or 'none', got {reduction!r}"
             )
         self.reduction = reduction
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({_options(self)})"
-
-    def value_and_slope(
-        self, x: np.ndarray, target: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
         """The losses to be averaged, and the slope of each in x."""
         raise NotImplementedError(f"{self} has no value_and_slope")
 
@@ -799,31 +998,52 @@ class Loss:
         return target.astype(x.dtype, copy=False)
 
     # 06 What do we want? · loss-forward-backward
-    def forward(self, prediction: ArrayLike, target: ArrayLike) -> float:
-        """The loss as one number.
+    def _terms(self, x: np.ndarray, target: np.ndarray) -> tuple:
+        """Values, slopes, and what the mean divides by."""
+        values, slopes = self.value_and_slope(x, self._target(x, target))
+        return values, slopes, values.size
 
+    def forward(
+        self, prediction: ArrayLike, target: ArrayLike,
+        mask: np.ndarray | None = None,
+    ) -> Any:
+        """The loss as one number; all terms if the reduction is "none".
+
+        Only examples where ``mask`` is true count, if it is given.
         Raises ValueError where shapes differ or the batch is empty.
         """
         self._cache = None
-        x = _floating(prediction)
-        values, slopes = self.value_and_slope(x, self._target(x, target))
-        if values.size == 0:
+        x, target = _floating(prediction), np.asanyarray(target)
+        if type(target) is not np.ndarray or target.dtype.kind == "c":
+            _floating(target)  # says why not
+        if mask is None:
+            values, slopes, count = self._terms(x, target)
+        else:
+            some, its, count = self._terms(x[mask], target[mask])
+            values = np.zeros(mask.shape + some.shape[1:], some.dtype)
+            values[mask], slopes = some, np.zeros_like(x)
+            slopes[mask] = its
+        if not count and self.reduction != "none":
             raise ValueError(f"{self}: the batch is empty")
-        scale = 1 / values.size if self.reduction == "mean" else 1.0
-        self._cache = scale * slopes
-        return (scale * values.sum()).item()
+        scale = 1 / float(count) if self.reduction == "mean" else 1.0
+        self._cache = values.shape, slopes, scale
+        self._count(backward=False)
+        if self.reduction == "none":
+            return values.copy()
+        return scale * np.add.reduce(values, axis=None).item()
 
-    def __call__(self, prediction: ArrayLike, target: ArrayLike) -> float:
-        return self.forward(prediction, target)
-
-    def backward(self, grad_output: float = 1.0) -> np.ndarray:
+    def backward(self, grad_output: ArrayLike = 1.0) -> np.ndarray:
         """dL/dprediction, in the prediction's shape, times grad_output.
 
-        Raises RuntimeError before the first forward.
+        Raises RuntimeError before the first forward, and where a second
+        backward follows two forwards.
         """
-        if self._cache is None:
-            raise RuntimeError(f"{self}: backward was called before forward")
-        return float(grad_output) * self._cache
+        shape, slopes, scale = self._saved()
+        self._count(backward=True)
+        if self.reduction != "none":
+            return scale * float(grad_output) * slopes  # type: ignore
+        grad = _upstream(np.empty(shape), grad_output).astype(slopes.dtype)
+        return slopes * grad.reshape(shape + (1,) * (slopes.ndim - grad.ndim))
 
 
 # 06 What do we want? · regression-losses
@@ -834,9 +1054,7 @@ class MSELoss(Loss):
     2.0
     """
 
-    def value_and_slope(
-        self, x: np.ndarray, target: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
         difference = x - target
         return difference * difference, 2 * difference  # eq:mse-grad
 
@@ -844,9 +1062,7 @@ class MSELoss(Loss):
 class L1Loss(Loss):
     """Mean absolute error, eq:l1-loss; the slope at 0 is 0."""
 
-    def value_and_slope(
-        self, x: np.ndarray, target: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
         difference = x - target
         return np.abs(difference), np.sign(difference)  # eq:l1-loss-grad
 
@@ -856,34 +1072,36 @@ class HuberLoss(Loss):
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
-        if not delta > 0:
-            raise ValueError(f"HuberLoss: delta must be > 0, got {delta}")
+        _within(self, above=True, delta=delta)
         self.delta = float(delta)
 
-    def value_and_slope(
-        self, x: np.ndarray, target: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
         difference = x - target
         slope = np.clip(difference, -self.delta, self.delta)  # eq:huber-grad
         return slope * (difference - 0.5 * slope), slope
 
 
 # 06 What do we want? · class-targets
-def _one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
-    """A row for each label, with a 1 at its place."""
-    for index in np.argwhere((labels < 0) | (labels >= classes)):
-        raise ValueError(
-            f"label {labels[tuple(index)]} at index {_place(index)}: "
-            f"expected 0 to {classes - 1}"
-        )
-    return labels[..., None] == np.arange(classes)
+def _one_hot(labels: np.ndarray, classes: int, ignored: int) -> np.ndarray:
+    """A row for each label, true at its place; none for the ignored."""
+    table = labels[..., None] == np.arange(classes)
+    if 0 <= ignored < classes:
+        table[..., ignored] = False
+    if np.count_nonzero(table) != labels.size:
+        for index in np.argwhere(~table.any(axis=-1) & (labels != ignored)):
+            raise ValueError(
+                f"label {labels[tuple(index)]} at index {_place(index)}: "
+                f"expected 0 to {classes - 1}"
+            )
+    return table
 
 
 def _probabilities(rows: np.ndarray) -> np.ndarray:
     """The rows, if they are probabilities; small deviations removed."""
     total = rows.sum(axis=-1, keepdims=True)
     fits = (abs(total - 1) <= 1e-4) & (rows >= 0)
-    for index in np.argwhere(~fits.all(axis=-1)):
+    if not fits.all():
+        index = np.argwhere(~fits.all(axis=-1))[0]
         raise ValueError(
             f"target row {_place(index)} is not a row of probabilities: "
             f"{rows[tuple(index)]}"
@@ -900,9 +1118,10 @@ class CrossEntropyLoss(Loss):
     """Softmax and cross-entropy in one step, eq:ce-logits.
 
     Shapes: logits (N, …, K); target integer labels (N, …) or
-    probabilities (N, …, K). The mean is over all labels;
-    ``label_smoothing`` spreads that share over all classes,
-    eq:label-smoothing.
+    probabilities (N, …, K). The mean is over all labels, but for those
+    equal to ``ignore_index``; ``weight`` (K,) multiplies each class, and
+    the mean of labels is then weighted. ``label_smoothing`` spreads that
+    share over all classes, eq:label-smoothing.
     Raises ValueError for other shapes, labels outside 0…K-1, or rows that
     are not probabilities.
 
@@ -910,15 +1129,21 @@ class CrossEntropyLoss(Loss):
     0.6931
     """
 
-    def value_and_slope(
-        self, x: np.ndarray, target: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        shifted = x - x.max(axis=-1, keepdims=True)
-        e = np.exp(shifted)
-        total = e.sum(axis=-1, keepdims=True)
-        chosen = np.vecdot(target, np.where(target > 0, shifted, 0))
-        value = np.log(total[..., 0]) - chosen
-        return value, e / total - target  # eq:ce-grad
+    ignore_index = -100
+
+    def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
+        shifted = x - np.maximum.reduce(x, axis=-1, keepdims=True)
+        p = np.exp(shifted)
+        total = np.add.reduce(p, axis=-1, keepdims=True)
+        p /= total
+        value = np.log(total)[..., 0]
+        if np.count_nonzero(target) == value.size and target.dtype == bool:
+            value -= shifted[target].reshape(value.shape)
+            return value, p - target  # eq:ce-grad
+        mass = target.sum(axis=-1, keepdims=True)
+        value *= mass[..., 0]
+        value -= np.vecdot(target, np.where(target != 0, shifted, 0))
+        return value, mass * p - target
 
     def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
         if x.ndim < 2 or not x.shape[-1]:
@@ -927,36 +1152,46 @@ class CrossEntropyLoss(Loss):
             )
         given = np.asarray(target)
         if given.shape == x.shape[:-1] and given.dtype.kind in "iu":
-            table = _one_hot(given, x.shape[-1])
-        elif given.shape == x.shape:
+            return _one_hot(given, x.shape[-1], self.ignore_index)
+        if given.shape == x.shape:
             table = _probabilities(_floating(given))
-        else:
-            raise ValueError(
-                f"{self}: expected integer labels of shape {x.shape[:-1]} or "
-                f"probabilities of shape {x.shape}, "
-                f"got {given.dtype} of shape {given.shape}"
-            )
-        return table.astype(x.dtype, copy=False)
+            return table.astype(x.dtype, copy=False)
+        raise ValueError(
+            f"{self}: expected integer labels of shape {x.shape[:-1]} or "
+            f"probabilities of shape {x.shape}, "
+            f"got {given.dtype} of shape {given.shape}"
+        )
 
-    # 11 Not by heart · label-smoothing
+    # 06 What do we want? · cross-entropy-options
     def __init__(
-        self, reduction: str = "mean", label_smoothing: float = 0.0
+        self, reduction: str = "mean", label_smoothing: float = 0.0, *,
+        weight: ArrayLike | None = None, ignore_index: int = -100,
     ) -> None:
         super().__init__(reduction)
-        if not 0 <= label_smoothing <= 1:
-            raise ValueError(
-                f"expected 0 <= label_smoothing <= 1, got {label_smoothing}"
-            )
-        self.label_smoothing = float(label_smoothing)
+        _within(self, math.nextafter(1, 2), label_smoothing=label_smoothing)
+        _within(self, low=-math.inf, ignore_index=ignore_index)
+        self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
+        self.weight = np.ravel(1.0 if weight is None else weight)
+        for number in self.weight.tolist():
+            _within(self, weight=number)
 
-    def forward(self, prediction: ArrayLike, target: ArrayLike) -> float:
-        self._cache = None
-        share = self.label_smoothing
-        if share:
-            x = _floating(prediction)
-            table = self._target(x, target)
-            target = (1 - share) * table + share / x.shape[-1]
-        return Loss.forward(self, prediction, target)  # eq:label-smoothing
+    def _terms(self, x: np.ndarray, target: np.ndarray) -> tuple:
+        table, weight = self._target(x, target), self.weight
+        if weight.size not in (1, x.shape[-1]):
+            raise ValueError(f"{self}: {weight.size} weights, shape {x.shape}")
+        count: Any = math.prod(x.shape[:-1])
+        if table.dtype == bool:
+            count = np.sum(table * weight) if weight.size > 1 else (
+                np.count_nonzero(table)
+            )
+        if weight.size > 1 or self.label_smoothing:
+            table = (self._smoothed(table) * weight).astype(x.dtype)
+        return *self.value_and_slope(x, table), count
+
+    # 11 Not by heart · label-smoothing
+    def _smoothed(self, table: np.ndarray) -> np.ndarray:
+        share, mean = self.label_smoothing, table.mean(axis=-1, keepdims=True)
+        return (1 - share) * table + share * mean  # eq:label-smoothing
 
 
 # 06 What do we want? · bce
@@ -967,11 +1202,11 @@ class BCEWithLogitsLoss(Loss):
     Raises ValueError for other shapes or targets.
     """
 
-    def value_and_slope(
-        self, x: np.ndarray, target: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        value, slope = Softplus().value_and_slope(x)
-        return value - target * x, slope - target  # eq:bce-grad
+    def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
+        no, p = Softplus().value_and_slope(x)
+        yes, q = Softplus().value_and_slope(-x)
+        value = target * yes + (1 - target) * no  # eq:bce-logits
+        return value, (1 - target) * p - target * q  # eq:bce-grad
 
     def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
         array = super()._target(x, target)
@@ -981,15 +1216,6 @@ class BCEWithLogitsLoss(Loss):
                 f"from {array.min()} to {array.max()}"
             )
         return array
-
-
-# 07 A network learns · inside
-def _inside(layer: Layer) -> Iterator[Layer]:
-    """The layer and all layers that it contains."""
-    yield layer
-    for _, member in layer._members():
-        if isinstance(member, Layer):
-            yield from _inside(member)
 
 
 # 07 A network learns · network
@@ -1002,7 +1228,6 @@ class Network(Layer):
     """
 
     takes_lengths = True
-    _counted: np.ndarray | None = None  # the places that the loss looks at
 
     def __init__(self, *layers: Layer, loss: Loss | None = None) -> None:
         if loss is not None and not isinstance(loss, Loss):
@@ -1014,7 +1239,7 @@ class Network(Layer):
                     f"Network: layer {position} is {layer!r}, not a Layer "
                     "(a loss is given as loss=…)"
                 )
-            inside = set(_inside(layer))
+            inside = set(layer.modules())
             if inside & seen:
                 raise ValueError(
                     f"Network: layer {position}, {layer!r}, is there twice"
@@ -1037,48 +1262,41 @@ class Network(Layer):
         >>> net.forward(np.zeros((5, 2))).shape
         (5, 2)
         """
-        y = np.asarray(x)
         if self.criterion is not None:
             self.criterion._cache = None
-        self._shapes, self._counted = [], None
-        known = {} if lengths is None else {"lengths": lengths}
+        y, shapes = np.asanyarray(x), []
         for layer in self.layers:
-            y = layer.forward(y, **known if layer.takes_lengths else {})
-            self._shapes.append(y.shape)
+            wants = lengths is not None and layer.takes_lengths
+            y = layer(y, lengths=lengths) if wants else layer.forward(y)
+            shapes.append(y.shape)
+        self._shapes = shapes
         return y
+
+    def _mask(
+        self, y: np.ndarray, target: ArrayLike, lengths: ArrayLike | None
+    ) -> np.ndarray | None:
+        """Which places of the output belong to a sequence; None if all."""
+        steps = y.shape[:2]
+        if lengths is None or y.ndim < 3 or steps != np.shape(target)[:2]:
+            return None
+        return _counting(self, lengths, *steps)
 
     def _loss_at_end(self) -> Loss:
         if self.criterion is None:
             raise RuntimeError("Network: no loss; give one with loss=…")
         return self.criterion
 
-    def _answers(
-        self, x: ArrayLike, target: ArrayLike, lengths: ArrayLike | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Output and target, at the places that belong to a sequence."""
-        y, target = self.forward(x, lengths), np.asarray(target)
-        steps = y.shape[:2]
-        if lengths is None or y.ndim < 3 or steps != target.shape[:2]:
-            return y, target
-        self._counted = _counting(self, lengths, *steps)
-        return y[self._counted], target[self._counted]
-
     def loss(
         self, x: ArrayLike, target: ArrayLike, lengths: ArrayLike | None = None
-    ) -> float:
+    ) -> Any:
         """Forward, then the loss. Raises RuntimeError if there is none."""
-        criterion = self._loss_at_end()
-        return criterion.forward(*self._answers(x, target, lengths))
+        criterion, y = self._loss_at_end(), self.forward(x, lengths)
+        return criterion.forward(y, target, self._mask(y, target, lengths))
 
-    def _start(self, grad_output: ArrayLike | None) -> np.ndarray:
-        if grad_output is not None:
-            return np.asarray(grad_output)
-        grad = self._loss_at_end().backward()
-        if self._counted is None:
-            return grad
-        whole = np.zeros(self._shapes[-1], grad.dtype)
-        whole[self._counted] = grad
-        return whole
+    def _start(self, grad_output: ArrayLike | None) -> Any:
+        if grad_output is None:
+            return self._loss_at_end().backward()
+        return np.asanyarray(grad_output)
 
     def backward(self, grad_output: ArrayLike | None = None) -> np.ndarray:
         """Fill the parameters' grad; return dL/dx in the shape of x.
@@ -1165,16 +1383,32 @@ def _one_vector(parameters: list[Parameter]) -> tuple[np.ndarray, np.ndarray]:
 
 
 # 07 A network learns · only-parameters
-def _only_parameters(things: Iterable[Parameter]) -> list[Parameter]:
+def _only_parameters(things: Any) -> list[Parameter]:
     """All of them. Raises TypeError for anything but parameters."""
-    found = list(things)
+    found = list(things) if isinstance(things, Iterable) else [things]
     for thing in found:
         if not isinstance(thing, Parameter):
             raise TypeError(
                 f"expected parameters, got {type(thing).__name__}; "
                 "write net.parameters()"
             )
-    return found
+    return list(dict.fromkeys(found))
+
+
+# 07 A network learns · groups
+def _groups(name: str, things: Any) -> list[dict[str, Any]]:
+    """Parameters as groups; most often there is one."""
+    given = list(things) if isinstance(things, Iterable) else [things]
+    if not given or not isinstance(given[0], dict):
+        given = [{"params": given}]
+    groups = [
+        {**g, "params": _only_parameters(g.get("params"))} for g in given
+    ]
+    every = [p for group in groups for p in group["params"]]
+    if not every or len(every) > len(set(every)):
+        found = "a parameter in two groups" if every else "no parameters"
+        raise ValueError(f"{name}: got {found}")
+    return groups
 
 
 # 07 A network learns · optimizer
@@ -1182,33 +1416,31 @@ class Optimizer:
     """Moves parameters against their gradients, all as one vector (eq:sgd).
 
     ``lr`` is the learning rate. A subclass says in which direction to go,
-    and keeps in ``state`` what it has to remember from step to step.
-    Raises ValueError if lr is negative, if there are no parameters, or if
-    they differ in dtype.
+    and keeps in ``state`` what it has to remember from step to step. What
+    is frozen does not move.
+    Raises ValueError for settings out of range, if there are no
+    parameters, if one is given twice, or if they differ in dtype.
     """
 
-    def __init__(self, parameters: Iterable[Parameter], lr: float) -> None:
-        name = type(self).__name__
-        self.parameters = list(dict.fromkeys(_only_parameters(parameters)))
-        if not self.parameters:
-            raise ValueError(f"{name}: got no parameters")
-        if not lr >= 0:
-            raise ValueError(f"{name}: expected lr >= 0, got {lr}")
-        self.lr = lr
-        self.state: dict[str, np.ndarray] = {}
+    base_lr: Any = None  # where schedules begin, chapter 10
+
+    def __init__(
+        self, parameters: Iterable, lr: float = 1e-3, **settings: Any
+    ) -> None:
+        groups = _groups(type(self).__name__, parameters)
+        self.parameters = [p for group in groups for p in group["params"]]
         self._data, self._grad = _one_vector(self.parameters)
-        self._step = np.empty_like(self._data)
+        self.state = {"t": np.zeros((), dtype=int)}  # steps taken
+        given = {"lr": lr, "weight_decay": 0.0, "maximize": False, **settings}
+        self._set(given, groups)
 
     def _direction(self) -> np.ndarray:
         """Where the parameters go, times -lr: here the gradient itself."""
-        return self._grad
+        return self._slopes()
 
     # 07 A network learns · optimizer-step
-    def step(self) -> None:
-        """Move all parameters, in place; their gradients stay.
-
-        Raises RuntimeError if some data or grad has been replaced since.
-        """
+    def _look(self) -> np.ndarray:
+        """The long gradient, if it still holds that of all parameters."""
         for i, parameter in enumerate(self.parameters):
             for name, whole in (("data", self._data), ("grad", self._grad)):
                 if getattr(parameter, name).base is not whole:
@@ -1217,44 +1449,120 @@ class Optimizer:
                         "another optimizer has taken it over; write into it "
                         f"instead: parameter.{name}[...] = …"
                     )
-        np.multiply(self._direction(), self.lr, out=self._step)
-        self._data -= self._step
+        return self._grad
+
+    def step(self) -> None:
+        """Move all parameters, in place; their gradients stay.
+
+        Raises RuntimeError if some data or grad has been replaced since.
+        """
+        self._look()
+        self.state["t"] += 1
+        frozen = [p for p in self.parameters if not p.requires_grad]
+        kept = [p.data.copy() for p in frozen]
+        rate = np.asarray(self.lr, self._data.dtype)
+        self._data -= rate * self._direction()
+        for p, data in zip(frozen, kept):
+            p.data[...] = data
 
     def zero_grad(self) -> None:
         """Set all gradients to zero."""
-        self._grad[...] = 0.0
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    # 07 A network learns · optimizer-settings
+    def _set(
+        self, settings: dict[str, Any], groups: list[dict[str, Any]]
+    ) -> None:
+        """Make the settings attributes: a number, or a vector of them."""
+        sizes = [sum(p.numel() for p in group["params"]) for group in groups]
+        for group in groups:
+            for name in group.keys() - settings.keys() - {"params"}:
+                raise ValueError(f"{type(self).__name__} has no {name!r}")
+        for name, value in settings.items():
+            each = [group.get(name, value) for group in groups]
+            below_one = name in ("momentum", "alpha", "betas")
+            for number in np.ravel(each).tolist() if name == "betas" else each:
+                _within(self, 1 if below_one else math.inf, **{name: number})
+            value = each[0]
+            if any(other != value for other in each):
+                vector = np.repeat(each, sizes, axis=0).T
+                value = vector.astype(self._data.dtype)
+            setattr(self, name, value)
+
+    def _slopes(self) -> np.ndarray:
+        """The gradient, plus that of the penalty on large parameters."""
+        grad = -self._grad if self.maximize else self._grad
+        if isinstance(self.weight_decay, np.ndarray) or self.weight_decay:
+            grad = grad + self.weight_decay * self._data
+        return grad
+
+    def _remember(self, *names: str) -> None:
+        for name in names:
+            self.state[name] = np.zeros_like(self._data)
+
+    # 07 A network learns · optimizer-state
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """What it remembers, and its rates; that of schedules may be inf."""
+        lr = np.asarray(self.lr, float)
+        none = np.full_like(lr, math.inf)
+        base = none if self.base_lr is None else self.base_lr
+        return {**self.state, "rates": np.array([lr, base])}
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of all arrays it needs in order to go on, by name."""
+        return {name: a.copy() for name, a in self._arrays().items()}
+
+    def load_state_dict(self, state_dict: Mapping[str, ArrayLike]) -> None:
+        """Write them back. Raises ValueError for other names or shapes."""
+        arrays = self._arrays()
+        _overwrite(arrays, state_dict)
+        self._set_rates(arrays["rates"])
+
+    def _set_rates(self, rates: np.ndarray) -> None:
+        self.lr, base = rates if rates.ndim > 1 else rates.tolist()
+        self.base_lr = base if np.isfinite(base).all() else None
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"{type(self).__name__} has no {name}")
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._data, self._grad = _one_vector(self.parameters)
 
 
 # 07 A network learns · sgd
 class SGD(Optimizer):
-    """Stochastic gradient descent: straight along the gradient, eq:sgd."""
+    """Stochastic gradient descent: straight along the gradient, eq:sgd.
+
+    With ``momentum`` along the velocity, eq:momentum; ``dampening`` takes a
+    share from each new gradient but the first. Raises ValueError for
+    settings out of range, or nesterov without momentum or with dampening.
+    """
 
     # 09 Better steps · sgd-momentum
     def __init__(
-        self, parameters: Iterable[Parameter], lr: float,
-        momentum: float = 0.0, nesterov: bool = False,
-        weight_decay: float = 0.0,
+        self, parameters: Iterable, lr: float = 1e-3, momentum: float = 0.0,
+        dampening: float = 0.0, weight_decay: float = 0.0,
+        nesterov: bool = False, *, maximize: bool = False,
     ) -> None:
-        super().__init__(parameters, lr)
-        _within(self, weight_decay=weight_decay)
-        _within(self, 1, momentum=momentum)
-        if nesterov and not momentum > 0:
-            raise ValueError("SGD: nesterov needs momentum > 0")
-        self.momentum, self.nesterov = momentum, nesterov
-        self.weight_decay = weight_decay
-        if momentum:
-            self.state["velocity"] = np.zeros_like(self._data)
+        super().__init__(**_arguments(locals()))
+        if nesterov and (not momentum or dampening):
+            raise ValueError("SGD: nesterov needs momentum > 0, no dampening")
+        if np.any(self.momentum):
+            self._remember("velocity")
 
     def _direction(self) -> np.ndarray:
-        grad = _decayed(self._grad, self._data, self.weight_decay)
-        if not self.momentum:
+        grad = self._slopes()
+        if "velocity" not in self.state:
             return grad
         velocity = self.state["velocity"]
         velocity *= self.momentum
-        velocity += grad  # eq:momentum-velocity
+        damped = self.dampening and self.state["t"] > 1
+        velocity += (1 - self.dampening) * grad if damped else grad
         if self.nesterov:
             return grad + self.momentum * velocity  # eq:nesterov
-        return velocity
+        return velocity  # eq:momentum-velocity
 
 
 # 08 Why do gradients vanish or explode? · fans
@@ -1282,7 +1590,7 @@ def _gain(nonlinearity: str, a: float) -> float:
         "relu": 2**0.5,
         "leaky_relu": (2 / (1 + a * a)) ** 0.5,
     }
-    if nonlinearity not in gains:
+    if nonlinearity not in list(gains):
         raise ValueError(
             f"nonlinearity is one of {', '.join(gains)}, got {nonlinearity!r}"
         )
@@ -1290,6 +1598,7 @@ def _gain(nonlinearity: str, a: float) -> float:
 
 
 def _xavier_std(shape: tuple[int, ...], gain: float) -> float:
+    _within("initialiser", gain=gain)
     fan_in, fan_out = _fans(shape)
     return gain * (2 / (fan_in + fan_out)) ** 0.5  # eq:xavier
 
@@ -1297,22 +1606,21 @@ def _xavier_std(shape: tuple[int, ...], gain: float) -> float:
 def _kaiming_std(
     shape: tuple[int, ...], a: float, mode: str, nonlinearity: str
 ) -> float:
+    _within("initialiser", low=-math.inf, a=a)
     fans = dict(zip(("fan_in", "fan_out"), _fans(shape)))
-    if mode not in fans:
+    if mode not in list(fans):
         raise ValueError(f"mode is 'fan_in' or 'fan_out', got {mode!r}")
     return _gain(nonlinearity, a) / fans[mode] ** 0.5  # eq:kaiming
 
 
 # 08 Why do gradients vanish or explode? · initialisers
 def _fill(
-    parameter: Parameter, std: float, uniform: bool,
-    rng: np.random.Generator | int | None,
+    parameter: Parameter, uniform: bool, rng: _Seed, spread: Callable,
+    *settings: Any,
 ) -> Parameter:
-    """Draw all numbers anew, with mean 0 and this standard deviation."""
+    """Draw all numbers anew, with mean 0 and the deviation ``spread``."""
     _only_parameters([parameter])
-    if not 0 <= std < math.inf:
-        raise ValueError(f"expected a finite gain >= 0, got std {std}")
-    rng = np.random.default_rng(rng)
+    std, rng = spread(parameter.data.shape, *settings), _generator("rng", rng)
     shape, bound = parameter.data.shape, 3**0.5 * std
     drawn = rng.uniform(-bound, bound, shape) if uniform else (
         rng.normal(0.0, std, shape)
@@ -1322,49 +1630,41 @@ def _fill(
 
 
 def xavier_uniform_(
-    parameter: Parameter, gain: float = 1.0,
-    rng: np.random.Generator | int | None = None,
+    parameter: Parameter, gain: float = 1.0, rng: _Seed = None
 ) -> Parameter:
     """Uniform with the standard deviation of eq:xavier, in place.
 
     Raises ValueError for fewer than two axes or a gain that is negative, and
     TypeError for anything but a parameter. Source: Glorot, Bengio, 2010.
     """
-    std = _xavier_std(parameter.data.shape, gain)
-    return _fill(parameter, std, True, rng)
+    return _fill(parameter, True, rng, _xavier_std, gain)
 
 
 def xavier_normal_(
-    parameter: Parameter, gain: float = 1.0,
-    rng: np.random.Generator | int | None = None,
+    parameter: Parameter, gain: float = 1.0, rng: _Seed = None
 ) -> Parameter:
     """Normal with the standard deviation of eq:xavier, in place."""
-    std = _xavier_std(parameter.data.shape, gain)
-    return _fill(parameter, std, False, rng)
+    return _fill(parameter, False, rng, _xavier_std, gain)
 
 
 def kaiming_uniform_(
     parameter: Parameter, a: float = 0.0, mode: str = "fan_in",
-    nonlinearity: str = "leaky_relu",
-    rng: np.random.Generator | int | None = None,
+    nonlinearity: str = "leaky_relu", rng: _Seed = None,
 ) -> Parameter:
     """Uniform with the standard deviation of eq:kaiming, in place.
 
     ``a`` is the leaky slope; mode "fan_out" takes eq:kaiming-out. Raises
     ValueError for other names or fewer than two axes. Source: He, 2015.
     """
-    std = _kaiming_std(parameter.data.shape, a, mode, nonlinearity)
-    return _fill(parameter, std, True, rng)
+    return _fill(parameter, True, rng, _kaiming_std, a, mode, nonlinearity)
 
 
 def kaiming_normal_(
     parameter: Parameter, a: float = 0.0, mode: str = "fan_in",
-    nonlinearity: str = "leaky_relu",
-    rng: np.random.Generator | int | None = None,
+    nonlinearity: str = "leaky_relu", rng: _Seed = None,
 ) -> Parameter:
     """Normal with the standard deviation of eq:kaiming, in place."""
-    std = _kaiming_std(parameter.data.shape, a, mode, nonlinearity)
-    return _fill(parameter, std, False, rng)
+    return _fill(parameter, False, rng, _kaiming_std, a, mode, nonlinearity)
 
 
 # 08 Why do gradients vanish or explode? · layer-statistics
@@ -1444,6 +1744,8 @@ def gradient_report(
     they are. Give it thirty examples or more: of few, many units look dead.
     Raises RuntimeError if the network has no loss.
     """
+    _instances("gradient_report", Network, net=net)
+    _within("gradient_report", lr=lr)
     net = copy.deepcopy(net)
     criterion, outputs = net._loss_at_end(), [np.asarray(x)]
     with np.errstate(all="ignore"):
@@ -1475,73 +1777,72 @@ def _statistics(
     )
 
 
-# 09 Better steps · decayed
-def _decayed(
-    grad: np.ndarray, data: np.ndarray, weight_decay: float
-) -> np.ndarray:
-    """The gradient, plus that of the penalty on large parameters."""
-    return grad + weight_decay * data if weight_decay else grad
-
-
-# 09 Better steps · within
-def _within(owner: object, top: float = math.inf, **values: float) -> None:
-    """Raise ValueError unless 0 <= value < top for every value."""
-    for name, value in values.items():
-        number = isinstance(value, (int, float, np.number))
-        if not number or not 0 <= value < top:
-            raise ValueError(
-                f"{type(owner).__name__}: expected 0 <= {name} < {top}, "
-                f"got {value!r}"
-            )
+# 09 Better steps · arguments
+def _arguments(table: dict[str, Any]) -> dict[str, Any]:
+    """What ``locals()`` says at the start of a constructor, without self."""
+    return {k: v for k, v in table.items() if k not in ("self", "__class__")}
 
 
 # 09 Better steps · adagrad-rmsprop
 class Adagrad(Optimizer):
     """Steps divided by the root of all squared slopes, eq:adagrad.
 
-    Raises ValueError if eps or weight_decay is negative.
+    ``lr_decay`` shortens step t by 1 + (t-1) lr_decay; the sum of squares
+    begins at ``initial_accumulator_value``. Raises ValueError for what is
+    negative.
     Source: Duchi, Hazan and Singer, 2011.
     """
 
     def __init__(
-        self, parameters: Iterable[Parameter], lr: float = 0.01,
-        eps: float = 1e-10, weight_decay: float = 0.0,
+        self, parameters: Iterable, lr: float = 0.01, lr_decay: float = 0.0,
+        weight_decay: float = 0.0, initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10, *, maximize: bool = False,
     ) -> None:
-        super().__init__(parameters, lr)
-        _within(self, eps=eps, weight_decay=weight_decay)
-        self.eps, self.weight_decay = eps, weight_decay
-        self.state["square"] = np.zeros_like(self._data)
+        super().__init__(**_arguments(locals()))
+        self._remember("square")
+        self.state["square"] += initial_accumulator_value
 
     def _direction(self) -> np.ndarray:
-        grad = _decayed(self._grad, self._data, self.weight_decay)
-        square = self.state["square"]
+        grad, square = self._slopes(), self.state["square"]
         square += grad * grad  # eq:adagrad-sum
-        return grad / (np.sqrt(square) + self.eps)
+        slower = 1 + (int(self.state["t"]) - 1) * self.lr_decay
+        return grad / (slower * (np.sqrt(square) + self.eps))
 
 
 class RMSprop(Optimizer):
     """Steps divided by the root of a running mean square, eq:rmsprop.
 
-    Raises ValueError unless 0 <= alpha < 1, eps and weight_decay >= 0.
+    ``centered`` subtracts the squared mean slope under the root; with
+    ``momentum`` the quotients add up to a velocity. Raises ValueError
+    unless 0 <= alpha, momentum < 1, eps and weight_decay >= 0.
     Source: Tieleman and Hinton, lecture notes, 2012.
     """
 
     def __init__(
-        self, parameters: Iterable[Parameter], lr: float = 0.01,
-        alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0,
+        self, parameters: Iterable, lr: float = 0.01, alpha: float = 0.99,
+        eps: float = 1e-8, weight_decay: float = 0.0, momentum: float = 0.0,
+        centered: bool = False, *, maximize: bool = False,
     ) -> None:
-        super().__init__(parameters, lr)
-        _within(self, eps=eps, weight_decay=weight_decay)
-        _within(self, 1, alpha=alpha)
-        self.alpha, self.eps, self.weight_decay = alpha, eps, weight_decay
-        self.state["square"] = np.zeros_like(self._data)
+        super().__init__(**_arguments(locals()))
+        self._remember("square", *["mean"] * bool(centered))
+        if np.any(self.momentum):
+            self._remember("velocity")
 
     def _direction(self) -> np.ndarray:
-        grad = _decayed(self._grad, self._data, self.weight_decay)
-        square = self.state["square"]
+        grad, square = self._slopes(), self.state["square"]
         square *= self.alpha
-        square += (1 - self.alpha) * grad * grad  # eq:rmsprop-average
-        return grad / (np.sqrt(square) + self.eps)
+        square += (1 - self.alpha) * (grad * grad)  # eq:rmsprop-average
+        if self.centered:
+            mean = self.state["mean"]
+            mean += (1 - self.alpha) * (grad - mean)
+            square = np.maximum(square - mean * mean, 0)
+        step = grad / (np.sqrt(square) + self.eps)
+        if "velocity" not in self.state:
+            return step
+        velocity = self.state["velocity"]
+        velocity *= self.momentum
+        velocity += step
+        return velocity
 
 
 # 09 Better steps · adam
@@ -1549,48 +1850,42 @@ class Adam(Optimizer):
     """Average slope over root of average square, eq:adam.
 
     ``betas`` are the shares of the two averages that survive a step;
-    ``weight_decay`` is added to the gradient. Raises ValueError unless there
-    are two betas, 0 <= beta < 1. Source: Kingma, Ba, 2015.
+    ``weight_decay`` is added to the gradient; ``amsgrad`` divides by the
+    largest average square so far. Raises ValueError unless there are two
+    betas, 0 <= beta < 1. Source: Kingma, Ba, 2015.
     """
 
     def __init__(
-        self, parameters: Iterable[Parameter], lr: float = 1e-3,
+        self, parameters: Iterable, lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        weight_decay: float = 0.0, amsgrad: bool = False, *,
+        maximize: bool = False,
     ) -> None:
-        super().__init__(parameters, lr)
-        _within(self, eps=eps, weight_decay=weight_decay)
         if np.shape(betas) != (2,):
             raise ValueError(f"Adam: expected two betas, got {betas!r}")
-        _within(self, 1, beta1=betas[0], beta2=betas[1])
-        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
-        self.state["m"] = np.zeros_like(self._data)
-        self.state["v"] = np.zeros_like(self._data)
-        self.state["t"] = np.zeros((), dtype=int)
-        self._work = np.empty_like(self._data)
+        super().__init__(**_arguments(locals()))
+        self._remember("m", "v", *["v_max"] * bool(amsgrad))
 
     def _direction(self) -> np.ndarray:
-        grad = _decayed(self._grad, self._data, self.weight_decay)
-        return self._adam(grad)
+        return self._adam(self._slopes())
 
     def _adam(self, grad: np.ndarray) -> np.ndarray:
-        m, v, w = self.state["m"], self.state["v"], self._work
-        self.state["t"] += 1
+        m, v = self.state["m"], self.state["v"]
         t, (beta1, beta2) = int(self.state["t"]), self.betas
         m *= beta1
-        m += np.multiply(grad, 1 - beta1, out=w)  # eq:adam-m
+        m += (1 - beta1) * grad  # eq:adam-m
         v *= beta2
-        np.multiply(grad, grad, out=w)
-        w *= 1 - beta2
-        v += w  # eq:adam-v
-        np.sqrt(v, out=w)
-        w *= (1 - beta2**t) ** -0.5  # eq:adam-vhat
-        w += self.eps
-        np.divide(m, w, out=w)
-        w *= 1 / (1 - beta1**t)  # eq:adam-mhat
-        return w
+        v += (1 - beta2) * (grad * grad)  # eq:adam-v
+        if self.amsgrad:
+            v = np.maximum(v, self.state["v_max"], out=self.state["v_max"])
+        root = np.sqrt(v)
+        root *= (1 - beta2**t) ** -0.5  # eq:adam-vhat
+        root += self.eps
+        root *= 1 - beta1**t
+        return np.divide(m, root, out=root)  # eq:adam-mhat
 
 
+# 09 Better steps · adamw
 class AdamW(Adam):
     """Adam with decay outside of the fraction, eq:adamw.
 
@@ -1598,14 +1893,16 @@ class AdamW(Adam):
     """
 
     def __init__(
-        self, parameters: Iterable[Parameter], lr: float = 1e-3,
+        self, parameters: Iterable, lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-        weight_decay: float = 0.01,
+        weight_decay: float = 0.01, amsgrad: bool = False, *,
+        maximize: bool = False,
     ) -> None:
-        super().__init__(parameters, lr, betas, eps, weight_decay)
+        super().__init__(**_arguments(locals()))
 
     def _direction(self) -> np.ndarray:
-        return self._adam(self._grad) + self.weight_decay * self._data
+        grad = -self._grad if self.maximize else self._grad
+        return self._adam(grad) + self.weight_decay * self._data
 
 
 # 10 The loop · data-loader
@@ -1624,8 +1921,7 @@ class DataLoader:
 
     def __init__(
         self, x: ArrayLike, y: ArrayLike, batch_size: int = 32,
-        shuffle: bool = True, drop_last: bool = False,
-        rng: np.random.Generator | int | None = None,
+        shuffle: bool = True, drop_last: bool = False, rng: _Seed = None,
         lengths: ArrayLike | None = None,
     ) -> None:
         given = (x, y) if lengths is None else (x, y, lengths)
@@ -1638,7 +1934,7 @@ class DataLoader:
             raise ValueError(f"DataLoader: {found}")
         _positive(self, batch_size=batch_size)
         self.batch_size, self.shuffle = batch_size, shuffle
-        self.drop_last, self.rng = drop_last, np.random.default_rng(rng)
+        self.drop_last, self.rng = drop_last, _generator(self, rng)
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.x), self.batch_size)
@@ -1666,14 +1962,17 @@ class Schedule:
     def __init__(
         self, optimizer: Optimizer, formula: Callable[[float, int], float]
     ) -> None:
-        vars(optimizer).setdefault("base_lr", optimizer.lr)
+        _instances(self, Optimizer, optimizer=optimizer)
+        _instances(self, Callable, formula=formula)
+        if optimizer.base_lr is None:
+            optimizer.base_lr = optimizer.lr
         self.optimizer, self.formula, self.t = optimizer, formula, 0
         optimizer.lr = self.rate(0)
 
     @property
     def base(self) -> float:
         """The rate that everything starts from."""
-        return vars(self.optimizer)["base_lr"]
+        return self.optimizer.base_lr
 
     def rate(self, t: int) -> float:
         """The learning rate after t steps."""
@@ -1743,8 +2042,8 @@ def clip_grad_norm_(parameters: Iterable[Parameter], max_norm: float) -> float:
     Returns its length before. Not finite: left alone, for the caller to see.
     Raises ValueError unless max_norm > 0.
     """
-    if not max_norm > 0:
-        raise ValueError(f"expected max_norm > 0, got {max_norm}")
+    if max_norm != math.inf:
+        _within("clip_grad_norm_", above=True, max_norm=max_norm)
     grads = [parameter.grad for parameter in _only_parameters(parameters)]
     norm = float(np.max([_largest(grad) for grad in grads], initial=0.0))
     if 0 < norm < math.inf:  # divided by the largest, no square overflows
@@ -1772,19 +2071,21 @@ def _first_not_finite(net: Network, x: ArrayLike) -> str:
 # 10 The loop · uninterrupted
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """In the main thread, let Ctrl-C wait until the block is done."""
+    """In the main thread, let Ctrl-C and SIGTERM wait for the block."""
     main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGINT) is None:
-        yield
-        return
-    pressed: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(1))
+    numbers = [int(signal.SIGINT), int(signal.SIGTERM)] if main else []
+    arrived: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: arrived.append(number))
+        for number in numbers if signal.getsignal(number) is not None
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-    if pressed:
-        signal.raise_signal(signal.SIGINT)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number in arrived[:1]:
+        signal.raise_signal(number)
 
 
 # 10 The loop · bar
@@ -1827,27 +2128,36 @@ def _average(
     return {name: value / count for name, value in total.items()}
 
 
-def _measure(net: Network, batch: Sequence) -> tuple[int, dict[str, float]]:
-    """How many examples, their mean loss; accuracy of labels in eval()."""
-    criterion = net._loss_at_end()
-    answer, y = net._answers(*batch)
-    loss = criterion.forward(answer, y)
-    found = {"loss": loss / len(y) if criterion.reduction == "sum" else loss}
-    labels = isinstance(criterion, CrossEntropyLoss) and y.ndim < answer.ndim
-    if labels and not net.training:
-        found["accuracy"] = float(np.mean(answer.argmax(axis=-1) == y))
-    return len(y), found
+def _measure(
+    net: Network, x: ArrayLike, y: ArrayLike, lengths: ArrayLike | None = None
+) -> tuple[int, dict[str, float]]:
+    """How many examples, their mean loss, and the accuracy of labels."""
+    criterion, labels = net._loss_at_end(), np.asarray(y)
+    answer = net.forward(x, lengths)
+    mask = net._mask(answer, labels, lengths)
+    loss = criterion.forward(answer, labels, mask)
+    counted = np.ones(len(labels), bool) if mask is None else mask
+    found = {}
+    if isinstance(criterion, CrossEntropyLoss) and labels.ndim < answer.ndim:
+        inside = labels != criterion.ignore_index
+        counted = inside if mask is None else inside & mask
+        right = answer.argmax(axis=-1) == labels
+        found["accuracy"] = float(np.mean(right[counted]))
+    size = int(np.count_nonzero(counted))
+    found["loss"] = loss / size if criterion.reduction == "sum" else loss
+    return size, found
 
 
 # 10 The loop · train-epoch
 def _train_batch(
     net: Network, optimizer: Optimizer, max_norm: float | None,
-    penalty: Callable | None, number: int, batch: Sequence,
+    penalty: Callable | None, schedule: Schedule | None, number: int,
+    batch: Sequence,
 ) -> tuple[int, dict[str, float]]:
     """One step, unless the loss or the gradient is not finite."""
     with _uninterrupted():
         with np.errstate(over="ignore", invalid="ignore"):
-            size, found = _measure(net, batch)
+            size, found = _measure(net, *batch)
             if not math.isfinite(found["loss"]):
                 raise FloatingPointError(
                     f"the loss is {found['loss']} in batch {number}: "
@@ -1859,7 +2169,7 @@ def _train_batch(
             penalty()
         if max_norm is not None:
             clip_grad_norm_(optimizer.parameters, max_norm)
-        if not np.isfinite(optimizer._grad).all():
+        if not np.isfinite(optimizer._look()).all():
             named = net.named_parameters()
             lost = [name for name, p in named if not np.isfinite(p.grad).all()]
             raise FloatingPointError(
@@ -1867,6 +2177,8 @@ def _train_batch(
                 f"in batch {number}"
             )
         optimizer.step()
+        if schedule is not None:
+            schedule.step()
     return size, found
 
 
@@ -1875,40 +2187,54 @@ def fit(
     net: Network, optimizer: Optimizer, data: Iterable, epochs: int,
     validation: Iterable | None = None, callbacks: Sequence[Callable] = (),
     schedule: Schedule | None = None, max_norm: float | None = None,
-    penalty: Callable | None = None, verbose: bool = True,
+    penalty: Callable | None = None, verbose: bool = True, *,
+    schedule_every: str = "epoch", history: list[dict] | None = None,
 ) -> list[dict[str, float]]:
     """Train for some epochs and return the history, one dict for each.
 
     ``data`` and ``validation`` give batches (x, y), as a DataLoader does,
     or (x, y, lengths).
-    The schedule steps once an epoch; gradients are clipped to max_norm.
+    The schedule steps once an epoch, or after each batch with
+    ``schedule_every="batch"``; gradients are clipped to max_norm.
     ``penalty()`` may add to the gradients of each batch before that.
     A callback gets the history and stops the training by returning True.
+    A ``history`` given is continued, and so are its numbers. Its rows have
+    epoch, lr, loss, for labels accuracy, and the same of the validation.
     Raises FloatingPointError, saying where, when a loss or gradient is not
     finite, before a step along it; the steps before may have spoiled the
     weights. Raises ValueError when there are no data, or when optimizer or
-    schedule belong elsewhere, and TypeError for other batches.
+    schedule belong elsewhere, and TypeError for other batches or settings.
     Ctrl-C returns the history so far, after the batch at hand.
     """
-    _belongs(net, optimizer, schedule, epochs)
-    history: list[dict[str, float]] = []
-    train = partial(_train_batch, net, optimizer, max_norm, penalty)
+    for function in callbacks if isinstance(callbacks, Iterable) else [None]:
+        _instances("fit", Callable, callbacks=function)
+    _instances("fit", Callable, penalty=len if penalty is None else penalty)
+    _instances("fit", list, history=[] if history is None else history)
+    held_out = () if validation is None else validation
+    _instances("fit", Iterable, data=data, validation=held_out)
+    _belongs(net, optimizer, schedule, epochs, schedule_every)
+    history, by_batch = list(history or []), schedule_every == "batch"
+    steps = (schedule, None) if by_batch else (None, schedule)
+    train = partial(_train_batch, net, optimizer, max_norm, penalty, steps[0])
+    first = history[-1]["epoch"] + 1 if history else 1
+    last = first + epochs - 1
     try:
-        for epoch in range(1, epochs + 1):
-            row = {"epoch": epoch, "lr": optimizer.lr}
+        for epoch in range(first, last + 1):
+            rate = float(np.max(optimizer.lr))  # groups may have several
+            row: dict[str, Any] = {"epoch": epoch, "lr": rate}
             net.train()
-            with _bar(data, f"epoch {epoch}/{epochs}", verbose) as seen:
+            with _bar(data, f"epoch {epoch}/{last}", verbose) as seen:
                 row |= _average(seen, train)
             if validation is not None:
                 net.eval()
-                found = _average(validation, lambda _, b: _measure(net, b))
+                found = _average(validation, lambda _, b: _measure(net, *b))
                 row |= {f"validation_{name}": found[name] for name in found}
             with _uninterrupted():
                 history.append(row)
-                if schedule is not None:
-                    schedule.step()
+                if steps[1] is not None:
+                    steps[1].step()
             if verbose:
-                print(_line(row, epochs), flush=True)
+                print(_line(row, last), flush=True)
             if any([callback(history) for callback in callbacks]):
                 break
     except KeyboardInterrupt:
@@ -1919,15 +2245,25 @@ def fit(
 
 
 def _belongs(
-    net: Network, optimizer: Optimizer, schedule: Schedule | None, epochs: int
+    net: Network, optimizer: Optimizer, schedule: Schedule | None,
+    epochs: int, schedule_every: str,
 ) -> None:
-    """Raise ValueError where fit would train nothing."""
+    """Raise ValueError or TypeError where fit would train nothing."""
+    _instances("fit", Network, net=net)
+    _instances("fit", Optimizer, optimizer=optimizer)
+    if schedule_every not in ("epoch", "batch"):
+        found = f"'epoch' or 'batch', got {schedule_every!r}"
+        raise ValueError(f"fit: schedule_every is {found}")
     if not isinstance(epochs, (int, np.integer)) or epochs < 0:
         raise ValueError(f"fit: epochs is a whole number >= 0, got {epochs!r}")
+    if net._loss_at_end().reduction == "none":
+        raise ValueError("fit: the loss has reduction 'none', so no number")
     if not set(optimizer.parameters) & set(net.parameters()):
         raise ValueError("fit: the optimizer has no parameter of this network")
-    if schedule is not None and schedule.optimizer is not optimizer:
-        raise ValueError("fit: the schedule belongs to another optimizer")
+    if schedule is not None:
+        _instances("fit", Schedule, schedule=schedule)
+        if schedule.optimizer is not optimizer:
+            raise ValueError("fit: the schedule belongs to another optimizer")
 
 
 def _line(row: dict[str, float], epochs: int) -> str:
@@ -1938,30 +2274,19 @@ def _line(row: dict[str, float], epochs: int) -> str:
 
 
 # 10 The loop · named-arrays
-def _contents(layer: Layer, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """All that a layer and the layers in it are made of, by name."""
-    for name, member in layer._members():
-        if isinstance(member, Layer):
-            yield from _contents(member, f"{prefix}{name}.")
-        else:
-            yield prefix + name, member
-
-
 def _named_arrays(
     net: Layer, optimizer: Optimizer | None = None,
     schedule: Schedule | None = None,
 ) -> dict[str, np.ndarray]:
     """What training changes, by names that stay the same."""
-    arrays = {f"net.{name}": p.data for name, p in net.named_parameters()}
-    for name, member in _contents(net):
-        if "buffers" in name.split("."):
-            arrays["buffer." + name.replace("buffers.", "")] = member
+    _instances("checkpoint", Layer, net=net)
+    arrays = {f"net.{name}": array for name, array in net._arrays().items()}
     if optimizer is not None:
-        for name, value in optimizer.state.items():
-            arrays[f"optimizer.{name}"] = value
-        rates = optimizer.lr, vars(optimizer).get("base_lr", math.inf)
-        arrays["rates"] = np.array(rates, float)
+        _instances("checkpoint", Optimizer, optimizer=optimizer)
+        for name, array in optimizer._arrays().items():
+            arrays[f"optimizer.{name}"] = array
     if schedule is not None:
+        _instances("checkpoint", Schedule, schedule=schedule)
         if schedule.optimizer is not optimizer:
             raise ValueError("give the schedule's optimizer as well")
         arrays["schedule"] = np.array(schedule.t)
@@ -1977,7 +2302,7 @@ def _generators(
     if not all(isinstance(r, np.random.Generator) for r in found.values()):
         kind = type(rng).__name__
         raise TypeError(f"expected a Generator, got {kind}; write loader.rng")
-    for name, member in _contents(net, "rng."):
+    for name, member in net._contents("rng."):
         if isinstance(member, np.random.Generator):
             found[name] = member
     return found
@@ -1985,81 +2310,111 @@ def _generators(
 
 # 10 The loop · save
 def save(
-    net: Layer, path: str | os.PathLike, optimizer: Optimizer | None = None,
+    net: Layer, path: str | os.PathLike, *, optimizer: Optimizer | None = None,
     rng: np.random.Generator | None = None, schedule: Schedule | None = None,
+    history: list[dict] | None = None,
 ) -> None:
     """Write parameters, buffers, and what resuming needs, as .npz.
 
-    With the optimizer's state and rate, the generator that shuffles and the
-    schedule, training continues bit for bit, from one epoch to the next.
-    Generators of random layers are written down in any case.
+    With the optimizer's state and rate, the generator that shuffles, the
+    schedule and the history, training continues bit for bit, from one epoch
+    to the next. Generators of random layers are written down in any case.
     The file appears whole or not at all.
     Raises TypeError for a buffer that holds no numbers, or a rng that is no
-    generator.
+    generator, ValueError where names collide, and OSError for a place that
+    is no ordinary file.
     """
     arrays: dict[str, Any] = _named_arrays(net, optimizer, schedule)
-    for name, value in arrays.items():
-        if np.asarray(value).dtype.hasobject:
-            raise TypeError(f"save: {name} holds objects, not numbers")
+    texts: dict[str, Any] = {"history": history or []}
     for name, generator in _generators(net, rng).items():
-        state = generator.bit_generator.state
-        arrays[name] = np.array(json.dumps(state, default=np.ndarray.tolist))
-    path = Path(path).resolve()  # behind a link stands the file
+        texts[name] = generator.bit_generator.state
+    for name, text in texts.items():
+        arrays[name] = np.array(json.dumps(text, default=np.ndarray.tolist))
+    path = _ordinary(path)
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with open(part, "xb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())  # on the disk before it gets the name
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with _uninterrupted():
+        try:
+            with open(part, "xb") as file:
+                begun = os.fstat(file.fileno()).st_mtime
+                np.savez(file, **arrays)
+                file.flush()
+                os.fsync(file.fileno())  # on the disk before it gets the name
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+    for old in path.parent.glob(f"{escape(path.name)}.????????.part"):
+        if old.stat().st_mtime <= begun:  # left by a save that was killed
+            old.unlink(missing_ok=True)
+
+
+def _ordinary(path: str | os.PathLike) -> Path:
+    """Where the file really stands; behind a link, for instance."""
+    path = Path(path).resolve()
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is no ordinary file")
+    return path
 
 
 # 10 The loop · load
 def load(
-    net: Layer, path: str | os.PathLike, optimizer: Optimizer | None = None,
+    net: Layer, path: str | os.PathLike, *, optimizer: Optimizer | None = None,
     rng: np.random.Generator | None = None, schedule: Schedule | None = None,
-) -> None:
+) -> list[dict[str, float]]:
     """Read what ``save`` wrote, into the same kind of network.
 
-    What is not asked for stays in the file. Raises ValueError, and changes
-    nothing, if the file is no such archive, if names, shapes or dtypes
-    differ, or if the state is that of another kind of generator.
+    Returns the history that was saved. What is not asked for stays in the
+    file. Raises ValueError, and changes nothing, if the file is no such
+    archive, if names, shapes or dtypes differ, or if the state is that of
+    another kind of generator; OSError for what is no ordinary file.
     """
     arrays = _named_arrays(net, optimizer, schedule)
-    generators, states = _generators(net, rng), {}
-    with open(path, "rb") as file, _readable(path):
-        stored = dict(np.load(file, allow_pickle=False))
-    for name, generator in generators.items():
-        with _readable(f"{path}: the state of {name}"):
-            states[name] = json.loads(str(stored.pop(name)))
-            type(generator.bit_generator)().state = states[name]
-    stored.pop("rng", None)
-    parts = {"optimizer.": optimizer, "rates": optimizer, "schedule": schedule}
+    generators = _generators(net, rng)
+    ours = {name: _kind(a.dtype, a.shape) for name, a in arrays.items()}
+    ours |= dict.fromkeys(["history", *generators], "text")
+    parts = {"optimizer.": optimizer, "schedule": schedule}
     unasked = tuple(name for name, part in parts.items() if part is None)
-    for name in sorted(arrays.keys() | stored.keys()):
-        ours, theirs = (_kind(each.get(name)) for each in (arrays, stored))
-        if ours != theirs and not name.startswith(unasked):
-            raise ValueError(
-                f"{path}: {name} is {theirs} in the file, {ours} here"
-            )
+    with open(_ordinary(path), "rb") as file:
+        with _readable(f"{path}: not a checkpoint"):
+            archive: Any = np.lib.npyio.NpzFile(file)
+            kinds = _headers(archive.zip)
+        _agree(ours, {
+            name: kind for name, kind in kinds.items()
+            if name in ours or not (name.startswith(unasked) or name == "rng")
+        }, str, f"{path}: ")
+        with _readable(f"{path}: not a checkpoint"):
+            stored = {name: archive[name] for name in ours}
+    texts = {}
+    for name in ("history", *generators):
+        with _readable(f"{path}: {name} is unreadable"):
+            texts[name] = json.loads(str(stored.pop(name)))
+            if name in generators:
+                type(generators[name].bit_generator)().state = texts[name]
     for name, array in arrays.items():
         array[...] = stored[name]
     for name, generator in generators.items():
-        generator.bit_generator.state = states[name]
+        generator.bit_generator.state = texts[name]
     if optimizer is not None:
-        optimizer.lr, base = arrays["rates"].tolist()
-        if math.isfinite(base):
-            vars(optimizer)["base_lr"] = base
+        optimizer._set_rates(arrays["optimizer.rates"])
     if schedule is not None:
         schedule.t = int(arrays["schedule"])
+    return texts["history"]
 
 
-def _kind(array: np.ndarray | None) -> str:
-    if array is None:
-        return "missing"
-    return f"{array.dtype} of shape {array.shape}"
+def _kind(dtype: np.dtype, shape: tuple) -> str:
+    if dtype.kind == "U" and not shape and dtype.itemsize < 2**26:
+        return "text"
+    return f"{dtype} of shape {shape}"
+
+
+def _headers(archive: ZipFile) -> dict[str, str]:
+    """What its arrays will be; they are not read."""
+    kinds = {}
+    for entry in archive.namelist():
+        with archive.open(entry) as member:
+            np.lib.format.read_magic(member)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+        kinds[entry.removesuffix(".npy")] = _kind(dtype, shape)
+    return kinds
 
 
 @contextmanager
@@ -2069,7 +2424,7 @@ def _readable(what: object) -> Iterator[None]:
         yield
     except Exception as error:
         raise ValueError(
-            f"{what}: not as save writes it ({error!r})"
+            f"{what} ({error!r})"
         ) from None
 
 
@@ -3980,4 +4335,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest 3ab6c7cbf651a37f796018203fb73aa7de8536c525c85c05c9a00490058ef96f
+# digest e0a96e65c54cbe4727beed45f48f237c8fbbdfa0c2e5f4b34d4f52378cf3df3a

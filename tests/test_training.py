@@ -67,11 +67,23 @@ SCHEDULES: dict[str, Callable[[bp.Optimizer], bp.Schedule]] = {
 def test_a_training_with_a_schedule_goes_on_bit_for_bit(name: str, tmp_path: Path) -> None:
     whole = Start(SCHEDULES[name])
     whole.train(3)
-    bp.save(whole.net, tmp_path / "a.npz", whole.optimizer, whole.loader.rng, whole.schedule)
+    bp.save(
+        whole.net,
+        tmp_path / "a.npz",
+        optimizer=whole.optimizer,
+        rng=whole.loader.rng,
+        schedule=whole.schedule,
+    )
     whole.train(2)
     other = Start(SCHEDULES[name], seed=9, lr=7.0)
     other.train(1)
-    bp.load(other.net, tmp_path / "a.npz", other.optimizer, other.loader.rng, other.schedule)
+    bp.load(
+        other.net,
+        tmp_path / "a.npz",
+        optimizer=other.optimizer,
+        rng=other.loader.rng,
+        schedule=other.schedule,
+    )
     other.train(2)
     assert other.everything() == whole.everything()
 
@@ -95,19 +107,19 @@ def test_masks_and_running_averages_go_on_bit_for_bit(tmp_path: Path) -> None:
     bp.load(resumed, tmp_path / "a.npz")
     train(resumed, 2)
     ours, theirs = bp._named_arrays(resumed), bp._named_arrays(whole)
-    assert "buffer.1.running_var" in ours and ours.keys() == theirs.keys()
+    assert "net.1.running_var" in ours and ours.keys() == theirs.keys()
     assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
-    with pytest.raises(ValueError, match=r"a\.npz: the state of rng\.1\._rng: not as save writes it"):
+    with pytest.raises(ValueError, match=r"a\.npz: net\.1\.bias is float64 of shape .* there, missing here"):
         bp.load(bp.Network(bp.Linear(4, 5), bp.Dropout()), tmp_path / "a.npz")
 
 
 def test_the_rate_is_loaded_without_a_schedule_too_and_a_new_one_begins_at_the_base(tmp_path: Path) -> None:
     first = Start(SCHEDULES["cosine"])
     first.train(4)
-    bp.save(first.net, tmp_path / "a.npz", first.optimizer, schedule=first.schedule)
+    bp.save(first.net, tmp_path / "a.npz", optimizer=first.optimizer, schedule=first.schedule)
     net = classifier()
     optimizer = bp.Adam(net.parameters(), lr=5.0)
-    bp.load(net, tmp_path / "a.npz", optimizer)
+    bp.load(net, tmp_path / "a.npz", optimizer=optimizer)
     assert optimizer.lr == first.optimizer.lr < 0.05
     assert bp.CosineAnnealingLR(optimizer, 5).optimizer.lr == 0.1
 
@@ -115,15 +127,15 @@ def test_the_rate_is_loaded_without_a_schedule_too_and_a_new_one_begins_at_the_b
 def test_a_first_schedule_after_loading_begins_at_the_rate_set_by_hand(tmp_path: Path) -> None:
     net = classifier()
     optimizer = bp.Adam(net.parameters(), lr=0.01)
-    bp.save(net, tmp_path / "a.npz", optimizer)
-    bp.load(net, tmp_path / "a.npz", optimizer)
+    bp.save(net, tmp_path / "a.npz", optimizer=optimizer)
+    bp.load(net, tmp_path / "a.npz", optimizer=optimizer)
     optimizer.lr = 1e-4
     assert bp.CosineAnnealingLR(optimizer, 10).base == 1e-4
 
 
 def test_a_file_with_more_random_layers_does_not_fit(tmp_path: Path) -> None:
     bp.save(bp.Network(bp.Linear(4, 5, rng=0), bp.Dropout(rng=0)), tmp_path / "a.npz")
-    with pytest.raises(ValueError, match=r"rng\.1\._rng is .* in the file, missing here"):
+    with pytest.raises(ValueError, match=r"rng\.1\._rng is text there, missing here"):
         bp.load(bp.Network(bp.Linear(4, 5, rng=0), bp.ReLU()), tmp_path / "a.npz")
 
 
@@ -144,8 +156,8 @@ SPOILED: dict[str, tuple[str, Any]] = {
     "a number": ("rng", 3.0),
     "another generator": ("rng", other_generator(np.random.MT19937)),
     "no generator": ("rng", None),
-    "no rate": ("rates", None),
-    "rate of another kind": ("rates", 0.1),
+    "no rate": ("optimizer.rates", None),
+    "rate of another kind": ("optimizer.rates", 0.1),
     "no schedule": ("schedule", None),
     "half a step": ("schedule", 1.5),
     "no average": ("optimizer.m", None),
@@ -156,7 +168,7 @@ SPOILED: dict[str, tuple[str, Any]] = {
 def test_a_spoiled_file_changes_nothing(name: str, tmp_path: Path) -> None:
     path, first, other = tmp_path / "a.npz", Start(SCHEDULES["step"]), Start(SCHEDULES["step"], seed=9)
     first.train(2)
-    bp.save(first.net, path, first.optimizer, first.loader.rng, first.schedule)
+    bp.save(first.net, path, optimizer=first.optimizer, rng=first.loader.rng, schedule=first.schedule)
     with np.load(path) as archive:
         arrays = dict(archive)
     key, value = SPOILED[name]
@@ -164,7 +176,7 @@ def test_a_spoiled_file_changes_nothing(name: str, tmp_path: Path) -> None:
     np.savez(path, **arrays | ({} if value is None else {key: np.array(value)}))
     before = other.everything()
     with pytest.raises(ValueError, match=re.escape(f"{path}: ")):
-        bp.load(other.net, path, other.optimizer, other.loader.rng, other.schedule)
+        bp.load(other.net, path, optimizer=other.optimizer, rng=other.loader.rng, schedule=other.schedule)
     assert other.everything() == before
 
 
@@ -172,7 +184,7 @@ def test_a_schedule_needs_its_optimizer(tmp_path: Path) -> None:
     start = Start(SCHEDULES["step"])
     for optimizer in (None, bp.SGD(classifier().parameters(), lr=0.1)):
         with pytest.raises(ValueError, match="give the schedule's optimizer as well"):
-            bp.save(start.net, tmp_path / "a.npz", optimizer, schedule=start.schedule)
+            bp.save(start.net, tmp_path / "a.npz", optimizer=optimizer, schedule=start.schedule)
     assert not any(tmp_path.iterdir())
 
 
@@ -195,7 +207,7 @@ def test_saving_has_the_usual_permissions_and_leaves_nothing_behind_when_it_fail
         bp.save(classifier(), tmp_path / "folder")
     net = classifier()
     vars(net[1])["buffers"] = {"odd": np.array([None])}
-    with pytest.raises(TypeError, match=r"buffer\.1\.odd holds objects"):
+    with pytest.raises(TypeError, match=r"1\.odd is no array of numbers"):
         bp.save(net, tmp_path / "b.npz")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "folder", "plain"]
 
@@ -268,7 +280,7 @@ class Pressed(bp.Adam):
     """Ctrl-C is pressed in the middle of the second step."""
 
     def _direction(self) -> np.ndarray:
-        if self.state["t"] == 1:
+        if self.state["t"] == 2:
             signal.raise_signal(signal.SIGINT)
         return super()._direction()
 
@@ -351,7 +363,7 @@ def test_clipping_leaves_what_is_not_finite_and_what_is_zero() -> None:
 @pytest.mark.parametrize("max_norm", [0, -1.0, np.nan])
 def test_a_gradient_is_not_clipped_to_nothing(max_norm: float) -> None:
     net = classifier()
-    with pytest.raises(ValueError, match="expected max_norm > 0, got"):
+    with pytest.raises(ValueError, match="expected 0 < max_norm < inf, got"):
         bp.fit(net, bp.SGD(net.parameters(), 0.1), batches(), 1, max_norm=max_norm)
 
 
@@ -443,8 +455,8 @@ OUT_OF_RANGE: dict[str, tuple[Callable[[], Any], str]] = {
     "alpha": (lambda: bp.RMSprop([PARAMETER], alpha=1.0), "RMSprop: expected 0 <= alpha < 1, got 1.0"),
     "eps of RMSprop": (lambda: bp.RMSprop([PARAMETER], eps=-1e-8), "RMSprop: expected 0 <= eps < inf"),
     "eps of Adagrad": (lambda: bp.Adagrad([PARAMETER], eps=np.nan), "Adagrad: expected 0 <= eps < inf"),
-    "beta1": (lambda: bp.Adam([PARAMETER], betas=(1.0, 0.9)), "Adam: expected 0 <= beta1 < 1, got 1.0"),
-    "beta2": (lambda: bp.AdamW([PARAMETER], betas=(0.9, -0.1)), "AdamW: expected 0 <= beta2 < 1, got"),
+    "beta1": (lambda: bp.Adam([PARAMETER], betas=(1.0, 0.9)), "Adam: expected 0 <= betas < 1, got 1.0"),
+    "beta2": (lambda: bp.AdamW([PARAMETER], betas=(0.9, -0.1)), "AdamW: expected 0 <= betas < 1, got -0.1"),
     "decay of AdamW": (lambda: bp.AdamW([PARAMETER], weight_decay=-1), "AdamW: expected 0 <= weight_decay"),
 }
 
@@ -535,7 +547,7 @@ def test_initialisers_take_parameters_only_and_empty_ones_too(start: Any) -> Non
 
 @pytest.mark.parametrize("gain", [-1.0, np.nan, np.inf])
 def test_a_gain_out_of_range_is_refused(gain: float) -> None:
-    with pytest.raises(ValueError, match="expected a finite gain >= 0"):
+    with pytest.raises(ValueError, match="initialiser: expected 0 <= gain < inf, got"):
         bp.xavier_normal_(bp.Parameter(np.zeros((2, 2))), gain=gain)
 
 

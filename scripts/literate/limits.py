@@ -246,7 +246,7 @@ class Limits:
 
 def _children() -> set[Any]:
     """The processes that have been started here, without the one that Python itself starts."""
-    import psutil  # type: ignore[import-untyped]  # only where a cell starts processes
+    import psutil  # only where a cell starts processes
 
     tracker = getattr(sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", None)
     children = psutil.Process().children(recursive=True)

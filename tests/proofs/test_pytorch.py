@@ -94,23 +94,38 @@ LOSSES: dict[str, tuple[Callable[[str], bp.Loss], Callable[[str], torch.nn.Modul
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("name", LOSSES)
 def test_loss(name: str, reduction: str, seed: int) -> None:
     rng, x, xt = arrays(seed)
     target = bp.Softmax()(rng.normal(size=x.shape))
     ours, theirs = (make(reduction) for make in LOSSES[name])
     value: Any = theirs(xt, torch.tensor(target))
-    value.backward()
     assert close(ours.forward(x, target), value)
-    assert xt.grad is not None and close(ours.backward(), xt.grad)
+    grad_output = rng.normal(size=tuple(value.shape))
+    value.backward(torch.tensor(grad_output))
+    assert xt.grad is not None and close(ours.backward(grad_output), xt.grad)
 
 
 OPTIMIZERS: dict[str, tuple[Callable[..., bp.Optimizer], Callable[..., torch.optim.Optimizer], dict]] = {
     "SGD": (bp.SGD, torch.optim.SGD, {"lr": 0.3}),
     "SGD momentum": (bp.SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}),
     "SGD Nesterov": (bp.SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.8, "nesterov": True}),
+    "SGD dampened": (bp.SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "dampening": 0.4}),
+    "SGD uphill": (bp.SGD, torch.optim.SGD, {"lr": 0.1, "maximize": True, "weight_decay": 0.1}),
     "Adagrad": (bp.Adagrad, torch.optim.Adagrad, {"lr": 0.1, "weight_decay": 0.01}),
+    "Adagrad slower": (
+        bp.Adagrad,
+        torch.optim.Adagrad,
+        {"lr": 0.1, "lr_decay": 0.3, "initial_accumulator_value": 0.2, "maximize": True},
+    ),
+    "RMSprop centered": (
+        bp.RMSprop,
+        torch.optim.RMSprop,
+        {"lr": 0.01, "centered": True, "momentum": 0.8, "maximize": True},
+    ),
+    "Adam amsgrad": (bp.Adam, torch.optim.Adam, {"lr": 0.01, "amsgrad": True, "maximize": True}),
+    "AdamW amsgrad": (bp.AdamW, torch.optim.AdamW, {"lr": 0.01, "amsgrad": True, "maximize": True}),
     "RMSprop": (bp.RMSprop, torch.optim.RMSprop, {"lr": 0.01, "alpha": 0.9, "weight_decay": 0.01}),
     "Adam": (bp.Adam, torch.optim.Adam, {"lr": 0.01, "betas": (0.8, 0.95), "weight_decay": 0.01}),
     "AdamW": (bp.AdamW, torch.optim.AdamW, {"lr": 0.01, "weight_decay": 0.1}),
@@ -139,6 +154,51 @@ def test_ten_steps_of_training(name: str, seed: int) -> None:
         torch.nn.functional.cross_entropy(logits, torch.tensor(labels)).backward()
         theirs.step()
     assert all(close(p.data, q) for p, q in zip(net.parameters(), parameters, strict=True))
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adagrad", "RMSprop", "Adam", "AdamW"])
+def test_groups_with_settings_of_their_own(name: str) -> None:
+    rng = np.random.default_rng(0)
+    ours = [bp.Parameter(rng.normal(size=shape)) for shape in ((3, 2), 4)]
+    theirs = [torch.tensor(parameter.data, requires_grad=True) for parameter in ours]
+    own: list[dict[str, Any]] = [{"weight_decay": 0.1}, {"lr": 0.05}]
+
+    def groups(parameters: list) -> list[dict[str, Any]]:
+        return [{"params": [p], **settings} for p, settings in zip(parameters, own, strict=True)]
+
+    mine = getattr(bp, name)(groups(ours), lr=0.01)
+    other = getattr(torch.optim, name)(groups(theirs), lr=0.01)
+    for _ in range(5):
+        for p, q in zip(ours, theirs, strict=True):
+            p.grad[...] = rng.normal(size=p.shape)
+            q.grad = torch.tensor(p.grad)
+        mine.step()
+        other.step()
+    assert all(close(p.data, q) for p, q in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+@pytest.mark.parametrize("ignored", [-100, 1])
+@pytest.mark.parametrize("weighed", [False, True])
+@pytest.mark.parametrize("shares", [False, True])
+def test_options_of_cross_entropy(
+    reduction: str, smoothing: float, ignored: int, weighed: bool, shares: bool
+) -> None:
+    rng = np.random.default_rng(4)
+    x, weight = rng.normal(size=(7, 4)), rng.uniform(0.5, 2, 4) if weighed else None
+    xt = torch.tensor(x, requires_grad=True)
+    target: Any = bp.Softmax()(rng.normal(size=(7, 4))) if shares else np.array([0, 1, 2, 3, ignored, 2, 1])
+    theirs = torch.nn.CrossEntropyLoss(
+        None if weight is None else torch.tensor(weight),
+        ignore_index=-100 if shares else ignored, reduction=reduction, label_smoothing=smoothing,
+    )  # fmt: skip
+    loss = bp.CrossEntropyLoss(reduction, smoothing, weight=weight, ignore_index=ignored)
+    value, expected = loss(x, target), theirs(xt, torch.tensor(target))
+    assert close(value, expected)
+    grad_output = rng.normal(size=np.shape(value))
+    expected.backward(torch.tensor(grad_output))
+    assert xt.grad is not None and close(loss.backward(grad_output), xt.grad)
 
 
 SCHEDULES: dict[str, tuple[Callable[..., bp.Schedule], Callable[..., Any]]] = {

@@ -1,0 +1,390 @@
+"""Accuracy far out, freezing, groups, copies, reductions: what users expect of chapters 3 to 10."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from decimal import Decimal, localcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import backprop_core as bp
+
+
+def member(net: bp.Network, at: int) -> Any:
+    return net[at]
+
+
+rng = np.random.default_rng(5)
+X, LABELS = rng.normal(size=(12, 4)), rng.integers(3, size=12)
+FAR = [-85.0, -37.0, -18.0, -17.0, -15.0, -5.0, -0.5, 0.0, 0.5, 5.0, 15.0, 37.0, 85.0]
+
+
+def exactly(x: float) -> dict[str, Decimal]:
+    """Values and slopes with fifty digits."""
+    with localcontext() as context:
+        context.prec = 80
+        d, one = Decimal(x), Decimal(1)
+        s, minus = one / (one + (-d).exp()), one / (one + d.exp())
+        return {
+            "sigmoid": s, "sigmoid slope": s * minus, "silu": d * s, "silu slope": s + d * s * minus,
+            "softplus": (one + d.exp()).ln() if x < 0 else d + (one + (-d).exp()).ln(),
+            "elu slope": d.exp() if x <= 0 else one,
+            "no": s, "yes": -minus,
+            "no value": (one + d.exp()).ln() if x < 0 else d + (one + (-d).exp()).ln(),
+            "yes value": (one + (-d).exp()).ln() if x > 0 else -d + (one + d.exp()).ln(),
+        }  # fmt: skip
+
+
+def bce(target: float) -> Callable[[np.ndarray], tuple]:
+    return lambda x: bp.BCEWithLogitsLoss("sum").value_and_slope(x, np.full_like(x, target))
+
+
+COMPUTED: dict[str, tuple[Callable, int]] = {
+    "sigmoid": (bp.Sigmoid().value_and_slope, 0), "sigmoid slope": (bp.Sigmoid().value_and_slope, 1),
+    "silu": (bp.SiLU().value_and_slope, 0), "silu slope": (bp.SiLU().value_and_slope, 1),
+    "softplus": (bp.Softplus().value_and_slope, 0), "elu slope": (bp.ELU().value_and_slope, 1),
+    "no": (bce(0), 1), "yes": (bce(1), 1), "no value": (bce(0), 0), "yes value": (bce(1), 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", COMPUTED)
+def test_no_digit_is_lost_far_out(name: str, dtype: Any) -> None:
+    function, which = COMPUTED[name]
+    found = function(np.array(FAR, dtype))[which]
+    expected = np.array([dtype(exactly(x)[name]) for x in FAR])
+    assert found.dtype == dtype
+    assert (np.abs(found - expected) <= 4 * np.spacing(np.abs(expected))).all(), found / expected - 1
+
+
+@pytest.mark.parametrize("layer", [bp.GELU("tanh"), bp.GELU()])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gelu_of_huge_numbers(layer: bp.GELU, dtype: Any) -> None:
+    huge = np.array([1e3, 1e18, 1e30], dtype) * (1e100 if dtype is np.float64 else 1)
+    for x, slope in ((huge, 1), (-huge, 0)):
+        assert np.array_equal(layer.slope(x), np.full(3, slope))
+        assert np.array_equal(layer(x), x * slope)
+
+
+def classifier(**options: Any) -> bp.Network:
+    layers = bp.Linear(4, 5, rng=0), bp.ReLU(), bp.Linear(5, 3, rng=1)
+    return bp.Network(*layers, loss=bp.CrossEntropyLoss(**options))
+
+
+def steps(net: bp.Network, optimizer: bp.Optimizer, count: int = 3) -> None:
+    for _ in range(count):
+        net.loss(X, LABELS)
+        optimizer.zero_grad()
+        net.accumulate()
+        optimizer.step()
+
+
+OPTIMIZERS: dict[str, Callable[..., bp.Optimizer]] = {
+    "SGD": lambda p: bp.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.1),
+    "plain": lambda p: bp.SGD(p, lr=0.1),
+    "Adagrad": lambda p: bp.Adagrad(p, lr=0.1, weight_decay=0.1),
+    "RMSprop": lambda p: bp.RMSprop(p, centered=True, momentum=0.5, weight_decay=0.1),
+    "Adam": lambda p: bp.Adam(p, lr=0.1, amsgrad=True, weight_decay=0.1),
+    "AdamW": lambda p: bp.AdamW(p, lr=0.1),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_is_frozen_gets_no_gradient_and_does_not_move(name: str, when: str) -> None:
+    net, other = classifier(), classifier()
+    optimizer = OPTIMIZERS[name](net.parameters())
+    free = OPTIMIZERS[name](other.parameters())
+    if when == "after":
+        steps(net, optimizer)
+        steps(other, free)
+    member(net, 0).weight.requires_grad = False
+    before = member(net, 0).weight.data.copy()
+    steps(net, optimizer, 1)
+    steps(other, free, 1)
+    assert np.array_equal(member(net, 0).weight.data, before) and not member(net, 0).weight.grad.any()
+    assert bp.clip_grad_norm_([member(net, 0).weight], 1.0) == 0.0
+    assert "0.weight" in dict(net.named_parameters())
+    for mine, its in zip(net.parameters()[1:], other.parameters()[1:], strict=True):
+        assert np.array_equal(mine.data, its.data) and mine.grad.any()
+    member(net, 0).weight.requires_grad = True
+    steps(net, optimizer, 1)
+    assert not np.array_equal(member(net, 0).weight.data, before)
+
+
+def test_gradcheck_looks_at_frozen_parameters_too() -> None:
+    net = classifier()
+    member(net, 0).weight.requires_grad = False
+    assert bp.gradcheck(net, X, rng=0, derivative=bp.complex_step_gradient) < 1e-12
+    assert not member(net, 0).weight.requires_grad
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("copied", ["deepcopy", "pickle"])
+def test_a_copy_of_network_and_optimizer_trains_alike(name: str, copied: str) -> None:
+    net = classifier()
+    optimizer = OPTIMIZERS[name](net.parameters())
+    steps(net, optimizer)
+    twin, its = (
+        copy.deepcopy((net, optimizer))
+        if copied == "deepcopy"
+        else (pickle.loads(pickle.dumps((net, optimizer))))
+    )
+    before = member(twin, 0).weight.data.copy()
+    steps(twin, its)
+    assert not np.array_equal(member(twin, 0).weight.data, before)
+    assert np.array_equal(member(net, 0).weight.data, before)
+    steps(net, optimizer)
+    assert all(
+        np.array_equal(a.data, b.data) for a, b in zip(net.parameters(), twin.parameters(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_states_as_dictionaries_of_arrays(name: str) -> None:
+    net, other = classifier(), classifier()
+    optimizer, its = OPTIMIZERS[name](net.parameters()), OPTIMIZERS[name](other.parameters())
+    steps(net, optimizer)
+    schedule = bp.ExponentialLR(optimizer, 0.5)
+    schedule.step()
+    state, memory = net.state_dict(), optimizer.state_dict()
+    assert all(isinstance(array, np.ndarray) for array in (*state.values(), *memory.values()))
+    steps(net, optimizer)
+    other.load_state_dict(state)
+    its.load_state_dict(memory)
+    assert (its.lr, its.base_lr) == (optimizer.lr, optimizer.base_lr)
+    steps(other, its)
+    pairs = zip(net.state_dict().values(), other.state_dict().values(), strict=True)
+    assert all(np.array_equal(a, b) for a, b in pairs)
+    before = other.state_dict()
+    changed = {"more": np.ones(1)}, {"2.bias": np.ones(4)}
+    for bad in (*({**state, **change} for change in changed), {"0.weight": np.ones((4, 5))}):
+        with pytest.raises(ValueError, match=r"there, .* here"):
+            other.load_state_dict(bad)
+    after = other.state_dict()
+    assert all(np.array_equal(before[name], after[name]) for name in before | after)
+
+
+def test_a_group_may_do_without_decay_and_with_another_rate() -> None:
+    def separate(net: bp.Network) -> tuple[list, list]:
+        parameters = net.parameters()
+        return parameters[::2], parameters[1::2]
+
+    net, other = classifier(), classifier()
+    (weights, biases), (its_weights, its_biases) = separate(net), separate(other)
+    groups = [{"params": weights, "weight_decay": 0.3}, {"params": biases, "lr": 0.01, "momentum": 0.0}]
+    one = bp.SGD(groups, lr=0.1, momentum=0.9)
+    two = bp.SGD(its_weights, lr=0.1, momentum=0.9, weight_decay=0.3), bp.SGD(its_biases, lr=0.01)
+    schedules = [bp.ExponentialLR(optimizer, 0.5) for optimizer in (one, *two)]
+    for _ in range(4):
+        steps(net, one, 1)
+        other.loss(X, LABELS)
+        other.zero_grad()
+        other.accumulate()
+        for optimizer in two:
+            optimizer.step()
+        for schedule in schedules:
+            schedule.step()
+    pairs = zip(net.parameters(), other.parameters(), strict=True)
+    assert all(np.allclose(a.data, b.data, rtol=1e-12) for a, b in pairs)
+    single = classifier().to("float32")
+    some = [{"params": separate(single)[0]}, {"params": separate(single)[1], "betas": (0.5, 0.9), "lr": 0.1}]
+    grouped = bp.AdamW(some)
+    steps(single, grouped)
+    assert grouped._direction().dtype == np.float32
+
+
+@pytest.mark.parametrize("kind", ["mean", "sum", "none"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("weight", [None, [0.5, 2.0, 1.0]])
+def test_cross_entropy_by_its_definition(kind: str, smoothing: float, weight: Any) -> None:
+    logits, labels = X[:, :3], np.where(LABELS == 1, -100, LABELS)
+    loss = bp.CrossEntropyLoss(kind, smoothing, weight=weight)
+    found = loss(logits, labels)
+    w = np.ones(3) if weight is None else np.array(weight)
+    logp, kept = np.log(bp.Softmax()(logits)), labels != -100
+    table = np.eye(3)[np.where(kept, labels, 0)] * kept[:, None]
+    smooth = (1 - smoothing) * table + smoothing / 3 * kept[:, None]
+    terms = -(smooth * w * logp).sum(axis=1)
+    expected = {"none": terms, "sum": terms.sum(), "mean": terms.sum() / (table * w).sum()}[kind]
+    assert np.allclose(found, expected, rtol=1e-13)
+    grad_output = rng.normal(size=np.shape(found))
+    slope = bp.numerical_gradient(lambda z: loss.forward(z, labels), logits, grad_output)
+    loss.forward(logits, labels)
+    assert np.allclose(loss.backward(grad_output), slope, atol=1e-8)
+
+
+def test_a_class_may_itself_be_ignored_and_weights_must_fit() -> None:
+    loss = bp.CrossEntropyLoss(ignore_index=1)
+    kept = LABELS != 1
+    assert loss(X[:, :3], LABELS) == pytest.approx(bp.CrossEntropyLoss()(X[kept, :3], LABELS[kept]))
+    with pytest.raises(ValueError, match="the batch is empty"):
+        loss(X[:2, :3], [1, 1])
+    with pytest.raises(ValueError, match=r"2 weights, shape \(12, 3\)"):
+        bp.CrossEntropyLoss(weight=[1.0, 2.0])(X[:, :3], LABELS)
+
+
+@pytest.mark.parametrize("make", [bp.MSELoss, bp.L1Loss, bp.HuberLoss, bp.BCEWithLogitsLoss])
+def test_all_terms_and_a_weight_for_each(make: Any) -> None:
+    x, target = X, bp.Softmax()(X[::-1])
+    terms, mean = make("none"), make()
+    values = terms(x, target)
+    assert values.shape == x.shape and mean(x, target) == pytest.approx(values.mean(), rel=1e-14)
+    weights = rng.normal(size=x.shape)
+    assert np.allclose(terms.backward(weights), weights * x.size * mean.backward(), rtol=1e-12)
+    terms(x, target)
+    with pytest.raises(ValueError, match=r"expected grad_output of shape \(12, 4\), got \(12,\)"):
+        terms.backward(np.ones(12))
+
+
+def test_a_linear_layer_without_bias() -> None:
+    layer = bp.Linear(4, 3, bias=False, rng=0)
+    assert layer.bias is None and repr(layer) == "Linear(4, 3, bias=False)"
+    assert np.array_equal(layer(X), X @ layer.weight.data)
+    assert bp.gradcheck(layer, X, rng=0, derivative=bp.complex_step_gradient) < 1e-12
+    assert [name for name, _ in layer.named_parameters()] == ["weight"]
+
+
+def test_a_schedule_by_batch_and_a_history_that_goes_on(tmp_path: Path) -> None:
+    def start() -> tuple:
+        net = classifier()
+        optimizer = bp.Adam(net.parameters())
+        return net, optimizer, bp.DataLoader(X, LABELS, 5, rng=1), bp.LinearWarmup(optimizer, 10)
+
+    def train(epochs: int, history: Any, net: Any, optimizer: Any, loader: Any, schedule: Any) -> list:
+        return bp.fit(
+            net, optimizer, loader, epochs, schedule=schedule, schedule_every="batch", verbose=False,
+            history=history,
+        )  # fmt: skip
+
+    whole = start()
+    history = train(4, None, *whole)
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4] and whole[3].t == 12
+    assert [row["lr"] for row in history] == pytest.approx([0.0001, 0.0004, 0.0007, 0.001])
+    assert 0 <= history[0]["accuracy"] <= 1
+    half = start()
+    kept = train(2, None, *half)
+    net, optimizer, loader, schedule = half
+    parts = {"optimizer": optimizer, "rng": loader.rng, "schedule": schedule}
+    bp.save(net, tmp_path / "a.npz", history=kept, **parts)
+    net, optimizer, loader, schedule = again = start()
+    parts = {"optimizer": optimizer, "rng": loader.rng, "schedule": schedule}
+    found = bp.load(net, tmp_path / "a.npz", **parts)
+    assert found == kept and train(2, found, *again) == history
+    with pytest.raises(TypeError):
+        bp.save(net, tmp_path / "b.npz", optimizer)  # type: ignore[call-arg]
+
+
+def test_a_training_counts_what_is_not_ignored() -> None:
+    labels = np.where(LABELS == 0, -100, LABELS)
+    net = classifier()
+    data = bp.DataLoader(X, labels, 12, shuffle=False)
+    (row,) = bp.fit(net, bp.SGD(net.parameters(), lr=0.0), data, 1, validation=data, verbose=False)
+    kept = labels >= 0
+    assert row["accuracy"] == np.mean(net(X[kept]).argmax(axis=1) == labels[kept])
+    assert row["loss"] == pytest.approx(net.loss(X[kept], labels[kept]))
+
+
+def members(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def header(shape: tuple, dtype: str) -> bytes:
+    text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}"
+    text += " " * (-(len(text) + 11) % 64) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
+BOMBS = {
+    "a large array": ("net.0.weight.npy", (2**15, 2**15), "<f8"),
+    "an array that is not asked for": ("net.9.weight.npy", (2**15, 2**15), "<f8"),
+    "a long text": ("history.npy", (), "<U400000000"),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_would_unpack_to_gigabytes_is_refused_by_its_header(name: str, tmp_path: Path) -> None:
+    import tracemalloc
+
+    net, path = classifier(), tmp_path / "a.npz"
+    bp.save(net, path)
+    entry, shape, dtype = BOMBS[name]
+    kept = members(path)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for other in kept.keys() - {entry}:
+            archive.writestr(other, kept[other])
+        with archive.open(entry, "w") as file:
+            file.write(header(shape, dtype))
+            for _ in range(200):
+                file.write(bytes(2**20))
+    assert path.stat().st_size < 2**20
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"a\.npz: "):
+        bp.load(net, path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2**24
+
+
+def test_what_is_no_archive_is_not_a_checkpoint(tmp_path: Path) -> None:
+    for content in (b"", b"hello", b"\x80\x04K\x01."):
+        (tmp_path / "a.npz").write_bytes(content)
+        with pytest.raises(ValueError, match=r"a\.npz: not a checkpoint") as caught:
+            bp.load(classifier(), tmp_path / "a.npz")
+        assert "pickle" not in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
+def test_a_fifo_or_a_device_is_neither_read_nor_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", tmp_path / "link", Path(os.devnull)):
+        for use in (bp.save, bp.load):
+            with pytest.raises(OSError, match="is no ordinary file"):
+                use(classifier(), place)
+    assert (tmp_path / "pipe").is_fifo() and not Path(os.devnull).is_file()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_save_removes_what_an_earlier_one_left(tmp_path: Path) -> None:
+    for name in ("a.npz.01234567.part", "b.npz.01234567.part", "a.npz.part"):
+        (tmp_path / name).touch()
+    bp.save(classifier(), tmp_path / "a.npz")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "a.npz.part", "b.npz.01234567.part"]
+
+
+def test_a_save_that_is_terminated_finishes_first(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, sys, backprop_core as bp\n"
+        "import numpy as np\n"
+        "def savez(*args, kept=np.savez, **arrays):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    kept(*args, **arrays)\n"
+        "np.savez = savez\n"
+        f"bp.save(bp.Linear(2, 2), {str(tmp_path / 'a.npz')!r})\n"
+        "print('went on')\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.path.dirname(bp.__file__)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGTERM and done.stdout == "" and done.stderr == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+    bp.load(bp.Linear(2, 2), tmp_path / "a.npz")
+
+
+def test_a_learning_rate_of_another_precision_keeps_single_precision_fast() -> None:
+    net = classifier().to("float32")
+    optimizer = bp.SGD(net.parameters(), lr=np.float64(0.1))
+    steps(net, optimizer)
+    assert {p.data.dtype for p in net.parameters()} == {np.dtype("float32")} and math.isfinite(optimizer.lr)

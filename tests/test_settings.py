@@ -1,0 +1,249 @@
+"""Every setting of the constructors and functions of chapters 1 to 10: taken, or refused by its name."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import backprop_core as bp
+
+BAD: list[Any] = [None, "x", -1, float("nan"), float("inf"), [], True, object()]
+X = np.random.default_rng(0).normal(size=(20, 4))
+LABELS = np.random.default_rng(1).integers(3, size=20)
+
+
+def net() -> bp.Network:
+    return bp.Network(bp.Linear(4, 3, rng=0), loss=bp.CrossEntropyLoss())
+
+
+def parameter() -> bp.Parameter:
+    return bp.Parameter(np.ones((3, 2)))
+
+
+def sgd() -> bp.SGD:
+    return bp.SGD([parameter()], lr=0.1)
+
+
+def fitted(**settings: Any) -> Any:
+    ours = settings.setdefault("net", net())
+    own = ours.parameters() if isinstance(ours, bp.Layer) else net().parameters()
+    settings.setdefault("optimizer", bp.SGD(own, lr=0.1))
+    return bp.fit(**{"data": bp.DataLoader(X, LABELS), "epochs": 1, "verbose": False, **settings})
+
+
+# What is called, with arguments that it takes; each of the others is tried with its default and with BAD.
+MADE: dict[str, tuple[Callable, Callable[[], dict[str, Any]]]] = {
+    "Linear": (bp.Linear, lambda: {"in_features": 3, "out_features": 2}),
+    "Softmax": (bp.Softmax, dict),
+    **{kind.__name__: (kind, dict) for kind in (bp.LeakyReLU, bp.ELU, bp.GELU)},
+    **{
+        kind.__name__: (kind, dict)
+        for kind in (bp.MSELoss, bp.L1Loss, bp.HuberLoss, bp.BCEWithLogitsLoss, bp.CrossEntropyLoss)
+    },
+    "Network": (lambda loss=None: bp.Network(bp.Linear(2, 2), loss=loss), dict),
+    **{
+        kind.__name__: (kind, lambda: {"parameters": [parameter()]})
+        for kind in (bp.SGD, bp.Adagrad, bp.RMSprop, bp.Adam, bp.AdamW)
+    },
+    **{
+        start.__name__: (start, lambda: {"parameter": parameter()})
+        for start in (bp.xavier_normal_, bp.xavier_uniform_, bp.kaiming_normal_, bp.kaiming_uniform_)
+    },
+    "gradient_report": (bp.gradient_report, lambda: {"net": net(), "x": X, "target": LABELS}),
+    "DataLoader": (bp.DataLoader, lambda: {"x": X, "y": LABELS}),
+    "StepLR": (bp.StepLR, lambda: {"optimizer": sgd(), "step_size": 2}),
+    "ExponentialLR": (bp.ExponentialLR, lambda: {"optimizer": sgd(), "gamma": 0.9}),
+    "CosineAnnealingLR": (bp.CosineAnnealingLR, lambda: {"optimizer": sgd(), "T_max": 5}),
+    "LinearWarmup": (bp.LinearWarmup, lambda: {"optimizer": sgd(), "steps": 5}),
+    "clip_grad_norm_": (bp.clip_grad_norm_, lambda: {"parameters": [parameter()], "max_norm": 1.0}),
+    "to": (lambda dtype: net().to(dtype), lambda: {"dtype": "float32"}),
+    "fit": (
+        lambda net=None, optimizer=None, data=None, epochs=1, validation=None, callbacks=(), schedule=None,
+        max_norm=None, penalty=None, schedule_every="epoch", history=(): None,
+        dict,
+    ),
+}  # fmt: skip
+DATA = {"x", "y", "target", "verbose"}  # are no settings
+CALLED = {
+    "data": "batches",
+    "validation": "batches",
+    "to": "float32 or float64",
+    "parameters": "parameters",
+    "parameter": "parameters",
+}
+
+
+def cases() -> Iterator[tuple[str, str, Any]]:
+    for name, (make, given) in MADE.items():
+        names = set(inspect.signature(make).parameters) | set(given())
+        for setting in sorted(names - DATA):
+            for bad in BAD:
+                yield name, setting, bad
+
+
+@pytest.mark.parametrize(("name", "setting", "bad"), list(cases()))
+def test_a_setting_is_taken_or_refused_by_its_name(name: str, setting: str, bad: Any) -> None:
+    make, given = MADE[name]
+    if name == "fit":
+        make = fitted
+    try:
+        make(**{**given(), setting: bad})
+    except (TypeError, ValueError) as error:
+        message = str(error)
+        words = setting, CALLED.get(name), CALLED.get(setting)
+        assert any(word in message for word in words if word)
+
+
+@pytest.mark.parametrize("betas", [(0.9,), 0.9, (0.9, 1.0), (0.9, "x"), (None, 0.9), "ab"])
+def test_betas_are_two_numbers_below_one(betas: Any) -> None:
+    with pytest.raises(ValueError, match="betas"):
+        bp.Adam([parameter()], betas=betas)
+
+
+@pytest.mark.parametrize("part", ["net", "optimizer", "schedule"])
+def test_a_checkpoint_is_of_a_network_an_optimizer_and_a_schedule(part: str, tmp_path: Any) -> None:
+    for bad in (3, "x", object()):
+        parts: dict[str, Any] = {"net": net(), "optimizer": sgd(), part: bad}
+        for use in (bp.save, bp.load):
+            with pytest.raises(ValueError, match=f"checkpoint: {part} must be of type"):
+                use(path=tmp_path / "a.npz", **parts)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_group_has_only_settings_that_the_optimizer_has() -> None:
+    with pytest.raises(ValueError, match="SGD has no 'momentun'"):
+        bp.SGD([{"params": [parameter()], "momentun": 0.9}], lr=0.1)
+    with pytest.raises(ValueError, match="expected 0 <= momentum < 1, got 2"):
+        bp.SGD([{"params": [parameter()], "momentum": 2}], lr=0.1)
+    with pytest.raises(ValueError, match="a parameter in two groups"):
+        bp.SGD([{"params": [p := parameter()]}, {"params": [p]}], lr=0.1)
+
+
+def masked() -> np.ndarray:
+    return np.ma.masked_greater(np.ones((3, 4)), 2)
+
+
+LAYERS: list[Callable[[], Any]] = [
+    lambda: bp.Linear(4, 4, rng=0), bp.Flatten, bp.Sigmoid, bp.Tanh, bp.ReLU, bp.LeakyReLU, bp.ELU,
+    bp.Softplus, bp.SiLU, bp.GELU, lambda: bp.GELU("tanh"), bp.Softmax,
+    lambda: bp.Network(bp.Linear(4, 3, rng=0)),
+]  # fmt: skip
+LOSSES = [bp.MSELoss, bp.L1Loss, bp.HuberLoss, bp.BCEWithLogitsLoss, bp.CrossEntropyLoss]
+
+
+@pytest.mark.parametrize("make", LAYERS)
+def test_layers_refuse_masks_and_complex_numbers(make: Callable[[], Any]) -> None:
+    with pytest.raises(TypeError, match="without a mask"):
+        make().forward(masked())
+    with pytest.raises(TypeError, match="expected real numbers, got complex128"):
+        make().forward(np.ones((3, 4)) * 1j)
+
+
+@pytest.mark.parametrize("make", LOSSES)
+def test_losses_refuse_masks_and_complex_numbers(make: Callable[[], Any]) -> None:
+    target = bp.Softmax()(X[:3])
+    for bad, message in ((masked(), "without a mask"), (np.ones((3, 4)) * 1j, "expected real numbers")):
+        with pytest.raises(TypeError, match=message):
+            make()(bad, target)
+        with pytest.raises(TypeError, match=message):
+            make()(target, bad)
+
+
+@pytest.mark.parametrize("make", LAYERS)
+@pytest.mark.parametrize("shape", [(3, 4), (2, 3, 4)])
+def test_the_gradient_of_an_input_has_its_precision(make: Callable[[], Any], shape: tuple) -> None:
+    layer = make()
+    y = layer.forward(np.ones(shape, np.float32))
+    assert layer.backward(np.ones(y.shape)).dtype == np.float32
+
+
+@pytest.mark.parametrize("make", LAYERS)
+def test_what_happens_to_the_input_later_does_not_change_the_gradient(make: Callable[[], Any]) -> None:
+    layer, other = make(), make()
+    x = X[:3].copy()
+    grad = np.random.default_rng(3).normal(size=layer.forward(x).shape)
+    other.forward(x.copy())
+    x[...] = 0
+    assert np.array_equal(layer.backward(grad), other.backward(grad))
+    for mine, its in zip(layer.parameters(), other.parameters(), strict=True):
+        assert np.array_equal(mine.grad, its.grad)
+
+
+@pytest.mark.parametrize("make", [LAYERS[0], LAYERS[-1], bp.Flatten, bp.ReLU, bp.Softmax])
+def test_two_forwards_and_two_backwards_are_noticed(make: Callable[[], Any]) -> None:
+    layer = make()
+    grad = np.ones(layer.forward(X).shape)
+    layer.backward(grad)
+    layer.backward(grad)  # the same once more
+    layer.forward(X)
+    layer.forward(X)
+    layer.backward(grad)
+    with pytest.raises(RuntimeError, match="two forwards, then two backwards"):
+        layer.backward(grad)
+    layer.forward(X)
+    layer.backward(grad)
+
+
+def test_two_losses_and_two_backwards_are_noticed() -> None:
+    loss = bp.MSELoss()
+    loss(X, X + 1)
+    loss(X, X + 2)
+    loss.backward()
+    with pytest.raises(RuntimeError, match="two forwards, then two backwards"):
+        loss.backward()
+
+
+def test_a_layer_that_knows_itself_is_walked_once() -> None:
+    layer = bp.Linear(3, 2, rng=0)
+    vars(layer)["parent"] = layer
+    assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
+    assert layer.modules() == [layer] and layer.eval() is layer and not layer.training
+    assert copy.deepcopy(layer).state_dict().keys() == {"weight", "bias"}
+
+
+def test_names_that_collide_are_refused(tmp_path: Any) -> None:
+    class Keys(bp.Layer):
+        def __init__(self, cells: dict) -> None:
+            self.cells = cells
+
+    same = Keys({0: bp.Linear(2, 2), "0": bp.Linear(2, 2)})
+    dotted = Keys({"a.b": parameter(), "a": {"b": parameter()}})
+    for layer in (same, dotted):
+        for use in (bp.Layer.state_dict, lambda layer: bp.save(layer, tmp_path / "a.npz")):
+            with pytest.raises(ValueError, match=r"two members have the name cells\."):
+                use(layer)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("buffer", [3, 2.5, [1, 2], None, np.array([None])])
+def test_a_buffer_is_an_array(buffer: Any, tmp_path: Any) -> None:
+    layer = bp.Linear(2, 2)
+    vars(layer)["buffers"] = {"count": buffer}
+    with pytest.raises(TypeError, match="count is no array of numbers"):
+        bp.save(layer, tmp_path / "a.npz")
+
+
+def test_a_parameter_can_be_looked_at_but_does_not_compute() -> None:
+    p = bp.Parameter([[1.0, 2.0]])
+    assert (p.shape, p.size, p.ndim, p.dtype, p.numel()) == ((1, 2), 2, 2, np.dtype(float), 2)
+    assert np.asarray(p).base is p.data or np.asarray(p) is p.data
+    assert np.array(p, np.float32).dtype == np.float32
+    with pytest.raises(TypeError):
+        np.exp(p)
+    with pytest.raises(TypeError):
+        bp.Tensor([1.0, 2.0]) * p
+    with pytest.raises(AttributeError, match="a Parameter has no colour"):
+        _ = p.colour
+    with pytest.raises(ValueError, match=r"expected grad of shape \(1, 2\), got \(3,\)"):
+        p.grad = np.ones(3)
+    p.grad += 1
+    p.grad = None
+    assert p.grad.tolist() == [[0.0, 0.0]]
+    p.requires_grad = False
+    p.grad += 1
+    assert p.grad.tolist() == [[0.0, 0.0]]
