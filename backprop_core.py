@@ -943,10 +943,7 @@ class CrossEntropyLoss(Loss):
         self, reduction: str = "mean", label_smoothing: float = 0.0
     ) -> None:
         super().__init__(reduction)
-        if not 0 <= label_smoothing <= 1:
-            raise ValueError(
-                f"expected 0 <= label_smoothing <= 1, got {label_smoothing}"
-            )
+        _share(self, label_smoothing=label_smoothing)
         self.label_smoothing = float(label_smoothing)
 
     def forward(self, prediction: ArrayLike, target: ArrayLike) -> float:
@@ -2137,6 +2134,18 @@ class Dropout(Layer):
         return dx.astype(factor.dtype, copy=False)
 
 
+# 11 Not by heart · share
+def _share(owner: object, **values: float) -> None:
+    """Raise ValueError unless 0 <= value <= 1 for every value."""
+    for name, value in values.items():
+        number = isinstance(value, (int, float, np.number))
+        if not number or not 0 <= value <= 1:
+            raise ValueError(
+                f"{type(owner).__name__}: expected 0 <= {name} <= 1, "
+                f"got {value!r}"
+            )
+
+
 # 11 Not by heart · early-stopping
 class EarlyStopping:
     """Callback for fit: stop once ``monitor`` no longer improves.
@@ -2188,78 +2197,115 @@ class EarlyStopping:
             array[...] = self._kept[name]
 
 
-# 12 In shape all the time · normalise
+# 12 In shape all the time · mean
 def _mean(rows: np.ndarray) -> np.ndarray:
     """The mean of each row, as a column."""
-    return (_sum(rows) / max(rows.shape[1], 1))[:, None]
+    return (_sum(rows) / rows.shape[1])[:, None]
 
 
-def _mean_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The mean of each row of a times b, as a column."""
-    total = np.einsum("ij,ij->i", a, b)
-    return (total / max(a.shape[1], 1))[:, None]
+# 12 In shape all the time · normalise
+def _centre(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows less their means, and the means as a column."""
+    mean = _mean(rows)
+    centred = rows - mean
+    rest = _mean(centred)
+    centred -= rest
+    return centred, mean + rest  # eq:bn-mean
 
 
-def _normalise(
-    rows: np.ndarray, eps: float, centred: bool = True
-) -> tuple[np.ndarray, ...]:
-    """Each row normalised; its factor r, mean and variance as columns."""
-    mean = _mean(rows) if centred else np.zeros(1)  # eq:bn-mean
-    xhat = rows - mean
-    variance = _mean_product(xhat, xhat)  # eq:bn-variance
-    r = 1 / np.sqrt(variance + eps)  # eq:bn-factor
-    xhat *= r  # eq:bn-xhat
-    return xhat, r, mean, variance
+def _to_unit(rows: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
+    """Multiply each row by its r, in place; r and mean square, columns."""
+    square = np.einsum("ij,ij->i", rows, rows) / rows.shape[1]
+    r = 1 / np.sqrt(square + eps)[:, None]  # eq:bn-factor
+    rows *= r  # eq:bn-xhat
+    return r, square[:, None]  # eq:bn-variance
 
 
+# 12 In shape all the time · normalise-backward
 def _normalise_backward(
-    d: np.ndarray, xhat: np.ndarray, r: np.ndarray, centred: bool = True
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The gradient of the rows from d, that of xhat; and both means."""
-    mean, along = _mean(d), _mean_product(d, xhat)
-    dx = xhat * along
-    np.subtract(d, dx, out=dx)
-    if centred:
-        dx -= mean
-    dx *= r  # eq:bn-dx
-    return dx, mean, along
+    d: np.ndarray, xhat: np.ndarray, r: np.ndarray, product: np.ndarray,
+    along: np.ndarray, mean: np.ndarray | None,
+) -> np.ndarray:
+    """eq:bn-dx, written over the product of d and xhat.
+
+    ``along`` is the mean of that product, ``mean`` that of d.
+    """
+    np.multiply(xhat, along, out=product)
+    np.subtract(d, product, out=product)
+    if mean is not None:
+        product -= mean
+    product *= r
+    return product
+
+
+# 12 In shape all the time · turn
+def _turn(x: np.ndarray) -> np.ndarray:
+    """A view of x with the first axis, the batch, at the end."""
+    return x.transpose(*range(1, x.ndim), 0)
+
+
+def _turn_back(x: np.ndarray) -> np.ndarray:
+    """A view of x with the last axis, the batch, in front."""
+    return x.transpose(-1, *range(x.ndim - 1))
+
+
+# 12 In shape all the time · perhaps
+def _data(parameter: Parameter | None, otherwise: float) -> np.ndarray:
+    """The parameter's data, or else one number that changes nothing."""
+    if parameter is None:
+        return np.full(1, otherwise, np.float32)
+    return parameter.data
+
+
+def _collect(parameter: Parameter | None, grad: np.ndarray) -> None:
+    """Add to the parameter's grad, if there is a parameter."""
+    if parameter is not None:
+        parameter.grad += grad.reshape(parameter.grad.shape)
 
 
 # 12 In shape all the time · batch-norm
 class _BatchNorm(Layer):
     """What BatchNorm1d and BatchNorm2d have in common."""
 
-    _axes: tuple[str, ...] = ()  # the axes after (N, num_features)
+    _axes: tuple[tuple[str, ...], ...]  # after (N, num_features)
+    running_mean = property(lambda self: self.buffers.get("running_mean"))
+    running_var = property(lambda self: self.buffers.get("running_var"))
 
     def __init__(
-        self, num_features: int, eps: float = 1e-5, momentum: float = 0.1
+        self, num_features: int, eps: float = 1e-5,
+        momentum: float | None = 0.1, affine: bool = True,
+        track_running_stats: bool = True, *, bias: bool = True,
     ) -> None:
         _positive(self, num_features=num_features)
         _within(self, eps=eps)
-        if not 0 <= momentum <= 1:
-            raise ValueError(
-                f"{type(self).__name__}: expected 0 <= momentum <= 1, "
-                f"got {momentum}"
-            )
+        _share(self, momentum=0.0 if momentum is None else momentum)
         self.num_features, self.eps = num_features, eps
-        self.momentum = momentum
-        self.weight = Parameter(np.ones(num_features))
-        self.bias = Parameter(np.zeros(num_features))
-        self.buffers = {
-            "running_mean": np.zeros(num_features),
-            "running_var": np.ones(num_features),
-        }
+        self.momentum, zeros = momentum, np.zeros(num_features)
+        self.weight = Parameter(zeros + 1) if affine else None
+        self.bias = Parameter(zeros) if affine and bias else None
+        count = np.zeros((), int)
+        kept = {"running_mean": zeros, "running_var": zeros + 1}
+        kept["num_batches_tracked"] = count
+        self.buffers = kept if track_running_stats else {}
 
+    # 12 In shape all the time · batch-norm-track
     def _track(self, mean: np.ndarray, variance: np.ndarray, n: int) -> None:
+        kept = self.buffers
+        kept["num_batches_tracked"] += 1
+        share = self.momentum
+        if share is None:
+            share = 1 / kept["num_batches_tracked"]
         new = {"running_mean": mean, "running_var": variance * n / (n - 1)}
         for name, value in new.items():
-            old = self.buffers[name]
-            self.buffers[name] = old + self.momentum * (value[:, 0] - old)
+            kept[name] = kept[name] + share * (value[:, 0] - kept[name])
 
-    def _statistics(self, x: np.ndarray, rows: np.ndarray) -> tuple:
+    # 12 In shape all the time · batch-norm-statistics
+    def _statistics(
+        self, x: np.ndarray, rows: np.ndarray, fixed: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The normalised rows and their factor."""
-        if not self.training:
-            kept = [self.buffers[f"running_{of}"] for of in ("mean", "var")]
+        if fixed:
+            kept = self.running_mean, self.running_var
             mean, var = (b[:, None].astype(rows.dtype) for b in kept)
             r = 1 / np.sqrt(var + self.eps)
             return (rows - mean) * r, r  # eq:bn-eval
@@ -2269,59 +2315,66 @@ class _BatchNorm(Layer):
                 f"spread, got {x.shape}; train on larger batches "
                 "(DataLoader: drop_last=True), or call eval() first"
             )
-        xhat, r, mean, variance = _normalise(rows, self.eps)
-        self._track(mean, variance, rows.shape[1])
+        xhat, mean = _centre(rows)
+        r, variance = _to_unit(xhat, self.eps)
+        if self.buffers and self.training:
+            self._track(mean, variance, rows.shape[1])
         return xhat, r
 
     # 12 In shape all the time · batch-norm-passes
     def forward(self, x: ArrayLike) -> np.ndarray:
-        x = self._expect(x, "N", self.num_features, *self._axes)
-        turned = np.moveaxis(x, 0, -1)
+        axes = self._axes[-1 if np.ndim(x) > 2 else 0]
+        x = self._expect(x, "N", self.num_features, *axes)
+        turned, fixed = _turn(x), bool(self.buffers) and not self.training
         rows = turned.reshape(self.num_features, -1)
-        xhat, r = self._statistics(x, rows)
-        self._cache = xhat, r, turned.shape, x.dtype, self.training
-        y = xhat * self.weight.data[:, None]
-        y += self.bias.data[:, None]
-        y = np.moveaxis(y.reshape(turned.shape), -1, 0)  # eq:bn
+        xhat, r = self._statistics(x, rows, fixed)
+        self._cache = xhat, r, turned.shape, x.dtype, fixed
+        y = xhat * _data(self.weight, 1)[:, None]
+        y += _data(self.bias, 0)[:, None]
+        y = _turn_back(y.reshape(turned.shape))  # eq:bn
         return y.astype(x.dtype, copy=False)
 
+    # 12 In shape all the time · batch-norm-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        xhat, r, shape, dtype, trained = self._saved()
+        xhat, r, shape, dtype, fixed = self._saved()
         shape_in = (shape[-1], *shape[:-1])
         grad = self._expect(grad_output, *shape_in, what="grad_output")
-        dy = np.moveaxis(grad, 0, -1).reshape(xhat.shape)
-        factor, n = r * self.weight.data[:, None], dy.shape[1]
-        if trained:
-            dx, mean, along = _normalise_backward(dy, xhat, factor)
+        dy = _turn(grad).reshape(xhat.shape)
+        dx, factor = dy * xhat, r * _data(self.weight, 1)[:, None]
+        sums = _sum(dy)[:, None], _sum(dx)[:, None]
+        _collect(self.bias, sums[0])  # eq:bn-dbeta
+        _collect(self.weight, sums[1])  # eq:bn-dgamma
+        if fixed:
+            np.multiply(dy, factor, out=dx)
         else:
-            mean, along = _mean(dy), _mean_product(dy, xhat)
-            dx = dy * factor
-        self.bias.grad += n * mean[:, 0]  # eq:bn-dbeta
-        self.weight.grad += n * along[:, 0]  # eq:bn-dgamma
-        dx = np.moveaxis(dx.reshape(shape), -1, 0)
-        return dx.astype(dtype, copy=False)
+            mean, along = (total / dy.shape[1] for total in sums)
+            _normalise_backward(dy, xhat, factor, dx, along, mean)
+        return _turn_back(dx.reshape(shape)).astype(dtype, copy=False)
 
 
 # 12 In shape all the time · batch-norm-layers
 class BatchNorm1d(_BatchNorm):
-    """Each feature with mean 0 and spread 1 over the batch, eq:bn.
+    """Each feature with mean 0 and variance 1 over the batch, eq:bn.
 
-    Shapes: (N, num_features) in and out; weight and bias (num_features,).
-    In evaluation running averages are used, eq:bn-eval: ``momentum`` is
-    the weight of the newest batch in ``buffers``, running_mean and
-    running_var (divided by N-1). Raises ValueError for other shapes, or
-    for fewer than two examples while training.
-    Source: Ioffe and Szegedy, 2015.
+    Shapes: (N, num_features) or (N, num_features, L) in and out; weight
+    and bias (num_features,), None without ``affine``, or ``bias``.
+    In evaluation ``running_mean`` and ``running_var`` (divided by N-1) are
+    used, eq:bn-eval, unless ``track_running_stats`` is False. ``momentum``
+    is the weight of the newest batch in them; None weighs all alike.
+    Raises ValueError for other shapes and settings, or for fewer than two
+    values of a feature while training. Source: Ioffe and Szegedy, 2015.
     """
+
+    _axes = (), ("L",)
 
 
 class BatchNorm2d(_BatchNorm):
-    """BatchNorm1d for images: one mean and spread per channel.
+    """BatchNorm1d for images: one mean and variance per channel.
 
     Shapes: (N, num_features, H, W) in and out. Raises as BatchNorm1d.
     """
 
-    _axes = ("H", "W")
+    _axes = (("H", "W"),)
 
 
 # 12 In shape all the time · row-norm
@@ -2330,9 +2383,37 @@ class _RowNorm(Layer):
 
     _centred = True
 
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        rows, x = self._as_rows(x)
+        eps = np.finfo(x.dtype).eps if self.eps is None else self.eps
+        xhat = _centre(rows)[0] if self._centred else rows.copy()
+        r, _ = _to_unit(xhat, float(eps))
+        self._cache = xhat, r, x.shape, x.dtype
+        y = xhat * _data(self.weight, 1).ravel()  # eq:rms
+        if self.bias is not None:
+            y += self.bias.data.ravel()  # eq:ln
+        return y.reshape(x.shape).astype(x.dtype, copy=False)
+
+    # 12 In shape all the time · row-norm-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        xhat, r, shape, dtype = self._saved()
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        dy = grad.reshape(xhat.shape)
+        weight, product = _data(self.weight, 1).ravel(), dy * xhat
+        _collect(self.bias, _sum(dy.T))
+        _collect(self.weight, _sum(product.T))
+        d, share = dy * weight, np.ones((xhat.shape[1], 1), dtype)
+        share *= weight[:, None] / len(share)
+        mean = dy @ share if self._centred else None
+        along = product @ share
+        dx = _normalise_backward(d, xhat, r, product, along, mean)  # eq:ln-dx
+        return dx.reshape(shape).astype(dtype, copy=False)
+
+    # 12 In shape all the time · row-norm-settings
     def __init__(
         self, normalized_shape: int | tuple[int, ...],
-        eps: float | None = 1e-5,
+        eps: float | None = 1e-5, elementwise_affine: bool = True,
+        bias: bool = True,
     ) -> None:
         shape = normalized_shape
         own = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
@@ -2342,45 +2423,28 @@ class _RowNorm(Layer):
             )
         for size in own:
             _positive(self, normalized_shape=size)
-        _within(self, eps=eps or 0.0)
+        _within(self, eps=0.0 if eps is None else eps)
         self.normalized_shape, self.eps = own, eps
-        self.weight = Parameter(np.ones(own))
-        if self._centred:
-            self.bias = Parameter(np.zeros(own))
+        affine = elementwise_affine, elementwise_affine and bias
+        self.weight = Parameter(np.ones(own)) if affine[0] else None
+        self.bias = Parameter(np.zeros(own)) if affine[1] else None
 
-    def forward(self, x: ArrayLike) -> np.ndarray:
+    def _as_rows(self, x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """The input as rows of what is normalised together, and as it is."""
         x, own = _floating(x), self.normalized_shape
         few = x.ndim < len(own)
         leading = ("…",) if few else x.shape[: x.ndim - len(own)]
-        rows = self._expect(x, *leading, *own).reshape(-1, math.prod(own))
-        eps = np.finfo(x.dtype).eps if self.eps is None else self.eps
-        xhat, r, *_ = _normalise(rows, float(eps), self._centred)
-        self._cache = xhat, r, x.shape, x.dtype
-        y = xhat * self.weight.data.ravel()  # eq:rms
-        if self._centred:
-            y += self.bias.data.ravel()  # eq:ln
-        return y.reshape(x.shape).astype(x.dtype, copy=False)
-
-    # 12 In shape all the time · row-norm-backward
-    def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        xhat, r, shape, dtype = self._saved()
-        grad = self._expect(grad_output, *shape, what="grad_output")
-        dy, own = grad.reshape(xhat.shape), self.normalized_shape
-        if self._centred:
-            self.bias.grad += _sum(dy.T).reshape(own)
-        share = len(dy) * _mean_product(dy.T, xhat.T)
-        self.weight.grad += share.reshape(own)
-        d = dy * self.weight.data.ravel()  # eq:ln-dxhat
-        dx, *_ = _normalise_backward(d, xhat, r, self._centred)  # eq:ln-dx
-        return dx.reshape(shape).astype(dtype, copy=False)
+        x = self._expect(x, *leading, *own)
+        return x.reshape(-1, math.prod(own)), x
 
 
 # 12 In shape all the time · layer-norm
 class LayerNorm(_RowNorm):
-    """Each example with mean 0 and spread 1 over its last axes, eq:ln.
+    """Each example with mean 0 and variance 1 over its last axes, eq:ln.
 
     Shapes: (…, *normalized_shape) in and out; weight and bias
-    normalized_shape, a number or a tuple. Raises ValueError for others.
+    normalized_shape, a number or a tuple; None without
+    ``elementwise_affine``, or ``bias``. Raises ValueError for others.
     Source: Ba, Kiros and Hinton, 2016.
     """
 
@@ -2397,9 +2461,10 @@ class RMSNorm(_RowNorm):
     _centred = False
 
     def __init__(
-        self, normalized_shape: int | tuple[int, ...], eps: float | None = None
+        self, normalized_shape: int | tuple[int, ...],
+        eps: float | None = None, elementwise_affine: bool = True,
     ) -> None:
-        super().__init__(normalized_shape, eps)
+        super().__init__(normalized_shape, eps, elementwise_affine, False)
 
 
 # 13 Neighbours · pictures
@@ -3980,4 +4045,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest 229bd5789e49e378c1137421d8b821814126eeb0c37c4708032dfcc554139b2c
+# digest 4242e63000240ece8b65e6373ea8b59e9e68647874f7c396cc937b67f5ad8353
