@@ -2467,7 +2467,7 @@ class RMSNorm(_RowNorm):
         super().__init__(normalized_shape, eps, elementwise_affine, False)
 
 
-# 13 Neighbours · pictures
+# 13 Neighbours · pair
 def _pair(layer: Layer, name: str, value: Any, least: int) -> tuple[int, int]:
     """A size for both directions, or a pair of sizes, as a pair."""
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value,) * 2
@@ -2480,24 +2480,32 @@ def _pair(layer: Layer, name: str, value: Any, least: int) -> tuple[int, int]:
     return pair
 
 
-def _batch_last(x: np.ndarray, padding: tuple[int, int]) -> np.ndarray:
-    """(N, C, H, W) as (C, H + 2p, W + 2q, N) in memory, zeros around."""
-    p, q = padding
-    turned = np.moveaxis(x, 0, -1)
-    if p or q:
-        return np.pad(turned, ((0, 0), (p, p), (q, q), (0, 0)))
-    return np.ascontiguousarray(turned)
+# 13 Neighbours · pictures
+_Sizes = int | tuple[int, int]
+_NONE = (0, 0), (0, 0)  # the width of a border: above, below; left, right
 
 
-def _batch_first(x: np.ndarray, padding: tuple[int, int]) -> np.ndarray:
+def _batch_last(
+    x: np.ndarray, border: tuple = _NONE, value: float = 0.0
+) -> np.ndarray:
+    """(N, C, H, W) as a new array (C, H, W, N), with a border around."""
+    turned, ((top, below), (left, right)) = _turn(x), border
+    c, h, w, n = turned.shape
+    shape = (c, top + h + below, left + w + right, n)
+    y = np.full(shape, value, x.dtype)
+    y[:, top : top + h, left : left + w] = turned
+    return y
+
+
+def _batch_first(x: np.ndarray, border: tuple = _NONE) -> np.ndarray:
     """Back to (N, C, H, W), without the border; nothing is copied."""
-    (p, q), (_, h, w, _) = padding, x.shape
-    return np.moveaxis(x[:, p : h - p, q : w - q], -1, 0)
+    ((top, below), (left, right)), (_, h, w, _) = border, x.shape
+    return _turn_back(x[:, top : h - below, left : w - right])
 
 
-# 13 Neighbours · windows
+# 13 Neighbours · places
 def _places(
-    layer: Layer, size: tuple[int, ...], window: tuple[int, int],
+    layer: Layer, size: tuple[int, ...], window: tuple[int, ...],
     stride: tuple[int, int],
 ) -> tuple[int, ...]:
     """How many places a window has, downwards and across."""
@@ -2509,55 +2517,71 @@ def _places(
     return tuple((n - k) // s + 1 for n, k, s in zip(size, window, stride))
 
 
+# 13 Neighbours · windows
 def _windows(
-    x: np.ndarray, window: tuple[int, ...], stride: tuple[int, int]
+    x: np.ndarray, window: tuple[int, ...], steps: tuple
 ) -> np.ndarray:
     """x (C, H, W, N) by windows: (rows, C, kh, kw, columns, N), a view."""
-    view = sliding_window_view(x, window, axis=(1, 2))
-    view = view[:, :: stride[0], :: stride[1]]
-    return view.transpose(1, 0, 4, 5, 2, 3)
+    (s, t), (d, e) = steps  # the stride, and the dilation
+    span = d * (window[0] - 1) + 1, e * (window[1] - 1) + 1
+    view = sliding_window_view(x, span, axis=(1, 2))
+    return view[:, ::s, ::t, :, ::d, ::e].transpose(1, 0, 4, 5, 2, 3)
+
+
+def _columns(row: np.ndarray, groups: int) -> np.ndarray:
+    """A row of windows as a matrix for each group; each window a column."""
+    size = math.prod(row.shape[:3]) // groups
+    return row.reshape(groups, size, math.prod(row.shape[3:]))
 
 
 # 13 Neighbours · correlate
 def _correlate(
-    x: np.ndarray, weight: np.ndarray, stride: tuple[int, int]
+    x: np.ndarray, weight: np.ndarray, steps: tuple
 ) -> np.ndarray:
     """eq:conv without the bias: (C, H, W, N) to (O, rows, columns, N)."""
-    windows = _windows(x, weight.shape[2:], stride)
-    kernels = weight.reshape(len(weight), -1)
+    windows, groups = _windows(x, weight.shape[2:], steps), _groups(x, weight)
+    kernels = weight.reshape(groups, len(weight) // groups, -1)
     rows, columns, n = len(windows), *windows.shape[-2:]
-    y = np.empty((len(kernels), rows, columns * n), x.dtype)
+    y = np.empty((*kernels.shape[:2], rows, columns * n), x.dtype)
     for i, row in enumerate(windows):
-        np.matmul(kernels, row.reshape(kernels.shape[1], -1), out=y[:, i])
-    return y.reshape(len(kernels), rows, columns, n)
+        np.matmul(kernels, _columns(row, groups), out=y[:, :, i])
+    return y.reshape(len(weight), rows, columns, n)
 
 
+def _groups(x: np.ndarray, weight: np.ndarray) -> int:
+    """A kernel sees weight.shape[1] of the len(x) channels."""
+    return len(x) // weight.shape[1]
+
+
+# 13 Neighbours · correlate-weight
 def _correlate_weight(
-    x: np.ndarray, grad: np.ndarray, shape: tuple[int, ...],
-    stride: tuple[int, int],
+    x: np.ndarray, grad: np.ndarray, weight: np.ndarray, steps: tuple
 ) -> np.ndarray:
     """eq:conv-dw, eq:conv-stride-dm: the gradient of the weight."""
-    total = np.zeros((shape[0], math.prod(shape[1:])), grad.dtype)
-    for i, row in enumerate(_windows(x, shape[2:], stride)):
-        g = grad[:, i].reshape(shape[0], -1)
-        total += g @ row.reshape(total.shape[1], -1).T
-    return total.reshape(shape)
+    groups, window = _groups(x, weight), weight.shape[2:]
+    size = math.prod(weight.shape[1:]), len(weight) // groups
+    total = np.zeros((groups, *size), grad.dtype)
+    for i, row in enumerate(_windows(x, window, steps)):
+        g = grad[:, i].reshape(groups, size[1], -1)
+        total += _columns(row, groups) @ g.mT
+    return total.mT.reshape(weight.shape)
 
 
+# 13 Neighbours · spread
 def _spread(
-    grad: np.ndarray, weight: np.ndarray, stride: tuple[int, int],
-    x: np.ndarray,
+    grad: np.ndarray, weight: np.ndarray, steps: tuple, x: np.ndarray
 ) -> np.ndarray:
     """eq:conv-stride-dx: add to x what outputs hand to their windows."""
-    (outputs, c, h, w), (s, t) = weight.shape, stride
-    _, rows, columns, n = grad.shape
-    back = weight.reshape(outputs, -1).T
+    ((s, t), (d, e)), groups = steps, _groups(x, weight)
+    (outputs, rows, columns, n), (h, w) = grad.shape, weight.shape[2:]
+    back = weight.reshape(groups, outputs // groups, -1).mT
     for i in range(rows):
-        row = back @ grad[:, i].reshape(outputs, -1)
-        row = row.reshape(c, h, w, columns, n)
+        g = grad[:, i].reshape(groups, outputs // groups, -1)
+        row = (back @ g).reshape(len(x), h, w, columns, n)
+        down = slice(i * s, i * s + d * (h - 1) + 1, d)
         for v in range(w):
-            across = slice(v, v + t * (columns - 1) + 1, t)
-            x[:, i * s : i * s + h, across] += row[:, :, v]
+            across = slice(v * e, v * e + t * (columns - 1) + 1, t)
+            x[:, down, across] += row[:, :, v]
     return x
 
 
@@ -2567,60 +2591,104 @@ class _Convolution(Layer):
 
     _transposed = False
 
+    def _received(self, grad_output: ArrayLike) -> np.ndarray:
+        """Add to the parameters' grad; return the gradient, batch last."""
+        x, shape = self._saved()
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        g = np.ascontiguousarray(_turn(grad))
+        pair = x, g
+        if self._transposed:
+            g = _batch_last(grad, self._border)
+            pair = g, x
+        weight = self.weight
+        weight.grad += _correlate_weight(*pair, weight.data, self._steps)
+        _collect(self.bias, _sum(g.reshape(len(g), -1)))  # eq:conv-db
+        return g
+
+    def accumulate(self, grad_output: ArrayLike) -> None:
+        self._received(grad_output)
+
+    # 13 Neighbours · convolution-settings
     def __init__(
-        self, in_channels: int, out_channels: int,
-        kernel_size: int | tuple[int, int], stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] = 0, *,
+        self, in_channels: int, out_channels: int, kernel_size: _Sizes,
+        stride: _Sizes = 1, padding: _Sizes | str = 0, *,
+        dilation: _Sizes = 1, groups: int = 1, bias: bool = True,
         rng: np.random.Generator | int | None = None,
     ) -> None:
-        _positive(self, in_channels=in_channels, out_channels=out_channels)
+        channels = {"in_channels": in_channels, "out_channels": out_channels}
+        _positive(self, groups=groups, **channels)
+        for name, size in channels.items():
+            if size % groups:
+                raise ValueError(
+                    f"{type(self).__name__}: {name} {size} is not a "
+                    f"multiple of groups {groups}"
+                )
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
         self.stride = _pair(self, "stride", stride, 1)
-        self.padding = _pair(self, "padding", padding, 0)
-        channels = (out_channels, in_channels)
+        self._steps = self.stride, _pair(self, "dilation", dilation, 1)
+        self._start(groups, bias, np.random.default_rng(rng))
+        self._pad(padding)
+
+    # 13 Neighbours · convolution-padding
+    def _pad(self, padding: _Sizes | str) -> None:
+        """The border around the pictures, as _batch_last takes it."""
+        sides = zip(self.kernel_size, self._steps[1])
+        self._span = tuple(d * (k - 1) + 1 for k, d in sides)
+        self.padding = padding
+        if padding == "same" and self.stride == (1, 1):
+            self._border = tuple(((n - 1) // 2, n // 2) for n in self._span)
+        else:
+            size = 0 if padding == "valid" else padding
+            p, q = self.padding = _pair(self, "padding", size, 0)
+            self._border = (p, p), (q, q)
+
+    # 13 Neighbours · convolution-start
+    def _start(self, groups: int, bias: bool, rng: Any) -> None:
+        """Draw the parameters."""
+        few, many = self.in_channels, self.out_channels
         if self._transposed:
-            channels = channels[::-1]
-        shape, rng = (*channels, *self.kernel_size), np.random.default_rng(rng)
+            few, many = many, few
+        shape = many, few // groups, *self.kernel_size
         bound = math.prod(shape[1:]) ** -0.5
         self.weight = Parameter(rng.uniform(-bound, bound, shape))
-        self.bias = Parameter(rng.uniform(-bound, bound, out_channels))
+        drawn = rng.uniform(-bound, bound, self.out_channels)
+        self.bias = Parameter(drawn) if bias else None
+
+    def _shifted(self, y: np.ndarray) -> np.ndarray:
+        """y plus the biases, in place."""
+        if self.bias is not None:
+            y += self.bias.data[:, None, None, None]
+        return y
 
 
+# 13 Neighbours · conv2d
 class Conv2d(_Convolution):
     """Convolution, eq:conv: windows of pictures times kernels.
 
     Shapes: input (N, in_channels, H, W), output (N, out_channels, rows,
-    columns) with rows = (H + 2 padding - kernel) // stride + 1, weight
-    (out_channels, in_channels, kernel, kernel), bias (out_channels,).
-    A size is a number or a pair (height, width). Weight and bias start
-    uniform in ±1/sqrt(in_channels · kernel · kernel).
+    columns) with rows = (H + 2 padding - span) // stride + 1 and
+    span = dilation (kernel_size - 1) + 1, weight (out_channels,
+    in_channels / groups, *kernel_size), bias (out_channels,) or None.
+    A size is a number or a pair (height, width); padding may be "valid",
+    none, or "same", as much as keeps the size. Weight and bias start
+    uniform in ±1/sqrt(number of inputs of a window).
     Raises ValueError for other shapes and where no window fits.
     """
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", self.in_channels, "H", "W")
-        padded = _batch_last(x, self.padding)
-        kernel, stride = self.kernel_size, self.stride
-        places = _places(self, padded.shape[1:3], kernel, stride)
+        padded = _batch_last(x, self._border)
+        places = _places(self, padded.shape[1:3], self._span, self.stride)
         self._cache = padded, (len(x), self.out_channels, *places)
-        y = _correlate(padded, self.weight.data, stride)  # eq:conv
-        y += self.bias.data[:, None, None, None]
-        return _batch_first(y, (0, 0))
+        y = _correlate(padded, self.weight.data, self._steps)  # eq:conv
+        return _batch_first(self._shifted(y))
 
-    def accumulate(self, grad_output: ArrayLike) -> None:
-        x, shape = self._saved()
-        grad = self._expect(grad_output, *shape, what="grad_output")
-        g, kernels = _batch_last(grad, (0, 0)), self.weight.grad
-        kernels += _correlate_weight(x, g, kernels.shape, self.stride)
-        self.bias.grad += _sum(g.reshape(len(g), -1))  # eq:conv-db
-
+    # 13 Neighbours · conv2d-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        self.accumulate(grad_output)
-        x, _ = self._saved()
-        g = _batch_last(_floating(grad_output), (0, 0))
-        dx = _spread(g, self.weight.data, self.stride, np.zeros_like(x))
-        return _batch_first(dx, self.padding)
+        g, x = self._received(grad_output), self._saved()[0]
+        dx = _spread(g, self.weight.data, self._steps, np.zeros_like(x))
+        return _batch_first(dx, self._border)
 
 
 # 13 Neighbours · transposed
@@ -2628,53 +2696,53 @@ class ConvTranspose2d(_Convolution):
     """Spreads each pixel over a window, eq:conv-transpose.
 
     Shapes: input (N, in_channels, H, W), output (N, out_channels, rows,
-    columns) with rows = (H - 1) stride - 2 padding + kernel, weight
-    (in_channels, out_channels, kernel, kernel), bias (out_channels,).
-    Raises ValueError for other shapes and where padding leaves nothing.
+    columns) with rows = (H - 1) stride - 2 padding + span, weight
+    (in_channels, out_channels / groups, *kernel_size), bias as in Conv2d,
+    and span, too. Raises ValueError for other shapes, for padding="same",
+    and where padding leaves nothing.
     """
 
     _transposed = True
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", self.in_channels, "H", "W")
-        sides = zip(x.shape[2:], self.stride, self.kernel_size)
+        sides = zip(x.shape[2:], self.stride, self._span)
         h, w = ((n - 1) * s + k for n, s, k in sides)
-        p, q = self.padding
-        if 0 in x.shape[2:] or min(h - 2 * p, w - 2 * q) < 1:
+        y = np.zeros((self.out_channels, h, w, len(x)), x.dtype)
+        turned = _batch_last(x)
+        shown = _batch_first(y, self._border)
+        if 0 in x.shape[2:] or 0 in shown.shape[1:]:
             raise ValueError(f"{self}: {x.shape} leaves nothing to give out")
-        turned, size = _batch_last(x, (0, 0)), (self.out_channels, h, w)
-        self._cache = turned, (len(x), size[0], h - 2 * p, w - 2 * q)
-        y = np.zeros((*size, len(x)), x.dtype)
-        y = _spread(turned, self.weight.data, self.stride, y)
-        y += self.bias.data[:, None, None, None]
-        return _batch_first(y, self.padding)
+        self._cache = turned, shown.shape
+        self._shifted(_spread(turned, self.weight.data, self._steps, y))
+        return shown
 
-    def accumulate(self, grad_output: ArrayLike) -> None:
-        x, shape = self._saved()
-        grad = self._expect(grad_output, *shape, what="grad_output")
-        g, kernels = _batch_last(grad, self.padding), self.weight.grad
-        kernels += _correlate_weight(g, x, kernels.shape, self.stride)
-        self.bias.grad += _sum(g.reshape(len(g), -1))
-
+    # 13 Neighbours · transposed-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        self.accumulate(grad_output)
-        g = _batch_last(_floating(grad_output), self.padding)
-        dx = _correlate(g, self.weight.data, self.stride)
-        return _batch_first(dx.astype(self._saved()[0].dtype), (0, 0))
+        g = self._received(grad_output)
+        dx = _correlate(g, self.weight.data, self._steps)
+        return _batch_first(dx.astype(self._saved()[0].dtype, copy=False))
 
 
 # 13 Neighbours · pool
 class _Pool(Layer):
     """What MaxPool2d and AvgPool2d have in common."""
 
-    def __init__(
-        self, kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] | None = None,
-    ) -> None:
-        self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
-        stride = self.kernel_size if stride is None else stride
-        self.stride = _pair(self, "stride", stride, 1)
+    def _merged(
+        self, x: ArrayLike, merge: np.ufunc, beyond: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The input, batch last, with its border; all pieces as one."""
+        x, (p, q) = self._expect(x, "N", "C", "H", "W"), self.padding
+        turned = np.ascontiguousarray(_turn(x))
+        if p or q:
+            turned = _batch_last(x, ((p, p), (q, q)), beyond)
+        first, *others = self._pieces(turned)
+        y = first.copy()
+        for piece in others:
+            merge(y, piece, out=y)
+        return turned, y
 
+    # 13 Neighbours · pieces
     def _pieces(self, x: np.ndarray) -> Iterator[np.ndarray]:
         """Views of x (C, H, W, N): each window's first pixel, second, …"""
         size, (s, t) = x.shape[1:3], self.stride
@@ -2684,56 +2752,78 @@ class _Pool(Layer):
             across = slice(v, v + t * (columns - 1) + 1, t)
             yield x[:, down, across]
 
+    def __init__(
+        self, kernel_size: _Sizes, stride: _Sizes | None = None,
+        padding: _Sizes = 0,
+    ) -> None:
+        self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
+        stride = self.kernel_size if stride is None else stride
+        self.stride = _pair(self, "stride", stride, 1)
+        self.padding = _pair(self, "padding", padding, 0)
+        if any(2 * p > k for p, k in zip(self.padding, self.kernel_size)):
+            raise ValueError(
+                f"{type(self).__name__}: padding {self.padding} is more "
+                f"than half of kernel_size {self.kernel_size}"
+            )
 
+
+# 13 Neighbours · max-pool
 class MaxPool2d(_Pool):
-    """The largest number of each window, eq:max-pool; no padding.
+    """The largest number of each window, eq:max-pool.
 
     Shapes: input (N, C, H, W), output (N, C, rows, columns) with rows =
-    (H - kernel) // stride + 1; stride is kernel_size if not given. Where
-    numbers tie, the first gets the gradient. ValueError for other shapes.
+    (H + 2 padding - kernel_size) // stride + 1; stride is kernel_size if
+    not given. Where numbers tie, the first gets the gradient.
+    Raises ValueError for other shapes and settings.
     """
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        turned = _batch_last(self._expect(x, "N", "C", "H", "W"), (0, 0))
-        first, *others = self._pieces(turned)
-        y = first.copy()
-        for piece in others:
-            np.maximum(y, piece, out=y)  # eq:max-pool
-        self._cache = turned, y
-        return _batch_first(y, (0, 0)).copy(order="K")
-
-    def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        x, y = self._saved()
-        shape = (y.shape[-1], *y.shape[:-1])
-        grad = self._expect(grad_output, *shape, what="grad_output")
-        g, dx = np.moveaxis(grad, 0, -1), np.zeros_like(x)
-        free, finite = np.ones(y.shape, bool), np.isfinite(g).all()
-        for piece, target in zip(self._pieces(x), self._pieces(dx)):
-            won = free & ((piece == y) | np.isnan(piece))  # eq:max-pool-dx
-            target += g * won if finite else np.where(won, g, 0)
+        turned, y = self._merged(x, np.maximum, -np.inf)
+        winners, free, lost = [], np.ones(y.shape, bool), np.isnan(y)
+        for piece in self._pieces(turned):
+            won = piece == y  # eq:max-pool-dx
+            if lost.any():
+                won |= np.isnan(piece)
+            won &= free
             free ^= won
-        return _batch_first(dx, (0, 0))
+            winners.append(won)
+        self._cache = winners, turned.shape, y.dtype
+        return _batch_first(y)
+
+    # 13 Neighbours · max-pool-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        winners, shape, dtype = self._saved()
+        c, rows, columns, n = winners[0].shape
+        shape_out = n, c, rows, columns
+        grad = self._expect(grad_output, *shape_out, what="grad_output")
+        g, dx = _turn(grad), np.zeros(shape, dtype)
+        finite, (p, q) = np.isfinite(g).all(), self.padding
+        for won, target in zip(winners, self._pieces(dx)):
+            target += g * won if finite else np.where(won, g, 0)
+        return _batch_first(dx, ((p, p), (q, q)))
 
 
+# 13 Neighbours · average-pool
 class AvgPool2d(_Pool):
-    """The mean of each window, eq:avg-pool. Shapes as MaxPool2d."""
+    """The mean of each window, eq:avg-pool; a border counts as zeros.
+
+    Shapes and errors as MaxPool2d.
+    """
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        turned = _batch_last(self._expect(x, "N", "C", "H", "W"), (0, 0))
-        pieces = list(self._pieces(turned))
-        y = sum(pieces[1:], pieces[0]) / len(pieces)
+        turned, y = self._merged(x, np.add, 0.0)
+        y /= math.prod(self.kernel_size)
         self._cache = turned.shape, y.shape, y.dtype
-        return _batch_first(y, (0, 0))
+        return _batch_first(y)
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        x, y, dtype = self._saved()
-        shape = (y[-1], *y[:-1])
-        grad = self._expect(grad_output, *shape, what="grad_output")
-        share = _batch_last(grad, (0, 0)) / math.prod(self.kernel_size)
-        dx = np.zeros(x, dtype)
+        shape, (*places, n), dtype = self._saved()
+        grad = self._expect(grad_output, n, *places, what="grad_output")
+        share = _turn(grad) / math.prod(self.kernel_size)
+        dx, (p, q) = np.zeros(shape, dtype), self.padding
         for target in self._pieces(dx):
             target += share  # eq:avg-pool-dx
-        return _batch_first(dx, (0, 0))
+        return _batch_first(dx, ((p, p), (q, q)))
 
 
 # 14 A tape for numbers · value
@@ -4045,4 +4135,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest 4242e63000240ece8b65e6373ea8b59e9e68647874f7c396cc937b67f5ad8353
+# digest 70ec8363192fa2f6775c045669ff45170c28b043ade14525ef8e3fa3b7f1057a
