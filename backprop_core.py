@@ -3478,6 +3478,9 @@ class TapeLayer(Layer):
 
 
 # 16 Depth and time · residual
+_Maybe = ArrayLike | None
+
+
 class Residual(Network):
     """Layers with a road past them, y = x + f(x) (eq:residual).
 
@@ -3486,24 +3489,17 @@ class Residual(Network):
     Source: He, Zhang, Ren and Sun, 2016.
     """
 
-    def __init__(self, *layers: Layer) -> None:
-        if not layers:
-            raise ValueError("Residual: got no layers")
-        super().__init__(*layers)
-
-    def forward(
-        self, x: ArrayLike, lengths: ArrayLike | None = None
-    ) -> np.ndarray:
+    def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
         x = _floating(x)
         change = super().forward(x, lengths)
-        if change.shape != x.shape:
+        if not self.layers or change.shape != x.shape:
             raise ValueError(
-                f"Residual: the layers turn shape {x.shape} into "
-                f"{change.shape}; x + f(x) needs the same shape"
+                f"Residual: {len(self)} layers turn shape {x.shape} into "
+                f"{change.shape}; x + f(x) needs layers, and the same shape"
             )
         return x + change  # eq:residual
 
-    def backward(self, grad_output: ArrayLike | None = None) -> np.ndarray:
+    def backward(self, grad_output: _Maybe = None) -> np.ndarray:
         dx = super().backward(grad_output)
         return dx + np.asarray(grad_output, dx.dtype)  # eq:residual-dx
 
@@ -3512,48 +3508,51 @@ class Residual(Network):
 class Embedding(Layer):
     """A row of numbers for each whole number, eq:embedding.
 
-    Shapes: integers of any shape (N, …) in, (N, …, dim) out; weight
-    (num_embeddings, dim), normal with mean 0 and spread ``std`` at first.
-    Integers have no slope: ``backward`` returns zeros in their shape.
-    Raises TypeError for what are not integers, ValueError for integers
-    outside 0…num_embeddings-1.
+    Shapes: integers of any shape (N, …) in, (N, …, embedding_dim) out;
+    weight (num_embeddings, embedding_dim), normal with mean 0 and standard
+    deviation ``std`` at first. Integers have no slope: ``backward`` returns
+    zeros in their shape. Raises TypeError for what are not integers,
+    ValueError for integers outside 0…num_embeddings-1.
 
     >>> Embedding(5, 2, rng=0).forward([[4, 0, 4]]).shape
     (1, 3, 2)
     """
 
-    def __init__(
-        self, num_embeddings: int, dim: int, *, std: float = 1.0,
-        rng: np.random.Generator | int | None = None,
-    ) -> None:
-        _positive(self, num_embeddings=num_embeddings, dim=dim)
-        if not std >= 0:
-            raise ValueError(f"{type(self).__name__}: std is {std}, below 0")
-        self.num_embeddings, self.dim = num_embeddings, dim
-        rng = np.random.default_rng(rng)
-        shape = (num_embeddings, dim)
-        self.weight = Parameter(rng.normal(0.0, std, shape))
-
     def forward(self, x: ArrayLike) -> np.ndarray:
-        ids = np.array(x)
-        if ids.size and ids.dtype.kind not in "iu":
-            raise TypeError(f"{self}: expected integers, got {ids.dtype}")
-        for index in np.argwhere((ids < 0) | (ids >= self.num_embeddings)):
-            raise ValueError(
-                f"{self}: got {ids[tuple(index)]} at index {_place(index)}, "
-                f"expected 0 to {self.num_embeddings - 1}"
-            )
-        self._cache = ids.astype(np.intp)
+        self._cache = self._known(np.array(x))
         return self.weight.data[self._cache]  # eq:embedding
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        ids = self._saved()
-        shape = (*ids.shape, self.dim)
+        ids, width = self._saved(), self.embedding_dim
+        shape = (*ids.shape, width)
         grad = self._expect(grad_output, *shape, what="grad_output")
-        entries = ids[..., None] * self.dim + np.arange(self.dim)
+        entries = ids[..., None] * width + np.arange(width)
         whole = self.weight.grad.reshape(-1)
         np.add.at(whole, entries.ravel(), grad.ravel())  # eq:embedding-dw
         return np.zeros(ids.shape, self.weight.data.dtype)
+
+    # 16 Depth and time · embedding-settings
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, *, std: float = 1.0,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        shape = num_embeddings, embedding_dim
+        _positive(self, num_embeddings=shape[0], embedding_dim=shape[1])
+        _within(self, std=std)
+        self.num_embeddings, self.embedding_dim = shape
+        drawn = np.random.default_rng(rng).normal(0.0, std, shape)
+        self.weight = Parameter(drawn)
+
+    def _known(self, ids: np.ndarray) -> np.ndarray:
+        if ids.size and ids.dtype.kind not in "iu":
+            raise TypeError(f"{self}: expected integers, got {ids.dtype}")
+        bad = np.argwhere((ids < 0) | (ids >= self.num_embeddings))
+        if len(bad):
+            raise ValueError(
+                f"{self}: got {ids[tuple(bad[0])]} at index "
+                f"{_place(bad[0])}, expected 0 to {self.num_embeddings - 1}"
+            )
+        return ids.astype(np.intp)
 
 
 # 16 Depth and time · rnn
@@ -3562,8 +3561,8 @@ class RNN(Layer):
 
     Shapes: input (N, T, input_size), output (N, T, hidden_size): the states
     at all times. weight (input_size, hidden_size), recurrent
-    (hidden_size, hidden_size), bias (hidden_size,); all start uniform in
-    ±1/sqrt(hidden_size).
+    (hidden_size, hidden_size), bias (hidden_size,) or None; all start
+    uniform in ±1/sqrt(hidden_size). ``nonlinearity`` is "tanh" or "relu".
     forward(x, start, lengths) begins with the state ``start``, zero if there
     is none, and takes it for a constant. What comes after the ``lengths``
     of the sequences is ignored: outputs and gradients there are 0.
@@ -3571,58 +3570,77 @@ class RNN(Layer):
     Raises ValueError for other shapes. Source: Elman, 1990.
     """
 
-    takes_lengths = True
-    _blocks = 1  # of hidden_size columns, in the weights
-    _parts = 1  # of hidden_size columns, in the state
+    takes_lengths, nonlinearity = True, "tanh"
+    _biases = {"bias": 1}  # and how many numbers for each of the state
+    _parts = 1  # of the state, each of hidden_size columns
+    _bends = {
+        "tanh": (np.tanh, lambda h: 1 - h * h),
+        "relu": (partial(np.maximum, 0), np.sign),
+    }
+    weight: Parameter
+    recurrent: Parameter
 
-    def __init__(
-        self, input_size: int, hidden_size: int, *,
-        rng: np.random.Generator | int | None = None,
-    ) -> None:
-        _positive(self, input_size=input_size, hidden_size=hidden_size)
-        self.input_size, self.hidden_size = input_size, hidden_size
-        rng = np.random.default_rng(rng)
-        bound, columns = hidden_size**-0.5, self._blocks * hidden_size
-        shapes = (input_size, columns), (hidden_size, columns), columns
-        self.weight, self.recurrent, self.bias = (
-            Parameter(rng.uniform(-bound, bound, shape)) for shape in shapes
-        )
-        self.state: np.ndarray | None = None
-
+    # 16 Depth and time · rnn-walks
     def _run(self, a: np.ndarray, states: np.ndarray) -> Any:
         """Fill states[1:] from states[0] and a = xW + b, time first."""
+        bend, _ = self._bends[self.nonlinearity]
         for t in range(len(a)):
-            s = a[t] + states[t] @ self.recurrent.data
-            states[t + 1] = np.tanh(s)  # eq:rnn
+            states[t + 1] = bend(a[t] + states[t] @ self.recurrent.data)
 
     def _run_backward(
         self, dh: np.ndarray, states: np.ndarray, kept: Any
     ) -> tuple[np.ndarray, np.ndarray]:
         """From dL/dh of the outputs: dL/d(xW + b) and dL/d(hU)."""
-        back, da = self.recurrent.data.T.copy(), np.empty_like(dh)
-        later: Any = 0
+        back, later = self.recurrent.data.T.copy(), np.zeros(1, dh.dtype)
+        da = self._bends[self.nonlinearity][1](states[1:])  # the slopes
         for t in reversed(range(len(dh))):
-            h = states[t + 1]
-            da[t] = (dh[t] + later) * (1 - h * h)  # eq:rnn-bptt
+            da[t] *= dh[t] + later  # eq:rnn-bptt
             later = da[t] @ back
         return da, da
 
+    # 16 Depth and time · rnn-settings
+    def __init__(
+        self, input_size: int, hidden_size: int, *, bias: bool = True,
+        nonlinearity: str = "tanh",
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        _positive(self, input_size=input_size, hidden_size=hidden_size)
+        if nonlinearity not in self._bends:
+            raise ValueError(
+                f"{type(self).__name__}: nonlinearity is "
+                f"{' or '.join(self._bends)}, got {nonlinearity!r}"
+            )
+        if nonlinearity != "tanh":
+            self.nonlinearity = nonlinearity
+        self.input_size, self.hidden_size = input_size, hidden_size
+        self.state: np.ndarray | None = None
+        self._start(bias, np.random.default_rng(rng))
+
+    def _start(self, bias: bool, rng: np.random.Generator) -> None:
+        size, columns = self.hidden_size, self._biases["bias"]
+        shapes = {"weight": (self.input_size, columns * size)}
+        shapes["recurrent"] = size, columns * size
+        for name, many in self._biases.items():
+            shapes[name] = (many * size,)
+        for name, shape in shapes.items():
+            drawn = rng.uniform(-1, 1, shape) * size**-0.5
+            there = bias or name not in self._biases
+            setattr(self, name, Parameter(drawn) if there else None)
+
     # 16 Depth and time · rnn-passes
     def forward(
-        self, x: ArrayLike, start: ArrayLike | None = None,
-        lengths: ArrayLike | None = None,
+        self, x: ArrayLike, start: _Maybe = None, lengths: _Maybe = None
     ) -> np.ndarray:
         x = self._expect(x, "N", "T", self.input_size)
         n, steps, _ = x.shape
         inside, xs = _counting(self, lengths, n, steps), _time_first(x)
-        behind = ~inside.T
+        behind, width = ~inside.T, self._parts * self.hidden_size
         xs[behind] = 0
-        width = self._parts * self.hidden_size
         states = np.zeros((steps + 1, n, width), x.dtype)
         if start is not None:
             states[0] = self._expect(start, n, width, what="start")
         a = _rows(xs) @ self.weight.data
-        a += self.bias.data
+        a += _data(self.bias, 0)
         kept = self._run(a.reshape(steps, n, a.shape[1]), states)
         self._cache = xs, states, behind, kept
         self.state = states[inside.sum(axis=1), np.arange(n)]
@@ -3630,6 +3648,7 @@ class RNN(Layer):
         y[behind.T] = 0
         return y
 
+    # 16 Depth and time · rnn-backward
     def _rows_backward(self, grad_output: ArrayLike) -> np.ndarray:
         """Add to the parameters' grad; return the rows of dL/d(xW + b)."""
         xs, states, behind, kept = self._saved()
@@ -3641,7 +3660,7 @@ class RNN(Layer):
         h, rows = states[:-1, :, : self.hidden_size], _rows(da)
         self.weight.grad += _rows(xs).T @ rows  # eq:rnn-dw
         self.recurrent.grad += _rows(h).T @ _rows(du)  # eq:rnn-du
-        self.bias.grad += _sum(rows.T)  # eq:rnn-db
+        _collect(self.bias, _sum(rows.T))  # eq:rnn-db
         return rows
 
     def accumulate(self, grad_output: ArrayLike) -> None:
@@ -3676,41 +3695,44 @@ class LSTM(RNN):
     Source: Hochreiter and Schmidhuber, 1997; Gers and others, 2000.
     """
 
-    _blocks, _parts = 4, 2
+    _biases, _parts, _bends = {"bias": 4}, 2, {"tanh": RNN._bends["tanh"]}
 
-    def _scale(self, a: np.ndarray) -> np.ndarray:
-        """For each column 1/2 where the gate is a sigmoid, 1 for tanh."""
-        scale = np.array([0.5, 0.5, 1, 0.5], a.dtype)
-        return np.repeat(scale, self.hidden_size)
-
-    def _run(self, a: np.ndarray, states: np.ndarray) -> np.ndarray:
-        h, c = np.split(states, 2, axis=2)
-        gates, scale = _split(a, 4), self._scale(a)
+    def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
+        (h, c), scale = np.split(states, 2, axis=2), self._scale(a)
+        gates, shown = _split(a, 4), np.empty_like(c[1:])
+        a *= scale
+        weight = self.recurrent.data * scale
         for t, z in enumerate(a):
-            z += h[t] @ self.recurrent.data
-            z *= scale
+            z += h[t] @ weight
             np.tanh(z, out=z)
             z *= scale
             z += 1 - scale  # eq:lstm-gates
             i, f, g, o = gates[t]
             c[t + 1] = f * c[t] + i * g  # eq:lstm-cell
-            h[t + 1] = o * np.tanh(c[t + 1])  # eq:lstm-h
-        return a
+            h[t + 1] = o * np.tanh(c[t + 1], out=shown[t])  # eq:lstm-h
+        return a, shown
+
+    # 16 Depth and time · lstm-backward
+    def _scale(self, a: np.ndarray) -> np.ndarray:
+        """For each column 1/2 where the gate is a sigmoid, 1 for tanh."""
+        scale = np.array([0.5, 0.5, 1, 0.5], a.dtype)
+        return np.repeat(scale, self.hidden_size)
 
     def _run_backward(
-        self, dh: np.ndarray, states: np.ndarray, kept: np.ndarray
+        self, dh: np.ndarray, states: np.ndarray, kept: tuple
     ) -> tuple[np.ndarray, np.ndarray]:
         c, back = np.split(states, 2, axis=2)[1], self.recurrent.data.T.copy()
-        gates, m, da = _split(kept, 4), np.tanh(c[1:]), np.empty_like(kept)
-        parts, is_tanh = _split(da, 4), 2 * self._scale(kept) - 1
-        later: tuple[Any, Any] = 0, 0
+        (a, m), da = kept, np.empty_like(kept[0])
+        gates, parts = _split(a, 4), _split(da, 4)
+        is_tanh = 2 * self._scale(a) - 1
+        later = dc = np.zeros(1, dh.dtype)
         for t in reversed(range(len(da))):
             i, f, g, o = gates[t]
-            total = dh[t] + later[0]  # eq:lstm-dh
-            dc = later[1] + total * o * (1 - m[t] * m[t])  # eq:lstm-dcell
+            total = dh[t] + later  # eq:lstm-dh
+            dc = dc + total * o * (1 - m[t] * m[t])  # eq:lstm-dcell
             parts[t] = dc * g, dc * c[t], dc * i, total * m[t]
-            da[t] *= (1 - kept[t]) * (kept[t] + is_tanh)  # eq:lstm-da
-            later = da[t] @ back, dc * f
+            da[t] *= (1 - a[t]) * (a[t] + is_tanh)  # eq:lstm-da
+            later, dc = da[t] @ back, dc * f
         return da, da
 
 
@@ -3724,16 +3746,8 @@ class GRU(RNN):
     Source: Cho and others, 2014; this form is PyTorch's.
     """
 
-    _blocks = 3
-
-    def __init__(
-        self, input_size: int, hidden_size: int, *,
-        rng: np.random.Generator | int | None = None,
-    ) -> None:
-        rng = np.random.default_rng(rng)
-        super().__init__(input_size, hidden_size, rng=rng)
-        inner = rng.uniform(-1, 1, hidden_size) * hidden_size**-0.5
-        self.recurrent_bias = Parameter(inner)
+    _biases, _bends = {"bias": 3, "recurrent_bias": 1}, LSTM._bends
+    recurrent_bias: Parameter | None
 
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
         gates, inner = _split(a, 3), np.empty_like(states[1:])
@@ -3742,19 +3756,19 @@ class GRU(RNN):
             s = gates[t, :2] + u[:2]
             gates[t, :2] = 0.5 + 0.5 * np.tanh(0.5 * s)  # eq:gru-gates
             r, z, n = gates[t]
-            inner[t] = u[2] + self.recurrent_bias.data  # eq:gru-inner
+            inner[t] = u[2] + _data(self.recurrent_bias, 0)  # eq:gru-inner
             n[...] = np.tanh(n + r * inner[t])  # eq:gru-n
             states[t + 1] = (1 - z) * n + z * h  # eq:gru
         return gates, inner
 
+    # 16 Depth and time · gru-backward
     def _run_backward(
         self, dh: np.ndarray, states: np.ndarray, kept: tuple
     ) -> tuple[np.ndarray, np.ndarray]:
         (gates, inner), back = kept, self.recurrent.data.T.copy()
         da = np.empty((*dh.shape[:2], len(back)), dh.dtype)
-        du = np.empty_like(da)
+        du, later = np.empty_like(da), np.zeros(1, dh.dtype)
         into_a, into_u = _split(da, 3), _split(du, 3)
-        later: Any = 0
         for t in reversed(range(len(dh))):
             r, z, n = gates[t]
             total = dh[t] + later  # eq:gru-dh
@@ -3763,7 +3777,7 @@ class GRU(RNN):
             dr = dn * inner[t] * r * (1 - r)  # eq:gru-dr
             into_a[t], into_u[t] = (dr, dz, dn), (dr, dz, dn * r)
             later = total * z + du[t] @ back
-        self.recurrent_bias.grad += into_u[:, 2].sum(axis=(0, 1))
+        _collect(self.recurrent_bias, into_u[:, 2].sum(axis=(0, 1)))
         return da, du
 
 
@@ -3777,32 +3791,32 @@ class Last(Layer):
 
     takes_lengths = True
 
-    def forward(
-        self, x: ArrayLike, lengths: ArrayLike | None = None
-    ) -> np.ndarray:
+    def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
         x = self._expect(x, "N", "T", "D")
         ends = _counting(self, lengths, *x.shape[:2]).sum(axis=1)
         if not ends.all():
             raise ValueError("Last: a sequence of length 0 has no last step")
-        self._cache = x.shape, (np.arange(len(x)), ends - 1)
-        return x[self._cache[1]]
+        at = np.arange(len(x)), ends - 1
+        self._cache = at, x.shape, x.dtype
+        return x[at]
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        (n, steps, dim), at = self._saved()
+        at, (n, steps, dim), dtype = self._saved()
         grad = self._expect(grad_output, n, dim, what="grad_output")
-        dx = np.zeros((n, steps, dim), grad.dtype)
+        dx = np.zeros((n, steps, dim), dtype)
         dx[at] = grad
         return dx
 
 
 # 17 Attention · attend
 def _attend(
-    q: np.ndarray, k: np.ndarray, v: np.ndarray, visible: ArrayLike = True
+    q: np.ndarray, k: np.ndarray, v: np.ndarray,
+    hidden: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What each query finds, and the weights with which it looked.
 
     Shapes: q (…, T, d), k (…, S, d), v (…, S, e); out (…, T, e) and
-    (…, T, S). ``visible`` says which keys a query may see.
+    (…, T, S). ``hidden`` is added to the scores; -inf hides a key.
     Raises ValueError for other shapes.
     """
     alike = q.shape[:-2] + q.shape[-1:] == k.shape[:-2] + k.shape[-1:]
@@ -3811,43 +3825,129 @@ def _attend(
             "expected q (…, T, d), k (…, S, d), v (…, S, e), "
             f"got {q.shape}, {k.shape}, {v.shape}"
         )
-    scores = q @ k.swapaxes(-1, -2) * q.shape[-1] ** -0.5  # eq:scores
-    if visible is not True:
-        scores = np.where(visible, scores, -np.inf)
-    weights = Softmax().forward(scores)  # eq:attention-weights
-    return weights @ v, weights  # eq:attention
+    scores = q * q.shape[-1] ** -0.5 @ k.mT  # eq:scores
+    if hidden is not None:
+        scores += hidden
+    least = np.finfo(scores.dtype).min
+    scores -= scores.max(axis=-1, keepdims=True, initial=least)
+    np.exp(scores, out=scores)
+    total = scores.sum(axis=-1, keepdims=True)
+    scores /= total + (total == 0)  # eq:attention-weights
+    return scores @ v, scores  # eq:attention
 
 
+# 17 Attention · attend-backward
 def _attend_backward(
     dy: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.ndarray,
     weights: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The gradients of q, k and v from that of what was found."""
-    dv = weights.swapaxes(-1, -2) @ dy  # eq:attention-dv
-    dp = dy @ v.swapaxes(-1, -2)  # eq:attention-dp
-    total = (dp * weights).sum(axis=-1, keepdims=True)
-    ds = weights * (dp - total)  # eq:attention-ds
+    dv = weights.mT @ dy  # eq:attention-dv
+    ds = dy @ v.mT  # eq:attention-dp
+    ds -= np.einsum("...ij,...ij->...i", ds, weights)[..., None]
+    ds *= weights  # eq:attention-ds
     ds *= q.shape[-1] ** -0.5
-    dk = ds.swapaxes(-1, -2) @ q  # eq:attention-dk
-    return ds @ k, dk, dv  # eq:attention-dq
+    return ds @ k, ds.mT @ q, dv  # eq:attention-dq, eq:attention-dk
 
 
 # 17 Attention · multi-head-attention
 class MultiHeadAttention(Layer):
     """Every place of a sequence looks at every other, eq:attention.
 
-    Shapes: (N, T, embed_dim) in and out. ``causal`` hides what comes later.
-    Nobody looks behind the ``lengths``; outputs and gradients there are 0.
-    ``weights`` (N, num_heads, T, T), read-only, are those of the last
-    forward. Raises ValueError for other shapes, or if embed_dim is no
-    multiple of num_heads. Source: Vaswani and others, 2017.
+    forward(x, lengths, attn_mask, memory). Shapes: x (N, T, embed_dim) in
+    and out. It looks at x itself, or at ``memory`` (N, S, embed_dim), whose
+    gradient is then in ``memory_grad``. ``causal`` hides what comes later,
+    ``attn_mask`` keys where it is True; or its numbers are added to the
+    scores. It fits (N, num_heads, T, S). Nobody looks behind the
+    ``lengths`` of x; outputs and gradients there are 0. ``weights`` (N,
+    num_heads, T, S), read-only, are those of the last forward.
+    Raises ValueError for other shapes, or if embed_dim is no multiple of
+    num_heads. Source: Vaswani and others, 2017.
     """
 
     takes_lengths = True
 
+    def _heads(self, x: np.ndarray) -> np.ndarray:
+        """A view (parts, N, num_heads, T, d) of (N, T, parts * embed_dim)."""
+        parts = x.shape[2] // self.embed_dim
+        size = self.embed_dim // self.num_heads
+        split = x.reshape(*x.shape[:2], parts, self.num_heads, size)
+        return split.transpose(2, 0, 3, 1, 4)
+
+    # 17 Attention · multi-head-attention-passes
+    def forward(
+        self, x: ArrayLike, lengths: _Maybe = None,
+        attn_mask: _Maybe = None, memory: _Maybe = None,
+    ) -> np.ndarray:
+        x = self._expect(x, "N", "T", self.embed_dim)
+        (n, steps, width), both, start = x.shape, x, 0
+        behind = ~_counting(self, lengths, n, steps)
+        if memory is not None:
+            other = self._expect(memory, n, "S", width, what="memory")
+            both, start = np.concatenate([x, other], axis=1), steps
+        elif behind.any():
+            both = np.where(behind[..., None], 0, x)
+        q, k, v = self._parts(self.qkv.forward(both), steps, start)
+        size = (n, self.num_heads, steps, k.shape[2])
+        masks = attn_mask, None if start else behind
+        hidden = self._hidden(size, *masks, both.dtype)
+        found, self.weights = _attend(q, k, v, hidden)
+        self.weights.flags.writeable = False
+        self._cache = behind, start, x.dtype, (q, k, v, self.weights)
+        y = self.out.forward(found.swapaxes(1, 2).reshape(x.shape))
+        y[behind] = 0
+        return y.astype(x.dtype, copy=False)
+
+    def _parts(self, z: np.ndarray, steps: int, start: int) -> tuple:
+        """Queries of the first steps; keys and values from start on."""
+        q, k, v = self._heads(z)
+        return q[:, :, :steps], k[:, :, start:], v[:, :, start:]
+
+    # 17 Attention · multi-head-attention-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        behind, start, dtype, cache = self._saved()
+        (n, steps), width = behind.shape, self.embed_dim
+        grad = self._expect(grad_output, n, steps, width, what="grad_output")
+        if behind.any():
+            grad = np.where(behind[..., None], 0, grad)
+        dy = self.out.backward(grad)
+        size = (n, start + cache[1].shape[2], 3 * width)
+        dqkv = np.zeros(size, dy.dtype)
+        grads = _attend_backward(self._heads(dy)[0], *cache)
+        for into, grad in zip(self._parts(dqkv, steps, start), grads):
+            into[...] = grad
+        both = self.qkv.backward(dqkv).astype(dtype, copy=False)
+        self.memory_grad = both[:, start:] if start else None
+        return both[:, :steps]
+
+    # 17 Attention · attention-hidden
+    def _hidden(
+        self, size: tuple, mask: _Maybe, behind: Any, dtype: Any
+    ) -> np.ndarray | None:
+        """What is added to scores of this size, (N, heads, T, S)."""
+        masks = [] if mask is None else [np.asarray(mask)]
+        if self.causal:
+            masks.append(~np.tri(*size[2:], dtype=bool))
+        if behind is not None and behind.any():
+            masks.append(behind[:, None, None])
+        for mask in masks:
+            pairs = zip(mask.shape[::-1], size[::-1])
+            fits = mask.ndim <= 4 and all(m in (1, s) for m, s in pairs)
+            if mask.dtype.kind not in "bfc" or not fits:
+                raise ValueError(
+                    f"{self}: expected an attn_mask of truth values or "
+                    f"floating-point numbers that fits {size}, got "
+                    f"{mask.dtype} of shape {mask.shape}"
+                )
+        ready = [
+            np.where(m, -np.inf, 0) if m.dtype == bool else m for m in masks
+        ]
+        return sum(ready, np.zeros((), dtype)).astype(dtype) if masks else None
+
+    # 17 Attention · attention-settings
     def __init__(
-        self, embed_dim: int, num_heads: int, *, causal: bool = False,
-        rng: np.random.Generator | int | None = None,
+        self, embed_dim: int, num_heads: int, *, bias: bool = True,
+        causal: bool = False, rng: np.random.Generator | int | None = None,
     ) -> None:
         _positive(self, embed_dim=embed_dim, num_heads=num_heads)
         if embed_dim % num_heads:
@@ -3860,57 +3960,21 @@ class MultiHeadAttention(Layer):
         self.qkv = Linear(embed_dim, 3 * embed_dim, rng=rng)
         self.out = Linear(embed_dim, embed_dim, rng=rng)
         self.weights: np.ndarray | None = None
-
-    def _heads(self, x: np.ndarray) -> np.ndarray:
-        """A view (parts, N, num_heads, T, d) of (N, T, parts * embed_dim)."""
-        parts = x.shape[2] // self.embed_dim
-        size = self.embed_dim // self.num_heads
-        split = x.reshape(*x.shape[:2], parts, self.num_heads, size)
-        return split.transpose(2, 0, 3, 1, 4)
-
-    # 17 Attention · multi-head-attention-passes
-    def forward(
-        self, x: ArrayLike, lengths: ArrayLike | None = None
-    ) -> np.ndarray:
-        x = self._expect(x, "N", "T", self.embed_dim)
-        n, steps, _ = x.shape
-        behind = ~_counting(self, lengths, n, steps)
-        visible: Any = np.tri(steps, dtype=bool) if self.causal else True
-        if lengths is not None:
-            x = np.where(behind[..., None], 0, x)
-            visible = visible & ~behind[:, None, None]
-            visible[..., :1] = True  # for a sequence of no places
-        q, k, v = self._heads(self.qkv.forward(x))
-        found, weights = _attend(q, k, v, visible)
-        weights.flags.writeable = False
-        self._cache, self.weights = (behind, q, k, v, weights), weights
-        y = self.out.forward(found.swapaxes(1, 2).reshape(x.shape))
-        y[behind] = 0
-        return y
-
-    def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        behind, *cache = self._saved()
-        shape = (*behind.shape, self.embed_dim)
-        grad = self._expect(grad_output, *shape, what="grad_output")
-        dy = self.out.backward(np.where(behind[..., None], 0, grad))
-        dqkv = np.empty((*shape[:2], 3 * self.embed_dim), dy.dtype)
-        grads = _attend_backward(self._heads(dy)[0], *cache)
-        for into, grad in zip(self._heads(dqkv), grads):
-            into[...] = grad
-        return self.qkv.backward(dqkv)
+        self.memory_grad: np.ndarray | None = None
 
 
 # 17 Attention · position-embedding
 class PositionEmbedding(Embedding):
     """Adds to every place of a sequence a row of its own, eq:position.
 
-    PositionEmbedding(length, dim, std=…, rng=…). Shapes: (N, T, dim) in and
-    out, T at most ``length``; weight (length, dim), as in Embedding.
-    Raises ValueError for other shapes and for longer sequences.
+    PositionEmbedding(length, embedding_dim, std=…, rng=…). Shapes:
+    (N, T, embedding_dim) in and out, T at most ``length``; weight (length,
+    embedding_dim), as in Embedding. Raises ValueError for other shapes and
+    for longer sequences.
     """
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        x = self._expect(x, "N", "T", self.dim)
+        x = self._expect(x, "N", "T", self.embedding_dim)
         if x.shape[1] > self.num_embeddings:
             raise ValueError(
                 f"{self}: expected at most {self.num_embeddings} places, "
@@ -3943,16 +4007,19 @@ class TransformerBlock(Network):
     ) -> None:
         rng = np.random.default_rng(rng)
         hidden = 4 * embed_dim if hidden is None else hidden
-        drop = [Dropout(dropout, rng=rng) for _ in range(2 * (dropout != 0))]
-        look = MultiHeadAttention(embed_dim, num_heads, causal=causal, rng=rng)
-        think = (
-            Linear(embed_dim, hidden, rng=rng), GELU("tanh"),
-            Linear(hidden, embed_dim, rng=rng),
+        attention = MultiHeadAttention(
+            embed_dim, num_heads, causal=causal, rng=rng
         )
-        super().__init__(
-            Residual(LayerNorm(embed_dim), look, *drop[:1]),
-            Residual(LayerNorm(embed_dim), *think, *drop[1:]),
-        )
+        wide = Linear(embed_dim, hidden, rng=rng)
+        narrow = Linear(hidden, embed_dim, rng=rng)
+        branches = [attention], [wide, GELU("tanh"), narrow]
+        super().__init__(*(
+            Residual(
+                LayerNorm(embed_dim), *layers,
+                *[Dropout(dropout, rng=rng)] * (dropout != 0),
+            )
+            for layers in branches
+        ))
 
 
 # 18 Beyond the gradient · dual
@@ -4135,4 +4202,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest 70ec8363192fa2f6775c045669ff45170c28b043ade14525ef8e3fa3b7f1057a
+# digest d10b3dfa5591188033476bf6f2fe1958e55ac89854f6faa426e7120215a7a8c3

@@ -212,12 +212,12 @@ def test_messages():
     for wrong in (3, -1):
         with pytest.raises(
             ValueError,
-            match=rf"Embedding\(num_embeddings=3, dim=2\): got {wrong} at index 1, 0, expected 0 to 2",
+            match=rf"Embedding\(num_embeddings=3, embedding_dim=2\): got {wrong} at index 1, 0, expected 0 to 2",
         ):
             Embedding(3, 2).forward([[0, 1], [wrong, 2]])
     with pytest.raises(ValueError, match=r"Residual: got no layers"):
         Residual()
-    with pytest.raises(ValueError, match=r"Embedding: std is -1, below 0"):
+    with pytest.raises(ValueError, match=r"Embedding: expected 0 <= std < inf, got -1"):
         Embedding(3, 2, std=-1)
     with pytest.raises(TypeError, match="positional"):
         Embedding(3, 2, np.random.default_rng(0))
