@@ -2089,6 +2089,7 @@ def l1_penalty(parameters: Iterable[Parameter], strength: float) -> float:
     return _penalty(parameters, strength, np.sign)
 
 
+# 11 Not by heart · penalty
 def _penalty(
     parameters: Iterable[Parameter], strength: float, pull: Callable
 ) -> float:
@@ -2103,6 +2104,13 @@ def _penalty(
     return total
 
 
+# 11 Not by heart · seed
+_Seed = np.random.Generator | int | None  # what rng may be
+_Array = np.ndarray
+_Pair = tuple[np.ndarray, np.ndarray]
+_Maybe = ArrayLike | None
+
+
 # 11 Not by heart · dropout
 class Dropout(Layer):
     """Zero a random share p of the entries in training, eq:dropout.
@@ -2112,9 +2120,7 @@ class Dropout(Layer):
     Source: Srivastava and others, 2014.
     """
 
-    def __init__(
-        self, p: float = 0.5, *, rng: np.random.Generator | int | None = None
-    ) -> None:
+    def __init__(self, p: float = 0.5, *, rng: _Seed = None) -> None:
         _within(self, top=1, p=p)
         self.p, self._rng = float(p), np.random.default_rng(rng)
 
@@ -2127,6 +2133,7 @@ class Dropout(Layer):
         self._cache = factor
         return x * factor  # eq:dropout
 
+    # 11 Not by heart · dropout-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         factor = self._saved()
         grad = self._expect(grad_output, *factor.shape, what="grad_output")
@@ -2153,40 +2160,28 @@ class EarlyStopping:
     An epoch is the best if it is better than the best so far by more than
     ``min_delta``: lower for ``mode`` "min", higher for "max". Stops after
     ``patience`` epochs without one. ``restore()`` then puts the best one's
-    parameters and buffers back. One instance serves one fit.
-    Raises ValueError for settings out of range or where the history has
-    no such number, RuntimeError for restore before there is a best epoch.
+    parameters and buffers back; with ``restore_best`` stopping does that.
+    One instance serves one fit. Raises ValueError for settings out of
+    range or where the history has no such number, RuntimeError for restore
+    before there is a best epoch.
     """
 
-    def __init__(
-        self, net: Layer, patience: int = 5, min_delta: float = 0.0,
-        monitor: str = "validation_loss", mode: str = "min",
-    ) -> None:
-        if mode not in ("min", "max"):
-            raise ValueError(
-                f"EarlyStopping: mode is 'min' or 'max', got {mode!r}"
-            )
-        _positive(self, patience=patience)
-        _within(self, min_delta=min_delta)
-        self.net, self.patience = net, patience
-        self.min_delta, self.monitor = min_delta, monitor
-        self._sign = 1 if mode == "min" else -1
-        self.best, self.waited = self._sign * float("inf"), 0
-        self._kept: dict[str, np.ndarray] = {}
+    best: float
+    waited: int
+    _kept: dict[str, np.ndarray]
 
     def __call__(self, history: list[dict[str, float]]) -> bool:
-        if self.monitor not in history[-1]:
-            raise ValueError(
-                f"EarlyStopping: no {self.monitor} in the history, which has "
-                f"{', '.join(history[-1])}; did fit get validation=…?"
-            )
-        value, self.waited = history[-1][self.monitor], self.waited + 1
+        value, self.waited = self._watched(history[-1]), self.waited + 1
         if self._sign * (self.best - value) > self.min_delta:
             self.best, self.waited = value, 0
             arrays = _named_arrays(self.net, None)
             self._kept = {name: a.copy() for name, a in arrays.items()}
-        return self.waited >= self.patience
+        stop = self.waited >= self.patience
+        if stop and self.restore_best and self._kept:
+            self.restore()
+        return stop
 
+    # 11 Not by heart · early-stopping-restore
     def restore(self) -> None:
         """Put the best parameters and buffers back, in place."""
         if not self._kept:
@@ -2196,6 +2191,32 @@ class EarlyStopping:
         for name, array in _named_arrays(self.net, None).items():
             array[...] = self._kept[name]
 
+    def _watched(self, row: dict[str, float]) -> float:
+        if self.monitor not in row:
+            raise ValueError(
+                f"EarlyStopping: no {self.monitor} in the history, which has "
+                f"{', '.join(row)}; did fit get validation=…?"
+            )
+        return row[self.monitor]
+
+    # 11 Not by heart · early-stopping-settings
+    def __init__(
+        self, net: Layer, patience: int = 5, min_delta: float = 0.0,
+        monitor: str = "validation_loss", mode: str = "min",
+        restore_best: bool = False,
+    ) -> None:
+        if mode not in ("min", "max"):
+            raise ValueError(
+                f"EarlyStopping: mode is 'min' or 'max', got {mode!r}"
+            )
+        _positive(self, patience=patience)
+        _within(self, min_delta=min_delta)
+        self.net, self.patience, self.min_delta = net, patience, min_delta
+        self.monitor, self.restore_best = monitor, restore_best
+        self._sign = 1 if mode == "min" else -1
+        self.best, self.waited = self._sign * float("inf"), 0
+        self._kept = {}
+
 
 # 12 In shape all the time · mean
 def _mean(rows: np.ndarray) -> np.ndarray:
@@ -2204,7 +2225,7 @@ def _mean(rows: np.ndarray) -> np.ndarray:
 
 
 # 12 In shape all the time · normalise
-def _centre(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _centre(rows: np.ndarray) -> _Pair:
     """The rows less their means, and the means as a column."""
     mean = _mean(rows)
     centred = rows - mean
@@ -2213,7 +2234,7 @@ def _centre(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return centred, mean + rest  # eq:bn-mean
 
 
-def _to_unit(rows: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
+def _to_unit(rows: np.ndarray, eps: float) -> _Pair:
     """Multiply each row by its r, in place; r and mean square, columns."""
     square = np.einsum("ij,ij->i", rows, rows) / rows.shape[1]
     r = 1 / np.sqrt(square + eps)[:, None]  # eq:bn-factor
@@ -2283,26 +2304,24 @@ class _BatchNorm(Layer):
         self.momentum, zeros = momentum, np.zeros(num_features)
         self.weight = Parameter(zeros + 1) if affine else None
         self.bias = Parameter(zeros) if affine and bias else None
-        count = np.zeros((), int)
-        kept = {"running_mean": zeros, "running_var": zeros + 1}
-        kept["num_batches_tracked"] = count
-        self.buffers = kept if track_running_stats else {}
+        self.buffers: dict[str, np.ndarray] = {}
+        if track_running_stats:
+            self.buffers["running_mean"] = zeros
+            self.buffers["running_var"] = zeros + 1
+            self.buffers["num_batches_tracked"] = np.array(0)
 
     # 12 In shape all the time · batch-norm-track
     def _track(self, mean: np.ndarray, variance: np.ndarray, n: int) -> None:
-        kept = self.buffers
+        kept, share = self.buffers, self.momentum
         kept["num_batches_tracked"] += 1
-        share = self.momentum
         if share is None:
-            share = 1 / kept["num_batches_tracked"]
+            share = 1 / int(kept["num_batches_tracked"])
         new = {"running_mean": mean, "running_var": variance * n / (n - 1)}
         for name, value in new.items():
             kept[name] = kept[name] + share * (value[:, 0] - kept[name])
 
     # 12 In shape all the time · batch-norm-statistics
-    def _statistics(
-        self, x: np.ndarray, rows: np.ndarray, fixed: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _statistics(self, x: _Array, rows: _Array, fixed: bool) -> _Pair:
         """The normalised rows and their factor."""
         if fixed:
             kept = self.running_mean, self.running_var
@@ -2384,7 +2403,10 @@ class _RowNorm(Layer):
     _centred = True
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        rows, x = self._as_rows(x)
+        x, own = _floating(x), self.normalized_shape
+        few = x.ndim < len(own)
+        leading = ("…",) if few else x.shape[: x.ndim - len(own)]
+        rows = self._expect(x, *leading, *own).reshape(-1, math.prod(own))
         eps = np.finfo(x.dtype).eps if self.eps is None else self.eps
         xhat = _centre(rows)[0] if self._centred else rows.copy()
         r, _ = _to_unit(xhat, float(eps))
@@ -2415,27 +2437,16 @@ class _RowNorm(Layer):
         eps: float | None = 1e-5, elementwise_affine: bool = True,
         bias: bool = True,
     ) -> None:
-        shape = normalized_shape
-        own = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
-        if not own:
-            raise ValueError(
-                f"{type(self).__name__}: normalized_shape is empty"
-            )
-        for size in own:
+        own = normalized_shape
+        own = tuple(own) if isinstance(own, (tuple, list)) else (own,)
+        for size in own or [()]:
             _positive(self, normalized_shape=size)
         _within(self, eps=0.0 if eps is None else eps)
         self.normalized_shape, self.eps = own, eps
-        affine = elementwise_affine, elementwise_affine and bias
-        self.weight = Parameter(np.ones(own)) if affine[0] else None
-        self.bias = Parameter(np.zeros(own)) if affine[1] else None
-
-    def _as_rows(self, x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        """The input as rows of what is normalised together, and as it is."""
-        x, own = _floating(x), self.normalized_shape
-        few = x.ndim < len(own)
-        leading = ("…",) if few else x.shape[: x.ndim - len(own)]
-        x = self._expect(x, *leading, *own)
-        return x.reshape(-1, math.prod(own)), x
+        self.weight = self.bias = None
+        if elementwise_affine:
+            self.weight = Parameter(np.ones(own))
+            self.bias = Parameter(np.zeros(own)) if bias else None
 
 
 # 12 In shape all the time · layer-norm
@@ -2518,9 +2529,7 @@ def _places(
 
 
 # 13 Neighbours · windows
-def _windows(
-    x: np.ndarray, window: tuple[int, ...], steps: tuple
-) -> np.ndarray:
+def _windows(x: _Array, window: tuple[int, ...], steps: tuple) -> _Array:
     """x (C, H, W, N) by windows: (rows, C, kh, kw, columns, N), a view."""
     (s, t), (d, e) = steps  # the stride, and the dilation
     span = d * (window[0] - 1) + 1, e * (window[1] - 1) + 1
@@ -2535,11 +2544,10 @@ def _columns(row: np.ndarray, groups: int) -> np.ndarray:
 
 
 # 13 Neighbours · correlate
-def _correlate(
-    x: np.ndarray, weight: np.ndarray, steps: tuple
-) -> np.ndarray:
+def _correlate(x: np.ndarray, weight: np.ndarray, steps: tuple) -> np.ndarray:
     """eq:conv without the bias: (C, H, W, N) to (O, rows, columns, N)."""
-    windows, groups = _windows(x, weight.shape[2:], steps), _groups(x, weight)
+    windows = _windows(x, weight.shape[2:], steps)
+    groups = len(x) // weight.shape[1]
     kernels = weight.reshape(groups, len(weight) // groups, -1)
     rows, columns, n = len(windows), *windows.shape[-2:]
     y = np.empty((*kernels.shape[:2], rows, columns * n), x.dtype)
@@ -2548,17 +2556,12 @@ def _correlate(
     return y.reshape(len(weight), rows, columns, n)
 
 
-def _groups(x: np.ndarray, weight: np.ndarray) -> int:
-    """A kernel sees weight.shape[1] of the len(x) channels."""
-    return len(x) // weight.shape[1]
-
-
 # 13 Neighbours · correlate-weight
 def _correlate_weight(
     x: np.ndarray, grad: np.ndarray, weight: np.ndarray, steps: tuple
 ) -> np.ndarray:
     """eq:conv-dw, eq:conv-stride-dm: the gradient of the weight."""
-    groups, window = _groups(x, weight), weight.shape[2:]
+    groups, window = len(x) // weight.shape[1], weight.shape[2:]
     size = math.prod(weight.shape[1:]), len(weight) // groups
     total = np.zeros((groups, *size), grad.dtype)
     for i, row in enumerate(_windows(x, window, steps)):
@@ -2568,11 +2571,9 @@ def _correlate_weight(
 
 
 # 13 Neighbours · spread
-def _spread(
-    grad: np.ndarray, weight: np.ndarray, steps: tuple, x: np.ndarray
-) -> np.ndarray:
+def _spread(grad: _Array, weight: _Array, steps: tuple, x: _Array) -> _Array:
     """eq:conv-stride-dx: add to x what outputs hand to their windows."""
-    ((s, t), (d, e)), groups = steps, _groups(x, weight)
+    ((s, t), (d, e)), groups = steps, len(x) // weight.shape[1]
     (outputs, rows, columns, n), (h, w) = grad.shape, weight.shape[2:]
     back = weight.reshape(groups, outputs // groups, -1).mT
     for i in range(rows):
@@ -2613,39 +2614,37 @@ class _Convolution(Layer):
         self, in_channels: int, out_channels: int, kernel_size: _Sizes,
         stride: _Sizes = 1, padding: _Sizes | str = 0, *,
         dilation: _Sizes = 1, groups: int = 1, bias: bool = True,
-        rng: np.random.Generator | int | None = None,
+        rng: _Seed = None,
     ) -> None:
         channels = {"in_channels": in_channels, "out_channels": out_channels}
         _positive(self, groups=groups, **channels)
-        for name, size in channels.items():
-            if size % groups:
-                raise ValueError(
-                    f"{type(self).__name__}: {name} {size} is not a "
-                    f"multiple of groups {groups}"
-                )
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"{type(self).__name__}: groups {groups} does not divide "
+                f"{channels}"
+            )
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
         self.stride = _pair(self, "stride", stride, 1)
         self._steps = self.stride, _pair(self, "dilation", dilation, 1)
-        self._start(groups, bias, np.random.default_rng(rng))
         self._pad(padding)
+        self._draw(groups, bias, np.random.default_rng(rng))
 
     # 13 Neighbours · convolution-padding
     def _pad(self, padding: _Sizes | str) -> None:
         """The border around the pictures, as _batch_last takes it."""
         sides = zip(self.kernel_size, self._steps[1])
-        self._span = tuple(d * (k - 1) + 1 for k, d in sides)
+        h, w = self._span = tuple(d * (k - 1) + 1 for k, d in sides)
         self.padding = padding
-        if padding == "same" and self.stride == (1, 1):
-            self._border = tuple(((n - 1) // 2, n // 2) for n in self._span)
-        else:
+        self._border = ((h - 1) // 2, h // 2), ((w - 1) // 2, w // 2)
+        if padding != "same" or self.stride != (1, 1) or self._transposed:
             size = 0 if padding == "valid" else padding
             p, q = self.padding = _pair(self, "padding", size, 0)
             self._border = (p, p), (q, q)
 
     # 13 Neighbours · convolution-start
-    def _start(self, groups: int, bias: bool, rng: Any) -> None:
-        """Draw the parameters."""
+    def _draw(self, groups: int, bias: bool, rng: Any) -> None:
+        """The parameters, at their start."""
         few, many = self.in_channels, self.out_channels
         if self._transposed:
             few, many = many, few
@@ -2654,12 +2653,6 @@ class _Convolution(Layer):
         self.weight = Parameter(rng.uniform(-bound, bound, shape))
         drawn = rng.uniform(-bound, bound, self.out_channels)
         self.bias = Parameter(drawn) if bias else None
-
-    def _shifted(self, y: np.ndarray) -> np.ndarray:
-        """y plus the biases, in place."""
-        if self.bias is not None:
-            y += self.bias.data[:, None, None, None]
-        return y
 
 
 # 13 Neighbours · conv2d
@@ -2682,7 +2675,8 @@ class Conv2d(_Convolution):
         places = _places(self, padded.shape[1:3], self._span, self.stride)
         self._cache = padded, (len(x), self.out_channels, *places)
         y = _correlate(padded, self.weight.data, self._steps)  # eq:conv
-        return _batch_first(self._shifted(y))
+        y += _data(self.bias, 0)[:, None, None, None]
+        return _batch_first(y)
 
     # 13 Neighbours · conv2d-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
@@ -2714,7 +2708,8 @@ class ConvTranspose2d(_Convolution):
         if 0 in x.shape[2:] or 0 in shown.shape[1:]:
             raise ValueError(f"{self}: {x.shape} leaves nothing to give out")
         self._cache = turned, shown.shape
-        self._shifted(_spread(turned, self.weight.data, self._steps, y))
+        _spread(turned, self.weight.data, self._steps, y)
+        y += _data(self.bias, 0)[:, None, None, None]
         return shown
 
     # 13 Neighbours · transposed-backward
@@ -2728,43 +2723,47 @@ class ConvTranspose2d(_Convolution):
 class _Pool(Layer):
     """What MaxPool2d and AvgPool2d have in common."""
 
-    def _merged(
-        self, x: ArrayLike, merge: np.ufunc, beyond: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The input, batch last, with its border; all pieces as one."""
-        x, (p, q) = self._expect(x, "N", "C", "H", "W"), self.padding
-        turned = np.ascontiguousarray(_turn(x))
-        if p or q:
-            turned = _batch_last(x, ((p, p), (q, q)), beyond)
-        first, *others = self._pieces(turned)
-        y = first.copy()
-        for piece in others:
-            merge(y, piece, out=y)
-        return turned, y
+    _handed: Any  # what the k-th pixel of each window gets of its gradient
 
-    # 13 Neighbours · pieces
-    def _pieces(self, x: np.ndarray) -> Iterator[np.ndarray]:
+    def _pieces(self, x: np.ndarray) -> list[np.ndarray]:
         """Views of x (C, H, W, N): each window's first pixel, second, …"""
         size, (s, t) = x.shape[1:3], self.stride
         rows, columns = _places(self, size, self.kernel_size, self.stride)
-        for u, v in np.ndindex(*self.kernel_size):
-            down = slice(u, u + s * (rows - 1) + 1, s)
-            across = slice(v, v + t * (columns - 1) + 1, t)
-            yield x[:, down, across]
+        return [
+            x[:, u:, v:][:, : s * rows : s, : t * columns : t]
+            for u, v in np.ndindex(*self.kernel_size)
+        ]
 
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        shape, dtype, (*places, n), kept = self._saved()
+        grad = self._expect(grad_output, n, *places, what="grad_output")
+        g, dx = _turn(grad), np.zeros(shape, dtype)
+        for k, target in enumerate(self._pieces(dx)):
+            target += self._handed(g, k, kept)
+        return _batch_first(dx, self._border)
+
+    # 13 Neighbours · pool-settings
     def __init__(
         self, kernel_size: _Sizes, stride: _Sizes | None = None,
         padding: _Sizes = 0,
     ) -> None:
-        self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
-        stride = self.kernel_size if stride is None else stride
+        size = self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
+        stride = size if stride is None else stride
         self.stride = _pair(self, "stride", stride, 1)
-        self.padding = _pair(self, "padding", padding, 0)
-        if any(2 * p > k for p, k in zip(self.padding, self.kernel_size)):
+        p, q = self.padding = _pair(self, "padding", padding, 0)
+        self._border = (p, p), (q, q)
+        if 2 * p > size[0] or 2 * q > size[1]:
             raise ValueError(
                 f"{type(self).__name__}: padding {self.padding} is more "
-                f"than half of kernel_size {self.kernel_size}"
+                f"than half of kernel_size {size}"
             )
+
+    def _padded(self, x: ArrayLike, beyond: float) -> np.ndarray:
+        """The pictures, batch last, in a border of that number."""
+        x = self._expect(x, "N", "C", "H", "W")
+        if any(self.padding):
+            return _batch_last(x, self._border, beyond)
+        return np.ascontiguousarray(_turn(x))
 
 
 # 13 Neighbours · max-pool
@@ -2778,29 +2777,17 @@ class MaxPool2d(_Pool):
     """
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        turned, y = self._merged(x, np.maximum, -np.inf)
-        winners, free, lost = [], np.ones(y.shape, bool), np.isnan(y)
-        for piece in self._pieces(turned):
-            won = piece == y  # eq:max-pool-dx
-            if lost.any():
-                won |= np.isnan(piece)
-            won &= free
-            free ^= won
-            winners.append(won)
-        self._cache = winners, turned.shape, y.dtype
+        padded = self._padded(x, -np.inf)
+        first, *others = self._pieces(padded)
+        y, winner = first.copy(), np.zeros(first.shape, np.int16)
+        for k, piece in enumerate(others, 1):
+            np.putmask(winner, (piece > y) | np.isnan(piece), k)
+            np.maximum(y, piece, out=y)  # eq:max-pool
+        self._cache = padded.shape, y.dtype, y.shape, winner
         return _batch_first(y)
 
-    # 13 Neighbours · max-pool-backward
-    def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        winners, shape, dtype = self._saved()
-        c, rows, columns, n = winners[0].shape
-        shape_out = n, c, rows, columns
-        grad = self._expect(grad_output, *shape_out, what="grad_output")
-        g, dx = _turn(grad), np.zeros(shape, dtype)
-        finite, (p, q) = np.isfinite(g).all(), self.padding
-        for won, target in zip(winners, self._pieces(dx)):
-            target += g * won if finite else np.where(won, g, 0)
-        return _batch_first(dx, ((p, p), (q, q)))
+    def _handed(self, g: _Array, k: int, winner: _Array) -> _Array:
+        return np.where(winner == k, g, 0)  # eq:max-pool-dx
 
 
 # 13 Neighbours · average-pool
@@ -2811,19 +2798,14 @@ class AvgPool2d(_Pool):
     """
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        turned, y = self._merged(x, np.add, 0.0)
-        y /= math.prod(self.kernel_size)
-        self._cache = turned.shape, y.shape, y.dtype
+        padded = self._padded(x, 0.0)
+        pieces = self._pieces(padded)
+        y = sum(pieces[1:], pieces[0]) / len(pieces)
+        self._cache = padded.shape, y.dtype, y.shape, len(pieces)
         return _batch_first(y)
 
-    def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        shape, (*places, n), dtype = self._saved()
-        grad = self._expect(grad_output, n, *places, what="grad_output")
-        share = _turn(grad) / math.prod(self.kernel_size)
-        dx, (p, q) = np.zeros(shape, dtype), self.padding
-        for target in self._pieces(dx):
-            target += share  # eq:avg-pool-dx
-        return _batch_first(dx, ((p, p), (q, q)))
+    def _handed(self, g: _Array, k: int, many: int) -> _Array:
+        return g / many  # eq:avg-pool-dx
 
 
 # 14 A tape for numbers · value
@@ -3478,9 +3460,6 @@ class TapeLayer(Layer):
 
 
 # 16 Depth and time · residual
-_Maybe = ArrayLike | None
-
-
 class Residual(Network):
     """Layers with a road past them, y = x + f(x) (eq:residual).
 
@@ -3492,16 +3471,22 @@ class Residual(Network):
     def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
         x = _floating(x)
         change = super().forward(x, lengths)
-        if not self.layers or change.shape != x.shape:
+        if change.shape != x.shape:
             raise ValueError(
-                f"Residual: {len(self)} layers turn shape {x.shape} into "
-                f"{change.shape}; x + f(x) needs layers, and the same shape"
+                f"Residual: the layers turn shape {x.shape} into "
+                f"{change.shape}; x + f(x) needs the same shape"
             )
         return x + change  # eq:residual
 
     def backward(self, grad_output: _Maybe = None) -> np.ndarray:
         dx = super().backward(grad_output)
         return dx + np.asarray(grad_output, dx.dtype)  # eq:residual-dx
+
+    # 16 Depth and time · residual-settings
+    def __init__(self, *layers: Layer) -> None:
+        if not layers:
+            raise ValueError("Residual: got no layers")
+        super().__init__(*layers)
 
 
 # 16 Depth and time · embedding
@@ -3533,8 +3518,8 @@ class Embedding(Layer):
 
     # 16 Depth and time · embedding-settings
     def __init__(
-        self, num_embeddings: int, embedding_dim: int, *, std: float = 1.0,
-        rng: np.random.Generator | int | None = None,
+        self, num_embeddings: int, embedding_dim: int, *,
+        std: float = 1.0, rng: _Seed = None,
     ) -> None:
         shape = num_embeddings, embedding_dim
         _positive(self, num_embeddings=shape[0], embedding_dim=shape[1])
@@ -3555,6 +3540,13 @@ class Embedding(Layer):
         return ids.astype(np.intp)
 
 
+# 16 Depth and time · bends
+_BENDS = {  # a function, and its slope where its value is h
+    "tanh": (np.tanh, lambda h: 1 - h * h),
+    "relu": (partial(np.maximum, 0), np.sign),
+}
+
+
 # 16 Depth and time · rnn
 class RNN(Layer):
     """h_t = tanh(x_t W + h_{t-1} U + b), step by step (eq:rnn).
@@ -3571,14 +3563,12 @@ class RNN(Layer):
     """
 
     takes_lengths, nonlinearity = True, "tanh"
-    _biases = {"bias": 1}  # and how many numbers for each of the state
-    _parts = 1  # of the state, each of hidden_size columns
-    _bends = {
-        "tanh": (np.tanh, lambda h: 1 - h * h),
-        "relu": (partial(np.maximum, 0), np.sign),
-    }
+    _biases: tuple = (("bias", 1),)  # in multiples of hidden_size, as is
+    _parts = 1  # the width of the state
+    _bends: Any = _BENDS
     weight: Parameter
     recurrent: Parameter
+    bias: Parameter | None
 
     # 16 Depth and time · rnn-walks
     def _run(self, a: np.ndarray, states: np.ndarray) -> Any:
@@ -3587,9 +3577,7 @@ class RNN(Layer):
         for t in range(len(a)):
             states[t + 1] = bend(a[t] + states[t] @ self.recurrent.data)
 
-    def _run_backward(
-        self, dh: np.ndarray, states: np.ndarray, kept: Any
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _run_backward(self, dh: _Array, states: _Array, kept: Any) -> _Pair:
         """From dL/dh of the outputs: dL/d(xW + b) and dL/d(hU)."""
         back, later = self.recurrent.data.T.copy(), np.zeros(1, dh.dtype)
         da = self._bends[self.nonlinearity][1](states[1:])  # the slopes
@@ -3601,8 +3589,7 @@ class RNN(Layer):
     # 16 Depth and time · rnn-settings
     def __init__(
         self, input_size: int, hidden_size: int, *, bias: bool = True,
-        nonlinearity: str = "tanh",
-        rng: np.random.Generator | int | None = None,
+        nonlinearity: str = "tanh", rng: _Seed = None,
     ) -> None:
         _positive(self, input_size=input_size, hidden_size=hidden_size)
         if nonlinearity not in self._bends:
@@ -3616,16 +3603,17 @@ class RNN(Layer):
         self.state: np.ndarray | None = None
         self._start(bias, np.random.default_rng(rng))
 
+    # 16 Depth and time · rnn-start
     def _start(self, bias: bool, rng: np.random.Generator) -> None:
-        size, columns = self.hidden_size, self._biases["bias"]
-        shapes = {"weight": (self.input_size, columns * size)}
-        shapes["recurrent"] = size, columns * size
-        for name, many in self._biases.items():
-            shapes[name] = (many * size,)
+        size, ((_, columns), *_) = self.hidden_size, self._biases
+        shapes: dict[str, tuple[int, ...]] = {
+            "weight": (self.input_size, columns * size),
+            "recurrent": (size, columns * size),
+        }
+        shapes |= {name: (n * size,) for name, n in self._biases}
         for name, shape in shapes.items():
-            drawn = rng.uniform(-1, 1, shape) * size**-0.5
-            there = bias or name not in self._biases
-            setattr(self, name, Parameter(drawn) if there else None)
+            drawn = Parameter(rng.uniform(-1, 1, shape) * size**-0.5)
+            setattr(self, name, drawn if bias or len(shape) > 1 else None)
 
     # 16 Depth and time · rnn-passes
     def forward(
@@ -3695,7 +3683,7 @@ class LSTM(RNN):
     Source: Hochreiter and Schmidhuber, 1997; Gers and others, 2000.
     """
 
-    _biases, _parts, _bends = {"bias": 4}, 2, {"tanh": RNN._bends["tanh"]}
+    _biases, _parts, _bends = (("bias", 4),), 2, ("tanh",)
 
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
         (h, c), scale = np.split(states, 2, axis=2), self._scale(a)
@@ -3718,9 +3706,7 @@ class LSTM(RNN):
         scale = np.array([0.5, 0.5, 1, 0.5], a.dtype)
         return np.repeat(scale, self.hidden_size)
 
-    def _run_backward(
-        self, dh: np.ndarray, states: np.ndarray, kept: tuple
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
         c, back = np.split(states, 2, axis=2)[1], self.recurrent.data.T.copy()
         (a, m), da = kept, np.empty_like(kept[0])
         gates, parts = _split(a, 4), _split(da, 4)
@@ -3746,7 +3732,7 @@ class GRU(RNN):
     Source: Cho and others, 2014; this form is PyTorch's.
     """
 
-    _biases, _bends = {"bias": 3, "recurrent_bias": 1}, LSTM._bends
+    _biases, _bends = (("bias", 3), ("recurrent_bias", 1)), ("tanh",)
     recurrent_bias: Parameter | None
 
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
@@ -3762,9 +3748,7 @@ class GRU(RNN):
         return gates, inner
 
     # 16 Depth and time · gru-backward
-    def _run_backward(
-        self, dh: np.ndarray, states: np.ndarray, kept: tuple
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
         (gates, inner), back = kept, self.recurrent.data.T.copy()
         da = np.empty((*dh.shape[:2], len(back)), dh.dtype)
         du, later = np.empty_like(da), np.zeros(1, dh.dtype)
@@ -3866,6 +3850,8 @@ class MultiHeadAttention(Layer):
     """
 
     takes_lengths = True
+    weights: np.ndarray | None = None
+    memory_grad: np.ndarray | None = None
 
     def _heads(self, x: np.ndarray) -> np.ndarray:
         """A view (parts, N, num_heads, T, d) of (N, T, parts * embed_dim)."""
@@ -3882,72 +3868,71 @@ class MultiHeadAttention(Layer):
         x = self._expect(x, "N", "T", self.embed_dim)
         (n, steps, width), both, start = x.shape, x, 0
         behind = ~_counting(self, lengths, n, steps)
+        if behind.any():
+            both = np.where(behind[..., None], 0, x)
         if memory is not None:
             other = self._expect(memory, n, "S", width, what="memory")
-            both, start = np.concatenate([x, other], axis=1), steps
-        elif behind.any():
-            both = np.where(behind[..., None], 0, x)
+            both, start = np.concatenate([both, other], axis=1), steps
         q, k, v = self._parts(self.qkv.forward(both), steps, start)
-        size = (n, self.num_heads, steps, k.shape[2])
-        masks = attn_mask, None if start else behind
-        hidden = self._hidden(size, *masks, both.dtype)
-        found, self.weights = _attend(q, k, v, hidden)
-        self.weights.flags.writeable = False
-        self._cache = behind, start, x.dtype, (q, k, v, self.weights)
+        size = n, self.num_heads, steps, k.shape[2]
+        keys = behind if memory is None else np.zeros((n, 1), bool)
+        hidden = self._hidden(size, attn_mask, keys, x.dtype)
+        found, weights = _attend(q, k, v, hidden)
+        weights.flags.writeable = False
+        self._cache, self.weights = (behind, start, q, k, v, weights), weights
         y = self.out.forward(found.swapaxes(1, 2).reshape(x.shape))
         y[behind] = 0
         return y.astype(x.dtype, copy=False)
 
+    # 17 Attention · multi-head-attention-backward
     def _parts(self, z: np.ndarray, steps: int, start: int) -> tuple:
         """Queries of the first steps; keys and values from start on."""
         q, k, v = self._heads(z)
         return q[:, :, :steps], k[:, :, start:], v[:, :, start:]
 
-    # 17 Attention · multi-head-attention-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        behind, start, dtype, cache = self._saved()
+        behind, start, *cache = self._saved()
         (n, steps), width = behind.shape, self.embed_dim
         grad = self._expect(grad_output, n, steps, width, what="grad_output")
         if behind.any():
             grad = np.where(behind[..., None], 0, grad)
         dy = self.out.backward(grad)
-        size = (n, start + cache[1].shape[2], 3 * width)
+        size = n, start + cache[1].shape[2], 3 * width
         dqkv = np.zeros(size, dy.dtype)
         grads = _attend_backward(self._heads(dy)[0], *cache)
         for into, grad in zip(self._parts(dqkv, steps, start), grads):
             into[...] = grad
-        both = self.qkv.backward(dqkv).astype(dtype, copy=False)
-        self.memory_grad = both[:, start:] if start else None
-        return both[:, :steps]
+        dx = self.qkv.backward(dqkv)
+        self.memory_grad = dx[:, start:] if start else None
+        return dx[:, :steps]
 
     # 17 Attention · attention-hidden
     def _hidden(
-        self, size: tuple, mask: _Maybe, behind: Any, dtype: Any
+        self, size: tuple, attn_mask: _Maybe, behind: np.ndarray, dtype: Any
     ) -> np.ndarray | None:
         """What is added to scores of this size, (N, heads, T, S)."""
-        masks = [] if mask is None else [np.asarray(mask)]
+        given = np.asarray(False if attn_mask is None else attn_mask)
+        pairs = zip(given.shape[::-1], size[::-1])
+        fits = given.ndim <= 4 and all(m in (1, s) for m, s in pairs)
+        if given.dtype.kind not in "bf" or not fits:
+            raise ValueError(
+                f"{self}: expected an attn_mask of truth values or floating-"
+                f"point numbers that fits {size}, got {given.dtype} of shape "
+                f"{given.shape}"
+            )
+        hide = given if given.dtype == bool else np.zeros((), bool)
+        if behind.any():
+            hide = hide | behind[:, None, None]
         if self.causal:
-            masks.append(~np.tri(*size[2:], dtype=bool))
-        if behind is not None and behind.any():
-            masks.append(behind[:, None, None])
-        for mask in masks:
-            pairs = zip(mask.shape[::-1], size[::-1])
-            fits = mask.ndim <= 4 and all(m in (1, s) for m, s in pairs)
-            if mask.dtype.kind not in "bfc" or not fits:
-                raise ValueError(
-                    f"{self}: expected an attn_mask of truth values or "
-                    f"floating-point numbers that fits {size}, got "
-                    f"{mask.dtype} of shape {mask.shape}"
-                )
-        ready = [
-            np.where(m, -np.inf, 0) if m.dtype == bool else m for m in masks
-        ]
-        return sum(ready, np.zeros((), dtype)).astype(dtype) if masks else None
+            hide = hide | (np.tri(*size[2:]) == 0)
+        if attn_mask is None and not hide.any():
+            return None
+        return np.where(hide, -np.inf, given).astype(dtype)
 
     # 17 Attention · attention-settings
     def __init__(
-        self, embed_dim: int, num_heads: int, *, bias: bool = True,
-        causal: bool = False, rng: np.random.Generator | int | None = None,
+        self, embed_dim: int, num_heads: int, *, causal: bool = False,
+        rng: _Seed = None,
     ) -> None:
         _positive(self, embed_dim=embed_dim, num_heads=num_heads)
         if embed_dim % num_heads:
@@ -3959,8 +3944,6 @@ class MultiHeadAttention(Layer):
         self.causal, rng = causal, np.random.default_rng(rng)
         self.qkv = Linear(embed_dim, 3 * embed_dim, rng=rng)
         self.out = Linear(embed_dim, embed_dim, rng=rng)
-        self.weights: np.ndarray | None = None
-        self.memory_grad: np.ndarray | None = None
 
 
 # 17 Attention · position-embedding
@@ -4002,24 +3985,21 @@ class TransformerBlock(Network):
 
     def __init__(
         self, embed_dim: int, num_heads: int, hidden: int | None = None, *,
-        dropout: float = 0.0, causal: bool = True,
-        rng: np.random.Generator | int | None = None,
+        dropout: float = 0.0, causal: bool = True, rng: _Seed = None,
     ) -> None:
-        rng = np.random.default_rng(rng)
-        hidden = 4 * embed_dim if hidden is None else hidden
-        attention = MultiHeadAttention(
-            embed_dim, num_heads, causal=causal, rng=rng
-        )
-        wide = Linear(embed_dim, hidden, rng=rng)
-        narrow = Linear(hidden, embed_dim, rng=rng)
-        branches = [attention], [wide, GELU("tanh"), narrow]
-        super().__init__(*(
-            Residual(
-                LayerNorm(embed_dim), *layers,
-                *[Dropout(dropout, rng=rng)] * (dropout != 0),
-            )
-            for layers in branches
-        ))
+        rng, d = np.random.default_rng(rng), embed_dim
+        hidden = 4 * d if hidden is None else hidden
+        _positive(self, embed_dim=d, hidden=hidden)
+        _within(self, top=1, dropout=dropout)
+        attention = MultiHeadAttention(d, num_heads, causal=causal, rng=rng)
+        wide, narrow = Linear(d, hidden, rng=rng), Linear(hidden, d, rng=rng)
+
+        def branch(*layers: Layer) -> Residual:
+            end = [Dropout(dropout, rng=rng)] if dropout else []
+            return Residual(LayerNorm(d), *layers, *end)
+
+        inner = wide, GELU("tanh"), narrow
+        super().__init__(branch(attention), branch(*inner))
 
 
 # 18 Beyond the gradient · dual
@@ -4202,4 +4182,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest d10b3dfa5591188033476bf6f2fe1958e55ac89854f6faa426e7120215a7a8c3
+# digest ae76309bc48f473322dcdeac179311a5fe3fedb8f99f7b171f3b66d8950789bd

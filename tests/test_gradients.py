@@ -257,7 +257,7 @@ def test_a_running_average_gives_the_newest_batch_at_most_all_weight(momentum: f
 
 @pytest.mark.parametrize("make", [bp.LayerNorm, bp.RMSNorm])
 def test_a_norm_over_no_axes_is_refused(make: Callable[..., Any]) -> None:
-    with pytest.raises(ValueError, match=f"{make.__name__}: normalized_shape is empty"):
+    with pytest.raises(ValueError, match=rf"{make.__name__}: normalized_shape must be .* got \(\)"):
         make(())
 
 
