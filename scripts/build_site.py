@@ -17,7 +17,7 @@ from mkdocs.commands.serve import serve
 from mkdocs.config import load_config
 from mkdocs.exceptions import MkDocsException
 
-from chapter import BOOK, ROOT, shown_path
+from literate.chapter import BOOK, ROOT, shown_path
 
 CONFIG = ROOT / "mkdocs.yml"
 

@@ -4,6 +4,7 @@ python scripts/check_equations.py                          the whole book
 python scripts/check_equations.py book/06-losses.md        a chapter
 python scripts/check_equations.py --label eq:ce --explain  one equation, and how it was read
 python scripts/check_equations.py --mutants                plant mistakes in the equations; are they noticed?
+python scripts/check_equations.py --mutants --record       and write the counts that the site shows
 python scripts/check_equations.py --module-mutants         plant mistakes in the module; are they noticed?
 """
 
@@ -11,19 +12,24 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from chapter import BookError, Chapter, read_book
 from equations.book import Book, read_display
 from equations.check import Result, check_chapter, check_display, checked_displays
 from equations.code_mutants import plant_in_module
 from equations.errors import Finding, MathError
-from equations.floor import Score, score
 from equations.guards import guard_table
+from equations.mutation_score import Score, score
 from equations.syntax import show
-from tangle import tangle, write_atomically
+from literate.chapter import BookError, Chapter, Display
+from literate.files import write_atomically
+from literate.prove.checks import write_counts
+from literate.reader import read_book
+from literate.tangle.module import Module, tangle
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,27 +43,24 @@ def main(arguments: list[str] | None = None) -> int:
         "--mutants", action="store_true", help="plant mistakes in the equations and count the noticed"
     )
     parser.add_argument("--module-mutants", action="store_true", help="the same with mistakes in the module")
+    parser.add_argument(
+        "--record", action="store_true", help="with --mutants: write the counts that the site shows"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found for the site")
     options = parser.parse_args(arguments)
     try:
         chapters = read_book()
-        book = Book(chapters, namespace(chapters))
+        module = tangle(chapters)
+        book = Book(chapters, module.namespace())
     except BookError as error:
         print(error)
         return 1
     wanted = {path.resolve() for path in options.chapters}
     chosen = [chapter for chapter in chapters if not wanted or chapter.path.resolve() in wanted]
-    return run(book, chosen, options)
+    return run(book, module, chosen, options)
 
 
-def namespace(chapters: list[Chapter]) -> dict[str, Any]:
-    """What the tangled module defines."""
-    found: dict[str, Any] = {"__name__": "backprop_core"}
-    exec(compile(tangle(chapters).text, "backprop_core.py", "exec"), found)
-    return found
-
-
-def run(book: Book, chosen: list[Chapter], options: argparse.Namespace) -> int:
+def run(book: Book, module: Module, chosen: list[Chapter], options: argparse.Namespace) -> int:
     results: list[Result] = []
     findings: list[Finding] = []
     for chapter in chosen:
@@ -79,8 +82,10 @@ def run(book: Book, chosen: list[Chapter], options: argparse.Namespace) -> int:
     if options.mutants and not findings:
         scores = plant(book, chosen, results, options.label)
     if options.module_mutants and not findings:
-        killed, total = plant_in_module(book.chapters, tangle(book.chapters).text, print)
+        killed, total = plant_in_module(book.chapters, module.text, print)
         print(f"{killed} of {total} mutants of the module noticed by the equations")
+    if options.record and scores:
+        write_counts(chosen[0].path.parent, book, scores)
     if options.json:
         write_atomically(options.json, json.dumps(summary(results, scores), indent=1) + "\n")
     return 1 if findings or not all(one.is_enough for one in scores.values()) else 0
@@ -119,21 +124,45 @@ def explain(book: Book, chapter: Chapter, labels: list[str]) -> None:
 
 def plant(book: Book, chosen: list[Chapter], results: list[Result], labels: list[str]) -> dict[str, Score]:
     """Mutate every display and print what survives."""
+    displays = [
+        (chapter, display)
+        for chapter in chosen
+        for display in checked_displays(chapter)
+        if not labels or display.label in labels
+    ]
     scores = {}
-    for chapter in chosen:
-        for display in checked_displays(chapter):
-            if labels and display.label not in labels:
-                continue
-            one = score(book, chapter, display, results)
-            scores[one.label] = one
-            for survivor in one.survivors:
-                tex = " ".join(survivor.tex.split())
-                print(f"{display.place}: {one.label}: survives: {survivor.what}: {tex}")
-            if not one.is_enough:
-                print(f"{display.place}: {one.label}: only {one.killed} of {one.total} mutants noticed")
+    for (_, display), one in zip(displays, planted(book, displays, results), strict=True):
+        scores[one.label] = one
+        for survivor in one.survivors:
+            tex = " ".join(survivor.tex.split())
+            print(f"{display.place}: {one.label}: survives: {survivor.what}: {tex}")
+        if not one.is_enough:
+            print(f"{display.place}: {one.label}: only {one.killed} of {one.total} mutants noticed")
     killed, total = sum(one.killed for one in scores.values()), sum(one.total for one in scores.values())
     print(f"{killed} of {total} mutants noticed")
     return scores
+
+
+def planted(book: Book, displays: list[tuple[Chapter, Display]], results: list[Result]) -> Iterator[Score]:
+    """The scores of the displays, on all cores where processes can be forked."""
+
+    def one(at: int) -> Score:
+        return score(book, *displays[at], results)
+
+    if "fork" not in multiprocessing.get_all_start_methods() or len(displays) < 2:
+        yield from map(one, range(len(displays)))
+        return
+    global _score
+    _score = one  # forked processes find it here: the book is not sent to them
+    with multiprocessing.get_context("fork").Pool() as pool:
+        yield from pool.imap(_score_at, range(len(displays)))
+
+
+_score: Callable[[int], Score]
+
+
+def _score_at(at: int) -> Score:
+    return _score(at)
 
 
 def summary(results: list[Result], scores: dict[str, Score]) -> dict[str, Any]:

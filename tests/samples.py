@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from chapter import ROOT, BookError, Chapter, parse_chapter
+from literate.chapter import ROOT, BookError, Chapter
+from literate.reader import parse_chapter
 
 HEADER = """\
 ---

@@ -14,7 +14,7 @@ import gemm
 import naive
 import ours
 import tape
-from chapter import ROOT
+from literate.chapter import ROOT
 from worker import check, peak
 from workloads import WORKLOADS, Workload, lenet, lstm, small_mlp, transformer_block
 

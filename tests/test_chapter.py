@@ -9,20 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chapter import (
-    BOOK,
-    HEADER,
-    BookError,
-    Chapter,
-    Number,
-    Row,
-    book_files,
-    check_book,
-    parse_chapter,
-    read_book,
-    read_chapter,
-)
-from tangle import tangle
+from literate.chapter import BOOK, BookError, Chapter, Number, Row
+from literate.reader import HEADER, book_files, parse_chapter, read_book, read_chapter
+from literate.rules import check_book
+from literate.tangle.module import tangle
 from tests.samples import chapter, chapter_text, core, fence
 
 SAMPLE = r'''

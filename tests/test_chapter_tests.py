@@ -9,7 +9,7 @@ import matplotlib.pyplot  # not first inside pytester, which forgets what was im
 import numpy as np
 import pytest
 
-from session import Session
+from literate.prove.session import Session
 
 pytest_plugins = ["pytester"]
 
@@ -52,7 +52,8 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
         for number, body in enumerate(bodies, 1):
             header = HEADER.replace("IMPORTS", imports if number == len(bodies) else "import numpy as np")
             pytester.path.joinpath(f"{number:02}-sample.md").write_text(header + body, encoding="utf-8")
-        return pytester.runpytest_inprocess("-pchapter_tests", option, f"{number:02}-sample.md{select}")
+        plugin, selected = "-pliterate.prove.pytest_plugin", f"{number:02}-sample.md{select}"
+        return pytester.runpytest_inprocess(plugin, option, selected)
 
     return run
 
@@ -312,7 +313,7 @@ def test_a_chapter_leaves_no_trace(run: Run) -> None:
 
 def test_chapters_do_not_share_names(run: Run, pytester: pytest.Pytester) -> None:
     run("\n```python\nsecret = 1\n```\n", "\n```python\nprint(secret)\n```\n")
-    pytester.runpytest_inprocess("-pchapter_tests").assert_outcomes(passed=3, failed=1)
+    pytester.runpytest_inprocess("-pliterate.prove.pytest_plugin").assert_outcomes(passed=3, failed=1)
 
 
 @pytest.mark.parametrize(
@@ -337,4 +338,4 @@ def test_a_mistake_of_form_is_one_line(
 def test_other_markdown_is_not_collected(run: Run, pytester: pytest.Pytester) -> None:
     run("")
     pytester.path.joinpath("notes.md").write_text("1 / 0")
-    pytester.runpytest_inprocess("-pchapter_tests").assert_outcomes(passed=1)
+    pytester.runpytest_inprocess("-pliterate.prove.pytest_plugin").assert_outcomes(passed=1)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chapter import BookError
-from tangle import tangle
+from literate.chapter import BookError
+from literate.tangle.module import tangle
 from tests.samples import complaint, core_book, core_chapter
 
 

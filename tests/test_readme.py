@@ -5,7 +5,7 @@ from __future__ import annotations
 import doctest
 import re
 
-from chapter import ROOT
+from literate.chapter import ROOT
 
 FENCE = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -8,9 +8,10 @@ import pytest
 from nbformat import NotebookNode, v4
 from sample_book import ONE, TWO, chapter, line_of, write_book
 
-from chapter import BookError, Chapter, read_book, read_chapter
-from run import check, differences, execute, run
-from tangle import Module, tangle
+from literate.chapter import BookError, Chapter
+from literate.reader import read_book, read_chapter
+from literate.run.notebooks import check, differences, execute, run
+from literate.tangle.module import Module, tangle
 
 EMPTY = Module("", {}, "")
 

@@ -12,9 +12,9 @@ import pytest
 from mkdocs.exceptions import MkDocsException
 from sample_book import ONE, TWO, line_of, write_book
 
-import mathematics
 from build_site import BookLines, build
-from chapter import BookError
+from literate.chapter import BookError
+from literate.weave import katex
 
 BACK = ["notation.md", "equations.md", "checks.md", "names.md", "colophon.md"]
 NAV = ["index.md", "01-one.md", "02-two.md", *BACK]
@@ -131,16 +131,16 @@ def test_a_formula_that_katex_does_not_read(place: Path) -> None:
 
 def test_node_is_asked_for_when_it_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(mathematics.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(katex.sys, "executable", str(tmp_path / "python"))
     with pytest.raises(BookError, match=r"package\.json: Node\.js is missing: install it, or pip install"):
-        mathematics.node()
+        katex.node()
     (tmp_path / "node").touch()
-    assert mathematics.node() == str(tmp_path / "node")
+    assert katex.node() == str(tmp_path / "node")
 
 
 def test_katex_is_asked_for_when_it_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     failed = subprocess.CompletedProcess([], 1, "", "Cannot find package 'katex'")
-    monkeypatch.setattr(mathematics.subprocess, "run", lambda *_, **__: failed)
+    monkeypatch.setattr(katex.subprocess, "run", lambda *_, **__: failed)
     (tmp_path / "a.html").write_text('<span class="arithmatex">\\(x\\)</span>', encoding="utf-8")
     with pytest.raises(BookError, match="npm ci --ignore-scripts\nCannot find package"):
-        mathematics.typeset(tmp_path, [])
+        katex.typeset(tmp_path, [])

@@ -14,12 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import chapter as chapter_module
-from chapter import MODULE_NAME, ROOT, BookError, Chapter, Place, read_book
-from merge import chunks
-from tangle import DOCSTRING, Module, main, prefix, tangle, write_atomically
+from literate.chapter import MODULE_NAME, ROOT, BookError, Chapter, Place
+from literate.files import write_atomically
+from literate.reader import read_book
+from literate.tangle.merge import chunks
+from literate.tangle.module import DOCSTRING, Module, prefix, tangle
+from literate.tangle.untangle import untangle
+from tangle import main
 from tests.samples import chapter, chapter_text, complaint, core, core_book, fence
-from untangle import untangle
 
 SKETCH = '''
 import math
@@ -290,7 +292,7 @@ SECOND = core("def third(x):\n    return half(x) / 1.5", "third")
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A book of two chapters and its module."""
-    monkeypatch.setattr(chapter_module, "ROOT", tmp_path)
+    monkeypatch.setattr(Place, "base", tmp_path)
     (tmp_path / "book").mkdir()
     (tmp_path / "book/01-a.md").write_text(chapter_text(FIRST))
     (tmp_path / "book/02-b.md").write_text(chapter_text(SECOND, 2, "from backprop_core import half"))

@@ -8,12 +8,13 @@ import pytest
 from nbformat import NotebookNode, v4
 from sample_book import chapter, write_book
 
-import backmatter
-from chapter import BookError, Chapter, Place, read_chapter
-from figures import inline_svg
-from notebook import notebook, tidy
-from tangle import Module
-from weave import Book, link_labels, page
+from literate.chapter import BookError, Chapter, Place
+from literate.reader import read_chapter
+from literate.tangle.module import Module
+from literate.weave import backmatter
+from literate.weave.figures import inline_svg
+from literate.weave.notebook import notebook, tidy
+from literate.weave.pages import Book, link_labels, page
 
 SVG = (
     '<?xml version="1.0"?>\n<svg xmlns:xlink="x" width="360pt" height="180pt" viewBox="0 0 360 180">\n'

@@ -4,6 +4,6 @@ The LaTeX that the reader sees is read with the notation table that the reader
 sees, evaluated on random draws, and compared with what the module computes.
 """
 
-from .items import Wrong, equation_items
+from .pytest_items import Wrong, equation_items
 
 __all__ = ["Wrong", "equation_items"]

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import copy
+import functools
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
 from typing import Any
 
-from chapter import Chapter, Display
-
-from .display import Equation, equations
+from .chains import Equation, equations
 from .environment import Environment
 from .errors import MathError
-from .notation import Notation, notation_at, sections
+from .evaluate import NumPy
+from .notation import Notation, notation_at
 from .reader import read_sides
-from .syntax import Binary, Entry, Layer, Node, Symbol
+from .syntax import Binary, Entry, Node, Symbol
+from .text import Display, Text
 
 
 @dataclass(frozen=True)
@@ -28,22 +29,38 @@ class Read:
     equation: Equation
     sides: tuple[Node, ...]
 
-    @staticmethod
-    def of(equation: Equation, notation: Notation) -> Read:
-        is_update = equation.sides[1].relation == "←"
-        sides = read_sides([side.tokens for side in equation.sides], notation.kinds, is_update)
-        return Read(equation, tuple(sides))
-
     @property
     def defines(self) -> str | None:
         """The symbol that stands alone on the left."""
         left = self.sides[0]
         base = left.base if isinstance(left, Entry) else left
-        return base.key if isinstance(base, Symbol | Layer) else None
+        return base.key if isinstance(base, Symbol) else None
 
 
-def read_display(tex: str, notation: Notation) -> list[Read]:
-    return [Read.of(equation, notation) for equation in equations(tex)]
+def read_display(tex: str, notation: Notation) -> tuple[Read, ...]:
+    """The equations of a display, read; what cannot be read is a MathError."""
+    found = _read_display(tex, notation.reading)
+    if isinstance(found, MathError):
+        raise found.with_traceback(None)
+    return found
+
+
+@functools.lru_cache(maxsize=4096)
+def _read_display(tex: str, kinds: frozenset[tuple[str, str]]) -> tuple[Read, ...] | MathError:
+    """Read once; a display is met again in its mutants' score and by those who use its symbols."""
+    found = []
+    try:
+        for equation in equations(tex):
+            try:
+                is_update = equation.sides[1].relation == "←"
+                sides = read_sides([side.tokens for side in equation.sides], dict(kinds), is_update)
+            except MathError as error:
+                error.equation = equation
+                raise
+            found.append(Read(equation, tuple(sides)))
+    except MathError as error:
+        return error.with_traceback(None)
+    return tuple(found)
 
 
 def _is_foreign(name: str, value: object) -> bool:
@@ -56,12 +73,11 @@ def _is_foreign(name: str, value: object) -> bool:
 class Book:
     """Chapters with the module that they are held against."""
 
-    def __init__(self, chapters: list[Chapter], module: Mapping[str, Any], seed: int = 0) -> None:
+    def __init__(self, chapters: Sequence[Text], module: Mapping[str, Any], seed: int = 0) -> None:
         self.chapters = chapters
         self.module = {name: value for name, value in module.items() if not _is_foreign(name, value)}
         self.seed = seed
         self.replaced: dict[str, str] = {}  # label -> LaTeX to read in its place
-        self._sections: dict[str, list[int]] = {}
         self._forget()
 
     def _forget(self) -> None:
@@ -78,7 +94,7 @@ class Book:
         return changed
 
     @cached_property
-    def displays(self) -> dict[str, tuple[Chapter, Display]]:
+    def displays(self) -> dict[str, tuple[Text, Display]]:
         """The displays that have a label, checked or not."""
         return {
             display.label: (chapter, display)
@@ -87,34 +103,35 @@ class Book:
             if display.label
         }
 
-    def sections(self, chapter: Chapter) -> list[int]:
-        key = str(chapter.path)
-        if key not in self._sections:
-            self._sections[key] = sections(chapter)
-        return self._sections[key]
-
-    def section_end(self, chapter: Chapter, line: int) -> int:
+    def section_end(self, chapter: Text, line: int) -> int:
         """The last line of a line's section."""
-        where = self.sections(chapter)
+        where = chapter.sections
         return max(at for at, section in enumerate(where, 1) if section == where[line - 1])
 
-    def notation(self, chapter: Chapter, line: int) -> Notation:
+    def notation(self, chapter: Text, line: int) -> Notation:
         """What holds at a line. Lines between the same tables and headings share it."""
         tables = sum(table.place.line < line for table in chapter.tables)
-        key = str(chapter.path), self.sections(chapter)[line - 1], tables
+        key = str(chapter.path), chapter.sections[line - 1], tables
         if key not in self._notations:
             pages = [page for page in self.chapters if page.number == 0 and page is not chapter]
             self._notations[key] = notation_at(chapter, line, self.module, pages, self.text)
         return self._notations[key]
 
-    def draw(self, notation: Notation, name: str, attempt: int, avoid: frozenset[int]) -> Environment:
+    def draw(
+        self,
+        notation: Notation,
+        name: str,
+        attempt: int,
+        avoid: frozenset[int],
+        needed: frozenset[str],
+    ) -> Environment:
         """A draw for a display. Its mutants share it, and what has been computed with it."""
         if self._draws and next(iter(self._draws))[:2] != (id(notation), name):
             self._draws.clear()
         key = id(notation), name, attempt
         if key not in self._draws:
             seed = zlib.crc32(f"{name} {self.seed} {attempt}".encode())
-            self._draws[key] = Environment(notation, seed, avoid)
+            self._draws[key] = Environment(notation, NumPy(), seed, avoid, needed)
         return self._draws[key]
 
     def text(self, label: str, key: str) -> Node | None:

@@ -5,22 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
-from chapter import Chapter, Display, Place, Table
-
 from .arrays import Array
-from .book import Book, Read
+from .book import Book, Read, read_display
 from .compare import compare, difference
-from .display import Equation, equations
+from .derivatives import gradient
 from .environment import Environment
 from .errors import Finding, MathError, Redraw, RowError, at_side
 from .evaluate import Evaluator, ranges_of
-from .layers import unroll
 from .notation import Definition, Notation
 from .sets import parse_set
-from .syntax import Call, Cases, Compare, Derivative, Entry, Node, Number, show
+from .syntax import Apply, Call, Cases, Compare, Derivative, Entry, Index, Node, Number, Symbol, show
+from .text import Display, Place, Table, Text
 
 DRAWS = 5
 DRAWS_OF_CASES = 16  # every row must have held in one of them
@@ -36,13 +35,19 @@ class Result:
     place: Place
     draws: int = 0
     steps: int = 0
-    against: list[str] = field(default_factory=list)  # names of the module
     used: frozenset[str] = frozenset()  # ids of the notation
     rows: frozenset[Place] = frozenset()  # where the rows stand that it rests on
     finding: Finding | None = None
+    notation: Notation | None = field(default=None, repr=False)
+    calls: frozenset[str] = frozenset()  # ids whose code is asked for names of the module
+
+    @cached_property
+    def against(self) -> list[str]:
+        """What of the module was held against the text."""
+        return sorted(self.notation.module_names(self.calls)) if self.notation else []
 
 
-def check_chapter(book: Book, chapter: Chapter) -> Iterator[Result]:
+def check_chapter(book: Book, chapter: Text) -> Iterator[Result]:
     """Check all labelled displays and gradient rows of a chapter."""
     for display in checked_displays(chapter):
         yield check_display(book, chapter, display)
@@ -50,27 +55,29 @@ def check_chapter(book: Book, chapter: Chapter) -> Iterator[Result]:
         yield from check_rows(book, chapter, table)
 
 
-def checked_displays(chapter: Chapter) -> list[Display]:
+def checked_displays(chapter: Text) -> list[Display]:
     return [display for display in chapter.displays if display.label and not display.unchecked]
 
 
 # -- displays ------------------------------------------------------------------
 
 
-def check_display(book: Book, chapter: Chapter, display: Display) -> Result:
+def check_display(book: Book, chapter: Text, display: Display) -> Result:
     """Check a labelled display."""
     result = Result(display.label or "", display.place)
-    reading: list[Equation] = []
     try:
         notation = book.notation(chapter, display.place.line)
         avoid = notation.literals | {int(number) for number in re.findall(r"\d+", display.tex)}
-        for equation in equations(book.replaced.get(result.name, display.tex)):
-            reading.append(equation)
-            _check_equation(book, notation, display, equation, result, avoid)
+        for read in read_display(book.replaced.get(result.name, display.tex), notation):
+            try:
+                _check_equation(book, notation, display, read, result, avoid)
+            except MathError as error:
+                error.equation = read.equation
+                raise
     except RowError as error:
         result.finding = Finding(error.place, result.name, str(error))
     except MathError as error:
-        message = f"{error}{_sides(error, reading)}{_suspects(result, notation)}"
+        message = f"{error}{_sides(error)}{_suspects(result, notation)}"
         result.finding = Finding(display.place, result.name, message)
     return result
 
@@ -79,25 +86,24 @@ def _check_equation(
     book: Book,
     notation: Notation,
     display: Display,
-    equation: Equation,
+    read: Read,
     result: Result,
     avoid: frozenset[int],
 ) -> None:
-    read = Read.of(equation, notation)
     ids = frozenset(id_ for side in read.sides for id_ in notation.ids(side))
     result.used |= ids
     result.rows |= _rows(read.sides, notation, ids)
     rows = {row.id for row in notation.gradients.values() if row.place in result.rows}
-    result.against = sorted(notation.module_names(result.used | rows))
+    result.notation, result.calls = notation, result.used | rows
     first = 1 if _is_definition(read, notation, display) else 0
     _refuse_hollow(read, notation, first)
     branches = {
         (node, row) for side in read.sides for node in _cases(side) for row in range(len(node.values))
     }
     reached: set[tuple[Cases, int]] = set()
-    wanted = DRAWS_OF_CASES if branches or _has_conditions(read) else DRAWS
+    wanted = DRAWS_OF_CASES if branches or _has_conditions(read, notation) else DRAWS
     once = lambda env: _draw(read, env, first, reached)  # noqa: E731
-    result.draws = _repeat(book, notation, result.name, avoid, wanted, once)
+    result.draws = _repeat(book, notation, result.name, avoid, ids, wanted, once)
     if missed := branches - reached:
         node, row = min(missed, key=lambda one: one[1])
         raise MathError(
@@ -110,11 +116,19 @@ def _cases(side: Node) -> Iterator[Cases]:
     return (node for node in side.walk() if isinstance(node, Cases))
 
 
-def _has_conditions(read: Read) -> bool:
-    """Whether a single draw may see one branch only."""
+def _has_conditions(read: Read, notation: Notation) -> bool:
+    """Whether a single draw may see one branch only: of what is compared by values, not by indices."""
     calls = ("max", "min", "abs", "sign")
     nodes = [node for side in read.sides for node in side.walk()]
-    return any(isinstance(node, Compare) or (isinstance(node, Call) and node.name in calls) for node in nodes)
+    tests = [n for n in nodes if isinstance(n, Compare) or (isinstance(n, Call) and n.name in calls)]
+    return any(_compares_values(list(test.walk()), notation) for test in tests)
+
+
+def _compares_values(parts: list[Node], notation: Notation) -> bool:
+    keys = [part.key for part in parts if isinstance(part, Symbol)]
+    by_index = any(isinstance(part, Index) for part in parts)
+    is_value = any(notation.rows[key].kind != "number" for key in keys)
+    return is_value or not by_index or any(isinstance(part, Apply) for part in parts)
 
 
 def _rows(sides: Iterable[Node], notation: Notation, ids: frozenset[str]) -> frozenset[Place]:
@@ -155,6 +169,7 @@ def _repeat(
     notation: Notation,
     name: str,
     avoid: frozenset[int],
+    needed: frozenset[str],
     wanted: int,
     once: Callable[[Environment], None],
 ) -> int:
@@ -162,7 +177,7 @@ def _repeat(
     good, reason = 0, ""
     for attempt in range(TRIES):
         try:
-            once(book.draw(notation, name, attempt, avoid))
+            once(book.draw(notation, name, attempt, avoid, needed))
             good += 1
         except Redraw as redraw:
             reason = str(redraw)
@@ -174,18 +189,8 @@ def _repeat(
 
 
 def _draw(read: Read, env: Environment, first: int, reached: set[tuple[Cases, int]]) -> None:
-    """Hold neighbouring sides against each other on one draw, layer by layer."""
-    for layer, sides in unroll(read.sides, env):
-        try:
-            _draw_layer(read, sides, env, first, reached)
-        except MathError as error:
-            error.args = (f"{layer}{error}",)
-            raise
-
-
-def _draw_layer(
-    read: Read, sides: list[Node], env: Environment, first: int, reached: set[tuple[Cases, int]]
-) -> None:
+    """Hold neighbouring sides against each other on one draw."""
+    sides = read.sides
     ranges = ranges_of(sides, env)
     values = []
     for position, side in enumerate(sides):
@@ -210,11 +215,11 @@ def _check_shape(value: Array, set_tex: str, env: Environment) -> None:
         raise MathError(f"the shape is {value.shape}, not {wanted}")
 
 
-def _sides(error: MathError, reading: list[Equation]) -> str:
+def _sides(error: MathError) -> str:
     """The two sides next to a mistake."""
-    if not reading or error.side is None:
+    if not error.equation or error.side is None:
         return ""
-    sides = reading[-1].sides
+    sides = error.equation.sides
     at = max(error.side, 1)
     return f"\n      {sides[at - 1].shown}\n   {sides[at].relation}  {sides[at].shown}"
 
@@ -239,9 +244,11 @@ def check_row(book: Book, notation: Notation, pair: tuple[str, str], definition:
         top = notation.rows.get(pair[0])
         result.used = notation.closure(definition.id) | (notation.closure(top.id) if top else frozenset())
         result.rows = _rows((), notation, result.used)
-        result.against = sorted(notation.module_names(result.used))
+        result.notation, result.calls = notation, result.used
         once = lambda env: _draw_row(pair, definition, env)  # noqa: E731
-        result.draws = _repeat(book, notation, definition.row.code, notation.literals, DRAWS, once)
+        result.draws = _repeat(
+            book, notation, definition.row.code, notation.literals, result.used, DRAWS, once
+        )
         result.steps = 1
     except RowError as error:
         result.finding = Finding(error.place, definition.row.symbol, str(error))
@@ -252,19 +259,16 @@ def check_row(book: Book, notation: Notation, pair: tuple[str, str], definition:
 
 
 def _draw_row(pair: tuple[str, str], definition: Definition, env: Environment) -> None:
-    expected, computed = env.gradient(*pair), env.computed(definition)
-    if not isinstance(expected, list):
-        expected, computed = [expected], [computed]
-    for one, other in zip(expected, computed, strict=True):
-        if other.shape != one.shape:
-            raise MathError(f"its shape is {other.shape}, that of the variable {one.shape}")
-        if found := difference(one, other):
-            at, message = found
-            entry = f" at entry {tuple(place + 1 for place in at)}" if at else ""
-            raise MathError(f"the two differ{entry}: {message}")
+    expected, computed = gradient(*pair, env), env.computed(definition)
+    if computed.shape != expected.shape:
+        raise MathError(f"its shape is {computed.shape}, that of the variable {expected.shape}")
+    if found := difference(expected, computed):
+        at, message = found
+        entry = f" at entry {tuple(place + 1 for place in at)}" if at else ""
+        raise MathError(f"the two differ{entry}: {message}")
 
 
-def check_rows(book: Book, chapter: Chapter, table: Table) -> Iterator[Result]:
+def check_rows(book: Book, chapter: Text, table: Table) -> Iterator[Result]:
     """Check the rows of a table for gradients that code computes."""
     try:
         notation = book.notation(chapter, book.section_end(chapter, table.place.line))

@@ -9,16 +9,15 @@ from __future__ import annotations
 import ast
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from chapter import Chapter, Display, Table
-
 from .book import Book
 from .check import Result, check_display, check_rows, checked_displays
 from .errors import MathError
+from .text import Display, Table, Text
 
 FILE = "the module under test"
 OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
@@ -37,7 +36,7 @@ COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.NotEq: ast.Eq,
 }
 CALLS = {"sum": "mean", "mean": "sum", "maximum": "minimum", "minimum": "maximum", "max": "min", "exp": "log"}
-Subject = tuple[Chapter, Display | Table]
+Subject = tuple[Text, Display | Table]
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class CodeMutant:
 
 
 def plant_in_module(
-    chapters: list[Chapter], source: str, report: Callable[[CodeMutant], None]
+    chapters: Sequence[Text], source: str, report: Callable[[CodeMutant], None]
 ) -> tuple[int, int]:
     """How many mutants were noticed, and how many there were; survivors are reported."""
     tree = ast.parse(source)

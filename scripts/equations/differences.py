@@ -10,6 +10,7 @@ from .errors import Redraw
 
 STEP = 1e-4  # relative to the entry
 SMALLEST = 1e-3  # entries below this count as this large
+CLOSE = 3e-7  # a confirmed slope lies this near, relative to the largest entry
 KINK = 3e-7  # three- and five-point estimates may differ by this, relative to the largest
 
 
@@ -41,6 +42,28 @@ def _column(
     near = moved(1) - moved(-1)
     far = moved(2) - moved(-2)
     return (8 * near - far) / (12 * step), near / (2 * step)
+
+
+def confirmed(
+    function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, gradient: np.ndarray, seed: int, times: int
+) -> bool:
+    """Whether the gradient of a number agrees with differences in random directions.
+
+    A wrong entry shows in nearly every direction, so a few of them stand for all entries.
+    """
+    if gradient.shape != x.shape or not np.all(np.isfinite(gradient)):
+        return False
+    rng = np.random.default_rng([seed, 2])
+    largest = np.max(np.abs(gradient), initial=0.0)
+    for _ in range(times):
+        along = rng.uniform(0.5, 1.0, x.shape) * rng.choice([-1.0, 1.0], x.shape)
+        along *= np.maximum(np.abs(x), SMALLEST)
+        slope, coarse = _column(lambda step, v=along: function(x + step * v), np.zeros(()), ())  # type: ignore[misc]
+        if abs(slope - coarse) > KINK * max(abs(slope), largest) + 1e-8:
+            raise Redraw("the draws lie next to a kink")
+        if abs(slope - np.vdot(gradient, along)) > CLOSE * largest + 1e-9:
+            return False
+    return True
 
 
 def derivative(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, order: int = 1) -> np.ndarray:

@@ -1,44 +1,72 @@
-"""One draw: a value for every symbol of a notation, with overrides for derivatives."""
+"""One draw: a value for every symbol of a notation, with overrides for derivatives.
+
+Values come from code. What the text defines, derivatives and sizes written as formulas need the
+evaluator; it is handed in as a Calculus.
+"""
 
 from __future__ import annotations
 
+import math
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 
-from . import differences
-from .code import Slice
 from .errors import MathError, RowError
 from .notation import Definition, Notation
-from .sets import Set, check_member, draw, layers_of
-from .syntax import substituted
+from .sets import Set, check_member, draw
+from .slicing import Slice
+from .syntax import Node
+
+BUDGET = 160  # entries of all arrays of a draw
+ATTEMPTS = 8  # assignments of sizes that are looked at
+
+
+class Calculus(Protocol):
+    """What the evaluator does for an environment."""
+
+    def number(self, node: Node, env: Environment) -> float: ...
+
+    def by_text(self, definition: Definition, env: Environment) -> np.ndarray: ...
+
+    def gradient(self, top: str, bottom: str, env: Environment) -> np.ndarray: ...
 
 
 class Environment:
     """Values by id: a code name, or $symbol$ for a row whose code has no name."""
 
-    def __init__(self, notation: Notation, seed: int, avoid: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        notation: Notation,
+        calculus: Calculus,
+        seed: int,
+        avoid: frozenset[int] = frozenset(),
+        needed: frozenset[str] = frozenset(),
+    ) -> None:
         self.notation = notation
+        self.calculus = calculus
         self.seed = seed
-        self.avoid = avoid
         self.overrides: dict[str, Any] = {}
         self.cache: dict[str, Any] = {}
         self.jacobians: dict[tuple[str, str], Any] = {}  # by what is differentiated, and by what
-        self.sizes = self._sizes()
-        self.drawn: dict[str, Any] = {}  # shared with the copies that override makes
+        self._shapes: dict[tuple[str, ...], tuple[int, ...]] = {}
         self.asked: list[str] = []  # what is being computed, to find circles
+        self._free = [size for size in range(2, 40) if size not in avoid]
+        self.drawn: dict[str, Any] = self._sizes(needed)  # shared with the copies that override makes
 
-    def override(self, id_: str, value: Any) -> Environment:
-        """The same draw, but for one value and all that depends on it."""
-        child = object.__new__(Environment)
-        child.__dict__.update(self.__dict__)
+    def overriding(self, id_: str) -> Callable[[Any], Environment]:
+        """Makes the same draw, but for one value and all that depends on it."""
         closure = self.notation.closure
-        child.overrides = {**self.overrides, id_: value}
-        child.cache = {one: kept for one, kept in self.cache.items() if id_ not in closure(one)}
-        child.jacobians = {}
-        child.asked = []
+        kept = {one: value for one, value in self.cache.items() if id_ not in closure(one)}
+
+        def child(value: Any) -> Environment:
+            made = object.__new__(Environment)
+            made.__dict__.update(self.__dict__)
+            made.overrides = {**self.overrides, id_: value}
+            made.cache, made.jacobians, made.asked = dict(kept), {}, []
+            return made
+
         return child
 
     # -- symbols ---------------------------------------------------------------
@@ -49,6 +77,8 @@ class Environment:
         found = self._value(definition.id, lambda: self._compute(definition))
         if definition.kind in ("function", "indexed"):
             return found
+        if self.overrides:  # checked before, in the draw that this one changes
+            return np.asarray(found)
         return self._checked(definition, found)
 
     def named(self, name: str) -> Any:
@@ -75,7 +105,7 @@ class Environment:
 
     def _compute(self, definition: Definition) -> Any:
         if definition.label:
-            return self._by_text(definition)
+            return self.calculus.by_text(definition, self)
         if definition.name:
             return self._compute_name(definition.name, definition)
         slice_ = self.notation.slice_for(definition.id)
@@ -89,7 +119,9 @@ class Environment:
         if name in self.notation.constants:
             return self.notation.constants[name]
         if pair := self.notation.gradient_of(name):
-            return self.gradient(*pair)
+            if self.overrides:
+                raise MathError(f"{name} is a derivative itself; derivatives of those are not taken")
+            return self.calculus.gradient(*pair, self)
         if row is None:
             raise MathError(f"`{name}` is neither in the module nor set by a row or a notation cell")
         if name not in self.drawn:
@@ -117,62 +149,59 @@ class Environment:
 
     # -- draws -------------------------------------------------------------------
 
-    def _sizes(self) -> Iterator[int]:
-        """Distinct sizes, the small ones first, in an order that depends on the seed."""
+    def _sizes(self, needed: frozenset[str]) -> dict[str, int]:
+        """Distinct sizes, so that a swapped index does not fit, under a budget for what hangs on them."""
+        rows = [row for row in self.notation.rows.values() if row.id in needed]
+        names = [str(row.name) for row in rows if _is_size(row) and self._is_drawn(row)]
+        arrays = [row.set for row in rows if row.kind == "value" and row.set.sizes]
         rng = np.random.default_rng([self.seed, 1])
-        free = [size for size in range(2, 40) if size not in self.avoid]
-        for start in range(0, len(free), 4):
-            yield from (int(size) for size in rng.permutation(free[start : start + 4]))
+        free = self._free[: len(names) + 1]
+        best, least = {}, math.inf
+        for _ in range(ATTEMPTS if names else 0):
+            self.drawn = dict(zip(names, map(int, rng.permutation(free)), strict=False))
+            self.cache, self._shapes = {}, {}
+            entries = sum(math.prod(self.shape(set_)) for set_ in arrays)
+            if entries < least:
+                best, least = self.drawn, entries
+            if entries <= BUDGET:
+                break
+        self.cache, self._shapes = {}, {}
+        return best
+
+    def _is_drawn(self, row: Definition) -> bool:
+        return not row.label and row.name is not None and not self.notation.slice_of(row.name)
 
     def _draw(self, row: Definition) -> Any:
         if row.kind == "function":
             raise RowError(row.place, f"`{row.name}` is not in the module; a function cannot be drawn")
         rng = np.random.default_rng([self.seed, zlib.crc32(row.key.encode())])
         try:
-            if row.set.layers:
-                return [self._draw_one(row.set, rng, layer) for layer in layers_of(row.set)]
-            return self._draw_one(row.set, rng, None)
+            if _is_size(row):
+                taken = {value for value in self.drawn.values() if isinstance(value, int)}
+                return next(size for size in self._free if size not in taken)
+            return draw(row.set, self.shape(row.set), rng, self.number)
         except RowError:
             raise
         except MathError as error:
             raise RowError(row.place, str(error)) from None
 
-    def _draw_one(self, set_: Set, rng: np.random.Generator, layer: int | None) -> Any:
-        if set_.base == r"\mathbbN" and not set_.sizes:
-            return next(self.sizes)
-        return draw(set_, self.shape(set_, layer), rng, self.number)
+    def shape(self, set_: Set) -> tuple[int, ...]:
+        if set_.sizes not in self._shapes:
+            self._shapes[set_.sizes] = tuple(round(self.number(size)) for size in set_.sizes)
+        return self._shapes[set_.sizes]
 
-    def shape(self, set_: Set, layer: int | None = None) -> tuple[int, ...]:
-        letter = set_.layers[0] if set_.layers else ""
-        return tuple(
-            round(self.number(size, {letter: layer} if layer is not None else {})) for size in set_.sizes
-        )
+    def number(self, tex: str) -> float:
+        return self.calculus.number(self.notation.read_number(tex), self)
 
-    def number(self, tex: str, layers: Mapping[str, int] | None = None) -> float:
-        from .evaluate import evaluate_number
-
-        node = self.notation.read_number(tex)
-        for letter, layer in (layers or {}).items():
-            node = substituted(node, letter, layer)
-        return evaluate_number(node, self)
-
-    def _checked(self, definition: Definition, found: Any) -> Any:
-        """A value in the shape and the set that its row claims; of a layered symbol all its values."""
-        if definition.set.layers is None:
-            return self._checked_one(definition, found, None)
-        wanted = layers_of(definition.set)
-        if not isinstance(found, list) or len(found) != len(wanted):
-            raise RowError(definition.place, f"`{definition.row.code}` is no list of {len(wanted)} arrays")
-        return [self._checked_one(definition, one, layer) for one, layer in zip(found, wanted, strict=True)]
-
-    def _checked_one(self, definition: Definition, found: Any, layer: int | None) -> np.ndarray:
+    def _checked(self, definition: Definition, found: Any) -> np.ndarray:
+        """A value in the shape and the set that its row claims."""
         try:
             array = np.asarray(found)
         except ValueError:
             array = np.asarray(None)
         if array.dtype.kind not in "biufc":
             raise RowError(definition.place, f"`{definition.row.code}` is no array of numbers: {found!r:.60}")
-        wanted = self.shape(definition.set, layer)
+        wanted = self.shape(definition.set)
         if array.shape != wanted:
             where = f"{definition.row.symbol}: `{definition.row.code}` has shape {array.shape}"
             raise RowError(definition.place, f"{where}, its set says {wanted}")
@@ -185,50 +214,9 @@ class Environment:
                 raise RowError(definition.place, f"{definition.row.symbol}: {error}") from None
         return array.astype(float) if array.dtype.kind in "biu" and definition.kind != "number" else array
 
-    # -- text and derivatives ------------------------------------------------------
 
-    def _by_text(self, definition: Definition) -> np.ndarray:
-        from .evaluate import evaluate_definition
-
-        return evaluate_definition(self.notation.text(definition), self, self.shape(definition.set))
-
-    def gradient(self, top: str, bottom: str) -> Any:
-        """∂top/∂bottom of two symbols, numerically, through the code's forward."""
-        if (top, bottom) not in self.jacobians:
-            rows = self.notation.rows
-            for key in (top, bottom):
-                if key not in rows:
-                    raise MathError(f"{key} is not in the notation table")
-            if rows[bottom].id not in self.notation.closure(rows[top].id):
-                raise MathError(f"{top} does not depend on {bottom} in the code")
-            if slope := self.notation.slope_within(rows[top].id):
-                raise MathError(f"{top} rests on {slope}, a derivative; derivatives of those are not taken")
-            self.jacobians[top, bottom] = self._gradient(top, rows[bottom])
-        return self.jacobians[top, bottom]
-
-    def _gradient(self, top: str, bottom: Definition) -> Any:
-        def value(child: Environment) -> np.ndarray:
-            return np.asarray(child.value(top))
-
-        if bottom.set.layers is None:
-            return self.jacobian(value, bottom.key)
-        return [self.jacobian(value, bottom.key, layer) for layer in layers_of(bottom.set)]
-
-    def jacobian(
-        self, value: Callable[[Environment], np.ndarray], bottom: str, layer: int | None = None
-    ) -> np.ndarray:
-        """The derivative of a value by a symbol, or by one layer of it."""
-        row = self.notation.rows[bottom]
-        start = self.value(bottom)
-        at = 0 if layer is None else layer - layers_of(row.set)[0]
-
-        def replaced(x: np.ndarray) -> Any:
-            return x if layer is None else [*start[:at], x, *start[at + 1 :]]
-
-        one = start if layer is None else start[at]
-        if one.dtype.kind == "c":
-            raise MathError(f"{bottom} is complex; derivatives are taken by real numbers")
-        return differences.jacobian(lambda x: value(self.override(row.id, replaced(x))), one)
+def _is_size(row: Definition) -> bool:
+    return row.kind == "number" and row.set.base == r"\mathbbN"
 
 
 def _plain(value: Any) -> Any:

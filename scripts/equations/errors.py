@@ -5,17 +5,22 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from chapter import Place
+from .text import Place
+
+if TYPE_CHECKING:
+    from .chains import Equation
 
 
 class MathError(Exception):
     """The equation cannot be read or evaluated, or it does not hold.
 
-    ``side`` says at which side of its chain, where that is known.
+    ``side`` says at which side of its chain, where that is known, and ``equation`` in which chain.
     """
 
     side: int | None = None
+    equation: Equation | None = None
 
 
 @contextlib.contextmanager

@@ -14,10 +14,10 @@ import numpy as np
 
 from . import differences
 from .arrays import COMPARE, ENTRYWISE, NORMS, REDUCE, Array, Ranges
+from .derivatives import gradient, jacobian
 from .environment import Environment
 from .errors import MathError, Redraw, RowError, at_side
 from .notation import Definition
-from .sets import layers_of
 from .syntax import (
     All,
     Apply,
@@ -30,7 +30,6 @@ from .syntax import (
     Entry,
     Index,
     Indicator,
-    Layer,
     Negative,
     Node,
     Number,
@@ -117,7 +116,7 @@ class _Ranger:
 
     def words(self, node: Node) -> frozenset[str]:
         rows = self.env.notation.rows
-        return rows[node.key].set.words if isinstance(node, Symbol | Layer) else frozenset()
+        return rows[node.key].set.words if isinstance(node, Symbol) else frozenset()
 
     def has_limits(self, name: str) -> bool:
         """An index with limits need not use the whole of an axis."""
@@ -126,7 +125,7 @@ class _Ranger:
     def shape(self, node: Node) -> tuple[int, ...] | None:
         """The positional shape of what is indexed, if it can be known now."""
         if isinstance(node, Symbol):
-            return self.env.value(node.key).shape
+            return self.env.shape(self.env.notation.rows[node.key].set)
         if free_indices(node):
             return None
         self.visit(node)
@@ -143,7 +142,11 @@ class Evaluator:
 
     def __call__(self, node: Node) -> Array:
         with np.errstate(all="ignore"):
-            return getattr(self, type(node).__name__.lower())(node)
+            return self.value(node)
+
+    def value(self, node: Node) -> Array:
+        found: Array = getattr(self, type(node).__name__.lower())(node)
+        return found
 
     # -- leaves ----------------------------------------------------------------
 
@@ -157,14 +160,6 @@ class Evaluator:
 
     def symbol(self, node: Symbol) -> Array:
         return self.lift(self.env.value(node.key))
-
-    def layer(self, node: Layer) -> Array:
-        found = self.env.value(node.key)
-        layers = layers_of(self.env.notation.rows[node.key].set)
-        number = round(evaluate_number(node.number, self.env))
-        if number not in layers:
-            raise MathError(f"{show(node)}: there is no layer {number}, only {layers[0]}..{layers[-1]}")
-        return self.lift(found[number - layers[0]])
 
     def index(self, node: Index) -> Array:
         if node.name not in self.order:
@@ -180,7 +175,7 @@ class Evaluator:
 
     def entry(self, node: Entry) -> Array:
         words = _Ranger(self.env, self.ranges).words(node.base)
-        return self.pick(self(node.base), node.indices, show(node.base), 0, words)
+        return self.pick(self.value(node.base), node.indices, show(node.base), 0, words)
 
     def pick(
         self,
@@ -223,7 +218,7 @@ class Evaluator:
         return Array(data, base.rank - len(indices))
 
     def place(self, index: Node, axis: int, words: frozenset[str]) -> np.ndarray:
-        value = self(index)
+        value = self.value(index)
         if value.rank or np.any(value.data != np.round(value.data.real)):
             raise MathError(f"{show(index)} is no index: it must be an integer")
         first = 0 if axis == 0 and "from 0" in words else 1
@@ -232,11 +227,11 @@ class Evaluator:
     # -- arithmetic ----------------------------------------------------------------
 
     def negative(self, node: Negative) -> Array:
-        value = self(node.value)
+        value = self.value(node.value)
         return Array(-value.data, value.rank)
 
     def binary(self, node: Binary) -> Array:
-        left, right = self(node.left), self(node.right)
+        left, right = self.value(node.left), self.value(node.right)
         match node.op:
             case "+" | "-":
                 return self.add(node.op, left, right)
@@ -317,7 +312,7 @@ class Evaluator:
         )
 
     def transpose(self, node: Transpose) -> Array:
-        value = self(node.value)
+        value = self.value(node.value)
         if value.rank == 1:
             return Array(value.data[..., None, :], 2)
         if value.rank != 2:
@@ -328,7 +323,7 @@ class Evaluator:
     # -- functions -----------------------------------------------------------------
 
     def call(self, node: Call) -> Array:
-        values = [self(argument) for argument in node.arguments]
+        values = [self.value(argument) for argument in node.arguments]
         first = values[0]
         if node.name == "kronecker":
             return Array(np.equal(first.data, values[1].data).astype(float), 0)
@@ -357,7 +352,7 @@ class Evaluator:
         definition = self.env.notation.rows[node.function]
         domain = definition.set.domain
         assert domain is not None
-        values = [self(argument) for argument in node.arguments]
+        values = [self.value(argument) for argument in node.arguments]
         if len(values) != len(domain):
             raise MathError(f"{node.function} takes {len(domain)} arguments, not {len(values)}")
         function = self.env.value(node.function)
@@ -410,7 +405,7 @@ class Evaluator:
     # -- sums --------------------------------------------------------------------------
 
     def reduce(self, node: Reduce) -> Array:
-        body = self(node.body)
+        body = self.value(node.body)
         axes = tuple(self.order.index(bound.name) for bound in node.bounds)
         shape = list(body.data.shape)
         for axis, bound in zip(axes, node.bounds, strict=True):
@@ -430,7 +425,7 @@ class Evaluator:
         for bound in node.bounds:
             if bound.low is not None and bound.high is not None:
                 value = self.index(Index(bound.name)).data
-                mask = mask & (value >= self(bound.low).data) & (value <= self(bound.high).data)
+                mask = mask & (value >= self.value(bound.low).data) & (value <= self.value(bound.high).data)
         if node.condition is not None:
             mask = mask & self.truth(node.condition)
         return mask
@@ -438,28 +433,28 @@ class Evaluator:
     # -- conditions ----------------------------------------------------------------------
 
     def truth(self, node: Node) -> np.ndarray:
-        value = self(node)
+        value = self.value(node)
         if value.rank:
             raise MathError(f"the condition {show(node)} is about an array; write it for an entry")
         return value.data.astype(bool)
 
     def compare(self, node: Compare) -> Array:
-        left, right = self(node.left), self(node.right)
+        left, right = self.value(node.left), self.value(node.right)
         return self.entrywise(COMPARE[node.op], left, right, node.op)
 
     def all(self, node: All) -> Array:
-        first, *others = [self(condition) for condition in node.conditions]
+        first, *others = [self.value(condition) for condition in node.conditions]
         for other in others:
             first = self.entrywise(np.logical_and, first, other, "and")
         return first
 
     def indicator(self, node: Indicator) -> Array:
-        value = self(node.condition)
+        value = self.value(node.condition)
         return Array(value.data.astype(float), value.rank)
 
     def cases(self, node: Cases) -> Array:
         """Disjoint rows; 'otherwise' is where no other row holds."""
-        values = [self(value) for value in node.values]
+        values = [self.value(value) for value in node.values]
         rank = max(value.rank for value in values)
         taken: np.ndarray | None = None
         result = np.asarray(np.nan)
@@ -467,7 +462,7 @@ class Evaluator:
             if condition is None:
                 here = ~taken if taken is not None else np.asarray(True)
             else:
-                test = self(condition)
+                test = self.value(condition)
                 here = self.widen(test, rank).astype(bool)
             if taken is not None and np.any(taken & here):
                 raise MathError("two rows of cases hold at once")
@@ -490,26 +485,23 @@ class Evaluator:
 
     def jacobian(self, top: Node, bottom: Node) -> tuple[Array, int]:
         """The derivative of all of top by all of bottom, and the rank of top."""
-        assert isinstance(bottom, Symbol | Layer)
-        if isinstance(top, Symbol) and isinstance(bottom, Symbol):
-            return self.lift(self.env.gradient(top.key, bottom.key)), np.ndim(self.env.value(top.key))
+        assert isinstance(bottom, Symbol)
+        if isinstance(top, Symbol):
+            return self.lift(gradient(top.key, bottom.key, self.env)), np.ndim(self.env.value(top.key))
         if self.env.notation.rows[bottom.key].id not in self.env.notation.ids(top):
             raise MathError(f"{show(top)} does not depend on {show(bottom)} in the code")
-        number = round(evaluate_number(bottom.number, self.env)) if isinstance(bottom, Layer) else None
-        key = show(top), show(bottom)
         if free_indices(top):
-            found = self.env.jacobian(
-                lambda child: Evaluator(child, self.ranges)(top).data, bottom.key, number
-            )
-            return Array(found, found.ndim - len(self.order)), self(top).rank
+            found = jacobian(lambda child: Evaluator(child, self.ranges)(top).data, bottom.key, self.env)
+            return Array(found, found.ndim - len(self.order)), self.value(top).rank
+        key = show(top), show(bottom)
         if key not in self.env.jacobians:
             one = Ranges()  # top has no free index, so its own sums are all that matters
             _Ranger(self.env, one).visit(top)
             lead = (0,) * len(one.order)
-            self.env.jacobians[key] = self.env.jacobian(
-                lambda child: Evaluator(child, one)(top).data[lead], bottom.key, number
+            self.env.jacobians[key] = jacobian(
+                lambda child: Evaluator(child, one)(top).data[lead], bottom.key, self.env
             )
-        return self.lift(self.env.jacobians[key]), self(top).rank
+        return self.lift(self.env.jacobians[key]), self.value(top).rank
 
 
 def _reporting(function: Callable[..., Any], definition: Definition) -> Callable[..., np.ndarray]:
@@ -533,8 +525,9 @@ def evaluate_number(node: Node, env: Environment) -> float:
     return float(value.data.item())
 
 
-def evaluate_definition(node: Node, env: Environment, shape: tuple[int, ...]) -> np.ndarray:
+def evaluate_definition(definition: Definition, env: Environment) -> np.ndarray:
     """A symbol that the text defines: its free indices are its axes, in the order of the left side."""
+    node, shape = env.notation.text(definition), env.shape(definition.set)
     assert isinstance(node, Binary) and node.op == "="
     left, right = node.left, node.right
     indices = left.indices if isinstance(left, Entry) else ()
@@ -549,3 +542,11 @@ def evaluate_definition(node: Node, env: Environment, shape: tuple[int, ...]) ->
     lead = [len(ranges.values[name]) if at < len(indices) else 1 for at, name in enumerate(ranges.order)]
     data = np.broadcast_to(value.data, (*lead, *value.shape))
     return data.reshape((*lead[: len(indices)], *value.shape))
+
+
+class NumPy:
+    """The calculus of environments, on floating-point numbers."""
+
+    number = staticmethod(evaluate_number)
+    by_text = staticmethod(evaluate_definition)
+    gradient = staticmethod(gradient)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,10 +23,9 @@ class _Hand(lark.lexer.Lexer):
     def __init__(self, _: object) -> None:
         pass
 
-    def lex(self, found: list[Token]) -> Iterator[lark.Token]:  # type: ignore[override]
-        for token in found:
-            kind = f"_{token.kind}" if token.kind in STRUCTURE else token.kind
-            yield lark.Token(kind, token.text, token.start)
+    def lex(self, found: tuple[tuple[str, str], ...]) -> Iterator[lark.Token]:  # type: ignore[override]
+        for kind, text in found:
+            yield lark.Token(f"_{kind}" if kind in STRUCTURE else kind, text)
 
 
 _PARSER = lark.Lark(
@@ -38,6 +38,12 @@ _PARSER = lark.Lark(
 
 def parse(found: list[Token]) -> lark.Tree:
     """The raw tree of one side of an equation, or of a symbol."""
+    return _parse(tuple((token.kind, token.text) for token in found))
+
+
+@functools.lru_cache(maxsize=4096)
+def _parse(found: tuple[tuple[str, str], ...]) -> lark.Tree:
+    """A side stands in many mutants of its equation, a symbol in many tables: each is parsed once."""
     try:
         return _PARSER.parse(found)
     except lark.UnexpectedToken as error:

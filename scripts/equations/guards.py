@@ -5,17 +5,16 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Sequence
 
-from chapter import Chapter, Place, Row, Table
-
 from .book import Book
 from .check import Result
-from .code import computes
 from .errors import Finding, RowError
-from .helpers import HELPERS
 from .notation import Definition, Notation
+from .slicing import computes
+from .stand_ins import HELPERS
+from .text import Place, Row, Table, Text
 
 
-def guard_table(book: Book, chapter: Chapter, table: Table, displays: Iterable[Result]) -> list[Finding]:
+def guard_table(book: Book, chapter: Text, table: Table, displays: Iterable[Result]) -> list[Finding]:
     """Findings about a table, given what the chapter's checked equations rest on."""
     displays = list(displays)
     used = {place for result in displays for place in result.rows}

@@ -9,23 +9,23 @@ and to all later ones.
 from __future__ import annotations
 
 import ast
+import functools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from chapter import FENCE, LABEL, Cell, Chapter, Place, Row
-
-from .code import Slice, Statement, called_names, free_names, stored_names
 from .errors import MathError, RowError
 from .grammar import parse, raw
-from .helpers import HELPERS
-from .reader import layer_key, read_sides
+from .reader import read_sides
 from .sets import Set, parse_set
-from .syntax import Derivative, Layer, Node, Symbol
+from .slicing import Slice, Statement, called_names, free_names, stored_names
+from .stand_ins import HELPERS
+from .syntax import Derivative, Node, Symbol
+from .text import LABEL, Code, Place, Row, Text
 from .tokens import tokens
 
 GRADIENT = re.compile(r"\\[dt]?frac|\\nabla")
@@ -63,7 +63,7 @@ class Notation:
     section: int
     rows: dict[str, Definition] = field(default_factory=dict)
     gradients: dict[tuple[str, str], Definition] = field(default_factory=dict)
-    cells: list[tuple[int, Cell]] = field(default_factory=list)  # with their sections
+    cells: list[tuple[int, Code]] = field(default_factory=list)  # with their sections
     texts: Callable[[str, str], Node | None] = lambda label, key: None  # how an equation defines a symbol
 
     @cached_property
@@ -94,14 +94,14 @@ class Notation:
         return found
 
     @cached_property
-    def assigned(self) -> dict[str, list[tuple[int, Cell]]]:
-        found: dict[str, list[tuple[int, Cell]]] = {}
+    def assigned(self) -> dict[str, list[tuple[int, Code]]]:
+        found: dict[str, list[tuple[int, Code]]] = {}
         for section, cell in self.cells:
             for name in stored_names(cell.tree):
                 found.setdefault(name, []).append((section, cell))
         return found
 
-    def cell_of(self, name: str) -> Cell | None:
+    def cell_of(self, name: str) -> Code | None:
         """The notation cell that computes a name: the last one, unless a later section's row draws it."""
         cells = self.assigned.get(name, [])
         row = self.named.get(name)
@@ -212,6 +212,11 @@ class Notation:
         """Everything a formula depends on."""
         return frozenset(one for id_ in self._ids(node) for one in self.closure(id_))
 
+    @cached_property
+    def reading(self) -> frozenset[tuple[str, str]]:
+        """All that reading a formula depends on."""
+        return frozenset(self.kinds.items())
+
     def module_names(self, ids: Iterable[str]) -> set[str]:
         """What of the module these ids are computed with."""
         own = self.module.keys() - HELPERS.keys()
@@ -268,13 +273,12 @@ class Notation:
         return {}
 
 
+@functools.cache
 def read_row(row: Row, section: int) -> Definition:
     try:
         set_ = parse_set(row.set)
         name, expression, label = _read_code(row.code)
         key = symbol_key(row.symbol)
-        if set_.layers:
-            key = key if key.startswith((r"\frac", r"\nabla")) else layer_key(key, set_.layers[0])
         return Definition(row, key, set_, _kind(set_, row), name, expression, label, section)
     except RowError:
         raise
@@ -282,6 +286,7 @@ def read_row(row: Row, section: int) -> Definition:
         raise RowError(row.place, str(error)) from None
 
 
+@functools.cache
 def symbol_key(tex: str) -> str:
     """A symbol in its one spelling; "θ \\leftarrow" is the new value of θ."""
     if tex.endswith(r"\leftarrow"):
@@ -296,8 +301,6 @@ def symbol_key(tex: str) -> str:
 
 
 def _kind(set_: Set, row: Row) -> str:
-    if set_.layers:
-        return "layer"
     if row.code == "kronecker":
         return "indexed"
     if set_.is_function:
@@ -331,7 +334,7 @@ def gradient_pair(definition_tex: str, kinds: Mapping[str, str]) -> tuple[str, s
         return None
     node = read_sides([tokens(definition_tex)], kinds)[0]
     match node:
-        case Derivative(Symbol(top), Symbol(bottom) | Layer(bottom), ()):
+        case Derivative(Symbol(top), Symbol(bottom), ()):
             return top, bottom
     raise MathError(
         f"{definition_tex}: a gradient row is \\frac{{\\partial L}}{{\\partial W}}, without indices"
@@ -341,27 +344,15 @@ def gradient_pair(definition_tex: str, kinds: Mapping[str, str]) -> tuple[str, s
 # -- where things stand --------------------------------------------------------------
 
 
-def sections(chapter: Chapter) -> list[int]:
-    """The section of each line: how many headings of level one or two stand above it."""
-    count, found, fence = 0, [], ""
-    for line in chapter.text.split("\n"):
-        if mark := FENCE.match(line):
-            fence = "" if fence and line.strip() == fence else fence or mark["mark"]
-        elif not fence and re.match(r"##? ", line):
-            count += 1
-        found.append(count)
-    return found
-
-
 def notation_at(
-    chapter: Chapter,
+    chapter: Text,
     line: int,
     module: Mapping[str, Any],
-    pages: list[Chapter],
+    pages: Sequence[Text],
     texts: Callable[[str, str], Node | None],
 ) -> Notation:
     """The notation that holds at a line of a chapter."""
-    where = sections(chapter)
+    where = chapter.sections
     here = where[line - 1]
     notation = Notation(module, here, texts=texts)
     tables = [(table, -1) for page in pages for table in page.tables]

@@ -7,6 +7,7 @@ refused, with the spelling that would be accepted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import lark
@@ -25,7 +26,6 @@ from .syntax import (
     Entry,
     Index,
     Indicator,
-    Layer,
     Negative,
     Node,
     Number,
@@ -50,7 +50,6 @@ from .trees import (
     is_nameable,
     is_natural,
     is_plain_letter,
-    layer_number,
     letter_of,
     only_product,
     only_total,
@@ -71,14 +70,6 @@ KNOWN = {
     },
 }
 ONE = r"\mathbf{1}"
-
-
-def layer_key(symbol: str, letter: str) -> str:
-    """The key of W^{(l)} or D_l, which stands for all l."""
-    for script, key in ((f"^{{({letter})}}", "^{(·)}"), (f"_{{{letter}}}", "_{·}")):
-        if symbol.endswith(script):
-            return symbol.removesuffix(script) + key
-    raise MathError(f"a symbol for every {letter} is written W^{{({letter})}} or D_{letter}")
 
 
 def read_sides(sides: Iterable[Sequence[Token]], kinds: Kinds, is_update: bool = False) -> list[Node]:
@@ -121,10 +112,10 @@ def _check_indices(node: Node, left: Node) -> None:
 
 
 def _index_letters(tree: lark.Tree, kinds: Kinds) -> set[str]:
-    """Letters in subscripts (and layer numbers) that can only be indices."""
+    """Letters in subscripts that can only be indices."""
     factors = [factor for factor in tree.find_data("factor") if not has_kind(factor.children[0], "NABLA")]
     scripts = [script for factor in factors for script in factor.children[1:]]
-    scripts = [script for script in scripts if script.data == "sub" or layer_number(script)]
+    scripts = [script for script in scripts if script.data == "sub"]
     letters = {str(leaf) for sub in scripts for leaf in sub.scan_values(is_letter)}
     return {letter for letter in letters if kinds.get(letter) != "number"}
 
@@ -235,8 +226,8 @@ class _Reader:
                     r"an entry has no transpose: write (W^\top)_{ij} for the entry of the transpose"
                 )
             return Transpose(node)
-        if layer_number(lark.Tree("sup", [sup])):
-            raise MathError(f"{raw(sup)} numbers a layer, but the table has no such row")
+        if re.fullmatch(r"\(\w+\)", raw(sup)):
+            raise MathError(f"{raw(sup)} numbers a layer; give each layer a symbol of its own, as in W_1")
         return Binary("^", node, self.expression(sup))
 
     def atom(self, atom: Raw, sup: Raw | None) -> Node:
@@ -289,8 +280,6 @@ class _Reader:
     ) -> tuple[str, Raw | None, Raw | None, int] | None:
         """The longest name of the table: (key, what is left as index, as power, as primes)."""
         base = raw(atom)
-        if layer := self.layer_name(base, sub, sup):
-            return layer
         above = f"^{{{raw(sup)}}}" if sup is not None else f"^{{{chr(39) * primes}}}" if primes else ""
         supers = [(above, None, 0), ("", sup, primes)] if above else [("", None, 0)]
         parts = sub.children[::2] if sub is not None else []
@@ -307,25 +296,13 @@ class _Reader:
                     return key, rest, power, left
         return None
 
-    def layer_name(
-        self, base: str, sub: Raw | None, sup: Raw | None
-    ) -> tuple[str, Raw | None, Raw | None, int] | None:
-        number = layer_number(lark.Tree("sup", [sup])) if sup is not None else None
-        if number is not None and f"{base}^{{(·)}}" in self.kinds:
-            self.number = self.expression(number)
-            return f"{base}^{{(·)}}", sub, None, 0
-        if sub is not None and f"{base}_{{·}}" in self.kinds:
-            self.number = self.expression(sub)
-            return f"{base}_{{·}}", None, sup, 0
-        return None
-
     def symbol(self, key: str, index: Raw | None) -> Node:
         kind = self.kinds[key]
         if kind == "indexed":
             if index is None or len(self.indices(index)) != 2:
                 raise MathError(f"{key} is Kronecker's delta: write {key}_{{ij}}")
             return Call("kronecker", self.indices(index), key)
-        node: Node = Layer(key, self.number) if kind == "layer" else Symbol(key)
+        node: Node = Symbol(key)
         return node if index is None else Entry(node, self.indices(index))
 
     def indices(self, tree: lark.Tree) -> tuple[Node, ...]:
@@ -525,9 +502,9 @@ class _Reader:
             kept = [script for script in item.children[1:] if script.data != "sup"]
             item = lark.Tree("factor", [item.children[0], *kept])
         node = self.product([item])
-        if isinstance(node, Entry) and isinstance(node.base, Symbol | Layer):
+        if isinstance(node, Entry) and isinstance(node.base, Symbol):
             return node.base, node.indices
-        if not isinstance(node, Symbol | Layer):
+        if not isinstance(node, Symbol):
             raise MathError(f"a derivative by {raw(item)}: give it a row in the table")
         return node, ()
 

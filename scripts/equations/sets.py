@@ -2,15 +2,14 @@ r"""The Set column: what a symbol is, and how to draw it.
 
 Sets: $\mathbb{N}$, $\mathbb{R}^{N\times K}$, $\mathbb{R}_{>0}^{N}$, $\mathbb{C}$, $(0,1)^{K}$,
 $\{0,1\}^{N\times K}$, $\{1,\dots,K\}^{N}$; functions: $\mathbb{R}^{K}\to\mathbb{R}^{M}$. Words may follow:
-one-hot; rows sum to 1; zero outside; from 0. A symbol with an array for each layer l is
-$\mathbb{R}^{D_{l-1}\times D_l}$ for $l=1,\dots,3$, and its code is a list.
+one-hot; rows sum to 1; zero outside; from 0.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,7 +18,6 @@ from .errors import MathError
 WORDS = ("one-hot", "rows sum to 1", "zero outside", "from 0")
 BLACKBOARD = re.compile(r"\\mathbb\s*\{?\s*([NZRC])\s*\}?")
 BASE = re.compile(r"\\mathbb[NZRC]|\\\{.*?\\\}|[\[(][^()\[\]]*,[^()\[\]]*[)\]]")
-LAYERS = re.compile(r"for \$([a-z])\s*=\s*(\d+)\s*,\s*\\dots\s*,\s*(\d+)\$")
 SCRIPTS = re.compile(
     r"""(?:_\s*(?P<before>\{[^{}]*\}|\S))?\s*(?:\^\s*(?P<power>\{.*\}|\\[A-Za-z]+|\S))?\s*
         (?:_\s*(?P<after>\{[^{}]*\}|\S))?""",
@@ -35,7 +33,6 @@ class Set:
     positive: bool = False
     words: frozenset[str] = frozenset()
     domain: tuple[Set, ...] | None = None  # of a function; base and sizes are then its values'
-    layers: tuple[str, int, int] | None = None  # (l, first, last) of a symbol with one array for each l
 
     @property
     def rank(self) -> int:
@@ -50,20 +47,11 @@ class Set:
         return self.base in (r"\mathbbN", r"\mathbbZ") or bool(DOTS.search(self.base))
 
 
-def layers_of(set_: Set) -> range:
-    assert set_.layers is not None
-    return range(set_.layers[1], set_.layers[2] + 1)
-
-
 def parse_set(text: str) -> Set:
     formula = re.match(r"\$([^$]*)\$", text)
     if not formula:
         raise MathError(f"the set must begin with one formula in dollars, got {text!r}")
     after = text[formula.end() :].strip()
-    layers = None
-    if family := LAYERS.search(after):
-        layers = family[1], int(family[2]), int(family[3])
-        after = after[: family.start()] + after[family.end() :]
     rest = re.split(r"[,;]\s*", after.strip())
     words = frozenset(word.strip() for word in rest if word.strip())
     if unknown := words - set(WORDS):
@@ -74,7 +62,7 @@ def parse_set(text: str) -> Set:
         domain = tuple(_simple(part, frozenset()) for part in _split(left))
         value = _simple(right, words)
         return Set(value.base, value.sizes, value.positive, words, domain)
-    return replace(_simple(plain, words), layers=layers)
+    return _simple(plain, words)
 
 
 def _simple(text: str, words: frozenset[str]) -> Set:

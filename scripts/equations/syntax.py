@@ -9,8 +9,7 @@ from dataclasses import dataclass, fields, replace
 @dataclass(frozen=True)
 class Node:
     def children(self) -> Iterator[Node]:
-        for part in fields(self):
-            value = getattr(self, part.name)
+        for value in vars(self).values():
             if isinstance(value, Node):
                 yield value
             elif isinstance(value, tuple):
@@ -51,14 +50,6 @@ class Index(Node):
     """An index used as a number, bound by a sum or free."""
 
     name: str
-
-
-@dataclass(frozen=True)
-class Layer(Node):
-    """One entry of a symbol that is a list of arrays: W^{(l)}."""
-
-    key: str
-    number: Node
 
 
 @dataclass(frozen=True)
@@ -120,7 +111,7 @@ class Reduce(Node):
 
 @dataclass(frozen=True)
 class Derivative(Node):
-    """∂top/∂bottom[indices]; bottom is a Symbol or a Layer."""
+    """∂top/∂bottom[indices]; bottom is a Symbol."""
 
     top: Node
     bottom: Node
@@ -175,8 +166,6 @@ def show(node: Node | None) -> str:
             return key
         case Index(name):
             return plain(name)
-        case Layer(key, number):
-            return f"{key}<{show(number)}>"
         case Entry(base, indices):
             return f"{show(base)}[{_list(indices)}]"
         case Negative(value):
@@ -232,10 +221,3 @@ def bound_names(node: Node) -> set[str]:
 
 def free_indices(node: Node) -> set[str]:
     return {part.name for part in node.walk() if isinstance(part, Index)} - bound_names(node)
-
-
-def substituted(node: Node, index: str, value: int) -> Node:
-    """The formula for one value of an index."""
-    if node == Index(index):
-        return Number(value)
-    return node.map(lambda child: substituted(child, index, value))

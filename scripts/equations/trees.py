@@ -10,19 +10,8 @@ from .errors import MathError
 from .grammar import Raw, raw
 
 # What the reader knows of a row: "number" (an integer, may be an index), "value",
-# "function", "indexed" (Kronecker's delta: its subscripts are its arguments), "layer".
+# "function", "indexed" (Kronecker's delta: its subscripts are its arguments).
 Kinds = Mapping[str, str]
-
-
-def layer_number(script: lark.Tree) -> lark.Tree | None:
-    """The (l) of W^{(l)}."""
-    if script.data != "sup":
-        return None
-    factor = only_child(only_product(only_total(script.children[0])))
-    is_round = (
-        isinstance(factor, lark.Tree) and len(factor.children) == 1 and has_kind(factor.children[0], "round")
-    )
-    return factor.children[0].children[0] if factor is not None and is_round else None
 
 
 def parts_of(factor: Raw) -> tuple[Raw, lark.Tree | None, lark.Tree | None, int]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from chapter import Chapter, Display
 from equations.book import Book, read_display
 from equations.equivalence import canonical
 from equations.errors import MathError
 from equations.tokens import tokens
+from literate.chapter import Chapter, Display
 
 
 def blind_mutants(book: Book, chapter: Chapter, display: Display) -> Iterator[str]:

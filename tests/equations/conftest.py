@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from chapter import HEADER, ROOT, Chapter, parse_chapter, read_chapter
 from equations.book import Book
 from equations.check import check_chapter
 from equations.guards import guard_table
+from literate.chapter import ROOT, Chapter
+from literate.reader import HEADER, parse_chapter, read_chapter
 
 SAMPLES = Path(__file__).parent / "samples"
 START = f"{HEADER}\n# Title\n\n```python\nimport numpy as np\n```\n"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import check_equations
-from chapter import read_book
 from equations.book import Book
 from equations.check import check_chapter, checked_displays
-from equations.floor import score
+from equations.mutation_score import score
+from literate.reader import read_book
+from literate.tangle.module import tangle
 
 # Public names that stand in no equation, because they compute nothing of their own.
 NO_MATHEMATICS = {
@@ -19,12 +20,12 @@ NO_MATHEMATICS = {
     # draws; the standard deviation is checked
     *("xavier_normal_", "xavier_uniform_", "kaiming_normal_", "kaiming_uniform_"),
 }
-EVERY = 40  # of a display's mutants, the first and each 40th after it
+EVERY = 60  # of a display's mutants, the first and each 60th after it
 
 
 def test_planted_mistakes_are_noticed() -> None:
     chapters = read_book()
-    book = Book(chapters, check_equations.namespace(chapters))
+    book = Book(chapters, tangle(chapters).namespace())
     results = [result for chapter in chapters for result in check_chapter(book, chapter)]
     assert [str(result.finding) for result in results if result.finding] == []
     scores = [

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from chapter import Chapter
 from equations.code_mutants import plant_in_module
 from equations.errors import MathError
+from literate.chapter import Chapter
 
 SOURCE = """
 def double(x):

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from chapter import Chapter, parse_chapter
 from equations.book import Book
 from equations.check import check_chapter, checked_displays
-from equations.floor import score
 from equations.guards import guard_table
 from equations.mutate import mutants
+from equations.mutation_score import score
+from literate.chapter import Chapter
+from literate.reader import parse_chapter
 
 Sample = Callable[..., tuple[Book, Chapter]]
 EVERY = 9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from equations.display import equations
+from equations.chains import equations
 from equations.errors import MathError
 from equations.reader import read_sides
 from equations.syntax import show
@@ -16,7 +16,7 @@ KINDS = {
     **dict.fromkeys(VALUES.split(), "value"),
     **dict.fromkeys("N K n T".split(), "number"),
     **dict.fromkeys(["f", r"\sigma", r"\operatorname{ReLU}"], "function"),
-    **{r"\delta": "indexed", "W^{(·)}": "layer", "h^{(·)}": "layer"},
+    **{r"\delta": "indexed"},
 }
 
 
@@ -75,7 +75,6 @@ READINGS = [
     ),
     (r"y = a \odot b c", r"(a ⊙ (b * c))"),
     (r"y = a \cdot b / c", r"((a · b) / c)"),
-    (r"W^{(n)} = h^{(n-1)}", r"W^{(·)}<n> = h^{(·)}<(n - 1)>"),
     (r"y = x^{\text{new}}", r"x^{\text{new}}"),
     (r"y = \operatorname{diag}(x)\operatorname{sign}(v)", r"(diag(x) * sign(v))"),
     (r"y = a, \quad z = b \text{ and } x = c", r"a; z = b; x = c"),
@@ -143,7 +142,7 @@ REFUSALS = [
         r"y_{ij} = X_{ij}^\top",
         r"an entry has no transpose: write (W^\top)_{ij} for the entry of the transpose",
     ),
-    (r"y = x^{(l)}", r"(l) numbers a layer, but the table has no such row"),
+    (r"y = x^{(l)}", r"(l) numbers a layer; give each layer a symbol of its own, as in W_1"),
     (r"y = f(", r"the brackets do not match"),
     (r"y = (x", r"the brackets do not match"),
     (r"y = x + ", r"the formula breaks off"),

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Response, sync_playwright
 
 from build_site import build
-from chapter import ROOT
+from literate.chapter import ROOT
 
 pytestmark = pytest.mark.xdist_group("browser")
 

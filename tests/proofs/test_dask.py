@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import backprop_core as bp
-from chapter import ROOT
+from literate.chapter import ROOT
 
 LISTING = re.compile(r"^```py\n(.*?)^```$", re.S | re.M)
 

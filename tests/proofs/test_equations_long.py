@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-import check_equations
-from chapter import Chapter, book_files, read_chapter
 from equations.book import Book
 from equations.check import Result, check_chapter, check_display, checked_displays
-from equations.floor import score
+from equations.mutation_score import score
+from literate.chapter import BOOK, Chapter
+from literate.prove.checks import read_counts
+from literate.reader import book_files, read_chapter
+from literate.tangle.module import tangle
 
 SAMPLES = Path(__file__).parent.parent / "equations" / "samples"
 blind_mutants = runpy.run_path(str(SAMPLES.parent / "blind.py"))["blind_mutants"]
@@ -44,7 +46,7 @@ def chapters() -> list[Chapter]:
 
 @pytest.fixture(scope="module")
 def names(chapters: list[Chapter]) -> dict[str, Any]:
-    return check_equations.namespace(chapters)
+    return tangle(chapters).namespace()
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +113,7 @@ def test_mutants_of_a_chapter(book: Book, results: list[Result], path: Path) -> 
         f"{one.label}: {m.what}: {m.tex}" for one in scores for m in one.survivors if one.label not in TRUE
     ]
     assert unexplained == []
+    counts = {label: (count["noticed"], count["planted"]) for label, count in read_counts(BOOK).items()}
+    assert {one.label: (one.killed, one.total) for one in scores} == {
+        one.label: counts.get(one.label) for one in scores
+    }, "make checks writes the counts that the site shows"

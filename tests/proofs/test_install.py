@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from chapter import ROOT
+from literate.chapter import ROOT
 
 pytestmark = pytest.mark.xdist_group("install")
 

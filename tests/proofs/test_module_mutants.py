@@ -6,11 +6,12 @@ import sys
 
 import pytest
 
-import chapter_tests
-from chapter import MODULE_NAME, Cell, Chapter, defined_names, read_book
 from equations.code_mutants import CodeMutant, plant_in_module
-from session import Failure, Session
-from tangle import Module, tangle
+from literate.chapter import MODULE_NAME, Cell, Chapter, defined_names
+from literate.prove import pytest_plugin
+from literate.prove.session import Failure, Session
+from literate.reader import read_book
+from literate.tangle.module import Module, tangle
 
 # Functions with a mistake that changes nothing one could notice, and why.
 HARMLESS = {
@@ -36,7 +37,7 @@ class Planted(Session):
 
 def noticed(chapter: Chapter, source: str) -> bool:
     with Planted(chapter, source) as session:
-        for _, _, check in sorted(chapter_tests._claims(session), key=lambda claim: claim[0]):
+        for _, _, check in sorted(pytest_plugin._claims(session), key=lambda claim: claim[0]):
             try:
                 check()
             except Failure:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from chapter import BOOK, book_files, read_book
-from prose_numbers import recomputed
-from run import differences, execute
-from tangle import tangle
+from literate.chapter import BOOK
+from literate.prove.numbers import recomputed
+from literate.reader import book_files, read_book
+from literate.run.notebooks import differences, execute
+from literate.tangle.module import tangle
 
 CHAPTERS = read_book()
 

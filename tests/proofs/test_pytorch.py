@@ -203,9 +203,7 @@ def _norm(rng: np.random.Generator, name: str) -> tuple[bp.Layer, torch.nn.Modul
 WITH_PARAMETERS: dict[str, Callable[[np.random.Generator], tuple]] = {
     "Conv2d": lambda rng: _conv(rng, False),
     "ConvTranspose2d": lambda rng: _conv(rng, True),
-    **{
-        name: partial(_norm, name=name) for name in ("BatchNorm1d", "BatchNorm2d", "LayerNorm", "RMSNorm")
-    },
+    **{name: partial(_norm, name=name) for name in ("BatchNorm1d", "BatchNorm2d", "LayerNorm", "RMSNorm")},
 }
 
 

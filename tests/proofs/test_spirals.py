@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from chapter import BOOK
-from session import Session
+from literate.chapter import BOOK
+from literate.prove.session import Session
 
 
 @pytest.fixture(scope="module")

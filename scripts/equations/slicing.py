@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from chapter import Cell, Place
-
 from .errors import Redraw, RowError
+from .text import Code, Place
 
+BUILTINS = frozenset(dir(builtins))
 SCOPES = (ast.Lambda, ast.FunctionDef, ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp)
 
 
@@ -25,7 +25,7 @@ class Statement:
     place: Place
 
     @staticmethod
-    def all_of(cell: Cell) -> list[Statement]:
+    def all_of(cell: Code) -> list[Statement]:
         return [
             Statement(node, Place(cell.place.path, cell.place.line + node.lineno - 1))
             for node in cell.tree.body
@@ -72,17 +72,18 @@ class Slice:
     def run(self, values: dict[str, Any], given: dict[str, Any]) -> Any:
         """Run in a namespace; names that are given keep their given values."""
         scope = dict(values)
-        for statement in self.statements:
-            execute(statement, scope)
-            scope.update((name, given[name]) for name in stored_names(statement.node) & given.keys())
+        with np.errstate(all="ignore"):
+            for statement in self.statements:
+                execute(statement, scope)
+                if given:
+                    scope.update((name, given[name]) for name in stored_names(statement.node) & given.keys())
         return scope[self.name]
 
 
 def execute(statement: Statement, scope: dict[str, Any]) -> None:
     """Run one statement; what it raises is a finding at its line of the book."""
     try:
-        with np.errstate(all="ignore"):
-            exec(_compiled(statement), scope)
+        exec(_compiled(statement), scope)
     except (Redraw, RowError):
         raise
     except Exception as error:
@@ -131,7 +132,8 @@ def stored_names(node: ast.AST) -> frozenset[str]:
     return frozenset(name.id for name in names if isinstance(name.ctx, ast.Store))
 
 
-def changed_names(node: ast.AST) -> set[str]:
+@cache
+def changed_names(node: ast.AST) -> frozenset[str]:
     """Names whose object a statement may change: x.a = …, x[i] = …, x.method(…), fill_(x)."""
     found = set(free_names(node)) if isinstance(node, ast.Expr) and not _is_print(node) else set()
     for leaf in _own(node):
@@ -139,7 +141,7 @@ def changed_names(node: ast.AST) -> set[str]:
         is_method = isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Attribute)
         if is_stored or is_method:
             found.add(_root(leaf))
-    return found
+    return frozenset(found)
 
 
 def _is_print(node: ast.Expr) -> bool:
@@ -162,9 +164,10 @@ def _own(node: ast.AST) -> Iterable[ast.AST]:
             todo.extend(ast.iter_child_nodes(one))
 
 
+@cache
 def free_names(node: ast.AST) -> frozenset[str]:
     """Names that are read from outside, builtins apart."""
-    return frozenset(_free(node) - set(dir(builtins)))
+    return frozenset(_free(node) - BUILTINS)
 
 
 def _free(node: ast.AST) -> set[str]:

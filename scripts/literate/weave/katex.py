@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from chapter import BOOK, ROOT, BookError, Chapter, Place
+from literate.chapter import BOOK, ROOT, BookError, Chapter, Place
 
 FORMULA = re.compile(r'<(?P<tag>span|div) class="arithmatex">\\[([](?P<tex>.*?)\\[)\]]</(?P=tag)>', re.S)
 IN_SEARCH = re.compile(r"\\[([](.*?)\\[)\]]", re.S)

@@ -11,15 +11,17 @@ import sys
 import tempfile
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import CodeType
 
 import matplotlib
 import numpy as np
 
-from chapter import MODULE_NAME, BookError, Cell, Chapter, Number, Place, book_files, read_chapter
-from tangle import Module, tangle
+from literate.chapter import MODULE_NAME, BookError, Cell, Chapter, Number, Place
+from literate.reader import book_files, read_chapter
+from literate.tangle.module import Module, tangle
 
 FUTURE_FLAGS = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 LONGEST_TRACE = 20
@@ -32,9 +34,9 @@ class Failure(Exception):
 class Session:
     """One chapter and its namespace. Inside its ``with``, backprop_core means the earlier chapters."""
 
-    def __init__(self, chapter: Chapter, earlier: Module) -> None:
+    def __init__(self, chapter: Chapter, before: Sequence[Chapter]) -> None:
         self.chapter = chapter
-        self.earlier = earlier
+        self.before = before
         self.namespace: dict = {"__name__": "__main__"}
         self.stubs: dict[str | None, dict] = {}  # the namespace after each exercise cell
         self.flags = 0
@@ -48,7 +50,12 @@ class Session:
         if path not in paths:
             raise BookError(path, "not a chapter: expected a file like 04-linear.md")
         chapters = [read_chapter(path) for path in paths[: paths.index(path) + 1]]
-        return cls(chapters[-1], tangle(chapters[:-1]))
+        return cls(chapters[-1], chapters[:-1])
+
+    @cached_property
+    def earlier(self) -> Module:
+        """The module of the chapters before this one."""
+        return tangle(self.before)
 
     def __enter__(self) -> Session:
         with contextlib.ExitStack() as stack:

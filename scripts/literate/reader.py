@@ -1,4 +1,4 @@
-"""Read the chapters: cells, displays, notation tables, references, each with its place.
+"""Read the chapters: every line is of one kind, and what is of none is refused.
 
 The vocabulary is closed. Whatever a chapter contains that is not listed in
 CONTRIBUTING.md ("The vocabulary") is refused with its file and line, because a
@@ -9,18 +9,31 @@ drift apart.
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import re
-from dataclasses import dataclass, field
-from functools import cache, cached_property
 from pathlib import Path
-from types import CodeType
 
-ROOT = Path(__file__).resolve().parent.parent
-BOOK = ROOT / "book"
-MODULE_NAME = "backprop_core"
+from .chapter import (
+    BOOK,
+    EXERCISE,
+    FENCE,
+    LABEL,
+    MODULE_NAME,
+    NUMBER,
+    REFERENCE,
+    BookError,
+    Cell,
+    Chapter,
+    Display,
+    Number,
+    Reference,
+    Row,
+    Table,
+    compiled,
+)
+from .rules import check_book
 
-EXERCISE = ("exercise", "solution", "check")
 TAGS = ("core", "hide-input", "notation", *EXERCISE)
 ATTRIBUTES = ("tags", "name", "alt", "raises")
 SHOWN = ("text", "console", "py", "toml", "yaml", "json", "diff", "tex")
@@ -38,147 +51,10 @@ jupyter:
     language: python
     name: python3
 ---"""
-FENCE = re.compile(r"^(?P<indent> *)(?P<mark>`{3,}|~{3,})(?P<info>.*)$")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
 REGION = re.compile(r"<!--\s*#(end)?(region|markdown|md|raw)")
-LABEL = r"eq:[a-z0-9]+(?:-[a-z0-9]+)*"
 DISPLAY_END = re.compile(r"^(?P<tex>.*?)\$\$\s*(?P<attributes>\{.*\})?\s*$")
-REFERENCE = re.compile(rf"@({LABEL})")
-CODE_REFERENCE = re.compile(rf"(?<![\w@])({LABEL})")
-NUMBER = re.compile(r"(?P<shown>[^\s<>|()$*`\[\]≈~]+)<!-- = (?P<expression>.*?) -->")
 NOTATION_HEADER = ["Symbol", "Meaning", "Set", "In code"]
-
-
-@dataclass(frozen=True, order=True)
-class Place:
-    """A line of a file, printed as ``book/04-linear.md:52``."""
-
-    path: Path
-    line: int
-
-    def __str__(self) -> str:
-        return f"{shown_path(self.path)}:{self.line}"
-
-
-class BookError(Exception):
-    """A mistake in the book. The message begins with its place."""
-
-    def __init__(self, place: Place | Path, message: str) -> None:
-        where = place if isinstance(place, Place) else shown_path(place)
-        super().__init__(f"{where}: {message}")
-        self.place = place
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A fence that is run (``kind`` python), tested (pycon) or shown."""
-
-    place: Place  # of the first line of its source
-    source: str
-    kind: str  # "python", "pycon", or a language that is only shown
-    name: str | None = None
-    tag: str | None = None  # one of TAGS
-    alt: str | None = None
-    raises: str | None = None
-
-    @cached_property
-    def tree(self) -> ast.Module:
-        return ast.parse(self.source)
-
-    def at(self, node: ast.stmt | ast.expr) -> Place:
-        """Where a node of ``tree`` stands in the book."""
-        return Place(self.place.path, self.place.line + node.lineno - 1)
-
-
-@cache
-def compiled(cell: Cell, flags: int = 0) -> CodeType:
-    """The cell under its chapter's path and moved down to its place: its lines are the book's."""
-    padded = "\n" * (cell.place.line - 1) + cell.source
-    code: CodeType = compile(padded, str(cell.place.path), "exec", flags=flags, dont_inherit=True)
-    return code
-
-
-@dataclass(frozen=True)
-class Display:
-    """A displayed equation. Exactly one of ``label`` and ``unchecked`` is set...
-
-    ...or both, where an unchecked display is still numbered and referred to.
-    """
-
-    place: Place  # of the line that opens it
-    tex: str
-    label: str | None
-    unchecked: str | None
-    end: int  # the line that closes it
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of a notation table: LaTeX without dollars, code without ticks."""
-
-    place: Place
-    symbol: str
-    meaning: str
-    set: str
-    code: str
-
-
-@dataclass(frozen=True)
-class Table:
-    place: Place
-    rows: tuple[Row, ...]
-    level: int  # of the heading it stands under
-    heading: str
-
-
-@dataclass(frozen=True)
-class Reference:
-    place: Place
-    label: str
-    in_code: bool
-
-
-@dataclass(frozen=True)
-class Number:
-    """A number in prose, followed by the expression that computes it."""
-
-    place: Place
-    shown: str
-    expression: str
-    cells_before: int  # how many cells stand above it
-
-
-@dataclass
-class Chapter:
-    path: Path
-    text: str
-    number: int
-    title: str = ""
-    cells: list[Cell] = field(default_factory=list)
-    displays: list[Display] = field(default_factory=list)
-    tables: list[Table] = field(default_factory=list)
-    references: list[Reference] = field(default_factory=list)
-    numbers: list[Number] = field(default_factory=list)
-
-    @property
-    def core(self) -> list[Cell]:
-        return [cell for cell in self.cells if cell.tag == "core"]
-
-    @property
-    def python(self) -> list[Cell]:
-        """The cells that Jupyter runs, in order."""
-        return [cell for cell in self.cells if cell.kind == "python"]
-
-    def place(self, line: int) -> Place:
-        return Place(self.path, line)
-
-
-def shown_path(path: Path) -> str:
-    """The path as a reader of the project writes it."""
-    try:
-        return path.resolve().relative_to(ROOT).as_posix()
-    except ValueError:
-        return str(path)
 
 
 def book_files(folder: Path = BOOK) -> list[Path]:
@@ -208,7 +84,9 @@ def read_chapter(path: Path) -> Chapter:
     return parse_chapter(text, path)
 
 
+@functools.lru_cache(maxsize=256)
 def parse_chapter(text: str, path: Path) -> Chapter:
+    """Read a chapter's text; the same text gives the same object, so nothing may change it."""
     digits = re.match(r"(\d\d)-", path.name)
     chapter = Chapter(path, text, int(digits[1]) if digits else 0)
     _Reader(chapter).read()
@@ -516,97 +394,6 @@ class _Reader:
         for found in REFERENCE.finditer(re.sub(r"`[^`]*`", "", line)):
             self.chapter.references.append(Reference(place, found[1], in_code=False))
         self.at += 1
-
-
-# -- what must hold between chapters ----------------------------------------
-
-
-def check_book(chapters: list[Chapter]) -> None:
-    _check_numbers(chapters)
-    _check_labels(chapters)
-    _check_names(chapters)
-
-
-def _check_numbers(chapters: list[Chapter]) -> None:
-    seen: dict[int, Chapter] = {}
-    for chapter in chapters:
-        if chapter.number in seen:
-            raise BookError(
-                chapter.path, f"chapter {chapter.number} is already {seen[chapter.number].path.name}"
-            )
-        seen[chapter.number] = chapter
-
-
-def code_references(cell: Cell) -> list[Reference]:
-    """The ``eq:…`` labels named in a cell's comments and docstrings."""
-    return [
-        Reference(Place(cell.place.path, number), label, in_code=True)
-        for number, line in enumerate(cell.source.split("\n"), cell.place.line)
-        for label in CODE_REFERENCE.findall(line)
-    ]
-
-
-def _check_labels(chapters: list[Chapter]) -> None:
-    defined: dict[str, Place] = {}
-    for chapter in chapters:
-        for display in chapter.displays:
-            if display.label in defined:
-                raise BookError(display.place, f"{display.label} is already at {defined[display.label]}")
-            if display.label:
-                defined[display.label] = display.place
-    used = {}
-    for chapter in chapters:
-        in_code = [reference for cell in chapter.python for reference in code_references(cell)]
-        for reference in chapter.references + in_code:
-            if reference.label not in defined:
-                raise BookError(reference.place, f"{reference.label} is not the label of any equation")
-            used[reference.label] = reference
-        # A notation row may say that an equation of the text defines its symbol.
-        for row in (row for table in chapter.tables for row in table.rows):
-            used.update(dict.fromkeys(CODE_REFERENCE.findall(row.code), row))
-    for label, place in defined.items():
-        if label not in used:
-            raise BookError(place, f"{label} is never referred to; refer to it with @{label}")
-
-
-def _check_names(chapters: list[Chapter]) -> None:
-    """Cell names are unique; what a chapter imports was defined before it."""
-    cells: dict[str, Cell] = {}
-    names: dict[str, Cell] = {}
-    for chapter in chapters:
-        for cell in chapter.python:
-            for node in cell.tree.body:
-                if isinstance(node, ast.ImportFrom) and node.module == MODULE_NAME:
-                    for alias in node.names:
-                        if alias.name not in names:
-                            line = cell.place.line + node.lineno - 1
-                            raise BookError(
-                                chapter.place(line), f"{alias.name} is not defined in an earlier chapter"
-                            )
-            key = f"{cell.tag} {cell.name}"
-            if cell.name and key in cells:
-                raise BookError(cell.place, f"the name {cell.name!r} is already used at {cells[key].place}")
-            cells[key] = cell
-        for cell in chapter.core:
-            names.update(dict.fromkeys(defined_names(cell), cell))
-
-
-def defined_names(cell: Cell) -> list[str]:
-    """The top-level names a cell binds, in order."""
-    return [name for name, _ in definitions(cell)]
-
-
-def definitions(cell: Cell) -> list[tuple[str, Place]]:
-    """The top-level names a cell binds, and where."""
-    found = []
-    for node in cell.tree.body:
-        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
-            found.append((node.name, cell.at(node)))
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                leaves = [leaf for leaf in ast.walk(target) if isinstance(leaf, ast.Name)]
-                found += [(leaf.id, cell.at(leaf)) for leaf in leaves]
-    return found
 
 
 def _optional(tree: ast.Module) -> list[ast.stmt]:

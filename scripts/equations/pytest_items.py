@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from types import ModuleType
-
-from chapter import Chapter, Display, Table
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any
 
 from .book import Book
 from .check import Result, check_display, check_rows, checked_displays
 from .errors import Finding
 from .guards import guard_table
+from .text import Display, Table, Text
 
 Item = tuple[int, str, Callable[[], None]]  # its line, its name, what checks it
 
@@ -20,13 +19,15 @@ class Wrong(AssertionError):
     """What a check found; the message says it all."""
 
 
-def equation_items(chapter: Chapter, module: ModuleType, others: Sequence[Chapter] = ()) -> list[Item]:
+def equation_items(
+    chapter: Text, module: Callable[[], Mapping[str, Any]], others: Sequence[Text] = ()
+) -> list[Item]:
     """What to test in a chapter: (line, label, check that raises Wrong).
 
-    ``module`` has the names that the chapter's tables call. ``others`` are chapters whose
-    equations its tables refer to, and the page of notation.
+    ``module`` gives the names that the chapter's tables call, when the first check runs. ``others``
+    are chapters whose equations its tables refer to, and the page of notation.
     """
-    checks = _Checks(Book([*others, chapter], vars(module)), chapter)
+    checks = _Checks(lambda: Book([*others, chapter], module()), chapter)
     displays: list[Item] = [
         (display.place.line, str(display.label), partial(checks.display, display))
         for display in checked_displays(chapter)
@@ -39,10 +40,14 @@ def equation_items(chapter: Chapter, module: ModuleType, others: Sequence[Chapte
 
 
 class _Checks:
-    def __init__(self, book: Book, chapter: Chapter) -> None:
-        self.book = book
+    def __init__(self, book: Callable[[], Book], chapter: Text) -> None:
+        self.make = book
         self.chapter = chapter
         self.results: dict[str, Result] = {}
+
+    @cached_property
+    def book(self) -> Book:
+        return self.make()
 
     def display(self, display: Display) -> None:
         _report([self.result(display).finding])

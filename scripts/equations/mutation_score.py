@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from chapter import Chapter, Display, Table
-
 from .book import Book, read_display
 from .check import Result, check_display, check_rows
 from .equivalence import canonical
 from .errors import MathError
 from .mutate import Mutant, mutants
+from .text import Display, Table, Text
 
 FLOOR = 0.9
-User = tuple[Chapter, Display | Table]
+User = tuple[Text, Display | Table]
 
 
 @dataclass
@@ -34,11 +33,11 @@ class Score:
         return self.killed >= FLOOR * self.total
 
 
-def score(book: Book, chapter: Chapter, display: Display, results: Iterable[Result], every: int = 1) -> Score:
+def score(book: Book, chapter: Text, display: Display, results: Iterable[Result], every: int = 1) -> Score:
     """Check every mutant of a display, or every n-th. ``results`` are those of the book as it is."""
     found = Score(display.label or "")
     users = _users(book, found.label, results)
-    for mutant in list(different(book, chapter, display))[::every]:
+    for mutant in different(book, chapter, display, every):
         if _is_killed(book, chapter, display, mutant, users):
             found.killed += 1
         else:
@@ -46,8 +45,8 @@ def score(book: Book, chapter: Chapter, display: Display, results: Iterable[Resu
     return found
 
 
-def different(book: Book, chapter: Chapter, display: Display) -> Iterator[Mutant]:
-    """The mutants that say something else than the display."""
+def different(book: Book, chapter: Text, display: Display, every: int = 1) -> Iterator[Mutant]:
+    """The mutants, or every n-th, that say something else than the display."""
     notation = book.notation(chapter, display.place.line)
 
     def meaning(tex: str) -> list[list[str]] | None:
@@ -57,19 +56,19 @@ def different(book: Book, chapter: Chapter, display: Display) -> Iterator[Mutant
             return None
 
     original = meaning(display.tex)
-    for mutant in mutants(display.tex):
+    for mutant in list(mutants(display.tex))[::every]:
         if meaning(mutant.tex) != original:
             yield mutant
 
 
-def _is_killed(book: Book, chapter: Chapter, display: Display, mutant: Mutant, users: list[User]) -> bool:
+def _is_killed(book: Book, chapter: Text, display: Display, mutant: Mutant, users: list[User]) -> bool:
     changed = book.replacing(display.label or "", mutant.tex, fresh=bool(users))
     if check_display(changed, chapter, display).finding:
         return True
     return any(result.finding for user in users for result in _check_again(changed, *user))
 
 
-def _check_again(book: Book, chapter: Chapter, user: Display | Table) -> Iterable[Result]:
+def _check_again(book: Book, chapter: Text, user: Display | Table) -> Iterable[Result]:
     return (
         [check_display(book, chapter, user)] if isinstance(user, Display) else check_rows(book, chapter, user)
     )

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Iterator
 from types import CodeType
 
-from chapter import Cell, Place, compiled
+from literate.chapter import Cell, Place, compiled
 
 GLOBAL = ("LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
 COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from chapter import MODULE_NAME, BookError, Chapter, Place, compiled, definitions
-from names import bound_names, used_names
+from literate.chapter import MODULE_NAME, BookError, Chapter, Place, compiled, definitions
+from literate.tangle.scopes import bound_names, used_names
 
 NUMPY = "numpy"
 

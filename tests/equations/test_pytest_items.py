@@ -10,52 +10,51 @@ from typing import Any
 import pytest
 
 import check_equations
-from chapter import read_chapter
 from equations import Wrong, equation_items
+from literate.reader import read_chapter
 
 SAMPLES = Path(__file__).parent / "samples"
 
 
 @pytest.fixture
-def functions(module: dict[str, Any]) -> types.ModuleType:
-    found = types.ModuleType("functions")
-    vars(found).update(module)
-    return found
+def functions(module: dict[str, Any]) -> dict[str, Any]:
+    return dict(module)
 
 
-def test_one_item_for_each_equation_and_table(functions: types.ModuleType) -> None:
-    items = equation_items(read_chapter(SAMPLES / "cross-entropy.md"), functions)
+def test_one_item_for_each_equation_and_table(functions: dict[str, Any]) -> None:
+    items = equation_items(read_chapter(SAMPLES / "cross-entropy.md"), lambda: functions)
     labels = ["eq:softmax-batch", "eq:ce", "eq:ce-grad", "eq:bce", "eq:bce-grad", "notation at line 13"]
     assert [label for _, label, _ in items] == labels
     for _, _, check in items:
         check()
 
 
-def test_an_item_fails_with_the_finding(functions: types.ModuleType) -> None:
-    vars(functions)["bce_logits_backward"] = lambda s, t: t - s
-    found = equation_items(read_chapter(SAMPLES / "cross-entropy.md"), functions)
+def test_an_item_fails_with_the_finding(functions: dict[str, Any]) -> None:
+    functions["bce_logits_backward"] = lambda s, t: t - s
+    found = equation_items(read_chapter(SAMPLES / "cross-entropy.md"), lambda: functions)
     items = {label: check for _, label, check in found}
     items["eq:bce-grad"]()
     with pytest.raises(Wrong, match="is not the derivative of the code"):
         items["notation at line 13"]()
 
 
-def test_symbols_of_another_chapter(functions: types.ModuleType, tmp_path: Path) -> None:
+def test_symbols_of_another_chapter(functions: dict[str, Any], tmp_path: Path) -> None:
     header, _, body = (SAMPLES / "hollow.md").read_text(encoding="utf-8").partition("# The")
     table, _, display = body.partition("\n$$\n")
     page, chapter = tmp_path / "index.md", tmp_path / "01-a.md"
     page.write_text(f"{header}# The{table}\n", encoding="utf-8")
     chapter.write_text(f"{header}# A\n\n$$\n{display}", encoding="utf-8")
-    ((_, label, check),) = equation_items(read_chapter(chapter), functions, [read_chapter(page)])
+    ((_, label, check),) = equation_items(read_chapter(chapter), lambda: functions, [read_chapter(page)])
     assert label == "eq:mse"
     check()
 
 
 @pytest.fixture
-def command(functions: types.ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def command(functions: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     chapters = [read_chapter(SAMPLES / "cross-entropy.md")]
     monkeypatch.setattr(check_equations, "read_book", lambda: chapters)
-    monkeypatch.setattr(check_equations, "namespace", lambda _: vars(functions))
+    module = types.SimpleNamespace(text="", namespace=lambda: functions)
+    monkeypatch.setattr(check_equations, "tangle", lambda _: module)
 
 
 @pytest.mark.usefixtures("command")
@@ -81,8 +80,8 @@ def test_the_command_explains_and_plants(capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.mark.usefixtures("command")
 def test_the_command_fails_where_an_equation_does(
-    capsys: pytest.CaptureFixture[str], functions: types.ModuleType
+    capsys: pytest.CaptureFixture[str], functions: dict[str, Any]
 ) -> None:
-    vars(functions)["cross_entropy"] = lambda p, y: 0.0 * p.sum()
+    functions["cross_entropy"] = lambda p, y: 0.0 * p.sum()
     assert check_equations.main([]) == 1
     assert "eq:ce: the two sides differ" in capsys.readouterr().out

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from chapter import BookError, Chapter, Place, check_book, parse_chapter
-from merge import Chunk, chunks
+from literate.chapter import BookError, Chapter, Place
+from literate.reader import parse_chapter
+from literate.rules import check_book
+from literate.tangle.merge import Chunk, chunks
 
 BLANK_AT_END = 2  # blank lines between the last chunk and the digest
 

@@ -6,8 +6,8 @@ import ast
 import html
 import re
 
-from chapter import CODE_REFERENCE, LABEL, MODULE_NAME, Cell, Chapter
-from weave import Book, display, imported_names, prose, reference
+from literate.chapter import CODE_REFERENCE, LABEL, MODULE_NAME, Cell, Chapter
+from literate.weave.pages import Book, display, imported_names, prose, reference
 
 ROW, GUTTER = 64, 64  # of the map, in units of 1/16 rem
 

@@ -7,9 +7,9 @@ import re
 
 from nbformat import NotebookNode, v4
 
-from chapter import NUMBER, REFERENCE, Chapter, Display
-from figures import inline_svg
-from weave import Book, outside_code, segments
+from literate.chapter import NUMBER, REFERENCE, Chapter, Display
+from literate.weave.figures import inline_svg
+from literate.weave.pages import Book, outside_code, segments
 
 ADMONITION = re.compile(r'^(?:!!!|\?\?\?)\+? +([\w-]+)(?: +"(.*)")?$')
 

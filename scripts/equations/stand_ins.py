@@ -58,6 +58,15 @@ def any_loss(*arrays: np.ndarray) -> np.ndarray:
     return total
 
 
+def any_loss_gradient(*arrays: np.ndarray, by: int) -> np.ndarray:
+    """The derivative of any_loss by the array at this position."""
+    entries = np.ravel(arrays[by])
+    number = by + 1
+    weights = 0.6 + 0.25 * np.arange(1, entries.size + 1) / number
+    slope = weights * (0.8 * np.cos(entries * 0.8 + 0.3 * number) + np.sum(weights * entries) * 2 / 9)
+    return np.asarray(slope).reshape(np.shape(arrays[by]))
+
+
 HELPERS = {
     helper.__name__: helper
     for helper in (

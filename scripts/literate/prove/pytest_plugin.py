@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import doctest
-import types
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -18,11 +17,12 @@ from typing import Any, TypeVar
 
 import pytest
 
-from chapter import MODULE_NAME, BookError, Cell, Place, book_files, read_chapter
 from equations import Wrong, equation_items
-from prose_numbers import check_typed
-from session import Failure, Session
-from tangle import tangle
+from literate.chapter import BookError, Cell, Place
+from literate.prove.numbers import check_typed
+from literate.prove.session import Failure, Session
+from literate.reader import book_files
+from literate.tangle.module import tangle
 
 Subject = TypeVar("Subject")
 Claim = tuple[int, str, Callable[[], None]]  # its line, its name, what checks it
@@ -39,7 +39,7 @@ class ChapterFile(pytest.File):
         try:
             self.chapter = Session.of(self.path)
             check_typed(self.chapter.chapter)
-            claims = [*_claims(self.chapter), *_equations(self.path)]
+            claims = [*_claims(self.chapter), *_equations(self.chapter)]
         except BookError as error:
             raise self.CollectError(str(error)) from None
         for line, name, check in sorted(claims, key=lambda claim: claim[0]):
@@ -106,14 +106,11 @@ def _claims(session: Session) -> Iterator[Claim]:
         yield line, name, after(number.cells_before, session.check_number, number)
 
 
-def _equations(path: Path) -> Iterator[Claim]:
+def _equations(session: Session) -> Iterator[Claim]:
     """The equations and tables, held against the module as it is after this chapter."""
-    paths = book_files(path.parent)
-    *others, chapter = [read_chapter(path) for path in paths[: paths.index(path) + 1]]
+    chapter, before = session.chapter, session.before
     if chapter.displays or chapter.tables:
-        module = types.ModuleType(MODULE_NAME)
-        exec(compile(tangle([*others, chapter]).text, MODULE_NAME, "exec"), vars(module))
-        yield from equation_items(chapter, module, others)
+        yield from equation_items(chapter, lambda: tangle([*before, chapter]).namespace(), before)
 
 
 def _name(cell: Cell) -> str:

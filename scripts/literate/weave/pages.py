@@ -12,7 +12,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from chapter import (
+from literate.chapter import (
     CODE_REFERENCE,
     LABEL,
     MODULE_NAME,
@@ -24,8 +24,8 @@ from chapter import (
     Display,
     defined_names,
 )
-from figures import inline_svg
-from tangle import Module
+from literate.tangle.module import Module
+from literate.weave.figures import inline_svg
 
 Segment = tuple[Cell | Display | None, str]  # None: prose
 FOLDED = {"solution": "Solution", "check": "The check", "hide-input": "Show the code"}

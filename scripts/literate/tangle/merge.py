@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType
 
-from chapter import BookError, Cell, Chapter, Place, compiled, definitions
-from names import bound_names, used_at_definition, used_names
+from literate.chapter import BookError, Cell, Chapter, Place, compiled, definitions
+from literate.tangle.scopes import bound_names, used_at_definition, used_names
 
 INDENT = 4
 BASES = ("object", "ABC", "NDArrayOperatorsMixin")  # that do not notice being derived from

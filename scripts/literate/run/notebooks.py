@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import json
 import os
 import platform
 import re
-import sys
 import tempfile
 import time
 from collections.abc import Coroutine, Iterator, Sequence
@@ -26,20 +26,19 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode, v4
 from traitlets.config import Config
 
-from chapter import MODULE_NAME, ROOT, BookError, Cell, Chapter, Place, book_files, read_book
-from tangle import Module, prefix
+from literate.chapter import MODULE_NAME, ROOT, BookError, Cell, Chapter, Place
+from literate.files import write_atomically
+from literate.reader import book_files
+from literate.run.kernels import ENVIRONMENT, prepare
+from literate.tangle.module import Module, prefix
 
 T = TypeVar("T")
 
 CACHE = ROOT / ".cache" / "chapters"
-SETUP = Path(__file__).with_name("kernel.py")
+SETUP = Path(__file__).with_name("startup.py")
 PACKAGES = ("numpy", "matplotlib", "ipykernel", "nbclient", "scikit-learn")
 CELL_SECONDS = 600
 KEPT = 5  # executed versions of a chapter that stay in the cache
-ENVIRONMENT = {
-    "PYTHONHASHSEED": "0",
-    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
-}
 
 
 def run(chapters: Sequence[Chapter], cache: Path = CACHE) -> dict[Path, NotebookNode]:
@@ -81,43 +80,47 @@ def _summary(cell: NotebookNode) -> str:
 
 async def _run(chapters: Sequence[Chapter], cache: Path) -> dict[Path, NotebookNode]:
     free = asyncio.Semaphore(max(2, os.cpu_count() or 1))
-    notebooks: dict[Path, NotebookNode] = {}
     failures: list[BookError] = []
+    modules = {chapter.path: prefix(chapters, chapter.number) for chapter in chapters}
+    entries = {c.path: cache / f"{c.path.stem}-{_key(c, modules[c.path])}.ipynb" for c in chapters}
+    missing = [chapter for chapter in chapters if not entries[chapter.path].exists()]
+    done = itertools.count(1)
 
-    async def one(chapter: Chapter, module: Module) -> None:
+    async def one(chapter: Chapter) -> None:
         async with free:
+            start, what = time.monotonic(), "executed in"
             try:
-                notebooks[chapter.path] = await _from_cache(chapter, module, cache)
+                notebook = await _execute(chapter, modules[chapter.path])
+                _keep(entries[chapter.path], nbformat.writes(notebook))
             except BookError as error:
                 failures.append(error)
+                what = "failed after"
+            seconds = time.monotonic() - start
+            count = f"{next(done)} of {len(missing)}"
+            print(f"{chapter.path.stem:<20}   {what} {seconds:.1f} s ({count})", flush=True)
 
-    modules = [prefix(chapters, chapter.number) for chapter in chapters]
-    await asyncio.gather(*map(one, chapters, modules))
+    if missing:
+        prepare()
+    await asyncio.gather(*map(one, sorted(missing, key=_work, reverse=True)))
     if failures:
         failures.sort(key=str)
         failures[0].args = ("\n".join(map(str, failures)),)
         raise failures[0]
-    return {chapter.path: notebooks[chapter.path] for chapter in chapters}  # as in the book
+    return {path: nbformat.read(entry, as_version=4) for path, entry in entries.items()}
 
 
-async def _from_cache(chapter: Chapter, module: Module, cache: Path) -> NotebookNode:
-    name = chapter.path.stem
-    entry = cache / f"{name}-{_key(chapter, module)}.ipynb"
-    if entry.exists():
-        print(f"{name:<20}   cached", flush=True)
-        return nbformat.read(entry, as_version=4)
-    start = time.monotonic()
-    try:
-        notebook = await _execute(chapter, module)
-    except BookError:
-        print(f"{name:<20}   failed after {time.monotonic() - start:.1f} s", flush=True)
-        raise
-    print(f"{name:<20}   executed in {time.monotonic() - start:.1f} s", flush=True)
-    write(entry, nbformat.writes(notebook))
-    old = sorted(cache.glob(f"{name}-*.ipynb"), key=lambda path: path.stat().st_mtime)[:-KEPT]
+def _work(chapter: Chapter) -> int:
+    """About how long a chapter takes: the later and the longer, the more. The longest start first."""
+    return chapter.number * sum(len(cell.source) for cell in chapter.python)
+
+
+def _keep(entry: Path, text: str) -> None:
+    """Put an executed chapter into the cache and drop its oldest versions."""
+    write_atomically(entry, text)
+    name = re.sub(r"-[0-9a-f]+$", "", entry.stem)
+    old = sorted(entry.parent.glob(f"{name}-*.ipynb"), key=lambda path: path.stat().st_mtime)[:-KEPT]
     for path in old:
         path.unlink(missing_ok=True)
-    return notebook
 
 
 def _key(chapter: Chapter, module: Module) -> str:
@@ -125,7 +128,8 @@ def _key(chapter: Chapter, module: Module) -> str:
     cells = [astuple(cell)[1:] for cell in chapter.python]
     versions = [platform.python_version(), *map(version, PACKAGES)]
     texts = [path.read_text(encoding="utf-8") for path in _corpus(chapter)]
-    parts = [cells, module.text, versions, SETUP.read_text(encoding="utf-8"), ENVIRONMENT, texts]
+    sources = [path.read_text(encoding="utf-8") for path in sorted(SETUP.parent.glob("*.py"))]
+    parts = [cells, module.text, versions, sources, texts]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
 
 
@@ -136,28 +140,21 @@ def _corpus(chapter: Chapter) -> list[Path]:
     return [path for path in book_files(chapter.path.parent) if path.name < chapter.path.name]
 
 
-def write(path: Path, text: str) -> None:
-    """Write all of the file or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(path)
-
-
 # -- one kernel ---------------------------------------------------------------
 
 
 async def _execute(chapter: Chapter, module: Module) -> NotebookNode:
+    prepare()
     figures = any("matplotlib" in cell.source for cell in chapter.python)
     setup = f"__import__('runpy').run_path({str(SETUP)!r}, {{'figures': {figures}}});"
     notebook = v4.new_notebook(cells=[v4.new_code_cell(setup), *map(_padded, chapter.python)])
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     with tempfile.TemporaryDirectory(prefix="book-") as folder:
         module_path, neutral = Path(folder, "module", f"{MODULE_NAME}.py"), Path(folder, "cwd")
-        write(module_path, module.text)
+        write_atomically(module_path, module.text)
         neutral.mkdir()
         for path in _corpus(chapter):
-            write(neutral / "book" / path.name, path.read_text(encoding="utf-8"))
+            write_atomically(neutral / "book" / path.name, path.read_text(encoding="utf-8"))
         environment = os.environ | ENVIRONMENT
         environment |= {"PYTHONPATH": str(module_path.parent), "IPYTHONDIR": str(Path(folder, "ipython"))}
         client = NotebookClient(
@@ -200,6 +197,8 @@ def check(chapter: Chapter, cell: Cell, executed: NotebookNode, module: Module) 
         raise BookError(places[-1], f"{error.ename}: {error.evalue}{trace}")
     if cell.raises and not error:
         raise BookError(cell.place, f"this cell says raises={json.dumps(cell.raises)} but raises nothing")
+    if cell.alt and not any("image/svg+xml" in output.get("data", {}) for output in executed.outputs):
+        raise BookError(cell.place, "this cell has alt=… but draws no figure")
     for output in executed.outputs:
         if output.output_type == "stream" and output.name == "stderr":
             raise BookError(cell.place, f"the cell writes to stderr: {output.text.strip()}")
@@ -237,16 +236,3 @@ def _plain(notebook: NotebookNode) -> NotebookNode:
             if "data" in output and len(output.data) > 1:
                 output.data.pop("text/plain", None)
     return notebook
-
-
-def main() -> int:
-    try:
-        run(read_book())
-    except BookError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

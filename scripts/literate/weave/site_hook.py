@@ -17,14 +17,16 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from nbformat import NotebookNode
 
-import backmatter
-import weave
-from chapter import ROOT, BookError, read_book
-from checked import checks
-from mathematics import typeset
-from notebook import notebook, tidy
-from run import run, write
-from tangle import tangle
+from literate.chapter import ROOT, BookError
+from literate.files import write_atomically
+from literate.reader import read_book
+from literate.run.notebooks import run
+from literate.tangle.module import tangle
+from literate.weave import backmatter
+from literate.weave import pages as weave
+from literate.weave.katex import typeset
+from literate.weave.marks import checks
+from literate.weave.notebook import notebook, tidy
 
 CACHE = Path(".cache")
 PACKAGES = ROOT / "node_modules"
@@ -71,7 +73,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         if chapter.number:
             name = f"notebooks/{chapter.path.stem}.ipynb"
             text = nbformat.writes(notebook(book, chapter, executed[chapter.path]))
-            write(CACHE / "site" / name, text + "\n")
+            write_atomically(CACHE / "site" / name, text + "\n")
             files.append(File(name, str(CACHE / "site"), config.site_dir, config.use_directory_urls))
     config.copyright = f"Made from source {book.module.digest[:12]}"
     return files
@@ -136,4 +138,4 @@ def copy_assets(assets: Path) -> None:
                 faces.append(
                     re.sub(r"url\(\./files/([\w-]+\.woff2)\).*", r"url(\1) format('woff2');", face[0])
                 )
-    write(assets / "fonts" / "fonts.css", "\n".join(faces) + "\n")
+    write_atomically(assets / "fonts" / "fonts.css", "\n".join(faces) + "\n")

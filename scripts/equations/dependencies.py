@@ -1,0 +1,64 @@
+"""What the check of a display or a table rests on, so that it can be kept until one of these changes."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .book import Book, read_display
+from .notation import Notation
+from .syntax import Derivative, Entry, Node, show
+from .text import Display, Table, Text
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    texts: tuple[str, ...]  # LaTeX, rows of tables, statements of cells
+    names: frozenset[str]  # of the module
+
+
+def of_display(book: Book, chapter: Text, display: Display) -> Dependencies:
+    notation = book.notation(chapter, display.place.line)
+    sides = [side for read in read_display(display.tex, notation) for side in read.sides]
+    ids = {id_ for side in sides for id_ in notation.ids(side)}
+    for pair in derivatives(sides):
+        if row := notation.gradients.get(pair):
+            ids |= notation.closure(row.id)
+    return _dependencies(notation, ids, [display.tex, str(sorted(notation.literals))])
+
+
+def of_table(book: Book, chapter: Text, table: Table) -> Dependencies:
+    """The gradient rows of a table."""
+    notation = book.notation(chapter, book.section_end(chapter, table.place.line))
+    ids: set[str] = set()
+    for (top, _), row in notation.gradients.items():
+        if row.row in table.rows and top in notation.rows:
+            ids |= notation.closure(row.id) | notation.closure(notation.rows[top].id)
+    return _dependencies(notation, ids, [str(sorted(notation.literals))] if ids else [])
+
+
+def derivatives(sides: Iterable[Node]) -> set[tuple[str, str]]:
+    """(L, W) for each ∂L/∂W in a formula."""
+    parts = [part for side in sides for part in side.walk() if isinstance(part, Derivative)]
+    tops = [part.top.base if isinstance(part.top, Entry) else part.top for part in parts]
+    return {
+        (getattr(top, "key", ""), getattr(part.bottom, "key", ""))
+        for top, part in zip(tops, parts, strict=True)
+    }
+
+
+def _dependencies(notation: Notation, ids: Iterable[str], texts: list[str]) -> Dependencies:
+    names: set[str] = set()
+    for id_ in sorted(ids):
+        names |= {id_} & notation.module.keys()
+        if row := notation.by_id.get(id_):
+            texts.append(" | ".join((row.row.symbol, row.row.set, row.row.code)))
+            if row.label:
+                texts.append(show(notation.text(row)))
+        if slice_ := notation.slice_for(id_):
+            nodes = [statement.node for statement in slice_.statements]
+            texts += map(ast.unparse, nodes)
+            leaves = (leaf for node in nodes for leaf in ast.walk(node) if isinstance(leaf, ast.Name))
+            names |= {leaf.id for leaf in leaves} & notation.module.keys()
+    return Dependencies(tuple(texts), frozenset(names))

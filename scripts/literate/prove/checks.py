@@ -1,0 +1,157 @@
+"""The check of all equations, kept for each display until something that it rests on changes.
+
+How many planted mistakes each equation notices takes longer to find out. These counts are committed
+in book/checks.json, written by ``make checks``, and repeated by the slow proofs.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import equations
+from equations.book import Book
+from equations.check import Result, check_display, check_rows, checked_displays
+from equations.dependencies import Dependencies, of_display, of_table
+from equations.errors import MathError
+from equations.mutation_score import Score
+from literate.chapter import BookError, Chapter, Display, Place, Table
+from literate.files import write_atomically
+
+COUNTS = "checks.json"
+SOURCES = sorted(Path(equations.__file__).parent.glob("*"))
+Found = dict[str, Any]  # "draws" and "against" of a display
+
+
+def check_all(book: Book, module: str, cache: Path) -> dict[str, Found]:
+    """{label: {"draws": 5, "against": [names]}}; a BookError if an equation does not hold."""
+    file = cache / "equations.json"
+    known: dict[str, Found] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    source, tool = Source(module), _checker()
+    found: dict[str, Found] = {}
+    kept: dict[str, Found] = {}
+    wrong: list[Result] = []
+    for chapter, subject, rests in subjects(book):
+        key = _digest([tool, *(rests.texts if rests else ()), source.reached(rests.names if rests else ())])
+        if not rests or key not in known:
+            results = list(_check(book, chapter, subject))
+            wrong += [result for result in results if result.finding]
+            known[key] = {"draws": results[0].draws, "against": results[0].against} if results else {}
+        kept[key] = known[key]
+        if isinstance(subject, Display):
+            found[str(subject.label)] = known[key]
+    if wrong:
+        findings = [result.finding for result in wrong if result.finding]
+        said = "\n".join(map(str, findings)).removeprefix(f"{findings[0].place}: ")
+        raise BookError(findings[0].place, said)
+    write_atomically(file, json.dumps(kept))
+    return found
+
+
+def subjects(book: Book) -> Iterator[tuple[Any, Display | Table, Dependencies | None]]:
+    """Displays and tables, with what their checks rest on; None for what cannot be read."""
+    for chapter in book.chapters:
+        for display in checked_displays(chapter):
+            yield chapter, display, _or_none(functools.partial(of_display, book, chapter, display))
+        for table in chapter.tables:
+            yield chapter, table, _or_none(functools.partial(of_table, book, chapter, table))
+
+
+def _or_none(find: functools.partial[Dependencies]) -> Dependencies | None:
+    try:
+        return find()
+    except MathError:
+        return None
+
+
+def _check(book: Book, chapter: Chapter, subject: Display | Table) -> Iterable[Result]:
+    if isinstance(subject, Display):
+        return [check_display(book, chapter, subject)]
+    return check_rows(book, chapter, subject)
+
+
+def _digest(parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
+
+
+@functools.cache
+def _checker() -> str:
+    return _digest([path.read_text(encoding="utf-8") for path in SOURCES if path.is_file()])
+
+
+class Source:
+    """The source of a module, and how much of it names reach."""
+
+    def __init__(self, text: str) -> None:
+        self.text: dict[str, list[str]] = {}  # what binds a name
+        self.uses: dict[str, set[str]] = {}
+        self.always: list[str] = []  # statements that act whenever the module is imported
+        for node in ast.parse(text).body[1:]:  # without its docstring
+            source = ast.unparse(node)
+            names = self._bound(node)
+            is_definition = isinstance(node, ast.ClassDef | ast.FunctionDef)
+            if not is_definition and not any(name.startswith("__") for name in names):
+                self.always.append(source)
+            for name in names:
+                self.text.setdefault(name, []).append(source)
+                leaves = {leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
+                self.uses.setdefault(name, set()).update(leaves)
+
+    @staticmethod
+    def _bound(node: ast.stmt) -> list[str]:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            return [node.name]
+        return [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+
+    def reached(self, names: Iterable[str]) -> str:
+        """A digest of all that these names run."""
+        seen: set[str] = set()
+        todo = list(names)
+        while todo:
+            name = todo.pop()
+            if name in self.uses and name not in seen:
+                seen.add(name)
+                todo.extend(self.uses[name])
+        return _digest([self.always, [self.text[name] for name in sorted(seen)]])
+
+
+# -- counts of planted mistakes ----------------------------------------------------
+
+
+def read_counts(folder: Path) -> dict[str, Found]:
+    """{label: {"of": digest, "noticed": 12, "planted": 12}}"""
+    file = folder / COUNTS
+    counts: dict[str, Found] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return counts
+
+
+def count_of(book: Book, chapter: Chapter, display: Display, counts: Mapping[str, Found]) -> Found | None:
+    """What was counted for this display as it stands."""
+    found = counts.get(str(display.label))
+    return found if found and found["of"] == _text_of(book, chapter, display) else None
+
+
+def write_counts(folder: Path, book: Book, scores: Mapping[str, Score]) -> None:
+    """Write the counts of these displays; those of others stay while the displays do."""
+    counts = {label: count for label, count in read_counts(folder).items() if label in book.displays}
+    for label, score in scores.items():
+        of = _text_of(book, *book.displays[label])
+        counts[label] = {"of": of, "noticed": score.killed, "planted": score.total}
+    lines = [f"{json.dumps(label)}: {json.dumps(count)}" for label, count in sorted(counts.items())]
+    write_atomically(folder / COUNTS, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def _text_of(book: Book, chapter: Any, display: Display) -> str:
+    """The display and its rows: what changes the mistakes that can be planted in it."""
+    return _digest(of_display(book, chapter, display).texts)
+
+
+def stale(book: Book, counts: Mapping[str, Found]) -> list[Place]:
+    """Displays whose count is missing or of an earlier text."""
+    displays: Sequence[tuple[Any, Display]] = [(c, d) for c in book.chapters for d in checked_displays(c)]
+    return [display.place for chapter, display in displays if not count_of(book, chapter, display, counts)]

@@ -1,0 +1,77 @@
+"""What must hold between chapters: numbers, labels and names."""
+
+from __future__ import annotations
+
+import ast
+
+from .chapter import (
+    CODE_REFERENCE,
+    MODULE_NAME,
+    BookError,
+    Cell,
+    Chapter,
+    Place,
+    code_references,
+    defined_names,
+)
+
+
+def check_book(chapters: list[Chapter]) -> None:
+    _check_numbers(chapters)
+    _check_labels(chapters)
+    _check_names(chapters)
+
+
+def _check_numbers(chapters: list[Chapter]) -> None:
+    seen: dict[int, Chapter] = {}
+    for chapter in chapters:
+        if chapter.number in seen:
+            raise BookError(
+                chapter.path, f"chapter {chapter.number} is already {seen[chapter.number].path.name}"
+            )
+        seen[chapter.number] = chapter
+
+
+def _check_labels(chapters: list[Chapter]) -> None:
+    defined: dict[str, Place] = {}
+    for chapter in chapters:
+        for display in chapter.displays:
+            if display.label in defined:
+                raise BookError(display.place, f"{display.label} is already at {defined[display.label]}")
+            if display.label:
+                defined[display.label] = display.place
+    used = {}
+    for chapter in chapters:
+        in_code = [reference for cell in chapter.python for reference in code_references(cell)]
+        for reference in chapter.references + in_code:
+            if reference.label not in defined:
+                raise BookError(reference.place, f"{reference.label} is not the label of any equation")
+            used[reference.label] = reference
+        # A notation row may say that an equation of the text defines its symbol.
+        for row in (row for table in chapter.tables for row in table.rows):
+            used.update(dict.fromkeys(CODE_REFERENCE.findall(row.code), row))
+    for label, place in defined.items():
+        if label not in used:
+            raise BookError(place, f"{label} is never referred to; refer to it with @{label}")
+
+
+def _check_names(chapters: list[Chapter]) -> None:
+    """Cell names are unique; what a chapter imports was defined before it."""
+    cells: dict[str, Cell] = {}
+    names: dict[str, Cell] = {}
+    for chapter in chapters:
+        for cell in chapter.python:
+            for node in cell.tree.body:
+                if isinstance(node, ast.ImportFrom) and node.module == MODULE_NAME:
+                    for alias in node.names:
+                        if alias.name not in names:
+                            line = cell.place.line + node.lineno - 1
+                            raise BookError(
+                                chapter.place(line), f"{alias.name} is not defined in an earlier chapter"
+                            )
+            key = f"{cell.tag} {cell.name}"
+            if cell.name and key in cells:
+                raise BookError(cell.place, f"the name {cell.name!r} is already used at {cells[key].place}")
+            cells[key] = cell
+        for cell in chapter.core:
+            names.update(dict.fromkeys(defined_names(cell), cell))

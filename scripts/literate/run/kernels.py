@@ -1,0 +1,123 @@
+"""Kernels that start at once: forked from one process that has imported what chapters import.
+
+Each chapter has a process of its own, forked before any chapter has run, so chapters are as isolated
+as in kernels that start from nothing. Where processes cannot be forked, ordinary kernels are used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.metadata import EntryPoint
+from multiprocessing import forkserver
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
+
+PRELOADED = [
+    "ipykernel.kernelapp",
+    "matplotlib.pyplot",
+    "matplotlib_inline.backend_inline",
+    "sklearn.datasets",
+]
+SCRIPTS = str(Path(__file__).resolve().parents[2])
+ENVIRONMENT = {
+    "PYTHONHASHSEED": "0",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # read when Matplotlib is imported
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+}
+
+
+@functools.cache
+def prepare() -> None:
+    """Let kernels be forked from now on, where the system can do that."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return
+    multiprocessing.set_forkserver_preload(PRELOADED)
+    with _changed(os.environ, ENVIRONMENT):
+        forkserver.ensure_running()
+    factory = KernelProvisionerFactory.instance()
+    factory.provisioners["forked"] = EntryPoint("forked", f"{__name__}:Forked", factory.GROUP_NAME)
+    factory.default_provisioner_name = "forked"
+
+
+class Forked(LocalProvisioner):
+    """Starts a kernel as a fork; the rest is Jupyter's own."""
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
+        process: Any = _Process(cmd, kwargs["env"], kwargs["cwd"])
+        self.process, self.cwd = process, kwargs["cwd"]
+        self.pid = self.pgid = process.pid
+        return self.connection_info
+
+
+class _Process:
+    """A forked kernel with the methods of subprocess.Popen that Jupyter calls."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, command: list[str], environment: dict[str, str], folder: str) -> None:
+        context = multiprocessing.get_context("forkserver")
+        self._process = context.Process(target=_kernel, args=(command, environment, folder))
+        with _nameless_main():
+            self._process.start()
+        self.pid = self._process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self) -> int | None:
+        self._process.join()
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        os.kill(int(self.pid or 0), number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def _kernel(command: list[str], environment: dict[str, str], folder: str) -> None:
+    """What the forked process does: be the kernel that the command would have started."""
+    from ipykernel.kernelapp import IPKernelApp
+
+    os.setsid()
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.path[:] = [environment["PYTHONPATH"], *(path for path in sys.path if path not in ("", SCRIPTS))]
+    sys.argv = command
+    parent = f"--IPKernelApp.parent_handle={os.getppid()}"  # the kernel ends when that does
+    IPKernelApp.launch_instance([*command[command.index("-f") :], parent])
+
+
+@contextlib.contextmanager
+def _nameless_main() -> Iterator[None]:
+    """A fork would import the program that started it, and a kernel has no use for that."""
+    main = vars(sys.modules["__main__"])
+    hidden: dict[str, Any] = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.update(hidden)
+
+
+@contextlib.contextmanager
+def _changed(mapping: Any, changes: Mapping[str, str]) -> Iterator[None]:
+    before = dict(mapping)
+    mapping.update(changes)
+    try:
+        yield
+    finally:
+        mapping.clear()
+        mapping.update(before)

@@ -1,0 +1,107 @@
+"""The core cells of the chapters as one module."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from literate.chapter import MODULE_NAME, ROOT, Chapter, Place, defined_names
+
+from .imports import import_lines
+from .merge import Chunk, chunks
+
+DIGEST = "# digest "
+DOCSTRING = f'''\
+"""Backpropagation in NumPy: the layers, losses and optimizers that the book derives.
+
+Generated from book/*.md by scripts/tangle.py; edit the book, not this file. A comment
+like "04 The linear layer · linear-forward" names the chapter and the cell that follow.
+
+>>> import numpy as np
+>>> from {MODULE_NAME} import SGD, CrossEntropyLoss, Linear, Network, ReLU
+>>> rng = np.random.default_rng(0)
+>>> x = rng.normal(size=(60, 4))
+>>> labels = x[:, :3].argmax(axis=1)
+>>> net = Network(
+...     Linear(4, 16, rng=rng), ReLU(), Linear(16, 3, rng=rng),
+...     loss=CrossEntropyLoss(),
+... )
+>>> optimizer = SGD(net.parameters(), lr=0.5)
+>>> for step in range(200):
+...     loss = net.loss(x, labels)
+...     net.zero_grad()
+...     grad = net.backward()
+...     optimizer.step()
+>>> loss < 0.05
+True
+"""
+'''
+
+
+@dataclass(frozen=True)
+class Module:
+    """The module's text, the book's line for each of its lines that has one, the digest in its last line."""
+
+    text: str
+    places: dict[int, Place]
+    digest: str
+
+    def namespace(self) -> dict[str, Any]:
+        return namespace_of(self.text)
+
+
+def namespace_of(text: str) -> dict[str, Any]:
+    """What a module of this text defines."""
+    found: dict[str, Any] = {"__name__": MODULE_NAME}
+    exec(compile(text, f"{MODULE_NAME}.py", "exec"), found)
+    return found
+
+
+def tangle(chapters: Sequence[Chapter]) -> Module:
+    """The module of these chapters."""
+    return _tangle(tuple(chapters))
+
+
+@functools.lru_cache(maxsize=64)
+def _tangle(chapters: tuple[Chapter, ...]) -> Module:
+    pieces = chunks(chapters)
+    lines = _header(chapters, pieces)
+    places: dict[int, Place] = {}
+    for chunk in pieces:
+        lines += [""] * chunk.blank + [chunk.comment]
+        for line, text in enumerate(chunk.lines, chunk.first):
+            lines.append(text)
+            places[len(lines)] = Place(chunk.cell.place.path, line)
+    text = "\n".join([*lines, "", "", ""])
+    digest = digest_of(text)
+    return Module(f"{text}{DIGEST}{digest}\n", places, digest)
+
+
+def prefix(chapters: Sequence[Chapter], number: int) -> Module:
+    """The module as the chapter of this number finds it: tangled from the chapters before it."""
+    return tangle([chapter for chapter in chapters if chapter.number < number])
+
+
+def _header(chapters: Sequence[Chapter], pieces: Sequence[Chunk]) -> list[str]:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    names = [name for chunk in pieces if not chunk.continues for name in defined_names(chunk.cell)]
+    return [
+        *DOCSTRING.splitlines(),
+        "",
+        "from __future__ import annotations",
+        *import_lines(chapters),
+        "",
+        f'__version__ = "{version}"',
+        "",
+        "__all__ = [",
+        *(f'    "{name}",' for name in names if not name.startswith("_")),
+        "]",
+    ]
+
+
+def digest_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

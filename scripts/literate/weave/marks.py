@@ -1,0 +1,81 @@
+"""What the site says of the equations' checks: a mark beside each number, and what a slip would bring.
+
+The equations are checked at each build, those that changed; the counts of mutants are committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from equations.book import Book
+from equations.check import Result, check_display, check_rows
+from literate.chapter import MODULE_NAME, BookError, Chapter
+from literate.prove.checks import Found, check_all, count_of, read_counts
+from literate.tangle.module import namespace_of, tangle
+
+# What a slip of the pen is, in which equation, and what it turns into what.
+SLIPS = [
+    ("A sign is flipped", "eq:sigmoid-slope", r"(1-\sigma(x))", r"(1+\sigma(x))"),
+    ("A factor is lost", "eq:mse-grad", r"\frac2n", r"\frac1n"),
+    ("Two indices are swapped", "eq:linear-dw-index", r"\sum_n X_{ni}", r"\sum_n X_{in}"),
+    ("A transpose is dropped", "eq:linear-dw", r"X^\top", "X"),
+]
+CODE_SLIP = ("_sum(grad.T)", "_sum(grad.T) / len(grad)", r"\frac{\partial L}{\partial b}")
+
+
+def checks(chapters: Sequence[Chapter], cache: Path) -> dict[str, Any]:
+    """How each equation was checked; a BookError if one does not hold.
+
+    {"marks": {label: [title, class]}, "mutants": [noticed, planted],
+     "slips": [[what, before, after, message], …]}
+    """
+    module = tangle(chapters)
+    book = Book(chapters, module.namespace())
+    found = check_all(book, module.text, cache)
+    counts = read_counts(chapters[0].path.parent)
+    marks: dict[str, list[str]] = {}
+    total = [0, 0]
+    for chapter in chapters:
+        for display in chapter.displays:
+            if display.label in found:
+                title = _against(found[display.label])
+                if count := count_of(book, chapter, display, counts):
+                    title += f", {count['noticed']} of {count['planted']} mutants noticed"
+                    total = [total[0] + count["noticed"], total[1] + count["planted"]]
+                marks[display.label] = [title, "checked"]
+            elif display.label:
+                marks[display.label] = [f"not checked: {display.unchecked}", "unchecked"]
+    return {"marks": marks, "mutants": total, "slips": list(_slips(book, module.text))}
+
+
+def _against(found: Found) -> str:
+    names = ", ".join(f"{MODULE_NAME}.{name}" for name in found["against"])
+    return f"checked against {names or 'the equations that it rests on'}: {found['draws']} draws"
+
+
+def _slips(book: Book, module: str) -> Iterator[list[str]]:
+    """[what, before, after, message] for mistakes in text and in code."""
+    for what, label, before, after in SLIPS:
+        if label not in book.displays:
+            continue
+        chapter, display = book.displays[label]
+        if before not in display.tex:
+            raise BookError(display.place, f"{before} is not in {label}: change the slip in checked.py")
+        changed = book.replacing(label, display.tex.replace(before, after), fresh=False)
+        yield [what, before, after, _message(check_display(changed, chapter, display))]
+    before, after, symbol = CODE_SLIP
+    wrong = Book(book.chapters, namespace_of(module.replace(before, after)))
+    for chapter in wrong.chapters:
+        for table in chapter.tables:
+            for result in check_rows(wrong, chapter, table):
+                if result.finding and symbol in str(result.finding):
+                    yield ["The code is wrong, not the text", before, after, _message(result)]
+                    return
+
+
+def _message(result: Result) -> str:
+    if not result.finding:
+        raise BookError(result.place, f"{result.name} is expected to fail with a slip in it, and holds")
+    return str(result.finding)
