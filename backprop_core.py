@@ -2425,7 +2425,8 @@ class _RowNorm(Layer):
         _collect(self.bias, _sum(dy.T))
         _collect(self.weight, _sum(product.T))
         d, share = dy * weight, np.ones((xhat.shape[1], 1), dtype)
-        share *= weight[:, None] / len(share)
+        share *= weight[:, None]
+        share /= len(share)
         mean = dy @ share if self._centred else None
         along = product @ share
         dx = _normalise_backward(d, xhat, r, product, along, mean)  # eq:ln-dx
@@ -4179,4 +4180,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest e170d9ba5a5f3a42ec4a81167dc749ca495a85863a4a0185c17d25e4087bb4b4
+# digest 16715fb8af276bc1b1595624ace636c9c213beaa5907e6b3b31462702a89cec7

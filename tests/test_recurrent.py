@@ -232,6 +232,15 @@ def test_messages():
         bp.Network(Residual(shared), shared)
 
 
+def test_a_wrong_nonlinearity_is_named():
+    with pytest.raises(ValueError, match="RNN: nonlinearity is tanh or relu, got 'sigmoid'"):
+        RNN(2, 3, nonlinearity="sigmoid")
+    for kind in (LSTM, GRU):
+        with pytest.raises(ValueError, match=f"{kind.__name__}: nonlinearity is tanh, got 'relu'"):
+            kind(2, 3, nonlinearity="relu")
+    assert repr(RNN(2, 3, nonlinearity="relu")) == "RNN(input_size=2, hidden_size=3, nonlinearity='relu')"
+
+
 def test_start_uniform_and_within_the_bound():
     for kind, blocks in ((RNN, 1), (LSTM, 4), (GRU, 3)):
         layer = kind(50, 100, rng=0)

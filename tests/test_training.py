@@ -562,6 +562,20 @@ def test_early_stopping_finds_the_best_epoch(name: str) -> None:
     assert stopping.net.parameters()[1].data == kept
 
 
+def test_early_stopping_restores_on_stopping_if_asked() -> None:
+    for asked in (False, True):
+        net = classifier()
+        stopping = bp.EarlyStopping(net, patience=2, restore_best=asked)
+        best = net.parameters()[0].data.copy()
+        stops = []
+        for epoch, value in enumerate([1.0, 2.0, 3.0]):
+            stops.append(stopping([{"validation_loss": value}]))
+            if epoch < 2:
+                net.parameters()[0].data += 1.0
+        assert stops == [False, False, True]
+        assert np.array_equal(net.parameters()[0].data, best + (0.0 if asked else 2.0))
+
+
 def test_early_stopping_cannot_restore_what_never_was() -> None:
     stopping, _ = early([np.nan, np.nan])
     with pytest.raises(RuntimeError, match="no epoch with a finite value yet"):
