@@ -2236,7 +2236,7 @@ def _centre(rows: np.ndarray) -> _Pair:
 
 def _to_unit(rows: np.ndarray, eps: float) -> _Pair:
     """Multiply each row by its r, in place; r and mean square, columns."""
-    square = np.einsum("ij,ij->i", rows, rows) / rows.shape[1]
+    square = _sum(rows * rows) / rows.shape[1]
     r = 1 / np.sqrt(square + eps)[:, None]  # eq:bn-factor
     rows *= r  # eq:bn-xhat
     return r, square[:, None]  # eq:bn-variance
@@ -3595,9 +3595,9 @@ class RNN(Layer):
                 f"{type(self).__name__}: nonlinearity is "
                 f"{' or '.join(self._bends)}, got {nonlinearity!r}"
             )
+        self.input_size, self.hidden_size = input_size, hidden_size
         if nonlinearity != "tanh":
             self.nonlinearity = nonlinearity
-        self.input_size, self.hidden_size = input_size, hidden_size
         self.state: np.ndarray | None = None
         self._start(bias, np.random.default_rng(rng))
 
@@ -4180,4 +4180,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest 16715fb8af276bc1b1595624ace636c9c213beaa5907e6b3b31462702a89cec7
+# digest 24b18108321538814a3a43161d1f8686a55fe78886592be5eb51a7f0d273b5df
