@@ -2782,13 +2782,15 @@ class MaxPool2d(_Pool):
         first, *others = self._pieces(padded)
         y, winner = first.copy(), np.zeros(first.shape, np.int16)
         for k, piece in enumerate(others, 1):
-            np.putmask(winner, (piece > y) | np.isnan(piece), k)
+            better = (piece > y) | np.isnan(piece)
+            np.maximum(winner, better * np.int16(k), out=winner)
             np.maximum(y, piece, out=y)  # eq:max-pool
         self._cache = padded.shape, y.dtype, y.shape, winner
         return _batch_first(y)
 
     def _handed(self, g: _Array, k: int, winner: _Array) -> _Array:
-        return np.where(winner == k, g, 0)  # eq:max-pool-dx
+        won = winner == k  # eq:max-pool-dx
+        return g * won if np.isfinite(g).all() else np.where(won, g, 0)
 
 
 # 13 Neighbours · average-pool
@@ -4180,4 +4182,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest 24b18108321538814a3a43161d1f8686a55fe78886592be5eb51a7f0d273b5df
+# digest 6d4f9cdf1d5d8ea89b4b683abc9849f129cfe9426e02db6f37345e2693f2c7a0
