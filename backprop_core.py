@@ -946,6 +946,7 @@ class CrossEntropyLoss(Loss):
         _share(self, label_smoothing=label_smoothing)
         self.label_smoothing = float(label_smoothing)
 
+    # 11 Not by heart · label-smoothing-forward
     def forward(self, prediction: ArrayLike, target: ArrayLike) -> float:
         self._cache = None
         share = self.label_smoothing
@@ -2081,6 +2082,7 @@ def l2_penalty(parameters: Iterable[Parameter], strength: float) -> float:
     return 0.5 * _penalty(parameters, strength, np.positive)
 
 
+# 11 Not by heart · l1-penalty
 def l1_penalty(parameters: Iterable[Parameter], strength: float) -> float:
     """The strength times the sum of absolute values, eq:l1.
 
@@ -2124,6 +2126,7 @@ class Dropout(Layer):
         _within(self, top=1, p=p)
         self.p, self._rng = float(p), np.random.default_rng(rng)
 
+    # 11 Not by heart · dropout-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = _floating(x)
         factor = np.ones_like(x)
@@ -2170,6 +2173,7 @@ class EarlyStopping:
     waited: int
     _kept: dict[str, np.ndarray]
 
+    # 11 Not by heart · early-stopping-call
     def __call__(self, history: list[dict[str, float]]) -> bool:
         value, self.waited = self._watched(history[-1]), self.waited + 1
         if self._sign * (self.best - value) > self.min_delta:
@@ -2191,6 +2195,7 @@ class EarlyStopping:
         for name, array in _named_arrays(self.net, None).items():
             array[...] = self._kept[name]
 
+    # 11 Not by heart · early-stopping-restore-watched
     def _watched(self, row: dict[str, float]) -> float:
         if self.monitor not in row:
             raise ValueError(
@@ -2292,6 +2297,7 @@ class _BatchNorm(Layer):
     running_mean = property(lambda self: self.buffers.get("running_mean"))
     running_var = property(lambda self: self.buffers.get("running_var"))
 
+    # 12 In shape all the time · batch-norm-init
     def __init__(
         self, num_features: int, eps: float = 1e-5,
         momentum: float | None = 0.1, affine: bool = True,
@@ -2387,6 +2393,7 @@ class BatchNorm1d(_BatchNorm):
     _axes = (), ("L",)
 
 
+# 12 In shape all the time · batch-norm-layers-batchnorm2d
 class BatchNorm2d(_BatchNorm):
     """BatchNorm1d for images: one mean and variance per channel.
 
@@ -2402,6 +2409,7 @@ class _RowNorm(Layer):
 
     _centred = True
 
+    # 12 In shape all the time · row-norm-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, own = _floating(x), self.normalized_shape
         few = x.ndim < len(own)
@@ -2509,6 +2517,7 @@ def _batch_last(
     return y
 
 
+# 13 Neighbours · batch-first
 def _batch_first(x: np.ndarray, border: tuple = _NONE) -> np.ndarray:
     """Back to (N, C, H, W), without the border; nothing is copied."""
     ((top, below), (left, right)), (_, h, w, _) = border, x.shape
@@ -2593,6 +2602,7 @@ class _Convolution(Layer):
 
     _transposed = False
 
+    # 13 Neighbours · convolution-received
     def _received(self, grad_output: ArrayLike) -> np.ndarray:
         """Add to the parameters' grad; return the gradient, batch last."""
         x, shape = self._saved()
@@ -2607,6 +2617,7 @@ class _Convolution(Layer):
         _collect(self.bias, _sum(g.reshape(len(g), -1)))  # eq:conv-db
         return g
 
+    # 13 Neighbours · convolution-accumulate
     def accumulate(self, grad_output: ArrayLike) -> None:
         self._received(grad_output)
 
@@ -2670,6 +2681,7 @@ class Conv2d(_Convolution):
     Raises ValueError for other shapes and where no window fits.
     """
 
+    # 13 Neighbours · conv2d-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", self.in_channels, "H", "W")
         padded = _batch_last(x, self._border)
@@ -2699,6 +2711,7 @@ class ConvTranspose2d(_Convolution):
 
     _transposed = True
 
+    # 13 Neighbours · transposed-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", self.in_channels, "H", "W")
         sides = zip(x.shape[2:], self.stride, self._span)
@@ -2735,6 +2748,7 @@ class _Pool(Layer):
             for u, v in np.ndindex(*self.kernel_size)
         ]
 
+    # 13 Neighbours · pool-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         shape, dtype, (*places, n), kept = self._saved()
         grad = self._expect(grad_output, n, *places, what="grad_output")
@@ -2759,6 +2773,7 @@ class _Pool(Layer):
                 f"than half of kernel_size {size}"
             )
 
+    # 13 Neighbours · pool-settings-padded
     def _padded(self, x: ArrayLike, beyond: float) -> np.ndarray:
         """The pictures, batch last, in a border of that number."""
         x = self._expect(x, "N", "C", "H", "W")
@@ -2777,6 +2792,7 @@ class MaxPool2d(_Pool):
     Raises ValueError for other shapes and settings.
     """
 
+    # 13 Neighbours · max-pool-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         padded = self._padded(x, -np.inf)
         first, *others = self._pieces(padded)
@@ -3471,6 +3487,7 @@ class Residual(Network):
     Source: He, Zhang, Ren and Sun, 2016.
     """
 
+    # 16 Depth and time · residual-forward
     def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
         x = _floating(x)
         change = super().forward(x, lengths)
@@ -3507,6 +3524,7 @@ class Embedding(Layer):
         self._cache = self._known(np.array(x))
         return self.weight.data[self._cache]  # eq:embedding
 
+    # 16 Depth and time · embedding-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         ids, width = self._saved(), self.embedding_dim
         shape = (*ids.shape, width)
@@ -3528,6 +3546,7 @@ class Embedding(Layer):
         drawn = np.random.default_rng(rng).normal(0.0, std, shape)
         self.weight = Parameter(drawn)
 
+    # 16 Depth and time · embedding-settings-known
     def _known(self, ids: np.ndarray) -> np.ndarray:
         if ids.size and ids.dtype.kind not in "iu":
             raise TypeError(f"{self}: expected integers, got {ids.dtype}")
@@ -3651,6 +3670,7 @@ class RNN(Layer):
         _collect(self.bias, _sum(rows.T))  # eq:rnn-db
         return rows
 
+    # 16 Depth and time · rnn-backward-accumulate
     def accumulate(self, grad_output: ArrayLike) -> None:
         self._rows_backward(grad_output)
 
@@ -3685,6 +3705,7 @@ class LSTM(RNN):
 
     _biases, _parts, _bends = (("bias", 4),), 2, ("tanh",)
 
+    # 16 Depth and time · lstm-run
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
         (h, c), scale = np.split(states, 2, axis=2), self._scale(a)
         gates, shown = _split(a, 4), np.empty_like(c[1:])
@@ -3706,6 +3727,7 @@ class LSTM(RNN):
         scale = np.array([0.5, 0.5, 1, 0.5], a.dtype)
         return np.repeat(scale, self.hidden_size)
 
+    # 16 Depth and time · lstm-backward-run-backward
     def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
         c, back = np.split(states, 2, axis=2)[1], self.recurrent.data.T.copy()
         (a, m), da = kept, np.empty_like(kept[0])
@@ -3735,6 +3757,7 @@ class GRU(RNN):
     _biases, _bends = (("bias", 3), ("recurrent_bias", 1)), ("tanh",)
     recurrent_bias: Parameter | None
 
+    # 16 Depth and time · gru-run
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
         gates, inner = _split(a, 3), np.empty_like(states[1:])
         for t, h in enumerate(states[:-1]):
@@ -3775,6 +3798,7 @@ class Last(Layer):
 
     takes_lengths = True
 
+    # 16 Depth and time · last-forward
     def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
         x = self._expect(x, "N", "T", "D")
         ends = _counting(self, lengths, *x.shape[:2]).sum(axis=1)
@@ -3784,6 +3808,7 @@ class Last(Layer):
         self._cache = at, x.shape, x.dtype
         return x[at]
 
+    # 16 Depth and time · last-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         at, (n, steps, dim), dtype = self._saved()
         grad = self._expect(grad_output, n, dim, what="grad_output")
@@ -3853,6 +3878,7 @@ class MultiHeadAttention(Layer):
     weights: np.ndarray | None = None
     memory_grad: np.ndarray | None = None
 
+    # 17 Attention · multi-head-attention-heads
     def _heads(self, x: np.ndarray) -> np.ndarray:
         """A view (parts, N, num_heads, T, d) of (N, T, parts * embed_dim)."""
         parts = x.shape[2] // self.embed_dim
@@ -3890,6 +3916,7 @@ class MultiHeadAttention(Layer):
         q, k, v = self._heads(z)
         return q[:, :, :steps], k[:, :, start:], v[:, :, start:]
 
+    # 17 Attention · multi-head-attention-backward-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         behind, start, *cache = self._saved()
         (n, steps), width = behind.shape, self.embed_dim
@@ -3956,6 +3983,7 @@ class PositionEmbedding(Embedding):
     for longer sequences.
     """
 
+    # 17 Attention · position-embedding-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", "T", self.embedding_dim)
         if x.shape[1] > self.num_embeddings:
@@ -3967,6 +3995,7 @@ class PositionEmbedding(Embedding):
         y = x + self.weight.data[: x.shape[1]]  # eq:position
         return y.astype(x.dtype, copy=False)
 
+    # 17 Attention · position-embedding-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         shape, dtype = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
@@ -3983,6 +4012,7 @@ class TransformerBlock(Network):
     either adds. Source: Vaswani and others, 2017; Xiong and others, 2020.
     """
 
+    # 17 Attention · transformer-block-init
     def __init__(
         self, embed_dim: int, num_heads: int, hidden: int | None = None, *,
         dropout: float = 0.0, causal: bool = True, rng: _Seed = None,
@@ -4182,4 +4212,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest 6d4f9cdf1d5d8ea89b4b683abc9849f129cfe9426e02db6f37345e2693f2c7a0
+# digest ce3225cc2eb7081daa6cd54a617697ae33ca9558e8269ba05a907bbf2cf1bb62
