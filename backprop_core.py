@@ -2096,8 +2096,9 @@ def _penalty(
     parameters: Iterable[Parameter], strength: float, pull: Callable
 ) -> float:
     """Add each slope, strength * pull(w); the sum of all slopes times w."""
-    if not strength >= 0:
-        raise ValueError(f"expected a strength >= 0, got {strength}")
+    number = isinstance(strength, (int, float, np.number))
+    if not number or not strength >= 0:
+        raise ValueError(f"expected a strength >= 0, got {strength!r}")
     total = 0.0
     for p in _only_parameters(parameters):
         slope = strength * pull(p.data)
@@ -2491,7 +2492,8 @@ class RMSNorm(_RowNorm):
 def _pair(layer: Layer, name: str, value: Any, least: int) -> tuple[int, int]:
     """A size for both directions, or a pair of sizes, as a pair."""
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value,) * 2
-    whole = all(isinstance(size, (int, np.integer)) for size in pair)
+    kinds = int, np.integer
+    whole = all(isinstance(n, kinds) and n is not True for n in pair)
     if len(pair) != 2 or not whole or min(pair) < least:
         raise ValueError(
             f"{type(layer).__name__}: {name} must be a whole number of at "
@@ -3611,7 +3613,7 @@ class RNN(Layer):
         nonlinearity: str = "tanh", rng: _Seed = None,
     ) -> None:
         _positive(self, input_size=input_size, hidden_size=hidden_size)
-        if nonlinearity not in self._bends:
+        if nonlinearity not in [*self._bends]:
             raise ValueError(
                 f"{type(self).__name__}: nonlinearity is "
                 f"{' or '.join(self._bends)}, got {nonlinearity!r}"
@@ -4212,4 +4214,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest ce3225cc2eb7081daa6cd54a617697ae33ca9558e8269ba05a907bbf2cf1bb62
+# digest 6180d569324bd89a56263d4ef151e2d958a84a82a679563ae4e3672333ff7e84

@@ -103,6 +103,7 @@ WRONG: dict[str, tuple[Any, str]] = {
         lambda: bp.Conv2d(3, 5, 0),
         "Conv2d: kernel_size must be a whole number of at least 1, or a pair of them, got 0",
     ),
+    "true": (lambda: bp.Conv2d(3, 5, True), "Conv2d: kernel_size must be a whole number .* got True"),
     "three": (lambda: bp.AvgPool2d((2, 2, 2)), r"kernel_size must be .* got \(2, 2, 2\)"),
     "stride": (lambda: bp.MaxPool2d(2, stride=1.5), "stride must be .* got 1.5"),
     "same": (lambda: bp.Conv2d(3, 5, 3, 2, "same"), "padding must be a whole number .* got 'same'"),

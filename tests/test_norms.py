@@ -23,8 +23,8 @@ def test_a_penalty_takes_parameters_only(penalty: Callable) -> None:
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("strength", [-0.1, np.nan])
-def test_a_strength_is_not_negative_even_for_no_parameters(penalty: Callable, strength: float) -> None:
+@pytest.mark.parametrize("strength", [-0.1, np.nan, "0.1", None])
+def test_a_strength_is_not_negative_even_for_no_parameters(penalty: Callable, strength: Any) -> None:
     with pytest.raises(ValueError, match="expected a strength >= 0"):
         penalty([], strength)
 

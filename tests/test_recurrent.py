@@ -235,6 +235,8 @@ def test_messages():
 def test_a_wrong_nonlinearity_is_named():
     with pytest.raises(ValueError, match="RNN: nonlinearity is tanh or relu, got 'sigmoid'"):
         RNN(2, 3, nonlinearity="sigmoid")
+    with pytest.raises(ValueError, match=r"RNN: nonlinearity is tanh or relu, got \[\]"):
+        RNN(2, 3, nonlinearity=[])
     for kind in (LSTM, GRU):
         with pytest.raises(ValueError, match=f"{kind.__name__}: nonlinearity is tanh, got 'relu'"):
             kind(2, 3, nonlinearity="relu")
