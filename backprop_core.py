@@ -656,6 +656,7 @@ def _positive(owner: Any, **sizes: Any) -> None:
     )
 
 
+# 04 The linear layer · guards-numbers
 def _within(
     owner: Any, top: float = math.inf, low: float = 0, above: bool = False,
     **values: Any,
@@ -669,6 +670,16 @@ def _within(
     )
 
 
+def _share(owner: Any, **values: Any) -> None:
+    """Numbers from 0 to 1, both included."""
+    numbers = int, float, np.integer, np.floating
+    _demand(
+        owner, lambda value: isinstance(value, numbers) and 0 <= value <= 1,
+        "expected 0 <= {} <= 1", **values,
+    )
+
+
+# 04 The linear layer · guards-objects
 def _instances(owner: Any, kind: Any, **values: Any) -> None:
     """Objects of that kind."""
     message = f"{{}} must be of type {kind.__name__}"
@@ -1168,7 +1179,7 @@ class CrossEntropyLoss(Loss):
         weight: ArrayLike | None = None, ignore_index: int = -100,
     ) -> None:
         super().__init__(reduction)
-        _within(self, math.nextafter(1, 2), label_smoothing=label_smoothing)
+        _share(self, label_smoothing=label_smoothing)
         _within(self, low=-math.inf, ignore_index=ignore_index)
         self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
         self.weight = np.ravel(1.0 if weight is None else weight)
@@ -2439,6 +2450,7 @@ def l2_penalty(parameters: Iterable[Parameter], strength: float) -> float:
     return 0.5 * _penalty(parameters, strength, np.positive)
 
 
+# 11 Not by heart · l1-penalty
 def l1_penalty(parameters: Iterable[Parameter], strength: float) -> float:
     """The strength times the sum of absolute values, eq:l1.
 
@@ -2447,18 +2459,25 @@ def l1_penalty(parameters: Iterable[Parameter], strength: float) -> float:
     return _penalty(parameters, strength, np.sign)
 
 
+# 11 Not by heart · penalty
 def _penalty(
     parameters: Iterable[Parameter], strength: float, pull: Callable
 ) -> float:
     """Add each slope, strength * pull(w); the sum of all slopes times w."""
-    if not strength >= 0:
-        raise ValueError(f"expected a strength >= 0, got {strength}")
+    number = isinstance(strength, (int, float, np.number))
+    if not number or not strength >= 0:
+        raise ValueError(f"expected a strength >= 0, got {strength!r}")
     total = 0.0
     for p in _only_parameters(parameters):
         slope = strength * pull(p.data)
         p.grad += slope
         total += float(np.vdot(slope, p.data))
     return total
+
+
+# 11 Not by heart · seed
+_Array = np.ndarray
+_Maybe = ArrayLike | None
 
 
 # 11 Not by heart · dropout
@@ -2470,12 +2489,11 @@ class Dropout(Layer):
     Source: Srivastava and others, 2014.
     """
 
-    def __init__(
-        self, p: float = 0.5, *, rng: np.random.Generator | int | None = None
-    ) -> None:
+    def __init__(self, p: float = 0.5, *, rng: _Seed = None) -> None:
         _within(self, top=1, p=p)
-        self.p, self._rng = float(p), np.random.default_rng(rng)
+        self.p, self._rng = float(p), _generator(self, rng)
 
+    # 11 Not by heart · dropout-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = _floating(x)
         factor = np.ones_like(x)
@@ -2485,6 +2503,7 @@ class Dropout(Layer):
         self._cache = factor
         return x * factor  # eq:dropout
 
+    # 11 Not by heart · dropout-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         factor = self._saved()
         grad = self._expect(grad_output, *factor.shape, what="grad_output")
@@ -2499,40 +2518,29 @@ class EarlyStopping:
     An epoch is the best if it is better than the best so far by more than
     ``min_delta``: lower for ``mode`` "min", higher for "max". Stops after
     ``patience`` epochs without one. ``restore()`` then puts the best one's
-    parameters and buffers back. One instance serves one fit.
-    Raises ValueError for settings out of range or where the history has
-    no such number, RuntimeError for restore before there is a best epoch.
+    parameters and buffers back; with ``restore_best`` stopping does that.
+    One instance serves one fit. Raises ValueError for settings out of
+    range or where the history has no such number, RuntimeError for restore
+    before there is a best epoch.
     """
 
-    def __init__(
-        self, net: Layer, patience: int = 5, min_delta: float = 0.0,
-        monitor: str = "validation_loss", mode: str = "min",
-    ) -> None:
-        if mode not in ("min", "max"):
-            raise ValueError(
-                f"EarlyStopping: mode is 'min' or 'max', got {mode!r}"
-            )
-        _positive(self, patience=patience)
-        _within(self, min_delta=min_delta)
-        self.net, self.patience = net, patience
-        self.min_delta, self.monitor = min_delta, monitor
-        self._sign = 1 if mode == "min" else -1
-        self.best, self.waited = self._sign * float("inf"), 0
-        self._kept: dict[str, np.ndarray] = {}
+    best: float
+    waited: int
+    _kept: dict[str, np.ndarray]
 
+    # 11 Not by heart · early-stopping-call
     def __call__(self, history: list[dict[str, float]]) -> bool:
-        if self.monitor not in history[-1]:
-            raise ValueError(
-                f"EarlyStopping: no {self.monitor} in the history, which has "
-                f"{', '.join(history[-1])}; did fit get validation=…?"
-            )
-        value, self.waited = history[-1][self.monitor], self.waited + 1
+        value, self.waited = self._watched(history[-1]), self.waited + 1
         if self._sign * (self.best - value) > self.min_delta:
             self.best, self.waited = value, 0
             arrays = _named_arrays(self.net, None)
             self._kept = {name: a.copy() for name, a in arrays.items()}
-        return self.waited >= self.patience
+        stop = self.waited >= self.patience
+        if stop and self.restore_best and self._kept:
+            self.restore()
+        return stop
 
+    # 11 Not by heart · early-stopping-restore
     def restore(self) -> None:
         """Put the best parameters and buffers back, in place."""
         if not self._kept:
@@ -2542,79 +2550,142 @@ class EarlyStopping:
         for name, array in _named_arrays(self.net, None).items():
             array[...] = self._kept[name]
 
+    # 11 Not by heart · early-stopping-restore-watched
+    def _watched(self, row: dict[str, float]) -> float:
+        if self.monitor not in row:
+            raise ValueError(
+                f"EarlyStopping: no {self.monitor} in the history, which has "
+                f"{', '.join(row)}; did fit get validation=…?"
+            )
+        return row[self.monitor]
 
-# 12 In shape all the time · normalise
+    # 11 Not by heart · early-stopping-settings
+    def __init__(
+        self, net: Layer, patience: int = 5, min_delta: float = 0.0,
+        monitor: str = "validation_loss", mode: str = "min",
+        restore_best: bool = False,
+    ) -> None:
+        if mode not in ("min", "max"):
+            raise ValueError(
+                f"EarlyStopping: mode is 'min' or 'max', got {mode!r}"
+            )
+        _positive(self, patience=patience)
+        _within(self, min_delta=min_delta)
+        self.net, self.patience, self.min_delta = net, patience, min_delta
+        self.monitor, self.restore_best = monitor, restore_best
+        self._sign = 1 if mode == "min" else -1
+        self.best, self.waited = self._sign * float("inf"), 0
+        self._kept = {}
+
+
+# 12 In shape all the time · mean
 def _mean(rows: np.ndarray) -> np.ndarray:
     """The mean of each row, as a column."""
-    return (_sum(rows) / max(rows.shape[1], 1))[:, None]
+    return (_sum(rows) / rows.shape[1])[:, None]
 
 
-def _mean_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The mean of each row of a times b, as a column."""
-    total = np.einsum("ij,ij->i", a, b)
-    return (total / max(a.shape[1], 1))[:, None]
+# 12 In shape all the time · normalise
+def _centre(rows: np.ndarray) -> _Pair:
+    """The rows less their means, and the means as a column."""
+    mean = _mean(rows)
+    centred = rows - mean
+    rest = _mean(centred)
+    centred -= rest
+    return centred, mean + rest  # eq:bn-mean
 
 
-def _normalise(
-    rows: np.ndarray, eps: float, centred: bool = True
-) -> tuple[np.ndarray, ...]:
-    """Each row normalised; its factor r, mean and variance as columns."""
-    mean = _mean(rows) if centred else np.zeros(1)  # eq:bn-mean
-    xhat = rows - mean
-    variance = _mean_product(xhat, xhat)  # eq:bn-variance
-    r = 1 / np.sqrt(variance + eps)  # eq:bn-factor
-    xhat *= r  # eq:bn-xhat
-    return xhat, r, mean, variance
+def _to_unit(rows: np.ndarray, eps: float) -> _Pair:
+    """Multiply each row by its r, in place; r and mean square, columns."""
+    square = _sum(rows * rows) / rows.shape[1]
+    r = 1 / np.sqrt(square + eps)[:, None]  # eq:bn-factor
+    rows *= r  # eq:bn-xhat
+    return r, square[:, None]  # eq:bn-variance
 
 
+# 12 In shape all the time · normalise-backward
 def _normalise_backward(
-    d: np.ndarray, xhat: np.ndarray, r: np.ndarray, centred: bool = True
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The gradient of the rows from d, that of xhat; and both means."""
-    mean, along = _mean(d), _mean_product(d, xhat)
-    dx = xhat * along
-    np.subtract(d, dx, out=dx)
-    if centred:
-        dx -= mean
-    dx *= r  # eq:bn-dx
-    return dx, mean, along
+    d: np.ndarray, xhat: np.ndarray, r: np.ndarray, product: np.ndarray,
+    along: np.ndarray, mean: np.ndarray | None,
+) -> np.ndarray:
+    """eq:bn-dx, written over the product of d and xhat.
+
+    ``along`` is the mean of that product, ``mean`` that of d.
+    """
+    np.multiply(xhat, along, out=product)
+    np.subtract(d, product, out=product)
+    if mean is not None:
+        product -= mean
+    product *= r
+    return product
+
+
+# 12 In shape all the time · turn
+def _turn(x: np.ndarray) -> np.ndarray:
+    """A view of x with the first axis, the batch, at the end."""
+    return x.transpose(*range(1, x.ndim), 0)
+
+
+def _turn_back(x: np.ndarray) -> np.ndarray:
+    """A view of x with the last axis, the batch, in front."""
+    return x.transpose(-1, *range(x.ndim - 1))
+
+
+# 12 In shape all the time · perhaps
+def _data(parameter: Parameter | None, otherwise: float) -> np.ndarray:
+    """The parameter's data, or else one number that changes nothing."""
+    if parameter is None:
+        return np.full(1, otherwise, np.float32)
+    return parameter.data
+
+
+def _collect(parameter: Parameter | None, grad: np.ndarray) -> None:
+    """Add to the parameter's grad, if there is a parameter."""
+    if parameter is not None:
+        parameter.grad += grad.reshape(parameter.grad.shape)
 
 
 # 12 In shape all the time · batch-norm
 class _BatchNorm(Layer):
     """What BatchNorm1d and BatchNorm2d have in common."""
 
-    _axes: tuple[str, ...] = ()  # the axes after (N, num_features)
+    _axes: tuple[tuple[str, ...], ...]  # after (N, num_features)
+    running_mean = property(lambda self: self.buffers.get("running_mean"))
+    running_var = property(lambda self: self.buffers.get("running_var"))
 
+    # 12 In shape all the time · batch-norm-init
     def __init__(
-        self, num_features: int, eps: float = 1e-5, momentum: float = 0.1
+        self, num_features: int, eps: float = 1e-5,
+        momentum: float | None = 0.1, affine: bool = True,
+        track_running_stats: bool = True, *, bias: bool = True,
     ) -> None:
         _positive(self, num_features=num_features)
         _within(self, eps=eps)
-        if not 0 <= momentum <= 1:
-            raise ValueError(
-                f"{type(self).__name__}: expected 0 <= momentum <= 1, "
-                f"got {momentum}"
-            )
+        _share(self, momentum=0.0 if momentum is None else momentum)
         self.num_features, self.eps = num_features, eps
-        self.momentum = momentum
-        self.weight = Parameter(np.ones(num_features))
-        self.bias = Parameter(np.zeros(num_features))
-        self.buffers = {
-            "running_mean": np.zeros(num_features),
-            "running_var": np.ones(num_features),
-        }
+        self.momentum, zeros = momentum, np.zeros(num_features)
+        self.weight = Parameter(zeros + 1) if affine else None
+        self.bias = Parameter(zeros) if affine and bias else None
+        self.buffers: dict[str, np.ndarray] = {}
+        if track_running_stats:
+            self.buffers["running_mean"] = zeros
+            self.buffers["running_var"] = zeros + 1
+            self.buffers["num_batches_tracked"] = np.array(0)
 
+    # 12 In shape all the time · batch-norm-track
     def _track(self, mean: np.ndarray, variance: np.ndarray, n: int) -> None:
+        kept, share = self.buffers, self.momentum
+        kept["num_batches_tracked"] += 1
+        if share is None:
+            share = 1 / int(kept["num_batches_tracked"])
         new = {"running_mean": mean, "running_var": variance * n / (n - 1)}
         for name, value in new.items():
-            old = self.buffers[name]
-            self.buffers[name] = old + self.momentum * (value[:, 0] - old)
+            kept[name] = kept[name] + share * (value[:, 0] - kept[name])
 
-    def _statistics(self, x: np.ndarray, rows: np.ndarray) -> tuple:
+    # 12 In shape all the time · batch-norm-statistics
+    def _statistics(self, x: _Array, rows: _Array, fixed: bool) -> _Pair:
         """The normalised rows and their factor."""
-        if not self.training:
-            kept = [self.buffers[f"running_{of}"] for of in ("mean", "var")]
+        if fixed:
+            kept = self.running_mean, self.running_var
             mean, var = (b[:, None].astype(rows.dtype) for b in kept)
             r = 1 / np.sqrt(var + self.eps)
             return (rows - mean) * r, r  # eq:bn-eval
@@ -2624,59 +2695,67 @@ class _BatchNorm(Layer):
                 f"spread, got {x.shape}; train on larger batches "
                 "(DataLoader: drop_last=True), or call eval() first"
             )
-        xhat, r, mean, variance = _normalise(rows, self.eps)
-        self._track(mean, variance, rows.shape[1])
+        xhat, mean = _centre(rows)
+        r, variance = _to_unit(xhat, self.eps)
+        if self.buffers and self.training:
+            self._track(mean, variance, rows.shape[1])
         return xhat, r
 
     # 12 In shape all the time · batch-norm-passes
     def forward(self, x: ArrayLike) -> np.ndarray:
-        x = self._expect(x, "N", self.num_features, *self._axes)
-        turned = np.moveaxis(x, 0, -1)
+        axes = self._axes[-1 if np.ndim(x) > 2 else 0]
+        x = self._expect(x, "N", self.num_features, *axes)
+        turned, fixed = _turn(x), bool(self.buffers) and not self.training
         rows = turned.reshape(self.num_features, -1)
-        xhat, r = self._statistics(x, rows)
-        self._cache = xhat, r, turned.shape, x.dtype, self.training
-        y = xhat * self.weight.data[:, None]
-        y += self.bias.data[:, None]
-        y = np.moveaxis(y.reshape(turned.shape), -1, 0)  # eq:bn
+        xhat, r = self._statistics(x, rows, fixed)
+        self._cache = xhat, r, turned.shape, x.dtype, fixed
+        y = xhat * _data(self.weight, 1)[:, None]
+        y += _data(self.bias, 0)[:, None]
+        y = _turn_back(y.reshape(turned.shape))  # eq:bn
         return y.astype(x.dtype, copy=False)
 
+    # 12 In shape all the time · batch-norm-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        xhat, r, shape, dtype, trained = self._saved()
+        xhat, r, shape, dtype, fixed = self._saved()
         shape_in = (shape[-1], *shape[:-1])
         grad = self._expect(grad_output, *shape_in, what="grad_output")
-        dy = np.moveaxis(grad, 0, -1).reshape(xhat.shape)
-        factor, n = r * self.weight.data[:, None], dy.shape[1]
-        if trained:
-            dx, mean, along = _normalise_backward(dy, xhat, factor)
+        dy = _turn(grad).reshape(xhat.shape)
+        dx, factor = dy * xhat, r * _data(self.weight, 1)[:, None]
+        sums = _sum(dy)[:, None], _sum(dx)[:, None]
+        _collect(self.bias, sums[0])  # eq:bn-dbeta
+        _collect(self.weight, sums[1])  # eq:bn-dgamma
+        if fixed:
+            np.multiply(dy, factor, out=dx)
         else:
-            mean, along = _mean(dy), _mean_product(dy, xhat)
-            dx = dy * factor
-        self.bias.grad += n * mean[:, 0]  # eq:bn-dbeta
-        self.weight.grad += n * along[:, 0]  # eq:bn-dgamma
-        dx = np.moveaxis(dx.reshape(shape), -1, 0)
-        return dx.astype(dtype, copy=False)
+            mean, along = (total / dy.shape[1] for total in sums)
+            _normalise_backward(dy, xhat, factor, dx, along, mean)
+        return _turn_back(dx.reshape(shape)).astype(dtype, copy=False)
 
 
 # 12 In shape all the time · batch-norm-layers
 class BatchNorm1d(_BatchNorm):
-    """Each feature with mean 0 and spread 1 over the batch, eq:bn.
+    """Each feature with mean 0 and variance 1 over the batch, eq:bn.
 
-    Shapes: (N, num_features) in and out; weight and bias (num_features,).
-    In evaluation running averages are used, eq:bn-eval: ``momentum`` is
-    the weight of the newest batch in ``buffers``, running_mean and
-    running_var (divided by N-1). Raises ValueError for other shapes, or
-    for fewer than two examples while training.
-    Source: Ioffe and Szegedy, 2015.
+    Shapes: (N, num_features) or (N, num_features, L) in and out; weight
+    and bias (num_features,), None without ``affine``, or ``bias``.
+    In evaluation ``running_mean`` and ``running_var`` (divided by N-1) are
+    used, eq:bn-eval, unless ``track_running_stats`` is False. ``momentum``
+    is the weight of the newest batch in them; None weighs all alike.
+    Raises ValueError for other shapes and settings, or for fewer than two
+    values of a feature while training. Source: Ioffe and Szegedy, 2015.
     """
 
+    _axes = (), ("L",)
 
+
+# 12 In shape all the time · batch-norm-layers-batchnorm2d
 class BatchNorm2d(_BatchNorm):
-    """BatchNorm1d for images: one mean and spread per channel.
+    """BatchNorm1d for images: one mean and variance per channel.
 
     Shapes: (N, num_features, H, W) in and out. Raises as BatchNorm1d.
     """
 
-    _axes = ("H", "W")
+    _axes = (("H", "W"),)
 
 
 # 12 In shape all the time · row-norm
@@ -2685,34 +2764,18 @@ class _RowNorm(Layer):
 
     _centred = True
 
-    def __init__(
-        self, normalized_shape: int | tuple[int, ...],
-        eps: float | None = 1e-5,
-    ) -> None:
-        shape = normalized_shape
-        own = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
-        if not own:
-            raise ValueError(
-                f"{type(self).__name__}: normalized_shape is empty"
-            )
-        for size in own:
-            _positive(self, normalized_shape=size)
-        _within(self, eps=eps or 0.0)
-        self.normalized_shape, self.eps = own, eps
-        self.weight = Parameter(np.ones(own))
-        if self._centred:
-            self.bias = Parameter(np.zeros(own))
-
+    # 12 In shape all the time · row-norm-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, own = _floating(x), self.normalized_shape
         few = x.ndim < len(own)
         leading = ("…",) if few else x.shape[: x.ndim - len(own)]
         rows = self._expect(x, *leading, *own).reshape(-1, math.prod(own))
         eps = np.finfo(x.dtype).eps if self.eps is None else self.eps
-        xhat, r, *_ = _normalise(rows, float(eps), self._centred)
+        xhat = _centre(rows)[0] if self._centred else rows.copy()
+        r, _ = _to_unit(xhat, float(eps))
         self._cache = xhat, r, x.shape, x.dtype
-        y = xhat * self.weight.data.ravel()  # eq:rms
-        if self._centred:
+        y = xhat * _data(self.weight, 1).ravel()  # eq:rms
+        if self.bias is not None:
             y += self.bias.data.ravel()  # eq:ln
         return y.reshape(x.shape).astype(x.dtype, copy=False)
 
@@ -2720,22 +2783,43 @@ class _RowNorm(Layer):
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         xhat, r, shape, dtype = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
-        dy, own = grad.reshape(xhat.shape), self.normalized_shape
-        if self._centred:
-            self.bias.grad += _sum(dy.T).reshape(own)
-        share = len(dy) * _mean_product(dy.T, xhat.T)
-        self.weight.grad += share.reshape(own)
-        d = dy * self.weight.data.ravel()  # eq:ln-dxhat
-        dx, *_ = _normalise_backward(d, xhat, r, self._centred)  # eq:ln-dx
+        dy = grad.reshape(xhat.shape)
+        weight, product = _data(self.weight, 1).ravel(), dy * xhat
+        _collect(self.bias, _sum(dy.T))
+        _collect(self.weight, _sum(product.T))
+        d, share = dy * weight, np.ones((xhat.shape[1], 1), dtype)
+        share *= weight[:, None]
+        share /= len(share)
+        mean = dy @ share if self._centred else None
+        along = product @ share
+        dx = _normalise_backward(d, xhat, r, product, along, mean)  # eq:ln-dx
         return dx.reshape(shape).astype(dtype, copy=False)
+
+    # 12 In shape all the time · row-norm-settings
+    def __init__(
+        self, normalized_shape: int | tuple[int, ...],
+        eps: float | None = 1e-5, elementwise_affine: bool = True,
+        bias: bool = True,
+    ) -> None:
+        own = normalized_shape
+        own = tuple(own) if isinstance(own, (tuple, list)) else (own,)
+        for size in own or [()]:
+            _positive(self, normalized_shape=size)
+        _within(self, eps=0.0 if eps is None else eps)
+        self.normalized_shape, self.eps = own, eps
+        self.weight = self.bias = None
+        if elementwise_affine:
+            self.weight = Parameter(np.ones(own))
+            self.bias = Parameter(np.zeros(own)) if bias else None
 
 
 # 12 In shape all the time · layer-norm
 class LayerNorm(_RowNorm):
-    """Each example with mean 0 and spread 1 over its last axes, eq:ln.
+    """Each example with mean 0 and variance 1 over its last axes, eq:ln.
 
     Shapes: (…, *normalized_shape) in and out; weight and bias
-    normalized_shape, a number or a tuple. Raises ValueError for others.
+    normalized_shape, a number or a tuple; None without
+    ``elementwise_affine``, or ``bias``. Raises ValueError for others.
     Source: Ba, Kiros and Hinton, 2016.
     """
 
@@ -2752,16 +2836,18 @@ class RMSNorm(_RowNorm):
     _centred = False
 
     def __init__(
-        self, normalized_shape: int | tuple[int, ...], eps: float | None = None
+        self, normalized_shape: int | tuple[int, ...],
+        eps: float | None = None, elementwise_affine: bool = True,
     ) -> None:
-        super().__init__(normalized_shape, eps)
+        super().__init__(normalized_shape, eps, elementwise_affine, False)
 
 
-# 13 Neighbours · pictures
+# 13 Neighbours · pair
 def _pair(layer: Layer, name: str, value: Any, least: int) -> tuple[int, int]:
     """A size for both directions, or a pair of sizes, as a pair."""
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value,) * 2
-    whole = all(isinstance(size, (int, np.integer)) for size in pair)
+    kinds = int, np.integer
+    whole = all(isinstance(n, kinds) and n is not True for n in pair)
     if len(pair) != 2 or not whole or min(pair) < least:
         raise ValueError(
             f"{type(layer).__name__}: {name} must be a whole number of at "
@@ -2770,24 +2856,33 @@ def _pair(layer: Layer, name: str, value: Any, least: int) -> tuple[int, int]:
     return pair
 
 
-def _batch_last(x: np.ndarray, padding: tuple[int, int]) -> np.ndarray:
-    """(N, C, H, W) as (C, H + 2p, W + 2q, N) in memory, zeros around."""
-    p, q = padding
-    turned = np.moveaxis(x, 0, -1)
-    if p or q:
-        return np.pad(turned, ((0, 0), (p, p), (q, q), (0, 0)))
-    return np.ascontiguousarray(turned)
+# 13 Neighbours · pictures
+_Sizes = int | tuple[int, int]
+_NONE = (0, 0), (0, 0)  # the width of a border: above, below; left, right
 
 
-def _batch_first(x: np.ndarray, padding: tuple[int, int]) -> np.ndarray:
+def _batch_last(
+    x: np.ndarray, border: tuple = _NONE, value: float = 0.0
+) -> np.ndarray:
+    """(N, C, H, W) as a new array (C, H, W, N), with a border around."""
+    turned, ((top, below), (left, right)) = _turn(x), border
+    c, h, w, n = turned.shape
+    shape = (c, top + h + below, left + w + right, n)
+    y = np.full(shape, value, x.dtype)
+    y[:, top : top + h, left : left + w] = turned
+    return y
+
+
+# 13 Neighbours · batch-first
+def _batch_first(x: np.ndarray, border: tuple = _NONE) -> np.ndarray:
     """Back to (N, C, H, W), without the border; nothing is copied."""
-    (p, q), (_, h, w, _) = padding, x.shape
-    return np.moveaxis(x[:, p : h - p, q : w - q], -1, 0)
+    ((top, below), (left, right)), (_, h, w, _) = border, x.shape
+    return _turn_back(x[:, top : h - below, left : w - right])
 
 
-# 13 Neighbours · windows
+# 13 Neighbours · places
 def _places(
-    layer: Layer, size: tuple[int, ...], window: tuple[int, int],
+    layer: Layer, size: tuple[int, ...], window: tuple[int, ...],
     stride: tuple[int, int],
 ) -> tuple[int, ...]:
     """How many places a window has, downwards and across."""
@@ -2799,55 +2894,61 @@ def _places(
     return tuple((n - k) // s + 1 for n, k, s in zip(size, window, stride))
 
 
-def _windows(
-    x: np.ndarray, window: tuple[int, ...], stride: tuple[int, int]
-) -> np.ndarray:
+# 13 Neighbours · windows
+def _windows(x: _Array, window: tuple[int, ...], steps: tuple) -> _Array:
     """x (C, H, W, N) by windows: (rows, C, kh, kw, columns, N), a view."""
-    view = sliding_window_view(x, window, axis=(1, 2))
-    view = view[:, :: stride[0], :: stride[1]]
-    return view.transpose(1, 0, 4, 5, 2, 3)
+    (s, t), (d, e) = steps  # the stride, and the dilation
+    span = d * (window[0] - 1) + 1, e * (window[1] - 1) + 1
+    view = sliding_window_view(x, span, axis=(1, 2))
+    return view[:, ::s, ::t, :, ::d, ::e].transpose(1, 0, 4, 5, 2, 3)
+
+
+def _columns(row: np.ndarray, groups: int) -> np.ndarray:
+    """A row of windows as a matrix for each group; each window a column."""
+    size = math.prod(row.shape[:3]) // groups
+    return row.reshape(groups, size, math.prod(row.shape[3:]))
 
 
 # 13 Neighbours · correlate
-def _correlate(
-    x: np.ndarray, weight: np.ndarray, stride: tuple[int, int]
-) -> np.ndarray:
+def _correlate(x: np.ndarray, weight: np.ndarray, steps: tuple) -> np.ndarray:
     """eq:conv without the bias: (C, H, W, N) to (O, rows, columns, N)."""
-    windows = _windows(x, weight.shape[2:], stride)
-    kernels = weight.reshape(len(weight), -1)
+    windows = _windows(x, weight.shape[2:], steps)
+    groups = len(x) // weight.shape[1]
+    kernels = weight.reshape(groups, len(weight) // groups, -1)
     rows, columns, n = len(windows), *windows.shape[-2:]
-    y = np.empty((len(kernels), rows, columns * n), x.dtype)
+    y = np.empty((*kernels.shape[:2], rows, columns * n), x.dtype)
     for i, row in enumerate(windows):
-        np.matmul(kernels, row.reshape(kernels.shape[1], -1), out=y[:, i])
-    return y.reshape(len(kernels), rows, columns, n)
+        np.matmul(kernels, _columns(row, groups), out=y[:, :, i])
+    return y.reshape(len(weight), rows, columns, n)
 
 
+# 13 Neighbours · correlate-weight
 def _correlate_weight(
-    x: np.ndarray, grad: np.ndarray, shape: tuple[int, ...],
-    stride: tuple[int, int],
+    x: np.ndarray, grad: np.ndarray, weight: np.ndarray, steps: tuple
 ) -> np.ndarray:
     """eq:conv-dw, eq:conv-stride-dm: the gradient of the weight."""
-    total = np.zeros((shape[0], math.prod(shape[1:])), grad.dtype)
-    for i, row in enumerate(_windows(x, shape[2:], stride)):
-        g = grad[:, i].reshape(shape[0], -1)
-        total += g @ row.reshape(total.shape[1], -1).T
-    return total.reshape(shape)
+    groups, window = len(x) // weight.shape[1], weight.shape[2:]
+    size = math.prod(weight.shape[1:]), len(weight) // groups
+    total = np.zeros((groups, *size), grad.dtype)
+    for i, row in enumerate(_windows(x, window, steps)):
+        g = grad[:, i].reshape(groups, size[1], -1)
+        total += _columns(row, groups) @ g.mT
+    return total.mT.reshape(weight.shape)
 
 
-def _spread(
-    grad: np.ndarray, weight: np.ndarray, stride: tuple[int, int],
-    x: np.ndarray,
-) -> np.ndarray:
+# 13 Neighbours · spread
+def _spread(grad: _Array, weight: _Array, steps: tuple, x: _Array) -> _Array:
     """eq:conv-stride-dx: add to x what outputs hand to their windows."""
-    (outputs, c, h, w), (s, t) = weight.shape, stride
-    _, rows, columns, n = grad.shape
-    back = weight.reshape(outputs, -1).T
+    ((s, t), (d, e)), groups = steps, len(x) // weight.shape[1]
+    (outputs, rows, columns, n), (h, w) = grad.shape, weight.shape[2:]
+    back = weight.reshape(groups, outputs // groups, -1).mT
     for i in range(rows):
-        row = back @ grad[:, i].reshape(outputs, -1)
-        row = row.reshape(c, h, w, columns, n)
+        g = grad[:, i].reshape(groups, outputs // groups, -1)
+        row = (back @ g).reshape(len(x), h, w, columns, n)
+        down = slice(i * s, i * s + d * (h - 1) + 1, d)
         for v in range(w):
-            across = slice(v, v + t * (columns - 1) + 1, t)
-            x[:, i * s : i * s + h, across] += row[:, :, v]
+            across = slice(v * e, v * e + t * (columns - 1) + 1, t)
+            x[:, down, across] += row[:, :, v]
     return x
 
 
@@ -2857,60 +2958,100 @@ class _Convolution(Layer):
 
     _transposed = False
 
+    # 13 Neighbours · convolution-received
+    def _received(self, grad_output: ArrayLike) -> np.ndarray:
+        """Add to the parameters' grad; return the gradient, batch last."""
+        x, shape = self._saved()
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        g = np.ascontiguousarray(_turn(grad))
+        pair = x, g
+        if self._transposed:
+            g = _batch_last(grad, self._border)
+            pair = g, x
+        weight = self.weight
+        weight.grad += _correlate_weight(*pair, weight.data, self._steps)
+        _collect(self.bias, _sum(g.reshape(len(g), -1)))  # eq:conv-db
+        return g
+
+    # 13 Neighbours · convolution-accumulate
+    def accumulate(self, grad_output: ArrayLike) -> None:
+        self._received(grad_output)
+
+    # 13 Neighbours · convolution-settings
     def __init__(
-        self, in_channels: int, out_channels: int,
-        kernel_size: int | tuple[int, int], stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] = 0, *,
-        rng: np.random.Generator | int | None = None,
+        self, in_channels: int, out_channels: int, kernel_size: _Sizes,
+        stride: _Sizes = 1, padding: _Sizes | str = 0, *,
+        dilation: _Sizes = 1, groups: int = 1, bias: bool = True,
+        rng: _Seed = None,
     ) -> None:
-        _positive(self, in_channels=in_channels, out_channels=out_channels)
+        channels = {"in_channels": in_channels, "out_channels": out_channels}
+        _positive(self, groups=groups, **channels)
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"{type(self).__name__}: groups {groups} does not divide "
+                f"{channels}"
+            )
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
         self.stride = _pair(self, "stride", stride, 1)
-        self.padding = _pair(self, "padding", padding, 0)
-        channels = (out_channels, in_channels)
+        self._steps = self.stride, _pair(self, "dilation", dilation, 1)
+        self._pad(padding)
+        self._draw(groups, bias, _generator(self, rng))
+
+    # 13 Neighbours · convolution-padding
+    def _pad(self, padding: _Sizes | str) -> None:
+        """The border around the pictures, as _batch_last takes it."""
+        sides = zip(self.kernel_size, self._steps[1])
+        h, w = self._span = tuple(d * (k - 1) + 1 for k, d in sides)
+        self.padding = padding
+        self._border = ((h - 1) // 2, h // 2), ((w - 1) // 2, w // 2)
+        if padding != "same" or self.stride != (1, 1) or self._transposed:
+            size = 0 if padding == "valid" else padding
+            p, q = self.padding = _pair(self, "padding", size, 0)
+            self._border = (p, p), (q, q)
+
+    # 13 Neighbours · convolution-start
+    def _draw(self, groups: int, bias: bool, rng: Any) -> None:
+        """The parameters, at their start."""
+        few, many = self.in_channels, self.out_channels
         if self._transposed:
-            channels = channels[::-1]
-        shape, rng = (*channels, *self.kernel_size), np.random.default_rng(rng)
+            few, many = many, few
+        shape = many, few // groups, *self.kernel_size
         bound = math.prod(shape[1:]) ** -0.5
         self.weight = Parameter(rng.uniform(-bound, bound, shape))
-        self.bias = Parameter(rng.uniform(-bound, bound, out_channels))
+        drawn = rng.uniform(-bound, bound, self.out_channels)
+        self.bias: Any = Parameter(drawn) if bias else None
 
 
+# 13 Neighbours · conv2d
 class Conv2d(_Convolution):
     """Convolution, eq:conv: windows of pictures times kernels.
 
     Shapes: input (N, in_channels, H, W), output (N, out_channels, rows,
-    columns) with rows = (H + 2 padding - kernel) // stride + 1, weight
-    (out_channels, in_channels, kernel, kernel), bias (out_channels,).
-    A size is a number or a pair (height, width). Weight and bias start
-    uniform in ±1/sqrt(in_channels · kernel · kernel).
+    columns) with rows = (H + 2 padding - span) // stride + 1 and
+    span = dilation (kernel_size - 1) + 1, weight (out_channels,
+    in_channels / groups, *kernel_size), bias (out_channels,) or None.
+    A size is a number or a pair (height, width); padding may be "valid",
+    none, or "same", as much as keeps the size. Weight and bias start
+    uniform in ±1/sqrt(number of inputs of a window).
     Raises ValueError for other shapes and where no window fits.
     """
 
+    # 13 Neighbours · conv2d-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", self.in_channels, "H", "W")
-        padded = _batch_last(x, self.padding)
-        kernel, stride = self.kernel_size, self.stride
-        places = _places(self, padded.shape[1:3], kernel, stride)
+        padded = _batch_last(x, self._border)
+        places = _places(self, padded.shape[1:3], self._span, self.stride)
         self._cache = padded, (len(x), self.out_channels, *places)
-        y = _correlate(padded, self.weight.data, stride)  # eq:conv
-        y += self.bias.data[:, None, None, None]
-        return _batch_first(y, (0, 0))
+        y = _correlate(padded, self.weight.data, self._steps)  # eq:conv
+        y += _data(self.bias, 0)[:, None, None, None]
+        return _batch_first(y)
 
-    def accumulate(self, grad_output: ArrayLike) -> None:
-        x, shape = self._saved()
-        grad = self._expect(grad_output, *shape, what="grad_output")
-        g, kernels = _batch_last(grad, (0, 0)), self.weight.grad
-        kernels += _correlate_weight(x, g, kernels.shape, self.stride)
-        self.bias.grad += _sum(g.reshape(len(g), -1))  # eq:conv-db
-
+    # 13 Neighbours · conv2d-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        self.accumulate(grad_output)
-        x, _ = self._saved()
-        g = _batch_last(_floating(grad_output), (0, 0))
-        dx = _spread(g, self.weight.data, self.stride, np.zeros_like(x))
-        return _batch_first(dx, self.padding)
+        g, x = self._received(grad_output), self._saved()[0]
+        dx = _spread(g, self.weight.data, self._steps, np.zeros_like(x))
+        return _batch_first(dx, self._border)
 
 
 # 13 Neighbours · transposed
@@ -2918,112 +3059,128 @@ class ConvTranspose2d(_Convolution):
     """Spreads each pixel over a window, eq:conv-transpose.
 
     Shapes: input (N, in_channels, H, W), output (N, out_channels, rows,
-    columns) with rows = (H - 1) stride - 2 padding + kernel, weight
-    (in_channels, out_channels, kernel, kernel), bias (out_channels,).
-    Raises ValueError for other shapes and where padding leaves nothing.
+    columns) with rows = (H - 1) stride - 2 padding + span, weight
+    (in_channels, out_channels / groups, *kernel_size), bias as in Conv2d,
+    and span, too. Raises ValueError for other shapes, for padding="same",
+    and where padding leaves nothing.
     """
 
     _transposed = True
 
+    # 13 Neighbours · transposed-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", self.in_channels, "H", "W")
-        sides = zip(x.shape[2:], self.stride, self.kernel_size)
+        sides = zip(x.shape[2:], self.stride, self._span)
         h, w = ((n - 1) * s + k for n, s, k in sides)
-        p, q = self.padding
-        if 0 in x.shape[2:] or min(h - 2 * p, w - 2 * q) < 1:
+        y = np.zeros((self.out_channels, h, w, len(x)), x.dtype)
+        turned = _batch_last(x)
+        shown = _batch_first(y, self._border)
+        if 0 in x.shape[2:] or 0 in shown.shape[1:]:
             raise ValueError(f"{self}: {x.shape} leaves nothing to give out")
-        turned, size = _batch_last(x, (0, 0)), (self.out_channels, h, w)
-        self._cache = turned, (len(x), size[0], h - 2 * p, w - 2 * q)
-        y = np.zeros((*size, len(x)), x.dtype)
-        y = _spread(turned, self.weight.data, self.stride, y)
-        y += self.bias.data[:, None, None, None]
-        return _batch_first(y, self.padding)
+        self._cache = turned, shown.shape
+        _spread(turned, self.weight.data, self._steps, y)
+        y += _data(self.bias, 0)[:, None, None, None]
+        return shown
 
-    def accumulate(self, grad_output: ArrayLike) -> None:
-        x, shape = self._saved()
-        grad = self._expect(grad_output, *shape, what="grad_output")
-        g, kernels = _batch_last(grad, self.padding), self.weight.grad
-        kernels += _correlate_weight(g, x, kernels.shape, self.stride)
-        self.bias.grad += _sum(g.reshape(len(g), -1))
-
+    # 13 Neighbours · transposed-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        self.accumulate(grad_output)
-        g = _batch_last(_floating(grad_output), self.padding)
-        dx = _correlate(g, self.weight.data, self.stride)
-        return _batch_first(dx.astype(self._saved()[0].dtype), (0, 0))
+        g = self._received(grad_output)
+        dx = _correlate(g, self.weight.data, self._steps)
+        return _batch_first(dx.astype(self._saved()[0].dtype, copy=False))
 
 
 # 13 Neighbours · pool
 class _Pool(Layer):
     """What MaxPool2d and AvgPool2d have in common."""
 
-    def __init__(
-        self, kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] | None = None,
-    ) -> None:
-        self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
-        stride = self.kernel_size if stride is None else stride
-        self.stride = _pair(self, "stride", stride, 1)
+    _handed: Any  # what the k-th pixel of each window gets of its gradient
 
-    def _pieces(self, x: np.ndarray) -> Iterator[np.ndarray]:
+    def _pieces(self, x: np.ndarray) -> list[np.ndarray]:
         """Views of x (C, H, W, N): each window's first pixel, second, …"""
         size, (s, t) = x.shape[1:3], self.stride
         rows, columns = _places(self, size, self.kernel_size, self.stride)
-        for u, v in np.ndindex(*self.kernel_size):
-            down = slice(u, u + s * (rows - 1) + 1, s)
-            across = slice(v, v + t * (columns - 1) + 1, t)
-            yield x[:, down, across]
+        return [
+            x[:, u:, v:][:, : s * rows : s, : t * columns : t]
+            for u, v in np.ndindex(*self.kernel_size)
+        ]
+
+    # 13 Neighbours · pool-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        shape, dtype, (*places, n), kept = self._saved()
+        grad = self._expect(grad_output, n, *places, what="grad_output")
+        g, dx = _turn(grad), np.zeros(shape, dtype)
+        for k, target in enumerate(self._pieces(dx)):
+            target += self._handed(g, k, kept)
+        return _batch_first(dx, self._border)
+
+    # 13 Neighbours · pool-settings
+    def __init__(
+        self, kernel_size: _Sizes, stride: _Sizes | None = None,
+        padding: _Sizes = 0,
+    ) -> None:
+        size = self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
+        stride = size if stride is None else stride
+        self.stride = _pair(self, "stride", stride, 1)
+        p, q = self.padding = _pair(self, "padding", padding, 0)
+        self._border = (p, p), (q, q)
+        if 2 * p > size[0] or 2 * q > size[1]:
+            raise ValueError(
+                f"{type(self).__name__}: padding {self.padding} is more "
+                f"than half of kernel_size {size}"
+            )
+
+    # 13 Neighbours · pool-settings-padded
+    def _padded(self, x: ArrayLike, beyond: float) -> np.ndarray:
+        """The pictures, batch last, in a border of that number."""
+        x = self._expect(x, "N", "C", "H", "W")
+        if any(self.padding):
+            return _batch_last(x, self._border, beyond)
+        return np.ascontiguousarray(_turn(x))
 
 
+# 13 Neighbours · max-pool
 class MaxPool2d(_Pool):
-    """The largest number of each window, eq:max-pool; no padding.
+    """The largest number of each window, eq:max-pool.
 
     Shapes: input (N, C, H, W), output (N, C, rows, columns) with rows =
-    (H - kernel) // stride + 1; stride is kernel_size if not given. Where
-    numbers tie, the first gets the gradient. ValueError for other shapes.
+    (H + 2 padding - kernel_size) // stride + 1; stride is kernel_size if
+    not given. Where numbers tie, the first gets the gradient.
+    Raises ValueError for other shapes and settings.
+    """
+
+    # 13 Neighbours · max-pool-forward
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        padded = self._padded(x, -np.inf)
+        first, *others = self._pieces(padded)
+        y, winner = first.copy(), np.zeros(first.shape, np.int16)
+        for k, piece in enumerate(others, 1):
+            better = (piece > y) | np.isnan(piece)
+            np.maximum(winner, better * np.int16(k), out=winner)
+            np.maximum(y, piece, out=y)  # eq:max-pool
+        self._cache = padded.shape, y.dtype, y.shape, winner
+        return _batch_first(y)
+
+    def _handed(self, g: _Array, k: int, winner: _Array) -> _Array:
+        won = winner == k  # eq:max-pool-dx
+        return g * won if np.isfinite(g).all() else np.where(won, g, 0)
+
+
+# 13 Neighbours · average-pool
+class AvgPool2d(_Pool):
+    """The mean of each window, eq:avg-pool; a border counts as zeros.
+
+    Shapes and errors as MaxPool2d.
     """
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        turned = _batch_last(self._expect(x, "N", "C", "H", "W"), (0, 0))
-        first, *others = self._pieces(turned)
-        y = first.copy()
-        for piece in others:
-            np.maximum(y, piece, out=y)  # eq:max-pool
-        self._cache = turned, y
-        return _batch_first(y, (0, 0)).copy(order="K")
-
-    def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        x, y = self._saved()
-        shape = (y.shape[-1], *y.shape[:-1])
-        grad = self._expect(grad_output, *shape, what="grad_output")
-        g, dx = np.moveaxis(grad, 0, -1), np.zeros_like(x)
-        free, finite = np.ones(y.shape, bool), np.isfinite(g).all()
-        for piece, target in zip(self._pieces(x), self._pieces(dx)):
-            won = free & ((piece == y) | np.isnan(piece))  # eq:max-pool-dx
-            target += g * won if finite else np.where(won, g, 0)
-            free ^= won
-        return _batch_first(dx, (0, 0))
-
-
-class AvgPool2d(_Pool):
-    """The mean of each window, eq:avg-pool. Shapes as MaxPool2d."""
-
-    def forward(self, x: ArrayLike) -> np.ndarray:
-        turned = _batch_last(self._expect(x, "N", "C", "H", "W"), (0, 0))
-        pieces = list(self._pieces(turned))
+        padded = self._padded(x, 0.0)
+        pieces = self._pieces(padded)
         y = sum(pieces[1:], pieces[0]) / len(pieces)
-        self._cache = turned.shape, y.shape, y.dtype
-        return _batch_first(y, (0, 0))
+        self._cache = padded.shape, y.dtype, y.shape, len(pieces)
+        return _batch_first(y)
 
-    def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        x, y, dtype = self._saved()
-        shape = (y[-1], *y[:-1])
-        grad = self._expect(grad_output, *shape, what="grad_output")
-        share = _batch_last(grad, (0, 0)) / math.prod(self.kernel_size)
-        dx = np.zeros(x, dtype)
-        for target in self._pieces(dx):
-            target += share  # eq:avg-pool-dx
-        return _batch_first(dx, (0, 0))
+    def _handed(self, g: _Array, k: int, many: int) -> _Array:
+        return g / many  # eq:avg-pool-dx
 
 
 # 14 A tape for numbers · value
@@ -3686,14 +3843,8 @@ class Residual(Network):
     Source: He, Zhang, Ren and Sun, 2016.
     """
 
-    def __init__(self, *layers: Layer) -> None:
-        if not layers:
-            raise ValueError("Residual: got no layers")
-        super().__init__(*layers)
-
-    def forward(
-        self, x: ArrayLike, lengths: ArrayLike | None = None
-    ) -> np.ndarray:
+    # 16 Depth and time · residual-forward
+    def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
         x = _floating(x)
         change = super().forward(x, lengths)
         if change.shape != x.shape:
@@ -3703,57 +3854,72 @@ class Residual(Network):
             )
         return x + change  # eq:residual
 
-    def backward(self, grad_output: ArrayLike | None = None) -> np.ndarray:
+    def backward(self, grad_output: _Maybe = None) -> np.ndarray:
         dx = super().backward(grad_output)
         return dx + np.asarray(grad_output, dx.dtype)  # eq:residual-dx
+
+    # 16 Depth and time · residual-settings
+    def __init__(self, *layers: Layer) -> None:
+        if not layers:
+            raise ValueError("Residual: got no layers")
+        super().__init__(*layers)
 
 
 # 16 Depth and time · embedding
 class Embedding(Layer):
     """A row of numbers for each whole number, eq:embedding.
 
-    Shapes: integers of any shape (N, …) in, (N, …, dim) out; weight
-    (num_embeddings, dim), normal with mean 0 and spread ``std`` at first.
-    Integers have no slope: ``backward`` returns zeros in their shape.
-    Raises TypeError for what are not integers, ValueError for integers
-    outside 0…num_embeddings-1.
-
-    >>> Embedding(5, 2, rng=0).forward([[4, 0, 4]]).shape
-    (1, 3, 2)
+    Shapes: integers of any shape (N, …) in, (N, …, embedding_dim) out;
+    weight (num_embeddings, embedding_dim), normal with mean 0 and standard
+    deviation ``std`` at first. Integers have no slope: ``backward`` returns
+    zeros in their shape. Raises TypeError for what are not integers,
+    ValueError for integers outside 0…num_embeddings-1.
     """
 
-    def __init__(
-        self, num_embeddings: int, dim: int, *, std: float = 1.0,
-        rng: np.random.Generator | int | None = None,
-    ) -> None:
-        _positive(self, num_embeddings=num_embeddings, dim=dim)
-        if not std >= 0:
-            raise ValueError(f"{type(self).__name__}: std is {std}, below 0")
-        self.num_embeddings, self.dim = num_embeddings, dim
-        rng = np.random.default_rng(rng)
-        shape = (num_embeddings, dim)
-        self.weight = Parameter(rng.normal(0.0, std, shape))
-
     def forward(self, x: ArrayLike) -> np.ndarray:
-        ids = np.array(x)
-        if ids.size and ids.dtype.kind not in "iu":
-            raise TypeError(f"{self}: expected integers, got {ids.dtype}")
-        for index in np.argwhere((ids < 0) | (ids >= self.num_embeddings)):
-            raise ValueError(
-                f"{self}: got {ids[tuple(index)]} at index {_place(index)}, "
-                f"expected 0 to {self.num_embeddings - 1}"
-            )
-        self._cache = ids.astype(np.intp)
+        self._cache = self._known(np.array(x))
         return self.weight.data[self._cache]  # eq:embedding
 
+    # 16 Depth and time · embedding-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        ids = self._saved()
-        shape = (*ids.shape, self.dim)
+        ids, width = self._saved(), self.embedding_dim
+        shape = (*ids.shape, width)
         grad = self._expect(grad_output, *shape, what="grad_output")
-        entries = ids[..., None] * self.dim + np.arange(self.dim)
+        entries = ids[..., None] * width + np.arange(width)
         whole = self.weight.grad.reshape(-1)
         np.add.at(whole, entries.ravel(), grad.ravel())  # eq:embedding-dw
         return np.zeros(ids.shape, self.weight.data.dtype)
+
+    # 16 Depth and time · embedding-settings
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, *,
+        std: float = 1.0, rng: _Seed = None,
+    ) -> None:
+        shape = num_embeddings, embedding_dim
+        _positive(self, num_embeddings=shape[0], embedding_dim=shape[1])
+        _within(self, std=std)
+        self.num_embeddings, self.embedding_dim = shape
+        drawn = _generator(self, rng).normal(0.0, std, shape)
+        self.weight = Parameter(drawn)
+
+    # 16 Depth and time · embedding-settings-known
+    def _known(self, ids: np.ndarray) -> np.ndarray:
+        if ids.size and ids.dtype.kind not in "iu":
+            raise TypeError(f"{self}: expected integers, got {ids.dtype}")
+        bad = np.argwhere((ids < 0) | (ids >= self.num_embeddings))
+        if len(bad):
+            raise ValueError(
+                f"{self}: got {ids[tuple(bad[0])]} at index "
+                f"{_place(bad[0])}, expected 0 to {self.num_embeddings - 1}"
+            )
+        return ids.astype(np.intp)
+
+
+# 16 Depth and time · bends
+_BENDS = {  # a function, and its slope where its value is h
+    "tanh": (np.tanh, lambda h: 1 - h * h),
+    "relu": (partial(np.maximum, 0), np.sign),
+}
 
 
 # 16 Depth and time · rnn
@@ -3762,8 +3928,8 @@ class RNN(Layer):
 
     Shapes: input (N, T, input_size), output (N, T, hidden_size): the states
     at all times. weight (input_size, hidden_size), recurrent
-    (hidden_size, hidden_size), bias (hidden_size,); all start uniform in
-    ±1/sqrt(hidden_size).
+    (hidden_size, hidden_size), bias (hidden_size,) or None; all start
+    uniform in ±1/sqrt(hidden_size). ``nonlinearity`` is "tanh" or "relu".
     forward(x, start, lengths) begins with the state ``start``, zero if there
     is none, and takes it for a constant. What comes after the ``lengths``
     of the sequences is ignored: outputs and gradients there are 0.
@@ -3771,58 +3937,73 @@ class RNN(Layer):
     Raises ValueError for other shapes. Source: Elman, 1990.
     """
 
-    takes_lengths = True
-    _blocks = 1  # of hidden_size columns, in the weights
-    _parts = 1  # of hidden_size columns, in the state
+    takes_lengths, nonlinearity = True, "tanh"
+    _biases: tuple = (("bias", 1),)  # in multiples of hidden_size, as is
+    _parts = 1  # the width of the state
+    _bends: Any = _BENDS
+    weight: Parameter
+    recurrent: Parameter
+    bias: Any
 
-    def __init__(
-        self, input_size: int, hidden_size: int, *,
-        rng: np.random.Generator | int | None = None,
-    ) -> None:
-        _positive(self, input_size=input_size, hidden_size=hidden_size)
-        self.input_size, self.hidden_size = input_size, hidden_size
-        rng = np.random.default_rng(rng)
-        bound, columns = hidden_size**-0.5, self._blocks * hidden_size
-        shapes = (input_size, columns), (hidden_size, columns), columns
-        self.weight, self.recurrent, self.bias = (
-            Parameter(rng.uniform(-bound, bound, shape)) for shape in shapes
-        )
-        self.state: np.ndarray | None = None
-
+    # 16 Depth and time · rnn-walks
     def _run(self, a: np.ndarray, states: np.ndarray) -> Any:
         """Fill states[1:] from states[0] and a = xW + b, time first."""
+        bend, _ = self._bends[self.nonlinearity]
         for t in range(len(a)):
-            s = a[t] + states[t] @ self.recurrent.data
-            states[t + 1] = np.tanh(s)  # eq:rnn
+            states[t + 1] = bend(a[t] + states[t] @ self.recurrent.data)
 
-    def _run_backward(
-        self, dh: np.ndarray, states: np.ndarray, kept: Any
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _run_backward(self, dh: _Array, states: _Array, kept: Any) -> _Pair:
         """From dL/dh of the outputs: dL/d(xW + b) and dL/d(hU)."""
-        back, da = self.recurrent.data.T.copy(), np.empty_like(dh)
-        later: Any = 0
+        back, later = self.recurrent.data.T.copy(), np.zeros(1, dh.dtype)
+        da = self._bends[self.nonlinearity][1](states[1:])  # the slopes
         for t in reversed(range(len(dh))):
-            h = states[t + 1]
-            da[t] = (dh[t] + later) * (1 - h * h)  # eq:rnn-bptt
+            da[t] *= dh[t] + later  # eq:rnn-bptt
             later = da[t] @ back
         return da, da
 
+    # 16 Depth and time · rnn-settings
+    def __init__(
+        self, input_size: int, hidden_size: int, *, bias: bool = True,
+        nonlinearity: str = "tanh", rng: _Seed = None,
+    ) -> None:
+        _positive(self, input_size=input_size, hidden_size=hidden_size)
+        if nonlinearity not in [*self._bends]:
+            raise ValueError(
+                f"{type(self).__name__}: nonlinearity is "
+                f"{' or '.join(self._bends)}, got {nonlinearity!r}"
+            )
+        self.input_size, self.hidden_size = input_size, hidden_size
+        if nonlinearity != "tanh":
+            self.nonlinearity = nonlinearity
+        self.state: np.ndarray | None = None
+        self._start(bias, _generator(self, rng))
+
+    # 16 Depth and time · rnn-start
+    def _start(self, bias: bool, rng: np.random.Generator) -> None:
+        size, ((_, columns), *_) = self.hidden_size, self._biases
+        shapes: dict[str, tuple[int, ...]] = {
+            "weight": (self.input_size, columns * size),
+            "recurrent": (size, columns * size),
+        }
+        shapes |= {name: (n * size,) for name, n in self._biases}
+        for name, shape in shapes.items():
+            drawn = Parameter(rng.uniform(-1, 1, shape) * size**-0.5)
+            setattr(self, name, drawn if bias or len(shape) > 1 else None)
+
     # 16 Depth and time · rnn-passes
     def forward(
-        self, x: ArrayLike, start: ArrayLike | None = None,
-        lengths: ArrayLike | None = None,
+        self, x: ArrayLike, start: _Maybe = None, lengths: _Maybe = None
     ) -> np.ndarray:
         x = self._expect(x, "N", "T", self.input_size)
         n, steps, _ = x.shape
         inside, xs = _counting(self, lengths, n, steps), _time_first(x)
-        behind = ~inside.T
+        behind, width = ~inside.T, self._parts * self.hidden_size
         xs[behind] = 0
-        width = self._parts * self.hidden_size
         states = np.zeros((steps + 1, n, width), x.dtype)
         if start is not None:
             states[0] = self._expect(start, n, width, what="start")
         a = _rows(xs) @ self.weight.data
-        a += self.bias.data
+        a += _data(self.bias, 0)
         kept = self._run(a.reshape(steps, n, a.shape[1]), states)
         self._cache = xs, states, behind, kept
         self.state = states[inside.sum(axis=1), np.arange(n)]
@@ -3830,6 +4011,7 @@ class RNN(Layer):
         y[behind.T] = 0
         return y
 
+    # 16 Depth and time · rnn-backward
     def _rows_backward(self, grad_output: ArrayLike) -> np.ndarray:
         """Add to the parameters' grad; return the rows of dL/d(xW + b)."""
         xs, states, behind, kept = self._saved()
@@ -3841,9 +4023,10 @@ class RNN(Layer):
         h, rows = states[:-1, :, : self.hidden_size], _rows(da)
         self.weight.grad += _rows(xs).T @ rows  # eq:rnn-dw
         self.recurrent.grad += _rows(h).T @ _rows(du)  # eq:rnn-du
-        self.bias.grad += _sum(rows.T)  # eq:rnn-db
+        _collect(self.bias, _sum(rows.T))  # eq:rnn-db
         return rows
 
+    # 16 Depth and time · rnn-backward-accumulate
     def accumulate(self, grad_output: ArrayLike) -> None:
         self._rows_backward(grad_output)
 
@@ -3876,41 +4059,44 @@ class LSTM(RNN):
     Source: Hochreiter and Schmidhuber, 1997; Gers and others, 2000.
     """
 
-    _blocks, _parts = 4, 2
+    _biases, _parts, _bends = (("bias", 4),), 2, ("tanh",)
 
-    def _scale(self, a: np.ndarray) -> np.ndarray:
-        """For each column 1/2 where the gate is a sigmoid, 1 for tanh."""
-        scale = np.array([0.5, 0.5, 1, 0.5], a.dtype)
-        return np.repeat(scale, self.hidden_size)
-
-    def _run(self, a: np.ndarray, states: np.ndarray) -> np.ndarray:
-        h, c = np.split(states, 2, axis=2)
-        gates, scale = _split(a, 4), self._scale(a)
+    # 16 Depth and time · lstm-run
+    def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
+        (h, c), scale = np.split(states, 2, axis=2), self._scale(a)
+        gates, shown = _split(a, 4), np.empty_like(c[1:])
+        a *= scale
+        weight = self.recurrent.data * scale
         for t, z in enumerate(a):
-            z += h[t] @ self.recurrent.data
-            z *= scale
+            z += h[t] @ weight
             np.tanh(z, out=z)
             z *= scale
             z += 1 - scale  # eq:lstm-gates
             i, f, g, o = gates[t]
             c[t + 1] = f * c[t] + i * g  # eq:lstm-cell
-            h[t + 1] = o * np.tanh(c[t + 1])  # eq:lstm-h
-        return a
+            h[t + 1] = o * np.tanh(c[t + 1], out=shown[t])  # eq:lstm-h
+        return a, shown
 
-    def _run_backward(
-        self, dh: np.ndarray, states: np.ndarray, kept: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    # 16 Depth and time · lstm-backward
+    def _scale(self, a: np.ndarray) -> np.ndarray:
+        """For each column 1/2 where the gate is a sigmoid, 1 for tanh."""
+        scale = np.array([0.5, 0.5, 1, 0.5], a.dtype)
+        return np.repeat(scale, self.hidden_size)
+
+    # 16 Depth and time · lstm-backward-run-backward
+    def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
         c, back = np.split(states, 2, axis=2)[1], self.recurrent.data.T.copy()
-        gates, m, da = _split(kept, 4), np.tanh(c[1:]), np.empty_like(kept)
-        parts, is_tanh = _split(da, 4), 2 * self._scale(kept) - 1
-        later: tuple[Any, Any] = 0, 0
+        (a, m), da = kept, np.empty_like(kept[0])
+        gates, parts = _split(a, 4), _split(da, 4)
+        is_tanh = 2 * self._scale(a) - 1
+        later = dc = np.zeros(1, dh.dtype)
         for t in reversed(range(len(da))):
             i, f, g, o = gates[t]
-            total = dh[t] + later[0]  # eq:lstm-dh
-            dc = later[1] + total * o * (1 - m[t] * m[t])  # eq:lstm-dcell
+            total = dh[t] + later  # eq:lstm-dh
+            dc = dc + total * o * (1 - m[t] * m[t])  # eq:lstm-dcell
             parts[t] = dc * g, dc * c[t], dc * i, total * m[t]
-            da[t] *= (1 - kept[t]) * (kept[t] + is_tanh)  # eq:lstm-da
-            later = da[t] @ back, dc * f
+            da[t] *= (1 - a[t]) * (a[t] + is_tanh)  # eq:lstm-da
+            later, dc = da[t] @ back, dc * f
         return da, da
 
 
@@ -3924,17 +4110,10 @@ class GRU(RNN):
     Source: Cho and others, 2014; this form is PyTorch's.
     """
 
-    _blocks = 3
+    _biases, _bends = (("bias", 3), ("recurrent_bias", 1)), ("tanh",)
+    recurrent_bias: Any
 
-    def __init__(
-        self, input_size: int, hidden_size: int, *,
-        rng: np.random.Generator | int | None = None,
-    ) -> None:
-        rng = np.random.default_rng(rng)
-        super().__init__(input_size, hidden_size, rng=rng)
-        inner = rng.uniform(-1, 1, hidden_size) * hidden_size**-0.5
-        self.recurrent_bias = Parameter(inner)
-
+    # 16 Depth and time · gru-run
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
         gates, inner = _split(a, 3), np.empty_like(states[1:])
         for t, h in enumerate(states[:-1]):
@@ -3942,19 +4121,17 @@ class GRU(RNN):
             s = gates[t, :2] + u[:2]
             gates[t, :2] = 0.5 + 0.5 * np.tanh(0.5 * s)  # eq:gru-gates
             r, z, n = gates[t]
-            inner[t] = u[2] + self.recurrent_bias.data  # eq:gru-inner
+            inner[t] = u[2] + _data(self.recurrent_bias, 0)  # eq:gru-inner
             n[...] = np.tanh(n + r * inner[t])  # eq:gru-n
             states[t + 1] = (1 - z) * n + z * h  # eq:gru
         return gates, inner
 
-    def _run_backward(
-        self, dh: np.ndarray, states: np.ndarray, kept: tuple
-    ) -> tuple[np.ndarray, np.ndarray]:
+    # 16 Depth and time · gru-backward
+    def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
         (gates, inner), back = kept, self.recurrent.data.T.copy()
         da = np.empty((*dh.shape[:2], len(back)), dh.dtype)
-        du = np.empty_like(da)
+        du, later = np.empty_like(da), np.zeros(1, dh.dtype)
         into_a, into_u = _split(da, 3), _split(du, 3)
-        later: Any = 0
         for t in reversed(range(len(dh))):
             r, z, n = gates[t]
             total = dh[t] + later  # eq:gru-dh
@@ -3963,7 +4140,7 @@ class GRU(RNN):
             dr = dn * inner[t] * r * (1 - r)  # eq:gru-dr
             into_a[t], into_u[t] = (dr, dz, dn), (dr, dz, dn * r)
             later = total * z + du[t] @ back
-        self.recurrent_bias.grad += into_u[:, 2].sum(axis=(0, 1))
+        _collect(self.recurrent_bias, into_u[:, 2].sum(axis=(0, 1)))
         return da, du
 
 
@@ -3977,32 +4154,34 @@ class Last(Layer):
 
     takes_lengths = True
 
-    def forward(
-        self, x: ArrayLike, lengths: ArrayLike | None = None
-    ) -> np.ndarray:
+    # 16 Depth and time · last-forward
+    def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
         x = self._expect(x, "N", "T", "D")
         ends = _counting(self, lengths, *x.shape[:2]).sum(axis=1)
         if not ends.all():
             raise ValueError("Last: a sequence of length 0 has no last step")
-        self._cache = x.shape, (np.arange(len(x)), ends - 1)
-        return x[self._cache[1]]
+        at = np.arange(len(x)), ends - 1
+        self._cache = at, x.shape, x.dtype
+        return x[at]
 
+    # 16 Depth and time · last-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        (n, steps, dim), at = self._saved()
+        at, (n, steps, dim), dtype = self._saved()
         grad = self._expect(grad_output, n, dim, what="grad_output")
-        dx = np.zeros((n, steps, dim), grad.dtype)
+        dx = np.zeros((n, steps, dim), dtype)
         dx[at] = grad
         return dx
 
 
 # 17 Attention · attend
 def _attend(
-    q: np.ndarray, k: np.ndarray, v: np.ndarray, visible: ArrayLike = True
+    q: np.ndarray, k: np.ndarray, v: np.ndarray,
+    hidden: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What each query finds, and the weights with which it looked.
 
     Shapes: q (…, T, d), k (…, S, d), v (…, S, e); out (…, T, e) and
-    (…, T, S). ``visible`` says which keys a query may see.
+    (…, T, S). ``hidden`` is added to the scores; -inf hides a key.
     Raises ValueError for other shapes.
     """
     alike = q.shape[:-2] + q.shape[-1:] == k.shape[:-2] + k.shape[-1:]
@@ -4011,56 +4190,51 @@ def _attend(
             "expected q (…, T, d), k (…, S, d), v (…, S, e), "
             f"got {q.shape}, {k.shape}, {v.shape}"
         )
-    scores = q @ k.swapaxes(-1, -2) * q.shape[-1] ** -0.5  # eq:scores
-    if visible is not True:
-        scores = np.where(visible, scores, -np.inf)
-    weights = Softmax().forward(scores)  # eq:attention-weights
-    return weights @ v, weights  # eq:attention
+    scores = q * q.shape[-1] ** -0.5 @ k.mT  # eq:scores
+    if hidden is not None:
+        scores += hidden
+    least = np.finfo(scores.dtype).min
+    scores -= scores.max(axis=-1, keepdims=True, initial=least)
+    np.exp(scores, out=scores)
+    total = scores.sum(axis=-1, keepdims=True)
+    scores /= total + (total == 0)  # eq:attention-weights
+    return scores @ v, scores  # eq:attention
 
 
+# 17 Attention · attend-backward
 def _attend_backward(
     dy: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.ndarray,
     weights: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The gradients of q, k and v from that of what was found."""
-    dv = weights.swapaxes(-1, -2) @ dy  # eq:attention-dv
-    dp = dy @ v.swapaxes(-1, -2)  # eq:attention-dp
-    total = (dp * weights).sum(axis=-1, keepdims=True)
-    ds = weights * (dp - total)  # eq:attention-ds
+    dv = weights.mT @ dy  # eq:attention-dv
+    ds = dy @ v.mT  # eq:attention-dp
+    ds -= np.einsum("...ij,...ij->...i", ds, weights)[..., None]
+    ds *= weights  # eq:attention-ds
     ds *= q.shape[-1] ** -0.5
-    dk = ds.swapaxes(-1, -2) @ q  # eq:attention-dk
-    return ds @ k, dk, dv  # eq:attention-dq
+    return ds @ k, ds.mT @ q, dv  # eq:attention-dq, eq:attention-dk
 
 
 # 17 Attention · multi-head-attention
 class MultiHeadAttention(Layer):
     """Every place of a sequence looks at every other, eq:attention.
 
-    Shapes: (N, T, embed_dim) in and out. ``causal`` hides what comes later.
-    Nobody looks behind the ``lengths``; outputs and gradients there are 0.
-    ``weights`` (N, num_heads, T, T), read-only, are those of the last
-    forward. Raises ValueError for other shapes, or if embed_dim is no
-    multiple of num_heads. Source: Vaswani and others, 2017.
+    forward(x, lengths, attn_mask, memory). Shapes: x (N, T, embed_dim) in
+    and out. It looks at x itself, or at ``memory`` (N, S, embed_dim), whose
+    gradient is then in ``memory_grad``. ``causal`` hides what comes later,
+    ``attn_mask`` keys where it is True; or its numbers are added to the
+    scores. It fits (N, num_heads, T, S). Nobody looks behind the
+    ``lengths`` of x; outputs and gradients there are 0. ``weights`` (N,
+    num_heads, T, S), read-only, are those of the last forward.
+    Raises ValueError for other shapes, or if embed_dim is no multiple of
+    num_heads. Source: Vaswani and others, 2017.
     """
 
     takes_lengths = True
+    weights: np.ndarray | None = None
+    memory_grad: np.ndarray | None = None
 
-    def __init__(
-        self, embed_dim: int, num_heads: int, *, causal: bool = False,
-        rng: np.random.Generator | int | None = None,
-    ) -> None:
-        _positive(self, embed_dim=embed_dim, num_heads=num_heads)
-        if embed_dim % num_heads:
-            raise ValueError(
-                f"MultiHeadAttention: embed_dim {embed_dim} is no multiple "
-                f"of num_heads {num_heads}"
-            )
-        self.embed_dim, self.num_heads = embed_dim, num_heads
-        self.causal, rng = causal, np.random.default_rng(rng)
-        self.qkv = Linear(embed_dim, 3 * embed_dim, rng=rng)
-        self.out = Linear(embed_dim, embed_dim, rng=rng)
-        self.weights: np.ndarray | None = None
-
+    # 17 Attention · multi-head-attention-heads
     def _heads(self, x: np.ndarray) -> np.ndarray:
         """A view (parts, N, num_heads, T, d) of (N, T, parts * embed_dim)."""
         parts = x.shape[2] // self.embed_dim
@@ -4070,47 +4244,104 @@ class MultiHeadAttention(Layer):
 
     # 17 Attention · multi-head-attention-passes
     def forward(
-        self, x: ArrayLike, lengths: ArrayLike | None = None
+        self, x: ArrayLike, lengths: _Maybe = None,
+        attn_mask: _Maybe = None, memory: _Maybe = None,
     ) -> np.ndarray:
         x = self._expect(x, "N", "T", self.embed_dim)
-        n, steps, _ = x.shape
+        (n, steps, width), both, start = x.shape, x, 0
         behind = ~_counting(self, lengths, n, steps)
-        visible: Any = np.tri(steps, dtype=bool) if self.causal else True
-        if lengths is not None:
-            x = np.where(behind[..., None], 0, x)
-            visible = visible & ~behind[:, None, None]
-            visible[..., :1] = True  # for a sequence of no places
-        q, k, v = self._heads(self.qkv.forward(x))
-        found, weights = _attend(q, k, v, visible)
+        if behind.any():
+            both = np.where(behind[..., None], 0, x)
+        if memory is not None:
+            other = self._expect(memory, n, "S", width, what="memory")
+            both, start = np.concatenate([both, other], axis=1), steps
+        q, k, v = self._parts(self.qkv.forward(both), steps, start)
+        size = n, self.num_heads, steps, k.shape[2]
+        keys = behind if memory is None else np.zeros((n, 1), bool)
+        hidden = self._hidden(size, attn_mask, keys, x.dtype)
+        found, weights = _attend(q, k, v, hidden)
         weights.flags.writeable = False
-        self._cache, self.weights = (behind, q, k, v, weights), weights
+        self._cache, self.weights = (behind, start, q, k, v, weights), weights
         y = self.out.forward(found.swapaxes(1, 2).reshape(x.shape))
         y[behind] = 0
-        return y
+        return y.astype(x.dtype, copy=False)
 
+    # 17 Attention · multi-head-attention-backward
+    def _parts(self, z: np.ndarray, steps: int, start: int) -> tuple:
+        """Queries of the first steps; keys and values from start on."""
+        q, k, v = self._heads(z)
+        return q[:, :, :steps], k[:, :, start:], v[:, :, start:]
+
+    # 17 Attention · multi-head-attention-backward-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        behind, *cache = self._saved()
-        shape = (*behind.shape, self.embed_dim)
-        grad = self._expect(grad_output, *shape, what="grad_output")
-        dy = self.out.backward(np.where(behind[..., None], 0, grad))
-        dqkv = np.empty((*shape[:2], 3 * self.embed_dim), dy.dtype)
+        behind, start, *cache = self._saved()
+        (n, steps), width = behind.shape, self.embed_dim
+        grad = self._expect(grad_output, n, steps, width, what="grad_output")
+        if behind.any():
+            grad = np.where(behind[..., None], 0, grad)
+        dy = self.out.backward(grad)
+        size = n, start + cache[1].shape[2], 3 * width
+        dqkv = np.zeros(size, dy.dtype)
         grads = _attend_backward(self._heads(dy)[0], *cache)
-        for into, grad in zip(self._heads(dqkv), grads):
+        for into, grad in zip(self._parts(dqkv, steps, start), grads):
             into[...] = grad
-        return self.qkv.backward(dqkv)
+        dx = self.qkv.backward(dqkv)
+        self.memory_grad = dx[:, start:] if start else None
+        return dx[:, :steps]
+
+    # 17 Attention · attention-hidden
+    def _hidden(
+        self, size: tuple, attn_mask: _Maybe, behind: np.ndarray, dtype: Any
+    ) -> np.ndarray | None:
+        """What is added to scores of this size, (N, heads, T, S)."""
+        given = np.asarray(False if attn_mask is None else attn_mask)
+        pairs = zip(given.shape[::-1], size[::-1])
+        fits = given.ndim <= 4 and all(m in (1, s) for m, s in pairs)
+        if given.dtype.kind not in "bf" or not fits:
+            raise ValueError(
+                f"{self}: expected an attn_mask of truth values or floating-"
+                f"point numbers that fits {size}, got {given.dtype} of shape "
+                f"{given.shape}"
+            )
+        hide = given if given.dtype == bool else np.zeros((), bool)
+        if behind.any():
+            hide = hide | behind[:, None, None]
+        if self.causal:
+            hide = hide | (np.tri(*size[2:]) == 0)
+        if attn_mask is None and not hide.any():
+            return None
+        return np.where(hide, -np.inf, given).astype(dtype)
+
+    # 17 Attention · attention-settings
+    def __init__(
+        self, embed_dim: int, num_heads: int, *, causal: bool = False,
+        rng: _Seed = None,
+    ) -> None:
+        _positive(self, embed_dim=embed_dim, num_heads=num_heads)
+        if embed_dim % num_heads:
+            raise ValueError(
+                f"MultiHeadAttention: embed_dim {embed_dim} is no multiple "
+                f"of num_heads {num_heads}"
+            )
+        self.embed_dim, self.num_heads = embed_dim, num_heads
+        self.causal, rng = causal, _generator(self, rng)
+        self.qkv = Linear(embed_dim, 3 * embed_dim, rng=rng)
+        self.out = Linear(embed_dim, embed_dim, rng=rng)
 
 
 # 17 Attention · position-embedding
 class PositionEmbedding(Embedding):
     """Adds to every place of a sequence a row of its own, eq:position.
 
-    PositionEmbedding(length, dim, std=…, rng=…). Shapes: (N, T, dim) in and
-    out, T at most ``length``; weight (length, dim), as in Embedding.
-    Raises ValueError for other shapes and for longer sequences.
+    PositionEmbedding(length, embedding_dim, std=…, rng=…). Shapes:
+    (N, T, embedding_dim) in and out, T at most ``length``; weight (length,
+    embedding_dim), as in Embedding. Raises ValueError for other shapes and
+    for longer sequences.
     """
 
+    # 17 Attention · position-embedding-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
-        x = self._expect(x, "N", "T", self.dim)
+        x = self._expect(x, "N", "T", self.embedding_dim)
         if x.shape[1] > self.num_embeddings:
             raise ValueError(
                 f"{self}: expected at most {self.num_embeddings} places, "
@@ -4120,6 +4351,7 @@ class PositionEmbedding(Embedding):
         y = x + self.weight.data[: x.shape[1]]  # eq:position
         return y.astype(x.dtype, copy=False)
 
+    # 17 Attention · position-embedding-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         shape, dtype = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
@@ -4136,23 +4368,24 @@ class TransformerBlock(Network):
     either adds. Source: Vaswani and others, 2017; Xiong and others, 2020.
     """
 
+    # 17 Attention · transformer-block-init
     def __init__(
         self, embed_dim: int, num_heads: int, hidden: int | None = None, *,
-        dropout: float = 0.0, causal: bool = True,
-        rng: np.random.Generator | int | None = None,
+        dropout: float = 0.0, causal: bool = True, rng: _Seed = None,
     ) -> None:
-        rng = np.random.default_rng(rng)
-        hidden = 4 * embed_dim if hidden is None else hidden
-        drop = [Dropout(dropout, rng=rng) for _ in range(2 * (dropout != 0))]
-        look = MultiHeadAttention(embed_dim, num_heads, causal=causal, rng=rng)
-        think = (
-            Linear(embed_dim, hidden, rng=rng), GELU("tanh"),
-            Linear(hidden, embed_dim, rng=rng),
-        )
-        super().__init__(
-            Residual(LayerNorm(embed_dim), look, *drop[:1]),
-            Residual(LayerNorm(embed_dim), *think, *drop[1:]),
-        )
+        rng, d = _generator(self, rng), embed_dim
+        hidden = 4 * d if hidden is None else hidden
+        _positive(self, embed_dim=d, hidden=hidden)
+        _within(self, top=1, dropout=dropout)
+        attention = MultiHeadAttention(d, num_heads, causal=causal, rng=rng)
+        wide, narrow = Linear(d, hidden, rng=rng), Linear(hidden, d, rng=rng)
+
+        def branch(*layers: Layer) -> Residual:
+            end = [Dropout(dropout, rng=rng)] if dropout else []
+            return Residual(LayerNorm(d), *layers, *end)
+
+        inner = wide, GELU("tanh"), narrow
+        super().__init__(branch(attention), branch(*inner))
 
 
 # 18 Beyond the gradient · dual
@@ -4335,4 +4568,4 @@ def _anew(x: Any) -> Tensor:
     return x[...] if isinstance(x, Tensor) else Tensor(x)
 
 
-# digest e0a96e65c54cbe4727beed45f48f237c8fbbdfa0c2e5f4b34d4f52378cf3df3a
+# digest 32cbdec38b7ed6c1f4a56b833842145b6be25046dfebd7fc5e95bfac01653889

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 import backprop_core as bp
+import numpy as np
 
 rng = np.random.default_rng(7)
 X = rng.normal(size=(5, 4))
@@ -19,6 +18,20 @@ SHARES = bp.Softmax()(rng.normal(size=(5, 4)))
 def network() -> bp.Network:
     inner = bp.Network(bp.Linear(3, 4, rng=2), bp.SiLU())
     return bp.Network(bp.Linear(4, 3, rng=1), bp.Tanh(), inner, bp.Softmax())
+
+
+class Memory(bp.MultiHeadAttention):
+    """Cross-attention as a function of what is looked at."""
+
+    def __init__(self) -> None:
+        super().__init__(4, 2, rng=0)
+
+    def forward(self, memory: Any) -> np.ndarray:  # type: ignore[override]
+        return super().forward(SEQUENCES[: len(memory)].astype(memory.dtype), memory=memory)
+
+    def backward(self, grad_output: Any) -> Any:
+        super().backward(grad_output)
+        return self.memory_grad
 
 
 # What is checked, on which input, with which further arguments of forward; can it take complex numbers?
@@ -47,12 +60,37 @@ CASES: dict[str, tuple[Callable[[], Any], tuple, bool]] = {
     "BatchNorm1d": (lambda: bp.BatchNorm1d(4), (X,), True),
     "BatchNorm1d eval": (lambda: bp.BatchNorm1d(4).eval(), (X,), True),
     "BatchNorm2d": (lambda: bp.BatchNorm2d(2), (IMAGES,), True),
+    "BatchNorm1d of sequences": (lambda: bp.BatchNorm1d(5), (SEQUENCES,), True),
+    "BatchNorm1d, no affine": (lambda: bp.BatchNorm1d(4, affine=False), (X,), True),
+    "BatchNorm1d, no bias": (lambda: bp.BatchNorm1d(4, bias=False), (X,), True),
+    "BatchNorm2d, nothing tracked": (
+        lambda: bp.BatchNorm2d(2, track_running_stats=False).eval(),
+        (IMAGES,),
+        True,
+    ),
     "LayerNorm": (lambda: bp.LayerNorm(4), (X,), True),
+    "LayerNorm, no affine": (lambda: bp.LayerNorm(4, elementwise_affine=False), (X,), True),
+    "LayerNorm, no bias": (lambda: bp.LayerNorm((3, 4), bias=False), (IMAGES,), True),
+    "RMSNorm, no affine": (lambda: bp.RMSNorm(4, elementwise_affine=False), (X,), True),
     "LayerNorm of two axes": (lambda: bp.LayerNorm((3, 4)), (IMAGES,), True),
     "RMSNorm": (lambda: bp.RMSNorm(4), (X,), True),
     "Conv2d": (lambda: bp.Conv2d(2, 3, 3, padding=1, rng=0), (IMAGES,), True),
     "Conv2d with strides": (lambda: bp.Conv2d(2, 3, (2, 3), (1, 2), (1, 0), rng=0), (IMAGES,), True),
     "ConvTranspose2d": (lambda: bp.ConvTranspose2d(2, 3, (3, 2), 2, 1, rng=0), (IMAGES,), True),
+    "Conv2d with holes": (lambda: bp.Conv2d(2, 3, 2, 1, 1, dilation=(2, 3), rng=0), (IMAGES,), True),
+    "Conv2d in groups": (lambda: bp.Conv2d(2, 4, 2, groups=2, bias=False, rng=0), (IMAGES,), True),
+    "Conv2d, same size": (
+        lambda: bp.Conv2d(2, 3, (2, 3), padding="same", dilation=2, rng=0),
+        (IMAGES,),
+        True,
+    ),
+    "ConvTranspose2d with holes, in groups": (
+        lambda: bp.ConvTranspose2d(2, 4, (2, 3), (2, 1), 1, dilation=(3, 2), groups=2, bias=False, rng=0),
+        (IMAGES,),
+        True,
+    ),
+    "MaxPool2d with a border": (lambda: bp.MaxPool2d(3, 2, (1, 0)), (IMAGES,), False),
+    "AvgPool2d with a border": (lambda: bp.AvgPool2d((3, 2), 1, 1), (IMAGES,), True),
     "MaxPool2d": (lambda: bp.MaxPool2d(2), (IMAGES,), False),
     "MaxPool2d of windows that overlap": (lambda: bp.MaxPool2d((2, 3), 1), (IMAGES,), False),
     "AvgPool2d": (lambda: bp.AvgPool2d(2), (IMAGES,), True),
@@ -63,6 +101,26 @@ CASES: dict[str, tuple[Callable[[], Any], tuple, bool]] = {
     "RNN": (lambda: bp.RNN(4, 3, rng=0), (SEQUENCES,), True),
     "LSTM": (lambda: bp.LSTM(4, 3, rng=0), (SEQUENCES,), True),
     "GRU": (lambda: bp.GRU(4, 3, rng=0), (SEQUENCES,), True),
+    "RNN relu": (lambda: bp.RNN(4, 3, nonlinearity="relu", rng=2), (SEQUENCES,), True),
+    "RNN, no bias": (lambda: bp.RNN(4, 3, bias=False, rng=0), (SEQUENCES,), True),
+    "LSTM, no bias": (lambda: bp.LSTM(4, 3, bias=False, rng=0), (SEQUENCES,), True),
+    "GRU, no bias": (lambda: bp.GRU(4, 3, bias=False, rng=0), (SEQUENCES,), True),
+    "attention with a mask": (
+        lambda: bp.MultiHeadAttention(4, 2, rng=0),
+        (SEQUENCES, None, rng.random((2, 1, 5, 5)) < 0.4),
+        True,
+    ),
+    "attention with numbers as mask": (
+        lambda: bp.MultiHeadAttention(4, 2, causal=True, rng=0),
+        (SEQUENCES, [5, 3], rng.normal(size=(5, 5))),
+        True,
+    ),
+    "attention elsewhere": (
+        lambda: bp.MultiHeadAttention(4, 2, rng=0),
+        (SEQUENCES, [5, 3], None, rng.normal(size=(2, 3, 4))),
+        True,
+    ),
+    "memory of attention": (Memory, (rng.normal(size=(2, 3, 4)),), True),
     "MultiHeadAttention": (lambda: bp.MultiHeadAttention(4, 2, rng=0), (SEQUENCES,), True),
     "one causal head": (lambda: bp.MultiHeadAttention(4, 1, causal=True, rng=0), (SEQUENCES,), True),
     "PositionEmbedding": (lambda: bp.PositionEmbedding(6, 4, rng=0), (SEQUENCES,), True),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import backprop_core as bp
 import numpy as np
 import pytest
-
-import backprop_core as bp
 from backprop_core import MultiHeadAttention, PositionEmbedding, TransformerBlock
+
 from tests.layers import MUTATIONS, filled, tampered
 
 rng = np.random.default_rng(7)
@@ -114,6 +114,36 @@ def test_without_mask_a_permutation_goes_through() -> None:
     assert not np.allclose(placed.forward(X[:, order]), placed.forward(X)[:, order])
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_query_that_may_see_nothing_finds_nothing(causal: bool) -> None:
+    layer = filled(MultiHeadAttention(6, 2, causal=causal, rng=0))
+    mask = np.zeros((5, 5), bool)
+    mask[2] = True
+    y = layer.forward(X, attn_mask=mask)
+    assert not layer.weights[:, :, 2].any() and np.allclose(y[:, 2], layer.out.bias.data)
+    assert np.allclose(np.delete(layer.weights.sum(axis=-1), 2, axis=2), 1)
+    assert np.isfinite(layer.backward(rng.normal(size=y.shape))).all()
+    assert bp.gradcheck(layer, X, None, mask, rng=1, derivative=bp.complex_step_gradient) < 1e-12
+
+
+def test_a_mask_hides_what_stands_there() -> None:
+    layer = filled(MultiHeadAttention(6, 2, rng=0))
+    causal = filled(MultiHeadAttention(6, 2, causal=True, rng=0))
+    later = ~np.tri(5, dtype=bool)
+    assert np.array_equal(layer.forward(X, attn_mask=later), causal.forward(X))
+    assert np.array_equal(layer.forward(X, attn_mask=np.where(later, -np.inf, 0.0)), causal.forward(X))
+    shorter = layer.forward(X, memory=X[:, :3])
+    hidden = np.arange(5) >= 3
+    assert np.allclose(layer.forward(X, attn_mask=hidden), shorter, rtol=0, atol=1e-14)
+    for wrong in (later[:4], later.astype(int), np.zeros((3, 1, 5, 5), bool), [["a"]]):
+        with pytest.raises(
+            ValueError, match=r"expected an attn_mask of truth values or floating-point numbers"
+        ):
+            layer.forward(X, attn_mask=wrong)
+    with pytest.raises(ValueError, match=r"expected memory of shape \(2, S, 6\), got \(1, 5, 6\)"):
+        layer.forward(X, memory=X[:1])
+
+
 def test_no_places() -> None:
     for shape in ((2, 0, 6), (0, 3, 6)):
         layer = TransformerBlock(6, 2, rng=0)
@@ -141,7 +171,7 @@ def test_messages() -> None:
     for kind in kinds:
         with pytest.raises(TypeError, match="positional"):
             kind(6, 2, rng)
-    with pytest.raises(ValueError, match=r"out_features must be a whole number"):
+    with pytest.raises(ValueError, match=r"TransformerBlock: hidden must be a whole number"):
         TransformerBlock(6, 2, rng)  # type: ignore[arg-type]
     row = X[0, 0]
     for q, k, v in ((X, X[..., :4], X), (X, X, X[:, :4]), (X[:1], X, X), (row, X[0], X[0]), (X[0], row, row)):
@@ -153,7 +183,7 @@ def test_messages() -> None:
         MultiHeadAttention(6, 2).backward(X)
     with pytest.raises(ValueError, match="at most 4 places, got 5"):
         PositionEmbedding(4, 6).forward(X)
-    with pytest.raises(ValueError, match=r"hidden must|out_features must"):
+    with pytest.raises(ValueError, match=r"hidden must be a whole number"):
         TransformerBlock(6, 2, hidden=0)
 
 

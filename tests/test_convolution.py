@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import backprop_core as bp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import backprop_core as bp
 
 sizes = st.integers(1, 4)
 
@@ -111,6 +110,16 @@ WRONG: dict[str, tuple[Any, str]] = {
     "stride": (
         lambda: bp.MaxPool2d(2, stride=1.5),  # type: ignore[arg-type]
         "stride must be .* got 1.5",
+    ),
+    "true": (lambda: bp.Conv2d(3, 5, True), "Conv2d: kernel_size must be a whole number .* got True"),
+    "same": (lambda: bp.Conv2d(3, 5, 3, 2, "same"), "padding must be a whole number .* got 'same'"),
+    "same, turned around": (lambda: bp.ConvTranspose2d(3, 5, 3, 1, "same"), "padding must be .* got 'same'"),
+    "groups": (lambda: bp.Conv2d(4, 6, 3, groups=4), "Conv2d: groups 4 does not divide .*out_channels': 6"),
+    "dilation": (lambda: bp.Conv2d(3, 5, 3, dilation=0), "dilation must be a whole number of at least 1"),
+    "holes": (lambda: bp.Conv2d(3, 5, 2, dilation=4)(X), r"a window of \(5, 5\) does not fit into \(4, 4\)"),
+    "half": (
+        lambda: bp.MaxPool2d(3, padding=2),
+        r"MaxPool2d: padding \(2, 2\) is more than half of kernel_size",
     ),
     "padding": (lambda: bp.Conv2d(3, 5, 3, padding=-1), "padding must be a whole number of at least 0"),
     "nothing left": (lambda: bp.ConvTranspose2d(3, 5, 2, padding=3)(X), r"\(2, 3, 4, 4\) leaves nothing"),

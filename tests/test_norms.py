@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import backprop_core as bp
 import numpy as np
 import pytest
-
-import backprop_core as bp
 
 X = 3 + 2 * np.random.default_rng(0).normal(size=(6, 4))
 PENALTIES = [bp.l1_penalty, bp.l2_penalty]
@@ -23,8 +22,8 @@ def test_a_penalty_takes_parameters_only(penalty: Callable) -> None:
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("strength", [-0.1, np.nan])
-def test_a_strength_is_not_negative_even_for_no_parameters(penalty: Callable, strength: float) -> None:
+@pytest.mark.parametrize("strength", [-0.1, np.nan, "0.1", None])
+def test_a_strength_is_not_negative_even_for_no_parameters(penalty: Callable, strength: Any) -> None:
     with pytest.raises(ValueError, match="expected a strength >= 0"):
         penalty([], strength)
 
@@ -71,6 +70,47 @@ def test_rms_norm_of_centred_rows_is_layer_norm() -> None:
     layer, rms = bp.LayerNorm(4, eps=0.1), bp.RMSNorm(4, eps=0.1)
     centred = X - X.mean(axis=1, keepdims=True)
     assert np.allclose(layer.forward(X), rms.forward(centred), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("mean", [0.0, 1e3, 1e4])
+@pytest.mark.parametrize("make", [bp.LayerNorm, bp.BatchNorm1d])
+def test_single_precision_far_from_zero(make: Callable[..., Any], mean: float) -> None:
+    x = np.float32(mean + np.random.default_rng(0).normal(size=(2, 500_000)))
+    given = x if make is bp.LayerNorm else np.ascontiguousarray(x.T)
+    y = make(given.shape[1]).to("float32").forward(given)
+    rows, found = x.astype(float), y if make is bp.LayerNorm else y.T
+    expected = (rows - rows.mean(axis=1, keepdims=True)) / np.sqrt(rows.var(axis=1, keepdims=True) + 1e-5)
+    limit = 3e-6 if make is bp.LayerNorm else 1e-3  # its features lie across memory
+    assert found.dtype == np.float32 and abs(found - expected).max() < limit
+
+
+@pytest.mark.parametrize("make", [bp.BatchNorm1d, bp.LayerNorm, bp.RMSNorm])
+def test_no_array_of_a_small_network_is_in_double_precision(make: Callable[..., Any]) -> None:
+    layer = make(4).to("float32")
+    layer.backward(layer.forward(np.float32(X)))
+    assert {a.dtype for a in layer._cache if isinstance(a, np.ndarray)} == {np.dtype("float32")}
+
+
+def test_running_averages_are_attributes_that_cannot_be_replaced() -> None:
+    layer = bp.BatchNorm1d(4, momentum=None)
+    for batch in (X[:2], X[2:4], X[4:]):
+        layer.forward(batch)
+    means = [X[i : i + 2].mean(axis=0) for i in (0, 2, 4)]
+    assert layer.running_mean is layer.buffers["running_mean"] and layer.buffers["num_batches_tracked"] == 3
+    assert np.allclose(layer.running_mean, np.mean(means, axis=0), rtol=0, atol=1e-12)
+    with pytest.raises(AttributeError):
+        layer.running_mean = X[0]
+    untracked = bp.BatchNorm1d(4, track_running_stats=False).eval()
+    assert untracked.running_mean is None and not untracked.buffers
+    assert np.allclose(untracked.forward(X), bp.BatchNorm1d(4).forward(X), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("wrong", ["0.1", [0.1], 1.5, np.nan])
+def test_a_wrong_share_is_named(wrong: Any) -> None:
+    with pytest.raises(ValueError, match="BatchNorm1d: expected 0 <= momentum <= 1, got"):
+        bp.BatchNorm1d(4, momentum=wrong)
+    with pytest.raises(ValueError, match="expected 0 <= label_smoothing <= 1, got"):
+        bp.CrossEntropyLoss(label_smoothing=wrong)
 
 
 def test_true_is_no_size() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import backprop_core as bp
 import numpy as np
 import pytest
-
-import backprop_core as bp
 from backprop_core import GRU, LSTM, RNN, Embedding, Last, Residual
+
 from tests.layers import MUTATIONS, filled, tampered
 
 rng = np.random.default_rng(7)
@@ -187,12 +187,12 @@ def test_messages() -> None:
     for wrong in (3, -1):
         with pytest.raises(
             ValueError,
-            match=rf"Embedding\(num_embeddings=3, dim=2\): got {wrong} at index 1, 0, expected 0 to 2",
+            match=rf"Embedding\(num_embeddings=3, embedding_dim=2\): got {wrong} at index 1, 0, expected",
         ):
             Embedding(3, 2).forward([[0, 1], [wrong, 2]])
     with pytest.raises(ValueError, match=r"Residual: got no layers"):
         Residual()
-    with pytest.raises(ValueError, match=r"Embedding: std is -1, below 0"):
+    with pytest.raises(ValueError, match=r"Embedding: expected 0 <= std < inf, got -1"):
         Embedding(3, 2, std=-1)
     with pytest.raises(TypeError, match="positional"):
         Embedding(3, 2, np.random.default_rng(0))  # type: ignore[call-arg, arg-type]
@@ -205,6 +205,17 @@ def test_messages() -> None:
     shared = bp.Linear(3, 3)
     with pytest.raises(ValueError, match="there twice"):
         bp.Network(Residual(shared), shared)
+
+
+def test_a_wrong_nonlinearity_is_named() -> None:
+    with pytest.raises(ValueError, match="RNN: nonlinearity is tanh or relu, got 'sigmoid'"):
+        RNN(2, 3, nonlinearity="sigmoid")
+    with pytest.raises(ValueError, match=r"RNN: nonlinearity is tanh or relu, got \[\]"):
+        RNN(2, 3, nonlinearity=[])  # type: ignore[arg-type]
+    for kind in (LSTM, GRU):
+        with pytest.raises(ValueError, match=f"{kind.__name__}: nonlinearity is tanh, got 'relu'"):
+            kind(2, 3, nonlinearity="relu")
+    assert repr(RNN(2, 3, nonlinearity="relu")) == "RNN(input_size=2, hidden_size=3, nonlinearity='relu')"
 
 
 def test_start_uniform_and_within_the_bound() -> None:

@@ -18,12 +18,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import backprop_core as bp
 import numpy as np
 import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
-
-import backprop_core as bp
 
 X = np.random.default_rng(0).normal(size=(20, 4))
 LABELS = np.random.default_rng(1).integers(3, size=20)
@@ -581,6 +580,20 @@ def test_early_stopping_finds_the_best_epoch(name: str) -> None:
     assert (stopping.best, seen) == (best, epochs)
     stopping.restore()
     assert stopping.net.parameters()[1].data == kept
+
+
+def test_early_stopping_restores_on_stopping_if_asked() -> None:
+    for asked in (False, True):
+        net = classifier()
+        stopping = bp.EarlyStopping(net, patience=2, restore_best=asked)
+        best = net.parameters()[0].data.copy()
+        stops = []
+        for epoch, value in enumerate([1.0, 2.0, 3.0]):
+            stops.append(stopping([{"validation_loss": value}]))
+            if epoch < 2:
+                net.parameters()[0].data += 1.0
+        assert stops == [False, False, True]
+        assert np.array_equal(net.parameters()[0].data, best + (0.0 if asked else 2.0))
 
 
 def test_early_stopping_cannot_restore_what_never_was() -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
+import backprop_core as bp
 import numpy as np
 import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
-
-import backprop_core as bp
 
 LIMIT = 1e-10  # relative, in float64
 SEEDS = range(20)
@@ -39,6 +39,7 @@ RECURRENT: dict[str, tuple[Any, Any, int]] = {
     "RNN": (bp.RNN, torch.nn.RNN, 1),
     "LSTM": (bp.LSTM, torch.nn.LSTM, 2),
     "GRU": (bp.GRU, torch.nn.GRU, 1),
+    "RNN relu": (partial(bp.RNN, nonlinearity="relu"), partial(torch.nn.RNN, nonlinearity="relu"), 1),
 }
 
 
@@ -79,6 +80,26 @@ def test_recurrent_layer(name: str, seed: int) -> None:
     assert_gradients([(ours.bias.grad, theirs.bias_ih_l0)])
     if name == "GRU":
         assert_close(ours.recurrent_bias.grad, theirs.bias_hh_l0.grad[2 * hidden :])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", RECURRENT)
+def test_recurrent_layer_without_bias(name: str, seed: int) -> None:
+    make, make_theirs, _ = RECURRENT[name]
+    rng = np.random.default_rng(seed)
+    n, steps, size, hidden = rng.integers(1, 7, size=4).tolist()
+    ours = make(size, hidden, bias=False, rng=rng)
+    theirs = make_theirs(size, hidden, bias=False, batch_first=True).double()
+    pairs = list(zip(ours.parameters(), theirs.parameters(), strict=True))
+    copied((mine.data.T, other) for mine, other in pairs)
+    x = rng.normal(size=(n, steps, size))
+    xt = torch.tensor(x, requires_grad=True)
+    y, (yt, _) = ours.forward(x), theirs(xt)
+    grad = rng.normal(size=y.shape)
+    yt.backward(torch.tensor(grad))
+    assert_close(y, yt)
+    assert_gradients([(ours.backward(grad), xt)])
+    assert_gradients((mine.grad.T, other) for mine, other in pairs)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -142,6 +163,43 @@ def test_attention(seed: int) -> None:
     assert_close(ours.weights * inside, weights * torch.tensor(inside))
     assert_gradients([(ours.backward(grad), xt)])
     assert_gradients(turned(pairs, "grad"))
+
+
+@pytest.mark.parametrize("kind", ["truth values", "numbers", "a mask for each head"])
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_attention_with_a_mask_and_a_memory(seed: int, elsewhere: bool, kind: str) -> None:
+    rng = np.random.default_rng(seed)
+    n, steps, others, heads, size = rng.integers(1, 6, size=5).tolist()
+    others = others if elsewhere else steps
+    ours = bp.MultiHeadAttention(heads * size, heads, rng=rng)
+    theirs = torch.nn.MultiheadAttention(heads * size, heads, batch_first=True).double()
+    pairs = attention_pairs(ours, theirs)
+    copied(turned(pairs, "data"))
+    mask: Any = rng.random((n, heads, steps, others)) < 0.4
+    if kind != "a mask for each head":
+        mask = mask[0, 0]
+    mask[..., rng.integers(others)] = False  # PyTorch gives nan where a query may see nothing
+    if kind == "numbers":
+        mask = rng.normal(size=mask.shape)
+    x, memory = rng.normal(size=(n, steps, heads * size)), rng.normal(size=(n, others, heads * size))
+    xt, mt = (torch.tensor(array, requires_grad=True) for array in (x, memory))
+    looked_at = mt if elsewhere else xt
+    given = torch.tensor(mask.reshape(-1, steps, others) if mask.ndim > 2 else mask)
+    yt, weights = theirs(xt, looked_at, looked_at, attn_mask=given, average_attn_weights=False)
+    y = ours.forward(x, attn_mask=mask, memory=memory if elsewhere else None)
+    grad = rng.normal(size=y.shape)
+    yt.backward(torch.tensor(grad))
+    assert_close(y, yt)
+    assert ours.weights is not None
+    assert_close(ours.weights, weights)
+    assert_gradients([(ours.backward(grad), xt)])
+    assert_gradients(turned(pairs, "grad"))
+    if elsewhere:
+        assert ours.memory_grad is not None and mt.grad is not None
+        assert_close(ours.memory_grad, mt.grad)
+    else:
+        assert ours.memory_grad is None
 
 
 @pytest.mark.parametrize("seed", SEEDS)
