@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import backprop_core as bp
 import numpy as np
 import pytest
-from backprop_core import MultiHeadAttention, PositionEmbedding, TransformerBlock
 
+import backprop_core as bp
+from backprop_core import MultiHeadAttention, PositionEmbedding, TransformerBlock
 from tests.layers import MUTATIONS, filled, tampered
 
 rng = np.random.default_rng(7)

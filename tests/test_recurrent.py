@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import backprop_core as bp
 import numpy as np
 import pytest
-from backprop_core import GRU, LSTM, RNN, Embedding, Last, Residual
 
+import backprop_core as bp
+from backprop_core import GRU, LSTM, RNN, Embedding, Last, Residual
 from tests.layers import MUTATIONS, filled, tampered
 
 rng = np.random.default_rng(7)

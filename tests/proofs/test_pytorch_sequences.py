@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-import backprop_core as bp
 import numpy as np
 import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+import backprop_core as bp
 
 LIMIT = 1e-10  # relative, in float64
 SEEDS = range(20)
