@@ -36,9 +36,11 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from functools import partial, wraps
+from functools import cache, partial, reduce, wraps
+from inspect import signature
 from operator import attrgetter
 from pathlib import Path
+from string import ascii_letters, ascii_lowercase, ascii_uppercase
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -113,6 +115,7 @@ __all__ = [
     "Tensor",
     "no_grad",
     "gradients",
+    "detect_changes",
     "primitive",
     "TapeLayer",
     "Residual",
@@ -2800,22 +2803,15 @@ class Tensor(NDArrayOperatorsMixin):
     """
 
     grad: np.ndarray | None = None
+    requires_grad: bool = False
     _parents: tuple[Any, ...] = ()
     _record: Any = None
-    _seals: Sequence[tuple[np.ndarray, tuple]] = ()
-    _last_seal: tuple | None = None
 
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
-        self.data = _floating(data)
-        if self.data.dtype.kind != "f":
-            raise TypeError(f"expected real numbers, got {self.data.dtype}")
-        self.requires_grad = requires_grad
+        self.data, self.requires_grad = _real(data), requires_grad
 
     def __repr__(self) -> str:
         return f"Tensor({np.array2string(self.data, separator=', ')})"
-
-    def __array__(self, *args: Any, **options: Any) -> np.ndarray:
-        raise TypeError("this takes no Tensor; the array in it is .data")
 
     __hash__ = object.__hash__  # although == compares entries
     shape = property(attrgetter("data.shape"))
@@ -2831,17 +2827,15 @@ class Tensor(NDArrayOperatorsMixin):
         if "out" in options:
             raise TypeError("Tensors do not change in place; write a = a + b")
         if options or method != "__call__":
-            raise TypeError(f"{function.__name__} has no rule for this call")
-        return _apply(function, args, options, _RULES.get(function))
+            asked = ", ".join([method.strip("_"), *options])
+            raise TypeError(f"{function.__name__} has no rule for {asked}")
+        return _apply(_RULES.get(function, function), args, options)
 
     def __array_function__(
         self, function: Any, types: Any, args: tuple, options: dict
     ) -> Any:
         """NumPy asks here when any other function of its gets a Tensor."""
-        plain = not any(isinstance(x, Tensor) for x in args)
-        if plain or options.get("out") is not None:  # in a list, by keyword
-            raise TypeError(f"{function.__name__} has no rule for this call")
-        return _apply(function, args, options, _RULES.get(function))
+        return _apply(_RULES.get(function, function), args, options)
 
     # 15 A tape for arrays · tensor-backward
     def backward(self, grad_output: ArrayLike | None = None) -> None:
@@ -2866,14 +2860,12 @@ class Tensor(NDArrayOperatorsMixin):
         return Tensor(self.data, requires_grad=False)
 
     # 15 A tape for arrays · tensor-methods
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __bool__(self) -> bool:
-        return bool(self.data)
-
-    def __iter__(self) -> Iterator[Any]:
-        return map(self.__getitem__, range(len(self)))
+    def __getattr__(self, name: str) -> Any:
+        """The methods that arrays have, if there is a rule: sum, mean, …"""
+        function = getattr(np, name, None)
+        if name.startswith("_") or function not in _RULES or name == "sort":
+            raise AttributeError(f"a Tensor has no {name}")
+        return partial(function, self)
 
     def __getitem__(self, key: Any) -> Any:
         return _pick(self, *(key if isinstance(key, tuple) else (key,)))
@@ -2881,9 +2873,17 @@ class Tensor(NDArrayOperatorsMixin):
     def reshape(self, *shape: Any) -> Any:
         return np.reshape(self, shape[0] if len(shape) == 1 else shape)
 
-    def transpose(self, *axes: int) -> Any:
+    def transpose(self, *axes: Any) -> Any:
+        axes = axes[0] if len(axes) == 1 else axes
         return np.transpose(self, axes or None)
 
+    def astype(self, dtype: Any) -> Any:
+        return _astype(self, dtype)
+
+    def flatten(self) -> Any:
+        return self.reshape(-1)
+
+    # 15 A tape for arrays · tensor-as-number
     @property
     def T(self) -> Any:
         """All axes in reverse."""
@@ -2894,83 +2894,119 @@ class Tensor(NDArrayOperatorsMixin):
         """The last two axes exchanged; a single axis stays."""
         return np.swapaxes(self, -1, -2) if self.ndim > 1 else self
 
-    def astype(self, dtype: Any) -> Any:
-        return _astype(self, dtype)
+    def __len__(self) -> int:
+        return len(self.data)
 
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.sum(self, axis=axis, keepdims=keepdims)
+    def __bool__(self) -> bool:
+        return bool(self.data)
 
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.mean(self, axis=axis, keepdims=keepdims)
+    def __iter__(self) -> Iterator[Any]:
+        return map(self.__getitem__, range(len(self)))
 
-    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
-        """The largest; equals share the gradient, as in torch.amax."""
-        return np.max(self, axis=axis, keepdims=keepdims)
+    def __float__(self) -> float:
+        return float(self.item())
 
-    def min(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.min(self, axis=axis, keepdims=keepdims)
+    def __format__(self, form: str) -> str:
+        return format(self.item(), form) if form else str(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._record is not None:
+            raise TypeError("what was computed is not copied; y.detach() is")
+        return vars(self).copy()
 
 
-# 15 A tape for arrays · apply
+# 15 A tape for arrays · real
+def _real(x: Any) -> np.ndarray:
+    """x as an array of real numbers."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError("expected no masked array; fill it, with x.filled()")
+    array = _floating(x)
+    if array.dtype.kind != "f":
+        raise TypeError(f"expected real numbers, got {array.dtype}")
+    return array
+
+
+# 15 A tape for arrays · rule
+class _Rule(NamedTuple):
+    """A function, and for each argument a rule in either direction.
+
+    ``vjps`` take a gradient back; one function may give all of them, in a
+    list. ``jvps`` take a slope forwards; "linear" is the function itself,
+    None the vjps transposed. No vjps: the function is made of others.
+    """
+
+    name: str
+    function: Callable
+    vjps: Any
+    jvps: Any
+    asked: set[tuple]  # the ways of calling that were found possible
+
+
 class _Record(NamedTuple):
     """How a Tensor was made; ``places`` are the arguments with a gradient."""
 
-    function: Callable
-    rules: Any
-    args: tuple
-    arrays: list
+    rule: _Rule
+    args: Sequence
+    arrays: Sequence
     options: dict[str, Any]
     places: list[int]
+    seals: list[tuple]
 
 
-def _apply(function: Callable, args: tuple, options: dict, rules: Any) -> Any:
-    """The function of the arrays in args, as a Tensor that remembers it.
+# 15 A tape for arrays · apply
+def _apply(rule: Any, args: Sequence, options: dict[str, Any]) -> Any:
+    """The rule's function of args, as a Tensor that remembers it."""
+    if not isinstance(rule, _Rule):
+        return _without_rule(rule, args, options)
+    args = [_own(x, rule) if type(x) in (list, tuple) else x for x in args]
+    arrays, places = [], []
+    for i, x in enumerate(args):
+        if isinstance(x, Tensor):
+            if x.requires_grad:
+                places.append(i)
+            x = x.data
+        arrays.append(x)
+    way = len(args), *places, *options
+    if way not in rule.asked:
+        _ask(rule, args, options, places)
+        rule.asked.add(way)
+    if rule.vjps is None:
+        return rule.function(*args, **options)
+    value = rule.function(*arrays, **options)
+    return _remember(value, rule, args, arrays, options, places)
 
-    Comparisons have no slope: what is not floating-point stays as it is.
-    """
-    args = _own_arguments(function, args)
-    arrays = [x.data if isinstance(x, Tensor) else x for x in args]
-    places = [
-        i for i, x in enumerate(args)
-        if isinstance(x, Tensor) and x.requires_grad
-    ]
-    if rules is None:
-        arrays = [_read_only(x) for x in arrays]
-    value = function(*arrays, **options)
-    no_shape = isinstance(value, tuple) and not value
-    if no_shape or np.asarray(value).dtype.kind in "biu":
-        return value
-    each = rules if isinstance(rules, tuple) else (rules,) * len(args)
-    if rules is None or not all(any(each[i : i + 1]) for i in places):
-        raise TypeError(f"{function.__name__} has no rule for these Tensors")
-    y = Tensor(value, False)
-    if places and _recording.get():
-        made = _Record(function, rules, args, arrays, options, places)
-        y.requires_grad, y._record, y._seals = True, made, _seals(made)
-        y._parents, y.data = tuple(args[i] for i in places), y.data.view()
+
+# 15 A tape for arrays · remember
+def _remember(
+    value: Any, rule: _Rule, args: Sequence, arrays: Sequence,
+    options: dict[str, Any], places: list[int],
+) -> Any:
+    """The value as a Tensor, with its record; whole numbers stay plain."""
+    if isinstance(value, (tuple, list)):
+        return _several(value, rule, args, options)
+    if type(value) is not np.ndarray or value.dtype.kind != "f":
+        if np.asarray(value).dtype.kind in "biu":
+            return value
+        value = _real(value)
+    y = Tensor.__new__(Tensor)
+    y.data, every = value, _recording.get()
+    if places and every:
+        y.data, y.requires_grad = value.view(), True
         y.data.flags.writeable = False
+        seals = _seals(args, arrays, options, every)
+        y._record = _Record(rule, args, arrays, options, places, seals)
+        y._parents = tuple([args[i] for i in places])
     return y
 
 
-def _own_arguments(function: Callable, args: tuple) -> tuple:
-    """Lists, which others may change, as arrays or as lists of our own."""
-    if not isinstance(function, np.ufunc):
-        return tuple(x.copy() if isinstance(x, list) else x for x in args)
-    kinds = (list, tuple)
-    return tuple(np.array(x) if isinstance(x, kinds) else x for x in args)
-
-
-def _read_only(x: Any) -> Any:
-    return np.broadcast_to(x, x.shape) if isinstance(x, np.ndarray) else x
-
-
 # 15 A tape for arrays · no-grad
-_recording: ContextVar[bool] = ContextVar("recording", default=True)
+_EVERY = 61  # of a large array, every 61st number is compared
+_recording: ContextVar[int] = ContextVar("recording", default=_EVERY)
 
 
 @contextmanager
-def _recorded(mode: bool) -> Iterator[None]:
-    before = _recording.set(mode)
+def _recorded(every: int = _EVERY) -> Iterator[None]:
+    before = _recording.set(every)
     try:
         yield
     finally:
@@ -2983,44 +3019,7 @@ def no_grad() -> Any:
     A generator shares the switch with its caller: a block in it ends only
     when the generator does, and @no_grad() does not cover it.
     """
-    return _recorded(False)
-
-
-# 15 A tape for arrays · seals
-def _seal(array: np.ndarray) -> tuple[tuple[int, ...], bytes]:
-    """What an array looks like now."""
-    return array.shape, array.tobytes()
-
-
-def _seals(made: _Record) -> list[tuple[np.ndarray, tuple]]:
-    """The arrays that the tape did not compute, with their seals."""
-    found: list[tuple[np.ndarray, tuple]] = []
-    for x in (*made.args, *made.options.values()):
-        array = x.data if isinstance(x, Tensor) else x
-        if getattr(x, "_record", None) or not isinstance(array, np.ndarray):
-            continue
-        seal = _seal(array)
-        if isinstance(x, Tensor):
-            seal = x._last_seal if x._last_seal == seal else seal
-            x._last_seal = seal
-        found.append((array, seal))
-    return found
-
-
-def _check(nodes: Sequence[Tensor]) -> None:
-    """Raise RuntimeError if a recorded array was changed or replaced."""
-    for node in (node for node in nodes if node._record is not None):
-        made = node._record
-        wrong = [a for a, seal in node._seals if _seal(a) != seal]
-        for x, array in zip(made.args, made.arrays):
-            if isinstance(x, Tensor) and x.data is not array:
-                wrong.append(array)
-        for array in wrong:
-            raise RuntimeError(
-                f"{made.function.__name__}: an array of shape {array.shape} "
-                "was changed after it was recorded; do that after backward, "
-                "or with a copy"
-            )
+    return _recorded(0)
 
 
 # 15 A tape for arrays · pull
@@ -3041,10 +3040,31 @@ def _pull(
     for node in order:
         gradient = found.pop(node)
         yield node, gradient
-        for parent, share in zip(node._parents, _handed_on(node, gradient)):
-            share = _fit(share, parent.data)  # eq:chain
-            old = found.get(parent)
-            found[parent] = share if old is None else old + share  # eq:paths
+        made = node._record
+        if made is not None:
+            shares = _handed_on(node, gradient, record)
+            for parent, share in zip(node._parents, shares):
+                share = _fit(share, parent.data)  # eq:chain
+                if parent in found:
+                    share = found[parent] + share  # eq:paths
+                found[parent] = share
+
+
+# 15 A tape for arrays · handed-on
+def _handed_on(node: Tensor, g: Any, record: bool) -> list:
+    """What the rules hand on to each parent of a node, of its gradient g."""
+    made, known = node._record, _known(node, record)
+    vjps, options = made.rule.vjps, made.options
+    if callable(vjps):
+        shares = vjps(g, *known, **options)
+        return [shares[i] for i in made.places]
+    return [vjps[i](g, *known, **options) for i in made.places]
+
+
+def _known(node: Tensor, record: bool) -> list:
+    """What rules get: a result and its arguments, as Tensors or arrays."""
+    made = node._record
+    return [node, *made.args] if record else [node.data, *made.arrays]
 
 
 def _start(last: Tensor, grad_output: Any, record: bool) -> Any:
@@ -3054,38 +3074,22 @@ def _start(last: Tensor, grad_output: Any, record: bool) -> Any:
     start = _upstream(last.data, given).astype(last.data.dtype)
     if not record:
         return start
-    return grad_output if taped else Tensor(start, requires_grad=False)
+    return _constant(grad_output if taped else start)
 
 
-def _handed_on(node: Tensor, gradient: Any) -> list:
-    """What the node's rules hand on to each of its parents."""
-    made = node._record
-    if made is None:
-        return []
-    if isinstance(gradient, Tensor):
-        known = [gradient, node, *made.args]
-    else:
-        g = np.asarray(gradient).view()
-        g.flags.writeable = False  # others may get the same array
-        known = [g, node.data, *made.arrays]
-    if callable(made.rules):
-        shares = made.rules(*known, **made.options)
-        return [shares[i] for i in made.places]
-    return [made.rules[i](*known, **made.options) for i in made.places]
-
-
+# 15 A tape for arrays · unstretch
 def _fit(gradient: Any, x: np.ndarray) -> Any:
     """The gradient in the shape and dtype of x: stretching undone."""
-    if gradient.shape != x.shape:
-        new = gradient.ndim - x.ndim
+    shape = gradient.shape
+    if shape != x.shape:
+        new = len(shape) - x.ndim
         stretched = tuple(
-            i for i, n in enumerate(gradient.shape)
-            if i < new or n != x.shape[i - new]
+            i for i, n in enumerate(shape) if i < new or n != x.shape[i - new]
         )
         if new < 0 or any(x.shape[i - new] != 1 for i in stretched[new:]):
             raise ValueError(
-                f"a rule gave a gradient of shape {gradient.shape} for an "
-                f"argument of shape {x.shape}"
+                f"a rule gave a gradient of shape {shape} for an argument of "
+                f"shape {x.shape}"
             )
         gradient = gradient.sum(axis=stretched).reshape(x.shape)
     same = gradient.dtype == x.dtype
@@ -3104,61 +3108,333 @@ def gradients(
     Raises as Tensor.backward; TypeError for inputs without requires_grad.
     """
     inputs = [] if isinstance(inputs, Tensor) else list(inputs)
-    if not inputs or not all(
-        isinstance(x, Tensor) and x.requires_grad for x in inputs
-    ):
+    if not inputs or not all(getattr(x, "requires_grad", 0) for x in inputs):
         raise TypeError("inputs is a list of Tensors that require a gradient")
-    found: dict[Tensor, Any] = {x: np.zeros_like(x.data) for x in inputs}
+    wanted = set(inputs)
+    constant = isinstance(y, Tensor) and not y.requires_grad
+    pulled = () if constant else _pull(y, grad_output, create_graph)
+    found = {node: g for node, g in pulled if node in wanted}
+    grads = [found.get(x, np.zeros_like(x.data)) for x in inputs]
     if create_graph:
-        found = {x: Tensor(zero, False) for x, zero in found.items()}
-    for node, gradient in _pull(y, grad_output, create_graph):
-        if node in found:
-            found[node] = gradient if create_graph else np.array(gradient)
-    return [found[x] for x in inputs]
+        return [_constant(g) for g in grads]
+    return [np.array(g) for g in grads]
+
+
+# 15 A tape for arrays · constant
+def _constant(x: Any) -> Tensor:
+    """x as a Tensor without a gradient, unless it is one already."""
+    return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
+
+
+# 15 A tape for arrays · own
+def _own(x: Any, rule: _Rule) -> Any:
+    """A list of numbers as an array; other lists as lists of our own."""
+    entrywise = isinstance(rule.function, np.ufunc) or rule.jvps is rule.vjps
+    return np.array(x) if entrywise and rule.vjps else _deep(x, lambda x: x)
+
+
+def _deep(thing: Any, change: Callable) -> Any:
+    """The thing with every part changed, however deep in lists it is."""
+    if isinstance(thing, dict):
+        return {name: _deep(x, change) for name, x in thing.items()}
+    if type(thing) in (list, tuple):
+        return type(thing)([_deep(x, change) for x in thing])
+    return change(thing)
+
+
+# 15 A tape for arrays · ask
+def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
+    """Raise TypeError, before anything is computed, for what has no rule."""
+    rules, first = [rule.vjps or rule.function], 2 * bool(rule.vjps)
+    if isinstance(rule.vjps, tuple):
+        rules = [rule.vjps[i] if i < len(rule.vjps) else None for i in places]
+    for i, each in enumerate(rules):
+        if each is None:
+            raise TypeError(
+                f"{rule.name} has no rule for a Tensor as argument "
+                f"{places[i] + 1}; use its .data, if it is a constant"
+            )
+        form = signature(each)
+        try:
+            form.bind(*[None] * first, *args, **options)
+        except TypeError:
+            kept = form.replace(parameters=[*form.parameters.values()][first:])
+            raise TypeError(
+                f"{rule.name} of Tensors has no rule for this call; it is "
+                f"written {rule.name}{kept}"
+            ) from None
+
+
+# 15 A tape for arrays · without-rule
+def _plain(x: Any) -> Any:
+    """The array in a Tensor, or an array, so that nobody can write to it."""
+    x = x.data if isinstance(x, Tensor) else x
+    return np.broadcast_to(x, x.shape) if isinstance(x, np.ndarray) else x
+
+
+def _whole(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_whole, value))
+    return np.asarray(value).dtype.kind in "biuU"
+
+
+def _without_rule(function: Callable, args: Sequence, options: dict) -> Any:
+    """Comparisons and counts, of the plain arrays."""
+    value = function(*_deep(args, _plain), **_deep(options, _plain))
+    if not _whole(value):
+        raise TypeError(
+            f"{function.__name__} has no rule for Tensors; make it of "
+            "functions that have one, or give it one with primitive"
+        )
+    return value
+
+
+# 15 A tape for arrays · seals
+def detect_changes() -> Any:
+    """In this block keep all of each array that is recorded, to compare.
+
+    For debugging: slow, with a copy for each use. backward raises
+    RuntimeError for an array of which any entry has changed.
+    """
+    return _recorded(1)
+
+
+def _seal(array: np.ndarray, every: int) -> tuple:
+    """What an array looks like now."""
+    if every == 1 or array.size <= 256:
+        return every, array.shape, array.tobytes()
+    flat = array.ravel("K") if array.flags.forc else array.flat
+    return every, array.shape, flat[::every].tobytes()
+
+
+def _seals(
+    args: Sequence, arrays: Sequence, options: dict, every: int
+) -> list:
+    """The arrays that the tape did not compute, with their seals."""
+    found = [
+        (array, _seal(array, every)) for x, array in zip(args, arrays)
+        if isinstance(array, np.ndarray) and (x is array or not x._record)
+    ]
+    for x in options.values():
+        if isinstance(x, np.ndarray):
+            found.append((x, _seal(x, every)))
+    return found
+
+
+# 15 A tape for arrays · check
+def _check(nodes: Sequence[Tensor]) -> None:
+    """Raise RuntimeError if a recorded array was changed or replaced."""
+    for made in [node._record for node in nodes if node._record is not None]:
+        wrong = [a for a, seal in made.seals if _seal(a, seal[0]) != seal]
+        for x, array in zip(made.args, made.arrays):
+            if x is not array and x.data is not array:
+                wrong.append(array)
+        for array in wrong:
+            raise RuntimeError(
+                f"{made.rule.name}: an array of shape {array.shape} was "
+                "changed after it was recorded; do that after backward, or "
+                "with a copy"
+            )
+
+
+# 15 A tape for arrays · several
+def _several(values: Any, rule: _Rule, args: Sequence, options: dict) -> Any:
+    """Several results, recorded as one array and cut out of it."""
+    flat = _real(np.concatenate([np.ravel(value) for value in values]))
+    shapes = [np.shape(value) for value in values]
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+
+    def cut(whole: Any) -> Any:
+        parts = zip(shapes, ends)
+        return [whole[n - math.prod(s) : n].reshape(s) for s, n in parts]
+
+    def pull(g: Any, y: Any, *known: Any, **given: Any) -> Any:
+        if callable(rule.vjps):
+            return rule.vjps(cut(g), cut(y), *known, **given)
+        rules = [each or (lambda *_: None) for each in rule.vjps]
+        return [each(cut(g), cut(y), *known, **given) for each in rules]
+
+    whole = rule._replace(function=lambda *_, **__: flat, vjps=pull, jvps=None)
+    parts = cut(_apply(whole, args, options))
+    return parts if isinstance(values, list) else tuple(parts)
+
+
+# 15 A tape for arrays · primitive
+def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
+    """Decorator: Tensors take this function of arrays, too.
+
+    There is a rule for each argument that can be a Tensor:
+    ``rule(g, y, *arguments)`` is its gradient if g is that of the output y
+    (lists, if there are several). A larger shape is summed back. jvps:
+    "linear", "entrywise", or rules for slopes; None derives them.
+    """
+    rules = tuple(vjp and _unchanging(vjp) for vjp in vjps)
+
+    def decorate(function: Callable) -> Callable:
+        push = rules if jvps == "entrywise" else jvps
+        rule = _Rule(function.__name__, function, rules, push, set())
+
+        @wraps(function)
+        def either(*args: Any, **options: Any) -> Any:
+            for x in (*args, *options.values()):
+                if isinstance(x, Tensor):
+                    return _apply(rule, args, options)
+            return function(*args, **options)
+
+        return either
+
+    return decorate
+
+
+def _unchanging(rule: Callable) -> Callable:
+    """The rule, with a g that it cannot change: others may get it, too."""
+
+    @wraps(rule)
+    def guarded(g: Any, *known: Any, **options: Any) -> Any:
+        if isinstance(g, np.ndarray):
+            g = g.view()
+            g.flags.writeable = False
+        return rule(g, *known, **options)
+
+    return guarded
+
+
+# 15 A tape for arrays · pick
+@primitive(lambda g, y, x, shape, *key: g[key], jvps="linear")
+def _scatter(x: Any, shape: tuple, *key: Any) -> np.ndarray:
+    """Zeros of this shape to which x is added at the key: _pick undone."""
+    whole = np.zeros(shape, x.dtype)
+    once = (int, np.integer, slice, type(None), type(...))  # one place each
+    lists = [np.asarray(part) for part in key if not isinstance(part, once)]
+    if any(places.dtype != bool for places in lists):
+        np.add.at(whole, key, x)  # eq:pick-dw
+    else:
+        whole[key] = x
+    return whole
+
+
+@primitive(lambda g, y, x, *key: _scatter(g, x.shape, *key), jvps="linear")
+def _pick(x: Any, *key: Any) -> Any:
+    return x[key]  # eq:pick
+
+
+@primitive(lambda g, y, x, dtype: g, jvps="linear")
+def _astype(x: Any, dtype: Any) -> np.ndarray:
+    return x.astype(dtype)
 
 
 # 15 A tape for arrays · rules-arithmetic
-def _won(wins: Any, ties: Any, g: Any) -> Any:
-    """1 for the larger one, or for the smaller; 1/2 for each of equals."""
-    return (wins + 0.5 * ties).astype(g.dtype)
-
-
-_ARITHMETIC: dict[Callable, Any] = {
+_ARITHMETIC: dict[Callable, tuple] = {
     np.add: (lambda g, y, a, b: g, lambda g, y, a, b: g),
     np.subtract: (lambda g, y, a, b: g, lambda g, y, a, b: -g),
     np.multiply: (lambda g, y, a, b: g * b, lambda g, y, a, b: g * a),
     np.divide: (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
     np.negative: (lambda g, y, x: -g,),
     np.positive: (lambda g, y, x: g,),
+    np.conjugate: (lambda g, y, x: g,),
     np.square: (lambda g, y, x: 2 * g * x,),
-    np.power: (lambda g, y, x, n: g * n * x ** (n - 1.0 * (n != 0)), None),
-    np.maximum: (
-        lambda g, y, a, b: g * _won(a > b, a == b, g),
-        lambda g, y, a, b: g * _won(b > a, a == b, g),
+    np.reciprocal: (lambda g, y, x: -g * y * y,),
+    **dict.fromkeys(
+        (np.deg2rad, np.radians), (lambda g, y, x: g * (math.pi / 180),)
     ),
-    np.minimum: (
-        lambda g, y, a, b: g * _won(a < b, a == b, g),
-        lambda g, y, a, b: g * _won(b < a, a == b, g),
-    ),
-    np.where: (
-        None,
-        lambda g, y, condition, a, b: np.where(condition, g, 0),
-        lambda g, y, condition, a, b: np.where(condition, 0, g),
+    **dict.fromkeys(
+        (np.rad2deg, np.degrees), (lambda g, y, x: g * (180 / math.pi),)
     ),
 }
-_FUNCTIONS: dict[Callable, Any] = {
+
+
+# 15 A tape for arrays · rules-power
+def _power_base(g: Any, y: Any, x: Any, n: Any) -> Any:
+    if isinstance(n, (int, float)):
+        return g * (n * x ** (n - 1)) if n else 0 * g
+    return g * (n * x ** np.where((x == 0) & (n == 0), 1.0, n - 1.0))
+
+
+def _power_exponent(g: Any, y: Any, x: Any, n: Any) -> Any:
+    return g * (y * np.log(np.where(x == 0, 1.0, x)))
+
+
+# 15 A tape for arrays · rules-functions
+_FUNCTIONS: dict[Callable, tuple] = {
+    np.power: (_power_base, _power_exponent),
     np.exp: (lambda g, y, x: g * y,),
+    np.exp2: (lambda g, y, x: g * y * math.log(2),),
+    np.expm1: (lambda g, y, x: g * (y + 1),),
     np.log: (lambda g, y, x: g / x,),
-    np.logaddexp: (
-        lambda g, y, a, b: g * np.exp(a - y),
-        lambda g, y, a, b: g * np.exp(b - y),
-    ),
+    np.log2: (lambda g, y, x: g / (x * math.log(2)),),
+    np.log10: (lambda g, y, x: g / (x * math.log(10)),),
+    np.log1p: (lambda g, y, x: g / (1 + x),),
     np.sqrt: (lambda g, y, x: 0.5 * g / y,),
-    np.tanh: (lambda g, y, x: g * (1 - y * y),),
+    np.cbrt: (lambda g, y, x: g / (3 * y * y),),
     np.sin: (lambda g, y, x: g * np.cos(x),),
     np.cos: (lambda g, y, x: -g * np.sin(x),),
-    np.abs: (lambda g, y, x: g * np.sign(x),),
-    np.sign: (lambda g, y, x: 0 * g,),
+    np.tan: (lambda g, y, x: g * (1 + y * y),),
+    np.sinh: (lambda g, y, x: g * np.cosh(x),),
+    np.cosh: (lambda g, y, x: g * np.sinh(x),),
+    np.tanh: (lambda g, y, x: g * (1 - y * y),),
+    np.arcsin: (lambda g, y, x: g / np.sqrt(1 - x * x),),
+    np.arccos: (lambda g, y, x: -g / np.sqrt(1 - x * x),),
+    np.arctan: (lambda g, y, x: g / (1 + x * x),),
+    np.arcsinh: (lambda g, y, x: g / np.sqrt(1 + x * x),),
+    np.arccosh: (lambda g, y, x: g / np.sqrt((x - 1) * (x + 1)),),
+    np.arctanh: (lambda g, y, x: g / ((1 - x) * (1 + x)),),
+}
+
+
+# 15 A tape for arrays · rules-kinks
+def _winner(wins: Callable) -> tuple:
+    """Rules of a function that chooses one of its two arguments."""
+
+    def share(g: Any, a: Any, b: Any) -> Any:
+        return 0.5 * g * np.add(wins(a, b), ~wins(b, a), dtype=g.dtype)
+
+    return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
+
+
+_STEPS = (np.sign, np.floor, np.ceil, np.trunc, np.rint, np.fix, np.imag)
+_KINKS: dict[Callable, tuple] = {
+    **dict.fromkeys(_STEPS, (lambda g, y, x: 0 * g,)),
+    **dict.fromkeys(
+        (np.round, np.around), (lambda g, y, x, decimals=0: 0 * g,)
+    ),
+    **dict.fromkeys(
+        (np.floor_divide, np.heaviside), (lambda g, y, a, b: 0 * g,) * 2
+    ),
+    **dict.fromkeys((np.abs, np.fabs), (lambda g, y, x: g * np.sign(x),)),
+    np.maximum: _winner(lambda a, b: a > b),
+    np.minimum: _winner(lambda a, b: a < b),
+    np.fmax: _winner(lambda a, b: (a > b) | (b != b)),
+    np.fmin: _winner(lambda a, b: (a < b) | (b != b)),
+}
+
+
+# 15 A tape for arrays · rules-pairs
+@primitive(lambda g, y, x: g * y * (1 - y), jvps="entrywise")
+def _logistic(x: Any) -> Any:
+    """1 / (1 + exp(-x)), without an overflow."""
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
+
+
+_PAIRS: dict[Callable, tuple] = {
+    np.logaddexp: (
+        lambda g, y, a, b: g * _logistic(a - b),
+        lambda g, y, a, b: g * _logistic(b - a),
+    ),
+    np.hypot: (
+        lambda g, y, a, b: g * (a / np.where(y == 0, 1, y)),
+        lambda g, y, a, b: g * (b / np.where(y == 0, 1, y)),
+    ),
+    np.arctan2: (
+        lambda g, y, a, b: g * (b / (a * a + b * b)),
+        lambda g, y, a, b: g * (-a / (a * a + b * b)),
+    ),
+    np.fmod: (lambda g, y, a, b: g, lambda g, y, a, b: -g * np.trunc(a / b)),
+    np.mod: (lambda g, y, a, b: g, lambda g, y, a, b: -g * np.floor(a / b)),
+    np.where: (
+        None,
+        lambda g, y, condition, x, y_: np.where(condition, g, 0),
+        lambda g, y, condition, x, y_: np.where(condition, 0, g),
+    ),
 }
 
 
@@ -3174,16 +3450,16 @@ def _sum_rule(
     return np.broadcast_to(_spread_out(g, axis, keepdims), x.shape)
 
 
-def _mean_rule(g: Any, y: Any, x: Any, *axis: Any, **options: Any) -> Any:
-    return _sum_rule(g, y, x, *axis, **options) / (x.size / max(y.size, 1))
-
-
-def _max_rule(
+def _mean_rule(
     g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
 ) -> Any:
-    best = (x == _spread_out(y, axis, keepdims)).astype(x.dtype)
-    share = best / best.sum(axis=axis, keepdims=True)
-    return _spread_out(g, axis, keepdims) * share
+    share = g * (max(y.size, 1) / x.size if x.size else 1.0)
+    return np.broadcast_to(_spread_out(share, axis, keepdims), x.shape)
+
+
+def _cumsum_rule(g: Any, y: Any, x: Any, axis: Any = None) -> Any:
+    back = np.flip(np.cumsum(np.flip(g, axis or 0), axis or 0), axis or 0)
+    return back.reshape(x.shape)
 
 
 # 15 A tape for arrays · rules-matmul
@@ -3208,7 +3484,7 @@ def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
     return a.mT @ g
 
 
-# 15 A tape for arrays · rules-shape
+# 15 A tape for arrays · rules-linear
 def _transpose_rule(g: Any, y: Any, x: Any, axes: Any = None) -> Any:
     if axes is None:
         return np.transpose(g)
@@ -3216,74 +3492,456 @@ def _transpose_rule(g: Any, y: Any, x: Any, axes: Any = None) -> Any:
     return np.transpose(g, tuple(np.argsort(order)))
 
 
-_SHAPES: dict[Callable, Any] = {
+_LINEAR: dict[Callable, tuple] = {
     np.matmul: (_matmul_left, _matmul_right),
     np.sum: (_sum_rule,),
     np.mean: (_mean_rule,),
-    np.max: (_max_rule,),
-    np.min: (_max_rule,),  # the smallest equals y, as the largest does
-    np.broadcast_to: (lambda g, y, x, shape: g, None),
-    np.reshape: (lambda g, y, x, shape: g.reshape(x.shape), None),
-    np.expand_dims: (lambda g, y, x, axis: g.reshape(x.shape), None),
-    np.transpose: (_transpose_rule, None),
-    np.swapaxes: (lambda g, y, x, i, j: np.swapaxes(g, i, j), None, None),
+    np.cumsum: (_cumsum_rule,),
+    np.transpose: (_transpose_rule,),
+    np.broadcast_to: (lambda g, y, x, shape: g,),
+    np.reshape: (lambda g, y, x, shape: g.reshape(x.shape),),
+    np.squeeze: (lambda g, y, x, axis=None: g.reshape(x.shape),),
+    np.expand_dims: (lambda g, y, x, axis: g.reshape(x.shape),),
+    np.swapaxes: (lambda g, y, x, axis1, axis2: g.swapaxes(axis1, axis2),),
+    np.moveaxis: (
+        lambda g, y, x, source, destination: np.moveaxis(
+            g, destination, source
+        ),
+    ),
 }
-_RULES: dict[Callable, Any] = {**_ARITHMETIC, **_FUNCTIONS, **_SHAPES}
 
 
-# 15 A tape for arrays · primitive
-def primitive(*rules: Callable | None) -> Callable:
-    """Decorator: Tensors take this function of arrays, too.
-
-    There is a rule for each argument that can be a Tensor:
-    ``rule(g, y, *arguments)`` is its gradient if g is that of the output
-    y; where that has a larger shape, it is summed back, as after
-    stretching. Written with what Tensors take, it can be differentiated
-    again.
-
-    >>> @primitive(lambda g, y, x: 3 * g * x * x)
-    ... def cube(x):
-    ...     return x**3
-    >>> x = Tensor(2.0)
-    >>> cube(x).backward()
-    >>> x.grad
-    array(12.)
-    """
-
-    def decorate(function: Callable) -> Callable:
-        @wraps(function)
-        def either(*args: Any, **options: Any) -> Any:
-            given = *args, *options.values()
-            if any(isinstance(x, Tensor) for x in given):
-                return _apply(function, args, options, rules)
-            return function(*args, **options)
-
-        return either
-
-    return decorate
+# 15 A tape for arrays · rules-others
+def _max_rule(
+    g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
+) -> Any:
+    best = (x == _spread_out(y, axis, keepdims)).astype(x.dtype)
+    share = best / best.sum(axis=axis, keepdims=True)
+    return _spread_out(g, axis, keepdims) * share
 
 
-@primitive(lambda g, y, x, shape, *key: g[key])
-def _scatter(x: Any, shape: tuple, *key: Any) -> np.ndarray:
-    """Zeros of this shape to which x is added at the key: _pick undone."""
-    whole = np.zeros(shape, x.dtype)
-    once = (int, np.integer, slice, type(None), type(...))  # one place each
-    lists = [np.asarray(part) for part in key if not isinstance(part, once)]
-    if any(places.dtype != bool for places in lists):
-        np.add.at(whole, key, x)  # eq:pick-dw
-    else:
-        whole[key] = x
-    return whole
+def _einsum_rule(i: int, g: Any, y: Any, spelled: str, *factors: Any) -> Any:
+    names, out = spelled.split("->")
+    letters = names.split(",")
+    others = [out, *letters[:i], *letters[i + 1 :]]
+    alone = [c for c in letters[i] if c not in "".join(others)]
+    ones = np.ones([factors[i].shape[letters[i].index(c)] for c in alone])
+    known = g, *factors[:i], *factors[i + 1 :], ones
+    asked = ",".join([*others, "".join(alone)])
+    return np.einsum(f"{asked}->{letters[i]}", *known)
 
 
-@primitive(lambda g, y, x, *key: _scatter(g, x.shape, *key))
-def _pick(x: Any, *key: Any) -> Any:
-    return x[key]  # eq:pick
+def _join_rule(i: int, g: Any, y: Any, axis: int, *parts: Any) -> Any:
+    start = sum(part.shape[axis] for part in parts[:i])
+    key = [slice(None)] * y.ndim
+    key[axis] = slice(start, start + parts[i].shape[axis])
+    return g[tuple(key)]
 
 
-@primitive(lambda g, y, x, dtype: g)
-def _astype(x: Any, dtype: Any) -> np.ndarray:
-    return x.astype(dtype)
+# 15 A tape for arrays · einsum
+@cache
+def _rule_for(n: int, name: str) -> _Rule:
+    """The rule of an einsum, or of joining, of n arrays."""
+    rule, function, jvps = {
+        "einsum": (_einsum_rule, partial(np.einsum, optimize=True), "linear"),
+        "concatenate": (_join_rule, lambda i, *x: np.concatenate(x, i), None),
+    }[name]
+    vjps = None, *[partial(rule, i) for i in range(n)]
+    return _Rule(name, function, vjps, jvps, set())
+
+
+def _concatenate(arrays: Sequence, axis: int | None = 0) -> Any:
+    arrays = [x if isinstance(x, Tensor) else np.asarray(x) for x in arrays]
+    if axis is None:
+        arrays, axis = [x.reshape(-1) for x in arrays], 0
+    rule = _rule_for(len(arrays), "concatenate")
+    return _apply(rule, (axis, *arrays), {})
+
+
+def _einsum(subscripts: str, *operands: Any, optimize: Any = True) -> Any:
+    factors = [x if isinstance(x, Tensor) else np.asarray(x) for x in operands]
+    names, out = _spelled(subscripts, factors)
+    for i, (own, x) in enumerate(zip(names, factors)):
+        once = "".join(dict.fromkeys(own))
+        mesh = np.ix_(*[range(x.shape[own.index(c)]) for c in once])
+        if once != own:
+            places = tuple([mesh[once.index(c)] for c in own])
+            names[i], factors[i] = once, x[places]
+    rule = _rule_for(len(factors), "einsum")
+    return _apply(rule, (",".join(names) + "->" + out, *factors), {})
+
+
+def _spelled(subscripts: str, factors: list) -> tuple[list[str], str]:
+    """The letters of each factor and of the result, without dots."""
+    if not isinstance(subscripts, str):
+        raise TypeError('einsum of Tensors names axes by letters, "ij,jk->ik"')
+    names, arrow, out = subscripts.replace(" ", "").partition("->")
+    spare = "".join(sorted(set(ascii_letters) - set(subscripts)))
+    parts, longest = [], ""
+    for own, x in zip(names.split(","), factors):
+        dots = spare[: x.ndim - len(own.replace("...", ""))][::-1]
+        longest = max(longest, dots if "..." in own else "", key=len)
+        parts.append(own.replace("...", dots))
+    if not arrow:
+        letters = "".join(parts)
+        once = [c for c in letters if letters.count(c) == 1]
+        out = "..." + "".join(sorted(set(once) - set(longest)))
+    return parts, out.replace("...", longest)
+
+
+# 15 A tape for arrays · move
+def _move(function: Callable, args: Any, options: Any) -> Any:
+    """The function of Tensors whose entries it only moves."""
+    given, found = [args, options], []
+    _deep(given, lambda x: isinstance(x, Tensor) and found.append(x))
+    flat = np.concatenate([x.reshape(-1) for x in found])
+
+    def asked(places: np.ndarray) -> Any:
+        parts = iter(np.split(places, np.cumsum([x.size for x in found])))
+        numbered = _deep(
+            given, lambda x: next(parts).reshape(x.shape)
+            if isinstance(x, Tensor) else x
+        )
+        return function(*numbered[0], **numbered[1])
+
+    value, places = asked(flat.data), np.arange(1.0, flat.size + 1)
+    places = asked(places), asked(places + flat.size)
+    return _moved(function.__name__, flat, value, *places)
+
+
+# 15 A tape for arrays · moved
+def _moved(name: str, flat: Any, value: Any, one: Any, other: Any) -> Any:
+    """The entries of flat at these places, and the constants in value."""
+    if isinstance(value, (list, tuple)):
+        parts = zip(value, one, other)
+        return [_moved(name, flat, *each) for each in parts]
+    moved, fixed = other - one == flat.size, (one == other) | (one != one)
+    y = flat[:0].sum() + value
+    if moved.any():
+        picked = flat[(np.where(moved, one - 1, 0) % flat.size).astype(int)]
+        y = picked if moved.all() else np.where(moved, picked, value)
+    if not (
+        (moved | fixed).all() and np.array_equal(y.data, value, equal_nan=True)
+    ):
+        raise TypeError(f"{name} does more here than move; it has no rule")
+    return y if y.dtype == value.dtype else y.astype(value.dtype)
+
+
+_MOVING = (
+    np.append, np.array_split, np.atleast_1d, np.atleast_2d, np.atleast_3d,
+    np.block, np.broadcast_arrays, np.choose, np.column_stack, np.compress,
+    np.copy, np.delete, np.diag, np.diagflat, np.diagonal, np.dsplit,
+    np.dstack, np.extract, np.fft.fftshift, np.fft.ifftshift, np.flip,
+    np.fliplr, np.flipud, np.hsplit, np.hstack, np.insert, np.linalg.diagonal,
+    np.meshgrid, np.pad, np.ravel, np.real, np.real_if_close, np.repeat,
+    np.resize, np.roll, np.rollaxis, np.rot90, np.select, np.split, np.stack,
+    np.take, np.take_along_axis, np.tile, np.tril, np.triu, np.vsplit,
+    np.vstack,
+)
+
+
+# 15 A tape for arrays · made-of-sums
+def _root(x: Any, p: float = 0.5) -> Any:
+    """x to the power p > 0, with slope 0 at 0 instead of infinity."""
+    return np.where(x == 0, 0, np.where(x == 0, 1, x) ** p)
+
+
+def _var(
+    x: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False
+) -> Any:
+    apart = x - x.mean(axis=axis, keepdims=True)
+    total = (apart * apart).sum(axis=axis, keepdims=keepdims)
+    return total / max(x.size / max(total.size, 1) - ddof, 0)
+
+
+def _prod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    """The product by halves: no division, so zeros do no harm."""
+    y, shape = _front(x, axis), np.sum(x.data, axis, keepdims=keepdims).shape
+    while len(y) > 1:
+        odd = y[:0] if len(y) % 2 == 0 else y[-1:]
+        y = np.concatenate([y[0:-1:2] * y[1::2], odd])
+    return (y[0] if len(y) else 1 + y.sum(axis=0)).reshape(shape)
+
+
+def _front(x: Any, axis: Any) -> Any:
+    """x with these axes, or all, flattened into one, the first."""
+    axes = range(x.ndim) if axis is None else np.atleast_1d(axis) % x.ndim
+    kept = [i for i in range(x.ndim) if i not in axes]
+    size = math.prod(x.shape[i] for i in axes)
+    return x.transpose(*axes, *kept).reshape(size, *[x.shape[i] for i in kept])
+
+
+# 15 A tape for arrays · made-of-parts
+def _cumprod(x: Any, axis: Any = None) -> Any:
+    """Running products: those of 1, of 2, of 4, … neighbours."""
+    y, step = x.reshape(-1) if axis is None else np.moveaxis(x, axis, 0), 1
+    while step < len(y):
+        y = np.concatenate([y[:step], y[step:] * y[:-step]])
+        step *= 2
+    return y if axis is None else np.moveaxis(y, 0, axis)
+
+
+def _diff(x: Any, n: int = 1, axis: int = -1) -> Any:
+    x = np.moveaxis(x, axis, 0)
+    for _ in range(n):
+        x = x[1:] - x[:-1]
+    return np.moveaxis(x, 0, axis)
+
+
+def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+    width = dx if x is None else np.diff(x, axis=axis if np.ndim(x) > 1 else 0)
+    y = np.moveaxis(y, axis, -1)
+    if x is not None and np.ndim(x) > 1:
+        width = np.moveaxis(width, axis, -1)
+    return (width * (y[..., 1:] + y[..., :-1]) / 2).sum(axis=-1)
+
+
+def _clip(
+    x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None,
+    max: Any = None,
+) -> Any:
+    low, high = a_min if min is None else min, a_max if max is None else max
+    x = x if low is None else np.where(x < low, low, x)
+    return x if high is None else np.where(x > high, high, x)
+
+
+# 15 A tape for arrays · made-by-sorting
+def _sort(x: Any, axis: Any = -1) -> Any:
+    if axis is None:
+        return _sort(x.reshape(-1))
+    order = np.argsort(x.data, axis, kind="stable")
+    return np.take_along_axis(x, order, axis)
+
+
+def _quantile(
+    x: Any, q: Any, axis: Any = None, *, keepdims: bool = False
+) -> Any:
+    """Between the two entries that are nearest in the sorted list."""
+    y = np.sort(_front(x, axis), axis=0)
+    place = np.ravel(q) * (len(y) - 1)
+    low, high = np.floor(place).astype(int), np.ceil(place).astype(int)
+    share = (place - low).reshape(-1, *[1] * (y.ndim - 1)).astype(y.dtype)
+    y = np.where(np.isnan(y).any(axis=0), np.nan, y)
+    shape = np.sum(x.data, axis, keepdims=keepdims).shape
+    between = y[low] + (y[high] - y[low]) * share
+    return between.reshape(np.shape(q) + shape)
+
+
+# 15 A tape for arrays · made-of-products
+def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    if np.ndim(axes) == 0:
+        axes = range(-axes, 0), range(axes)
+    letters = list(ascii_lowercase[: np.ndim(a)])
+    others = list(ascii_uppercase[: np.ndim(b)])
+    for i, j in zip(*map(np.atleast_1d, axes)):
+        others[j] = letters[i]
+    names = letters + others
+    out = "".join(c for c in names if names.count(c) == 1)
+    return np.einsum(f"{''.join(letters)},{''.join(others)}->{out}", a, b)
+
+
+def _dot(a: Any, b: Any) -> Any:
+    if 0 in (np.ndim(a), np.ndim(b)):
+        return a * b
+    return a @ b if np.ndim(b) < 3 else np.tensordot(a, b, (-1, -2))
+
+
+def _kron(a: Any, b: Any) -> Any:
+    sizes = [np.shape(a), np.shape(b)]
+    n = max(map(len, sizes))
+    one, other = ((1,) * (n - len(size)) + size for size in sizes)
+    a = np.reshape(a, tuple(k for size in one for k in (size, 1)))
+    b = np.reshape(b, tuple(k for size in other for k in (1, size)))
+    return (a * b).reshape(*[i * j for i, j in zip(one, other)])
+
+
+def _cross(
+    a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1,
+    axis: int | None = None,
+) -> Any:
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = np.moveaxis(a, axisa, 0), np.moveaxis(b, axisb, 0)
+    parts = [a[i] * b[j] - a[j] * b[i] for i, j in ((1, 2), (2, 0), (0, 1))]
+    return np.stack(parts, axis=axisc)
+
+
+# 15 A tape for arrays · made-norm
+def _norm(
+    x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False
+) -> Any:
+    """Of all numbers, of vectors along an axis, of matrices on two axes."""
+    axes = tuple(np.atleast_1d(range(x.ndim) if axis is None else axis))
+    size, pick = np.abs(x), np.max if ord in (1, np.inf) else np.min
+    if ord in (None, "fro") or (ord == 2 and len(axes) == 1):
+        return _root((x * x).sum(axis=axes, keepdims=keepdims))
+    if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
+        down, across = axes if abs(ord) == 1 else axes[::-1]
+        sums = size.sum(axis=down, keepdims=True)
+        y = pick(sums, axis=across, keepdims=True)
+        return y if keepdims else np.squeeze(y, axes)
+    if len(axes) > 1:
+        raise TypeError(f"norm of matrices has no rule for ord={ord!r}")
+    if abs(ord) == np.inf:
+        return pick(size, axis=axes, keepdims=keepdims)
+    powers = _root(size, ord) if ord > 0 else size**ord
+    powers = powers if ord else np.sign(size)
+    total = powers.sum(axis=axes, keepdims=keepdims)
+    return _root(total, 1 / ord) if ord else total
+
+
+# 15 A tape for arrays · rules-algebra
+def _solve_right(g: Any, y: Any, a: Any, b: Any) -> Any:
+    if b.ndim > 1:
+        return np.linalg.solve(a.mT, g)
+    return np.linalg.solve(a.mT, g[..., None])[..., 0]
+
+
+def _solve_left(g: Any, y: Any, a: Any, b: Any) -> Any:
+    share = _solve_right(g, y, a, b)
+    if b.ndim > 1:
+        return -share @ y.mT
+    return -share[..., None] * y[..., None, :]
+
+
+@primitive(lambda g, y, x: g[..., None, None] * np.linalg.inv(x).mT)
+def _logdet(x: Any) -> Any:
+    return np.linalg.slogdet(x)[1]
+
+
+@primitive(lambda g, y, x: (g * y)[..., None, None] * np.linalg.inv(x).mT)
+def _det(x: Any) -> Any:
+    y = np.linalg.det(x)
+    if not np.all(y):
+        raise TypeError("det has no rule for singular matrices")
+    return y
+
+
+# 15 A tape for arrays · table-of-sums
+_MADE: dict[Callable, Callable] = {
+    np.concatenate: _concatenate,
+    np.einsum: _einsum,
+    np.var: _var,
+    np.std: lambda x, axis=None, *, ddof=0, keepdims=False: _root(
+        _var(x, axis, ddof=ddof, keepdims=keepdims)
+    ),
+    np.prod: _prod,
+    np.cumprod: _cumprod,
+    np.diff: _diff,
+    np.trapezoid: _trapezoid,
+    np.clip: _clip,
+    np.sort: _sort,
+    np.partition: lambda x, kth, axis=-1: np.take_along_axis(
+        x, np.argpartition(x.data, kth, axis), axis
+    ),
+    np.quantile: _quantile,
+    np.percentile: lambda x, q, axis=None, *, keepdims=False: _quantile(
+        x, np.asarray(q) / 100, axis, keepdims=keepdims
+    ),
+    np.median: lambda x, axis=None, *, keepdims=False: _quantile(
+        x, 0.5, axis, keepdims=keepdims
+    ),
+    np.ptp: lambda x, axis=None, *, keepdims=False: (
+        np.max(x, axis, keepdims=keepdims) - np.min(x, axis, keepdims=keepdims)
+    ),
+}
+
+
+# 15 A tape for arrays · table-of-products
+_MADE_OF_PRODUCTS: dict[Callable, Callable] = {
+    np.dot: _dot,
+    np.vdot: lambda a, b: np.reshape(a, (-1,)) @ np.reshape(b, (-1,)),
+    np.inner: lambda a, b: (
+        a * b if 0 in (np.ndim(a), np.ndim(b))
+        else np.tensordot(a, b, (-1, -1))
+    ),
+    np.outer: lambda a, b: np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1)),
+    np.tensordot: _tensordot,
+    np.kron: _kron,
+    np.cross: _cross,
+    np.trace: lambda x, offset=0, axis1=0, axis2=1: np.diagonal(
+        x, offset, axis1, axis2
+    ).sum(axis=-1),
+    np.linalg.trace: lambda x, *, offset=0: np.trace(x, offset, -2, -1),
+    np.linalg.multi_dot: lambda arrays: reduce(np.dot, arrays),
+    np.linalg.matrix_power: lambda x, n: reduce(
+        np.matmul, [np.linalg.inv(x) if n < 0 else x] * abs(n)
+    ),
+    np.linalg.slogdet: lambda x: np.linalg.slogdet(x.data)._replace(
+        logabsdet=_logdet(x)
+    ),
+    np.linalg.det: lambda x: _det(x),
+    np.linalg.norm: _norm,
+}
+
+
+# 15 A tape for arrays · table-of-numbers
+def _sinc(x: Any) -> Any:
+    z = np.where(x == 0, 1, math.pi * x)
+    return np.where(x == 0, 1 - (math.pi * x) ** 2 / 6, np.sin(z) / z)
+
+
+def _nan_to_num(
+    x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None,
+    neginf: Any = None,
+) -> Any:
+    fill = np.nan_to_num(x.data, copy, nan, posinf, neginf)
+    return np.where(np.isfinite(x), x, fill)
+
+
+def _weighted_mean(x: Any, axis: Any = None, weights: Any = None) -> Any:
+    if weights is None:
+        return np.mean(x, axis)
+    if np.shape(weights) != np.shape(x):
+        weights = np.expand_dims(weights, tuple(range(1, x.ndim)))
+        weights = np.moveaxis(weights, 0, axis)
+    return (x * weights).sum(axis=axis) / (weights + 0 * x.data).sum(axis=axis)
+
+
+_MADE_OF_NUMBERS: dict[Callable, Callable] = {
+    np.sinc: _sinc,
+    np.logaddexp2: lambda a, b: (
+        np.logaddexp(a * math.log(2), b * math.log(2)) / math.log(2)
+    ),
+    np.float_power: lambda x, n: np.power(x * np.float64(1), n),
+    np.ldexp: lambda x, i: x * np.ldexp(x.dtype.type(1), i),
+    np.frexp: lambda x: (x / 2.0 ** np.frexp(x.data)[1], np.frexp(x.data)[1]),
+    np.modf: lambda x: (x - np.trunc(x), np.trunc(x)),
+    np.nan_to_num: _nan_to_num,
+    np.nansum: lambda x, axis=None, *, keepdims=False: np.sum(
+        np.where(np.isnan(x), 0, x), axis, keepdims=keepdims
+    ),
+    np.nanmean: lambda x, axis=None, *, keepdims=False: np.nansum(
+        x, axis, keepdims=keepdims
+    ) / np.sum(~np.isnan(x), axis, keepdims=keepdims),
+    np.average: _weighted_mean,
+}
+
+
+# 15 A tape for arrays · rules
+def _moving(function: Callable) -> Callable:
+    return lambda *args, **options: _move(function, args, options)
+
+
+_OTHERS: dict[Callable, tuple] = {
+    **dict.fromkeys((np.max, np.amax, np.min, np.amin), (_max_rule,)),
+    np.linalg.inv: (lambda g, y, x: -(y.mT @ g @ y.mT),),
+    np.linalg.solve: (_solve_left, _solve_right),
+}
+_ENTRYWISE = {**_ARITHMETIC, **_FUNCTIONS, **_KINKS, **_PAIRS}
+_COMPOSED = {
+    **{function: _moving(function) for function in _MOVING},
+    **_MADE, **_MADE_OF_PRODUCTS, **_MADE_OF_NUMBERS,
+}
+_RULES: dict[Callable, _Rule] = {
+    function: _Rule(function.__name__, *rule, set())
+    for function, rule in {
+        **{f: (f, vjps, vjps) for f, vjps in _ENTRYWISE.items()},
+        **{f: (f, vjps, "linear") for f, vjps in _LINEAR.items()},
+        **{f: (f, vjps, None) for f, vjps in _OTHERS.items()},
+        **{f: (made, None, None) for f, made in _COMPOSED.items()},
+    }.items()
+}
 
 
 # 15 A tape for arrays · tape-layer
@@ -3800,91 +4458,53 @@ class TransformerBlock(Network):
         )
 
 
-# 18 Beyond the gradient · dual
-class _Dual(NDArrayOperatorsMixin):
-    """value + slope ε with ε² = 0: an array that carries its slope along."""
-
-    def __init__(self, value: Any, slope: Any) -> None:
-        self.value, self.slope = value, slope
-
-    def __array__(self, *args: Any, **options: Any) -> np.ndarray:
-        raise TypeError("jvp: this takes no dual numbers")
-
-    def __array_ufunc__(
-        self, function: Any, method: str, *args: Any, **options: Any
-    ) -> Any:
-        if options or method != "__call__":
-            raise TypeError(f"jvp: {function.__name__} has no rule for this")
-        values = [x.value if isinstance(x, _Dual) else x for x in args]
-        y = np.asarray(function(*values))
-        if y.dtype.kind in "biu":
-            return y
-        slope = np.zeros_like(y)
-        for i, x in enumerate(args):
-            if isinstance(x, _Dual):
-                slope = slope + _push(function, i, x.slope, y, values)
-        return _Dual(y, slope)
-
-    def __array_function__(
-        self, function: Any, types: Any, args: tuple, options: dict
-    ) -> Any:
-        if function is np.where:  # it works entry by entry, too
-            return self.__array_ufunc__(function, "__call__", *args)
-        if function not in _LINEAR or options.keys() & {"out", "initial"}:
-            raise TypeError(f"jvp: {function.__name__} has no rule for this")
-        x, *rest = args
-        return _Dual(
-            function(x.value, *rest, **options),
-            function(x.slope, *rest, **options),
-        )
-
-    def __bool__(self) -> bool:
-        return bool(self.value)
-
-    def __getitem__(self, key: Any) -> Any:
-        return _Dual(self.value[key], self.slope[key])
-
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.sum(self, axis=axis, keepdims=keepdims)
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.mean(self, axis=axis, keepdims=keepdims)
-
-    def reshape(self, *shape: Any) -> Any:
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape)
-
-    @property
-    def T(self) -> Any:
-        return np.transpose(self)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.value.shape
+# 18 Beyond the gradient · push
+def _pushed(node: Tensor, slopes: dict, record: bool) -> Any:
+    """The slope of a node from those of its parents, eq:jvp."""
+    made, total = node._record, np.zeros((), node.dtype)
+    y, *known = _known(node, record)
+    for i, parent in zip(made.places, node._parents):
+        if parent in slopes:
+            v, jvps = slopes[parent], made.rule.jvps
+            if jvps is None:
+                part = _transposed(node, i, v, record)
+            elif jvps == "linear":
+                args = *known[:i], v, *known[i + 1 :]
+                part = _again(made.rule, args, made.options, record)
+            else:
+                part = jvps[i](v, y, *known, **made.options)
+            total = total + part
+    return np.broadcast_to(total, node.shape).astype(node.dtype)
 
 
-_LINEAR = (np.sum, np.mean, np.reshape, np.transpose, np.swapaxes)
+def _again(rule: _Rule, args: Sequence, options: dict, record: bool) -> Any:
+    run = partial(_apply, rule, args, options)
+    return run() if record else rule.function(*args, **options)
 
 
-def _push(function: Any, i: int, slope: Any, y: Any, values: list) -> Any:
-    """What the slope of argument i adds to that of the result."""
-    if function is np.matmul:
-        factors: list = [*values[:i], slope, *values[i + 1 :]]
-        return factors[0] @ factors[1]
-    rules = _RULES.get(function)
-    if rules is None or rules[i] is None:
-        raise TypeError(f"jvp: {function.__name__} has no rule")
-    return rules[i](slope, y, *values)
+# 18 Beyond the gradient · turn-round
+def _transposed(node: Tensor, i: int, v: Any, record: bool) -> Any:
+    """v through argument i of a node, forwards: its vjp transposed."""
+    made, u = node._record, Tensor(np.zeros_like(node.data))
+    vjps, known = made.rule.vjps, _known(node, record)
+    with _recorded():
+        if callable(vjps):
+            share = vjps(u, *known, **made.options)[i]
+        else:
+            share = vjps[i](u, *known, **made.options)
+        share = _fit(_constant(share), made.arrays[i])
+    return gradients(share, [u], v, record)[0]
 
 
 # 18 Beyond the gradient · jvp
 def jvp(
     f: Callable, inputs: Sequence[ArrayLike], directions: Sequence[ArrayLike]
-) -> tuple[np.ndarray, np.ndarray]:
-    """f(*inputs) and its slope along the directions, eq:jvp, in one sweep.
+) -> tuple[Any, Any]:
+    """f(*inputs) and its slope along the directions, eq:jvp.
 
-    f is made of operators, functions that work entry by entry, indexing,
-    sum, mean, reshape, T and swapaxes. Raises TypeError for others and for
-    inputs that are no list, ValueError for a direction of another shape.
+    Both arrays, or lists if f gives several. Tensors, where f, an input or
+    a direction makes use of others. Raises TypeError for inputs that are
+    no list, ValueError for a direction of another shape.
 
     >>> y, slope = jvp(lambda x: x * x, [3.0], [1.0])
     >>> float(y), float(slope)
@@ -3892,19 +4512,44 @@ def jvp(
     """
     if not isinstance(inputs, (list, tuple)):
         raise TypeError("inputs is a list of arrays, one for each argument")
-    duals = []
-    for x, v in zip(inputs, directions, strict=True):
-        value = Tensor(x).data
-        duals.append(_Dual(value, _direction(v, value)))
-    y = f(*duals)
-    if not isinstance(y, _Dual):  # it does not depend on the inputs
+    with _recorded():
+        points = [_anew(x) for x in inputs]
+        pairs = zip(points, directions, strict=True)
+        slopes = {x: _direction(v, x.data) for x, v in pairs}
+        y = f(*points)
+    if isinstance(y, (list, tuple)):
+        ways = [_follow(each, slopes) for each in y]
+        return [value for value, _ in ways], [slope for _, slope in ways]
+    return _follow(y, slopes)
+
+
+# 18 Beyond the gradient · follow
+def _follow(y: Any, slopes: dict) -> tuple[Any, Any]:
+    """y, and its slope if those of the first Tensors are these."""
+    if not isinstance(y, Tensor):  # it does not depend on the inputs
         return np.asarray(y), np.zeros(np.shape(y))
-    return y.value, y.slope
+    order, known = list(_order(y))[::-1], dict(slopes)
+    record = any(
+        x not in slopes for x in order if not x._parents and x.requires_grad
+    ) or any(isinstance(v, Tensor) for v in slopes.values())
+    for node in order:
+        if node not in known and any(x in known for x in node._parents):
+            known[node] = _pushed(node, known, record)
+    slope = known.get(y, np.zeros_like(y.data))
+    return (y, _constant(slope)) if record else (y.data, slope)
 
 
-def _direction(v: ArrayLike, x: np.ndarray) -> np.ndarray:
+def _direction(v: Any, x: np.ndarray) -> Any:
     """v, one number for each of x, in its precision."""
-    return _upstream(x, v, "a direction").astype(x.dtype)
+    given = v.data if isinstance(v, Tensor) else v
+    direction = _upstream(x, given, "a direction").astype(x.dtype)
+    return v if isinstance(v, Tensor) else direction
+
+
+def _anew(x: Any) -> Tensor:
+    """The same numbers as a Tensor of its own; made from x, if that is one."""
+    recorded = isinstance(x, Tensor) and x.requires_grad
+    return x[...] if recorded else Tensor(getattr(x, "data", x))
 
 
 # 18 Beyond the gradient · hvp
@@ -3920,11 +4565,8 @@ def hvp(f: Callable, x: ArrayLike, v: ArrayLike) -> np.ndarray:
     array([6., 0.])
     """
     point = Tensor(x)
-    direction = _direction(v, point.data)
     (slope,) = gradients(f(point), [point], create_graph=True)
-    if not slope.requires_grad:
-        return np.zeros_like(direction)  # a constant slope
-    return gradients(slope, [point], direction)[0]
+    return gradients(slope, [point], _direction(v, point.data))[0]
 
 
 # 18 Beyond the gradient · checkpoint
@@ -3945,39 +4587,47 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
 
     def forward(*arrays: Any) -> Any:
         y = f(*arrays)
-        if isinstance(y, Tensor):
+        if any(isinstance(part, Tensor) for part in _parts(y)):
             raise ValueError("checkpoint: f uses a Tensor that is no input")
         return y
 
-    def again(g: Any, y: Any, *known: Any) -> list:
+    if not any(isinstance(x, Tensor) for x in inputs):
+        return forward(*inputs)
+    again = partial(_replay, f, inputs)
+    rule = _Rule("checkpoint", forward, again, None, set())
+    return _apply(rule, inputs, {})
+
+
+# 18 Beyond the gradient · replay
+def _replay(
+    f: Callable, inputs: Sequence, g: Any, y: Any, *known: Any
+) -> list:
+    """The rule of a checkpoint: f once more, with a tape, and back."""
+    with _recorded():
         xs = [
             _anew(x) if isinstance(given, Tensor) else x
             for given, x in zip(inputs, known)
         ]
-        with _recorded(True):
-            result = f(*xs)
-        _same(result.data, y.data if isinstance(y, Tensor) else y)
-        tensors = [x for x in xs if getattr(x, "requires_grad", False)]
-        found = gradients(result, tensors, g, isinstance(g, Tensor))
-        by_input = dict(zip(map(id, tensors), found))
-        return [by_input.get(id(x)) for x in xs]
-
-    if not any(isinstance(x, Tensor) for x in inputs):
-        return forward(*inputs)
-    return _apply(forward, inputs, {}, again)
-
-
-def _same(second: np.ndarray, first: np.ndarray) -> None:
-    if not np.array_equal(second, first, equal_nan=True):
-        raise RuntimeError(
-            "checkpoint: f gave another result the second time (random "
-            "numbers, or an array that changed)"
-        )
+        parts = [_constant(part) for part in _parts(f(*xs))]
+        weighted = [part * w for part, w in zip(parts, _parts(g))]
+    for part, first in zip(parts, _parts(y)):
+        if not np.array_equal(part.data, _plain(first), equal_nan=True):
+            raise RuntimeError(
+                "checkpoint: f gave another result the second time (random "
+                "numbers, or an array that changed)"
+            )
+    record = any(isinstance(w, Tensor) for w in _parts(g))
+    tensors = [x for x in xs if isinstance(x, Tensor)]
+    with _recorded():
+        total = sum(np.sum(part) for part in weighted)
+    found = gradients(total, tensors, create_graph=record)
+    by_input = dict(zip(map(id, tensors), found))
+    return [by_input.get(id(x)) for x in xs]
 
 
-def _anew(x: Any) -> Tensor:
-    """The same numbers as a Tensor of its own; made from x, if that is one."""
-    return x[...] if isinstance(x, Tensor) else Tensor(x)
+def _parts(y: Any) -> list:
+    """The results of a function, of which there may be several."""
+    return list(y) if isinstance(y, (list, tuple)) else [y]
 
 
-# digest 229bd5789e49e378c1137421d8b821814126eeb0c37c4708032dfcc554139b2c
+# digest a48c4d5e752a1043bc32a0fc0c4119b4b7ac3b07cc7f3df9b924b85d6ef70d4b
