@@ -33,10 +33,11 @@ import signal
 import sys
 import threading
 import warnings
+from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from functools import cache, partial, reduce, wraps
+from functools import partial, reduce, wraps
 from inspect import signature
 from operator import attrgetter
 from pathlib import Path
@@ -2795,8 +2796,6 @@ def _order(last: Any) -> Iterator[Any]:
 class Tensor(NDArrayOperatorsMixin):
     """An array that remembers how it was made.
 
-    NumPy's operators take it, and those functions for which there is a
-    rule; plain arrays are constants, comparisons give plain arrays.
     ``data`` is the given array, not a copy; integers become float64.
     ``grad`` is None until ``backward``, then an array like data.
     Raises TypeError for what is not an array of real numbers.
@@ -2810,14 +2809,12 @@ class Tensor(NDArrayOperatorsMixin):
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
         self.data, self.requires_grad = _real(data), requires_grad
 
-    def __repr__(self) -> str:
-        return f"Tensor({np.array2string(self.data, separator=', ')})"
-
     __hash__ = object.__hash__  # although == compares entries
     shape = property(attrgetter("data.shape"))
     ndim = property(attrgetter("data.ndim"))
     size = property(attrgetter("data.size"))
     dtype = property(attrgetter("data.dtype"))
+    T = property(lambda self: np.transpose(self), doc="All axes in reverse.")
 
     # 15 A tape for arrays · tensor-protocols
     def __array_ufunc__(
@@ -2827,8 +2824,8 @@ class Tensor(NDArrayOperatorsMixin):
         if "out" in options:
             raise TypeError("Tensors do not change in place; write a = a + b")
         if options or method != "__call__":
-            asked = ", ".join([method.strip("_"), *options])
-            raise TypeError(f"{function.__name__} has no rule for {asked}")
+            given = ", ".join([method.strip("_"), *options])
+            raise TypeError(f"{function.__name__} has no rule for {given}")
         return _apply(_RULES.get(function, function), args, options)
 
     def __array_function__(
@@ -2861,9 +2858,9 @@ class Tensor(NDArrayOperatorsMixin):
 
     # 15 A tape for arrays · tensor-methods
     def __getattr__(self, name: str) -> Any:
-        """The methods that arrays have, if there is a rule: sum, mean, …"""
-        function = getattr(np, name, None)
-        if name.startswith("_") or function not in _RULES or name == "sort":
+        """The methods of arrays for which there is a rule: sum, mean, …"""
+        function = getattr(np, name, None) if hasattr(np.ndarray, name) else 0
+        if function not in _RULES or name == "sort":  # which sorts in place
             raise AttributeError(f"a Tensor has no {name}")
         return partial(function, self)
 
@@ -2877,23 +2874,15 @@ class Tensor(NDArrayOperatorsMixin):
         axes = axes[0] if len(axes) == 1 else axes
         return np.transpose(self, axes or None)
 
-    def astype(self, dtype: Any) -> Any:
-        return _astype(self, dtype)
-
-    def flatten(self) -> Any:
-        return self.reshape(-1)
-
-    # 15 A tape for arrays · tensor-as-number
-    @property
-    def T(self) -> Any:
-        """All axes in reverse."""
-        return np.transpose(self)
-
     @property
     def mT(self) -> Any:
         """The last two axes exchanged; a single axis stays."""
         return np.swapaxes(self, -1, -2) if self.ndim > 1 else self
 
+    def astype(self, dtype: Any) -> Any:
+        return _astype(self, dtype)
+
+    # 15 A tape for arrays · tensor-as-number
     def __len__(self) -> int:
         return len(self.data)
 
@@ -2909,67 +2898,44 @@ class Tensor(NDArrayOperatorsMixin):
     def __format__(self, form: str) -> str:
         return format(self.item(), form) if form else str(self)
 
+    def __repr__(self) -> str:
+        return f"Tensor({np.array2string(self.data, separator=', ')})"
+
+    def __array__(self, *args: Any, **options: Any) -> np.ndarray:
+        raise TypeError("this takes no Tensor (np.stack does); .data is one")
+
     def __getstate__(self) -> dict[str, Any]:
         if self._record is not None:
-            raise TypeError("what was computed is not copied; y.detach() is")
-        return vars(self).copy()
+            raise TypeError("a computed Tensor has no copy; take y.detach()")
+        return vars(self)
 
 
 # 15 A tape for arrays · real
 def _real(x: Any) -> np.ndarray:
-    """x as an array of real numbers."""
-    if isinstance(x, np.ma.MaskedArray):
-        raise TypeError("expected no masked array; fill it, with x.filled()")
-    array = _floating(x)
-    if array.dtype.kind != "f":
-        raise TypeError(f"expected real numbers, got {array.dtype}")
+    array, masked = _floating(x), isinstance(x, np.ma.MaskedArray)
+    if masked or array.dtype.kind != "f":
+        given = "a masked array" if masked else array.dtype
+        raise TypeError(f"expected real numbers, got {given}")
     return array
 
 
-# 15 A tape for arrays · rule
-class _Rule(NamedTuple):
-    """A function, and for each argument a rule in either direction.
-
-    ``vjps`` take a gradient back; one function may give all of them, in a
-    list. ``jvps`` take a slope forwards; "linear" is the function itself,
-    None the vjps transposed. No vjps: the function is made of others.
-    """
-
-    name: str
-    function: Callable
-    vjps: Any
-    jvps: Any
-    asked: set[tuple]  # the ways of calling that were found possible
-
-
-class _Record(NamedTuple):
-    """How a Tensor was made; ``places`` are the arguments with a gradient."""
-
-    rule: _Rule
-    args: Sequence
-    arrays: Sequence
-    options: dict[str, Any]
-    places: list[int]
-    seals: list[tuple]
-
-
 # 15 A tape for arrays · apply
+_Rule = namedtuple("_Rule", "name function vjps jvps asked")
+_Record = namedtuple("_Record", "rule args arrays options places seals")
+
+
 def _apply(rule: Any, args: Sequence, options: dict[str, Any]) -> Any:
     """The rule's function of args, as a Tensor that remembers it."""
     if not isinstance(rule, _Rule):
         return _without_rule(rule, args, options)
     args = [_own(x, rule) if type(x) in (list, tuple) else x for x in args]
-    arrays, places = [], []
-    for i, x in enumerate(args):
-        if isinstance(x, Tensor):
-            if x.requires_grad:
-                places.append(i)
-            x = x.data
-        arrays.append(x)
-    way = len(args), *places, *options
-    if way not in rule.asked:
+    arrays = [x.data if isinstance(x, Tensor) else x for x in args]
+    places = [
+        i for i, x in enumerate(args)
+        if isinstance(x, Tensor) and x.requires_grad
+    ]
+    if (len(args), *places, *options) not in rule.asked:
         _ask(rule, args, options, places)
-        rule.asked.add(way)
     if rule.vjps is None:
         return rule.function(*args, **options)
     value = rule.function(*arrays, **options)
@@ -2977,35 +2943,29 @@ def _apply(rule: Any, args: Sequence, options: dict[str, Any]) -> Any:
 
 
 # 15 A tape for arrays · remember
-def _remember(
-    value: Any, rule: _Rule, args: Sequence, arrays: Sequence,
-    options: dict[str, Any], places: list[int],
-) -> Any:
+def _remember(value: Any, rule: Any, *how: Any) -> Any:
     """The value as a Tensor, with its record; whole numbers stay plain."""
-    if isinstance(value, (tuple, list)):
-        return _several(value, rule, args, options)
+    args, arrays, options, places = how
     if type(value) is not np.ndarray or value.dtype.kind != "f":
         if np.asarray(value).dtype.kind in "biu":
             return value
         value = _real(value)
-    y = Tensor.__new__(Tensor)
-    y.data, every = value, _recording.get()
+    y, every = Tensor.__new__(Tensor), _recording.get()
+    y.data = value
     if places and every:
         y.data, y.requires_grad = value.view(), True
         y.data.flags.writeable = False
-        seals = _seals(args, arrays, options, every)
-        y._record = _Record(rule, args, arrays, options, places, seals)
         y._parents = tuple([args[i] for i in places])
+        y._record = _Record(rule, *how, _seals(args, arrays, options, every))
     return y
 
 
 # 15 A tape for arrays · no-grad
-_EVERY = 61  # of a large array, every 61st number is compared
-_recording: ContextVar[int] = ContextVar("recording", default=_EVERY)
+_recording: ContextVar[int] = ContextVar("recording", default=61)
 
 
 @contextmanager
-def _recorded(every: int = _EVERY) -> Iterator[None]:
+def _recorded(every: int = 61) -> Iterator[None]:
     before = _recording.set(every)
     try:
         yield
@@ -3024,7 +2984,7 @@ def no_grad() -> Any:
 
 # 15 A tape for arrays · pull
 def _pull(
-    last: Tensor, grad_output: Any, record: bool = False
+    last: Any, grad_output: Any, record: bool = False
 ) -> Iterator[tuple[Tensor, Any]]:
     """Every Tensor behind ``last`` with its whole gradient, eq:paths.
 
@@ -3036,45 +2996,38 @@ def _pull(
         )
     order = list(_order(last))
     _check(order)
-    found = {last: _start(last, grad_output, record)}
+    found = {last: _weights(last.data, grad_output, record)}
     for node in order:
         gradient = found.pop(node)
         yield node, gradient
-        made = node._record
-        if made is not None:
-            shares = _handed_on(node, gradient, record)
-            for parent, share in zip(node._parents, shares):
-                share = _fit(share, parent.data)  # eq:chain
-                if parent in found:
-                    share = found[parent] + share  # eq:paths
-                found[parent] = share
+        shares = _handed_on(node, gradient, record)
+        for parent, share in zip(node._parents, shares):
+            share = _fit(share, parent.data)  # eq:chain
+            if parent in found:
+                share = found[parent] + share  # eq:paths
+            found[parent] = share
 
 
 # 15 A tape for arrays · handed-on
-def _handed_on(node: Tensor, g: Any, record: bool) -> list:
-    """What the rules hand on to each parent of a node, of its gradient g."""
-    made, known = node._record, _known(node, record)
-    vjps, options = made.rule.vjps, made.options
-    if callable(vjps):
-        shares = vjps(g, *known, **options)
-        return [shares[i] for i in made.places]
-    return [vjps[i](g, *known, **options) for i in made.places]
-
-
 def _known(node: Tensor, record: bool) -> list:
-    """What rules get: a result and its arguments, as Tensors or arrays."""
+    """What rules get: the result and the arguments, as Tensors or arrays."""
     made = node._record
     return [node, *made.args] if record else [node.data, *made.arrays]
 
 
-def _start(last: Tensor, grad_output: Any, record: bool) -> Any:
-    """The gradient to begin with: one number for each of last's."""
-    taped = isinstance(grad_output, Tensor)
-    given = grad_output.data if taped else grad_output
-    start = _upstream(last.data, given).astype(last.data.dtype)
-    if not record:
-        return start
-    return _constant(grad_output if taped else start)
+def _handed_on(node: Tensor, g: Any, record: bool) -> list:
+    """What the rules hand on to each parent of a node, of its gradient g."""
+    if node._record is None:
+        return []
+    rule, *_, options, places, _ = node._record
+    known = _known(node, record)
+    if isinstance(g, np.ndarray):
+        g = g.view()
+        g.flags.writeable = False  # others may get the same array
+    if callable(rule.vjps):
+        shares = rule.vjps(g, *known, **options)
+        return [shares[i] for i in places]
+    return [rule.vjps[i](g, *known, **options) for i in places]
 
 
 # 15 A tape for arrays · unstretch
@@ -3083,17 +3036,24 @@ def _fit(gradient: Any, x: np.ndarray) -> Any:
     shape = gradient.shape
     if shape != x.shape:
         new = len(shape) - x.ndim
-        stretched = tuple(
-            i for i, n in enumerate(shape) if i < new or n != x.shape[i - new]
-        )
-        if new < 0 or any(x.shape[i - new] != 1 for i in stretched[new:]):
+        small = (1,) * new + x.shape
+        axes = [i for i, n in enumerate(shape) if i < new or n != small[i]]
+        if new < 0 or any(small[i] != 1 for i in axes):
             raise ValueError(
                 f"a rule gave a gradient of shape {shape} for an argument of "
                 f"shape {x.shape}"
             )
-        gradient = gradient.sum(axis=stretched).reshape(x.shape)
+        gradient = gradient.sum(axis=tuple(axes)).reshape(x.shape)
     same = gradient.dtype == x.dtype
     return gradient if same else gradient.astype(x.dtype)
+
+
+def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
+    """given, one number for each of y, as an array or as a Tensor."""
+    taped = isinstance(given, Tensor)
+    array = given.data if taped else given
+    array = _upstream(y, array, what or "grad_output").astype(y.dtype)
+    return array if not record else given if taped else Tensor(array, False)
 
 
 # 15 A tape for arrays · gradients
@@ -3110,32 +3070,28 @@ def gradients(
     inputs = [] if isinstance(inputs, Tensor) else list(inputs)
     if not inputs or not all(getattr(x, "requires_grad", 0) for x in inputs):
         raise TypeError("inputs is a list of Tensors that require a gradient")
-    wanted = set(inputs)
-    constant = isinstance(y, Tensor) and not y.requires_grad
+    constant, wanted = isinstance(y, Tensor) and not y.requires_grad, {*inputs}
     pulled = () if constant else _pull(y, grad_output, create_graph)
-    found = {node: g for node, g in pulled if node in wanted}
+    found = {x: g for x, g in pulled if x in wanted}
     grads = [found.get(x, np.zeros_like(x.data)) for x in inputs]
-    if create_graph:
-        return [_constant(g) for g in grads]
-    return [np.array(g) for g in grads]
+    return [_constant(g) if create_graph else np.array(g) for g in grads]
 
 
-# 15 A tape for arrays · constant
 def _constant(x: Any) -> Tensor:
     """x as a Tensor without a gradient, unless it is one already."""
     return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
 
 
 # 15 A tape for arrays · own
-def _own(x: Any, rule: _Rule) -> Any:
+def _own(x: Any, rule: Any) -> Any:
     """A list of numbers as an array; other lists as lists of our own."""
-    entrywise = isinstance(rule.function, np.ufunc) or rule.jvps is rule.vjps
-    return np.array(x) if entrywise and rule.vjps else _deep(x, lambda x: x)
+    numbers = isinstance(rule.function, np.ufunc) or rule.jvps is rule.vjps
+    return np.array(x) if numbers and rule.vjps else _deep(x, lambda x: x)
 
 
 def _deep(thing: Any, change: Callable) -> Any:
     """The thing with every part changed, however deep in lists it is."""
-    if isinstance(thing, dict):
+    if type(thing) is dict:
         return {name: _deep(x, change) for name, x in thing.items()}
     if type(thing) in (list, tuple):
         return type(thing)([_deep(x, change) for x in thing])
@@ -3143,26 +3099,21 @@ def _deep(thing: Any, change: Callable) -> Any:
 
 
 # 15 A tape for arrays · ask
-def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
+def _ask(rule: Any, args: Sequence, options: dict, places: list) -> None:
     """Raise TypeError, before anything is computed, for what has no rule."""
-    rules, first = [rule.vjps or rule.function], 2 * bool(rule.vjps)
+    rules, skip = [rule.vjps or rule.function], 2 * bool(rule.vjps)
     if isinstance(rule.vjps, tuple):
-        rules = [rule.vjps[i] if i < len(rule.vjps) else None for i in places]
-    for i, each in enumerate(rules):
-        if each is None:
-            raise TypeError(
-                f"{rule.name} has no rule for a Tensor as argument "
-                f"{places[i] + 1}; use its .data, if it is a constant"
-            )
-        form = signature(each)
+        rules = [dict(enumerate(rule.vjps)).get(i) for i in places]
+    for each in rules:
+        known = [*signature(each).parameters][skip:] if each else []
         try:
-            form.bind(*[None] * first, *args, **options)
+            signature(each).bind(*[None] * skip, *args, **options)
         except TypeError:
-            kept = form.replace(parameters=[*form.parameters.values()][first:])
             raise TypeError(
-                f"{rule.name} of Tensors has no rule for this call; it is "
-                f"written {rule.name}{kept}"
+                f"{rule.name} has no rule for this call; what has one is "
+                f"{rule.name}({', '.join(known)}), or a constant, as .data"
             ) from None
+    rule.asked.add((len(args), *places, *options))
 
 
 # 15 A tape for arrays · without-rule
@@ -3172,16 +3123,12 @@ def _plain(x: Any) -> Any:
     return np.broadcast_to(x, x.shape) if isinstance(x, np.ndarray) else x
 
 
-def _whole(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(map(_whole, value))
-    return np.asarray(value).dtype.kind in "biuU"
-
-
-def _without_rule(function: Callable, args: Sequence, options: dict) -> Any:
+def _without_rule(function: Callable, args: Any, options: dict) -> Any:
     """Comparisons and counts, of the plain arrays."""
     value = function(*_deep(args, _plain), **_deep(options, _plain))
-    if not _whole(value):
+    kinds: list = []
+    _deep(value, lambda x: kinds.append(np.asarray(x).dtype.kind))
+    if not set(kinds) <= set("biuU"):
         raise TypeError(
             f"{function.__name__} has no rule for Tensors; make it of "
             "functions that have one, or give it one with primitive"
@@ -3201,24 +3148,21 @@ def detect_changes() -> Any:
 
 def _seal(array: np.ndarray, every: int) -> tuple:
     """What an array looks like now."""
-    if every == 1 or array.size <= 256:
-        return every, array.shape, array.tobytes()
-    flat = array.ravel("K") if array.flags.forc else array.flat
-    return every, array.shape, flat[::every].tobytes()
+    if array.size > 256 and every > 1:
+        flat = array.ravel("K") if array.flags.forc else array.flat
+        return every, array.shape, flat[::every].tobytes()
+    return every, array.shape, array.tobytes()
 
 
-def _seals(
-    args: Sequence, arrays: Sequence, options: dict, every: int
-) -> list:
+def _seals(args: Any, arrays: Any, options: dict, every: int) -> list:
     """The arrays that the tape did not compute, with their seals."""
-    found = [
-        (array, _seal(array, every)) for x, array in zip(args, arrays)
+    given = [
+        array for x, array in zip(args, arrays)
         if isinstance(array, np.ndarray) and (x is array or not x._record)
     ]
-    for x in options.values():
-        if isinstance(x, np.ndarray):
-            found.append((x, _seal(x, every)))
-    return found
+    if options:
+        given += [x for x in options.values() if isinstance(x, np.ndarray)]
+    return [(array, _seal(array, every)) for array in given]
 
 
 # 15 A tape for arrays · check
@@ -3237,42 +3181,19 @@ def _check(nodes: Sequence[Tensor]) -> None:
             )
 
 
-# 15 A tape for arrays · several
-def _several(values: Any, rule: _Rule, args: Sequence, options: dict) -> Any:
-    """Several results, recorded as one array and cut out of it."""
-    flat = _real(np.concatenate([np.ravel(value) for value in values]))
-    shapes = [np.shape(value) for value in values]
-    ends = np.cumsum([math.prod(shape) for shape in shapes])
-
-    def cut(whole: Any) -> Any:
-        parts = zip(shapes, ends)
-        return [whole[n - math.prod(s) : n].reshape(s) for s, n in parts]
-
-    def pull(g: Any, y: Any, *known: Any, **given: Any) -> Any:
-        if callable(rule.vjps):
-            return rule.vjps(cut(g), cut(y), *known, **given)
-        rules = [each or (lambda *_: None) for each in rule.vjps]
-        return [each(cut(g), cut(y), *known, **given) for each in rules]
-
-    whole = rule._replace(function=lambda *_, **__: flat, vjps=pull, jvps=None)
-    parts = cut(_apply(whole, args, options))
-    return parts if isinstance(values, list) else tuple(parts)
-
-
 # 15 A tape for arrays · primitive
 def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
     """Decorator: Tensors take this function of arrays, too.
 
     There is a rule for each argument that can be a Tensor:
     ``rule(g, y, *arguments)`` is its gradient if g is that of the output y
-    (lists, if there are several). A larger shape is summed back. jvps:
-    "linear", "entrywise", or rules for slopes; None derives them.
+    and may have a larger shape; it is summed back. ``jvps`` are such rules
+    for slopes, or "linear" or "entrywise"; None derives them from vjps.
     """
-    rules = tuple(vjp and _unchanging(vjp) for vjp in vjps)
 
     def decorate(function: Callable) -> Callable:
-        push = rules if jvps == "entrywise" else jvps
-        rule = _Rule(function.__name__, function, rules, push, set())
+        push = vjps if jvps == "entrywise" else jvps
+        rule = _Rule(function.__name__, function, vjps, push, set())
 
         @wraps(function)
         def either(*args: Any, **options: Any) -> Any:
@@ -3284,19 +3205,6 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
         return either
 
     return decorate
-
-
-def _unchanging(rule: Callable) -> Callable:
-    """The rule, with a g that it cannot change: others may get it, too."""
-
-    @wraps(rule)
-    def guarded(g: Any, *known: Any, **options: Any) -> Any:
-        if isinstance(g, np.ndarray):
-            g = g.view()
-            g.flags.writeable = False
-        return rule(g, *known, **options)
-
-    return guarded
 
 
 # 15 A tape for arrays · pick
@@ -3323,122 +3231,90 @@ def _astype(x: Any, dtype: Any) -> np.ndarray:
     return x.astype(dtype)
 
 
-# 15 A tape for arrays · rules-arithmetic
-_ARITHMETIC: dict[Callable, tuple] = {
-    np.add: (lambda g, y, a, b: g, lambda g, y, a, b: g),
-    np.subtract: (lambda g, y, a, b: g, lambda g, y, a, b: -g),
-    np.multiply: (lambda g, y, a, b: g * b, lambda g, y, a, b: g * a),
-    np.divide: (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
-    np.negative: (lambda g, y, x: -g,),
-    np.positive: (lambda g, y, x: g,),
-    np.conjugate: (lambda g, y, x: g,),
-    np.square: (lambda g, y, x: 2 * g * x,),
-    np.reciprocal: (lambda g, y, x: -g * y * y,),
-    **dict.fromkeys(
-        (np.deg2rad, np.radians), (lambda g, y, x: g * (math.pi / 180),)
-    ),
-    **dict.fromkeys(
-        (np.rad2deg, np.degrees), (lambda g, y, x: g * (180 / math.pi),)
-    ),
+# 15 A tape for arrays · slopes
+_STEPS = (np.sign, np.floor, np.ceil, np.trunc, np.rint)
+_SLOPES: dict[Callable, Callable] = {
+    **dict.fromkeys(_STEPS, lambda y, x: 0),
+    **dict.fromkeys((np.deg2rad, np.radians), lambda y, x: math.pi / 180),
+    **dict.fromkeys((np.rad2deg, np.degrees), lambda y, x: 180 / math.pi),
+    **dict.fromkeys((np.abs, np.fabs), lambda y, x: np.sign(x)),
+    **dict.fromkeys((np.positive, np.conjugate), lambda y, x: 1),
+    np.negative: lambda y, x: -1, np.square: lambda y, x: 2 * x,
+    np.exp: lambda y, x: y, np.exp2: lambda y, x: y * math.log(2),
+    np.expm1: lambda y, x: y + 1, np.log: lambda y, x: 1 / x,
+    np.log2: lambda y, x: 1 / (x * math.log(2)),
+    np.log10: lambda y, x: 1 / (x * math.log(10)),
+    np.log1p: lambda y, x: 1 / (1 + x), np.sqrt: lambda y, x: 0.5 / y,
+    np.reciprocal: lambda y, x: -y * y, np.cbrt: lambda y, x: y / (3 * x),
+    np.sin: lambda y, x: np.cos(x), np.cos: lambda y, x: -np.sin(x),
+    np.tan: lambda y, x: 1 + y * y, np.tanh: lambda y, x: 1 - y * y,
+    np.sinh: lambda y, x: np.cosh(x), np.cosh: lambda y, x: np.sinh(x),
+    np.arcsin: lambda y, x: 1 / np.sqrt(1 - x * x),
+    np.arccos: lambda y, x: -1 / np.sqrt(1 - x * x),
+    np.arctan: lambda y, x: 1 / (1 + x * x),
+    np.arcsinh: lambda y, x: 1 / np.sqrt(1 + x * x),
+    np.arccosh: lambda y, x: 1 / np.sqrt((x - 1) * (x + 1)),
+    np.arctanh: lambda y, x: 1 / ((1 - x) * (1 + x)),
 }
 
 
-# 15 A tape for arrays · rules-power
-def _power_base(g: Any, y: Any, x: Any, n: Any) -> Any:
+# 15 A tape for arrays · pairs
+def _base_rule(g: Any, y: Any, x: Any, n: Any) -> Any:
     if isinstance(n, (int, float)):
         return g * (n * x ** (n - 1)) if n else 0 * g
     return g * (n * x ** np.where((x == 0) & (n == 0), 1.0, n - 1.0))
 
 
-def _power_exponent(g: Any, y: Any, x: Any, n: Any) -> Any:
+def _exponent_rule(g: Any, y: Any, x: Any, n: Any) -> Any:
     return g * (y * np.log(np.where(x == 0, 1.0, x)))
 
 
-# 15 A tape for arrays · rules-functions
-_FUNCTIONS: dict[Callable, tuple] = {
-    np.power: (_power_base, _power_exponent),
-    np.exp: (lambda g, y, x: g * y,),
-    np.exp2: (lambda g, y, x: g * y * math.log(2),),
-    np.expm1: (lambda g, y, x: g * (y + 1),),
-    np.log: (lambda g, y, x: g / x,),
-    np.log2: (lambda g, y, x: g / (x * math.log(2)),),
-    np.log10: (lambda g, y, x: g / (x * math.log(10)),),
-    np.log1p: (lambda g, y, x: g / (1 + x),),
-    np.sqrt: (lambda g, y, x: 0.5 * g / y,),
-    np.cbrt: (lambda g, y, x: g / (3 * y * y),),
-    np.sin: (lambda g, y, x: g * np.cos(x),),
-    np.cos: (lambda g, y, x: -g * np.sin(x),),
-    np.tan: (lambda g, y, x: g * (1 + y * y),),
-    np.sinh: (lambda g, y, x: g * np.cosh(x),),
-    np.cosh: (lambda g, y, x: g * np.sinh(x),),
-    np.tanh: (lambda g, y, x: g * (1 - y * y),),
-    np.arcsin: (lambda g, y, x: g / np.sqrt(1 - x * x),),
-    np.arccos: (lambda g, y, x: -g / np.sqrt(1 - x * x),),
-    np.arctan: (lambda g, y, x: g / (1 + x * x),),
-    np.arcsinh: (lambda g, y, x: g / np.sqrt(1 + x * x),),
-    np.arccosh: (lambda g, y, x: g / np.sqrt((x - 1) * (x + 1)),),
-    np.arctanh: (lambda g, y, x: g / ((1 - x) * (1 + x)),),
-}
-
-
-# 15 A tape for arrays · rules-kinks
-def _winner(wins: Callable) -> tuple:
-    """Rules of a function that chooses one of its two arguments."""
-
-    def share(g: Any, a: Any, b: Any) -> Any:
-        return 0.5 * g * np.add(wins(a, b), ~wins(b, a), dtype=g.dtype)
-
-    return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
-
-
-_STEPS = (np.sign, np.floor, np.ceil, np.trunc, np.rint, np.fix, np.imag)
-_KINKS: dict[Callable, tuple] = {
-    **dict.fromkeys(_STEPS, (lambda g, y, x: 0 * g,)),
-    **dict.fromkeys(
-        (np.round, np.around), (lambda g, y, x, decimals=0: 0 * g,)
-    ),
-    **dict.fromkeys(
-        (np.floor_divide, np.heaviside), (lambda g, y, a, b: 0 * g,) * 2
-    ),
-    **dict.fromkeys((np.abs, np.fabs), (lambda g, y, x: g * np.sign(x),)),
-    np.maximum: _winner(lambda a, b: a > b),
-    np.minimum: _winner(lambda a, b: a < b),
-    np.fmax: _winner(lambda a, b: (a > b) | (b != b)),
-    np.fmin: _winner(lambda a, b: (a < b) | (b != b)),
-}
-
-
-# 15 A tape for arrays · rules-pairs
 @primitive(lambda g, y, x: g * y * (1 - y), jvps="entrywise")
 def _logistic(x: Any) -> Any:
     """1 / (1 + exp(-x)), without an overflow."""
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
+def _chosen(wins: Callable) -> tuple:
+    """Rules of a function that chooses one of its two arguments."""
+
+    def share(g: Any, a: Any, b: Any) -> Any:
+        return g * (0.5 * np.add(wins(a, b), ~wins(b, a), dtype=g.dtype))
+
+    return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
+
+
+# 15 A tape for arrays · rules-of-pairs
 _PAIRS: dict[Callable, tuple] = {
+    np.add: (lambda g, y, a, b: g, lambda g, y, a, b: g),
+    np.subtract: (lambda g, y, a, b: g, lambda g, y, a, b: -g),
+    np.multiply: (lambda g, y, a, b: g * b, lambda g, y, a, b: g * a),
+    np.divide: (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
+    np.fmod: (lambda g, y, a, b: g, lambda g, y, a, b: -g * np.trunc(a / b)),
+    np.mod: (lambda g, y, a, b: g, lambda g, y, a, b: -g * np.floor(a / b)),
+    np.floor_divide: (lambda g, y, a, b: 0 * g, lambda g, y, a, b: 0 * g),
+    np.power: (_base_rule, _exponent_rule),
     np.logaddexp: (
         lambda g, y, a, b: g * _logistic(a - b),
         lambda g, y, a, b: g * _logistic(b - a),
     ),
-    np.hypot: (
-        lambda g, y, a, b: g * (a / np.where(y == 0, 1, y)),
-        lambda g, y, a, b: g * (b / np.where(y == 0, 1, y)),
-    ),
     np.arctan2: (
-        lambda g, y, a, b: g * (b / (a * a + b * b)),
-        lambda g, y, a, b: g * (-a / (a * a + b * b)),
+        lambda g, y, a, b: g * b / (a * a + b * b),
+        lambda g, y, a, b: -g * a / (a * a + b * b),
     ),
-    np.fmod: (lambda g, y, a, b: g, lambda g, y, a, b: -g * np.trunc(a / b)),
-    np.mod: (lambda g, y, a, b: g, lambda g, y, a, b: -g * np.floor(a / b)),
+    np.maximum: _chosen(lambda a, b: a > b),
+    np.minimum: _chosen(lambda a, b: a < b),
+    np.fmax: _chosen(lambda a, b: (a > b) | (b != b)),
+    np.fmin: _chosen(lambda a, b: (a < b) | (b != b)),
     np.where: (
         None,
-        lambda g, y, condition, x, y_: np.where(condition, g, 0),
-        lambda g, y, condition, x, y_: np.where(condition, 0, g),
+        lambda g, y, condition, a, b: np.where(condition, g, 0),
+        lambda g, y, condition, a, b: np.where(condition, 0, g),
     ),
 }
 
 
-# 15 A tape for arrays · rules-reductions
+# 15 A tape for arrays · adjoints
 def _spread_out(g: Any, axis: Any, keepdims: bool) -> Any:
     """What belongs to a reduction, with the axes that it took away."""
     return g if axis is None or keepdims else np.expand_dims(g, axis)
@@ -3450,16 +3326,14 @@ def _sum_rule(
     return np.broadcast_to(_spread_out(g, axis, keepdims), x.shape)
 
 
-def _mean_rule(
-    g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
-) -> Any:
-    share = g * (max(y.size, 1) / x.size if x.size else 1.0)
-    return np.broadcast_to(_spread_out(share, axis, keepdims), x.shape)
+def _cumsum_rule(g: Any, y: Any, x: Any, axis: int | None = None) -> Any:
+    axis = axis or 0
+    return np.flip(np.cumsum(np.flip(g, axis), axis), axis).reshape(x.shape)
 
 
-def _cumsum_rule(g: Any, y: Any, x: Any, axis: Any = None) -> Any:
-    back = np.flip(np.cumsum(np.flip(g, axis or 0), axis or 0), axis or 0)
-    return back.reshape(x.shape)
+def _transpose_rule(g: Any, y: Any, x: Any, axes: Any = None) -> Any:
+    back = None if axes is None else np.argsort(np.mod(axes, x.ndim))
+    return np.transpose(g, back)
 
 
 # 15 A tape for arrays · rules-matmul
@@ -3485,17 +3359,19 @@ def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
 
 
 # 15 A tape for arrays · rules-linear
-def _transpose_rule(g: Any, y: Any, x: Any, axes: Any = None) -> Any:
-    if axes is None:
-        return np.transpose(g)
-    order = [axis % x.ndim for axis in axes]
-    return np.transpose(g, tuple(np.argsort(order)))
+def _einsum_rule(i: int, g: Any, y: Any, spelled: str, *factors: Any) -> Any:
+    names, out = spelled.split("->")
+    letters = names.split(",")
+    others = [out, *letters[:i], *letters[i + 1 :]]
+    alone = [c for c in letters[i] if c not in "".join(others)]
+    ones = np.ones([factors[i].shape[letters[i].index(c)] for c in alone])
+    asked = ",".join([*others, "".join(alone)]) + "->" + letters[i]
+    return np.einsum(asked, g, *factors[:i], *factors[i + 1 :], ones)
 
 
 _LINEAR: dict[Callable, tuple] = {
     np.matmul: (_matmul_left, _matmul_right),
     np.sum: (_sum_rule,),
-    np.mean: (_mean_rule,),
     np.cumsum: (_cumsum_rule,),
     np.transpose: (_transpose_rule,),
     np.broadcast_to: (lambda g, y, x, shape: g,),
@@ -3503,141 +3379,71 @@ _LINEAR: dict[Callable, tuple] = {
     np.squeeze: (lambda g, y, x, axis=None: g.reshape(x.shape),),
     np.expand_dims: (lambda g, y, x, axis: g.reshape(x.shape),),
     np.swapaxes: (lambda g, y, x, axis1, axis2: g.swapaxes(axis1, axis2),),
-    np.moveaxis: (
-        lambda g, y, x, source, destination: np.moveaxis(
-            g, destination, source
-        ),
-    ),
 }
-
-
-# 15 A tape for arrays · rules-others
-def _max_rule(
-    g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
-) -> Any:
-    best = (x == _spread_out(y, axis, keepdims)).astype(x.dtype)
-    share = best / best.sum(axis=axis, keepdims=True)
-    return _spread_out(g, axis, keepdims) * share
-
-
-def _einsum_rule(i: int, g: Any, y: Any, spelled: str, *factors: Any) -> Any:
-    names, out = spelled.split("->")
-    letters = names.split(",")
-    others = [out, *letters[:i], *letters[i + 1 :]]
-    alone = [c for c in letters[i] if c not in "".join(others)]
-    ones = np.ones([factors[i].shape[letters[i].index(c)] for c in alone])
-    known = g, *factors[:i], *factors[i + 1 :], ones
-    asked = ",".join([*others, "".join(alone)])
-    return np.einsum(f"{asked}->{letters[i]}", *known)
-
-
-def _join_rule(i: int, g: Any, y: Any, axis: int, *parts: Any) -> Any:
-    start = sum(part.shape[axis] for part in parts[:i])
-    key = [slice(None)] * y.ndim
-    key[axis] = slice(start, start + parts[i].shape[axis])
-    return g[tuple(key)]
-
-
-# 15 A tape for arrays · einsum
-@cache
-def _rule_for(n: int, name: str) -> _Rule:
-    """The rule of an einsum, or of joining, of n arrays."""
-    rule, function, jvps = {
-        "einsum": (_einsum_rule, partial(np.einsum, optimize=True), "linear"),
-        "concatenate": (_join_rule, lambda i, *x: np.concatenate(x, i), None),
-    }[name]
-    vjps = None, *[partial(rule, i) for i in range(n)]
-    return _Rule(name, function, vjps, jvps, set())
-
-
-def _concatenate(arrays: Sequence, axis: int | None = 0) -> Any:
-    arrays = [x if isinstance(x, Tensor) else np.asarray(x) for x in arrays]
-    if axis is None:
-        arrays, axis = [x.reshape(-1) for x in arrays], 0
-    rule = _rule_for(len(arrays), "concatenate")
-    return _apply(rule, (axis, *arrays), {})
-
-
-def _einsum(subscripts: str, *operands: Any, optimize: Any = True) -> Any:
-    factors = [x if isinstance(x, Tensor) else np.asarray(x) for x in operands]
-    names, out = _spelled(subscripts, factors)
-    for i, (own, x) in enumerate(zip(names, factors)):
-        once = "".join(dict.fromkeys(own))
-        mesh = np.ix_(*[range(x.shape[own.index(c)]) for c in once])
-        if once != own:
-            places = tuple([mesh[once.index(c)] for c in own])
-            names[i], factors[i] = once, x[places]
-    rule = _rule_for(len(factors), "einsum")
-    return _apply(rule, (",".join(names) + "->" + out, *factors), {})
-
-
-def _spelled(subscripts: str, factors: list) -> tuple[list[str], str]:
-    """The letters of each factor and of the result, without dots."""
-    if not isinstance(subscripts, str):
-        raise TypeError('einsum of Tensors names axes by letters, "ij,jk->ik"')
-    names, arrow, out = subscripts.replace(" ", "").partition("->")
-    spare = "".join(sorted(set(ascii_letters) - set(subscripts)))
-    parts, longest = [], ""
-    for own, x in zip(names.split(","), factors):
-        dots = spare[: x.ndim - len(own.replace("...", ""))][::-1]
-        longest = max(longest, dots if "..." in own else "", key=len)
-        parts.append(own.replace("...", dots))
-    if not arrow:
-        letters = "".join(parts)
-        once = [c for c in letters if letters.count(c) == 1]
-        out = "..." + "".join(sorted(set(once) - set(longest)))
-    return parts, out.replace("...", longest)
+_EINSUM = _Rule(
+    "einsum", partial(np.einsum, optimize=True),
+    (None, *[partial(_einsum_rule, i) for i in range(26)]), "linear", set(),
+)
 
 
 # 15 A tape for arrays · move
-def _move(function: Callable, args: Any, options: Any) -> Any:
+def _join_rule(g: Any, y: Any, *parts: Any) -> list:
+    ends = np.cumsum([part.size for part in parts])
+    return [g[end - x.size : end] for end, x in zip(ends, parts)]
+
+
+_JOIN = _Rule(
+    "join", lambda *x: np.concatenate(x), _join_rule, None, set()
+)
+
+
+def _move(function: Callable, *args: Any, **options: Any) -> Any:
     """The function of Tensors whose entries it only moves."""
-    given, found = [args, options], []
-    _deep(given, lambda x: isinstance(x, Tensor) and found.append(x))
-    flat = np.concatenate([x.reshape(-1) for x in found])
+    found: list = []
+    _deep([args, options], lambda x: isinstance(x, Tensor) and found.append(x))
+    ends = np.cumsum([x.size for x in found])
+    flat = found[0].reshape(-1)
+    if len(found) > 1:
+        flat = _apply(_JOIN, [x.reshape(-1) for x in found], {})
 
-    def asked(places: np.ndarray) -> Any:
-        parts = iter(np.split(places, np.cumsum([x.size for x in found])))
-        numbered = _deep(
-            given, lambda x: next(parts).reshape(x.shape)
-            if isinstance(x, Tensor) else x
+    def asked(entries: np.ndarray) -> Any:
+        parts = iter(np.split(entries, ends))
+        given = _deep(
+            [args, options],
+            lambda x: next(parts).reshape(x.shape)
+            if isinstance(x, Tensor) else x,
         )
-        return function(*numbered[0], **numbered[1])
+        return function(*given[0], **given[1])
 
-    value, places = asked(flat.data), np.arange(1.0, flat.size + 1)
-    places = asked(places), asked(places + flat.size)
-    return _moved(function.__name__, flat, value, *places)
+    places = np.arange(1.0, flat.size + 1)
+    values = asked(flat.data), asked(places), asked(places + flat.size)
+    return _moved(function.__name__, flat, *values)
 
 
 # 15 A tape for arrays · moved
 def _moved(name: str, flat: Any, value: Any, one: Any, other: Any) -> Any:
     """The entries of flat at these places, and the constants in value."""
     if isinstance(value, (list, tuple)):
-        parts = zip(value, one, other)
-        return [_moved(name, flat, *each) for each in parts]
+        return [_moved(name, flat, *each) for each in zip(value, one, other)]
     moved, fixed = other - one == flat.size, (one == other) | (one != one)
     y = flat[:0].sum() + value
     if moved.any():
         picked = flat[(np.where(moved, one - 1, 0) % flat.size).astype(int)]
         y = picked if moved.all() else np.where(moved, picked, value)
-    if not (
-        (moved | fixed).all() and np.array_equal(y.data, value, equal_nan=True)
-    ):
-        raise TypeError(f"{name} does more here than move; it has no rule")
+    same = np.array_equal(y.data, value, equal_nan=True)
+    if not same or not (moved | fixed).all():
+        raise TypeError(f"{name} does more here than move, and has no rule")
     return y if y.dtype == value.dtype else y.astype(value.dtype)
 
 
-_MOVING = (
-    np.append, np.array_split, np.atleast_1d, np.atleast_2d, np.atleast_3d,
-    np.block, np.broadcast_arrays, np.choose, np.column_stack, np.compress,
-    np.copy, np.delete, np.diag, np.diagflat, np.diagonal, np.dsplit,
-    np.dstack, np.extract, np.fft.fftshift, np.fft.ifftshift, np.flip,
-    np.fliplr, np.flipud, np.hsplit, np.hstack, np.insert, np.linalg.diagonal,
-    np.meshgrid, np.pad, np.ravel, np.real, np.real_if_close, np.repeat,
-    np.resize, np.roll, np.rollaxis, np.rot90, np.select, np.split, np.stack,
-    np.take, np.take_along_axis, np.tile, np.tril, np.triu, np.vsplit,
-    np.vstack,
-)
+_MOVING = """
+    append array_split atleast_1d atleast_2d atleast_3d block broadcast_arrays
+    choose column_stack compress concatenate copy delete diag diagflat
+    diagonal dsplit
+    dstack extract flip fliplr flipud hsplit hstack insert meshgrid moveaxis
+    pad ravel real repeat resize roll rollaxis rot90 select split stack take
+    take_along_axis tile tril triu vsplit vstack
+""".split()
 
 
 # 15 A tape for arrays · made-of-sums
@@ -3646,54 +3452,36 @@ def _root(x: Any, p: float = 0.5) -> Any:
     return np.where(x == 0, 0, np.where(x == 0, 1, x) ** p)
 
 
+def _average_of(x: Any, *args: Any, **options: Any) -> Any:
+    total = np.sum(x, *args, **options)
+    return total / (x.size / max(total.size, 1))
+
+
 def _var(
     x: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False
 ) -> Any:
-    apart = x - x.mean(axis=axis, keepdims=True)
-    total = (apart * apart).sum(axis=axis, keepdims=keepdims)
+    apart = x - np.mean(x, axis, keepdims=True)
+    total = np.sum(apart * apart, axis, keepdims=keepdims)
     return total / max(x.size / max(total.size, 1) - ddof, 0)
 
 
 def _prod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    """The product by halves: no division, so zeros do no harm."""
-    y, shape = _front(x, axis), np.sum(x.data, axis, keepdims=keepdims).shape
+    shape, axes = np.sum(x.data, axis, keepdims=keepdims).shape, range(x.ndim)
+    axes = axes if axis is None else np.ravel(axis) % x.ndim
+    kept = [i for i in range(x.ndim) if i not in axes]
+    y = np.transpose(x, [*axes, *kept])
+    y = y.reshape(math.prod(y.shape[: len(axes)]), *y.shape[len(axes) :])
     while len(y) > 1:
-        odd = y[:0] if len(y) % 2 == 0 else y[-1:]
-        y = np.concatenate([y[0:-1:2] * y[1::2], odd])
+        y = np.concatenate([y[0:-1:2] * y[1::2], y[len(y) // 2 * 2 :]])
     return (y[0] if len(y) else 1 + y.sum(axis=0)).reshape(shape)
 
 
-def _front(x: Any, axis: Any) -> Any:
-    """x with these axes, or all, flattened into one, the first."""
-    axes = range(x.ndim) if axis is None else np.atleast_1d(axis) % x.ndim
-    kept = [i for i in range(x.ndim) if i not in axes]
-    size = math.prod(x.shape[i] for i in axes)
-    return x.transpose(*axes, *kept).reshape(size, *[x.shape[i] for i in kept])
-
-
 # 15 A tape for arrays · made-of-parts
-def _cumprod(x: Any, axis: Any = None) -> Any:
-    """Running products: those of 1, of 2, of 4, … neighbours."""
-    y, step = x.reshape(-1) if axis is None else np.moveaxis(x, axis, 0), 1
-    while step < len(y):
-        y = np.concatenate([y[:step], y[step:] * y[:-step]])
-        step *= 2
-    return y if axis is None else np.moveaxis(y, 0, axis)
-
-
 def _diff(x: Any, n: int = 1, axis: int = -1) -> Any:
-    x = np.moveaxis(x, axis, 0)
     for _ in range(n):
-        x = x[1:] - x[:-1]
-    return np.moveaxis(x, 0, axis)
-
-
-def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
-    width = dx if x is None else np.diff(x, axis=axis if np.ndim(x) > 1 else 0)
-    y = np.moveaxis(y, axis, -1)
-    if x is not None and np.ndim(x) > 1:
-        width = np.moveaxis(width, axis, -1)
-    return (width * (y[..., 1:] + y[..., :-1]) / 2).sum(axis=-1)
+        ends = np.arange(1, x.shape[axis])
+        x = np.take(x, ends, axis) - np.take(x, ends - 1, axis)
+    return x
 
 
 def _clip(
@@ -3705,105 +3493,95 @@ def _clip(
     return x if high is None else np.where(x > high, high, x)
 
 
-# 15 A tape for arrays · made-by-sorting
-def _sort(x: Any, axis: Any = -1) -> Any:
-    if axis is None:
-        return _sort(x.reshape(-1))
-    order = np.argsort(x.data, axis, kind="stable")
-    return np.take_along_axis(x, order, axis)
-
-
-def _quantile(
-    x: Any, q: Any, axis: Any = None, *, keepdims: bool = False
-) -> Any:
-    """Between the two entries that are nearest in the sorted list."""
-    y = np.sort(_front(x, axis), axis=0)
-    place = np.ravel(q) * (len(y) - 1)
-    low, high = np.floor(place).astype(int), np.ceil(place).astype(int)
-    share = (place - low).reshape(-1, *[1] * (y.ndim - 1)).astype(y.dtype)
-    y = np.where(np.isnan(y).any(axis=0), np.nan, y)
-    shape = np.sum(x.data, axis, keepdims=keepdims).shape
-    between = y[low] + (y[high] - y[low]) * share
-    return between.reshape(np.shape(q) + shape)
+def _sort(x: Any, axis: int | None = -1) -> Any:
+    x, axis = (x.reshape(-1), 0) if axis is None else (x, axis)
+    return np.take_along_axis(x, np.argsort(x.data, axis, "stable"), axis)
 
 
 # 15 A tape for arrays · made-of-products
+def _spelled(subscripts: str, factors: Sequence) -> tuple[list[str], str]:
+    """The letters of each factor of an einsum and of the result."""
+    names, arrow, out = subscripts.replace(" ", "").partition("->")
+    spare = "".join(sorted({*ascii_letters} - {*subscripts}))
+    dots = [
+        spare[: np.ndim(x) - len(own) + 3][::-1] if "..." in own else ""
+        for own, x in zip(names.split(","), factors)
+    ]
+    letters = [
+        own.replace("...", more) for own, more in zip(names.split(","), dots)
+    ]
+    if not arrow:
+        once = sorted(c for c in {*names} - {*".,"} if names.count(c) == 1)
+        out = "..." + "".join(once)
+    return letters, out.replace("...", max(dots, key=len))
+
+
+def _einsum(subscripts: str, *operands: Any, optimize: Any = True) -> Any:
+    factors = [x if isinstance(x, Tensor) else np.asarray(x) for x in operands]
+    names, out = _spelled(subscripts, factors)
+    for i, (own, x) in enumerate(zip(names, factors)):
+        once = "".join(dict.fromkeys(own))
+        if once != own:  # a letter twice picks the diagonal
+            mesh = np.ix_(*[range(x.shape[own.index(c)]) for c in once])
+            names[i], key = once, [mesh[once.index(c)] for c in own]
+            factors[i] = x[tuple(key)]
+    return _apply(_EINSUM, (",".join(names) + "->" + out, *factors), {})
+
+
 def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     if np.ndim(axes) == 0:
         axes = range(-axes, 0), range(axes)
-    letters = list(ascii_lowercase[: np.ndim(a)])
-    others = list(ascii_uppercase[: np.ndim(b)])
-    for i, j in zip(*map(np.atleast_1d, axes)):
-        others[j] = letters[i]
-    names = letters + others
-    out = "".join(c for c in names if names.count(c) == 1)
-    return np.einsum(f"{''.join(letters)},{''.join(others)}->{out}", a, b)
-
-
-def _dot(a: Any, b: Any) -> Any:
-    if 0 in (np.ndim(a), np.ndim(b)):
-        return a * b
-    return a @ b if np.ndim(b) < 3 else np.tensordot(a, b, (-1, -2))
-
-
-def _kron(a: Any, b: Any) -> Any:
-    sizes = [np.shape(a), np.shape(b)]
-    n = max(map(len, sizes))
-    one, other = ((1,) * (n - len(size)) + size for size in sizes)
-    a = np.reshape(a, tuple(k for size in one for k in (size, 1)))
-    b = np.reshape(b, tuple(k for size in other for k in (1, size)))
-    return (a * b).reshape(*[i * j for i, j in zip(one, other)])
-
-
-def _cross(
-    a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1,
-    axis: int | None = None,
-) -> Any:
-    if axis is not None:
-        axisa = axisb = axisc = axis
-    a, b = np.moveaxis(a, axisa, 0), np.moveaxis(b, axisb, 0)
-    parts = [a[i] * b[j] - a[j] * b[i] for i, j in ((1, 2), (2, 0), (0, 1))]
-    return np.stack(parts, axis=axisc)
+    left = [*ascii_lowercase[: np.ndim(a)]]
+    right = [*ascii_uppercase[: np.ndim(b)]]
+    for i, j in zip(*map(np.ravel, axes)):
+        right[j] = left[i]
+    out = [c for c in left + right if (left + right).count(c) == 1]
+    asked = f"{''.join(left)},{''.join(right)}->{''.join(out)}"
+    return np.einsum(asked, a, b)
 
 
 # 15 A tape for arrays · made-norm
 def _norm(
     x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False
 ) -> Any:
-    """Of all numbers, of vectors along an axis, of matrices on two axes."""
-    axes = tuple(np.atleast_1d(range(x.ndim) if axis is None else axis))
-    size, pick = np.abs(x), np.max if ord in (1, np.inf) else np.min
+    """Norms of vectors, and those of matrices that need no singular values."""
+    axes = tuple(np.ravel(range(x.ndim) if axis is None else axis))
+    size, fold = np.abs(x), {"axis": axes, "keepdims": keepdims}
     if ord in (None, "fro") or (ord == 2 and len(axes) == 1):
-        return _root((x * x).sum(axis=axes, keepdims=keepdims))
+        return _root(np.sum(x * x, **fold))
     if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
-        down, across = axes if abs(ord) == 1 else axes[::-1]
-        sums = size.sum(axis=down, keepdims=True)
-        y = pick(sums, axis=across, keepdims=True)
-        return y if keepdims else np.squeeze(y, axes)
-    if len(axes) > 1:
+        size = size.sum(axis=axes[abs(ord) != 1], keepdims=True)
+        ord = math.copysign(np.inf, ord)
+    elif len(axes) > 1:
         raise TypeError(f"norm of matrices has no rule for ord={ord!r}")
     if abs(ord) == np.inf:
-        return pick(size, axis=axes, keepdims=keepdims)
+        return (np.max if ord > 0 else np.min)(size, **fold)
+    if ord == 0:
+        return np.sum(np.sign(size), **fold)
     powers = _root(size, ord) if ord > 0 else size**ord
-    powers = powers if ord else np.sign(size)
-    total = powers.sum(axis=axes, keepdims=keepdims)
-    return _root(total, 1 / ord) if ord else total
+    return _root(np.sum(powers, **fold), 1 / ord)
 
 
-# 15 A tape for arrays · rules-algebra
-def _solve_right(g: Any, y: Any, a: Any, b: Any) -> Any:
-    if b.ndim > 1:
-        return np.linalg.solve(a.mT, g)
-    return np.linalg.solve(a.mT, g[..., None])[..., 0]
+# 15 A tape for arrays · made-of-others
+_MADE: dict[Callable, Callable] = {
+    np.mean: _average_of, np.var: _var, np.prod: _prod, np.diff: _diff,
+    np.clip: _clip, np.sort: _sort, np.einsum: _einsum,
+    np.tensordot: _tensordot, np.linalg.norm: _norm, np.fix: np.trunc,
+    np.std: lambda x, *args, **options: _root(np.var(x, *args, **options)),
+    np.round: lambda x, decimals=0: np.sign(x) * 0 + x.data.round(decimals),
+    np.sinc: lambda x: np.where(
+        x == 0, 1 - (math.pi * x) ** 2 / 6,
+        np.sin(math.pi * x) / (math.pi * np.where(x == 0, 1, x)),
+    ),
+    np.nan_to_num: lambda x, copy=True, nan=0, posinf=None, neginf=None: (
+        np.where(
+            np.isfinite(x), x, np.nan_to_num(x.data, 1, nan, posinf, neginf)
+        )
+    ),
+}
 
 
-def _solve_left(g: Any, y: Any, a: Any, b: Any) -> Any:
-    share = _solve_right(g, y, a, b)
-    if b.ndim > 1:
-        return -share @ y.mT
-    return -share[..., None] * y[..., None, :]
-
-
+# 15 A tape for arrays · made-of-matrices
 @primitive(lambda g, y, x: g[..., None, None] * np.linalg.inv(x).mT)
 def _logdet(x: Any) -> Any:
     return np.linalg.slogdet(x)[1]
@@ -3817,129 +3595,61 @@ def _det(x: Any) -> Any:
     return y
 
 
-# 15 A tape for arrays · table-of-sums
-_MADE: dict[Callable, Callable] = {
-    np.concatenate: _concatenate,
-    np.einsum: _einsum,
-    np.var: _var,
-    np.std: lambda x, axis=None, *, ddof=0, keepdims=False: _root(
-        _var(x, axis, ddof=ddof, keepdims=keepdims)
+_PRODUCTS: dict[Callable, Callable] = {
+    np.dot: lambda a, b: (
+        a * b if 0 in (np.ndim(a), np.ndim(b)) else
+        a @ b if np.ndim(b) < 3 else np.tensordot(a, b, (-1, -2))
     ),
-    np.prod: _prod,
-    np.cumprod: _cumprod,
-    np.diff: _diff,
-    np.trapezoid: _trapezoid,
-    np.clip: _clip,
-    np.sort: _sort,
-    np.partition: lambda x, kth, axis=-1: np.take_along_axis(
-        x, np.argpartition(x.data, kth, axis), axis
-    ),
-    np.quantile: _quantile,
-    np.percentile: lambda x, q, axis=None, *, keepdims=False: _quantile(
-        x, np.asarray(q) / 100, axis, keepdims=keepdims
-    ),
-    np.median: lambda x, axis=None, *, keepdims=False: _quantile(
-        x, 0.5, axis, keepdims=keepdims
-    ),
-    np.ptp: lambda x, axis=None, *, keepdims=False: (
-        np.max(x, axis, keepdims=keepdims) - np.min(x, axis, keepdims=keepdims)
-    ),
-}
-
-
-# 15 A tape for arrays · table-of-products
-_MADE_OF_PRODUCTS: dict[Callable, Callable] = {
-    np.dot: _dot,
-    np.vdot: lambda a, b: np.reshape(a, (-1,)) @ np.reshape(b, (-1,)),
     np.inner: lambda a, b: (
-        a * b if 0 in (np.ndim(a), np.ndim(b))
-        else np.tensordot(a, b, (-1, -1))
+        a * b if 0 in (np.ndim(a), np.ndim(b)) else
+        np.tensordot(a, b, (-1, -1))
     ),
+    np.vdot: lambda a, b: np.reshape(a, -1) @ np.reshape(b, -1),
+    np.vecdot: lambda a, b: np.sum(a * b, axis=-1),
     np.outer: lambda a, b: np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1)),
-    np.tensordot: _tensordot,
-    np.kron: _kron,
-    np.cross: _cross,
-    np.trace: lambda x, offset=0, axis1=0, axis2=1: np.diagonal(
-        x, offset, axis1, axis2
-    ).sum(axis=-1),
-    np.linalg.trace: lambda x, *, offset=0: np.trace(x, offset, -2, -1),
-    np.linalg.multi_dot: lambda arrays: reduce(np.dot, arrays),
-    np.linalg.matrix_power: lambda x, n: reduce(
-        np.matmul, [np.linalg.inv(x) if n < 0 else x] * abs(n)
-    ),
-    np.linalg.slogdet: lambda x: np.linalg.slogdet(x.data)._replace(
-        logabsdet=_logdet(x)
-    ),
-    np.linalg.det: lambda x: _det(x),
-    np.linalg.norm: _norm,
-}
-
-
-# 15 A tape for arrays · table-of-numbers
-def _sinc(x: Any) -> Any:
-    z = np.where(x == 0, 1, math.pi * x)
-    return np.where(x == 0, 1 - (math.pi * x) ** 2 / 6, np.sin(z) / z)
-
-
-def _nan_to_num(
-    x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None,
-    neginf: Any = None,
-) -> Any:
-    fill = np.nan_to_num(x.data, copy, nan, posinf, neginf)
-    return np.where(np.isfinite(x), x, fill)
-
-
-def _weighted_mean(x: Any, axis: Any = None, weights: Any = None) -> Any:
-    if weights is None:
-        return np.mean(x, axis)
-    if np.shape(weights) != np.shape(x):
-        weights = np.expand_dims(weights, tuple(range(1, x.ndim)))
-        weights = np.moveaxis(weights, 0, axis)
-    return (x * weights).sum(axis=axis) / (weights + 0 * x.data).sum(axis=axis)
-
-
-_MADE_OF_NUMBERS: dict[Callable, Callable] = {
-    np.sinc: _sinc,
+    np.hypot: lambda a, b: _root(a * a + b * b),
     np.logaddexp2: lambda a, b: (
         np.logaddexp(a * math.log(2), b * math.log(2)) / math.log(2)
     ),
     np.float_power: lambda x, n: np.power(x * np.float64(1), n),
-    np.ldexp: lambda x, i: x * np.ldexp(x.dtype.type(1), i),
-    np.frexp: lambda x: (x / 2.0 ** np.frexp(x.data)[1], np.frexp(x.data)[1]),
-    np.modf: lambda x: (x - np.trunc(x), np.trunc(x)),
-    np.nan_to_num: _nan_to_num,
-    np.nansum: lambda x, axis=None, *, keepdims=False: np.sum(
-        np.where(np.isnan(x), 0, x), axis, keepdims=keepdims
+    np.trace: lambda x, offset=0, axis1=0, axis2=1: np.sum(
+        np.diagonal(x, offset, axis1, axis2), axis=-1
     ),
-    np.nanmean: lambda x, axis=None, *, keepdims=False: np.nansum(
-        x, axis, keepdims=keepdims
-    ) / np.sum(~np.isnan(x), axis, keepdims=keepdims),
-    np.average: _weighted_mean,
+    np.linalg.multi_dot: lambda arrays: reduce(np.dot, arrays),
+    np.linalg.solve: lambda a, b: np.linalg.inv(a) @ b,
+    np.linalg.det: lambda a: _det(a),
+    np.linalg.slogdet: lambda a: (np.linalg.slogdet(a.data)[0], _logdet(a)),
 }
 
 
 # 15 A tape for arrays · rules
-def _moving(function: Callable) -> Callable:
-    return lambda *args, **options: _move(function, args, options)
+def _max_rule(
+    g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
+) -> Any:
+    best = (x == _spread_out(y, axis, keepdims)).astype(x.dtype)
+    share = best / best.sum(axis=axis, keepdims=True)
+    return _spread_out(g, axis, keepdims) * share
+
+
+def _times_slope(slope: Callable) -> tuple:
+    return (lambda g, y, x: g * slope(y, x),)
 
 
 _OTHERS: dict[Callable, tuple] = {
     **dict.fromkeys((np.max, np.amax, np.min, np.amin), (_max_rule,)),
-    np.linalg.inv: (lambda g, y, x: -(y.mT @ g @ y.mT),),
-    np.linalg.solve: (_solve_left, _solve_right),
+    np.linalg.inv: (lambda g, y, a: -(y.mT @ g @ y.mT),),
 }
-_ENTRYWISE = {**_ARITHMETIC, **_FUNCTIONS, **_KINKS, **_PAIRS}
-_COMPOSED = {
-    **{function: _moving(function) for function in _MOVING},
-    **_MADE, **_MADE_OF_PRODUCTS, **_MADE_OF_NUMBERS,
+_ENTRYWISE = _PAIRS | {f: _times_slope(s) for f, s in _SLOPES.items()}
+_FROM_OTHERS = _MADE | _PRODUCTS | {
+    getattr(np, name): partial(_move, getattr(np, name)) for name in _MOVING
 }
-_RULES: dict[Callable, _Rule] = {
-    function: _Rule(function.__name__, *rule, set())
-    for function, rule in {
+_RULES: dict[Callable, Any] = {
+    f: _Rule(f.__name__, *rule, set())
+    for f, rule in {
         **{f: (f, vjps, vjps) for f, vjps in _ENTRYWISE.items()},
         **{f: (f, vjps, "linear") for f, vjps in _LINEAR.items()},
         **{f: (f, vjps, None) for f, vjps in _OTHERS.items()},
-        **{f: (made, None, None) for f, made in _COMPOSED.items()},
+        **{f: (made, None, None) for f, made in _FROM_OTHERS.items()},
     }.items()
 }
 
@@ -4461,38 +4171,36 @@ class TransformerBlock(Network):
 # 18 Beyond the gradient · push
 def _pushed(node: Tensor, slopes: dict, record: bool) -> Any:
     """The slope of a node from those of its parents, eq:jvp."""
-    made, total = node._record, np.zeros((), node.dtype)
-    y, *known = _known(node, record)
-    for i, parent in zip(made.places, node._parents):
-        if parent in slopes:
-            v, jvps = slopes[parent], made.rule.jvps
-            if jvps is None:
-                part = _transposed(node, i, v, record)
-            elif jvps == "linear":
-                args = *known[:i], v, *known[i + 1 :]
-                part = _again(made.rule, args, made.options, record)
+    rule, *_, options, places, _ = node._record
+    total, (y, *known) = np.zeros((), node.dtype), _known(node, record)
+    for i, parent in zip(places, node._parents):
+        if (v := slopes.get(parent)) is None:
+            continue
+        if rule.jvps is None:
+            part = _transposed(node, i, v, record)
+        elif rule.jvps == "linear":
+            args = *known[:i], v, *known[i + 1 :]
+            if record:
+                part = _apply(rule, args, options)
             else:
-                part = jvps[i](v, y, *known, **made.options)
-            total = total + part
+                part = rule.function(*args, **options)
+        else:
+            part = rule.jvps[i](v, y, *known, **options)
+        total = total + part
     return np.broadcast_to(total, node.shape).astype(node.dtype)
-
-
-def _again(rule: _Rule, args: Sequence, options: dict, record: bool) -> Any:
-    run = partial(_apply, rule, args, options)
-    return run() if record else rule.function(*args, **options)
 
 
 # 18 Beyond the gradient · turn-round
 def _transposed(node: Tensor, i: int, v: Any, record: bool) -> Any:
     """v through argument i of a node, forwards: its vjp transposed."""
-    made, u = node._record, Tensor(np.zeros_like(node.data))
-    vjps, known = made.rule.vjps, _known(node, record)
+    u = Tensor(np.zeros_like(node.data))
+    made, known = node._record, _known(node, record)
+    vjps = made.rule.vjps
     with _recorded():
-        if callable(vjps):
-            share = vjps(u, *known, **made.options)[i]
-        else:
-            share = vjps[i](u, *known, **made.options)
-        share = _fit(_constant(share), made.arrays[i])
+        found = vjps if callable(vjps) else vjps[i]
+        share = found(u, *known, **made.options)
+        share = share[i] if callable(vjps) else share
+        share = _constant(_fit(share, made.arrays[i]))
     return gradients(share, [u], v, record)[0]
 
 
@@ -4502,9 +4210,9 @@ def jvp(
 ) -> tuple[Any, Any]:
     """f(*inputs) and its slope along the directions, eq:jvp.
 
-    Both arrays, or lists if f gives several. Tensors, where f, an input or
-    a direction makes use of others. Raises TypeError for inputs that are
-    no list, ValueError for a direction of another shape.
+    Both are arrays; Tensors, where f, an input or a direction makes use of
+    others. Raises TypeError for inputs that are no list, or without a
+    rule, ValueError for a direction of another shape.
 
     >>> y, slope = jvp(lambda x: x * x, [3.0], [1.0])
     >>> float(y), float(slope)
@@ -4514,12 +4222,11 @@ def jvp(
         raise TypeError("inputs is a list of arrays, one for each argument")
     with _recorded():
         points = [_anew(x) for x in inputs]
-        pairs = zip(points, directions, strict=True)
-        slopes = {x: _direction(v, x.data) for x, v in pairs}
+        slopes = {
+            x: _weights(x.data, v, isinstance(v, Tensor), "a direction")
+            for x, v in zip(points, directions, strict=True)
+        }
         y = f(*points)
-    if isinstance(y, (list, tuple)):
-        ways = [_follow(each, slopes) for each in y]
-        return [value for value, _ in ways], [slope for _, slope in ways]
     return _follow(y, slopes)
 
 
@@ -4529,9 +4236,9 @@ def _follow(y: Any, slopes: dict) -> tuple[Any, Any]:
     if not isinstance(y, Tensor):  # it does not depend on the inputs
         return np.asarray(y), np.zeros(np.shape(y))
     order, known = list(_order(y))[::-1], dict(slopes)
-    record = any(
-        x not in slopes for x in order if not x._parents and x.requires_grad
-    ) or any(isinstance(v, Tensor) for v in slopes.values())
+    record = any(isinstance(v, Tensor) for v in slopes.values()) or any(
+        x.requires_grad and not x._parents and x not in slopes for x in order
+    )
     for node in order:
         if node not in known and any(x in known for x in node._parents):
             known[node] = _pushed(node, known, record)
@@ -4539,17 +4246,11 @@ def _follow(y: Any, slopes: dict) -> tuple[Any, Any]:
     return (y, _constant(slope)) if record else (y.data, slope)
 
 
-def _direction(v: Any, x: np.ndarray) -> Any:
-    """v, one number for each of x, in its precision."""
-    given = v.data if isinstance(v, Tensor) else v
-    direction = _upstream(x, given, "a direction").astype(x.dtype)
-    return v if isinstance(v, Tensor) else direction
-
-
 def _anew(x: Any) -> Tensor:
     """The same numbers as a Tensor of its own; made from x, if that is one."""
-    recorded = isinstance(x, Tensor) and x.requires_grad
-    return x[...] if recorded else Tensor(getattr(x, "data", x))
+    if not isinstance(x, Tensor):
+        return Tensor(x)
+    return x[...] if x.requires_grad else Tensor(x.data)
 
 
 # 18 Beyond the gradient · hvp
@@ -4566,7 +4267,8 @@ def hvp(f: Callable, x: ArrayLike, v: ArrayLike) -> np.ndarray:
     """
     point = Tensor(x)
     (slope,) = gradients(f(point), [point], create_graph=True)
-    return gradients(slope, [point], _direction(v, point.data))[0]
+    direction = _weights(point.data, v, False, "a direction")
+    return gradients(slope, [point], direction)[0]
 
 
 # 18 Beyond the gradient · checkpoint
@@ -4587,15 +4289,16 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
 
     def forward(*arrays: Any) -> Any:
         y = f(*arrays)
-        if any(isinstance(part, Tensor) for part in _parts(y)):
+        if isinstance(y, Tensor):
             raise ValueError("checkpoint: f uses a Tensor that is no input")
+        if isinstance(y, (list, tuple)):
+            raise TypeError("checkpoint: f gives one array; np.stack joins")
         return y
 
     if not any(isinstance(x, Tensor) for x in inputs):
         return forward(*inputs)
     again = partial(_replay, f, inputs)
-    rule = _Rule("checkpoint", forward, again, None, set())
-    return _apply(rule, inputs, {})
+    return _apply(_Rule("checkpoint", forward, again, None, set()), inputs, {})
 
 
 # 18 Beyond the gradient · replay
@@ -4608,26 +4311,16 @@ def _replay(
             _anew(x) if isinstance(given, Tensor) else x
             for given, x in zip(inputs, known)
         ]
-        parts = [_constant(part) for part in _parts(f(*xs))]
-        weighted = [part * w for part, w in zip(parts, _parts(g))]
-    for part, first in zip(parts, _parts(y)):
-        if not np.array_equal(part.data, _plain(first), equal_nan=True):
-            raise RuntimeError(
-                "checkpoint: f gave another result the second time (random "
-                "numbers, or an array that changed)"
-            )
-    record = any(isinstance(w, Tensor) for w in _parts(g))
+        result = _constant(f(*xs))
+    if not np.array_equal(result.data, _plain(y), equal_nan=True):
+        raise RuntimeError(
+            "checkpoint: f gave another result the second time (random "
+            "numbers, or an array that changed)"
+        )
     tensors = [x for x in xs if isinstance(x, Tensor)]
-    with _recorded():
-        total = sum(np.sum(part) for part in weighted)
-    found = gradients(total, tensors, create_graph=record)
+    found = gradients(result, tensors, g, isinstance(g, Tensor))
     by_input = dict(zip(map(id, tensors), found))
     return [by_input.get(id(x)) for x in xs]
 
 
-def _parts(y: Any) -> list:
-    """The results of a function, of which there may be several."""
-    return list(y) if isinstance(y, (list, tuple)) else [y]
-
-
-# digest a48c4d5e752a1043bc32a0fc0c4119b4b7ac3b07cc7f3df9b924b85d6ef70d4b
+# digest 7051b5c0afb04017f48a94a983c4d33a401fd3db9f397a2f15914c30abdb856d
