@@ -39,6 +39,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import partial, reduce, wraps
 from inspect import signature
+from numbers import Real
 from operator import attrgetter
 from pathlib import Path
 from string import ascii_letters, ascii_lowercase, ascii_uppercase
@@ -2704,9 +2705,17 @@ class Value:
         a, b = self, _value(other)
         return Value(a.data * b.data, "×", (a, b.data), (b, a.data))
 
-    def __pow__(self, n: float) -> Value:
-        slope = n * self.data ** (n - 1) if n else 0.0
-        return Value(self.data**n, f"^{n:g}", (self, slope))
+    # 14 A tape for numbers · value-power
+    def __pow__(self, other: Value | float) -> Value:
+        a, n = self.data, _value(other).data
+        steep = a ** (n - 1) if a or n >= 1 else math.inf
+        made_from = [(self, n * steep if n else 0.0)]
+        if isinstance(other, Value):
+            made_from.append((other, a**n * math.log(a) if a else 0.0))
+        return Value(a**n, f"^{n:g}", *made_from)
+
+    def __rpow__(self, base: float) -> Value:
+        return _value(base) ** self
 
     # 14 A tape for numbers · value-functions
     def exp(self) -> Value:
@@ -2769,7 +2778,9 @@ class Value:
 
 
 # 14 A tape for numbers · value-of
-def _value(x: Value | float) -> Value:
+def _value(x: Any) -> Value:
+    if not isinstance(x, (Value, Real)):
+        raise TypeError(f"expected a number, got {type(x).__name__}")
     return x if isinstance(x, Value) else Value(x)
 
 
@@ -2902,7 +2913,9 @@ class Tensor(NDArrayOperatorsMixin):
         return f"Tensor({np.array2string(self.data, separator=', ')})"
 
     def __array__(self, *args: Any, **options: Any) -> np.ndarray:
-        raise TypeError("this takes no Tensor (np.stack does); .data is one")
+        raise TypeError(
+            "this takes no Tensor; the array in it is .data (np.stack joins)"
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         if self._record is not None:
@@ -3093,8 +3106,9 @@ def _deep(thing: Any, change: Callable) -> Any:
     """The thing with every part changed, however deep in lists it is."""
     if type(thing) is dict:
         return {name: _deep(x, change) for name, x in thing.items()}
-    if type(thing) in (list, tuple):
-        return type(thing)([_deep(x, change) for x in thing])
+    if isinstance(thing, (list, tuple)):
+        parts = [_deep(x, change) for x in thing]
+        return parts if isinstance(thing, list) else tuple(parts)
     return change(thing)
 
 
@@ -3104,14 +3118,17 @@ def _ask(rule: Any, args: Sequence, options: dict, places: list) -> None:
     rules, skip = [rule.vjps or rule.function], 2 * bool(rule.vjps)
     if isinstance(rule.vjps, tuple):
         rules = [dict(enumerate(rule.vjps)).get(i) for i in places]
+        rules = rules or [vjp for vjp in rule.vjps if vjp][:1]
     for each in rules:
-        known = [*signature(each).parameters][skip:] if each else []
+        takes = "there a constant, as .data"
+        if each is not None:
+            known = [*signature(each).parameters][skip:]
+            takes = f"{rule.name}({', '.join(known)})"
         try:
             signature(each).bind(*[None] * skip, *args, **options)
         except TypeError:
             raise TypeError(
-                f"{rule.name} has no rule for this call; what has one is "
-                f"{rule.name}({', '.join(known)}), or a constant, as .data"
+                f"{rule.name} has no rule for this call; Tensors take {takes}"
             ) from None
     rule.asked.add((len(args), *places, *options))
 
@@ -3315,15 +3332,16 @@ _PAIRS: dict[Callable, tuple] = {
 
 
 # 15 A tape for arrays · adjoints
-def _spread_out(g: Any, axis: Any, keepdims: bool) -> Any:
-    """What belongs to a reduction, with the axes that it took away."""
-    return g if axis is None or keepdims else np.expand_dims(g, axis)
+def _spread_out(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    """What belongs to a reduction of x, with the axes that it took away."""
+    gone = not (axis is None or keepdims or x.ndim == 0)
+    return np.expand_dims(g, axis) if gone else g
 
 
 def _sum_rule(
     g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
 ) -> Any:
-    return np.broadcast_to(_spread_out(g, axis, keepdims), x.shape)
+    return np.broadcast_to(_spread_out(g, x, axis, keepdims), x.shape)
 
 
 def _cumsum_rule(g: Any, y: Any, x: Any, axis: int | None = None) -> Any:
@@ -3366,7 +3384,9 @@ def _einsum_rule(i: int, g: Any, y: Any, spelled: str, *factors: Any) -> Any:
     alone = [c for c in letters[i] if c not in "".join(others)]
     ones = np.ones([factors[i].shape[letters[i].index(c)] for c in alone])
     asked = ",".join([*others, "".join(alone)]) + "->" + letters[i]
-    return np.einsum(asked, g, *factors[:i], *factors[i + 1 :], ones)
+    share = np.einsum(asked, g, *factors[:i], *factors[i + 1 :], ones)
+    shape = np.broadcast_shapes(share.shape, factors[i].shape)
+    return np.broadcast_to(share, shape)
 
 
 _LINEAR: dict[Callable, tuple] = {
@@ -3467,7 +3487,7 @@ def _var(
 
 def _prod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     shape, axes = np.sum(x.data, axis, keepdims=keepdims).shape, range(x.ndim)
-    axes = axes if axis is None else np.ravel(axis) % x.ndim
+    axes = np.ravel(axis) % x.ndim if x.ndim and axis is not None else axes
     kept = [i for i in range(x.ndim) if i not in axes]
     y = np.transpose(x, [*axes, *kept])
     y = y.reshape(math.prod(y.shape[: len(axes)]), *y.shape[len(axes) :])
@@ -3533,8 +3553,10 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
         axes = range(-axes, 0), range(axes)
     left = [*ascii_lowercase[: np.ndim(a)]]
     right = [*ascii_uppercase[: np.ndim(b)]]
-    for i, j in zip(*map(np.ravel, axes)):
+    for i, j in zip(*map(np.ravel, axes), strict=True):
         right[j] = left[i]
+        if np.shape(a)[i] != np.shape(b)[j]:
+            raise ValueError("tensordot: the axes differ in length")
     out = [c for c in left + right if (left + right).count(c) == 1]
     asked = f"{''.join(left)},{''.join(right)}->{''.join(out)}"
     return np.einsum(asked, a, b)
@@ -3626,9 +3648,9 @@ _PRODUCTS: dict[Callable, Callable] = {
 def _max_rule(
     g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
 ) -> Any:
-    best = (x == _spread_out(y, axis, keepdims)).astype(x.dtype)
+    best = (x == _spread_out(y, x, axis, keepdims)).astype(x.dtype)
     share = best / best.sum(axis=axis, keepdims=True)
-    return _spread_out(g, axis, keepdims) * share
+    return _spread_out(g, x, axis, keepdims) * share
 
 
 def _times_slope(slope: Callable) -> tuple:
@@ -4323,4 +4345,4 @@ def _replay(
     return [by_input.get(id(x)) for x in xs]
 
 
-# digest 7051b5c0afb04017f48a94a983c4d33a401fd3db9f397a2f15914c30abdb856d
+# digest c2c98dd6fe8514dd92fcab7c5e34dbed6ff1d6ce69baaac0d12e86749787370d
