@@ -2941,12 +2941,15 @@ def _apply(rule: Any, args: Sequence, options: dict[str, Any]) -> Any:
     """The rule's function of args, as a Tensor that remembers it."""
     if not isinstance(rule, _Rule):
         return _without_rule(rule, args, options)
-    args = [_own(x, rule) if type(x) in (list, tuple) else x for x in args]
-    arrays = [x.data if isinstance(x, Tensor) else x for x in args]
-    places = [
-        i for i, x in enumerate(args)
-        if isinstance(x, Tensor) and x.requires_grad
-    ]
+    args, arrays, places = list(args), [], []
+    for i, x in enumerate(args):
+        if isinstance(x, Tensor):
+            if x.requires_grad:
+                places.append(i)
+            x = x.data
+        elif isinstance(x, (list, tuple)):
+            args[i] = x = _own(x, rule)
+        arrays.append(x)
     if (len(args), *places, *options) not in rule.asked:
         _ask(rule, args, options, places)
     if rule.vjps is None:
@@ -2956,9 +2959,10 @@ def _apply(rule: Any, args: Sequence, options: dict[str, Any]) -> Any:
 
 
 # 15 A tape for arrays · remember
-def _remember(value: Any, rule: Any, *how: Any) -> Any:
+def _remember(
+    value: Any, rule: Any, args: Any, arrays: Any, options: Any, places: Any
+) -> Any:
     """The value as a Tensor, with its record; whole numbers stay plain."""
-    args, arrays, options, places = how
     if type(value) is not np.ndarray or value.dtype.kind != "f":
         if np.asarray(value).dtype.kind in "biu":
             return value
@@ -2969,7 +2973,8 @@ def _remember(value: Any, rule: Any, *how: Any) -> Any:
         y.data, y.requires_grad = value.view(), True
         y.data.flags.writeable = False
         y._parents = tuple([args[i] for i in places])
-        y._record = _Record(rule, *how, _seals(args, arrays, options, every))
+        seals = _seals(args, arrays, options, every)
+        y._record = _Record(rule, args, arrays, options, places, seals)
     return y
 
 
@@ -3013,6 +3018,8 @@ def _pull(
     for node in order:
         gradient = found.pop(node)
         yield node, gradient
+        if node._record is None:
+            continue
         shares = _handed_on(node, gradient, record)
         for parent, share in zip(node._parents, shares):
             share = _fit(share, parent.data)  # eq:chain
@@ -3030,12 +3037,10 @@ def _known(node: Tensor, record: bool) -> list:
 
 def _handed_on(node: Tensor, g: Any, record: bool) -> list:
     """What the rules hand on to each parent of a node, of its gradient g."""
-    if node._record is None:
-        return []
     rule, *_, options, places, _ = node._record
     known = _known(node, record)
-    if isinstance(g, np.ndarray):
-        g = g.view()
+    if not record:
+        g = np.asarray(g).view()
         g.flags.writeable = False  # others may get the same array
     if callable(rule.vjps):
         shares = rule.vjps(g, *known, **options)
@@ -3173,13 +3178,12 @@ def _seal(array: np.ndarray, every: int) -> tuple:
 
 def _seals(args: Any, arrays: Any, options: dict, every: int) -> list:
     """The arrays that the tape did not compute, with their seals."""
-    given = [
-        array for x, array in zip(args, arrays)
-        if isinstance(array, np.ndarray) and (x is array or not x._record)
-    ]
-    if options:
-        given += [x for x in options.values() if isinstance(x, np.ndarray)]
-    return [(array, _seal(array, every)) for array in given]
+    found = []
+    for x, array in (*zip(args, arrays), *[(x, x) for x in options.values()]):
+        ours = x is not array and x._record is not None
+        if isinstance(array, np.ndarray) and not ours:
+            found.append((array, _seal(array, every)))
+    return found
 
 
 # 15 A tape for arrays · check
@@ -4345,4 +4349,4 @@ def _replay(
     return [by_input.get(id(x)) for x in xs]
 
 
-# digest c2c98dd6fe8514dd92fcab7c5e34dbed6ff1d6ce69baaac0d12e86749787370d
+# digest 605de7f40df8dfcdfa674ca543a9b43bbbdba35b0a347847169ebb128b4f3cf6
