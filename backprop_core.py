@@ -2941,40 +2941,45 @@ def _apply(rule: Any, args: Sequence, options: dict[str, Any]) -> Any:
     """The rule's function of args, as a Tensor that remembers it."""
     if not isinstance(rule, _Rule):
         return _without_rule(rule, args, options)
-    args, arrays, places = list(args), [], []
+    args, arrays, places, others = list(args), [], [], [*options.values()]
     for i, x in enumerate(args):
         if isinstance(x, Tensor):
             if x.requires_grad:
                 places.append(i)
+            if x._record is None:
+                others.append(x.data)
             x = x.data
         elif isinstance(x, (list, tuple)):
             args[i] = x = _own(x, rule)
+        elif isinstance(x, np.ndarray):
+            others.append(x)
         arrays.append(x)
     if (len(args), *places, *options) not in rule.asked:
         _ask(rule, args, options, places)
     if rule.vjps is None:
         return rule.function(*args, **options)
     value = rule.function(*arrays, **options)
-    return _remember(value, rule, args, arrays, options, places)
+    return _remember(value, others, rule, args, arrays, options, places)
 
 
 # 15 A tape for arrays · remember
-def _remember(
-    value: Any, rule: Any, args: Any, arrays: Any, options: Any, places: Any
-) -> Any:
-    """The value as a Tensor, with its record; whole numbers stay plain."""
+def _remember(value: Any, others: list, *how: Any) -> Any:
+    """The value as a Tensor, with its record; whole numbers stay plain.
+
+    ``others`` are arrays that the tape did not compute; they get a seal.
+    """
     if type(value) is not np.ndarray or value.dtype.kind != "f":
         if np.asarray(value).dtype.kind in "biu":
             return value
         value = _real(value)
     y, every = Tensor.__new__(Tensor), _recording.get()
     y.data = value
-    if places and every:
+    if every and how[-1]:
+        seals = [(x, _seal(x, every)) for x in others]
+        y._record = made = _Record(*how, seals)
+        y._parents = tuple([made.args[i] for i in made.places])
         y.data, y.requires_grad = value.view(), True
         y.data.flags.writeable = False
-        y._parents = tuple([args[i] for i in places])
-        seals = _seals(args, arrays, options, every)
-        y._record = _Record(rule, args, arrays, options, places, seals)
     return y
 
 
@@ -3168,22 +3173,14 @@ def detect_changes() -> Any:
     return _recorded(1)
 
 
-def _seal(array: np.ndarray, every: int) -> tuple:
-    """What an array looks like now."""
+def _seal(array: Any, every: int) -> tuple:
+    """What an array looks like now; of other things nothing."""
+    if not isinstance(array, np.ndarray):
+        return (every,)
     if array.size > 256 and every > 1:
         flat = array.ravel("K") if array.flags.forc else array.flat
         return every, array.shape, flat[::every].tobytes()
     return every, array.shape, array.tobytes()
-
-
-def _seals(args: Any, arrays: Any, options: dict, every: int) -> list:
-    """The arrays that the tape did not compute, with their seals."""
-    found = []
-    for x, array in (*zip(args, arrays), *[(x, x) for x in options.values()]):
-        ours = x is not array and x._record is not None
-        if isinstance(array, np.ndarray) and not ours:
-            found.append((array, _seal(array, every)))
-    return found
 
 
 # 15 A tape for arrays · check
@@ -4349,4 +4346,4 @@ def _replay(
     return [by_input.get(id(x)) for x in xs]
 
 
-# digest 605de7f40df8dfcdfa674ca543a9b43bbbdba35b0a347847169ebb128b4f3cf6
+# digest 2c0f09609b87d2de58430b029b371d0f2e01535e4179250086cd114c1470a2c4
