@@ -4227,6 +4227,29 @@ def _transposed(node: Tensor, i: int, v: Any, record: bool) -> Any:
     return gradients(share, [u], v, record)[0]
 
 
+# 18 Beyond the gradient · follow
+def _follow(y: Any, slopes: dict) -> tuple[Any, Any]:
+    """y, and its slope if those of the first Tensors are these."""
+    if not isinstance(y, Tensor):  # it does not depend on the inputs
+        return np.asarray(y), np.zeros(np.shape(y))
+    order, known = list(_order(y))[::-1], dict(slopes)
+    record = any(isinstance(v, Tensor) for v in slopes.values()) or any(
+        x.requires_grad and not x._parents and x not in slopes for x in order
+    )
+    for node in order:
+        if node not in known and any(x in known for x in node._parents):
+            known[node] = _pushed(node, known, record)
+    slope = known.get(y, np.zeros_like(y.data))
+    return (y, _constant(slope)) if record else (y.data, slope)
+
+
+def _anew(x: Any) -> Tensor:
+    """The same numbers as a Tensor of its own; made from x, if that is one."""
+    if not isinstance(x, Tensor):
+        return Tensor(x)
+    return x[...] if x.requires_grad else Tensor(x.data)
+
+
 # 18 Beyond the gradient · jvp
 def jvp(
     f: Callable, inputs: Sequence[ArrayLike], directions: Sequence[ArrayLike]
@@ -4253,29 +4276,6 @@ def jvp(
     return _follow(y, slopes)
 
 
-# 18 Beyond the gradient · follow
-def _follow(y: Any, slopes: dict) -> tuple[Any, Any]:
-    """y, and its slope if those of the first Tensors are these."""
-    if not isinstance(y, Tensor):  # it does not depend on the inputs
-        return np.asarray(y), np.zeros(np.shape(y))
-    order, known = list(_order(y))[::-1], dict(slopes)
-    record = any(isinstance(v, Tensor) for v in slopes.values()) or any(
-        x.requires_grad and not x._parents and x not in slopes for x in order
-    )
-    for node in order:
-        if node not in known and any(x in known for x in node._parents):
-            known[node] = _pushed(node, known, record)
-    slope = known.get(y, np.zeros_like(y.data))
-    return (y, _constant(slope)) if record else (y.data, slope)
-
-
-def _anew(x: Any) -> Tensor:
-    """The same numbers as a Tensor of its own; made from x, if that is one."""
-    if not isinstance(x, Tensor):
-        return Tensor(x)
-    return x[...] if x.requires_grad else Tensor(x.data)
-
-
 # 18 Beyond the gradient · hvp
 def hvp(f: Callable, x: ArrayLike, v: ArrayLike) -> np.ndarray:
     """The Hessian of f at x times v, eq:hvp, without the Hessian.
@@ -4292,6 +4292,28 @@ def hvp(f: Callable, x: ArrayLike, v: ArrayLike) -> np.ndarray:
     (slope,) = gradients(f(point), [point], create_graph=True)
     direction = _weights(point.data, v, False, "a direction")
     return gradients(slope, [point], direction)[0]
+
+
+# 18 Beyond the gradient · replay
+def _replay(
+    f: Callable, inputs: Sequence, g: Any, y: Any, *known: Any
+) -> list:
+    """The rule of a checkpoint: f once more, with a tape, and back."""
+    with _recorded():
+        xs = [
+            _anew(x) if isinstance(given, Tensor) else x
+            for given, x in zip(inputs, known)
+        ]
+        result = _constant(f(*xs))
+    if not np.array_equal(result.data, _plain(y), equal_nan=True):
+        raise RuntimeError(
+            "checkpoint: f gave another result the second time (random "
+            "numbers, or an array that changed)"
+        )
+    tensors = [x for x in xs if isinstance(x, Tensor)]
+    found = gradients(result, tensors, g, isinstance(g, Tensor))
+    by_input = dict(zip(map(id, tensors), found))
+    return [by_input.get(id(x)) for x in xs]
 
 
 # 18 Beyond the gradient · checkpoint
@@ -4324,26 +4346,4 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     return _apply(_Rule("checkpoint", forward, again, None, set()), inputs, {})
 
 
-# 18 Beyond the gradient · replay
-def _replay(
-    f: Callable, inputs: Sequence, g: Any, y: Any, *known: Any
-) -> list:
-    """The rule of a checkpoint: f once more, with a tape, and back."""
-    with _recorded():
-        xs = [
-            _anew(x) if isinstance(given, Tensor) else x
-            for given, x in zip(inputs, known)
-        ]
-        result = _constant(f(*xs))
-    if not np.array_equal(result.data, _plain(y), equal_nan=True):
-        raise RuntimeError(
-            "checkpoint: f gave another result the second time (random "
-            "numbers, or an array that changed)"
-        )
-    tensors = [x for x in xs if isinstance(x, Tensor)]
-    found = gradients(result, tensors, g, isinstance(g, Tensor))
-    by_input = dict(zip(map(id, tensors), found))
-    return [by_input.get(id(x)) for x in xs]
-
-
-# digest 2c0f09609b87d2de58430b029b371d0f2e01535e4179250086cd114c1470a2c4
+# digest 972239381a33d58bd3ac4da864d2c8dd05c34405844f2fe2a7195d3d1957d84f
