@@ -42,7 +42,7 @@ from inspect import signature
 from numbers import Real
 from operator import attrgetter
 from pathlib import Path
-from string import ascii_letters, ascii_lowercase, ascii_uppercase
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -2781,7 +2781,7 @@ class Value:
 def _value(x: Any) -> Value:
     if not isinstance(x, (Value, Real)):
         raise TypeError(f"expected a number, got {type(x).__name__}")
-    return x if isinstance(x, Value) else Value(x)
+    return x if isinstance(x, Value) else Value(float(x))
 
 
 # 14 A tape for numbers · order
@@ -2976,7 +2976,7 @@ def _remember(value: Any, others: list, *how: Any) -> Any:
     y.data = value
     if every and how[-1]:
         seals = [(x, _seal(x, every)) for x in others]
-        y._record = made = _Record(*how, seals)
+        y._record = made = _Record._make((*how, seals))
         y._parents = tuple([made.args[i] for i in made.places])
         y.data, y.requires_grad = value.view(), True
         y.data.flags.writeable = False
@@ -3421,7 +3421,7 @@ _JOIN = _Rule(
 def _move(function: Callable, *args: Any, **options: Any) -> Any:
     """The function of Tensors whose entries it only moves."""
     found: list = []
-    _deep([args, options], lambda x: isinstance(x, Tensor) and found.append(x))
+    _deep([args, options], lambda x: found.extend([x] * isinstance(x, Tensor)))
     ends = np.cumsum([x.size for x in found])
     flat = found[0].reshape(-1)
     if len(found) > 1:
@@ -3437,7 +3437,7 @@ def _move(function: Callable, *args: Any, **options: Any) -> Any:
         return function(*given[0], **given[1])
 
     places = np.arange(1.0, flat.size + 1)
-    values = asked(flat.data), asked(places), asked(places + flat.size)
+    values = asked(flat.data), asked(places), asked(places + flat.size + 1)
     return _moved(function.__name__, flat, *values)
 
 
@@ -3446,7 +3446,7 @@ def _moved(name: str, flat: Any, value: Any, one: Any, other: Any) -> Any:
     """The entries of flat at these places, and the constants in value."""
     if isinstance(value, (list, tuple)):
         return [_moved(name, flat, *each) for each in zip(value, one, other)]
-    moved, fixed = other - one == flat.size, (one == other) | (one != one)
+    moved, fixed = other - one == flat.size + 1, (one == other) | (one != one)
     y = flat[:0].sum() + value
     if moved.any():
         picked = flat[(np.where(moved, one - 1, 0) % flat.size).astype(int)]
@@ -3520,33 +3520,20 @@ def _sort(x: Any, axis: int | None = -1) -> Any:
 
 
 # 15 A tape for arrays · made-of-products
-def _spelled(subscripts: str, factors: Sequence) -> tuple[list[str], str]:
-    """The letters of each factor of an einsum and of the result."""
-    names, arrow, out = subscripts.replace(" ", "").partition("->")
-    spare = "".join(sorted({*ascii_letters} - {*subscripts}))
-    dots = [
-        spare[: np.ndim(x) - len(own) + 3][::-1] if "..." in own else ""
-        for own, x in zip(names.split(","), factors)
-    ]
-    letters = [
-        own.replace("...", more) for own, more in zip(names.split(","), dots)
-    ]
-    if not arrow:
-        once = sorted(c for c in {*names} - {*".,"} if names.count(c) == 1)
-        out = "..." + "".join(once)
-    return letters, out.replace("...", max(dots, key=len))
-
-
-def _einsum(subscripts: str, *operands: Any, optimize: Any = True) -> Any:
-    factors = [x if isinstance(x, Tensor) else np.asarray(x) for x in operands]
-    names, out = _spelled(subscripts, factors)
-    for i, (own, x) in enumerate(zip(names, factors)):
+def _einsum(*operands: Any, optimize: Any = True) -> Any:
+    story = np.einsum_path(*_deep(operands, _plain))[1].splitlines()[0]
+    names, out = story.split(":")[1].strip().split("->")
+    texts = isinstance(operands[0], str)
+    factors = [*operands[1:]] if texts else [*operands[:-1:2]]
+    letters = names.split(",")
+    for i, own in enumerate(letters):
         once = "".join(dict.fromkeys(own))
         if once != own:  # a letter twice picks the diagonal
-            mesh = np.ix_(*[range(x.shape[own.index(c)]) for c in once])
-            names[i], key = once, [mesh[once.index(c)] for c in own]
-            factors[i] = x[tuple(key)]
-    return _apply(_EINSUM, (",".join(names) + "->" + out, *factors), {})
+            sizes = [np.shape(factors[i])[own.index(c)] for c in once]
+            mesh = np.ix_(*map(range, sizes))
+            key = tuple([mesh[once.index(c)] for c in own])
+            letters[i], factors[i] = once, factors[i][key]
+    return _apply(_EINSUM, (f"{','.join(letters)}->{out}", *factors), {})
 
 
 def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
@@ -3571,18 +3558,15 @@ def _norm(
     axes = tuple(np.ravel(range(x.ndim) if axis is None else axis))
     size, fold = np.abs(x), {"axis": axes, "keepdims": keepdims}
     if ord in (None, "fro") or (ord == 2 and len(axes) == 1):
-        return _root(np.sum(x * x, **fold))
+        return _root((x * x).sum(**fold))
     if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
         size = size.sum(axis=axes[abs(ord) != 1], keepdims=True)
         ord = math.copysign(np.inf, ord)
-    elif len(axes) > 1:
-        raise TypeError(f"norm of matrices has no rule for ord={ord!r}")
-    if abs(ord) == np.inf:
-        return (np.max if ord > 0 else np.min)(size, **fold)
-    if ord == 0:
-        return np.sum(np.sign(size), **fold)
-    powers = _root(size, ord) if ord > 0 else size**ord
-    return _root(np.sum(powers, **fold), 1 / ord)
+    if ord in (np.inf, -np.inf):
+        return size.max(**fold) if ord > 0 else size.min(**fold)
+    if ord <= 0 or len(axes) > 1:
+        raise TypeError(f"norm of axes {axes} has no rule for ord={ord!r}")
+    return _root(_root(size, ord).sum(**fold), 1 / ord)
 
 
 # 15 A tape for arrays · made-of-others
@@ -3598,7 +3582,8 @@ _MADE: dict[Callable, Callable] = {
     ),
     np.nan_to_num: lambda x, copy=True, nan=0, posinf=None, neginf=None: (
         np.where(
-            np.isfinite(x), x, np.nan_to_num(x.data, 1, nan, posinf, neginf)
+            np.isfinite(x), x,
+            np.nan_to_num(x.data, True, nan, posinf, neginf),
         )
     ),
 }
@@ -4203,10 +4188,10 @@ def _pushed(node: Tensor, slopes: dict, record: bool) -> Any:
             part = _transposed(node, i, v, record)
         elif rule.jvps == "linear":
             args = *known[:i], v, *known[i + 1 :]
-            if record:
-                part = _apply(rule, args, options)
-            else:
-                part = rule.function(*args, **options)
+            part = (
+                _apply(rule, args, options) if record
+                else rule.function(*args, **options)
+            )
         else:
             part = rule.jvps[i](v, y, *known, **options)
         total = total + part
@@ -4346,4 +4331,4 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     return _apply(_Rule("checkpoint", forward, again, None, set()), inputs, {})
 
 
-# digest 972239381a33d58bd3ac4da864d2c8dd05c34405844f2fe2a7195d3d1957d84f
+# digest 1c0376ba31465127988b5c51a221aad8c16da6c1b0e9e16f3cd8634e40a55227
