@@ -2909,6 +2909,7 @@ class Tensor(NDArrayOperatorsMixin):
     def __format__(self, form: str) -> str:
         return format(self.item(), form) if form else str(self)
 
+    # 15 A tape for arrays · tensor-as-text
     def __repr__(self) -> str:
         return f"Tensor({np.array2string(self.data, separator=', ')})"
 
@@ -2932,11 +2933,12 @@ def _real(x: Any) -> np.ndarray:
     return array
 
 
-# 15 A tape for arrays · apply
+# 15 A tape for arrays · record
 _Rule = namedtuple("_Rule", "name function vjps jvps asked")
 _Record = namedtuple("_Record", "rule args arrays options places seals")
 
 
+# 15 A tape for arrays · apply
 def _apply(rule: Any, args: Sequence, options: dict[str, Any]) -> Any:
     """The rule's function of args, as a Tensor that remembers it."""
     if not isinstance(rule, _Rule):
@@ -3320,6 +3322,11 @@ _PAIRS: dict[Callable, tuple] = {
         lambda g, y, a, b: g * b / (a * a + b * b),
         lambda g, y, a, b: -g * a / (a * a + b * b),
     ),
+}
+
+
+# 15 A tape for arrays · rules-of-choices
+_CHOICES: dict[Callable, tuple] = {
     np.maximum: _chosen(lambda a, b: a > b),
     np.minimum: _chosen(lambda a, b: a < b),
     np.fmax: _chosen(lambda a, b: (a > b) | (b != b)),
@@ -3401,13 +3408,16 @@ _LINEAR: dict[Callable, tuple] = {
     np.expand_dims: (lambda g, y, x, axis: g.reshape(x.shape),),
     np.swapaxes: (lambda g, y, x, axis1, axis2: g.swapaxes(axis1, axis2),),
 }
+
+
+# 15 A tape for arrays · einsum-rule
 _EINSUM = _Rule(
     "einsum", partial(np.einsum, optimize=True),
     (None, *[partial(_einsum_rule, i) for i in range(26)]), "linear", set(),
 )
 
 
-# 15 A tape for arrays · move
+# 15 A tape for arrays · join
 def _join_rule(g: Any, y: Any, *parts: Any) -> list:
     ends = np.cumsum([part.size for part in parts])
     return [g[end - x.size : end] for end, x in zip(ends, parts)]
@@ -3418,6 +3428,7 @@ _JOIN = _Rule(
 )
 
 
+# 15 A tape for arrays · move
 def _move(function: Callable, *args: Any, **options: Any) -> Any:
     """The function of Tensors whose entries it only moves."""
     found: list = []
@@ -3486,6 +3497,7 @@ def _var(
     return total / max(x.size / max(total.size, 1) - ddof, 0)
 
 
+# 15 A tape for arrays · made-by-halves
 def _prod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     shape, axes = np.sum(x.data, axis, keepdims=keepdims).shape, range(x.ndim)
     axes = np.ravel(axis) % x.ndim if x.ndim and axis is not None else axes
@@ -3536,6 +3548,7 @@ def _einsum(*operands: Any, optimize: Any = True) -> Any:
     return _apply(_EINSUM, (f"{','.join(letters)}->{out}", *factors), {})
 
 
+# 15 A tape for arrays · tensordot
 def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     if np.ndim(axes) == 0:
         axes = range(-axes, 0), range(axes)
@@ -3603,6 +3616,7 @@ def _det(x: Any) -> Any:
     return y
 
 
+# 15 A tape for arrays · table-of-products
 _PRODUCTS: dict[Callable, Callable] = {
     np.dot: lambda a, b: (
         a * b if 0 in (np.ndim(a), np.ndim(b)) else
@@ -3639,6 +3653,7 @@ def _max_rule(
     return _spread_out(g, x, axis, keepdims) * share
 
 
+# 15 A tape for arrays · rules-together
 def _times_slope(slope: Callable) -> tuple:
     return (lambda g, y, x: g * slope(y, x),)
 
@@ -3647,7 +3662,9 @@ _OTHERS: dict[Callable, tuple] = {
     **dict.fromkeys((np.max, np.amax, np.min, np.amin), (_max_rule,)),
     np.linalg.inv: (lambda g, y, a: -(y.mT @ g @ y.mT),),
 }
-_ENTRYWISE = _PAIRS | {f: _times_slope(s) for f, s in _SLOPES.items()}
+_ENTRYWISE = _PAIRS | _CHOICES | {
+    f: _times_slope(slope) for f, slope in _SLOPES.items()
+}
 _FROM_OTHERS = _MADE | _PRODUCTS | {
     getattr(np, name): partial(_move, getattr(np, name)) for name in _MOVING
 }
@@ -3686,6 +3703,7 @@ class TapeLayer(Layer):
         self._cache = y, inputs
         return y.data.copy()
 
+    # 15 A tape for arrays · tape-layer-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         y, inputs = self._saved()
         grad = self._expect(grad_output, *y.shape, what="grad_output")
@@ -4305,11 +4323,9 @@ def _replay(
 def checkpoint(f: Callable, *inputs: Any) -> Any:
     """f(*inputs), of which only the inputs are remembered.
 
-    ``backward`` computes f again and goes back through that. So f must do
-    the same twice: draw a dropout mask outside, and hand in all arrays
-    that might change; RuntimeError if the second result is another one.
-    Raises ValueError if f uses a Tensor that is not among the inputs.
-    Source: Chen and others, 2016.
+    ``backward`` computes f again and goes back through that; f must give
+    the same array twice. Raises RuntimeError if it does not, ValueError
+    for a Tensor that is no input. Source: Chen and others, 2016.
 
     >>> x = Tensor([1.0, 2.0])
     >>> checkpoint(lambda x: np.sum(x * x * x), x).backward()
@@ -4331,4 +4347,4 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     return _apply(_Rule("checkpoint", forward, again, None, set()), inputs, {})
 
 
-# digest 1c0376ba31465127988b5c51a221aad8c16da6c1b0e9e16f3cd8634e40a55227
+# digest d9dc02767dc353e15ce3840fe1f4f4b0404cc13590d2ce50a754a538beef36d3

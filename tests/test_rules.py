@@ -1,4 +1,4 @@
-"""Every function in the table of rules: value, gradient, slope forwards, second order, precision; and what is refused."""
+"""Every function in the table of rules, both ways and to second order; and what is refused."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ ODD: dict[str, list[Function]] = {
     "broadcast_arrays": [lambda x: first(np.broadcast_arrays(x, x[:1]))],
     "broadcast_to": [lambda x: np.broadcast_to(x, (2, 3, 4))],
     "choose": [lambda x: np.choose([0, 2, 1, 0], [x[0], x[1], x[2]])],
-    "clip": [lambda x: np.clip(x, 1.3, 1.7), lambda x: np.clip(x, max=1.5), lambda x: np.clip(X + 0.2, x - 0.1, x + 0.1)],
+    "clip": [
+        lambda x: np.clip(x, 1.3, 1.7),
+        lambda x: np.clip(x, max=1.5),
+        lambda x: np.clip(X + 0.2, x - 0.1, x + 0.1),
+    ],
     "column_stack": [lambda x: np.column_stack([x, x[:, 0]])],
     "compress": [lambda x: np.compress([True, False, True], x, axis=0)],
     "concatenate": [
@@ -91,8 +95,18 @@ ODD: dict[str, list[Function]] = {
     "meshgrid": [lambda x: first(np.meshgrid(x[0], x[1]))],
     "moveaxis": [lambda x: np.moveaxis(x, 0, -1), lambda x: np.moveaxis(x, source=1, destination=0)],
     "nan_to_num": [lambda x: np.nan_to_num(np.where(x > 1.5, np.nan, x), nan=2.0)],
-    "pad": [lambda x: np.pad(x, 1), lambda x: np.pad(x, 1, constant_values=2), lambda x: np.pad(x, 2, "reflect")],
-    "power": [lambda x: 2**x, lambda x: x**x, lambda x: x**3, lambda x: x**0, lambda x: (x - 1) ** [0, 1, 2, 3]],
+    "pad": [
+        lambda x: np.pad(x, 1),
+        lambda x: np.pad(x, 1, constant_values=2),
+        lambda x: np.pad(x, 2, "reflect"),
+    ],
+    "power": [
+        lambda x: 2**x,
+        lambda x: x**x,
+        lambda x: x**3,
+        lambda x: x**0,
+        lambda x: (x - 1) ** [0, 1, 2, 3],
+    ],
     "prod": [np.prod, lambda x: np.prod(x, (0, -1), keepdims=True), lambda x: np.prod(x - X[0, 0], 1)],
     "repeat": [lambda x: np.repeat(x, [1, 0, 2], axis=0)],
     "reshape": [lambda x: np.reshape(x, (2, 6)), lambda x: np.reshape(x, shape=-1)],
@@ -124,17 +138,17 @@ ODD: dict[str, list[Function]] = {
     "vstack": [lambda x: np.vstack([x, x[0]])],
     "where": [lambda x: np.where(X > 1.5, x, 1 / x)],
 }
-BY_TWO = (
-    "add subtract multiply divide fmod remainder logaddexp logaddexp2 arctan2 hypot maximum minimum fmax fmin "
-    "float_power outer"
-).split()
+BY_TWO = [
+    *(np.add, np.subtract, np.multiply, np.divide, np.fmod, np.remainder, np.logaddexp, np.logaddexp2),
+    *(np.arctan2, np.hypot, np.maximum, np.minimum, np.fmax, np.fmin, np.float_power, np.outer),
+]
 TWO: dict[str, list[Function]] = {
-    name: [
-        lambda x, f=getattr(np, name): f(x, 3 * x[::-1]),
-        lambda x, f=getattr(np, name): f(x, 0.7),
-        lambda x, f=getattr(np, name): f(0.7, x),
+    f.__name__: [
+        lambda x, f=f: f(x, 3 * x[::-1]),
+        lambda x, f=f: f(x, 0.7),
+        lambda x, f=f: f(0.7, x),
     ]
-    for name in BY_TWO
+    for f in BY_TWO
 }
 NAMES = sorted({rule.name for rule in bp._RULES.values()})
 
@@ -211,7 +225,11 @@ EDGES: dict[str, tuple[Function, list[float], list[float]]] = {
     "clip at its ends": (lambda x: np.clip(x, 0, 1).sum(), [-1, 0, 1, 2], [0, 1, 1, 0]),
     "exponents of zero": (lambda n: (0.0**n).sum(), [0, 1, 2], [0, 0, 0]),
     "sinc at 0": (lambda x: np.sinc(x).sum(), [0, 1], [0, -1]),
-    "logaddexp, far": (lambda x: np.logaddexp(x[0], x[1]), [4988429, 4988430], [1 / (1 + np.e), np.e / (1 + np.e)]),
+    "logaddexp, far": (
+        lambda x: np.logaddexp(x[0], x[1]),
+        [4988429, 4988430],
+        [1 / (1 + np.e), np.e / (1 + np.e)],
+    ),
     "logaddexp, infinite": (lambda x: np.logaddexp(x[0], x[1]), [np.inf, 0], [1, 0]),
     "fmax of nan": (lambda x: np.fmax(x, [np.nan, 2.0]).sum(), [1, 1], [1, 0]),
     "rounding": (lambda x: (np.round(x, 1) + np.floor(x) + np.fix(x)).sum(), [0.31, -2.5], [0, 0]),
@@ -238,7 +256,7 @@ x = Tensor([1.0, 2.0])
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "where": (lambda: np.sum(x, where=[True, False]), r"sum has no rule .* take sum\(x, axis, keepdims\)"),
     "dtype": (lambda: np.var(x, dtype=float), r"take var\(x, axis, ddof, keepdims\)"),
-    "initial": (lambda: np.max(x, initial=3.0), r"take amax\(x, axis, keepdims\)|take max\(x, axis, keepdims\)"),
+    "initial": (lambda: np.max(x, initial=3.0), r"take a?max\(x, axis, keepdims\)"),
     "order": (lambda: np.reshape(x, (2, 1), order="F"), r"take reshape\(x, shape\)"),
     "subok": (lambda: np.broadcast_to(x, (2, 2), subok=True), r"take broadcast_to\(x, shape\)"),
     "option of another": (lambda: np.std(x, mean=0.0), "var has no rule"),
@@ -252,7 +270,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "masked": (lambda: Tensor(np.ma.array([1.0], mask=[True])), "got a masked array"),
     "masked among": (lambda: x * np.ma.array([1.0, 2.0], mask=[True, False]), "got a masked array"),
     "complex": (lambda: x * 1j, "got complex128"),
-    "several from a checkpoint": (lambda: checkpoint(lambda x: (x, 2 * x), x), "checkpoint: f gives one array"),
+    "several from a checkpoint": (lambda: checkpoint(lambda x: (x, 2 * x), x), "f gives one array"),
     "a copy": (lambda: copy.deepcopy(x * 2), "y.detach()"),
     "a pickle": (lambda: pickle.dumps(x * 2), "y.detach()"),
     "a whole number": (lambda: int(x[0]), "Tensor"),  # type: ignore[call-overload]
@@ -283,13 +301,13 @@ def test_a_primitive_goes_both_ways() -> None:
     entrywise = bp.primitive(lambda g, y, x: g * np.cos(x), jvps="entrywise")(np.sin)
     linear = bp.primitive(lambda g, y, x: 2 * g, jvps="linear")(lambda x: 2 * x)
     own = bp.primitive(lambda g, y, x: g * y, jvps=(lambda v, y, x: v * y,))(np.exp)
+    v = np.ones_like(X)
     for f, slope, curve in (
         (cube, 3 * X**2, 6 * X),
         (entrywise, np.cos(X), -np.sin(X)),
         (linear, 2 + 0 * X, 0 * X),
         (own, np.exp(X), np.exp(X)),
     ):
-        v = np.ones_like(X)
         np.testing.assert_allclose(jvp(f, [X], [v])[1], slope, rtol=1e-13)
         np.testing.assert_allclose(hvp(lambda x, f=f: np.sum(f(x)), X, v), curve, rtol=1e-13, atol=1e-13)
         twice = jvp(lambda x, f=f: jvp(f, [x], [v])[1], [Tensor(X)], [v])[1]
