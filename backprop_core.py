@@ -3605,13 +3605,8 @@ _MADE: dict[Callable, Callable] = {
 # 15 A tape for arrays · made-of-matrices
 @primitive(lambda g, y, x: g[..., None, None] * np.linalg.inv(x).mT)
 def _logdet(x: Any) -> Any:
-    return np.linalg.slogdet(x)[1]
-
-
-@primitive(lambda g, y, x: (g * y)[..., None, None] * np.linalg.inv(x).mT)
-def _det(x: Any) -> Any:
-    y = np.linalg.det(x)
-    if not np.all(y):
+    y = np.linalg.slogdet(x)[1]
+    if np.any(y == -np.inf):
         raise TypeError("det has no rule for singular matrices")
     return y
 
@@ -3639,8 +3634,10 @@ _PRODUCTS: dict[Callable, Callable] = {
     ),
     np.linalg.multi_dot: lambda arrays: reduce(np.dot, arrays),
     np.linalg.solve: lambda a, b: np.linalg.inv(a) @ b,
-    np.linalg.det: lambda a: _det(a),
     np.linalg.slogdet: lambda a: (np.linalg.slogdet(a.data)[0], _logdet(a)),
+    np.linalg.det: lambda a: (
+        np.linalg.slogdet(a.data)[0] * np.exp(_logdet(a))
+    ),
 }
 
 
@@ -4347,4 +4344,4 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     return _apply(_Rule("checkpoint", forward, again, None, set()), inputs, {})
 
 
-# digest d9dc02767dc353e15ce3840fe1f4f4b0404cc13590d2ce50a754a538beef36d3
+# digest f35883eb5f073a3be9e287e5c806d580fab09058a44a950c926632ea0d2f44ef
