@@ -42,7 +42,6 @@ from inspect import signature
 from numbers import Real
 from operator import attrgetter
 from pathlib import Path
-from string import ascii_lowercase, ascii_uppercase
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -2943,7 +2942,10 @@ def _apply(rule: Any, args: Sequence, options: dict[str, Any]) -> Any:
     """The rule's function of args, as a Tensor that remembers it."""
     if not isinstance(rule, _Rule):
         return _without_rule(rule, args, options)
-    args, arrays, places, others = list(args), [], [], [*options.values()]
+    args, arrays, places, others = list(args), [], [], []
+    for x in options.values():
+        if isinstance(x, np.ndarray):
+            others.append(x)
     for i, x in enumerate(args):
         if isinstance(x, Tensor):
             if x.requires_grad:
@@ -2977,7 +2979,7 @@ def _remember(value: Any, others: list, *how: Any) -> Any:
     y, every = Tensor.__new__(Tensor), _recording.get()
     y.data = value
     if every and how[-1]:
-        seals = [(x, _seal(x, every)) for x in others]
+        seals = [(x, every, _seal(x, every)) for x in others]
         y._record = made = _Record._make((*how, seals))
         y._parents = tuple([made.args[i] for i in made.places])
         y.data, y.requires_grad = value.view(), True
@@ -3175,21 +3177,19 @@ def detect_changes() -> Any:
     return _recorded(1)
 
 
-def _seal(array: Any, every: int) -> tuple:
-    """What an array looks like now; of other things nothing."""
-    if not isinstance(array, np.ndarray):
-        return (every,)
+def _seal(array: np.ndarray, every: int) -> bytes:
+    """What an array looks like now."""
     if array.size > 256 and every > 1:
         flat = array.ravel("K") if array.flags.forc else array.flat
-        return every, array.shape, flat[::every].tobytes()
-    return every, array.shape, array.tobytes()
+        return flat[::every].tobytes()
+    return array.tobytes()
 
 
 # 15 A tape for arrays · check
 def _check(nodes: Sequence[Tensor]) -> None:
     """Raise RuntimeError if a recorded array was changed or replaced."""
     for made in [node._record for node in nodes if node._record is not None]:
-        wrong = [a for a, seal in made.seals if _seal(a, seal[0]) != seal]
+        wrong = [a for a, n, seal in made.seals if _seal(a, n) != seal]
         for x, array in zip(made.args, made.arrays):
             if x is not array and x.data is not array:
                 wrong.append(array)
@@ -3552,15 +3552,13 @@ def _einsum(*operands: Any, optimize: Any = True) -> Any:
 def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     if np.ndim(axes) == 0:
         axes = range(-axes, 0), range(axes)
-    left = [*ascii_lowercase[: np.ndim(a)]]
-    right = [*ascii_uppercase[: np.ndim(b)]]
+    left, right = [*range(np.ndim(a))], [*range(26, 26 + np.ndim(b))]
     for i, j in zip(*map(np.ravel, axes), strict=True):
         right[j] = left[i]
         if np.shape(a)[i] != np.shape(b)[j]:
             raise ValueError("tensordot: the axes differ in length")
-    out = [c for c in left + right if (left + right).count(c) == 1]
-    asked = f"{''.join(left)},{''.join(right)}->{''.join(out)}"
-    return np.einsum(asked, a, b)
+    out = [i for i in left + right if (left + right).count(i) == 1]
+    return np.einsum(a, left, b, right, out)
 
 
 # 15 A tape for arrays · made-norm
@@ -4344,4 +4342,4 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     return _apply(_Rule("checkpoint", forward, again, None, set()), inputs, {})
 
 
-# digest f35883eb5f073a3be9e287e5c806d580fab09058a44a950c926632ea0d2f44ef
+# digest 736ee1c126b127243e1586b40072aa094bac1495e6e8d345752a42e2874050f3
