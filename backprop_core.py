@@ -357,6 +357,15 @@ class Parameter:
     def __repr__(self) -> str:
         return f"Parameter{self.data.shape}"
 
+    # 03 Why backwards? · parameter-guards
+    def __array__(self, *args: Any, **options: Any) -> np.ndarray:
+        raise TypeError("a Parameter is no array; its numbers are .data")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "grad" and value is None:
+            self.grad[...], value = 0, self.grad
+        object.__setattr__(self, name, value)
+
 
 # 03 Why backwards? · options
 def _options(thing: Any) -> str:
@@ -3566,7 +3575,7 @@ def _norm(
     x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False
 ) -> Any:
     """Norms of vectors, and those of matrices that need no singular values."""
-    axes = tuple(np.ravel(range(x.ndim) if axis is None else axis))
+    axes = tuple(np.ravel(range(x.ndim) if axis is None else axis).tolist())
     size, fold = np.abs(x), {"axis": axes, "keepdims": keepdims}
     if ord in (None, "fro") or (ord == 2 and len(axes) == 1):
         return _root((x * x).sum(**fold))
@@ -3575,7 +3584,7 @@ def _norm(
         ord = math.copysign(np.inf, ord)
     if ord in (np.inf, -np.inf):
         return size.max(**fold) if ord > 0 else size.min(**fold)
-    if ord <= 0 or len(axes) > 1:
+    if isinstance(ord, str) or ord <= 0 or len(axes) > 1:
         raise TypeError(f"norm of axes {axes} has no rule for ord={ord!r}")
     return _root(_root(size, ord).sum(**fold), 1 / ord)
 
@@ -4342,4 +4351,4 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     return _apply(_Rule("checkpoint", forward, again, None, set()), inputs, {})
 
 
-# digest 736ee1c126b127243e1586b40072aa094bac1495e6e8d345752a42e2874050f3
+# digest 11665a7ee3832f331affd305348fc0a37a619416d870b6c614aea13cb86c75e2

@@ -263,6 +263,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "more than moved": (lambda: np.pad(x, 1, mode="mean"), "pad does more here than move"),
     "a ramp": (lambda: np.pad(x, 2, mode="linear_ramp"), "pad does more here than move"),
     "singular values": (lambda: np.linalg.norm(np.eye(2) * x, 2), "norm of axes .* ord=2"),
+    "a norm by name": (lambda: np.linalg.norm(np.eye(2) * x, "nuc"), "ord='nuc'"),
     "a negative order": (lambda: np.linalg.norm(x, -2), "ord=-2"),
     "a singular matrix": (lambda: np.linalg.det(np.ones((2, 2)) * x), "singular"),
     "several without a rule": (lambda: np.linalg.eigh(np.eye(2) * x), "eigh has no rule"),
@@ -359,3 +360,14 @@ def test_constants_are_not_copied_with_each_use() -> None:
     used = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert y.requires_grad and used < 21 * 1.1 * constant.nbytes
+
+
+def test_a_parameter_is_no_array_and_none_clears_its_gradient() -> None:
+    parameter = bp.Parameter([1.0, 2.0])
+    for act in (np.exp, np.asarray, Tensor):
+        with pytest.raises(TypeError, match="its numbers are .data"):
+            act(parameter)
+    parameter.grad[...] = 3
+    whole = parameter.grad
+    parameter.grad = None  # type: ignore[assignment]
+    assert parameter.grad is whole and not whole.any()
