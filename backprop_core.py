@@ -4263,9 +4263,9 @@ def jvp(
 ) -> tuple[Any, Any]:
     """f(*inputs) and its slope along the directions, eq:jvp.
 
-    Both are arrays; Tensors, where f, an input or a direction makes use of
-    others. Raises TypeError for inputs that are no list, or without a
-    rule, ValueError for a direction of another shape.
+    Arrays, or lists of them as f gives; Tensors, where f, an input or a
+    direction makes use of others. Raises TypeError for inputs that are no
+    list, ValueError for a direction of another shape.
 
     >>> y, slope = jvp(lambda x: x * x, [3.0], [1.0])
     >>> float(y), float(slope)
@@ -4280,6 +4280,9 @@ def jvp(
             for x, v in zip(points, directions, strict=True)
         }
         y = f(*points)
+    if isinstance(y, (list, tuple)):
+        ways = [_follow(part, slopes) for part in y]
+        return [value for value, _ in ways], [slope for _, slope in ways]
     return _follow(y, slopes)
 
 
@@ -4351,4 +4354,4 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     return _apply(_Rule("checkpoint", forward, again, None, set()), inputs, {})
 
 
-# digest 11665a7ee3832f331affd305348fc0a37a619416d870b6c614aea13cb86c75e2
+# digest 46924a78f60ccd032e05a3b01d614890ad7860f4a824cd0fd9f2fc80cd6de7b1

@@ -57,6 +57,12 @@ def test_several_inputs() -> None:
     np.testing.assert_allclose(slope, V @ W + X @ d, rtol=1e-13)
 
 
+def test_several_outputs() -> None:
+    values, slopes = jvp(lambda x: np.split(x * x, 3), (X,), (V,))
+    np.testing.assert_array_equal(np.concatenate(values), X * X)
+    np.testing.assert_allclose(np.concatenate(slopes), 2 * X * V, rtol=1e-14)
+
+
 REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "direction": (lambda: jvp(np.tanh, (X,), (V[0],)), ValueError, r"shape \(3, 4\), got \(4,\)"),
     "too many": (lambda: jvp(np.tanh, (X,), (V, V)), ValueError, "zip"),

@@ -365,7 +365,7 @@ def test_constants_are_not_copied_with_each_use() -> None:
 def test_a_parameter_is_no_array_and_none_clears_its_gradient() -> None:
     parameter = bp.Parameter([1.0, 2.0])
     for act in (np.exp, np.asarray, Tensor):
-        with pytest.raises(TypeError, match="its numbers are .data"):
+        with pytest.raises(TypeError, match=r"its numbers are \.data"):
             act(parameter)
     parameter.grad[...] = 3
     whole = parameter.grad
