@@ -2877,7 +2877,7 @@ class Tensor(NDArrayOperatorsMixin):
 
     # 15 A tape for arrays · tensor-methods
     def __getattr__(self, name: str) -> Any:
-        """The methods of arrays for which there is a rule: sum, mean, …"""
+        """The methods of arrays for which there is a rule: var, ravel, …"""
         function = getattr(np, name, None) if hasattr(np.ndarray, name) else 0
         if function not in _RULES or name == "sort":  # which sorts in place
             raise AttributeError(f"a Tensor has no {name}")
@@ -2900,6 +2900,19 @@ class Tensor(NDArrayOperatorsMixin):
 
     def astype(self, dtype: Any) -> Any:
         return _astype(self, dtype)
+
+    # 15 A tape for arrays · tensor-reductions
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return np.sum(self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return np.mean(self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return np.max(self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return np.min(self, axis=axis, keepdims=keepdims)
 
     # 15 A tape for arrays · tensor-as-number
     def __len__(self) -> int:
@@ -2952,9 +2965,8 @@ def _apply(rule: Any, args: Sequence, options: dict[str, Any]) -> Any:
     if not isinstance(rule, _Rule):
         return _without_rule(rule, args, options)
     args, arrays, places, others = list(args), [], [], []
-    for x in options.values():
-        if isinstance(x, np.ndarray):
-            others.append(x)
+    if options:
+        others += [x for x in options.values() if isinstance(x, np.ndarray)]
     for i, x in enumerate(args):
         if isinstance(x, Tensor):
             if x.requires_grad:
@@ -3323,6 +3335,10 @@ _PAIRS: dict[Callable, tuple] = {
     np.mod: (lambda g, y, a, b: g, lambda g, y, a, b: -g * np.floor(a / b)),
     np.floor_divide: (lambda g, y, a, b: 0 * g, lambda g, y, a, b: 0 * g),
     np.power: (_base_rule, _exponent_rule),
+    np.logaddexp2: (
+        lambda g, y, a, b: g * _logistic((a - b) * math.log(2)),
+        lambda g, y, a, b: g * _logistic((b - a) * math.log(2)),
+    ),
     np.logaddexp: (
         lambda g, y, a, b: g * _logistic(a - b),
         lambda g, y, a, b: g * _logistic(b - a),
@@ -3632,9 +3648,6 @@ _PRODUCTS: dict[Callable, Callable] = {
     np.vecdot: lambda a, b: np.sum(a * b, axis=-1),
     np.outer: lambda a, b: np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1)),
     np.hypot: lambda a, b: _root(a * a + b * b),
-    np.logaddexp2: lambda a, b: (
-        np.logaddexp(a * math.log(2), b * math.log(2)) / math.log(2)
-    ),
     np.float_power: lambda x, n: np.power(x * np.float64(1), n),
     np.trace: lambda x, offset=0, axis1=0, axis2=1: np.sum(
         np.diagonal(x, offset, axis1, axis2), axis=-1
@@ -4263,9 +4276,8 @@ def jvp(
 ) -> tuple[Any, Any]:
     """f(*inputs) and its slope along the directions, eq:jvp.
 
-    Arrays, or lists of them as f gives; Tensors, where f, an input or a
-    direction makes use of others. Raises TypeError for inputs that are no
-    list, ValueError for a direction of another shape.
+    Arrays, or lists as f gives; Tensors, where others play a part. Raises
+    TypeError for no list, ValueError for a direction of another shape.
 
     >>> y, slope = jvp(lambda x: x * x, [3.0], [1.0])
     >>> float(y), float(slope)
@@ -4280,10 +4292,10 @@ def jvp(
             for x, v in zip(points, directions, strict=True)
         }
         y = f(*points)
-    if isinstance(y, (list, tuple)):
-        ways = [_follow(part, slopes) for part in y]
-        return [value for value, _ in ways], [slope for _, slope in ways]
-    return _follow(y, slopes)
+    if not isinstance(y, (list, tuple)):
+        return _follow(y, slopes)
+    ways = [_follow(part, slopes) for part in y]
+    return [value for value, _ in ways], [slope for _, slope in ways]
 
 
 # 18 Beyond the gradient · hvp
@@ -4354,4 +4366,4 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     return _apply(_Rule("checkpoint", forward, again, None, set()), inputs, {})
 
 
-# digest 46924a78f60ccd032e05a3b01d614890ad7860f4a824cd0fd9f2fc80cd6de7b1
+# digest 17cbf060d24a892dab18b1b80efa55fd7d35d131c7c5283461ef499fb1d45e6a
