@@ -33,11 +33,14 @@ import signal
 import sys
 import threading
 import warnings
+from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar, copy_context
-from functools import partial, wraps
+from functools import partial, reduce, wraps
 from glob import escape
+from inspect import signature
+from numbers import Real
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -115,6 +118,7 @@ __all__ = [
     "Tensor",
     "no_grad",
     "gradients",
+    "detect_changes",
     "primitive",
     "TapeLayer",
     "Residual",
@@ -3212,9 +3216,17 @@ class Value:
         a, b = self, _value(other)
         return Value(a.data * b.data, "×", (a, b.data), (b, a.data))
 
-    def __pow__(self, n: float) -> Value:
-        slope = n * self.data ** (n - 1) if n else 0.0
-        return Value(self.data**n, f"^{n:g}", (self, slope))
+    # 14 A tape for numbers · value-power
+    def __pow__(self, other: Value | float) -> Value:
+        a, n = self.data, _value(other).data
+        steep = a ** (n - 1) if a or n >= 1 else math.inf
+        made_from = [(self, n * steep if n else 0.0)]
+        if isinstance(other, Value):
+            made_from.append((other, a**n * math.log(a) if a else 0.0))
+        return Value(a**n, f"^{n:g}", *made_from)
+
+    def __rpow__(self, base: float) -> Value:
+        return _value(base) ** self
 
     # 14 A tape for numbers · value-functions
     def exp(self) -> Value:
@@ -3277,8 +3289,10 @@ class Value:
 
 
 # 14 A tape for numbers · value-of
-def _value(x: Value | float) -> Value:
-    return x if isinstance(x, Value) else Value(x)
+def _value(x: Any) -> Value:
+    if not isinstance(x, (Value, Real)):
+        raise TypeError(f"expected a number, got {type(x).__name__}")
+    return x if isinstance(x, Value) else Value(float(x))
 
 
 # 14 A tape for numbers · order
@@ -3304,36 +3318,25 @@ def _order(last: Any) -> Iterator[Any]:
 class Tensor(NDArrayOperatorsMixin):
     """An array that remembers how it was made.
 
-    NumPy's operators take it, and those functions for which there is a
-    rule; plain arrays are constants, comparisons give plain arrays.
     ``data`` is the given array, not a copy; integers become float64.
     ``grad`` is None until ``backward``, then an array like data.
     Raises TypeError for what is not an array of real numbers.
     """
 
     grad: np.ndarray | None = None
+    requires_grad: bool = False
     _parents: tuple[Any, ...] = ()
     _record: Any = None
-    _seals: Sequence[tuple[np.ndarray, tuple]] = ()
-    _last_seal: tuple | None = None
 
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
-        self.data = _floating(data)
-        if self.data.dtype.kind != "f":
-            raise TypeError(f"expected real numbers, got {self.data.dtype}")
-        self.requires_grad = requires_grad
-
-    def __repr__(self) -> str:
-        return f"Tensor({np.array2string(self.data, separator=', ')})"
-
-    def __array__(self, *args: Any, **options: Any) -> np.ndarray:
-        raise TypeError("this takes no Tensor; the array in it is .data")
+        self.data, self.requires_grad = _real(data), requires_grad
 
     __hash__ = object.__hash__  # although == compares entries
     shape = property(attrgetter("data.shape"))
     ndim = property(attrgetter("data.ndim"))
     size = property(attrgetter("data.size"))
     dtype = property(attrgetter("data.dtype"))
+    T = property(lambda self: np.transpose(self), doc="All axes in reverse.")
 
     # 15 A tape for arrays · tensor-protocols
     def __array_ufunc__(
@@ -3343,17 +3346,15 @@ class Tensor(NDArrayOperatorsMixin):
         if "out" in options:
             raise TypeError("Tensors do not change in place; write a = a + b")
         if options or method != "__call__":
-            raise TypeError(f"{function.__name__} has no rule for this call")
-        return _apply(function, args, options, _RULES.get(function))
+            given = ", ".join([method.strip("_"), *options])
+            raise TypeError(f"{function.__name__} has no rule for {given}")
+        return _apply(_RULES.get(function, function), args, options)
 
     def __array_function__(
         self, function: Any, types: Any, args: tuple, options: dict
     ) -> Any:
         """NumPy asks here when any other function of its gets a Tensor."""
-        plain = not any(isinstance(x, Tensor) for x in args)
-        if plain or options.get("out") is not None:  # in a list, by keyword
-            raise TypeError(f"{function.__name__} has no rule for this call")
-        return _apply(function, args, options, _RULES.get(function))
+        return _apply(_RULES.get(function, function), args, options)
 
     # 15 A tape for arrays · tensor-backward
     def backward(self, grad_output: ArrayLike | None = None) -> None:
@@ -3378,14 +3379,12 @@ class Tensor(NDArrayOperatorsMixin):
         return Tensor(self.data, requires_grad=False)
 
     # 15 A tape for arrays · tensor-methods
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __bool__(self) -> bool:
-        return bool(self.data)
-
-    def __iter__(self) -> Iterator[Any]:
-        return map(self.__getitem__, range(len(self)))
+    def __getattr__(self, name: str) -> Any:
+        """The methods of arrays for which there is a rule: var, ravel, …"""
+        function = getattr(np, name, None) if hasattr(np.ndarray, name) else 0
+        if function not in _RULES or name == "sort":  # which sorts in place
+            raise AttributeError(f"a Tensor has no {name}")
+        return partial(function, self)
 
     def __getitem__(self, key: Any) -> Any:
         return _pick(self, *(key if isinstance(key, tuple) else (key,)))
@@ -3393,13 +3392,9 @@ class Tensor(NDArrayOperatorsMixin):
     def reshape(self, *shape: Any) -> Any:
         return np.reshape(self, shape[0] if len(shape) == 1 else shape)
 
-    def transpose(self, *axes: int) -> Any:
+    def transpose(self, *axes: Any) -> Any:
+        axes = axes[0] if len(axes) == 1 else axes
         return np.transpose(self, axes or None)
-
-    @property
-    def T(self) -> Any:
-        """All axes in reverse."""
-        return np.transpose(self)
 
     @property
     def mT(self) -> Any:
@@ -3409,6 +3404,7 @@ class Tensor(NDArrayOperatorsMixin):
     def astype(self, dtype: Any) -> Any:
         return _astype(self, dtype)
 
+    # 15 A tape for arrays · tensor-reductions
     def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
         return np.sum(self, axis=axis, keepdims=keepdims)
 
@@ -3416,73 +3412,112 @@ class Tensor(NDArrayOperatorsMixin):
         return np.mean(self, axis=axis, keepdims=keepdims)
 
     def max(self, axis: Any = None, keepdims: bool = False) -> Any:
-        """The largest; equals share the gradient, as in torch.amax."""
         return np.max(self, axis=axis, keepdims=keepdims)
 
     def min(self, axis: Any = None, keepdims: bool = False) -> Any:
         return np.min(self, axis=axis, keepdims=keepdims)
 
+    # 15 A tape for arrays · tensor-as-number
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self.__getitem__, range(len(self)))
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __format__(self, form: str) -> str:
+        return format(self.item(), form) if form else str(self)
+
+    # 15 A tape for arrays · tensor-as-text
+    def __repr__(self) -> str:
+        return f"Tensor({np.array2string(self.data, separator=', ')})"
+
+    def __array__(self, *args: Any, **options: Any) -> np.ndarray:
+        raise TypeError(
+            "this takes no Tensor; the array in it is .data (np.stack joins)"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._record is not None:
+            raise TypeError("a computed Tensor has no copy; take y.detach()")
+        return vars(self)
+
+
+# 15 A tape for arrays · real
+def _real(x: Any) -> np.ndarray:
+    array, masked = _floating(x), isinstance(x, np.ma.MaskedArray)
+    if masked or array.dtype.kind != "f":
+        given = "a masked array" if masked else array.dtype
+        raise TypeError(f"expected real numbers, got {given}")
+    return array
+
+
+# 15 A tape for arrays · record
+_Rule = namedtuple("_Rule", "name function vjps jvps asked")
+_Record = namedtuple("_Record", "rule args arrays options places seals")
+
 
 # 15 A tape for arrays · apply
-class _Record(NamedTuple):
-    """How a Tensor was made; ``places`` are the arguments with a gradient."""
+def _apply(rule: Any, args: Sequence, options: dict[str, Any]) -> Any:
+    """The rule's function of args, as a Tensor that remembers it."""
+    if not isinstance(rule, _Rule):
+        return _without_rule(rule, args, options)
+    args, arrays, places, others = list(args), [], [], []
+    if options:
+        others += [x for x in options.values() if isinstance(x, np.ndarray)]
+    for i, x in enumerate(args):
+        if isinstance(x, Tensor):
+            if x.requires_grad:
+                places.append(i)
+            if x._record is None:
+                others.append(x.data)
+            x = x.data
+        elif isinstance(x, (list, tuple)):
+            args[i] = x = _own(x, rule)
+        elif isinstance(x, np.ndarray):
+            others.append(x)
+        arrays.append(x)
+    if (len(args), *places, *options) not in rule.asked:
+        _ask(rule, args, options, places)
+    if rule.vjps is None:
+        return rule.function(*args, **options)
+    value = rule.function(*arrays, **options)
+    return _remember(value, others, rule, args, arrays, options, places)
 
-    function: Callable
-    rules: Any
-    args: tuple
-    arrays: list
-    options: dict[str, Any]
-    places: list[int]
 
+# 15 A tape for arrays · remember
+def _remember(value: Any, others: list, *how: Any) -> Any:
+    """The value as a Tensor, with its record; whole numbers stay plain.
 
-def _apply(function: Callable, args: tuple, options: dict, rules: Any) -> Any:
-    """The function of the arrays in args, as a Tensor that remembers it.
-
-    Comparisons have no slope: what is not floating-point stays as it is.
+    ``others`` are arrays that the tape did not compute; they get a seal.
     """
-    args = _own_arguments(function, args)
-    arrays = [x.data if isinstance(x, Tensor) else x for x in args]
-    places = [
-        i for i, x in enumerate(args)
-        if isinstance(x, Tensor) and x.requires_grad
-    ]
-    if rules is None:
-        arrays = [_read_only(x) for x in arrays]
-    value = function(*arrays, **options)
-    no_shape = isinstance(value, tuple) and not value
-    if no_shape or np.asarray(value).dtype.kind in "biu":
-        return value
-    each = rules if isinstance(rules, tuple) else (rules,) * len(args)
-    if rules is None or not all(any(each[i : i + 1]) for i in places):
-        raise TypeError(f"{function.__name__} has no rule for these Tensors")
-    y = Tensor(value, False)
-    if places and _recording.get():
-        made = _Record(function, rules, args, arrays, options, places)
-        y.requires_grad, y._record, y._seals = True, made, _seals(made)
-        y._parents, y.data = tuple(args[i] for i in places), y.data.view()
+    if type(value) is not np.ndarray or value.dtype.kind != "f":
+        if np.asarray(value).dtype.kind in "biu":
+            return value
+        value = _real(value)
+    y, every = Tensor.__new__(Tensor), _recording.get()
+    y.data = value
+    if every and how[-1]:
+        seals = [(x, every, _seal(x, every)) for x in others]
+        y._record = made = _Record._make((*how, seals))
+        y._parents = tuple([made.args[i] for i in made.places])
+        y.data, y.requires_grad = value.view(), True
         y.data.flags.writeable = False
     return y
 
 
-def _own_arguments(function: Callable, args: tuple) -> tuple:
-    """Lists, which others may change, as arrays or as lists of our own."""
-    if not isinstance(function, np.ufunc):
-        return tuple(x.copy() if isinstance(x, list) else x for x in args)
-    kinds = (list, tuple)
-    return tuple(np.array(x) if isinstance(x, kinds) else x for x in args)
-
-
-def _read_only(x: Any) -> Any:
-    return np.broadcast_to(x, x.shape) if isinstance(x, np.ndarray) else x
-
-
 # 15 A tape for arrays · no-grad
-_recording: ContextVar[bool] = ContextVar("recording", default=True)
+_recording: ContextVar[int] = ContextVar("recording", default=61)
 
 
 @contextmanager
-def _recorded(mode: bool) -> Iterator[None]:
-    before = _recording.set(mode)
+def _recorded(every: int = 61) -> Iterator[None]:
+    before = _recording.set(every)
     try:
         yield
     finally:
@@ -3495,49 +3530,12 @@ def no_grad() -> Any:
     A generator shares the switch with its caller: a block in it ends only
     when the generator does, and @no_grad() does not cover it.
     """
-    return _recorded(False)
-
-
-# 15 A tape for arrays · seals
-def _seal(array: np.ndarray) -> tuple[tuple[int, ...], bytes]:
-    """What an array looks like now."""
-    return array.shape, array.tobytes()
-
-
-def _seals(made: _Record) -> list[tuple[np.ndarray, tuple]]:
-    """The arrays that the tape did not compute, with their seals."""
-    found: list[tuple[np.ndarray, tuple]] = []
-    for x in (*made.args, *made.options.values()):
-        array = x.data if isinstance(x, Tensor) else x
-        if getattr(x, "_record", None) or not isinstance(array, np.ndarray):
-            continue
-        seal = _seal(array)
-        if isinstance(x, Tensor):
-            seal = x._last_seal if x._last_seal == seal else seal
-            x._last_seal = seal
-        found.append((array, seal))
-    return found
-
-
-def _check(nodes: Sequence[Tensor]) -> None:
-    """Raise RuntimeError if a recorded array was changed or replaced."""
-    for node in (node for node in nodes if node._record is not None):
-        made = node._record
-        wrong = [a for a, seal in node._seals if _seal(a) != seal]
-        for x, array in zip(made.args, made.arrays):
-            if isinstance(x, Tensor) and x.data is not array:
-                wrong.append(array)
-        for array in wrong:
-            raise RuntimeError(
-                f"{made.function.__name__}: an array of shape {array.shape} "
-                "was changed after it was recorded; do that after backward, "
-                "or with a copy"
-            )
+    return _recorded(0)
 
 
 # 15 A tape for arrays · pull
 def _pull(
-    last: Tensor, grad_output: Any, record: bool = False
+    last: Any, grad_output: Any, record: bool = False
 ) -> Iterator[tuple[Tensor, Any]]:
     """Every Tensor behind ``last`` with its whole gradient, eq:paths.
 
@@ -3549,59 +3547,64 @@ def _pull(
         )
     order = list(_order(last))
     _check(order)
-    found = {last: _start(last, grad_output, record)}
+    found = {last: _weights(last.data, grad_output, record)}
     for node in order:
         gradient = found.pop(node)
         yield node, gradient
-        for parent, share in zip(node._parents, _handed_on(node, gradient)):
+        if node._record is None:
+            continue
+        shares = _handed_on(node, gradient, record)
+        for parent, share in zip(node._parents, shares):
             share = _fit(share, parent.data)  # eq:chain
-            old = found.get(parent)
-            found[parent] = share if old is None else old + share  # eq:paths
+            if parent in found:
+                share = found[parent] + share  # eq:paths
+            found[parent] = share
 
 
-def _start(last: Tensor, grad_output: Any, record: bool) -> Any:
-    """The gradient to begin with: one number for each of last's."""
-    taped = isinstance(grad_output, Tensor)
-    given = grad_output.data if taped else grad_output
-    start = _upstream(last.data, given).astype(last.data.dtype)
-    if not record:
-        return start
-    return grad_output if taped else Tensor(start, requires_grad=False)
-
-
-def _handed_on(node: Tensor, gradient: Any) -> list:
-    """What the node's rules hand on to each of its parents."""
+# 15 A tape for arrays · handed-on
+def _known(node: Tensor, record: bool) -> list:
+    """What rules get: the result and the arguments, as Tensors or arrays."""
     made = node._record
-    if made is None:
-        return []
-    if isinstance(gradient, Tensor):
-        known = [gradient, node, *made.args]
-    else:
-        g = np.asarray(gradient).view()
+    return [node, *made.args] if record else [node.data, *made.arrays]
+
+
+def _handed_on(node: Tensor, g: Any, record: bool) -> list:
+    """What the rules hand on to each parent of a node, of its gradient g."""
+    rule, *_, options, places, _ = node._record
+    known = _known(node, record)
+    if not record:
+        g = np.asarray(g).view()
         g.flags.writeable = False  # others may get the same array
-        known = [g, node.data, *made.arrays]
-    if callable(made.rules):
-        shares = made.rules(*known, **made.options)
-        return [shares[i] for i in made.places]
-    return [made.rules[i](*known, **made.options) for i in made.places]
+    if callable(rule.vjps):
+        shares = rule.vjps(g, *known, **options)
+        return [shares[i] for i in places]
+    return [rule.vjps[i](g, *known, **options) for i in places]
 
 
+# 15 A tape for arrays · unstretch
 def _fit(gradient: Any, x: np.ndarray) -> Any:
     """The gradient in the shape and dtype of x: stretching undone."""
-    if gradient.shape != x.shape:
-        new = gradient.ndim - x.ndim
-        stretched = tuple(
-            i for i, n in enumerate(gradient.shape)
-            if i < new or n != x.shape[i - new]
-        )
-        if new < 0 or any(x.shape[i - new] != 1 for i in stretched[new:]):
+    shape = gradient.shape
+    if shape != x.shape:
+        new = len(shape) - x.ndim
+        small = (1,) * new + x.shape
+        axes = [i for i, n in enumerate(shape) if i < new or n != small[i]]
+        if new < 0 or any(small[i] != 1 for i in axes):
             raise ValueError(
-                f"a rule gave a gradient of shape {gradient.shape} for an "
-                f"argument of shape {x.shape}"
+                f"a rule gave a gradient of shape {shape} for an argument of "
+                f"shape {x.shape}"
             )
-        gradient = gradient.sum(axis=stretched).reshape(x.shape)
+        gradient = gradient.sum(axis=tuple(axes)).reshape(x.shape)
     same = gradient.dtype == x.dtype
     return gradient if same else gradient.astype(x.dtype)
+
+
+def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
+    """given, one number for each of y, as an array or as a Tensor."""
+    taped = isinstance(given, Tensor)
+    array = given.data if taped else given
+    array = _upstream(y, array, what or "grad_output").astype(y.dtype)
+    return array if not record else given if taped else Tensor(array, False)
 
 
 # 15 A tape for arrays · gradients
@@ -3616,86 +3619,275 @@ def gradients(
     Raises as Tensor.backward; TypeError for inputs without requires_grad.
     """
     inputs = [] if isinstance(inputs, Tensor) else list(inputs)
-    if not inputs or not all(
-        isinstance(x, Tensor) and x.requires_grad for x in inputs
-    ):
+    if not inputs or not all(getattr(x, "requires_grad", 0) for x in inputs):
         raise TypeError("inputs is a list of Tensors that require a gradient")
-    found: dict[Tensor, Any] = {x: np.zeros_like(x.data) for x in inputs}
-    if create_graph:
-        found = {x: Tensor(zero, False) for x, zero in found.items()}
-    for node, gradient in _pull(y, grad_output, create_graph):
-        if node in found:
-            found[node] = gradient if create_graph else np.array(gradient)
-    return [found[x] for x in inputs]
+    constant, wanted = isinstance(y, Tensor) and not y.requires_grad, {*inputs}
+    pulled = () if constant else _pull(y, grad_output, create_graph)
+    found = {x: g for x, g in pulled if x in wanted}
+    grads = [found.get(x, np.zeros_like(x.data)) for x in inputs]
+    return [_constant(g) if create_graph else np.array(g) for g in grads]
 
 
-# 15 A tape for arrays · rules-arithmetic
-def _won(wins: Any, ties: Any, g: Any) -> Any:
-    """1 for the larger one, or for the smaller; 1/2 for each of equals."""
-    return (wins + 0.5 * ties).astype(g.dtype)
+def _constant(x: Any) -> Tensor:
+    """x as a Tensor without a gradient, unless it is one already."""
+    return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
 
 
-_ARITHMETIC: dict[Callable, Any] = {
+# 15 A tape for arrays · own
+def _own(x: Any, rule: Any) -> Any:
+    """A list of numbers as an array; other lists as lists of our own."""
+    numbers = isinstance(rule.function, np.ufunc) or rule.jvps is rule.vjps
+    return np.array(x) if numbers and rule.vjps else _deep(x, lambda x: x)
+
+
+def _deep(thing: Any, change: Callable) -> Any:
+    """The thing with every part changed, however deep in lists it is."""
+    if type(thing) is dict:
+        return {name: _deep(x, change) for name, x in thing.items()}
+    if isinstance(thing, (list, tuple)):
+        parts = [_deep(x, change) for x in thing]
+        return parts if isinstance(thing, list) else tuple(parts)
+    return change(thing)
+
+
+# 15 A tape for arrays · ask
+def _ask(rule: Any, args: Sequence, options: dict, places: list) -> None:
+    """Raise TypeError, before anything is computed, for what has no rule."""
+    rules, skip = [rule.vjps or rule.function], 2 * bool(rule.vjps)
+    if isinstance(rule.vjps, tuple):
+        rules = [dict(enumerate(rule.vjps)).get(i) for i in places]
+        rules = rules or [vjp for vjp in rule.vjps if vjp][:1]
+    for each in rules:
+        takes = "there a constant, as .data"
+        if each is not None:
+            known = [*signature(each).parameters][skip:]
+            takes = f"{rule.name}({', '.join(known)})"
+        try:
+            signature(each).bind(*[None] * skip, *args, **options)
+        except TypeError:
+            raise TypeError(
+                f"{rule.name} has no rule for this call; Tensors take {takes}"
+            ) from None
+    rule.asked.add((len(args), *places, *options))
+
+
+# 15 A tape for arrays · without-rule
+def _plain(x: Any) -> Any:
+    """The array in a Tensor, or an array, so that nobody can write to it."""
+    x = x.data if isinstance(x, Tensor) else x
+    return np.broadcast_to(x, x.shape) if isinstance(x, np.ndarray) else x
+
+
+def _without_rule(function: Callable, args: Any, options: dict) -> Any:
+    """Comparisons and counts, of the plain arrays."""
+    value = function(*_deep(args, _plain), **_deep(options, _plain))
+    kinds: list = []
+    _deep(value, lambda x: kinds.append(np.asarray(x).dtype.kind))
+    if not set(kinds) <= set("biuU"):
+        raise TypeError(
+            f"{function.__name__} has no rule for Tensors; make it of "
+            "functions that have one, or give it one with primitive"
+        )
+    return value
+
+
+# 15 A tape for arrays · seals
+def detect_changes() -> Any:
+    """In this block keep all of each array that is recorded, to compare.
+
+    For debugging: slow, with a copy for each use. backward raises
+    RuntimeError for an array of which any entry has changed.
+    """
+    return _recorded(1)
+
+
+def _seal(array: np.ndarray, every: int) -> bytes:
+    """What an array looks like now."""
+    if array.size > 256 and every > 1:
+        flat = array.ravel("K") if array.flags.forc else array.flat
+        return flat[::every].tobytes()
+    return array.tobytes()
+
+
+# 15 A tape for arrays · check
+def _check(nodes: Sequence[Tensor]) -> None:
+    """Raise RuntimeError if a recorded array was changed or replaced."""
+    for made in [node._record for node in nodes if node._record is not None]:
+        wrong = [a for a, n, seal in made.seals if _seal(a, n) != seal]
+        for x, array in zip(made.args, made.arrays):
+            if x is not array and x.data is not array:
+                wrong.append(array)
+        for array in wrong:
+            raise RuntimeError(
+                f"{made.rule.name}: an array of shape {array.shape} was "
+                "changed after it was recorded; do that after backward, or "
+                "with a copy"
+            )
+
+
+# 15 A tape for arrays · primitive
+def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
+    """Decorator: Tensors take this function of arrays, too.
+
+    There is a rule for each argument that can be a Tensor:
+    ``rule(g, y, *arguments)`` is its gradient if g is that of the output y
+    and may have a larger shape; it is summed back. ``jvps`` are such rules
+    for slopes, or "linear" or "entrywise"; None derives them from vjps.
+    """
+
+    def decorate(function: Callable) -> Callable:
+        push = vjps if jvps == "entrywise" else jvps
+        rule = _Rule(function.__name__, function, vjps, push, set())
+
+        @wraps(function)
+        def either(*args: Any, **options: Any) -> Any:
+            for x in (*args, *options.values()):
+                if isinstance(x, Tensor):
+                    return _apply(rule, args, options)
+            return function(*args, **options)
+
+        return either
+
+    return decorate
+
+
+# 15 A tape for arrays · pick
+@primitive(lambda g, y, x, shape, *key: g[key], jvps="linear")
+def _scatter(x: Any, shape: tuple, *key: Any) -> np.ndarray:
+    """Zeros of this shape to which x is added at the key: _pick undone."""
+    whole = np.zeros(shape, x.dtype)
+    once = (int, np.integer, slice, type(None), type(...))  # one place each
+    lists = [np.asarray(part) for part in key if not isinstance(part, once)]
+    if any(places.dtype != bool for places in lists):
+        np.add.at(whole, key, x)  # eq:pick-dw
+    else:
+        whole[key] = x
+    return whole
+
+
+@primitive(lambda g, y, x, *key: _scatter(g, x.shape, *key), jvps="linear")
+def _pick(x: Any, *key: Any) -> Any:
+    return x[key]  # eq:pick
+
+
+@primitive(lambda g, y, x, dtype: g, jvps="linear")
+def _astype(x: Any, dtype: Any) -> np.ndarray:
+    return x.astype(dtype)
+
+
+# 15 A tape for arrays · slopes
+_STEPS = (np.sign, np.floor, np.ceil, np.trunc, np.rint)
+_SLOPES: dict[Callable, Callable] = {
+    **dict.fromkeys(_STEPS, lambda y, x: 0),
+    **dict.fromkeys((np.deg2rad, np.radians), lambda y, x: math.pi / 180),
+    **dict.fromkeys((np.rad2deg, np.degrees), lambda y, x: 180 / math.pi),
+    **dict.fromkeys((np.abs, np.fabs), lambda y, x: np.sign(x)),
+    **dict.fromkeys((np.positive, np.conjugate), lambda y, x: 1),
+    np.negative: lambda y, x: -1, np.square: lambda y, x: 2 * x,
+    np.exp: lambda y, x: y, np.exp2: lambda y, x: y * math.log(2),
+    np.expm1: lambda y, x: y + 1, np.log: lambda y, x: 1 / x,
+    np.log2: lambda y, x: 1 / (x * math.log(2)),
+    np.log10: lambda y, x: 1 / (x * math.log(10)),
+    np.log1p: lambda y, x: 1 / (1 + x), np.sqrt: lambda y, x: 0.5 / y,
+    np.reciprocal: lambda y, x: -y * y, np.cbrt: lambda y, x: y / (3 * x),
+    np.sin: lambda y, x: np.cos(x), np.cos: lambda y, x: -np.sin(x),
+    np.tan: lambda y, x: 1 + y * y, np.tanh: lambda y, x: 1 - y * y,
+    np.sinh: lambda y, x: np.cosh(x), np.cosh: lambda y, x: np.sinh(x),
+    np.arcsin: lambda y, x: 1 / np.sqrt(1 - x * x),
+    np.arccos: lambda y, x: -1 / np.sqrt(1 - x * x),
+    np.arctan: lambda y, x: 1 / (1 + x * x),
+    np.arcsinh: lambda y, x: 1 / np.sqrt(1 + x * x),
+    np.arccosh: lambda y, x: 1 / np.sqrt((x - 1) * (x + 1)),
+    np.arctanh: lambda y, x: 1 / ((1 - x) * (1 + x)),
+}
+
+
+# 15 A tape for arrays · pairs
+def _base_rule(g: Any, y: Any, x: Any, n: Any) -> Any:
+    if isinstance(n, (int, float)):
+        return g * (n * x ** (n - 1)) if n else 0 * g
+    return g * (n * x ** np.where((x == 0) & (n == 0), 1.0, n - 1.0))
+
+
+def _exponent_rule(g: Any, y: Any, x: Any, n: Any) -> Any:
+    return g * (y * np.log(np.where(x == 0, 1.0, x)))
+
+
+@primitive(lambda g, y, x: g * y * (1 - y), jvps="entrywise")
+def _logistic(x: Any) -> Any:
+    """1 / (1 + exp(-x)), without an overflow."""
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
+
+
+def _chosen(wins: Callable) -> tuple:
+    """Rules of a function that chooses one of its two arguments."""
+
+    def share(g: Any, a: Any, b: Any) -> Any:
+        return g * (0.5 * np.add(wins(a, b), ~wins(b, a), dtype=g.dtype))
+
+    return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
+
+
+# 15 A tape for arrays · rules-of-pairs
+_PAIRS: dict[Callable, tuple] = {
     np.add: (lambda g, y, a, b: g, lambda g, y, a, b: g),
     np.subtract: (lambda g, y, a, b: g, lambda g, y, a, b: -g),
     np.multiply: (lambda g, y, a, b: g * b, lambda g, y, a, b: g * a),
     np.divide: (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
-    np.negative: (lambda g, y, x: -g,),
-    np.positive: (lambda g, y, x: g,),
-    np.square: (lambda g, y, x: 2 * g * x,),
-    np.power: (lambda g, y, x, n: g * n * x ** (n - 1.0 * (n != 0)), None),
-    np.maximum: (
-        lambda g, y, a, b: g * _won(a > b, a == b, g),
-        lambda g, y, a, b: g * _won(b > a, a == b, g),
+    np.fmod: (lambda g, y, a, b: g, lambda g, y, a, b: -g * np.trunc(a / b)),
+    np.mod: (lambda g, y, a, b: g, lambda g, y, a, b: -g * np.floor(a / b)),
+    np.floor_divide: (lambda g, y, a, b: 0 * g, lambda g, y, a, b: 0 * g),
+    np.power: (_base_rule, _exponent_rule),
+    np.logaddexp2: (
+        lambda g, y, a, b: g * _logistic((a - b) * math.log(2)),
+        lambda g, y, a, b: g * _logistic((b - a) * math.log(2)),
     ),
-    np.minimum: (
-        lambda g, y, a, b: g * _won(a < b, a == b, g),
-        lambda g, y, a, b: g * _won(b < a, a == b, g),
+    np.logaddexp: (
+        lambda g, y, a, b: g * _logistic(a - b),
+        lambda g, y, a, b: g * _logistic(b - a),
     ),
+    np.arctan2: (
+        lambda g, y, a, b: g * b / (a * a + b * b),
+        lambda g, y, a, b: -g * a / (a * a + b * b),
+    ),
+}
+
+
+# 15 A tape for arrays · rules-of-choices
+_CHOICES: dict[Callable, tuple] = {
+    np.maximum: _chosen(lambda a, b: a > b),
+    np.minimum: _chosen(lambda a, b: a < b),
+    np.fmax: _chosen(lambda a, b: (a > b) | (b != b)),
+    np.fmin: _chosen(lambda a, b: (a < b) | (b != b)),
     np.where: (
         None,
         lambda g, y, condition, a, b: np.where(condition, g, 0),
         lambda g, y, condition, a, b: np.where(condition, 0, g),
     ),
 }
-_FUNCTIONS: dict[Callable, Any] = {
-    np.exp: (lambda g, y, x: g * y,),
-    np.log: (lambda g, y, x: g / x,),
-    np.logaddexp: (
-        lambda g, y, a, b: g * np.exp(a - y),
-        lambda g, y, a, b: g * np.exp(b - y),
-    ),
-    np.sqrt: (lambda g, y, x: 0.5 * g / y,),
-    np.tanh: (lambda g, y, x: g * (1 - y * y),),
-    np.sin: (lambda g, y, x: g * np.cos(x),),
-    np.cos: (lambda g, y, x: -g * np.sin(x),),
-    np.abs: (lambda g, y, x: g * np.sign(x),),
-    np.sign: (lambda g, y, x: 0 * g,),
-}
 
 
-# 15 A tape for arrays · rules-reductions
-def _spread_out(g: Any, axis: Any, keepdims: bool) -> Any:
-    """What belongs to a reduction, with the axes that it took away."""
-    return g if axis is None or keepdims else np.expand_dims(g, axis)
+# 15 A tape for arrays · adjoints
+def _spread_out(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    """What belongs to a reduction of x, with the axes that it took away."""
+    gone = not (axis is None or keepdims or x.ndim == 0)
+    return np.expand_dims(g, axis) if gone else g
 
 
 def _sum_rule(
     g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
 ) -> Any:
-    return np.broadcast_to(_spread_out(g, axis, keepdims), x.shape)
+    return np.broadcast_to(_spread_out(g, x, axis, keepdims), x.shape)
 
 
-def _mean_rule(g: Any, y: Any, x: Any, *axis: Any, **options: Any) -> Any:
-    return _sum_rule(g, y, x, *axis, **options) / (x.size / max(y.size, 1))
+def _cumsum_rule(g: Any, y: Any, x: Any, axis: int | None = None) -> Any:
+    axis = axis or 0
+    return np.flip(np.cumsum(np.flip(g, axis), axis), axis).reshape(x.shape)
 
 
-def _max_rule(
-    g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
-) -> Any:
-    best = (x == _spread_out(y, axis, keepdims)).astype(x.dtype)
-    share = best / best.sum(axis=axis, keepdims=True)
-    return _spread_out(g, axis, keepdims) * share
+def _transpose_rule(g: Any, y: Any, x: Any, axes: Any = None) -> Any:
+    back = None if axes is None else np.argsort(np.mod(axes, x.ndim))
+    return np.transpose(g, back)
 
 
 # 15 A tape for arrays · rules-matmul
@@ -3720,82 +3912,291 @@ def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
     return a.mT @ g
 
 
-# 15 A tape for arrays · rules-shape
-def _transpose_rule(g: Any, y: Any, x: Any, axes: Any = None) -> Any:
-    if axes is None:
-        return np.transpose(g)
-    order = [axis % x.ndim for axis in axes]
-    return np.transpose(g, tuple(np.argsort(order)))
+# 15 A tape for arrays · rules-linear
+def _einsum_rule(i: int, g: Any, y: Any, spelled: str, *factors: Any) -> Any:
+    names, out = spelled.split("->")
+    letters = names.split(",")
+    others = [out, *letters[:i], *letters[i + 1 :]]
+    alone = [c for c in letters[i] if c not in "".join(others)]
+    ones = np.ones([factors[i].shape[letters[i].index(c)] for c in alone])
+    asked = ",".join([*others, "".join(alone)]) + "->" + letters[i]
+    share = np.einsum(asked, g, *factors[:i], *factors[i + 1 :], ones)
+    shape = np.broadcast_shapes(share.shape, factors[i].shape)
+    return np.broadcast_to(share, shape)
 
 
-_SHAPES: dict[Callable, Any] = {
+_LINEAR: dict[Callable, tuple] = {
     np.matmul: (_matmul_left, _matmul_right),
     np.sum: (_sum_rule,),
-    np.mean: (_mean_rule,),
-    np.max: (_max_rule,),
-    np.min: (_max_rule,),  # the smallest equals y, as the largest does
-    np.broadcast_to: (lambda g, y, x, shape: g, None),
-    np.reshape: (lambda g, y, x, shape: g.reshape(x.shape), None),
-    np.expand_dims: (lambda g, y, x, axis: g.reshape(x.shape), None),
-    np.transpose: (_transpose_rule, None),
-    np.swapaxes: (lambda g, y, x, i, j: np.swapaxes(g, i, j), None, None),
+    np.cumsum: (_cumsum_rule,),
+    np.transpose: (_transpose_rule,),
+    np.broadcast_to: (lambda g, y, x, shape: g,),
+    np.reshape: (lambda g, y, x, shape: g.reshape(x.shape),),
+    np.squeeze: (lambda g, y, x, axis=None: g.reshape(x.shape),),
+    np.expand_dims: (lambda g, y, x, axis: g.reshape(x.shape),),
+    np.swapaxes: (lambda g, y, x, axis1, axis2: g.swapaxes(axis1, axis2),),
 }
-_RULES: dict[Callable, Any] = {**_ARITHMETIC, **_FUNCTIONS, **_SHAPES}
 
 
-# 15 A tape for arrays · primitive
-def primitive(*rules: Callable | None) -> Callable:
-    """Decorator: Tensors take this function of arrays, too.
-
-    There is a rule for each argument that can be a Tensor:
-    ``rule(g, y, *arguments)`` is its gradient if g is that of the output
-    y; where that has a larger shape, it is summed back, as after
-    stretching. Written with what Tensors take, it can be differentiated
-    again.
-
-    >>> @primitive(lambda g, y, x: 3 * g * x * x)
-    ... def cube(x):
-    ...     return x**3
-    >>> x = Tensor(2.0)
-    >>> cube(x).backward()
-    >>> x.grad
-    array(12.)
-    """
-
-    def decorate(function: Callable) -> Callable:
-        @wraps(function)
-        def either(*args: Any, **options: Any) -> Any:
-            given = *args, *options.values()
-            if any(isinstance(x, Tensor) for x in given):
-                return _apply(function, args, options, rules)
-            return function(*args, **options)
-
-        return either
-
-    return decorate
+# 15 A tape for arrays · einsum-rule
+_EINSUM = _Rule(
+    "einsum", partial(np.einsum, optimize=True),
+    (None, *[partial(_einsum_rule, i) for i in range(26)]), "linear", set(),
+)
 
 
-@primitive(lambda g, y, x, shape, *key: g[key])
-def _scatter(x: Any, shape: tuple, *key: Any) -> np.ndarray:
-    """Zeros of this shape to which x is added at the key: _pick undone."""
-    whole = np.zeros(shape, x.dtype)
-    once = (int, np.integer, slice, type(None), type(...))  # one place each
-    lists = [np.asarray(part) for part in key if not isinstance(part, once)]
-    if any(places.dtype != bool for places in lists):
-        np.add.at(whole, key, x)  # eq:pick-dw
-    else:
-        whole[key] = x
-    return whole
+# 15 A tape for arrays · join
+def _join_rule(g: Any, y: Any, *parts: Any) -> list:
+    ends = np.cumsum([part.size for part in parts])
+    return [g[end - x.size : end] for end, x in zip(ends, parts)]
 
 
-@primitive(lambda g, y, x, *key: _scatter(g, x.shape, *key))
-def _pick(x: Any, *key: Any) -> Any:
-    return x[key]  # eq:pick
+_JOIN = _Rule(
+    "join", lambda *x: np.concatenate(x), _join_rule, None, set()
+)
 
 
-@primitive(lambda g, y, x, dtype: g)
-def _astype(x: Any, dtype: Any) -> np.ndarray:
-    return x.astype(dtype)
+# 15 A tape for arrays · move
+def _move(function: Callable, *args: Any, **options: Any) -> Any:
+    """The function of Tensors whose entries it only moves."""
+    found: list = []
+    _deep([args, options], lambda x: found.extend([x] * isinstance(x, Tensor)))
+    ends = np.cumsum([x.size for x in found])
+    flat = found[0].reshape(-1)
+    if len(found) > 1:
+        flat = _apply(_JOIN, [x.reshape(-1) for x in found], {})
+
+    def asked(entries: np.ndarray) -> Any:
+        parts = iter(np.split(entries, ends))
+        given = _deep(
+            [args, options],
+            lambda x: next(parts).reshape(x.shape)
+            if isinstance(x, Tensor) else x,
+        )
+        return function(*given[0], **given[1])
+
+    places = np.arange(1.0, flat.size + 1)
+    values = asked(flat.data), asked(places), asked(places + flat.size + 1)
+    return _moved(function.__name__, flat, *values)
+
+
+# 15 A tape for arrays · moved
+def _moved(name: str, flat: Any, value: Any, one: Any, other: Any) -> Any:
+    """The entries of flat at these places, and the constants in value."""
+    if isinstance(value, (list, tuple)):
+        return [_moved(name, flat, *each) for each in zip(value, one, other)]
+    moved, fixed = other - one == flat.size + 1, (one == other) | (one != one)
+    y = flat[:0].sum() + value
+    if moved.any():
+        picked = flat[(np.where(moved, one - 1, 0) % flat.size).astype(int)]
+        y = picked if moved.all() else np.where(moved, picked, value)
+    same = np.array_equal(y.data, value, equal_nan=True)
+    if not same or not (moved | fixed).all():
+        raise TypeError(f"{name} does more here than move, and has no rule")
+    return y if y.dtype == value.dtype else y.astype(value.dtype)
+
+
+_MOVING = """
+    append array_split atleast_1d atleast_2d atleast_3d block broadcast_arrays
+    choose column_stack compress concatenate copy delete diag diagflat
+    diagonal dsplit
+    dstack extract flip fliplr flipud hsplit hstack insert meshgrid moveaxis
+    pad ravel real repeat resize roll rollaxis rot90 select split stack take
+    take_along_axis tile tril triu vsplit vstack
+""".split()
+
+
+# 15 A tape for arrays · made-of-sums
+def _root(x: Any, p: float = 0.5) -> Any:
+    """x to the power p > 0, with slope 0 at 0 instead of infinity."""
+    return np.where(x == 0, 0, np.where(x == 0, 1, x) ** p)
+
+
+def _average_of(x: Any, *args: Any, **options: Any) -> Any:
+    total = np.sum(x, *args, **options)
+    return total / (x.size / max(total.size, 1))
+
+
+def _var(
+    x: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False
+) -> Any:
+    apart = x - np.mean(x, axis, keepdims=True)
+    total = np.sum(apart * apart, axis, keepdims=keepdims)
+    return total / max(x.size / max(total.size, 1) - ddof, 0)
+
+
+# 15 A tape for arrays · made-by-halves
+def _prod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    shape, axes = np.sum(x.data, axis, keepdims=keepdims).shape, range(x.ndim)
+    axes = np.ravel(axis) % x.ndim if x.ndim and axis is not None else axes
+    kept = [i for i in range(x.ndim) if i not in axes]
+    y = np.transpose(x, [*axes, *kept])
+    y = y.reshape(math.prod(y.shape[: len(axes)]), *y.shape[len(axes) :])
+    while len(y) > 1:
+        y = np.concatenate([y[0:-1:2] * y[1::2], y[len(y) // 2 * 2 :]])
+    return (y[0] if len(y) else 1 + y.sum(axis=0)).reshape(shape)
+
+
+# 15 A tape for arrays · made-of-parts
+def _diff(x: Any, n: int = 1, axis: int = -1) -> Any:
+    for _ in range(n):
+        ends = np.arange(1, x.shape[axis])
+        x = np.take(x, ends, axis) - np.take(x, ends - 1, axis)
+    return x
+
+
+def _clip(
+    x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None,
+    max: Any = None,
+) -> Any:
+    low, high = a_min if min is None else min, a_max if max is None else max
+    x = x if low is None else np.where(x < low, low, x)
+    return x if high is None else np.where(x > high, high, x)
+
+
+def _sort(x: Any, axis: int | None = -1) -> Any:
+    x, axis = (x.reshape(-1), 0) if axis is None else (x, axis)
+    return np.take_along_axis(x, np.argsort(x.data, axis, "stable"), axis)
+
+
+# 15 A tape for arrays · made-of-products
+def _einsum(*operands: Any, optimize: Any = True) -> Any:
+    story = np.einsum_path(*_deep(operands, _plain))[1].splitlines()[0]
+    names, out = story.split(":")[1].strip().split("->")
+    texts = isinstance(operands[0], str)
+    factors = [*operands[1:]] if texts else [*operands[:-1:2]]
+    letters = names.split(",")
+    for i, own in enumerate(letters):
+        once = "".join(dict.fromkeys(own))
+        if once != own:  # a letter twice picks the diagonal
+            sizes = [np.shape(factors[i])[own.index(c)] for c in once]
+            mesh = np.ix_(*map(range, sizes))
+            key = tuple([mesh[once.index(c)] for c in own])
+            letters[i], factors[i] = once, factors[i][key]
+    return _apply(_EINSUM, (f"{','.join(letters)}->{out}", *factors), {})
+
+
+# 15 A tape for arrays · tensordot
+def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    if np.ndim(axes) == 0:
+        axes = range(-axes, 0), range(axes)
+    left, right = [*range(np.ndim(a))], [*range(26, 26 + np.ndim(b))]
+    for i, j in zip(*map(np.ravel, axes), strict=True):
+        right[j] = left[i]
+        if np.shape(a)[i] != np.shape(b)[j]:
+            raise ValueError("tensordot: the axes differ in length")
+    out = [i for i in left + right if (left + right).count(i) == 1]
+    return np.einsum(a, left, b, right, out)
+
+
+# 15 A tape for arrays · made-norm
+def _norm(
+    x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False
+) -> Any:
+    """Norms of vectors, and those of matrices that need no singular values."""
+    axes = tuple(np.ravel(range(x.ndim) if axis is None else axis).tolist())
+    size, fold = np.abs(x), {"axis": axes, "keepdims": keepdims}
+    if ord in (None, "fro") or (ord == 2 and len(axes) == 1):
+        return _root((x * x).sum(**fold))
+    if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
+        size = size.sum(axis=axes[abs(ord) != 1], keepdims=True)
+        ord = math.copysign(np.inf, ord)
+    if ord in (np.inf, -np.inf):
+        return size.max(**fold) if ord > 0 else size.min(**fold)
+    if isinstance(ord, str) or ord <= 0 or len(axes) > 1:
+        raise TypeError(f"norm of axes {axes} has no rule for ord={ord!r}")
+    return _root(_root(size, ord).sum(**fold), 1 / ord)
+
+
+# 15 A tape for arrays · made-of-others
+_MADE: dict[Callable, Callable] = {
+    np.mean: _average_of, np.var: _var, np.prod: _prod, np.diff: _diff,
+    np.clip: _clip, np.sort: _sort, np.einsum: _einsum,
+    np.tensordot: _tensordot, np.linalg.norm: _norm, np.fix: np.trunc,
+    np.std: lambda x, *args, **options: _root(np.var(x, *args, **options)),
+    np.round: lambda x, decimals=0: np.sign(x) * 0 + x.data.round(decimals),
+    np.sinc: lambda x: np.where(
+        x == 0, 1 - (math.pi * x) ** 2 / 6,
+        np.sin(math.pi * x) / (math.pi * np.where(x == 0, 1, x)),
+    ),
+    np.nan_to_num: lambda x, copy=True, nan=0, posinf=None, neginf=None: (
+        np.where(
+            np.isfinite(x), x,
+            np.nan_to_num(x.data, True, nan, posinf, neginf),
+        )
+    ),
+}
+
+
+# 15 A tape for arrays · made-of-matrices
+@primitive(lambda g, y, x: g[..., None, None] * np.linalg.inv(x).mT)
+def _logdet(x: Any) -> Any:
+    y = np.linalg.slogdet(x)[1]
+    if np.any(y == -np.inf):
+        raise TypeError("det has no rule for singular matrices")
+    return y
+
+
+# 15 A tape for arrays · table-of-products
+_PRODUCTS: dict[Callable, Callable] = {
+    np.dot: lambda a, b: (
+        a * b if 0 in (np.ndim(a), np.ndim(b)) else
+        a @ b if np.ndim(b) < 3 else np.tensordot(a, b, (-1, -2))
+    ),
+    np.inner: lambda a, b: (
+        a * b if 0 in (np.ndim(a), np.ndim(b)) else
+        np.tensordot(a, b, (-1, -1))
+    ),
+    np.vdot: lambda a, b: np.reshape(a, -1) @ np.reshape(b, -1),
+    np.vecdot: lambda a, b: np.sum(a * b, axis=-1),
+    np.outer: lambda a, b: np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1)),
+    np.hypot: lambda a, b: _root(a * a + b * b),
+    np.float_power: lambda x, n: np.power(x * np.float64(1), n),
+    np.trace: lambda x, offset=0, axis1=0, axis2=1: np.sum(
+        np.diagonal(x, offset, axis1, axis2), axis=-1
+    ),
+    np.linalg.multi_dot: lambda arrays: reduce(np.dot, arrays),
+    np.linalg.solve: lambda a, b: np.linalg.inv(a) @ b,
+    np.linalg.slogdet: lambda a: (np.linalg.slogdet(a.data)[0], _logdet(a)),
+    np.linalg.det: lambda a: (
+        np.linalg.slogdet(a.data)[0] * np.exp(_logdet(a))
+    ),
+}
+
+
+# 15 A tape for arrays · rules
+def _max_rule(
+    g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
+) -> Any:
+    best = (x == _spread_out(y, x, axis, keepdims)).astype(x.dtype)
+    share = best / best.sum(axis=axis, keepdims=True)
+    return _spread_out(g, x, axis, keepdims) * share
+
+
+# 15 A tape for arrays · rules-together
+def _times_slope(slope: Callable) -> tuple:
+    return (lambda g, y, x: g * slope(y, x),)
+
+
+_OTHERS: dict[Callable, tuple] = {
+    **dict.fromkeys((np.max, np.amax, np.min, np.amin), (_max_rule,)),
+    np.linalg.inv: (lambda g, y, a: -(y.mT @ g @ y.mT),),
+}
+_ENTRYWISE = _PAIRS | _CHOICES | {
+    f: _times_slope(slope) for f, slope in _SLOPES.items()
+}
+_FROM_OTHERS = _MADE | _PRODUCTS | {
+    getattr(np, name): partial(_move, getattr(np, name)) for name in _MOVING
+}
+_RULES: dict[Callable, Any] = {
+    f: _Rule(f.__name__, *rule, set())
+    for f, rule in {
+        **{f: (f, vjps, vjps) for f, vjps in _ENTRYWISE.items()},
+        **{f: (f, vjps, "linear") for f, vjps in _LINEAR.items()},
+        **{f: (f, vjps, None) for f, vjps in _OTHERS.items()},
+        **{f: (made, None, None) for f, made in _FROM_OTHERS.items()},
+    }.items()
+}
 
 
 # 15 A tape for arrays · tape-layer
@@ -3822,6 +4223,7 @@ class TapeLayer(Layer):
         self._cache = y, inputs
         return y.data.copy()
 
+    # 15 A tape for arrays · tape-layer-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         y, inputs = self._saved()
         grad = self._expect(grad_output, *y.shape, what="grad_output")
@@ -4388,91 +4790,73 @@ class TransformerBlock(Network):
         super().__init__(branch(attention), branch(*inner))
 
 
-# 18 Beyond the gradient · dual
-class _Dual(NDArrayOperatorsMixin):
-    """value + slope ε with ε² = 0: an array that carries its slope along."""
-
-    def __init__(self, value: Any, slope: Any) -> None:
-        self.value, self.slope = value, slope
-
-    def __array__(self, *args: Any, **options: Any) -> np.ndarray:
-        raise TypeError("jvp: this takes no dual numbers")
-
-    def __array_ufunc__(
-        self, function: Any, method: str, *args: Any, **options: Any
-    ) -> Any:
-        if options or method != "__call__":
-            raise TypeError(f"jvp: {function.__name__} has no rule for this")
-        values = [x.value if isinstance(x, _Dual) else x for x in args]
-        y = np.asarray(function(*values))
-        if y.dtype.kind in "biu":
-            return y
-        slope = np.zeros_like(y)
-        for i, x in enumerate(args):
-            if isinstance(x, _Dual):
-                slope = slope + _push(function, i, x.slope, y, values)
-        return _Dual(y, slope)
-
-    def __array_function__(
-        self, function: Any, types: Any, args: tuple, options: dict
-    ) -> Any:
-        if function is np.where:  # it works entry by entry, too
-            return self.__array_ufunc__(function, "__call__", *args)
-        if function not in _LINEAR or options.keys() & {"out", "initial"}:
-            raise TypeError(f"jvp: {function.__name__} has no rule for this")
-        x, *rest = args
-        return _Dual(
-            function(x.value, *rest, **options),
-            function(x.slope, *rest, **options),
-        )
-
-    def __bool__(self) -> bool:
-        return bool(self.value)
-
-    def __getitem__(self, key: Any) -> Any:
-        return _Dual(self.value[key], self.slope[key])
-
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.sum(self, axis=axis, keepdims=keepdims)
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.mean(self, axis=axis, keepdims=keepdims)
-
-    def reshape(self, *shape: Any) -> Any:
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape)
-
-    @property
-    def T(self) -> Any:
-        return np.transpose(self)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.value.shape
+# 18 Beyond the gradient · push
+def _pushed(node: Tensor, slopes: dict, record: bool) -> Any:
+    """The slope of a node from those of its parents, eq:jvp."""
+    rule, *_, options, places, _ = node._record
+    total, (y, *known) = np.zeros((), node.dtype), _known(node, record)
+    for i, parent in zip(places, node._parents):
+        if (v := slopes.get(parent)) is None:
+            continue
+        if rule.jvps is None:
+            part = _transposed(node, i, v, record)
+        elif rule.jvps == "linear":
+            args = *known[:i], v, *known[i + 1 :]
+            part = (
+                _apply(rule, args, options) if record
+                else rule.function(*args, **options)
+            )
+        else:
+            part = rule.jvps[i](v, y, *known, **options)
+        total = total + part
+    return np.broadcast_to(total, node.shape).astype(node.dtype)
 
 
-_LINEAR = (np.sum, np.mean, np.reshape, np.transpose, np.swapaxes)
+# 18 Beyond the gradient · turn-round
+def _transposed(node: Tensor, i: int, v: Any, record: bool) -> Any:
+    """v through argument i of a node, forwards: its vjp transposed."""
+    u = Tensor(np.zeros_like(node.data))
+    made, known = node._record, _known(node, record)
+    vjps = made.rule.vjps
+    with _recorded():
+        found = vjps if callable(vjps) else vjps[i]
+        share = found(u, *known, **made.options)
+        share = share[i] if callable(vjps) else share
+        share = _constant(_fit(share, made.arrays[i]))
+    return gradients(share, [u], v, record)[0]
 
 
-def _push(function: Any, i: int, slope: Any, y: Any, values: list) -> Any:
-    """What the slope of argument i adds to that of the result."""
-    if function is np.matmul:
-        factors: list = [*values[:i], slope, *values[i + 1 :]]
-        return factors[0] @ factors[1]
-    rules = _RULES.get(function)
-    if rules is None or rules[i] is None:
-        raise TypeError(f"jvp: {function.__name__} has no rule")
-    return rules[i](slope, y, *values)
+# 18 Beyond the gradient · follow
+def _follow(y: Any, slopes: dict) -> tuple[Any, Any]:
+    """y, and its slope if those of the first Tensors are these."""
+    if not isinstance(y, Tensor):  # it does not depend on the inputs
+        return np.asarray(y), np.zeros(np.shape(y))
+    order, known = list(_order(y))[::-1], dict(slopes)
+    record = any(isinstance(v, Tensor) for v in slopes.values()) or any(
+        x.requires_grad and not x._parents and x not in slopes for x in order
+    )
+    for node in order:
+        if node not in known and any(x in known for x in node._parents):
+            known[node] = _pushed(node, known, record)
+    slope = known.get(y, np.zeros_like(y.data))
+    return (y, _constant(slope)) if record else (y.data, slope)
+
+
+def _anew(x: Any) -> Tensor:
+    """The same numbers as a Tensor of its own; made from x, if that is one."""
+    if not isinstance(x, Tensor):
+        return Tensor(x)
+    return x[...] if x.requires_grad else Tensor(x.data)
 
 
 # 18 Beyond the gradient · jvp
 def jvp(
     f: Callable, inputs: Sequence[ArrayLike], directions: Sequence[ArrayLike]
-) -> tuple[np.ndarray, np.ndarray]:
-    """f(*inputs) and its slope along the directions, eq:jvp, in one sweep.
+) -> tuple[Any, Any]:
+    """f(*inputs) and its slope along the directions, eq:jvp.
 
-    f is made of operators, functions that work entry by entry, indexing,
-    sum, mean, reshape, T and swapaxes. Raises TypeError for others and for
-    inputs that are no list, ValueError for a direction of another shape.
+    Arrays, or lists as f gives; Tensors, where others play a part. Raises
+    TypeError for no list, ValueError for a direction of another shape.
 
     >>> y, slope = jvp(lambda x: x * x, [3.0], [1.0])
     >>> float(y), float(slope)
@@ -4480,19 +4864,17 @@ def jvp(
     """
     if not isinstance(inputs, (list, tuple)):
         raise TypeError("inputs is a list of arrays, one for each argument")
-    duals = []
-    for x, v in zip(inputs, directions, strict=True):
-        value = Tensor(x).data
-        duals.append(_Dual(value, _direction(v, value)))
-    y = f(*duals)
-    if not isinstance(y, _Dual):  # it does not depend on the inputs
-        return np.asarray(y), np.zeros(np.shape(y))
-    return y.value, y.slope
-
-
-def _direction(v: ArrayLike, x: np.ndarray) -> np.ndarray:
-    """v, one number for each of x, in its precision."""
-    return _upstream(x, v, "a direction").astype(x.dtype)
+    with _recorded():
+        points = [_anew(x) for x in inputs]
+        slopes = {
+            x: _weights(x.data, v, isinstance(v, Tensor), "a direction")
+            for x, v in zip(points, directions, strict=True)
+        }
+        y = f(*points)
+    if not isinstance(y, (list, tuple)):
+        return _follow(y, slopes)
+    ways = [_follow(part, slopes) for part in y]
+    return [value for value, _ in ways], [slope for _, slope in ways]
 
 
 # 18 Beyond the gradient · hvp
@@ -4508,22 +4890,40 @@ def hvp(f: Callable, x: ArrayLike, v: ArrayLike) -> np.ndarray:
     array([6., 0.])
     """
     point = Tensor(x)
-    direction = _direction(v, point.data)
     (slope,) = gradients(f(point), [point], create_graph=True)
-    if not slope.requires_grad:
-        return np.zeros_like(direction)  # a constant slope
+    direction = _weights(point.data, v, False, "a direction")
     return gradients(slope, [point], direction)[0]
+
+
+# 18 Beyond the gradient · replay
+def _replay(
+    f: Callable, inputs: Sequence, g: Any, y: Any, *known: Any
+) -> list:
+    """The rule of a checkpoint: f once more, with a tape, and back."""
+    with _recorded():
+        xs = [
+            _anew(x) if isinstance(given, Tensor) else x
+            for given, x in zip(inputs, known)
+        ]
+        result = _constant(f(*xs))
+    if not np.array_equal(result.data, _plain(y), equal_nan=True):
+        raise RuntimeError(
+            "checkpoint: f gave another result the second time (random "
+            "numbers, or an array that changed)"
+        )
+    tensors = [x for x in xs if isinstance(x, Tensor)]
+    found = gradients(result, tensors, g, isinstance(g, Tensor))
+    by_input = dict(zip(map(id, tensors), found))
+    return [by_input.get(id(x)) for x in xs]
 
 
 # 18 Beyond the gradient · checkpoint
 def checkpoint(f: Callable, *inputs: Any) -> Any:
     """f(*inputs), of which only the inputs are remembered.
 
-    ``backward`` computes f again and goes back through that. So f must do
-    the same twice: draw a dropout mask outside, and hand in all arrays
-    that might change; RuntimeError if the second result is another one.
-    Raises ValueError if f uses a Tensor that is not among the inputs.
-    Source: Chen and others, 2016.
+    ``backward`` computes f again and goes back through that; f must give
+    the same array twice. Raises RuntimeError if it does not, ValueError
+    for a Tensor that is no input. Source: Chen and others, 2016.
 
     >>> x = Tensor([1.0, 2.0])
     >>> checkpoint(lambda x: np.sum(x * x * x), x).backward()
@@ -4535,37 +4935,14 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
         y = f(*arrays)
         if isinstance(y, Tensor):
             raise ValueError("checkpoint: f uses a Tensor that is no input")
+        if isinstance(y, (list, tuple)):
+            raise TypeError("checkpoint: f gives one array; np.stack joins")
         return y
-
-    def again(g: Any, y: Any, *known: Any) -> list:
-        xs = [
-            _anew(x) if isinstance(given, Tensor) else x
-            for given, x in zip(inputs, known)
-        ]
-        with _recorded(True):
-            result = f(*xs)
-        _same(result.data, y.data if isinstance(y, Tensor) else y)
-        tensors = [x for x in xs if getattr(x, "requires_grad", False)]
-        found = gradients(result, tensors, g, isinstance(g, Tensor))
-        by_input = dict(zip(map(id, tensors), found))
-        return [by_input.get(id(x)) for x in xs]
 
     if not any(isinstance(x, Tensor) for x in inputs):
         return forward(*inputs)
-    return _apply(forward, inputs, {}, again)
+    again = partial(_replay, f, inputs)
+    return _apply(_Rule("checkpoint", forward, again, None, set()), inputs, {})
 
 
-def _same(second: np.ndarray, first: np.ndarray) -> None:
-    if not np.array_equal(second, first, equal_nan=True):
-        raise RuntimeError(
-            "checkpoint: f gave another result the second time (random "
-            "numbers, or an array that changed)"
-        )
-
-
-def _anew(x: Any) -> Tensor:
-    """The same numbers as a Tensor of its own; made from x, if that is one."""
-    return x[...] if isinstance(x, Tensor) else Tensor(x)
-
-
-# digest 32cbdec38b7ed6c1f4a56b833842145b6be25046dfebd7fc5e95bfac01653889
+# digest 755c4d596c81c1fde608b0ef8fa5f704a53a726caf021a3c6d1dca583faec7e1

@@ -1,0 +1,373 @@
+"""Every function in the table of rules, both ways and to second order; and what is refused."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import backprop_core as bp
+from backprop_core import Tensor, checkpoint, gradients, hvp, jvp
+
+rng = np.random.default_rng(5)
+# Apart from each other, so that nothing ties; between 1 and 2, where all slopes are finite.
+X = (1.04 + 0.9 * rng.permutation(12) / 12).reshape(3, 4)
+Function = Callable[[Any], Any]
+
+
+def first(y: Any) -> Any:
+    """One result of a function that has several, or all in one."""
+    return sum(np.sum(part * (i + 1)) for i, part in enumerate(y)) if isinstance(y, (list, tuple)) else y
+
+
+HALF = {"arcsin", "arccos", "arctanh", "tan"}  # of numbers below 1
+ODD: dict[str, list[Function]] = {
+    "append": [lambda x: np.append(x, 3.0), lambda x: np.append(x, x, axis=1)],
+    "array_split": [lambda x: first(np.array_split(x, 3, axis=1))],
+    "atleast_1d": [lambda x: np.atleast_1d(x[0, 0]), lambda x: first(np.atleast_1d(x, x[0]))],
+    "atleast_3d": [np.atleast_3d],
+    "block": [lambda x: np.block([[x, x], [np.ones((1, 8))]])],
+    "broadcast_arrays": [lambda x: first(np.broadcast_arrays(x, x[:1]))],
+    "broadcast_to": [lambda x: np.broadcast_to(x, (2, 3, 4))],
+    "choose": [lambda x: np.choose([0, 2, 1, 0], [x[0], x[1], x[2]])],
+    "clip": [
+        lambda x: np.clip(x, 1.3, 1.7),
+        lambda x: np.clip(x, max=1.5),
+        lambda x: np.clip(X + 0.2, x - 0.1, x + 0.1),
+    ],
+    "column_stack": [lambda x: np.column_stack([x, x[:, 0]])],
+    "compress": [lambda x: np.compress([True, False, True], x, axis=0)],
+    "concatenate": [
+        lambda x: np.concatenate([x, np.ones((1, 4)), x * x]),
+        lambda x: np.concatenate((x, x), axis=-1),
+        lambda x: np.concatenate([x, [1.0]], axis=None),
+    ],
+    "delete": [lambda x: np.delete(x, 1, axis=1)],
+    "diag": [np.diag, lambda x: np.diag(x[0], 1)],
+    "diagonal": [np.diagonal, lambda x: np.diagonal(x, -1, axis1=1, axis2=0)],
+    "diff": [np.diff, lambda x: np.diff(x, 2, axis=0)],
+    "dot": [
+        lambda x: np.dot(x, x.T),
+        lambda x: np.dot(x, np.float32(2)),
+        lambda x: np.dot(x[0], x[0]),
+        lambda x: np.dot(x, np.ones((2, 4, 3))),
+    ],
+    "dsplit": [lambda x: first(np.dsplit(x[None], 2))],
+    "dstack": [lambda x: np.dstack([x, x])],
+    "einsum": [
+        lambda x: np.einsum("ij,kj->ik", x, x),
+        lambda x: np.einsum("ij,jk", x, x.T),
+        lambda x: np.einsum("...j,j", x, x[0]),
+        lambda x: np.einsum("ii->i", x[:, :3]),
+        lambda x: np.einsum("ij->", x),
+        lambda x: np.einsum("i...,...->i...", x, np.ones((2, 1))),
+        lambda x: np.einsum("ij,jk,ik->k", x, np.ones((4, 2)), x[:, :2]),
+        lambda x: np.einsum("ij,ij->ij", x[:1], np.ones((3, 4))),
+    ],
+    "expand_dims": [lambda x: np.expand_dims(x, (0, 2)), lambda x: np.expand_dims(x, axis=1)],
+    "extract": [lambda x: np.extract(X > 1.4, x)],
+    "flip": [np.flip, lambda x: np.flip(x, axis=(0, 1))],
+    "floor_divide": [lambda x: np.floor_divide(x, 0.3) + x],
+    "hsplit": [lambda x: first(np.hsplit(x, [1, 3]))],
+    "hstack": [lambda x: np.hstack([x, x])],
+    "inner": [lambda x: np.inner(x, x), lambda x: np.inner(np.float32(2), x)],
+    "insert": [lambda x: np.insert(x, 1, 5.0, axis=0), lambda x: np.insert(X, 1, x[0], axis=0)],
+    "inv": [lambda x: np.linalg.inv(x[:, :3] + 3 * np.eye(3))],
+    "det": [lambda x: np.linalg.det(x[:, :3] + 3 * np.eye(3))],
+    "slogdet": [lambda x: np.linalg.slogdet(x[:, :3] - 3 * np.eye(3))[1]],
+    "solve": [lambda x: np.linalg.solve(x[:, :3] + 3 * np.eye(3), x[:, 3])],
+    "multi_dot": [lambda x: np.linalg.multi_dot([x, x.T, x])],
+    "norm": [
+        np.linalg.norm,
+        lambda x: np.linalg.norm(x, axis=1),
+        lambda x: np.linalg.norm(x, 3, axis=0, keepdims=True),
+        lambda x: np.linalg.norm(x, np.inf, axis=-1),
+        lambda x: np.linalg.norm(x, 1),
+        lambda x: np.linalg.norm(x, -np.inf),
+        lambda x: np.linalg.norm(x, "fro"),
+    ],
+    "matmul": [lambda x: x @ x.T, lambda x: x[0] @ x.T],
+    "mean": [np.mean, lambda x: np.mean(x, 0, keepdims=True)],
+    "meshgrid": [lambda x: first(np.meshgrid(x[0], x[1]))],
+    "moveaxis": [lambda x: np.moveaxis(x, 0, -1), lambda x: np.moveaxis(x, source=1, destination=0)],
+    "nan_to_num": [lambda x: np.nan_to_num(np.where(x > 1.5, np.nan, x), nan=2.0)],
+    "pad": [
+        lambda x: np.pad(x, 1),
+        lambda x: np.pad(x, 1, constant_values=2),
+        lambda x: np.pad(x, 2, "reflect"),
+    ],
+    "power": [
+        lambda x: 2**x,
+        lambda x: x**x,
+        lambda x: x**3,
+        lambda x: x**0,
+        lambda x: (x - 1) ** [0, 1, 2, 3],
+    ],
+    "prod": [np.prod, lambda x: np.prod(x, (0, -1), keepdims=True), lambda x: np.prod(x - X[0, 0], 1)],
+    "repeat": [lambda x: np.repeat(x, [1, 0, 2], axis=0)],
+    "reshape": [lambda x: np.reshape(x, (2, 6)), lambda x: np.reshape(x, shape=-1)],
+    "resize": [lambda x: np.resize(x, (5, 3))],
+    "roll": [lambda x: np.roll(x, 2), lambda x: np.roll(x, (1, -1), axis=(0, 1))],
+    "rollaxis": [lambda x: np.rollaxis(x, 1)],
+    "select": [lambda x: np.select([X > 1.5, X > 1.3], [x, 2 * x], 1.1)],
+    "sort": [np.sort, lambda x: np.sort(x, axis=None), lambda x: np.sort(x, axis=0)],
+    "split": [lambda x: first(np.split(x, 2, axis=1))],
+    "squeeze": [lambda x: np.squeeze(x[None], 0)],
+    "stack": [lambda x: np.stack([x, x * x], axis=1), lambda x: np.stack(list(x))],
+    "std": [np.std, lambda x: np.std(x, axis=0, ddof=1)],
+    "sum": [np.sum, lambda x: np.sum(x, axis=(0, 1)), lambda x: x[0, 0].sum(axis=-1)],
+    "swapaxes": [lambda x: np.swapaxes(x, axis1=0, axis2=1)],
+    "take": [lambda x: np.take(x, [0, 0, 5]), lambda x: np.take(x, 1, axis=1)],
+    "take_along_axis": [lambda x: np.take_along_axis(x, np.array([[0], [2], [2]]), axis=1)],
+    "tensordot": [
+        lambda x: np.tensordot(x, x),
+        lambda x: np.tensordot(x, x, axes=0),
+        lambda x: np.tensordot(x, x, axes=([1], [-1])),
+    ],
+    "tile": [lambda x: np.tile(x, (2, 1, 2))],
+    "trace": [np.trace, lambda x: np.trace(x[:, :, None] * x[:, None], 1, axis1=1, axis2=2)],
+    "transpose": [np.transpose, lambda x: np.transpose(x, axes=(-1, 0)), lambda x: x.transpose((1, 0))],
+    "var": [np.var, lambda x: np.var(x, 1, ddof=1, keepdims=True)],
+    "vdot": [lambda x: np.vdot(x, x)],
+    "vecdot": [lambda x: np.vecdot(x, x)],
+    "vsplit": [lambda x: first(np.vsplit(x, 3))],
+    "vstack": [lambda x: np.vstack([x, x[0]])],
+    "where": [lambda x: np.where(X > 1.5, x, 1 / x)],
+}
+BY_TWO: list[Any] = [
+    *(np.add, np.subtract, np.multiply, np.divide, np.fmod, np.remainder, np.logaddexp, np.logaddexp2),
+    *(np.arctan2, np.hypot, np.maximum, np.minimum, np.fmax, np.fmin, np.float_power, np.outer),
+]
+TWO: dict[str, list[Function]] = {
+    f.__name__: [
+        lambda x, f=f: f(x, 3 * x[::-1]),
+        lambda x, f=f: f(x, 0.7),
+        lambda x, f=f: f(0.7, x),
+    ]
+    for f in BY_TWO
+}
+NAMES = sorted({rule.name for rule in bp._RULES.values()})
+
+
+def calls(name: str) -> list[Function]:
+    if name in ODD:
+        return ODD[name]
+    if name in TWO:
+        return TWO[name]
+    function = getattr(np, name)
+    return [lambda x: function(x / 2.5)] if name in HALF else [function]
+
+
+CASES = [(name, i) for name in NAMES for i in range(len(calls(name)))]
+
+
+def numeric(f: Function, x: np.ndarray, u: Any) -> np.ndarray:
+    return bp.numerical_gradient(lambda x: np.asarray(f(x)), x, u)
+
+
+@pytest.mark.parametrize(("name", "i"), CASES)
+def test_value_gradient_and_slope(name: str, i: int) -> None:
+    f, x, v = calls(name)[i], Tensor(X), np.cos(np.arange(12)).reshape(3, 4)
+    y, expected = f(x), np.asarray(f(X))
+    assert y.shape == expected.shape
+    np.testing.assert_allclose(y.data, expected, rtol=1e-13)
+    u = np.asarray(np.random.default_rng(1).normal(size=y.shape))
+    (found,) = gradients(y, [x], u)
+    np.testing.assert_allclose(found, numeric(f, X, u), rtol=1e-6, atol=1e-8)
+    _, slope = jvp(f, [X], [v])
+    assert np.sum(u * slope) == pytest.approx(np.sum(found * v), rel=1e-11, abs=1e-12)
+
+
+@pytest.mark.parametrize(("name", "i"), CASES)
+def test_second_order_in_every_mixture_of_directions(name: str, i: int) -> None:
+    f, v = calls(name)[i], np.sin(1 + np.arange(12)).reshape(3, 4)
+    u = np.asarray(np.random.default_rng(2).normal(size=np.shape(f(X))))
+
+    def total(x: Any) -> Any:
+        return np.sum(f(x) * u) + 0 * np.sum(x)
+
+    def slope(x: Any) -> Any:
+        inner = x[...]
+        return gradients(total(inner), [inner], create_graph=True)[0]
+
+    def plain(x: np.ndarray) -> np.ndarray:
+        start = Tensor(x)
+        return gradients(total(start), [start])[0]
+
+    expected = (plain(X + 1e-5 * v) - plain(X - 1e-5 * v)) / 2e-5
+    x = Tensor(X)
+    forward_over_reverse = jvp(slope, [x], [v])[1].data
+    reverse_over_forward = gradients(jvp(total, [x], [v])[1], [x])[0]
+    for found in (hvp(total, X, v), forward_over_reverse, reverse_over_forward):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+    twice = jvp(lambda x: jvp(total, [x], [v])[1], [x], [v])[1]
+    assert twice.item() == pytest.approx(np.sum(expected * v), rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize(("name", "i"), CASES)
+def test_precision_is_kept(name: str, i: int) -> None:
+    f, x = calls(name)[i], Tensor(np.float32(X))
+    y = f(x)
+    assert y.dtype == np.asarray(f(np.float32(X))).dtype
+    assert gradients(np.sum(y), [x])[0].dtype == np.float32
+
+
+EDGES: dict[str, tuple[Function, list[float], list[float]]] = {
+    "product with one zero": (np.prod, [0, 2, 3], [6, 0, 0]),
+    "product with two": (np.prod, [0, 0, 3], [0, 0, 0]),
+    "norm at 0": (np.linalg.norm, [0, 0], [0, 0]),
+    "hypot at 0": (lambda x: np.hypot(x[0], x[1]), [0, 0], [0, 0]),
+    "standard deviation of equals": (np.std, [1, 1], [0, 0]),
+    "clip at its ends": (lambda x: np.clip(x, 0, 1).sum(), [-1, 0, 1, 2], [0, 1, 1, 0]),
+    "exponents of zero": (lambda n: (0.0**n).sum(), [0, 1, 2], [0, 0, 0]),
+    "sinc at 0": (lambda x: np.sinc(x).sum(), [0, 1], [0, -1]),
+    "logaddexp, far": (
+        lambda x: np.logaddexp(x[0], x[1]),
+        [4988429, 4988430],
+        [1 / (1 + np.e), np.e / (1 + np.e)],
+    ),
+    "logaddexp, infinite": (lambda x: np.logaddexp(x[0], x[1]), [np.inf, 0], [1, 0]),
+    "fmax of nan": (lambda x: np.fmax(x, [np.nan, 2.0]).sum(), [1, 1], [1, 0]),
+    "rounding": (lambda x: (np.round(x, 1) + np.floor(x) + np.fix(x)).sum(), [0.31, -2.5], [0, 0]),
+    "nothing": (lambda x: np.stack([x, x]).sum() + np.prod(x), [], []),
+    "a pad around nothing": (lambda x: np.pad(x, 1).sum(), [], []),
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_edges(name: str, dtype: Any) -> None:
+    f, given, expected = EDGES[name]
+    x = Tensor(np.array(given, dtype))
+    with np.errstate(invalid="ignore"):
+        (found,) = gradients(f(x), [x])
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_second_derivative_of_sinc_at_zero() -> None:
+    assert hvp(lambda x: np.sinc(x).sum(), [0.0], [1.0])[0] == pytest.approx(-(np.pi**2) / 3)
+
+
+x = Tensor([1.0, 2.0])
+REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "where": (lambda: np.sum(x, where=[True, False]), r"sum has no rule .* take sum\(x, axis, keepdims\)"),
+    "dtype": (lambda: np.var(x, dtype=float), r"take var\(x, axis, ddof, keepdims\)"),
+    "initial": (lambda: np.max(x, initial=3.0), r"take a?max\(x, axis, keepdims\)"),
+    "order": (lambda: np.reshape(x, (2, 1), order="F"), r"take reshape\(x, shape\)"),
+    "subok": (lambda: np.broadcast_to(x, (2, 2), subok=True), r"take broadcast_to\(x, shape\)"),
+    "option of another": (lambda: np.std(x, mean=0.0), "var has no rule"),
+    "more than moved": (lambda: np.pad(x, 1, mode="mean"), "pad does more here than move"),
+    "a ramp": (lambda: np.pad(x, 2, mode="linear_ramp"), "pad does more here than move"),
+    "singular values": (lambda: np.linalg.norm(np.eye(2) * x, 2), "norm of axes .* ord=2"),
+    "a norm by name": (lambda: np.linalg.norm(np.eye(2) * x, "nuc"), "ord='nuc'"),
+    "a negative order": (lambda: np.linalg.norm(x, -2), "ord=-2"),
+    "a singular matrix": (lambda: np.linalg.det(np.ones((2, 2)) * x), "singular"),
+    "several without a rule": (lambda: np.linalg.eigh(np.eye(2) * x), "eigh has no rule"),
+    "an array of them": (lambda: np.array([x, x]), "np.stack joins"),
+    "masked": (lambda: Tensor(np.ma.array([1.0], mask=[True])), "got a masked array"),
+    "masked among": (lambda: x * np.ma.array([1.0, 2.0], mask=[True, False]), "got a masked array"),
+    "complex": (lambda: x * 1j, "got complex128"),
+    "several from a checkpoint": (lambda: checkpoint(lambda x: (x, 2 * x), x), "f gives one array"),
+    "a copy": (lambda: copy.deepcopy(x * 2), "y.detach()"),
+    "a pickle": (lambda: pickle.dumps(x * 2), "y.detach()"),
+    "a whole number": (lambda: int(x[0]), "Tensor"),
+    "a wrong attribute": (lambda: x.numel, "a Tensor has no numel"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused_at_the_call(name: str) -> None:
+    act, message = REFUSED[name]
+    with pytest.raises((TypeError, AttributeError), match=message):
+        act()
+
+
+def test_as_a_number_and_a_text() -> None:
+    assert float(x[1]) == 2 and f"{x[1]:.3f} {x}" == "2.000 Tensor([1., 2.])"
+
+
+def test_methods_are_those_of_arrays() -> None:
+    t = Tensor(X)
+    for name in ("sum", "mean", "max", "min", "prod", "std", "var", "cumsum", "ravel", "trace"):
+        np.testing.assert_allclose(getattr(t, name)().data, getattr(X, name)(), rtol=1e-13)
+    assert t.swapaxes(0, 1).shape == (4, 3) and t.clip(1, 1.5).data.max() == 1.5
+
+
+def test_a_primitive_goes_both_ways() -> None:
+    cube = bp.primitive(lambda g, y, x: 3 * g * x * x)(lambda x: x**3)
+    entrywise = bp.primitive(lambda g, y, x: g * np.cos(x), jvps="entrywise")(np.sin)
+    linear = bp.primitive(lambda g, y, x: 2 * g, jvps="linear")(lambda x: 2 * x)
+    own = bp.primitive(lambda g, y, x: g * y, jvps=(lambda v, y, x: v * y,))(np.exp)
+    v = np.ones_like(X)
+    for f, slope, curve in (
+        (cube, 3 * X**2, 6 * X),
+        (entrywise, np.cos(X), -np.sin(X)),
+        (linear, 2 + 0 * X, 0 * X),
+        (own, np.exp(X), np.exp(X)),
+    ):
+        np.testing.assert_allclose(jvp(f, [X], [v])[1], slope, rtol=1e-13)
+        np.testing.assert_allclose(hvp(lambda x, f=f: np.sum(f(x)), X, v), curve, rtol=1e-13, atol=1e-13)
+        twice = jvp(lambda x, f=f: jvp(f, [x], [v])[1], [Tensor(X)], [v])[1]
+        np.testing.assert_allclose(twice.data, curve, rtol=1e-13, atol=1e-13)
+
+
+def test_an_option_that_a_rule_does_not_know_is_refused_at_the_call() -> None:
+    scale = bp.primitive(lambda g, y, x: g)(lambda x, by=1.0: x * by)
+    with pytest.raises(TypeError, match="Tensors take <lambda>"):
+        scale(x, by=2.0)
+
+
+def test_perturbations_are_not_confused() -> None:
+    """d/dx (x · d/dy (x + y)) is 1, though x and y are perturbed at once."""
+
+    def outer(x: Any) -> Any:
+        return x * jvp(lambda y: x + y, [1.0], [1.0])[1]
+
+    assert jvp(outer, [Tensor(1.0)], [1.0])[1].item() == 1
+
+
+def test_the_derivative_of_what_is_constant_is_zero() -> None:
+    x = Tensor([1.0, 2.0])
+    y: Any = np.square(x)
+    for _ in range(3):
+        (y,) = gradients(y, [x], np.ones(2), create_graph=True)
+    assert not y.data.any()
+
+
+def test_changes_are_found_in_large_arrays_too() -> None:
+    weights = Tensor(np.ones((100, 100)))
+    y = np.sum(weights * weights)
+    weights.data[3] += 1e-9
+    with pytest.raises(RuntimeError, match="was changed after"):
+        y.backward()
+    with bp.detect_changes():
+        y = np.sum(weights * weights)
+    weights.data[50, 7] += 1e-9
+    with pytest.raises(RuntimeError, match="was changed after"):
+        y.backward()
+
+
+def test_constants_are_not_copied_with_each_use() -> None:
+    import tracemalloc
+
+    constant, x = np.ones(200_000), Tensor(1.0)
+    tracemalloc.start()
+    y = sum((x * constant).sum() for _ in range(20))
+    used = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert y.requires_grad and used < 21 * 1.1 * constant.nbytes
+
+
+def test_a_parameter_is_no_array_and_none_clears_its_gradient() -> None:
+    parameter = bp.Parameter([1.0, 2.0])
+    for act in (np.exp, np.asarray, Tensor):
+        with pytest.raises(TypeError, match=r"its numbers are \.data"):
+            act(parameter)
+    parameter.grad[...] = 3
+    whole = parameter.grad
+    parameter.grad = None
+    assert parameter.grad is whole and not whole.any()
