@@ -366,7 +366,6 @@ class Parameter:
     array([0., 0.])
     """
 
-    __array_ufunc__ = None  # what computes takes .data
     _cleared = False
 
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
@@ -403,6 +402,9 @@ class Parameter:
     # 03 Why backwards? · parameter-array
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         return np.array(self.data, dtype=dtype, copy=copy)
+
+    def __array_ufunc__(self, *_: Any, **__: Any) -> None:
+        raise TypeError("a Parameter is not an array: its numbers are .data")
 
     def __getattr__(self, name: str) -> Any:
         if name in ("shape", "size", "ndim", "dtype"):
@@ -4945,4 +4947,4 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     return _apply(_Rule("checkpoint", forward, again, None, set()), inputs, {})
 
 
-# digest 755c4d596c81c1fde608b0ef8fa5f704a53a726caf021a3c6d1dca583faec7e1
+# digest 296ee812fd39e5f20f7b9a34e1f3d6f865e65f049a7d08c470ad7e2bf8c5e9dd
