@@ -5567,4 +5567,4 @@ _PROBES = [
 ]
 
 
-# digest acdb036fad218dc6b06d3bfa93b9a9cc99aff9c5f7c73fdf40f54d3b3435e069
+# digest 1c5922e6ad19d3ebd110b1fb250ebec33d83bcc005c7ab1864874d98a82ceb50
