@@ -1381,14 +1381,17 @@ class LayerStatistics(NamedTuple):
     layer: str
     mean: float
     std: float
+    across: float  # spread across examples, feature by feature
     grad_mean: float
     grad_std: float
+    weight_grad: float  # size of the weight's gradient
     dead: float  # share of units; of activations
     saturated: float  # share of answers; of Sigmoid and Tanh
     update: float  # step over weight; of layers with parameters
     advice: str = ""
 
 
+# 08 Why do gradients vanish or explode? · shares
 def _shares(layer: Layer, y: np.ndarray) -> tuple[float, float]:
     """The shares of dead units and of saturated answers."""
     if isinstance(layer, (Sigmoid, Tanh)):
@@ -1406,80 +1409,158 @@ def _short(layer: Layer) -> str:
     return name if "\n" in text or len(text) > 30 else text
 
 
+def _size(array: np.ndarray, axis: Any = None) -> Any:
+    """The root of the mean square."""
+    return np.sqrt(np.mean(array * array, axis=axis))
+
+
+def _across(y: np.ndarray) -> float:
+    """The spread across examples, feature by feature."""
+    return float(_size(y.reshape(len(y), -1).std(axis=0)))
+
+
+# 08 Why do gradients vanish or explode? · first-cause
+def _first_cause(net: Network, x: np.ndarray) -> str:
+    """What explains all the rest: the input's scale, or equal weights."""
+    looked_up = x.dtype.kind in "iu" and not isinstance(net[0], Linear)
+    size = 0.0 if looked_up else _size(x.astype(float))
+    if 10 < size < math.inf:
+        return f"input of size {size:.3g}: subtract its mean, divide by it"
+    for i, layer in enumerate(net):
+        for p in layer.parameters():
+            units = p.data if p.data.ndim == 2 else np.zeros((1, 1))
+            meant = i > 0 and not units.any()  # a branch may start at 0
+            equal = units.shape[1] > 1 and not np.ptp(units, axis=1).any()
+            if equal and not meant:
+                return f"layer {i} has equal units: draw its weights"
+    return ""
+
+
 # 08 Why do gradients vanish or explode? · advice
-def _advice(row: LayerStatistics, last: float) -> str:
-    """What the numbers of a layer suggest; empty if nothing is wrong."""
+def _advice(
+    row: LayerStatistics, last: float, kept: float, grown: bool
+) -> str:
+    """What the numbers of a layer suggest; empty if nothing is wrong.
+
+    ``kept`` is the share of x's spread that comes in, ``grown`` says
+    whether weights before this layer are far from any start.
+    """
+    dead = "killed by the rate, start anew with a lower one" if grown else (
+        "from the start, centre x, biases 0, LeakyReLU"
+    )
     rules = (
         (not math.isfinite(row.std), "not finite: look at what comes in"),
-        (not math.isfinite(row.grad_std), "not finite: clip the gradient"),
-        (row.dead > 0.5, "dead: lower the learning rate, or LeakyReLU"),
+        (not math.isfinite(row.grad_std), "not finite: smaller weights"),
+        (0 < kept < 1e-3, "alike: examples look the same; kaiming_"),
+        (row.dead > 0.5, f"dead: {dead}"),
         (row.saturated > 0.5, "saturated: smaller weights or inputs"),
         (row.grad_std == 0 < last, "no gradient: look at the next layers"),
         (row.grad_std < 1e-4 * last, "vanishing: ReLU, kaiming_, less depth"),
         (row.grad_std > 1e4 * last, "exploding: smaller weights, clip"),
-        (row.update > 0.1, "long step: lower the learning rate"),
+        (row.update > 3, "long step: lower the learning rate"),
         (row.std > 1e4, "large output: smaller weights or inputs"),
     )
     return next((advice for holds, advice in rules if holds), "")
 
 
+# 08 Why do gradients vanish or explode? · report-table
 class GradientReport(list[LayerStatistics]):
-    """The rows of gradient_report; prints as a table."""
+    """The rows of gradient_report; prints as a table.
+
+    ``cause`` is what explains all of them, and then stands alone.
+    """
+
+    cause: str = ""
 
     def __repr__(self) -> str:
-        names = ("mean", "std", "grad mean", "grad std", "dead", "satur.")
-        table: list[tuple[str, ...]] = [("layer", *names, "update", "")]
+        head = "layer mean std across grad_std weight dead satur. update"
+        table: list[tuple[str, ...]] = [(*head.split(), "")]
         for row in self:
-            exact = [f"{v:.1e}" for v in row[1:5]]
-            rough = [f"{v:.0%}" for v in row[5:7]] + [f"{row.update:.0e}"]
-            shown = ["" if cell[:3] == "nan" else cell for cell in rough]
-            table.append((row.layer, *exact, *shown, row.advice))
+            sizes = row[1:4] + row[5:7]
+            exact = [f"{v:.1e}" for v in sizes]
+            rough = [f"{v:.0%}" for v in row[7:9]] + [f"{row.update:.0e}"]
+            cells = ["" if c[:3] == "nan" else c for c in exact[4:] + rough]
+            table.append((row.layer, *exact[:4], *cells, row.advice))
         width = max(len(name) for name, *_ in table)
-        return "\n".join(
-            f"{name:<{width}}{''.join(f'{cell:>10}' for cell in cells)}"
+        lines = [
+            f"{name:<{width}}{''.join(f'{cell:>9}' for cell in cells)}"
             f"  {advice}".rstrip() for name, *cells, advice in table
-        )
+        ]
+        return "\n".join([self.cause] * bool(self.cause) + lines)
 
 
 # 08 Why do gradients vanish or explode? · gradient-report
 def gradient_report(
-    net: Network, x: ArrayLike, target: ArrayLike, lr: float = 0.01
+    net: Network, x: ArrayLike, target: ArrayLike, lr: float = 0.01,
+    optimizer: Optimizer | None = None,
 ) -> GradientReport:
     """Signal and gradient of each layer for one batch, with advice.
 
-    Works on a copy; the network, its gradients and its generators stay as
-    they are. Give it thirty examples or more: of few, many units look dead.
-    Raises RuntimeError if the network has no loss.
+    Works on a copy; the network, its gradients, its generators and the
+    optimizer stay as they are. ``update`` is the optimizer's own step, or
+    that of plain descent with ``lr``. Give it thirty examples or more: of
+    few, many units look dead. Raises RuntimeError without a loss.
     """
-    net = copy.deepcopy(net)
+    net, optimizer = copy.deepcopy((net, optimizer))
     criterion, outputs = net._loss_at_end(), [np.asarray(x)]
     with np.errstate(all="ignore"):
+        report = GradientReport()
+        report.cause = _first_cause(net, outputs[0])
         for layer in net:
             outputs.append(layer.forward(outputs[-1]))
         criterion.forward(outputs[-1], target)
         net.zero_grad()
-        grad = criterion.backward()
-        rows, last = GradientReport(), float(grad.std())
-        for i, layer in reversed(list(enumerate(net))):
-            y, upstream = outputs[i + 1], grad
-            grad = layer.backward(grad)
-            row = _statistics(f"{i} {_short(layer)}", layer, y, upstream, lr)
-            rows.insert(0, row._replace(advice=_advice(row, last)))
-    return rows
+        grads = [criterion.backward()]
+        for layer in reversed(net.layers):
+            grads.append(layer.backward(grads[-1]))
+        steps = _updates(net, lr, optimizer)
+        _fill_report(report, net, outputs, grads[::-1], steps)
+    return report
 
 
-def _statistics(
-    name: str, layer: Layer, y: np.ndarray, grad: np.ndarray, lr: float
-) -> LayerStatistics:
-    """The numbers for an output y and the gradient that arrives there."""
-    update = math.nan
-    for p in layer.parameters()[:1]:
-        size = max(float(np.linalg.norm(p.data)), 1e-30)
-        update = lr * float(np.linalg.norm(p.grad)) / size
-    return LayerStatistics(
-        name, float(y.mean()), float(y.std()), float(grad.mean()),
-        float(grad.std()), *_shares(layer, y), update,
-    )
+# 08 Why do gradients vanish or explode? · updates
+def _updates(
+    net: Network, lr: float, optimizer: Optimizer | None
+) -> dict[Parameter, float]:
+    """How far one step moves each parameter, relative to its length."""
+    before = {p: p.data.copy() for p in net.parameters()}
+    if optimizer is None:
+        moves = {p: lr * p.grad for p in before}
+    else:
+        mine = optimizer.parameters
+        optimizer._data, optimizer._grad = _one_vector(mine)
+        optimizer.step()
+        moves = {p: p.data - was for p, was in before.items()}
+    return {
+        p: float(np.linalg.norm(moves[p]))
+        / max(float(np.linalg.norm(was)), 1e-30)
+        for p, was in before.items()
+    }
+
+
+# 08 Why do gradients vanish or explode? · report-rows
+def _fill_report(
+    report: GradientReport, net: Network, outputs: list[np.ndarray],
+    grads: list[np.ndarray], steps: dict[Parameter, float],
+) -> None:
+    """A row for each layer; advice only where no first cause was found."""
+    signals = [_across(y) for y in outputs]
+    whole, last, grown = signals[0] or 1.0, float(grads[-1].std()), False
+    for i, layer in enumerate(net):
+        y, grad = outputs[i + 1], grads[i + 1]
+        size = step = math.nan
+        for p in layer.parameters()[:1]:
+            size, step = float(_size(p.grad)), steps[p]
+            fan = p.data.shape[0] if p.data.ndim == 2 else 1
+            grown = grown or bool(_size(p.data) * fan**0.5 > 3)
+        row = LayerStatistics(
+            f"{i} {_short(layer)}", float(y.mean()), float(y.std()),
+            signals[i + 1], float(grad.mean()), float(grad.std()), size,
+            *_shares(layer, y), step,
+        )
+        kept = signals[i] / whole if signals[0] and i else 1.0
+        advice = "" if report.cause else _advice(row, last, kept, grown)
+        report.append(row._replace(advice=advice))
 
 
 # 09 Better steps · decayed
@@ -4722,17 +4803,6 @@ def _weight_signs(case: _Case, gains: dict, heard: list[_Heard]) -> Signs:
     yield from _depth_signs(gains, heard)
 
 
-# 19 The clinic · spreads
-def _across(y: np.ndarray) -> float:
-    """The spread across examples, feature by feature."""
-    return float(np.sqrt(np.mean(y.reshape(len(y), -1).var(axis=0))))
-
-
-def _size(array: np.ndarray, axis: Any = None) -> Any:
-    """The root of the mean square."""
-    return np.sqrt(np.mean(array * array, axis=axis))
-
-
 # 19 The clinic · depth-signs
 def _depth_signs(gains: dict[str, float], heard: list[_Heard]) -> Signs:
     inner = [h for h in heard if h.name in gains and h.dy.size]
@@ -5567,4 +5637,4 @@ _PROBES = [
 ]
 
 
-# digest 1c5922e6ad19d3ebd110b1fb250ebec33d83bcc005c7ab1864874d98a82ceb50
+# digest d23f40bd7133609eb8861fae78161a17ee963701616a014034d51927ec6620d4
