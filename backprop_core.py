@@ -5576,28 +5576,31 @@ def _rate_signs(case: _Case) -> Signs:
 
 # 19 The clinic · killed-signs
 def _killed_signs(case: _Case) -> Signs:
-    before = {h.name: h for h in _listen(case.net, case.xs, case.ys)}
+    before = {h.name: _dead(h) for h in _listen(case.net, case.xs, case.ys)}
     with _as_it_was(case.net, case.optimizer, case.step):
-        for _ in range(12):
-            _one_step(case)
-        after = max(_listen(case.net, case.xs, case.ys), key=_dead)
-    if _dead(after) >= 0.75 > 0.5 >= _dead(before[after.name]):
-        share = f"{_dead(before[after.name]):.0%}"
-        figure = f"dead at first {share}, 12 steps later {_dead(after):.0%}"
-        yield "dead-from-rate", after.name, figure
+        for steps in (12, 24, 36):
+            for _ in range(12):
+                _one_step(case)
+            after = max(_listen(case.net, case.xs, case.ys), key=_dead)
+            was, now = before[after.name], _dead(after)
+            if now >= 0.75 > 0.5 >= was:
+                figure = f"dead {was:.0%}, {steps} steps later {now:.0%}"
+                yield "dead-from-rate", after.name, figure
+                return
 
 
 # 19 The clinic · restart-signs
 def _restart_signs(case: _Case) -> Signs:
     """Stuck on a plateau: do other starts of the same size get further?"""
-    size = sum(p.data.size for p in case.net.parameters())
-    if size > 2000 or case.x.ndim > 2 or case.ids:
+    data = [p.data for p in case.net.parameters()]
+    whole = case.ids or any(array.dtype.kind != "f" for array in data)
+    if whole or sum(array.size for array in data) > 2000 or case.x.ndim > 2:
         return
     few = case._replace(xs=case.xs[:100], ys=case.ys[:100], step=None)
     losses = _practise(few, anew=False)
     end = losses[-1]
     if end > max(0.3 * case.null, 0.95 * losses[-100]):
-        others = sorted(_practise(few, anew=True)[-1] for _ in range(5))
+        others = sorted(_practise(few, anew=True)[-1] for _ in range(8))
         if others[1] < 0.15 * end:
             best = ", ".join(f"{loss:.2g}" for loss in others)
             figure = f"loss {end:.2g}, from other starts {best}"
@@ -5637,4 +5640,4 @@ _PROBES = [
 ]
 
 
-# digest d23f40bd7133609eb8861fae78161a17ee963701616a014034d51927ec6620d4
+# digest 9d4ba79fc505cf90551ff014bba97be870e70cdf7a44fca3899d606ae18dd2af
