@@ -4078,7 +4078,8 @@ class _Case(NamedTuple):
     xs: np.ndarray
     ys: np.ndarray
     first: float  # the loss as it is
-    null: float  # the loss of answering 0 to everything
+    zero: float  # the loss of answering 0 to everything
+    null: float  # that of the best single answer, or little more
     ids: bool  # x are whole numbers that an embedding looks up
     optimizer: Any
     step: Callable | None
@@ -4099,11 +4100,15 @@ def _case(
     rows = rng.permutation(len(x))[:most] if len(x) > most else slice(None)
     xs, ys, ids = x[rows], y[rows], x.dtype.kind in "iu"
     first, out = net.loss(xs, ys), net.forward(xs)
-    null = net._loss_at_end().forward(np.zeros_like(out), ys)
+    loss = partial(net._loss_at_end().forward, target=ys)
+    zero = loss(np.zeros_like(out))
+    alike = [out.mean(axis=0), *([ys.mean(axis=0)] * (ys.shape == out.shape))]
+    null = min(zero, *(loss(np.zeros_like(out) + mean) for mean in alike))
     with suppress(Exception):
         net.forward(xs[:2] + 0.5)
         ids = False
-    return _Case(net, x, y, xs, ys, first, null, ids, None, None, (), rng)
+    seen = xs, ys, first, zero, null, ids
+    return _Case(net, x, y, *seen, None, None, (), rng)
 
 
 # 19 The clinic · probe-scale
@@ -4134,9 +4139,9 @@ def _columns(x: ArrayLike) -> np.ndarray:
 
 def _too_wide(case: _Case, size: float) -> bool:
     """Is the first loss high, and as it should be with x made smaller?"""
-    if size < 3 or not case.first > 4 * case.null:
+    if size < 3 or not case.first > 4 * case.zero:
         return False
-    return case.net.loss(case.xs / size, case.ys) < 1.25 * case.null
+    return case.net.loss(case.xs / size, case.ys) < 1.25 * case.zero
 
 
 # 19 The clinic · causes-table
@@ -4793,10 +4798,10 @@ def _weight_signs(case: _Case, gains: dict, heard: list[_Heard]) -> Signs:
     large = max(gains, key=lambda name: gains[name], default="")
     worst = max(inner, key=_saturated, default=heard[0])
     stuck = _saturated(worst) if inner else 0.0
-    wild = stuck > 0.5 or case.first > 2 * case.null
+    wild = stuck > 0.5 or case.first > 2 * case.zero
     if wild and gains.get(large, 0) > 3:
         size = f"weights {gains[large]:.3g} / √inputs"
-        figure = f"{size}, loss {case.first:.3g}, of nothing {case.null:.3g}"
+        figure = f"{size}, loss {case.first:.3g}, of nothing {case.zero:.3g}"
         yield "start-too-large", large, figure
     if stuck > 0.75:
         yield "saturated", worst.name, f"{stuck:.0%} of its answers at an end"
@@ -4984,9 +4989,12 @@ def _trial(heard: _Heard, rng: np.random.Generator) -> _Trial:
     """Five examples like those that came in, moved off every kink."""
     layer = copy.deepcopy(heard.layer)
     layer.to("float64")
+    for p in layer.parameters():  # they may have run away
+        p.data[...] = np.clip(np.nan_to_num(p.data), -10, 10)
     x = heard.x[: 5 if heard.x[:1].size < 5000 else 2]
     if x.dtype.kind not in "iu":
-        x = x + 0.3 * max(float(x.std()), 1e-3) * rng.normal(size=x.shape)
+        x = np.clip(np.nan_to_num(x), -10, 10).astype(float)
+        x += 0.3 * max(float(x.std()), 1e-3) * rng.normal(size=x.shape)
     g = rng.normal(size=copy.deepcopy(layer).forward(x).shape)
     inner = [m for _, m in layer._members() if isinstance(m, Layer)]
     theirs = {p for m in inner for p in m.parameters()}
@@ -5245,9 +5253,8 @@ class _Watch:
     def look(self) -> None:
         """After the step: are the gradients shorter than they were?"""
         now = [p.grad for p in self.parameters]
-        if self.marked or not self.then or not any(map(np.any, now)):
-            return
-        if _size(_long(now)) < 0.999 * _size(_long(self.then)):
+        known = self.then and not self.marked and any(map(np.any, now))
+        if known and _size(_long(now)) < 0.999 * _size(_long(self.then)):
             self.clipped = "after the optimizer's step"
 
 
@@ -5629,15 +5636,12 @@ _PROBES = [
     *((False, probe) for probe in (
         _input_signs, _scale_signs, _test_signs, _label_signs,
         _shuffled_signs, _loss_signs, _constant_signs, _affine_signs,
-    )),
-    (True, _start_signs),
-    *((False, probe) for probe in (
         _gradient_signs, _missed_signs, _optimizer_signs, _zero_signs,
         _step_signs, _shared_signs, _dropout_signs, _statistics_signs,
         _batch_signs, _future_signs,
     )),
-    (True, _rate_signs), (True, _restart_signs),
+    (True, _start_signs), (True, _rate_signs), (True, _restart_signs),
 ]
 
 
-# digest 9d4ba79fc505cf90551ff014bba97be870e70cdf7a44fca3899d606ae18dd2af
+# digest 41ee5f838cd3c28b1167a8ed3f957041e0e9a5336407a0b28bb7e08ea6becfd7
