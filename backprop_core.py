@@ -4100,10 +4100,16 @@ def _case(
     rows = rng.permutation(len(x))[:most] if len(x) > most else slice(None)
     xs, ys, ids = x[rows], y[rows], x.dtype.kind in "iu"
     first, out = net.loss(xs, ys), net.forward(xs)
-    loss = partial(net._loss_at_end().forward, target=ys)
-    zero = loss(np.zeros_like(out))
-    alike = [out.mean(axis=0), *([ys.mean(axis=0)] * (ys.shape == out.shape))]
-    null = min(zero, *(loss(np.zeros_like(out) + mean) for mean in alike))
+
+    def single(answer: Any) -> float:
+        with suppress(Exception):
+            one = np.zeros_like(out) + answer
+            return net._loss_at_end().forward(one, ys)
+        return math.inf
+
+    zero = single(0.0)
+    means = ys.mean(axis=0) if ys.shape == out.shape else 0.0
+    null = float(np.nanmin([zero, single(out.mean(axis=0)), single(means)]))
     with suppress(Exception):
         net.forward(xs[:2] + 0.5)
         ids = False
@@ -4448,7 +4454,9 @@ def _ear(heard: dict, name: str, kind: str, method: Callable) -> Callable:
 def _input_signs(case: _Case) -> Signs:
     x = _columns(np.zeros((1, 1)) if case.ids else case.x)
     lost = np.mean(~np.isfinite(x), axis=0)
-    still = (np.ptp(x, axis=0) == 0) & (x[0] != x.min()) & (x[0] != 1)
+    still = (np.ptp(x, axis=0) == 0) & ~np.isin(x[0], (0, 1))
+    if x.shape[1] > 20:  # the border of a picture may be still
+        still &= x[0] != x.min()
     if lost.any():
         figure = f"{lost.max():.0%} of it; in all {np.sum(lost > 0)} column(s)"
         yield "input-not-finite", f"column {lost.argmax()}", figure
@@ -4514,12 +4522,31 @@ def _label_signs(case: _Case) -> Signs:
         return
     n, count = len(labels), np.unique(labels, return_counts=True)[1]
     changes, mixed = np.sum(np.diff(labels) != 0), n - np.sum(count**2) / n
-    if mixed > 15 and changes < 0.2 * mixed:
+    ordered = mixed > 15 and changes < 0.2 * mixed
+    if ordered and not _mixes(case):
         figure = f"the label changes {changes} times, not some {mixed:.0f}"
         yield "labels-sorted", f"y, {n} rows", figure
     if n >= max(50, 20 * len(count)) and count.max() > 8 * count.min():
         figure = f"{count.max()} of one, {count.min()} of another"
         yield "labels-unbalanced", f"y, {n} rows", figure
+
+
+# 19 The clinic · mixes
+def _mixes(case: _Case) -> bool:
+    """Does a step that takes its own batches see many labels at once?"""
+    if case.step is None or _arguments(case):
+        return False
+    seen: list[np.ndarray] = []
+    loss = case.net.loss
+
+    def listening(x: Any, y: Any, *rest: Any) -> float:
+        seen.append(np.unique(y, axis=0))
+        return loss(x, y, *rest)
+
+    vars(case.net)["loss"] = listening
+    _one_step(case)  # which asks for one loss itself, first
+    kinds = len(np.unique(case.y, axis=0))
+    return len(seen) > 1 and len(seen[-1]) > 0.5 * kinds
 
 
 # 19 The clinic · neighbours
@@ -4847,7 +4874,7 @@ def _affine_signs(case: _Case) -> Signs:
         for a, b in pairwise(getattr(inner, "layers", ())):
             if not (isinstance(a, Linear) and isinstance(b, Linear)):
                 continue
-            if a.out_features >= min(a.in_features, b.out_features):
+            if not _narrow(Network(a, b)):
                 figure = f"{_short(b)} follows at once"
                 yield "activation-missing", f"after {_short(a)}", figure
                 return
@@ -4858,12 +4885,21 @@ def _affine_signs(case: _Case) -> Signs:
     u, v = case.rng.normal(size=(2, *case.xs.shape))
     a, b, c = (net.forward(z) for z in (u, v, (u + v) / 2))
     bent, apart = _largest(c - (a + b) / 2), _largest(a - b)
-    if bent < 1e-5 * apart:
+    if bent < 1e-5 * apart and not _narrow(net):
         if len(gains) > 1:
             figure = f"f((u+v)/2) = (f(u)+f(v))/2 through {len(gains)} layers"
             yield "activation-missing", f"after {next(iter(gains))}", figure
         elif gains:
             yield from _flat_signs(case, next(iter(gains)))
+
+
+# 19 The clinic · narrow
+def _narrow(net: Network) -> bool:
+    """A bottleneck of linear layers means something: few directions."""
+    flat = [layer for _, layer in _layers(net) if isinstance(layer, Linear)]
+    inner = min((layer.out_features for layer in flat[:-1]), default=math.inf)
+    ends = [flat[0].in_features, flat[-1].out_features] if flat else [0]
+    return inner < min(ends)
 
 
 # 19 The clinic · flat-signs
@@ -5644,4 +5680,4 @@ _PROBES = [
 ]
 
 
-# digest 41ee5f838cd3c28b1167a8ed3f957041e0e9a5336407a0b28bb7e08ea6becfd7
+# digest 0d5baf8c2d8723b06f01f84abc542b7a60eee4d7926cfb97b717bfa189df8f7d

@@ -352,12 +352,64 @@ def misled() -> Iterator[tuple[str, Patient]]:
     yield "exact zeros", Patient(net(), np.round(TABLE), LABELS)
 
 
-MISLED = dict(misled())
+def misled_by_habit() -> Iterator[tuple[str, Patient]]:
+    """Odd as well, and usual in practice."""
+    still = TABLE.copy()
+    still[:, 2] = 0
+    squeezed = bp.Network(bp.Linear(6, 2, rng=0), bp.Linear(2, 6, rng=1), loss=bp.MSELoss())
+    thirds = np.arange(300) % 3
+    row = np.c_[3.0 * thirds, np.zeros(300)] + 0.3 * R.normal(size=(300, 2))
+    yield "a column that was constant, standardised", Patient(net(), still, LABELS)
+    yield "principal components", Patient(squeezed, TABLE, TABLE)
+    yield "three classes in a row", Patient(mlp(2, 3), row, thirds)
+    yield "targets far from zero", Patient(regression(), TABLE, NUMBERS + 100)
+    yield "inputs of size 5", Patient(net(), TABLE + 5, LABELS)
+
+
+MISLED = dict(misled()) | dict(misled_by_habit())
 
 
 @pytest.mark.parametrize("what", MISLED)
 def test_no_false_alarm_for(what: str) -> None:
     assert MISLED[what].names() == []
+
+
+@pytest.mark.parametrize("shuffled", [True, False])
+def test_sorted_labels_are_no_fault_of_a_step_that_mixes_them(shuffled: bool) -> None:
+    made, order = net(), np.argsort(LABELS, kind="stable")
+    x, y, at = TABLE[order], LABELS[order], [0]
+    optimizer, rng = bp.SGD(made.parameters(), lr=0.1), np.random.default_rng(0)
+
+    def step() -> None:
+        at[0] += 20
+        chosen = rng.permutation(200)[:20] if shuffled else np.arange(at[0], at[0] + 20) % 200
+        made.loss(x[chosen], y[chosen])
+        optimizer.zero_grad()
+        made.backward()
+        optimizer.step()
+
+    names = [finding.name for finding in bp.diagnose(made, x, y, step=step).findings]
+    assert ("labels-sorted" in names) != shuffled
+    assert at == [0]
+
+
+def test_a_network_that_died_and_learnt_the_mean_is_still_dead() -> None:
+    _, patient, _ = cases()["S18"]
+    optimizer = patient.options(patient.net)["optimizer"]
+    for _ in range(300):
+        patient.net.loss(patient.x, patient.y)
+        optimizer.zero_grad()
+        patient.net.backward()
+        optimizer.step()
+    found = bp.diagnose(patient.net, patient.x, patient.y, optimizer=optimizer).findings
+    assert found[0].name == "dead-from-start"
+
+
+def test_weights_that_ran_away_do_not_hide_a_wrong_gradient() -> None:
+    _, patient, _ = cases()["S23"]
+    for p in patient.net.parameters():
+        p.data *= 1e19
+    assert patient.names()[0] == "gradient-wrong"
 
 
 def test_accumulation_on_purpose_is_no_fault() -> None:
