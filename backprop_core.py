@@ -130,7 +130,6 @@ __all__ = [
     "jvp",
     "hvp",
     "checkpoint",
-    "Signs",
     "Finding",
     "Diagnosis",
     "diagnose",
@@ -4085,40 +4084,41 @@ class _Case(NamedTuple):
     step: Callable | None
     tests: tuple  # x_test, y_test
     rng: np.random.Generator
-Signs = Iterator[tuple[str, str, str]]  # name, where, figure
+_Signs = Iterator[tuple[str, str, str]]  # name, where, figure
 
 
 # 19 The clinic · case-rows
 def _case(
-    net: Network, x: np.ndarray, y: np.ndarray,
-    seed: np.random.Generator | int | None,
+    net: Network, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
 ) -> _Case:
-    """At most 256 rows, 24 of long sequences, and two first losses."""
-    rng = copy.deepcopy(np.random.default_rng(seed))
+    """At most 256 rows, 24 of long sequences, and three losses."""
     long = x.ndim == 3 or (x.dtype.kind in "iu" and x.ndim == y.ndim == 2)
     most = 24 if long and x.shape[1] > 8 else 256
     rows = rng.permutation(len(x))[:most] if len(x) > most else slice(None)
     xs, ys, ids = x[rows], y[rows], x.dtype.kind in "iu"
     first, out = net.loss(xs, ys), net.forward(xs)
-
-    def single(answer: Any) -> float:
-        with suppress(Exception):
-            one = np.zeros_like(out) + answer
-            return net._loss_at_end().forward(one, ys)
-        return math.inf
-
-    zero = single(0.0)
-    means = ys.mean(axis=0) if ys.shape == out.shape else 0.0
-    null = float(np.nanmin([zero, single(out.mean(axis=0)), single(means)]))
+    middle = ys.mean(axis=0) if ys.shape == out.shape else 0.0
+    answers = 0.0, middle, out.mean(axis=0)
+    zero, *others = (_single(net, out, ys, answer) for answer in answers)
+    null = float(np.nanmin([zero, *others]))
     with suppress(Exception):
         net.forward(xs[:2] + 0.5)
         ids = False
-    seen = xs, ys, first, zero, null, ids
-    return _Case(net, x, y, *seen, None, None, (), rng)
+    return _Case(
+        net, x, y, xs, ys, first, zero, null, ids, None, None, (), rng
+    )
+
+
+# 19 The clinic · single-answer
+def _single(net: Network, out: np.ndarray, y: np.ndarray, a: Any) -> float:
+    """The loss of one answer to everything; infinite if it refuses."""
+    with suppress(Exception):
+        return net._loss_at_end().forward(np.zeros_like(out) + a, y)
+    return math.inf
 
 
 # 19 The clinic · probe-scale
-def _scale_signs(case: _Case) -> Signs:
+def _scale_signs(case: _Case) -> _Signs:
     """Columns of other sizes, or all of x far from size 1."""
     if case.ids:
         return
@@ -4283,7 +4283,8 @@ def diagnose(
         found = [t for t in _reach(step) if isinstance(t, Optimizer)]
         optimizer = next(iter(found), None)
     with _as_it_was(net):
-        case = _case(net, np.asarray(x), np.asarray(y), rng)
+        draw = copy.deepcopy(np.random.default_rng(rng))
+        case = _case(net, np.asarray(x), np.asarray(y), draw)
     return _look(case._replace(
         optimizer=optimizer, step=step, tests=(x_test, y_test)
     ))
@@ -4451,7 +4452,7 @@ def _ear(heard: dict, name: str, kind: str, method: Callable) -> Callable:
 
 
 # 19 The clinic · input-signs
-def _input_signs(case: _Case) -> Signs:
+def _input_signs(case: _Case) -> _Signs:
     x = _columns(np.zeros((1, 1)) if case.ids else case.x)
     lost = np.mean(~np.isfinite(x), axis=0)
     still = (np.ptp(x, axis=0) == 0) & ~np.isin(x[0], (0, 1))
@@ -4483,7 +4484,7 @@ def _wrapped(x: np.ndarray) -> bool:
 
 
 # 19 The clinic · test-signs
-def _test_signs(case: _Case) -> Signs:
+def _test_signs(case: _Case) -> _Signs:
     if case.tests[1] is not None and _labels(case) is not None:
         new = np.mean(~np.isin(case.tests[1], case.y))
         if new > 0.2:
@@ -4516,7 +4517,7 @@ def _labels(case: _Case) -> np.ndarray | None:
 
 
 # 19 The clinic · label-signs
-def _label_signs(case: _Case) -> Signs:
+def _label_signs(case: _Case) -> _Signs:
     labels = _labels(case)
     if labels is None:
         return
@@ -4578,7 +4579,7 @@ def _agreement(case: _Case) -> tuple[float, float, float, float]:
 
 
 # 19 The clinic · shuffled-signs
-def _shuffled_signs(case: _Case) -> Signs:
+def _shuffled_signs(case: _Case) -> _Signs:
     """Close rows exist, and their labels agree as if drawn by lot."""
     if case.ids or len(case.x) < 100 or case.y.ndim > 2:
         return
@@ -4612,7 +4613,7 @@ _LOSS = _atlas("""
 
 
 # 19 The clinic · loss-signs
-def _loss_signs(case: _Case) -> Signs:
+def _loss_signs(case: _Case) -> _Signs:
     """The loss alone, on outputs drawn at random."""
     loss, y, rng = case.net._loss_at_end(), case.ys, case.rng
     out = case.net.eval().forward(case.xs)
@@ -4665,7 +4666,7 @@ def _two_class_logits(loss: Loss, shape: tuple) -> bool:
 
 
 # 19 The clinic · end-signs
-def _end_signs(case: _Case, out: np.ndarray, logits: bool) -> Signs:
+def _end_signs(case: _Case, out: np.ndarray, logits: bool) -> _Signs:
     """What the loss expects against what the last layer can give."""
     name, low, high = _range(case)
     two = not logits and _two_class_logits(case.net._loss_at_end(), out.shape)
@@ -4738,7 +4739,7 @@ def _units(array: np.ndarray) -> np.ndarray:
 
 
 # 19 The clinic · constant-signs
-def _constant_signs(case: _Case) -> Signs:
+def _constant_signs(case: _Case) -> _Signs:
     """Units that start alike and are pushed alike stay alike."""
     net = case.net
     with suppress(Exception):
@@ -4800,7 +4801,7 @@ def _gains(net: Network) -> dict[str, float]:
 
 
 # 19 The clinic · start-signs
-def _start_signs(case: _Case) -> Signs:
+def _start_signs(case: _Case) -> _Signs:
     """Only if the loss is still near that of knowing nothing."""
     if case.first < 0.5 * case.null or len(case.xs) < 2:
         return
@@ -4820,7 +4821,7 @@ def _start_signs(case: _Case) -> Signs:
 
 
 # 19 The clinic · weight-signs
-def _weight_signs(case: _Case, gains: dict, heard: list[_Heard]) -> Signs:
+def _weight_signs(case: _Case, gains: dict, heard: list[_Heard]) -> _Signs:
     *inner, _ = heard
     large = max(gains, key=lambda name: gains[name], default="")
     worst = max(inner, key=_saturated, default=heard[0])
@@ -4836,7 +4837,7 @@ def _weight_signs(case: _Case, gains: dict, heard: list[_Heard]) -> Signs:
 
 
 # 19 The clinic · depth-signs
-def _depth_signs(gains: dict[str, float], heard: list[_Heard]) -> Signs:
+def _depth_signs(gains: dict[str, float], heard: list[_Heard]) -> _Signs:
     inner = [h for h in heard if h.name in gains and h.dy.size]
     for h in heard:  # of a sequence that only tells at its end
         if h.dx.ndim == h.dy.ndim == 3 and not h.dy[:, :-1].any():
@@ -4858,7 +4859,7 @@ def _depth_signs(gains: dict[str, float], heard: list[_Heard]) -> Signs:
 # 19 The clinic · slope-signs
 def _slope_signs(
     name: str, first: float, last: float, least: float, kind: str
-) -> Signs:
+) -> _Signs:
     figure = f"gradient {first:.1e}, at the last {kind} {last:.1e}"
     if first < least * last:
         yield "vanishing", name, figure
@@ -4867,7 +4868,7 @@ def _slope_signs(
 
 
 # 19 The clinic · affine-signs
-def _affine_signs(case: _Case) -> Signs:
+def _affine_signs(case: _Case) -> _Signs:
     """Is f of the middle the middle of f, whatever the weights?"""
     net, gains = case.net.eval(), _gains(case.net)
     for _, inner in [("", net), *_layers(net)]:
@@ -4894,7 +4895,7 @@ def _affine_signs(case: _Case) -> Signs:
 
 
 # 19 The clinic · narrow
-def _narrow(net: Network) -> bool:
+def _narrow(net: Layer) -> bool:
     """A bottleneck of linear layers means something: few directions."""
     flat = [layer for _, layer in _layers(net) if isinstance(layer, Linear)]
     inner = min((layer.out_features for layer in flat[:-1]), default=math.inf)
@@ -4903,7 +4904,7 @@ def _narrow(net: Network) -> bool:
 
 
 # 19 The clinic · flat-signs
-def _flat_signs(case: _Case, name: str) -> Signs:
+def _flat_signs(case: _Case, name: str) -> _Signs:
     """One layer: enough unless neighbours agree on what no plane can say."""
     labels, n = _labels(case), len(case.x)
     x = np.column_stack([case.x.reshape(n, -1), np.ones(n)])
@@ -5039,7 +5040,7 @@ def _trial(heard: _Heard, rng: np.random.Generator) -> _Trial:
 
 
 # 19 The clinic · gradient-signs
-def _gradient_signs(case: _Case) -> Signs:
+def _gradient_signs(case: _Case) -> _Signs:
     net = case.net
     net.train()
     for heard in _listen(net, case.xs, case.ys):
@@ -5061,7 +5062,7 @@ def _gradient_signs(case: _Case) -> Signs:
 # 19 The clinic · layer-signs
 def _layer_signs(
     heard: _Heard, trial: _Trial, rng: np.random.Generator
-) -> Signs:
+) -> _Signs:
     layer = copy.deepcopy(trial.layer)
     mine = dict(layer.named_parameters())
     before = {name: p.data.copy() for name, p in mine.items()}
@@ -5089,7 +5090,7 @@ def _layer_signs(
 def _one_sign(
     where: str, f: Callable, value: np.ndarray, gradient: np.ndarray,
     n: int, rng: np.random.Generator,
-) -> Signs:
+) -> _Signs:
     gradient, name = np.asarray(gradient), "gradient-wrong"
     if gradient.shape != value.shape:
         yield name, where, f"shape {gradient.shape}, not {value.shape}"
@@ -5104,7 +5105,7 @@ def _one_sign(
 # 19 The clinic · effect-signs
 def _effect_signs(
     name: str, trial: _Trial, rng: np.random.Generator
-) -> Signs:
+) -> _Signs:
     """Whatever the others are: does this parameter change the output?"""
     bold = copy.deepcopy(trial.layer)
     for p in bold.parameters():
@@ -5120,7 +5121,7 @@ def _effect_signs(
 
 
 # 19 The clinic · missed-signs
-def _missed_signs(case: _Case) -> Signs:
+def _missed_signs(case: _Case) -> _Signs:
     """Layers that answer, to which no gradient comes."""
     case.net.train()
     heard = _listen(case.net, case.xs, case.ys)
@@ -5179,7 +5180,7 @@ def _steps(optimizer: Any, value: float, slope: float, n: int) -> np.ndarray:
 
 
 # 19 The clinic · optimizer-signs
-def _optimizer_signs(case: _Case) -> Signs:
+def _optimizer_signs(case: _Case) -> _Signs:
     """Slope 0 and weight 1: does it shrink? Slope 1: how long are steps?"""
     if not isinstance(case.optimizer, Optimizer):
         return
@@ -5308,7 +5309,7 @@ def _until_moved(case: _Case) -> list[np.ndarray]:
 
 
 # 19 The clinic · step-signs
-def _step_signs(case: _Case) -> Signs:
+def _step_signs(case: _Case) -> _Signs:
     net, none = case.net, case.step is None
     if none and case.optimizer is None:
         return
@@ -5334,7 +5335,7 @@ def _step_signs(case: _Case) -> Signs:
 # 19 The clinic · way-signs
 def _way_signs(
     move: np.ndarray, fresh: np.ndarray, extra: np.ndarray, w: np.ndarray
-) -> Signs:
+) -> _Signs:
     """Uphill? And is what was added to the gradient minus the weights?"""
     if _cosine(move, fresh) > 0.9:
         figure = f"cosine of step and gradient {_cosine(move, fresh):.2f}"
@@ -5356,7 +5357,7 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
 # 19 The clinic · still-signs
 def _still_signs(
     case: _Case, fresh: list, moves: list, cleared: bool
-) -> Signs:
+) -> _Signs:
     """A gradient, and no move; or not even in net.parameters()."""
     known = set(getattr(case.optimizer, "parameters", ()) or ())
     named = case.net.named_parameters()
@@ -5380,7 +5381,7 @@ def _parameters_in(*roots: Any) -> list[Parameter]:
 
 
 # 19 The clinic · zero-signs
-def _zero_signs(case: _Case) -> Signs:
+def _zero_signs(case: _Case) -> _Signs:
     """Does what the last step left in grad change the next one?"""
     if case.step is None:
         return
@@ -5399,7 +5400,7 @@ def _zero_signs(case: _Case) -> Signs:
 
 
 # 19 The clinic · shared-signs
-def _shared_signs(case: _Case) -> Signs:
+def _shared_signs(case: _Case) -> _Signs:
     """Two names for the same numbers, where copies were meant."""
     named = case.net.named_parameters()
     kept = [(name, p.data) for name, p in named] + list(_kept(case))
@@ -5460,7 +5461,7 @@ _COMPANY = _atlas("""
 
 
 # 19 The clinic · dropout-signs
-def _dropout_signs(case: _Case) -> Signs:
+def _dropout_signs(case: _Case) -> _Signs:
     """Layers without weights: training, training, evaluation, training."""
     ones = np.ones((100, 100))
     for name, layer in _layers(case.net):
@@ -5484,7 +5485,7 @@ def _dropout_signs(case: _Case) -> Signs:
 
 
 # 19 The clinic · statistics-signs
-def _statistics_signs(case: _Case) -> Signs:
+def _statistics_signs(case: _Case) -> _Signs:
     case.net.train()
     for heard in _listen(case.net, case.xs, case.ys):
         layer, x = heard.layer, heard.x
@@ -5509,7 +5510,7 @@ def _statistics_signs(case: _Case) -> Signs:
 
 
 # 19 The clinic · batch-signs
-def _batch_signs(case: _Case) -> Signs:
+def _batch_signs(case: _Case) -> _Signs:
     net, x = case.net, case.xs[:16]
     net.eval()
     whole = net.forward(x)
@@ -5531,7 +5532,7 @@ def _batch_signs(case: _Case) -> Signs:
 
 
 # 19 The clinic · future-signs
-def _future_signs(case: _Case) -> Signs:
+def _future_signs(case: _Case) -> _Signs:
     """Another future: does the past of the output move?"""
     x, y, net = case.xs, case.ys, case.net.eval()
     if min(x.ndim, y.ndim) < 2 or x.shape[:2] != y.shape[:2]:
@@ -5594,7 +5595,7 @@ def _end(losses: list[float]) -> float:
 
 
 # 19 The clinic · rate-signs
-def _rate_signs(case: _Case) -> Signs:
+def _rate_signs(case: _Case) -> _Signs:
     if case.optimizer is None and case.step is None:
         return
     losses, lr = _run(case), getattr(case.optimizer, "lr", None)
@@ -5618,7 +5619,7 @@ def _rate_signs(case: _Case) -> Signs:
 
 
 # 19 The clinic · killed-signs
-def _killed_signs(case: _Case) -> Signs:
+def _killed_signs(case: _Case) -> _Signs:
     before = {h.name: _dead(h) for h in _listen(case.net, case.xs, case.ys)}
     with _as_it_was(case.net, case.optimizer, case.step):
         for steps in (12, 24, 36):
@@ -5633,7 +5634,7 @@ def _killed_signs(case: _Case) -> Signs:
 
 
 # 19 The clinic · restart-signs
-def _restart_signs(case: _Case) -> Signs:
+def _restart_signs(case: _Case) -> _Signs:
     """Stuck on a plateau: do other starts of the same size get further?"""
     data = [p.data for p in case.net.parameters()]
     whole = case.ids or any(array.dtype.kind != "f" for array in data)
@@ -5680,4 +5681,4 @@ _PROBES = [
 ]
 
 
-# digest 0d5baf8c2d8723b06f01f84abc542b7a60eee4d7926cfb97b717bfa189df8f7d
+# digest dba82548c197743a7a1e8d36616e248417f51fcdc42ee3e4d69ba87b2b1da7a7
