@@ -29,6 +29,7 @@ import inspect
 import json
 import math
 import os
+import random
 import secrets
 import signal
 import sys
@@ -4084,6 +4085,8 @@ class _Case(NamedTuple):
     step: Callable | None
     tests: tuple  # x_test, y_test
     rng: np.random.Generator
+
+
 _Signs = Iterator[tuple[str, str, str]]  # name, where, figure
 
 
@@ -4183,7 +4186,7 @@ _DATA = _atlas("""
 # 19 The clinic · causes-labels
 _LABELS = _atlas("""
     test-data-differ · 12, Company
-    the network is asked about other numbers than it has learnt from
+    the network is asked about other numbers than it has learned from
     prepare both alike, with the mean and deviation of the training data
     labels-sorted · 10, Why batches are allowed
     each batch taken in order holds one label, and the last bias follows it
@@ -4192,7 +4195,7 @@ _LABELS = _atlas("""
     the most frequent answer to everything is right nearly always
     count errors by class; draw or weigh the classes evenly
     labels-shuffled · 11, Learning what is wrong
-    rows that are close have labels as if drawn by lot: only learnt by heart
+    rows that are close have labels as if drawn by lot: only learned by heart
     look at ten pairs by eye; was only one of x and y put in order?
 """)
 
@@ -4268,7 +4271,7 @@ def diagnose(
     net: Network, x: ArrayLike, y: ArrayLike, *, optimizer: Any = None,
     step: Callable | None = None, x_test: ArrayLike | None = None,
     y_test: ArrayLike | None = None,
-    rng: np.random.Generator | int | None = 0,
+    rng: np.random.Generator | int | None = None,
 ) -> Diagnosis:
     """Look for the cause why a network does not learn; change nothing.
 
@@ -4276,14 +4279,15 @@ def diagnose(
     training step, ``step()``, ``step(x, y)`` or ``step(net, x, y)``, and
     is run a few dozen times; an ``optimizer`` alone is put into the usual
     loop. Network, optimizer, generators and all that step refers to are
-    put back, bit for bit. Raises RuntimeError if the network has no loss,
-    and whatever net.loss(x, y) raises.
+    put back, bit for bit. ``rng`` chooses rows and directions; None, the
+    same each time. The names are those of chapter 19's tables.
+    Raises RuntimeError without a loss, and what net.loss(x, y) raises.
     """
     if step is not None and optimizer is None:
         found = [t for t in _reach(step) if isinstance(t, Optimizer)]
         optimizer = next(iter(found), None)
     with _as_it_was(net):
-        draw = copy.deepcopy(np.random.default_rng(rng))
+        draw = copy.deepcopy(np.random.default_rng(rng or 0))
         case = _case(net, np.asarray(x), np.asarray(y), draw)
     return _look(case._replace(
         optimizer=optimizer, step=step, tests=(x_test, y_test)
@@ -4347,6 +4351,10 @@ def _state(thing: Any) -> Any:
         return thing.bit_generator.state
     if isinstance(thing, CellType):
         return thing.cell_contents
+    if isinstance(thing, np.random.RandomState):
+        return thing.get_state()
+    if isinstance(thing, random.Random):
+        return thing.getstate()
     return _names(thing) if isinstance(thing, FunctionType) else None
 
 
@@ -4364,6 +4372,10 @@ def _put_back(thing: Any, state: Any) -> None:
         thing.bit_generator.state = state
     elif isinstance(thing, CellType):
         thing.cell_contents = state
+    elif isinstance(thing, np.random.RandomState):
+        thing.set_state(state)
+    elif isinstance(thing, random.Random):
+        thing.setstate(state)
     elif isinstance(thing, FunctionType):
         thing.__globals__.update(state)
 
@@ -4372,13 +4384,15 @@ def _put_back(thing: Any, state: Any) -> None:
 @contextmanager
 def _as_it_was(*roots: Any) -> Iterator[list[Any]]:
     """Whatever happens inside, everything in reach is put back after it."""
-    things, shared = _reach(*roots), np.random.get_state()
+    things = _reach(*roots)
     states = [_state(thing) for thing in things]
+    shared = np.random.get_state(), random.getstate()
     try:
         with np.errstate(all="ignore"):
             yield things
     finally:
-        np.random.set_state(shared)
+        np.random.set_state(shared[0])
+        random.setstate(shared[1])
         for thing, state in zip(things, states):
             _put_back(thing, state)
 
@@ -4701,7 +4715,7 @@ _START = _atlas("""
     no example makes these units fire, so no gradient ever reaches them
     centre x, start biases at 0, draw the weights anew, or LeakyReLU
     start-too-large · 8, A sum of many terms
-    large weights make sure, wrong answers before anything is learnt
+    large weights make sure, wrong answers before anything is learned
     kaiming_normal_ or xavier_normal_
     start-too-small · 8, A sum of many terms
     each layer shrinks the signal until all examples look alike
@@ -5664,7 +5678,11 @@ def _practise(case: _Case, anew: bool) -> list[float]:
 # 19 The clinic · causes-all
 _CAUSES = {**_DATA, **_LABELS, **_LOSS, **_START, **_DEPTH, **_GRADIENT,
            **_OPTIMIZER, **_MODES, **_COMPANY, **_RUN}
+
+
 _NO_EXCUSE = {*_LABELS, "input-constant-column"}  # explain no other symptom
+
+
 _FATAL = {"input-not-finite", "integer-weights"}  # nothing else can be said
 
 
@@ -5681,4 +5699,4 @@ _PROBES = [
 ]
 
 
-# digest dba82548c197743a7a1e8d36616e248417f51fcdc42ee3e4d69ba87b2b1da7a7
+# digest b37aa6377330c1ca9a939472c7d1bab5c623bbef73d3fddc8a22cbf6c64ab0ef

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import random
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -439,23 +440,28 @@ def test_looking_changes_nothing_bit_for_bit() -> None:
     made = between(bp.BatchNorm1d(12), bp.ReLU(), bp.Dropout(0.3, rng=rng))
     optimizer, notes = bp.Adam(made.parameters(), lr=0.01), []
     loader = iter(bp.DataLoader(TABLE, LABELS, 20, rng=rng))
-    own = np.random.default_rng(4)
+    own, old, oldest = np.random.default_rng(4), np.random.RandomState(5), random.Random(6)
 
     def step() -> None:
         x, y = next(loader)
-        notes.append(made.loss(x, y) + own.random())
+        notes.append(
+            made.loss(x, y) + own.random() + old.rand() + oldest.random() + np.random.rand() + random.random()
+        )
         optimizer.zero_grad()
         made.backward()
         optimizer.step()
 
     step()
     before = snapshot(made, optimizer), own.bit_generator.state, list(notes), made.parameters()[0].data
+    others = old.get_state()[1].copy(), oldest.getstate(), random.getstate()
     shared, yours = np.random.get_state()[1].copy(), np.random.default_rng(9)
     found = bp.diagnose(made, TABLE, LABELS, step=step, rng=yours)
     assert found.findings == [] and found.unseen == []
     assert (snapshot(made, optimizer), own.bit_generator.state, notes) == before[:3]
     assert made.parameters()[0].data is before[3]
     assert np.array_equal(np.random.get_state()[1], shared)
+    assert np.array_equal(old.get_state()[1], others[0])
+    assert (oldest.getstate(), random.getstate()) == others[1:]
     assert yours.bit_generator.state == np.random.default_rng(9).bit_generator.state
     step()  # the optimizer still holds these parameters, and the loader has gone one batch further
     assert len(notes) == 2
