@@ -1422,8 +1422,9 @@ def _across(y: np.ndarray) -> float:
 # 08 Why do gradients vanish or explode? · first-cause
 def _first_cause(net: Network, x: np.ndarray) -> str:
     """What explains all the rest: the input's scale, or equal weights."""
-    looked_up = x.dtype.kind in "iu" and not isinstance(net[0], Linear)
-    size = 0.0 if looked_up else _size(x.astype(float))
+    summed = any(isinstance(layer, Linear) for layer in net.layers[:1])
+    words = x.dtype.kind in "iu" and x.ndim < 3 and not summed
+    size = 0.0 if words else _size(x.astype(float))
     if 10 < size < math.inf:
         return f"input of size {size:.3g}: subtract its mean, divide by it"
     for i, layer in enumerate(net):
@@ -5699,4 +5700,4 @@ _PROBES = [
 ]
 
 
-# digest b37aa6377330c1ca9a939472c7d1bab5c623bbef73d3fddc8a22cbf6c64ab0ef
+# digest aef61b6a65b485cda5a004ffb53117f2f7204cff9c0a3c9694793b7cf0cc4799

@@ -565,6 +565,10 @@ def test_the_gradient_report_names_the_input_and_equal_units_before_all_else() -
     zero = net()
     zero[2].weight.data[...] = 0
     assert report(net()).cause == report(zero).cause == ""
+    loud = R.integers(0, 256, size=(200, 6)).astype(np.uint8)
+    assert report(net(), loud).cause.startswith("input of size 1")
+    words = bp.gradient_report(reader(True), TOKENS[:, :-1] + 0, TOKENS[:, 1:])
+    assert words.cause == ""
 
 
 def test_the_gradient_report_tells_dead_from_the_start_and_killed_by_the_rate() -> None:
