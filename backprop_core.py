@@ -4126,7 +4126,7 @@ def _scale_signs(case: _Case) -> _Signs:
     """Columns of other sizes, or all of x far from size 1."""
     if case.ids:
         return
-    x = _columns(case.x)
+    x = _as_columns(case.x)
     used = (np.ptp(x, axis=0) > 0) & (np.mean(x != 0, axis=0) > 0.02)
     at = np.flatnonzero(used) if used.any() else np.arange(x.shape[1])
     x = x[:, at]
@@ -4141,7 +4141,7 @@ def _scale_signs(case: _Case) -> _Signs:
 
 
 # 19 The clinic · probe-size
-def _columns(x: ArrayLike) -> np.ndarray:
+def _as_columns(x: ArrayLike) -> np.ndarray:
     """The features as columns; the steps of a sequence count as rows."""
     x = np.asarray(x, float)
     return x.reshape(-1, x.shape[2]) if x.ndim == 3 else x.reshape(len(x), -1)
@@ -4468,7 +4468,7 @@ def _ear(heard: dict, name: str, kind: str, method: Callable) -> Callable:
 
 # 19 The clinic · input-signs
 def _input_signs(case: _Case) -> _Signs:
-    x = _columns(np.zeros((1, 1)) if case.ids else case.x)
+    x = _as_columns(np.zeros((1, 1)) if case.ids else case.x)
     lost = np.mean(~np.isfinite(x), axis=0)
     still = (np.ptp(x, axis=0) == 0) & ~np.isin(x[0], (0, 1))
     if x.shape[1] > 20:  # the border of a picture may be still
@@ -4507,7 +4507,7 @@ def _test_signs(case: _Case) -> _Signs:
             yield "test-data-differ", "y_test", figure
     if case.tests[0] is None or case.ids:
         return
-    x, test = _columns(case.x), _columns(case.tests[0])
+    x, test = _as_columns(case.x), _as_columns(case.tests[0])
     spread, other = x.std(0), test.std(0)
     wide = np.maximum(spread, other) * (1 + 4 / len(test) ** 0.5) + 1e-12
     moved = abs(test.mean(0) - x.mean(0)) / wide
@@ -4550,7 +4550,7 @@ def _label_signs(case: _Case) -> _Signs:
 # 19 The clinic · mixes
 def _mixes(case: _Case) -> bool:
     """Does a step that takes its own batches see many labels at once?"""
-    if case.step is None or _arguments(case):
+    if case.step is None or _step_arguments(case):
         return False
     seen: list[np.ndarray] = []
     loss = case.net.loss
@@ -5172,20 +5172,16 @@ _OPTIMIZER = _atlas("""
 
 
 # 19 The clinic · constant-slope
-def _steps(optimizer: Any, value: float, slope: float, n: int) -> np.ndarray:
-    """How far its like, without memory, moves one number; over the rate."""
-    probe, p, whole = copy.copy(optimizer), Parameter([value]), optimizer._data
-
-    def blank(old: Any) -> Any:
-        if not isinstance(old, np.ndarray):
-            return old
-        shape = (1,) if old.shape == whole.shape else old.shape
-        return np.zeros(shape, old.dtype)
-
-    vars(probe).update({k: blank(v) for k, v in vars(optimizer).items()})
-    probe.state = {k: blank(v) for k, v in optimizer.state.items()}
-    probe.lr, probe.parameters = 1e-3, [p]
-    probe._data, probe._grad = _one_vector([p])
+def _steps(
+    optimizer: Optimizer, value: float, slope: float, n: int, **other: Any
+) -> np.ndarray:
+    """How far its like, made anew, moves one number; over the rate."""
+    kind, p, own = type(optimizer), Parameter([value]), vars(optimizer)
+    names = inspect.signature(kind).parameters.keys() - {"parameters", "lr"}
+    settings = {k: getattr(optimizer, k) for k in names if k in own} | other
+    probe: Any = kind([p], lr=1e-3, **settings)
+    for name in own.keys() - vars(probe).keys():
+        setattr(probe, name, own[name])
     path = [value]
     for _ in range(n):
         p.grad[...] = slope
@@ -5199,14 +5195,15 @@ def _optimizer_signs(case: _Case) -> _Signs:
     """Slope 0 and weight 1: does it shrink? Slope 1: how long are steps?"""
     if not isinstance(case.optimizer, Optimizer):
         return
-    optimizer, name = copy.copy(case.optimizer), type(case.optimizer).__name__
+    optimizer, name = case.optimizer, type(case.optimizer).__name__
     pull = _steps(optimizer, 1.0, 0.0, 1)[0]
     if pull < -1e-9:
         yield "decay-sign", name, f"slope 0, weight 1: grows at {-pull:.2g}"
-    vars(optimizer)["weight_decay"] = 0.0
+    decays = "weight_decay" in vars(optimizer)
+    off = {"weight_decay": 0.0} if decays else {}
     mu = float(getattr(optimizer, "momentum", 0.0) or 0.0)
     n = 60 if not 0 < mu < 1 else min(2000, 10 + int(-7 / math.log(mu)))
-    steps, steep = (_steps(optimizer, 0.0, s, n) for s in (1.0, 100.0))
+    steps, steep = (_steps(optimizer, 0.0, s, n, **off) for s in (1.0, 100.0))
     first, last = steps[0], steps[-1]
     shown = f"first step {first:.2g} times the rate, last {last:.3g}"
     if np.allclose(steps, steep, rtol=1e-3):  # the size of the slope is lost
@@ -5224,7 +5221,7 @@ def _one_step(case: _Case) -> float:
     """The user's step, or the usual lines; the loss before it."""
     loss = case.net.loss(case.xs, case.ys)
     if case.step is not None:
-        case.step(*_arguments(case))
+        case.step(*_step_arguments(case))
         return loss
     case.optimizer.zero_grad()
     case.net.backward()
@@ -5233,7 +5230,7 @@ def _one_step(case: _Case) -> float:
 
 
 # 19 The clinic · step-arguments
-def _arguments(case: _Case) -> list[Any]:
+def _step_arguments(case: _Case) -> list[Any]:
     """What the step wants: by name, or (x, y), (net, x, y), all four."""
     every = inspect.signature(case.step or len).parameters.values()
     usual = inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -5330,7 +5327,7 @@ def _step_signs(case: _Case) -> _Signs:
         return
     weights = _long(p.data for p in net.parameters())
     with _as_it_was(net):
-        alone = not none and not _arguments(case)
+        alone = not none and not _step_arguments(case)
         seen = (case.x, case.y) if alone else (case.xs, case.ys)
         fresh = _gradients(net, *seen)
     watch = _Watch(case)
@@ -5567,8 +5564,8 @@ def _foretells(x: np.ndarray, y: np.ndarray, ids: bool) -> bool:
     """Is the target of a step the input of the next one?"""
     if ids or x.ndim != 3:
         return np.array_equal(x, y)
-    rows = _columns(x)
-    y = np.eye(y.max() + 1)[y.ravel()] if y.ndim == 2 else _columns(y)
+    rows = _as_columns(x)
+    y = np.eye(y.max() + 1)[y.ravel()] if y.ndim == 2 else _as_columns(y)
     fit = rows @ np.linalg.lstsq(rows, y, rcond=None)[0]
     enough = len(rows) > 2 * rows.shape[1]
     return bool(enough and np.mean((fit - y) ** 2) < 1e-3 * y.var())
@@ -5700,4 +5697,4 @@ _PROBES = [
 ]
 
 
-# digest aef61b6a65b485cda5a004ffb53117f2f7204cff9c0a3c9694793b7cf0cc4799
+# digest 8fed8884835e9c26466dd4eea100a4c42b56bd161da5b950a3e5d547226e3cb4
