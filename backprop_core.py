@@ -25,9 +25,11 @@ True
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import math
 import os
+import random
 import secrets
 import signal
 import sys
@@ -35,14 +37,16 @@ import threading
 import warnings
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar, copy_context
 from functools import partial, reduce, wraps
 from glob import escape
 from inspect import signature
+from itertools import pairwise, repeat
 from numbers import Real
 from operator import attrgetter
 from pathlib import Path
+from types import CellType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any, NamedTuple, Self
 from zipfile import ZipFile
 
@@ -133,6 +137,9 @@ __all__ = [
     "jvp",
     "hvp",
     "checkpoint",
+    "Finding",
+    "Diagnosis",
+    "diagnose",
 ]
 
 
@@ -1691,14 +1698,17 @@ class LayerStatistics(NamedTuple):
     layer: str
     mean: float
     std: float
+    across: float  # spread across examples, feature by feature
     grad_mean: float
     grad_std: float
+    weight_grad: float  # size of the weight's gradient
     dead: float  # share of units; of activations
     saturated: float  # share of answers; of Sigmoid and Tanh
     update: float  # step over weight; of layers with parameters
     advice: str = ""
 
 
+# 08 Why do gradients vanish or explode? · shares
 def _shares(layer: Layer, y: np.ndarray) -> tuple[float, float]:
     """The shares of dead units and of saturated answers."""
     if isinstance(layer, (Sigmoid, Tanh)):
@@ -1716,82 +1726,161 @@ def _short(layer: Layer) -> str:
     return name if "\n" in text or len(text) > 30 else text
 
 
+def _size(array: np.ndarray, axis: Any = None) -> Any:
+    """The root of the mean square."""
+    return np.sqrt(np.mean(array * array, axis=axis))
+
+
+def _across(y: np.ndarray) -> float:
+    """The spread across examples, feature by feature."""
+    return float(_size(y.reshape(len(y), -1).std(axis=0)))
+
+
+# 08 Why do gradients vanish or explode? · first-cause
+def _first_cause(net: Network, x: np.ndarray) -> str:
+    """What explains all the rest: the input's scale, or equal weights."""
+    summed = any(isinstance(layer, Linear) for layer in net.layers[:1])
+    words = x.dtype.kind in "iu" and x.ndim < 3 and not summed
+    size = 0.0 if words else _size(x.astype(float))
+    if 10 < size < math.inf:
+        return f"input of size {size:.3g}: subtract its mean, divide by it"
+    for i, layer in enumerate(net):
+        for p in layer.parameters():
+            units = p.data if p.data.ndim == 2 else np.zeros((1, 1))
+            meant = i > 0 and not units.any()  # a branch may start at 0
+            equal = units.shape[1] > 1 and not np.ptp(units, axis=1).any()
+            if equal and not meant:
+                return f"layer {i} has equal units: draw its weights"
+    return ""
+
+
 # 08 Why do gradients vanish or explode? · advice
-def _advice(row: LayerStatistics, last: float) -> str:
-    """What the numbers of a layer suggest; empty if nothing is wrong."""
+def _advice(
+    row: LayerStatistics, last: float, kept: float, grown: bool
+) -> str:
+    """What the numbers of a layer suggest; empty if nothing is wrong.
+
+    ``kept`` is the share of x's spread that comes in, ``grown`` says
+    whether weights before this layer are far from any start.
+    """
+    dead = "killed by the rate, start anew with a lower one" if grown else (
+        "from the start, centre x, biases 0, LeakyReLU"
+    )
     rules = (
         (not math.isfinite(row.std), "not finite: look at what comes in"),
-        (not math.isfinite(row.grad_std), "not finite: clip the gradient"),
-        (row.dead > 0.5, "dead: lower the learning rate, or LeakyReLU"),
+        (not math.isfinite(row.grad_std), "not finite: smaller weights"),
+        (0 < kept < 1e-3, "alike: examples look the same; kaiming_"),
+        (row.dead > 0.5, f"dead: {dead}"),
         (row.saturated > 0.5, "saturated: smaller weights or inputs"),
         (row.grad_std == 0 < last, "no gradient: look at the next layers"),
         (row.grad_std < 1e-4 * last, "vanishing: ReLU, kaiming_, less depth"),
         (row.grad_std > 1e4 * last, "exploding: smaller weights, clip"),
-        (row.update > 0.1, "long step: lower the learning rate"),
+        (row.update > 3, "long step: lower the learning rate"),
         (row.std > 1e4, "large output: smaller weights or inputs"),
     )
     return next((advice for holds, advice in rules if holds), "")
 
 
+# 08 Why do gradients vanish or explode? · report-table
 class GradientReport(list[LayerStatistics]):
-    """The rows of gradient_report; prints as a table."""
+    """The rows of gradient_report; prints as a table.
+
+    ``cause`` is what explains all of them, and then stands alone.
+    """
+
+    cause: str = ""
 
     def __repr__(self) -> str:
-        names = ("mean", "std", "grad mean", "grad std", "dead", "satur.")
-        table: list[tuple[str, ...]] = [("layer", *names, "update", "")]
+        head = "layer mean std across grad_std weight dead satur. update"
+        table: list[tuple[str, ...]] = [(*head.split(), "")]
         for row in self:
-            exact = [f"{v:.1e}" for v in row[1:5]]
-            rough = [f"{v:.0%}" for v in row[5:7]] + [f"{row.update:.0e}"]
-            shown = ["" if cell[:3] == "nan" else cell for cell in rough]
-            table.append((row.layer, *exact, *shown, row.advice))
+            sizes = row[1:4] + row[5:7]
+            exact = [f"{v:.1e}" for v in sizes]
+            rough = [f"{v:.0%}" for v in row[7:9]] + [f"{row.update:.0e}"]
+            cells = ["" if c[:3] == "nan" else c for c in exact[4:] + rough]
+            table.append((row.layer, *exact[:4], *cells, row.advice))
         width = max(len(name) for name, *_ in table)
-        return "\n".join(
-            f"{name:<{width}}{''.join(f'{cell:>10}' for cell in cells)}"
+        lines = [
+            f"{name:<{width}}{''.join(f'{cell:>9}' for cell in cells)}"
             f"  {advice}".rstrip() for name, *cells, advice in table
-        )
+        ]
+        return "\n".join([self.cause] * bool(self.cause) + lines)
 
 
 # 08 Why do gradients vanish or explode? · gradient-report
 def gradient_report(
-    net: Network, x: ArrayLike, target: ArrayLike, lr: float = 0.01
+    net: Network, x: ArrayLike, target: ArrayLike, lr: float = 0.01,
+    optimizer: Optimizer | None = None,
 ) -> GradientReport:
     """Signal and gradient of each layer for one batch, with advice.
 
-    Works on a copy; the network, its gradients and its generators stay as
-    they are. Give it thirty examples or more: of few, many units look dead.
-    Raises RuntimeError if the network has no loss.
+    Works on a copy; the network, its gradients, its generators and the
+    optimizer stay as they are. ``update`` is the optimizer's own step, or
+    that of plain descent with ``lr``. Give it thirty examples or more: of
+    few, many units look dead. Raises RuntimeError without a loss.
     """
     _instances("gradient_report", Network, net=net)
     _within("gradient_report", lr=lr)
-    net = copy.deepcopy(net)
+    net, optimizer = copy.deepcopy((net, optimizer))
     criterion, outputs = net._loss_at_end(), [np.asarray(x)]
     with np.errstate(all="ignore"):
+        report = GradientReport()
+        report.cause = _first_cause(net, outputs[0])
         for layer in net:
             outputs.append(layer.forward(outputs[-1]))
         criterion.forward(outputs[-1], target)
         net.zero_grad()
-        grad = criterion.backward()
-        rows, last = GradientReport(), float(grad.std())
-        for i, layer in reversed(list(enumerate(net))):
-            y, upstream = outputs[i + 1], grad
-            grad = layer.backward(grad)
-            row = _statistics(f"{i} {_short(layer)}", layer, y, upstream, lr)
-            rows.insert(0, row._replace(advice=_advice(row, last)))
-    return rows
+        grads = [criterion.backward()]
+        for layer in reversed(net.layers):
+            grads.append(layer.backward(grads[-1]))
+        steps = _updates(net, lr, optimizer)
+        _fill_report(report, net, outputs, grads[::-1], steps)
+    return report
 
 
-def _statistics(
-    name: str, layer: Layer, y: np.ndarray, grad: np.ndarray, lr: float
-) -> LayerStatistics:
-    """The numbers for an output y and the gradient that arrives there."""
-    update = math.nan
-    for p in layer.parameters()[:1]:
-        size = max(float(np.linalg.norm(p.data)), 1e-30)
-        update = lr * float(np.linalg.norm(p.grad)) / size
-    return LayerStatistics(
-        name, float(y.mean()), float(y.std()), float(grad.mean()),
-        float(grad.std()), *_shares(layer, y), update,
-    )
+# 08 Why do gradients vanish or explode? · updates
+def _updates(
+    net: Network, lr: float, optimizer: Optimizer | None
+) -> dict[Parameter, float]:
+    """How far one step moves each parameter, relative to its length."""
+    before = {p: p.data.copy() for p in net.parameters()}
+    if optimizer is None:
+        moves = {p: lr * p.grad for p in before}
+    else:
+        mine = optimizer.parameters
+        optimizer._data, optimizer._grad = _one_vector(mine)
+        optimizer.step()
+        moves = {p: p.data - was for p, was in before.items()}
+    return {
+        p: float(np.linalg.norm(moves[p]))
+        / max(float(np.linalg.norm(was)), 1e-30)
+        for p, was in before.items()
+    }
+
+
+# 08 Why do gradients vanish or explode? · report-rows
+def _fill_report(
+    report: GradientReport, net: Network, outputs: list[np.ndarray],
+    grads: list[np.ndarray], steps: dict[Parameter, float],
+) -> None:
+    """A row for each layer; advice only where no first cause was found."""
+    signals = [_across(y) for y in outputs]
+    whole, last, grown = signals[0] or 1.0, float(grads[-1].std()), False
+    for i, layer in enumerate(net):
+        y, grad = outputs[i + 1], grads[i + 1]
+        size = step = math.nan
+        for p in layer.parameters()[:1]:
+            size, step = float(_size(p.grad)), steps[p]
+            fan = p.data.shape[0] if p.data.ndim == 2 else 1
+            grown = grown or bool(_size(p.data) * fan**0.5 > 3)
+        row = LayerStatistics(
+            f"{i} {_short(layer)}", float(y.mean()), float(y.std()),
+            signals[i + 1], float(grad.mean()), float(grad.std()), size,
+            *_shares(layer, y), step,
+        )
+        kept = signals[i] / whole if signals[0] and i else 1.0
+        advice = "" if report.cause else _advice(row, last, kept, grown)
+        report.append(row._replace(advice=advice))
 
 
 # 09 Better steps · arguments
@@ -2470,9 +2559,7 @@ def _penalty(
     parameters: Iterable[Parameter], strength: float, pull: Callable
 ) -> float:
     """Add each slope, strength * pull(w); the sum of all slopes times w."""
-    number = isinstance(strength, (int, float, np.number))
-    if not number or not strength >= 0:
-        raise ValueError(f"expected a strength >= 0, got {strength!r}")
+    _within("penalty", strength=strength)
     total = 0.0
     for p in _only_parameters(parameters):
         slope = strength * pull(p.data)
@@ -3452,10 +3539,9 @@ class Tensor(NDArrayOperatorsMixin):
 
 # 15 A tape for arrays · real
 def _real(x: Any) -> np.ndarray:
-    array, masked = _floating(x), isinstance(x, np.ma.MaskedArray)
-    if masked or array.dtype.kind != "f":
-        given = "a masked array" if masked else array.dtype
-        raise TypeError(f"expected real numbers, got {given}")
+    array = _floating(x)
+    if array.dtype.kind != "f":
+        raise TypeError(f"expected real numbers, got {array.dtype}")
     return array
 
 
@@ -4947,4 +5033,1633 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     return _apply(_Rule("checkpoint", forward, again, None, set()), inputs, {})
 
 
-# digest 296ee812fd39e5f20f7b9a34e1f3d6f865e65f049a7d08c470ad7e2bf8c5e9dd
+# 19 The clinic · case
+class _Case(NamedTuple):
+    """All that there is to look at; xs, ys are some of the rows."""
+
+    net: Network
+    x: np.ndarray
+    y: np.ndarray
+    xs: np.ndarray
+    ys: np.ndarray
+    first: float  # the loss as it is
+    zero: float  # the loss of answering 0 to everything
+    null: float  # that of the best single answer, or little more
+    ids: bool  # x are whole numbers that an embedding looks up
+    optimizer: Any
+    step: Callable | None
+    tests: tuple  # x_test, y_test
+    rng: np.random.Generator
+
+
+_Signs = Iterator[tuple[str, str, str]]  # name, where, figure
+
+
+# 19 The clinic · case-rows
+def _case(
+    net: Network, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
+) -> _Case:
+    """At most 256 rows, 24 of long sequences, and three losses."""
+    long = x.ndim == 3 or (x.dtype.kind in "iu" and x.ndim == y.ndim == 2)
+    most = 24 if long and x.shape[1] > 8 else 256
+    rows = rng.permutation(len(x))[:most] if len(x) > most else slice(None)
+    xs, ys, ids = x[rows], y[rows], x.dtype.kind in "iu"
+    first, out = net.loss(xs, ys), net.forward(xs)
+    middle = ys.mean(axis=0) if ys.shape == out.shape else 0.0
+    answers = 0.0, middle, out.mean(axis=0)
+    zero, *others = (_single(net, out, ys, answer) for answer in answers)
+    null = float(np.nanmin([zero, *others]))
+    with suppress(Exception):
+        net.forward(xs[:2] + 0.5)
+        ids = False
+    return _Case(
+        net, x, y, xs, ys, first, zero, null, ids, None, None, (), rng
+    )
+
+
+# 19 The clinic · single-answer
+def _single(net: Network, out: np.ndarray, y: np.ndarray, a: Any) -> float:
+    """The loss of one answer to everything; infinite if it refuses."""
+    with suppress(Exception):
+        return net._loss_at_end().forward(np.zeros_like(out) + a, y)
+    return math.inf
+
+
+# 19 The clinic · probe-scale
+def _scale_signs(case: _Case) -> _Signs:
+    """Columns of other sizes, or all of x far from size 1."""
+    if case.ids:
+        return
+    x = _as_columns(case.x)
+    used = (np.ptp(x, axis=0) > 0) & (np.mean(x != 0, axis=0) > 0.02)
+    at = np.flatnonzero(used) if used.any() else np.arange(x.shape[1])
+    x = x[:, at]
+    size = np.sqrt(np.sum(x * x, 0) / np.maximum(np.sum(x != 0, 0), 1))
+    big, small, whole = size.max(), size.min(), np.sqrt(np.mean(x * x))
+    if big > 50 * small and (big > 10 or big > 200 * small):
+        figure = f"of size {big:.3g}, another of {small:.3g}"
+        yield "input-columns-differ", f"column {at[size.argmax()]}", figure
+    elif whole > 10 or 0 < whole < 0.02 or _too_wide(case, whole):
+        figure = f"root mean square {whole:.3g}, first loss {case.first:.3g}"
+        yield "input-scale", "all of x", figure
+
+
+# 19 The clinic · probe-size
+def _as_columns(x: ArrayLike) -> np.ndarray:
+    """The features as columns; the steps of a sequence count as rows."""
+    x = np.asarray(x, float)
+    return x.reshape(-1, x.shape[2]) if x.ndim == 3 else x.reshape(len(x), -1)
+
+
+def _too_wide(case: _Case, size: float) -> bool:
+    """Is the first loss high, and as it should be with x made smaller?"""
+    if size < 3 or not case.first > 4 * case.zero:
+        return False
+    return case.net.loss(case.xs / size, case.ys) < 1.25 * case.zero
+
+
+# 19 The clinic · causes-table
+def _atlas(text: str) -> dict[str, list[str]]:
+    """Three lines for each name: name and section, because, cure."""
+    lines = [line.strip() for line in text.strip().splitlines()]
+    return {
+        head.partition(" · ")[0]: [*rest, head.partition(" · ")[2]]
+        for head, *rest in zip(lines[::3], lines[1::3], lines[2::3])
+    }
+
+
+# 19 The clinic · causes-data
+_DATA = _atlas("""
+    input-not-finite · 10, When a number is lost
+    one nan makes the loss nan; a column of nan was divided by its spread 0
+    drop or fill these values before anything else
+    input-constant-column · 12, Mean 0, spread 1
+    a column of one value tells nothing and acts as a second, large bias
+    drop it, and never divide by its spread
+    input-integer-wrapped · 10, When a number is lost
+    small negative numbers do not fit an unsigned type and come out large
+    turn x into floating-point numbers before you subtract
+    input-scale · 8, A sum of many terms
+    weights are drawn for inputs of size 1; others stretch every sum
+    subtract the mean and divide by the standard deviation
+    input-columns-differ · 9, Momentum
+    one rate is too large for one column and too small for another
+    give each column mean 0 and standard deviation 1
+""")
+
+
+# 19 The clinic · causes-labels
+_LABELS = _atlas("""
+    test-data-differ · 12, Company
+    the network is asked about other numbers than it has learned from
+    prepare both alike, with the mean and deviation of the training data
+    labels-sorted · 10, Why batches are allowed
+    each batch taken in order holds one label, and the last bias follows it
+    shuffle x and y together (a loader that shuffles is cure enough)
+    labels-unbalanced · 6, Where losses come from
+    the most frequent answer to everything is right nearly always
+    count errors by class; draw or weigh the classes evenly
+    labels-shuffled · 11, Learning what is wrong
+    rows that are close have labels as if drawn by lot: only learned by heart
+    look at ten pairs by eye; was only one of x and y put in order?
+""")
+
+
+# 19 The clinic · finding
+class Finding(NamedTuple):
+    """One cause: its name, the place, what was measured, what to do."""
+
+    name: str
+    where: str
+    figure: str
+    because: str
+    cure: str
+    section: str
+
+    def __str__(self) -> str:
+        because, cure = (t[0].upper() + t[1:] for t in self[3:5])
+        return (
+            f"{self.name}: {self.where}: {self.figure}\n"
+            f"  {because}.\n  {cure}. (Chapter {self.section})"
+        )
+
+
+# 19 The clinic · diagnosis
+class Diagnosis:
+    """What diagnose found; prints as a report.
+
+    ``findings`` has the most likely cause first, each with name, where,
+    figure, because, cure and section. ``unseen`` says which probes failed.
+    """
+
+    def __init__(self, findings: list[Finding], unseen: list[str]) -> None:
+        self.findings, self.unseen = findings, unseen
+
+    def __repr__(self) -> str:
+        failed = [f"Could not look: {text}" for text in self.unseen]
+        if self.findings:
+            return "\n".join(map(str, [*self.findings, *failed]))
+        return "\n".join([_NOTHING, *failed])
+
+
+# 19 The clinic · nothing-found
+_NOTHING = """\
+Nothing found. Looked at: the data and labels, the loss, the start, the
+gradients of every layer, evaluation against training, one example against
+the batch, restarts; the optimizer and its steps, if they were given.
+Cannot be seen from here: test examples that leaked into the training,
+labels that mean something else, a task that x does not determine."""
+
+
+# 19 The clinic · look
+def _look(case: _Case) -> Diagnosis:
+    """All probes in turn; symptoms only where no cause was found."""
+    found: list[Finding] = []
+    unseen: list[str] = []
+    roots = case.net, case.optimizer, case.step
+    for symptoms, probe in _PROBES:
+        causes = {f.name for f in found} - _NO_EXCUSE
+        if causes & _FATAL or (symptoms and causes):
+            continue
+        with _as_it_was(*roots) as things:
+            _stand_in(things, (case.xs, case.ys))
+            try:
+                for name, where, figure in probe(case):
+                    found.append(Finding(name, where, figure, *_CAUSES[name]))
+            except Exception as error:
+                unseen.append(f"{probe.__name__[1:]}: {error!r}")
+    return Diagnosis(found, unseen)
+
+
+# 19 The clinic · diagnose
+def diagnose(
+    net: Network, x: ArrayLike, y: ArrayLike, *, optimizer: Any = None,
+    step: Callable | None = None, x_test: ArrayLike | None = None,
+    y_test: ArrayLike | None = None,
+    rng: np.random.Generator | int | None = None,
+) -> Diagnosis:
+    """Look for the cause why a network does not learn; change nothing.
+
+    Shapes: x (N, …) and y as net.loss takes them. ``step`` is your own
+    training step, ``step()``, ``step(x, y)`` or ``step(net, x, y)``, and
+    is run a few dozen times; an ``optimizer`` alone is put into the usual
+    loop. Network, optimizer, generators and all that step refers to are
+    put back, bit for bit. ``rng`` chooses rows and directions; None, the
+    same each time. The names are those of chapter 19's tables.
+    Raises RuntimeError without a loss, and what net.loss(x, y) raises.
+    """
+    if step is not None and optimizer is None:
+        found = [t for t in _reach(step) if isinstance(t, Optimizer)]
+        optimizer = next(iter(found), None)
+    with _as_it_was(net):
+        draw = copy.deepcopy(np.random.default_rng(rng or 0))
+        case = _case(net, np.asarray(x), np.asarray(y), draw)
+    return _look(case._replace(
+        optimizer=optimizer, step=step, tests=(x_test, y_test)
+    ))
+
+
+# 19 The clinic · reach-parts
+def _parts(thing: Any) -> Iterable[Any]:
+    """What a thing holds: items, attributes, what a function refers to."""
+    if isinstance(thing, FunctionType):
+        cells = [c for c in thing.__closure__ or () if c != CellType()]
+        return [*cells, thing.__defaults__, _names(thing)]
+    if isinstance(thing, MethodType):
+        return [thing.__self__, thing.__func__]
+    if isinstance(thing, partial):
+        return [thing.func, thing.args, thing.keywords]
+    if isinstance(thing, CellType):
+        return [thing.cell_contents]
+    if isinstance(thing, dict):
+        return list(thing.values())
+    if isinstance(thing, (list, tuple, set)):
+        return list(thing)
+    return [vars(thing)] if hasattr(thing, "__dict__") else []
+
+
+# 19 The clinic · reach-names
+def _names(function: FunctionType) -> dict[str, Any]:
+    """The global variables that a function of the user's refers to."""
+    if function.__module__ == "backprop_core":
+        return {}
+    codes, names = [function.__code__], set[str]()
+    for code in codes:
+        names.update(code.co_names)
+        codes += [c for c in code.co_consts if hasattr(c, "co_names")]
+    known = function.__globals__
+    return {name: known[name] for name in names & known.keys()}
+
+
+# 19 The clinic · reach
+_FIXED = (type, ModuleType, str, bytes, int, float, type(None))
+
+
+def _reach(*roots: Any) -> list[Any]:
+    """Everything that can be reached from here, each thing once."""
+    found: dict[int, Any] = {}
+    todo = list(roots)
+    while todo:
+        thing = todo.pop()
+        if id(thing) not in found and not isinstance(thing, _FIXED):
+            found[id(thing)] = thing
+            todo += _parts(thing)
+    return list(found.values())
+
+
+# 19 The clinic · state
+def _state(thing: Any) -> Any:
+    """What has to be put back into a thing; None for what cannot change."""
+    if isinstance(thing, (np.ndarray, dict, list, set)):
+        return copy.copy(thing)
+    if isinstance(thing, np.random.Generator):
+        return thing.bit_generator.state
+    if isinstance(thing, CellType):
+        return thing.cell_contents
+    if isinstance(thing, np.random.RandomState):
+        return thing.get_state()
+    if isinstance(thing, random.Random):
+        return thing.getstate()
+    return _names(thing) if isinstance(thing, FunctionType) else None
+
+
+# 19 The clinic · put-back
+def _put_back(thing: Any, state: Any) -> None:
+    if isinstance(thing, np.ndarray):
+        if thing.flags.writeable:
+            thing[...] = state
+    elif isinstance(thing, list):
+        thing[:] = state
+    elif isinstance(thing, (dict, set)):
+        thing.clear()
+        thing.update(state)
+    elif isinstance(thing, np.random.Generator):
+        thing.bit_generator.state = state
+    elif isinstance(thing, CellType):
+        thing.cell_contents = state
+    elif isinstance(thing, np.random.RandomState):
+        thing.set_state(state)
+    elif isinstance(thing, random.Random):
+        thing.setstate(state)
+    elif isinstance(thing, FunctionType):
+        thing.__globals__.update(state)
+
+
+# 19 The clinic · as-it-was
+@contextmanager
+def _as_it_was(*roots: Any) -> Iterator[list[Any]]:
+    """Whatever happens inside, everything in reach is put back after it."""
+    things = _reach(*roots)
+    states = [_state(thing) for thing in things]
+    shared = np.random.get_state(), random.getstate()
+    try:
+        with np.errstate(all="ignore"):
+            yield things
+    finally:
+        np.random.set_state(shared[0])
+        random.setstate(shared[1])
+        for thing, state in zip(things, states):
+            _put_back(thing, state)
+
+
+# 19 The clinic · stand-in
+def _stand_in(things: list[Any], batch: tuple) -> None:
+    """A generator cannot go back: for now it gives this batch for ever."""
+    for thing in things:
+        if isinstance(thing, CellType):
+            if isinstance(thing.cell_contents, GeneratorType):
+                thing.cell_contents = repeat(batch)
+            continue
+        if isinstance(thing, FunctionType):
+            thing = thing.__globals__ if _names(thing) else {}
+        for name in thing if isinstance(thing, dict) else ():
+            if isinstance(thing[name], GeneratorType):
+                thing[name] = repeat(batch)
+
+
+# 19 The clinic · layers
+def _layers(layer: Layer, path: str = "") -> Iterator[tuple[str, Layer]]:
+    """Each layer inside with its place and name, innermost first."""
+    for name, member in layer._members():
+        if isinstance(member, Layer):
+            yield from _layers(member, f"{path}.{name}".lstrip("."))
+    if path:
+        yield f"layer {path} {_short(layer)}", layer
+
+
+# 19 The clinic · heard
+class _Heard(NamedTuple):
+    """What went through a layer once, forwards and backwards."""
+
+    name: str
+    layer: Layer
+    x: np.ndarray
+    y: np.ndarray
+    dy: np.ndarray = np.zeros(0)  # empty where no gradient came
+    dx: np.ndarray = np.zeros(0)
+
+
+# 19 The clinic · listen
+def _listen(net: Network, x: Any, y: Any) -> list[_Heard]:
+    """One loss and one backward pass, with an ear at every layer."""
+    heard: dict[str, list] = {}
+    layers = dict(_layers(net))
+    with _as_it_was(net):
+        for name, layer in layers.items():
+            for kind in ("forward", "backward"):
+                ear = _ear(heard, name, kind, getattr(layer, kind))
+                vars(layer)[kind] = ear
+        net.loss(x, y)
+        net.zero_grad()
+        with suppress(Exception):  # the gradient check will tell
+            net.backward()
+    return [_Heard(name, layers[name], *heard[name]) for name in heard]
+
+
+# 19 The clinic · ear
+def _ear(heard: dict, name: str, kind: str, method: Callable) -> Callable:
+    def listening(first: Any, *rest: Any, **options: Any) -> Any:
+        result = method(first, *rest, **options)
+        if kind == "forward" and not rest:
+            heard.pop(name, None)
+            heard[name] = [np.array(first), np.array(result)]
+        elif len(heard.get(name, ())) == 2:
+            heard[name] += [np.array(first), np.array(result)]
+        return result
+
+    return listening
+
+
+# 19 The clinic · input-signs
+def _input_signs(case: _Case) -> _Signs:
+    x = _as_columns(np.zeros((1, 1)) if case.ids else case.x)
+    lost = np.mean(~np.isfinite(x), axis=0)
+    still = (np.ptp(x, axis=0) == 0) & ~np.isin(x[0], (0, 1))
+    if x.shape[1] > 20:  # the border of a picture may be still
+        still &= x[0] != x.min()
+    if lost.any():
+        figure = f"{lost.max():.0%} of it; in all {np.sum(lost > 0)} column(s)"
+        yield "input-not-finite", f"column {lost.argmax()}", figure
+    elif still.any() and len(x) > 2:
+        figure = f"{x[0, still.argmax()]:.3g} in all {len(x)} rows"
+        yield "input-constant-column", f"column {still.argmax()}", figure
+    elif _wrapped(case.x):
+        figure = "values at both ends of the type, few between"
+        yield "input-integer-wrapped", f"x, {case.x.dtype}", figure
+
+
+# 19 The clinic · wrapped
+def _wrapped(x: np.ndarray) -> bool:
+    """Do whole numbers sit at both ends of their range, none between?"""
+    low, width = 0.0, 255.0 if x.max(initial=0) > 1 else 1.0
+    if x.dtype.kind in "iu":
+        low = float(np.iinfo(x.dtype).min)
+        width = float(np.iinfo(x.dtype).max) - low
+    elif not np.allclose(x * (255 / width) % 1 % 0.999, 0, atol=1e-3):
+        return False
+    share = (x[x != 0] - low) / width
+    ends = np.mean(share < 0.25), np.mean((share > 0.75) & (share <= 1))
+    return bool(len(share) > 20 and min(ends) > 0.2 and sum(ends) > 0.85)
+
+
+# 19 The clinic · test-signs
+def _test_signs(case: _Case) -> _Signs:
+    if case.tests[1] is not None and _labels(case) is not None:
+        new = np.mean(~np.isin(case.tests[1], case.y))
+        if new > 0.2:
+            figure = f"{new:.0%} of y_test is not in y"
+            yield "test-data-differ", "y_test", figure
+    if case.tests[0] is None or case.ids:
+        return
+    x, test = _as_columns(case.x), _as_columns(case.tests[0])
+    spread, other = x.std(0), test.std(0)
+    wide = np.maximum(spread, other) * (1 + 4 / len(test) ** 0.5) + 1e-12
+    moved = abs(test.mean(0) - x.mean(0)) / wide
+    used = spread > 0.05 * max(spread.max(), other.max())
+    ratio = np.median(other[used] / spread[used]) if used.any() else 1.0
+    if moved.max() > 1 or not 1 / 3 < ratio < 3:
+        at = int(moved.argmax())
+        means = f"{test[:, at].mean():.3g}, in x {x[:, at].mean():.3g}"
+        figure = f"mean {means}; spread {ratio:.2g} times that of x"
+        yield "test-data-differ", f"x_test, column {at}", figure
+
+
+# 19 The clinic · label-kinds
+def _labels(case: _Case) -> np.ndarray | None:
+    """One label for each example, if that is what y holds."""
+    y = case.y.reshape(len(case.y), -1)
+    two = np.all((y == 0) | (y == 1))
+    if case.y.ndim == 2 and y.shape[1] > 1:
+        return y.argmax(1) if two and np.all(y.sum(1) == 1) else None
+    classes = two or isinstance(case.net.criterion, CrossEntropyLoss)
+    return y[:, 0].astype(int) if y.shape[1] == 1 and classes else None
+
+
+# 19 The clinic · label-signs
+def _label_signs(case: _Case) -> _Signs:
+    labels = _labels(case)
+    if labels is None:
+        return
+    n, count = len(labels), np.unique(labels, return_counts=True)[1]
+    changes, mixed = np.sum(np.diff(labels) != 0), n - np.sum(count**2) / n
+    ordered = mixed > 15 and changes < 0.2 * mixed
+    if ordered and not _mixes(case):
+        figure = f"the label changes {changes} times, not some {mixed:.0f}"
+        yield "labels-sorted", f"y, {n} rows", figure
+    if n >= max(50, 20 * len(count)) and count.max() > 8 * count.min():
+        figure = f"{count.max()} of one, {count.min()} of another"
+        yield "labels-unbalanced", f"y, {n} rows", figure
+
+
+# 19 The clinic · mixes
+def _mixes(case: _Case) -> bool:
+    """Does a step that takes its own batches see many labels at once?"""
+    if case.step is None or _step_arguments(case):
+        return False
+    seen: list[np.ndarray] = []
+    loss = case.net.loss
+
+    def listening(x: Any, y: Any, *rest: Any) -> float:
+        seen.append(np.asarray(y))
+        return loss(x, y, *rest)
+
+    vars(case.net)["loss"] = listening
+    _one_step(case)  # which asks for one loss itself, first
+    kinds, some = (len(np.unique(y, axis=0)) for y in (case.y, seen[-1]))
+    part = len(seen) > 1 and len(seen[-1]) < len(case.y)
+    return part and some > 0.5 * kinds
+
+
+# 19 The clinic · neighbours
+def _neighbours(case: _Case) -> tuple[np.ndarray, np.ndarray, float]:
+    """Rows, the nearest other row of each, how near that is (1: any)."""
+    rows = case.rng.permutation(len(case.x))[:600]
+    x = np.asarray(case.x[rows], float).reshape(len(rows), -1)
+    x = (x - x.mean(0)) / np.where(x.std(0) > 0, x.std(0), 1)
+    square = np.sum(x * x, axis=1)
+    far = np.maximum(square[:, None] + square - 2 * x @ x.T, 0)
+    np.fill_diagonal(far, np.inf)
+    near = np.median(far.min(axis=1)) / max(np.median(far), 1e-30)
+    return rows, rows[far.argmin(axis=1)], float(near**0.5)
+
+
+# 19 The clinic · agreement
+def _agreement(case: _Case) -> tuple[float, float, float, float]:
+    """How far neighbours agree; by chance; its error; how near they are."""
+    rows, best, near = _neighbours(case)
+    labels, n = _labels(case), len(rows)
+    if labels is not None:
+        share = np.unique(labels[rows], return_counts=True)[1] / n
+        chance, agree = np.sum(share**2), np.mean(labels[rows] == labels[best])
+        return agree, chance, (chance * (1 - chance) / n) ** 0.5, near
+    y = case.y.reshape(len(case.y), -1).astype(float)
+    apart = np.mean((y[rows] - y[best]) ** 2)
+    spread = 2 * y[rows].var(axis=0).mean()
+    return 1 - apart / max(spread, 1e-30), 0.0, n**-0.5, near
+
+
+# 19 The clinic · shuffled-signs
+def _shuffled_signs(case: _Case) -> _Signs:
+    """Close rows exist, and their labels agree as if drawn by lot."""
+    if case.ids or len(case.x) < 100 or case.y.ndim > 2:
+        return
+    agree, chance, error, near = _agreement(case)
+    if near < 0.6 and abs(agree - chance) < min(3 * error, 0.1):
+        figure = f"neighbours agree {agree:.0%}, by chance {chance:.0%}"
+        yield "labels-shuffled", "x and y", figure
+
+
+# 19 The clinic · causes-loss
+_LOSS = _atlas("""
+    loss-broadcast · 6, How far off: squared, absolute, and in between
+    every output meets every target: the best answer to all is their mean
+    bring output and target into one shape before the loss
+    loss-summed · 10, Why batches are allowed
+    the gradient grows with the batch; the rate was meant for a mean
+    take the mean, or divide the rate by the number of examples
+    softmax-twice · 6, Which class: cross-entropy
+    this loss has its own softmax or sigmoid; a second one sets a floor
+    end with the last linear layer; take the softmax to report only
+    softmax-wrong-axis · 5, One that mixes
+    the shares of different examples sum to 1, not those of the classes
+    take the softmax along the last axis
+    output-activation · 6, Which class: cross-entropy
+    this loss wants any number; the last layer cannot give it
+    end with the last linear layer
+    target-out-of-range · 5, Two that saturate
+    the last layer cannot answer what is asked; the rest stays as error
+    end with a linear layer, or bring y into that range
+""")
+
+
+# 19 The clinic · loss-signs
+def _loss_signs(case: _Case) -> _Signs:
+    """The loss alone, on outputs drawn at random."""
+    loss, y, rng = case.net._loss_at_end(), case.ys, case.rng
+    out = case.net.eval().forward(case.xs)
+    z, mixed = rng.normal(size=out.shape), rng.permutation(len(y))
+    base, last = loss.forward(z, y), out.shape[-1:]
+
+    def same(z: np.ndarray, y: np.ndarray = y, times: float = 1.0) -> bool:
+        return abs(loss.forward(z, y) - times * base) < 1e-8 * abs(base)
+
+    if np.any(y[mixed] != y) and same(z, y[mixed]):
+        figure = f"output {out.shape}, target {y.shape}: order is no matter"
+        yield "loss-broadcast", repr(loss), figure
+        return
+    if same(np.concatenate([z, z]), np.concatenate([y, y]), 2.0):
+        yield "loss-summed", repr(loss), "twice the examples, twice the loss"
+    rows = last > (1,) and same(z + rng.normal(size=(*out.shape[:-1], 1)))
+    if last > (1,) and not rows and same(z + rng.normal(size=last)):
+        figure = "adding to a whole column changes nothing"
+        yield "softmax-wrong-axis", repr(loss), figure
+    yield from _end_signs(case, out, rows)
+
+
+# 19 The clinic · one-sum
+def _one_sum(p: np.ndarray, axis: int) -> bool:
+    share = p.min() >= 0 and p.shape[axis] > 1
+    return bool(share and abs(p.sum(axis=axis) - 1).max() < 1e-4)
+
+
+# 19 The clinic · answer-range
+def _range(case: _Case) -> tuple[str, float, float]:
+    """The last layer and the range of what it can answer."""
+    last = _listen(case.net, case.xs, case.ys)[-1]
+    with suppress(Exception):
+        wide = 1e6 * case.rng.normal(size=last.x.shape)
+        found = [last.layer.forward(sign * wide) for sign in (1, -1)]
+        low, high = np.min(found), np.max(found)
+        if low < high and not isinstance(last.layer, (_BatchNorm, _RowNorm)):
+            low = low if low > -100 else -math.inf
+            return last.name, low, high if high < 100 else math.inf
+    return last.name, -math.inf, math.inf
+
+
+# 19 The clinic · two-class
+def _two_class_logits(loss: Loss, shape: tuple) -> bool:
+    """Does the loss ask for ever larger outputs where the target is 1?"""
+    one = np.ones(shape)
+    with suppress(Exception):
+        return loss.forward(20 * one, one) < loss.forward(one, one) - 1e-6
+    return False
+
+
+# 19 The clinic · end-signs
+def _end_signs(case: _Case, out: np.ndarray, logits: bool) -> _Signs:
+    """What the loss expects against what the last layer can give."""
+    name, low, high = _range(case)
+    two = not logits and _two_class_logits(case.net._loss_at_end(), out.shape)
+    answers = f"answers lie between {low:.3g} and {high:.3g}"
+    axes = [axis for axis in range(out.ndim) if _one_sum(out, axis)]
+    if axes and axes[-1] < out.ndim - 1:
+        figure = f"the output sums to 1 along axis {axes[-1]}"
+        yield "softmax-wrong-axis", name, figure
+        return
+    if axes and logits:
+        yield "softmax-twice", name, "each row of the output sums to 1"
+        return
+    if two and (low, high) == (0, 1):
+        yield "softmax-twice", name, answers
+    if (two or logits) and (low > -math.inf or high < math.inf):
+        yield "output-activation", name, answers
+    elif case.y.shape[1:] == out.shape[1:]:
+        low, high = (0, 1) if two else (low, high)
+        slack = 1e-3 * np.ptp(case.y)
+        outside = np.mean((case.y < low - slack) | (case.y > high + slack))
+        if outside > 0.01:
+            figure = f"{outside:.0%} of y outside of {low:.3g} … {high:.3g}"
+            yield "target-out-of-range", name, figure
+
+
+# 19 The clinic · causes-start
+_START = _atlas("""
+    start-constant · 8, A sum of many terms
+    units that start alike get the same gradient and stay one unit
+    draw the weights at random
+    dead-from-start · 5, Those with a corner
+    no example makes these units fire, so no gradient ever reaches them
+    centre x, start biases at 0, draw the weights anew, or LeakyReLU
+    start-too-large · 8, A sum of many terms
+    large weights make sure, wrong answers before anything is learned
+    kaiming_normal_ or xavier_normal_
+    start-too-small · 8, A sum of many terms
+    each layer shrinks the signal until all examples look alike
+    kaiming_normal_ with zero biases
+    saturated · 5, Two that saturate
+    where an activation is flat its slope is 0 and nothing passes back
+    smaller weights, biases near 0, or ReLU
+""")
+
+
+# 19 The clinic · causes-depth
+_DEPTH = _atlas("""
+    vanishing · 8, Fifty layers, four ways
+    each layer takes a share of the gradient; the first are told nothing
+    ReLU with kaiming_normal_, Residual, a norm; LSTM with open gates
+    exploding · 8, Fifty layers, four ways
+    each layer enlarges the gradient; the first are thrown away by one step
+    smaller weights, a norm, clip_grad_norm_
+    activation-missing · 5, Something that bends
+    linear layers in a row are one linear layer
+    put an activation between them
+    no-hidden-layer · 7, Three spirals
+    a flat function cannot follow these data, though neighbours agree
+    add a hidden layer with an activation
+    integer-weights · 3, Why backwards?
+    whole numbers cut every small step off
+    make them floating-point numbers; Parameter does
+""")
+
+
+# 19 The clinic · units
+def _units(array: np.ndarray) -> np.ndarray:
+    """A weight with one row for each unit: Linear's columns, a kernel's."""
+    return array.T if array.ndim == 2 else array.reshape(len(array), -1)
+
+
+# 19 The clinic · constant-signs
+def _constant_signs(case: _Case) -> _Signs:
+    """Units that start alike and are pushed alike stay alike."""
+    net = case.net
+    with suppress(Exception):
+        _gradients(net, case.xs, case.ys)
+    for name, p in net.named_parameters():
+        if p.data.dtype.kind != "f":
+            yield "integer-weights", name, str(p.data.dtype)
+            return
+        if p.data.ndim < 2 or len(_units(p.data)) < 2:
+            continue
+        units, push = _units(p.data), _units(p.grad)
+        together = np.ptp(push, axis=0).max() <= 1e-9 * _largest(push)
+        if not np.ptp(units, axis=0).any() and (together or units.any()):
+            figure = f"{len(units)} units start with the same numbers"
+            yield "start-constant", name, figure
+            return
+
+
+# 19 The clinic · fresh-gradients
+def _gradients(net: Network, x: np.ndarray, y: np.ndarray) -> list:
+    net.zero_grad()
+    net.loss(x, y)
+    net.backward()
+    return [p.grad.copy() for p in net.parameters()]
+
+
+# 19 The clinic · dead-share
+def _dead(heard: _Heard) -> float:
+    """The share of an activation's units that are 0 for every example."""
+    y, axis = heard.y, 1 if heard.y.ndim == 4 else -1
+    if not isinstance(heard.layer, Activation) or y.ndim < 2:
+        return 0.0
+    units = np.moveaxis(y, axis, 0).reshape(y.shape[axis], -1)
+    return float(np.mean(np.all(units == 0, axis=1)))
+
+
+# 19 The clinic · saturated-share
+def _saturated(heard: _Heard) -> float:
+    """The share of answers at an end, of an activation that has two."""
+    if not isinstance(heard.layer, Activation):
+        return 0.0
+    low, high = heard.layer.forward(np.array([-1e6, 1e6]))
+    edge = 0.02 * (high - low)
+    near = np.minimum(abs(heard.y - low), abs(heard.y - high)) < edge
+    return float(np.mean(near)) if 0 < edge < 1 else 0.0
+
+
+# 19 The clinic · gains
+def _gains(net: Network) -> dict[str, float]:
+    """Size of weights times sqrt(fan in): He 1.4, PyTorch's default 0.6."""
+    found = {}
+    for name, layer in _layers(net):
+        w = getattr(layer, "weight", None)
+        embeds = isinstance(layer, Embedding)
+        if isinstance(w, Parameter) and w.data.ndim > 1 and not embeds:
+            size = float(np.sqrt(np.mean(w.data * w.data)))
+            found[name] = size * _fans(w.data.shape)[0] ** 0.5
+    return found
+
+
+# 19 The clinic · start-signs
+def _start_signs(case: _Case) -> _Signs:
+    """Only if the loss is still near that of knowing nothing."""
+    if case.first < 0.5 * case.null or len(case.xs) < 2:
+        return
+    gains, heard = _gains(case.net), _listen(case.net, case.xs, case.ys)
+    *inner, _ = heard
+    worst = max(inner, key=_dead, default=heard[0])
+    if len(case.xs) >= 10 and _dead(worst) >= 0.75 and inner:
+        state = getattr(case.optimizer, "state", {})
+        far = max(gains.values(), default=0) > 3
+        used = far or any(map(np.any, state.values()))
+        name = "dead-from-rate" if used else "dead-from-start"
+        sign = "all inputs >= 0, " if np.min(case.x) >= 0 else ""
+        figure = f"{sign}{_dead(worst):.0%} of the units answer 0 to all"
+        yield name, worst.name, figure
+    else:
+        yield from _weight_signs(case, gains, heard)
+
+
+# 19 The clinic · weight-signs
+def _weight_signs(case: _Case, gains: dict, heard: list[_Heard]) -> _Signs:
+    *inner, _ = heard
+    large = max(gains, key=lambda name: gains[name], default="")
+    worst = max(inner, key=_saturated, default=heard[0])
+    stuck = _saturated(worst) if inner else 0.0
+    wild = stuck > 0.5 or case.first > 2 * case.zero
+    if wild and gains.get(large, 0) > 3:
+        size = f"weights {gains[large]:.3g} / √inputs"
+        figure = f"{size}, loss {case.first:.3g}, of nothing {case.zero:.3g}"
+        yield "start-too-large", large, figure
+    if stuck > 0.75:
+        yield "saturated", worst.name, f"{stuck:.0%} of its answers at an end"
+    yield from _depth_signs(gains, heard)
+
+
+# 19 The clinic · depth-signs
+def _depth_signs(gains: dict[str, float], heard: list[_Heard]) -> _Signs:
+    inner = [h for h in heard if h.name in gains and h.dy.size]
+    for h in heard:  # of a sequence that only tells at its end
+        if h.dx.ndim == h.dy.ndim == 3 and not h.dy[:, :-1].any():
+            first, *_, last = _size(h.dx, axis=(0, 2))
+            yield from _slope_signs(h.name, first, last, 1e-6, "step")
+    if len(inner) < 2 or 0 in gains.values():
+        return
+    first, last = _size(inner[0].dy), _size(inner[-1].dy)
+    small = min(gains, key=lambda name: gains[name])
+    weak = _across(inner[-1].x) < 1e-3 * _across(inner[0].y)
+    if gains[small] < 0.2 and (weak or first < 1e-3 * last):
+        figure = f"weights {gains[small]:.2g} / √inputs"
+        yield "start-too-small", small, figure
+        return
+    least = 1e-3 if weak else 1e-6
+    yield from _slope_signs(inner[0].name, first, last, least, "layer")
+
+
+# 19 The clinic · slope-signs
+def _slope_signs(
+    name: str, first: float, last: float, least: float, kind: str
+) -> _Signs:
+    figure = f"gradient {first:.1e}, at the last {kind} {last:.1e}"
+    if first < least * last:
+        yield "vanishing", name, figure
+    elif first > 1e4 * last:
+        yield "exploding", name, figure
+
+
+# 19 The clinic · affine-signs
+def _affine_signs(case: _Case) -> _Signs:
+    """Is f of the middle the middle of f, whatever the weights?"""
+    net, gains = case.net.eval(), _gains(case.net)
+    for _, inner in [("", net), *_layers(net)]:
+        for a, b in pairwise(getattr(inner, "layers", ())):
+            if not (isinstance(a, Linear) and isinstance(b, Linear)):
+                continue
+            if not _narrow(Network(a, b)):
+                figure = f"{_short(b)} follows at once"
+                yield "activation-missing", f"after {_short(a)}", figure
+                return
+    if case.ids:
+        return
+    for p in net.parameters():  # a branch may start at 0
+        p.data = p.data + 0.3 * case.rng.normal(size=p.data.shape)
+    u, v = case.rng.normal(size=(2, *case.xs.shape))
+    a, b, c = (net.forward(z) for z in (u, v, (u + v) / 2))
+    bent, apart = _largest(c - (a + b) / 2), _largest(a - b)
+    if bent < 1e-5 * apart and not _narrow(net):
+        if len(gains) > 1:
+            figure = f"f((u+v)/2) = (f(u)+f(v))/2 through {len(gains)} layers"
+            yield "activation-missing", f"after {next(iter(gains))}", figure
+        elif gains:
+            yield from _flat_signs(case, next(iter(gains)))
+
+
+# 19 The clinic · narrow
+def _narrow(net: Layer) -> bool:
+    """A bottleneck of linear layers means something: few directions."""
+    flat = [layer for _, layer in _layers(net) if isinstance(layer, Linear)]
+    inner = min((layer.out_features for layer in flat[:-1]), default=math.inf)
+    ends = [flat[0].in_features, flat[-1].out_features] if flat else [0]
+    return inner < min(ends)
+
+
+# 19 The clinic · flat-signs
+def _flat_signs(case: _Case, name: str) -> _Signs:
+    """One layer: enough unless neighbours agree on what no plane can say."""
+    labels, n = _labels(case), len(case.x)
+    x = np.column_stack([case.x.reshape(n, -1), np.ones(n)])
+    y = case.y.reshape(n, -1).astype(float)
+    if labels is not None:
+        y = np.eye(labels.max() + 1)[labels]
+    fit = x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    flat = 1 - np.mean((y - fit) ** 2) / max(y.var(axis=0).mean(), 1e-30)
+    if labels is not None:
+        adam = Adam(case.net.parameters(), lr=0.05)
+        own = case._replace(step=None, optimizer=adam)
+        for _ in range(200):
+            _one_step(own)
+        answers = fit, case.net.forward(case.x)
+        flat = max(np.mean(a.argmax(axis=-1) == labels) for a in answers)
+    near = _agreement(case)[0] if n > 20 else 1.0
+    if near > flat + 0.15 and case.first > 0.3 * case.null:
+        figure = f"a plane explains {flat:.0%}, neighbours {near:.0%}"
+        yield "no-hidden-layer", name, figure
+
+
+# 19 The clinic · causes-gradient
+_GRADIENT = _atlas("""
+    gradient-wrong · 2, The instrument
+    backward does not give the slope of forward
+    derive it again and hold it against gradcheck
+    gradient-missing · 15, Going back
+    the output depends on it, and no gradient arrives: the graph is cut
+    add to grad in backward; no .data and no copy on the way
+    parameter-without-effect · 2, Where it is blind
+    whatever its value, the output is the same; so no check can see it
+    look for a name that was copied and not changed
+    weights-changed-in-backward · 7, The step
+    the gradients of the layers before are taken at weights that moved
+    only the optimizer changes weights, after all of backward
+""")
+
+
+# 19 The clinic · disagrees
+def _disagrees(
+    f: Callable, x: np.ndarray, gradient: np.ndarray,
+    rng: np.random.Generator,
+) -> bool:
+    """Do slopes along random directions contradict the gradient?"""
+    for _ in range(3):
+        d = rng.choice((-1.0, 1.0), size=x.shape)
+        told, fits = float(np.sum(gradient * d)), False
+        for h in (1e-5, 1e-6):  # a kink may lie between
+            slope = (f(x + h * d) - f(x - h * d)) / (2 * h)
+            size = float(np.linalg.norm(gradient)) + abs(slope)
+            fits = fits or abs(slope - told) <= 1e-4 * size + 1e-8
+        if not fits:
+            return True
+    return False
+
+
+# 19 The clinic · measured
+def _measured(
+    f: Callable, x: np.ndarray, rng: np.random.Generator, h: float = 1e-5
+) -> tuple[np.ndarray, np.ndarray]:
+    """Some entries and the slopes measured there; kinks left out."""
+    found, middle = [], f(x)
+    for i in rng.permutation(x.size)[:150]:
+        d = h * (np.arange(x.size) == i).reshape(x.shape)
+        right, left = (f(x + d) - middle) / h, (middle - f(x - d)) / h
+        if abs(right - left) <= 1e-3 * (abs(right) + abs(left)) + 1e-6:
+            found.append((i, (right + left) / 2))
+    at, slopes = np.array(found or np.zeros((0, 2))).T
+    return at.astype(int), slopes
+
+
+# 19 The clinic · pattern
+def _pattern(
+    told: np.ndarray, at: np.ndarray, measured: np.ndarray, n: int
+) -> str:
+    """In which way a gradient is wrong; empty if it is right."""
+    found = told.ravel()[at]
+    size = 1e-3 * max(_largest(measured), _largest(found), 1e-30)
+    factor = found @ measured / max(measured @ measured, 1e-30)
+    square = told.ndim == 2 and told.shape[0] == told.shape[1]
+    turned = told.T.ravel()[at] if square else found
+    loud = abs(measured) > 1e-6 * size
+    masked = not loud.all() and _largest((found - measured)[loud]) <= size
+    scaled = _largest(found - factor * measured) <= size
+    by_n = min(abs(factor / n - 1), abs(factor * n - 1)) < 0.02
+    patterns = (
+        (_largest(found - measured) <= size, ""),
+        (not found.any(), "missing: all zero"),
+        (scaled and abs(factor + 1) < 1e-3, "sign: the other way"),
+        (scaled and by_n, f"sum against mean: {factor:.3g} times too long"),
+        (scaled, f"factor: {factor:.3g} times what it should be"),
+        (square and _largest(turned - measured) <= size, "transposed"),
+        (len(found) > 1 and not np.ptp(told), "wrong axis: all the same"),
+        (masked, "missing mask: not zero where nothing can flow"),
+    )
+    other = f"off by {0.1 * _largest(found - measured) / size:.2g} %"
+    return next((text for holds, text in patterns if holds), other)
+
+
+# 19 The clinic · trial
+class _Trial(NamedTuple):
+    """A layer by itself: its input, a gradient, and its parameters."""
+
+    layer: Layer
+    x: np.ndarray
+    g: np.ndarray
+    own: list[str]
+
+    def at(self, name: str, value: np.ndarray) -> float:
+        """sum(g * output) with x, or the parameter of that name, replaced."""
+        layer = copy.deepcopy(self.layer)
+        if name:
+            dict(layer.named_parameters())[name].data[...] = value
+        return float(np.sum(self.g * layer.forward(self.x if name else value)))
+
+
+# 19 The clinic · trial-make
+def _trial(heard: _Heard, rng: np.random.Generator) -> _Trial:
+    """Five examples like those that came in, moved off every kink."""
+    layer = copy.deepcopy(heard.layer)
+    layer.to("float64")
+    for p in layer.parameters():  # they may have run away
+        p.data[...] = np.clip(np.nan_to_num(p.data), -10, 10)
+    x = heard.x[: 5 if heard.x[:1].size < 5000 else 2]
+    if x.dtype.kind not in "iu":
+        x = np.clip(np.nan_to_num(x), -10, 10).astype(float)
+        x += 0.3 * max(float(x.std()), 1e-3) * rng.normal(size=x.shape)
+    g = rng.normal(size=copy.deepcopy(layer).forward(x).shape)
+    inner = [m for _, m in layer._members() if isinstance(m, Layer)]
+    theirs = {p for m in inner for p in m.parameters()}
+    own = [k for k, p in layer.named_parameters() if p not in theirs]
+    return _Trial(layer, x, g, own)
+
+
+# 19 The clinic · gradient-signs
+def _gradient_signs(case: _Case) -> _Signs:
+    net = case.net
+    net.train()
+    for heard in _listen(net, case.xs, case.ys):
+        with suppress(Exception):  # some work with their own batch only
+            trial = _trial(heard, case.rng)
+            yield from _effect_signs(heard.name, trial, case.rng)
+            yield from _layer_signs(heard, trial, case.rng)
+    loss, y = net._loss_at_end(), case.ys[:5]
+    z = case.rng.normal(size=net.forward(case.xs[:5]).shape)
+    loss.forward(z, y)
+    told = loss.backward()
+
+    def f(z: np.ndarray) -> float:
+        return loss.forward(z, y)
+
+    yield from _one_sign(repr(loss), f, z, told, len(y), case.rng)
+
+
+# 19 The clinic · layer-signs
+def _layer_signs(
+    heard: _Heard, trial: _Trial, rng: np.random.Generator
+) -> _Signs:
+    layer = copy.deepcopy(trial.layer)
+    mine = dict(layer.named_parameters())
+    before = {name: p.data.copy() for name, p in mine.items()}
+    layer.zero_grad()
+    layer.forward(trial.x)
+    try:
+        dx = layer.backward(trial.g)
+    except Exception as error:
+        yield "gradient-wrong", heard.name, f"backward fails: {error}"
+        return
+    moved = max((_largest(mine[k].data - before[k]) for k in mine), default=0)
+    if moved:
+        figure = f"by up to {moved:.2g} in one backward"
+        yield "weights-changed-in-backward", heard.name, figure
+    told = {"": dx} | {name: mine[name].grad for name in trial.own}
+    for name, gradient in told.items():
+        value = before[name] if name else trial.x
+        where, f = f"{heard.name}, {name or 'input'}", partial(trial.at, name)
+        if value.dtype.kind == "f" and value.size:
+            n = len(trial.x)
+            yield from _one_sign(where, f, value, gradient, n, rng)
+
+
+# 19 The clinic · one-sign
+def _one_sign(
+    where: str, f: Callable, value: np.ndarray, gradient: np.ndarray,
+    n: int, rng: np.random.Generator,
+) -> _Signs:
+    gradient, name = np.asarray(gradient), "gradient-wrong"
+    if gradient.shape != value.shape:
+        yield name, where, f"shape {gradient.shape}, not {value.shape}"
+    elif _disagrees(f, value, gradient, rng):
+        pattern = _pattern(gradient, *_measured(f, value, rng), n)
+        if pattern.startswith("missing: "):
+            name = "gradient-missing"
+        if pattern:
+            yield name, where, pattern
+
+
+# 19 The clinic · effect-signs
+def _effect_signs(
+    name: str, trial: _Trial, rng: np.random.Generator
+) -> _Signs:
+    """Whatever the others are: does this parameter change the output?"""
+    bold = copy.deepcopy(trial.layer)
+    for p in bold.parameters():
+        p.data += 0.5 * rng.normal(size=p.data.shape)
+    data = {key: p.data for key, p in bold.named_parameters()}
+    for key in trial.own:
+        at = partial(trial._replace(layer=bold).at, key)
+        before = at(data[key])
+        after = at(data[key] + rng.normal(size=data[key].shape))
+        if data[key].size and abs(after - before) <= 1e-12 * abs(before):
+            figure = "other values, the same output"
+            yield "parameter-without-effect", f"{name}, {key}", figure
+
+
+# 19 The clinic · missed-signs
+def _missed_signs(case: _Case) -> _Signs:
+    """Layers that answer, to which no gradient comes."""
+    case.net.train()
+    heard = _listen(case.net, case.xs, case.ys)
+    told = _gradients(case.net, case.xs, case.ys)
+    empty = {id(p) for p, g in zip(case.net.parameters(), told) if not g.any()}
+    for h in heard:
+        own = h.layer.parameters()
+        if own and not h.dy.size and all(id(p) in empty for p in own):
+            yield "gradient-missing", h.name, "backward never comes to it"
+
+
+# 19 The clinic · causes-optimizer
+_OPTIMIZER = _atlas("""
+    optimizer-correction · 9, Adam: both, and a correction
+    the averages start at 0 and are not divided by 1 - β^t: wrong first steps
+    correct both averages, and count t in every step
+    optimizer-momentum · 9, Momentum
+    a constant slope must end at steps 1/(1-μ) times as long as the first
+    velocity = μ * velocity + gradient, kept from step to step
+    decay-sign · 11, A price on weights
+    decay makes the weights grow
+    the gradient gets + λ·w, the step takes it away
+    parameter-not-moved · 7, The step
+    it has a gradient and stays where it is: the optimizer does not know it
+    hand over net.parameters(); frozen on purpose is no fault
+    gradients-not-zeroed · 7, The step
+    backward adds: the gradient is the sum of all so far, a momentum of 1
+    zero_grad before every backward
+    clipping-misplaced · 10, One bad batch
+    the gradients are shortened when nobody needs them
+    clip between backward and the optimizer's step
+""")
+
+
+# 19 The clinic · constant-slope
+def _steps(
+    optimizer: Optimizer, value: float, slope: float, n: int, **other: Any
+) -> np.ndarray:
+    """How far its like, made anew, moves one number; over the rate."""
+    kind, p, own = type(optimizer), Parameter([value]), vars(optimizer)
+    names = inspect.signature(kind).parameters.keys() - {"parameters", "lr"}
+    settings = {k: getattr(optimizer, k) for k in names if k in own} | other
+    probe: Any = kind([p], lr=1e-3, **settings)
+    for name in own.keys() - vars(probe).keys():
+        setattr(probe, name, own[name])
+    path = [value]
+    for _ in range(n):
+        p.grad[...] = slope
+        probe.step()
+        path.append(p.data[0])
+    return -np.diff(path) / probe.lr
+
+
+# 19 The clinic · optimizer-signs
+def _optimizer_signs(case: _Case) -> _Signs:
+    """Slope 0 and weight 1: does it shrink? Slope 1: how long are steps?"""
+    if not isinstance(case.optimizer, Optimizer):
+        return
+    optimizer, name = case.optimizer, type(case.optimizer).__name__
+    pull = _steps(optimizer, 1.0, 0.0, 1)[0]
+    if pull < -1e-9:
+        yield "decay-sign", name, f"slope 0, weight 1: grows at {-pull:.2g}"
+    decays = "weight_decay" in vars(optimizer)
+    off = {"weight_decay": 0.0} if decays else {}
+    mu = float(getattr(optimizer, "momentum", 0.0) or 0.0)
+    n = 60 if not 0 < mu < 1 else min(2000, 10 + int(-7 / math.log(mu)))
+    steps, steep = (_steps(optimizer, 0.0, s, n, **off) for s in (1.0, 100.0))
+    first, last = steps[0], steps[-1]
+    shown = f"first step {first:.2g} times the rate, last {last:.3g}"
+    if np.allclose(steps, steep, rtol=1e-3):  # the size of the slope is lost
+        adam = hasattr(optimizer, "betas") or "m" in optimizer.state
+        if adam and abs(steps - 1).max() > 0.1:
+            yield "optimizer-correction", name, f"{shown}, not 1"
+    elif mu > 0.01:
+        usual = np.array([1 - mu, 1 - mu * mu])  # plain, Nesterov
+        if min(abs(first / last / usual - 1)) > 0.05:
+            yield "optimizer-momentum", name, f"{shown}, with μ = {mu}"
+
+
+# 19 The clinic · one-step
+def _one_step(case: _Case) -> float:
+    """The user's step, or the usual lines; the loss before it."""
+    loss = case.net.loss(case.xs, case.ys)
+    if case.step is not None:
+        case.step(*_step_arguments(case))
+        return loss
+    case.optimizer.zero_grad()
+    case.net.backward()
+    case.optimizer.step()
+    return loss
+
+
+# 19 The clinic · step-arguments
+def _step_arguments(case: _Case) -> list[Any]:
+    """What the step wants: by name, or (x, y), (net, x, y), all four."""
+    every = inspect.signature(case.step or len).parameters.values()
+    usual = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    plain = [a for a in every if a.kind <= usual and a.default is a.empty]
+    wanted = [a.name for a in plain]
+    x, y = case.xs, case.ys
+    known = {"x": x, "y": y, "batch": (x, y), "net": case.net,
+             "optimizer": case.optimizer}
+    if all(name in known for name in wanted):
+        return [known[name] for name in wanted]
+    all_four = [case.net, x, y]
+    if len(wanted) == 4:
+        all_four.insert(1, case.optimizer)
+    return all_four[-len(wanted):] if len(wanted) > 1 else [(x, y)]
+
+
+# 19 The clinic · watch
+class _Watch:
+    """During one step: what happens to gradients between its calls?"""
+
+    def __init__(self, case: _Case) -> None:
+        self.net, self.parameters = case.net, case.net.parameters()
+        self.marked: list[Parameter] = []
+        self.then: list[np.ndarray] = []  # the gradients at the step
+        self.asleep: list[str] = []
+        self.clipped = ""
+        for owner in (case.net, case.optimizer):
+            for kind in ("zero_grad", "backward", "accumulate", "step"):
+                if hasattr(owner, kind):
+                    setattr(owner, kind, self._tap(owner, kind))
+
+    # 19 The clinic · watch-tap
+    def _tap(self, owner: Any, kind: str) -> Callable:
+        method = getattr(owner, kind)
+
+        def tapped(*given: Any) -> Any:
+            if kind in ("zero_grad", "step"):
+                self.look()
+            if kind == "step":
+                self.then = [p.grad.copy() for p in self.parameters]
+            elif kind != "zero_grad":
+                self._wipe()
+            result = method(*given)
+            if kind == "zero_grad":
+                self._mark(owner.parameters)
+            return result
+
+        return tapped
+
+    # 19 The clinic · watch-marks
+    def _mark(self, inside: Any) -> None:
+        """Just cleared: leave a mark, to see who touches it."""
+        self.marked = list(inside() if callable(inside) else inside)
+        for p in self.marked:
+            p.grad[...] = 1e6
+
+    def _wipe(self) -> None:
+        """Backward begins: was the mark shortened? Take it away."""
+        if any(np.any(p.grad != 1e6) for p in self.marked):
+            self.clipped = "between clearing and backward"
+        for p in self.marked:
+            p.grad[...] = 0.0
+        self.marked, kinds = [], (Dropout, _BatchNorm)
+        self.asleep = [
+            name for name, layer in _layers(self.net)
+            if isinstance(layer, kinds) and not layer.training
+        ]
+
+    def look(self) -> None:
+        """After the step: are the gradients shorter than they were?"""
+        now = [p.grad for p in self.parameters]
+        known = self.then and not self.marked and any(map(np.any, now))
+        if known and _size(_long(now)) < 0.999 * _size(_long(self.then)):
+            self.clipped = "after the optimizer's step"
+
+
+# 19 The clinic · until-moved
+def _until_moved(case: _Case) -> list[np.ndarray]:
+    """Up to eight steps, as some only gather; how far each parameter went."""
+    parameters = case.net.parameters()
+    before = [p.data.copy() for p in parameters]
+    for _ in range(8):
+        _one_step(case)
+        moves = [p.data - b for p, b in zip(parameters, before)]
+        if any(map(np.any, moves)):
+            break
+    return moves
+
+
+# 19 The clinic · step-signs
+def _step_signs(case: _Case) -> _Signs:
+    net, none = case.net, case.step is None
+    if none and case.optimizer is None:
+        return
+    weights = _long(p.data for p in net.parameters())
+    with _as_it_was(net):
+        alone = not none and not _step_arguments(case)
+        seen = (case.x, case.y) if alone else (case.xs, case.ys)
+        fresh = _gradients(net, *seen)
+    watch = _Watch(case)
+    moves = _until_moved(case)
+    watch.look()
+    if watch.clipped:
+        yield "clipping-misplaced", "step", f"gradients change {watch.clipped}"
+    if watch.asleep and not none:
+        frozen = "Norm" in watch.asleep[0]
+        name = "statistics-frozen" if frozen else "dropout-off"
+        yield name, watch.asleep[0], "in evaluation mode during the step"
+    yield from _still_signs(case, fresh, moves, bool(watch.marked))
+    extra = _long(watch.then or fresh) - _long(fresh)
+    yield from _way_signs(_long(moves), _long(fresh), extra, weights)
+
+
+# 19 The clinic · way-signs
+def _way_signs(
+    move: np.ndarray, fresh: np.ndarray, extra: np.ndarray, w: np.ndarray
+) -> _Signs:
+    """Uphill? And is what was added to the gradient minus the weights?"""
+    if _cosine(move, fresh) > 0.9:
+        figure = f"cosine of step and gradient {_cosine(move, fresh):.2f}"
+        yield "gradient-wrong", "step, sign: uphill", figure
+    added = np.linalg.norm(extra) > 1e-6 * np.linalg.norm(fresh)
+    if added and _cosine(extra, w) < -0.999:
+        yield "decay-sign", "step", "the gradient contains minus the weights"
+
+
+# 19 The clinic · long-vectors
+def _long(arrays: Iterable[np.ndarray]) -> np.ndarray:
+    return np.concatenate([a.ravel() for a in arrays])
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    return float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-300))
+
+
+# 19 The clinic · still-signs
+def _still_signs(
+    case: _Case, fresh: list, moves: list, cleared: bool
+) -> _Signs:
+    """A gradient, and no move; or not even in net.parameters()."""
+    known = set(getattr(case.optimizer, "parameters", ()) or ())
+    named = case.net.named_parameters()
+    cleared |= case.step is None or not any(np.any(p.grad) for _, p in named)
+    still = {
+        name: _largest(g) for (name, p), g, m in zip(named, fresh, moves)
+        if np.any(g) and not np.any(m) and p not in known
+        and (cleared or np.any(p.grad))  # else it was frozen on purpose
+    }
+    if still:
+        figure = f"gradient up to {max(still.values()):.2g}, step 0"
+        yield "parameter-not-moved", ", ".join(still), figure
+    for thing in set(_parameters_in(case.net)) - known - {p for _, p in named}:
+        figure = f"{thing} is not in net.parameters()"
+        yield "parameter-not-moved", "not registered", figure
+
+
+# 19 The clinic · parameters-in
+def _parameters_in(*roots: Any) -> list[Parameter]:
+    return [t for t in _reach(*roots) if isinstance(t, Parameter)]
+
+
+# 19 The clinic · zero-signs
+def _zero_signs(case: _Case) -> _Signs:
+    """Does what the last step left in grad change the next one?"""
+    if case.step is None:
+        return
+    _until_moved(case)
+    parameters, ends = case.net.parameters(), []
+    left = max((_largest(p.grad) for p in parameters), default=0.0)
+    for share in (1.0, 0.0):
+        with _as_it_was(case.net, case.optimizer, case.step):
+            for p in parameters:
+                p.grad *= share
+            _one_step(case)
+            ends.append(_long(p.data for p in parameters))
+    if left and _largest(ends[0] - ends[1]) > 1e-9 * _largest(ends[0]):
+        figure = f"what the last one left, up to {left:.2g}, enters this one"
+        yield "gradients-not-zeroed", "step", figure
+
+
+# 19 The clinic · shared-signs
+def _shared_signs(case: _Case) -> _Signs:
+    """Two names for the same numbers, where copies were meant."""
+    named = case.net.named_parameters()
+    kept = [(name, p.data) for name, p in named] + list(_kept(case))
+    for i, (name, p) in enumerate(named):
+        for other, array in kept[i + 1:]:
+            if array.size and np.shares_memory(array, p.data):
+                figure = f"the same memory as {name}"
+                yield "weights-shared", other, figure
+                return
+
+
+# 19 The clinic · kept
+def _kept(case: _Case) -> Iterator[tuple[str, np.ndarray]]:
+    """Arrays that the network or the step keeps beside the weights."""
+    held = list(case.net._contents())
+    for part in _parts(case.step):
+        what = part.cell_contents if isinstance(part, CellType) else part
+        own = vars(what) if hasattr(what, "__dict__") else what
+        held += _entries("step", own)
+    for name, array in held:
+        hidden = any(part.startswith("_") for part in name.split("."))
+        if isinstance(array, np.ndarray) and not hidden:
+            yield name, array
+
+
+# 19 The clinic · causes-modes
+_MODES = _atlas("""
+    weights-shared · 11, Stopping early
+    what was kept is no copy: it moves on with the training
+    keep p.data.copy(); to tie layers give both one Parameter
+    dropout-in-evaluation · 11, Dropout
+    a part of the network is still missing when it is asked
+    drop only if self.training, and call net.eval()
+    dropout-scale · 11, Dropout
+    in training the next layer gets another mean than in evaluation
+    divide what is kept by 1 - p
+    dropout-off · 11, Dropout
+    nothing is dropped in training: it learns by heart
+    net.train() before each epoch; eval() must not change p
+""")
+
+
+# 19 The clinic · causes-company
+_COMPANY = _atlas("""
+    statistics-frozen · 12, Company
+    the running mean and variance stay as they were at the start
+    train in training mode, with a momentum above 0
+    statistics-differ · 12, Company
+    evaluation normalises with other numbers than training did
+    momentum 0.1 and larger batches; the variance, not its root
+    batch-dependent · 12, Company
+    an answer depends on the other rows of the batch
+    no mean, maximum or softmax along axis 0 in evaluation
+    sees-the-future · 17, A soft look-up
+    the target of a step is visible as the input of the next
+    causal=True: -inf on later scores, before the softmax
+""")
+
+
+# 19 The clinic · dropout-signs
+def _dropout_signs(case: _Case) -> _Signs:
+    """Layers without weights: training, training, evaluation, training."""
+    ones = np.ones((100, 100))
+    for name, layer in _layers(case.net):
+        if any(isinstance(m, (Layer, Parameter)) for _, m in layer._members()):
+            continue
+        with suppress(Exception):
+            a, b = (layer.train().forward(ones) for _ in range(2))
+            still, again = (layer.eval().forward(ones) for _ in range(2))
+            c, d = (layer.train().forward(ones) for _ in range(2))
+            drops, later = np.any(a != b), np.any(c != d)
+            if np.any(still != again):
+                figure = "two evaluations of one input differ"
+                yield "dropout-in-evaluation", name, figure
+            if (drops or getattr(layer, "p", 0) > 0) and not later:
+                figure = "after an evaluation" if drops else "in training"
+                yield "dropout-off", name, f"nothing is dropped {figure}"
+            share = b.mean() / max(abs(still.mean()), 1e-30)
+            if drops and abs(share - 1) > max(0.05 * b.std(), 0.02):
+                figure = f"mean {share:.3g} times that in evaluation"
+                yield "dropout-scale", name, figure
+
+
+# 19 The clinic · statistics-signs
+def _statistics_signs(case: _Case) -> _Signs:
+    case.net.train()
+    for heard in _listen(case.net, case.xs, case.ys):
+        layer, x = heard.layer, heard.x
+        kept = getattr(layer, "buffers", None)
+        if not isinstance(kept, dict) or len(x) < 2:
+            continue
+        before = {name: np.copy(value) for name, value in kept.items()}
+        y = layer.train().forward(x)
+        if all(np.array_equal(kept[name], before[name]) for name in before):
+            figure = "a training pass changes none of them"
+            yield "statistics-frozen", heard.name, figure
+            continue
+        if not all(np.isin(v, (0, 1)).all() for v in before.values()):
+            kept.update(before)  # it has been trained
+        else:
+            for _ in range(60):
+                layer.forward(x)
+        off = _size(layer.eval().forward(x) - y) / max(y.std(), 1e-30)
+        if off > 0.5:
+            figure = f"evaluation is {off:.2g} spreads away from training"
+            yield "statistics-differ", heard.name, figure
+
+
+# 19 The clinic · batch-signs
+def _batch_signs(case: _Case) -> _Signs:
+    net, x = case.net, case.xs[:16]
+    net.eval()
+    whole = net.forward(x)
+    if np.any(net.forward(x) != whole):
+        if not any(_dropout_signs(case)):
+            figure = "two evaluations of one input differ"
+            yield "dropout-in-evaluation", "network", figure
+        return
+    ones = [net.forward(x[i : i + 1]) for i in range(len(x[:4]))]
+    few = np.concatenate(ones)
+    if _largest(few - whole[:4]) > 1e-3 * _largest(whole):
+        name = "network"
+        for h in reversed(_listen(net, x, case.ys[:16])):
+            one = h.layer.forward(h.x[:1])
+            if _largest(one - h.y[:1]) > 1e-3 * _largest(h.y):
+                name = h.name
+        figure = f"alone it differs by {_largest(few - whole[:4]):.2g}"
+        yield "batch-dependent", name, figure
+
+
+# 19 The clinic · future-signs
+def _future_signs(case: _Case) -> _Signs:
+    """Another future: does the past of the output move?"""
+    x, y, net = case.xs, case.ys, case.net.eval()
+    if min(x.ndim, y.ndim) < 2 or x.shape[:2] != y.shape[:2]:
+        return
+    out, half = net.forward(x), x.shape[1] // 2
+    if out.ndim == 3 and half and _foretells(x[:, 1:], y[:, :-1], case.ids):
+        other = x.copy()
+        other[:, half:] = np.roll(x[:, half:], 1, axis=0)
+        moved = _largest(net.forward(other)[:, :half] - out[:, :half])
+        if moved > 1e-6 * _largest(out):
+            figure = f"another future moves the past by {moved:.2g}"
+            yield "sees-the-future", "output", figure
+
+
+# 19 The clinic · foretells
+def _foretells(x: np.ndarray, y: np.ndarray, ids: bool) -> bool:
+    """Is the target of a step the input of the next one?"""
+    if ids or x.ndim != 3:
+        return np.array_equal(x, y)
+    rows = _as_columns(x)
+    y = np.eye(y.max() + 1)[y.ravel()] if y.ndim == 2 else _as_columns(y)
+    fit = rows @ np.linalg.lstsq(rows, y, rcond=None)[0]
+    enough = len(rows) > 2 * rows.shape[1]
+    return bool(enough and np.mean((fit - y) ** 2) < 1e-3 * y.var())
+
+
+# 19 The clinic · causes-run
+_RUN = _atlas("""
+    dead-from-rate · 9, Better steps
+    one step threw the units where no example reaches them any more
+    lower the rate, start anew; clip_grad_norm_, LinearWarmup, LeakyReLU
+    rate-too-large · 1, What is a slope good for?
+    each step jumps over the valley and lands higher
+    divide the rate by 10 until the loss falls
+    rate-too-small · 1, What is a slope good for?
+    each step goes the right way and nearly nowhere
+    multiply the rate by 10 until the loss rises, and go back one
+    restart-helps · 7, Three spirals
+    this start leads into a place that others do not reach
+    another seed; more hidden units make bad luck rare
+""")
+
+
+# 19 The clinic · run
+def _run(case: _Case, factor: float = 1.0, n: int = 40) -> list[float]:
+    """The losses of some steps with the rate times factor, taken back."""
+    size = sum(p.data.size for p in case.net.parameters()) * case.xs.size
+    n = 12 if case.x.ndim > 2 or size > 3e8 else n
+    losses: list[float] = []
+    with _as_it_was(case.net, case.optimizer, case.step):
+        if factor != 1.0:
+            case.optimizer.lr *= factor
+        while len(losses) < n and np.isfinite(losses).all():
+            losses.append(_one_step(case))
+    return losses
+
+
+def _end(losses: list[float]) -> float:
+    return float(np.median(losses[-5:]))
+
+
+# 19 The clinic · rate-signs
+def _rate_signs(case: _Case) -> _Signs:
+    if case.optimizer is None and case.step is None:
+        return
+    losses, lr = _run(case), getattr(case.optimizer, "lr", None)
+    start, end = losses[0], _end(losses)
+    where = f"lr {lr}"
+    figure = f"loss {start:.4g}, {len(losses) - 1} steps later {end:.4g}"
+    top = max(start, case.null)
+    jumps = max(losses) > 3 * top and end > 0.8 * case.null
+    if jumps or not end < 1.05 * top:
+        yield from _killed_signs(case)
+        slower = (_end(_run(case, f)) for f in (1 / 30, 1e-3, 1e-6))
+        if lr is None or any(s < min(start, end) for s in slower):
+            yield "rate-too-large", where, figure
+    elif lr is not None and end > 0.995 * start > 0.3 * case.null:
+        for factor in (1e2, 1e3, 1e4, 1e5, 1e6):
+            quick = _end(_run(case, factor))
+            if quick < 0.7 * start:
+                figure += f", at {factor:.0e} times the rate {quick:.2g}"
+                yield "rate-too-small", where, figure
+                return
+
+
+# 19 The clinic · killed-signs
+def _killed_signs(case: _Case) -> _Signs:
+    before = {h.name: _dead(h) for h in _listen(case.net, case.xs, case.ys)}
+    with _as_it_was(case.net, case.optimizer, case.step):
+        for steps in (12, 24, 36):
+            for _ in range(12):
+                _one_step(case)
+            after = max(_listen(case.net, case.xs, case.ys), key=_dead)
+            was, now = before[after.name], _dead(after)
+            if now >= 0.75 > 0.5 >= was:
+                figure = f"dead {was:.0%}, {steps} steps later {now:.0%}"
+                yield "dead-from-rate", after.name, figure
+                return
+
+
+# 19 The clinic · restart-signs
+def _restart_signs(case: _Case) -> _Signs:
+    """Stuck on a plateau: do other starts of the same size get further?"""
+    data = [p.data for p in case.net.parameters()]
+    whole = case.ids or any(array.dtype.kind != "f" for array in data)
+    if whole or sum(array.size for array in data) > 2000 or case.x.ndim > 2:
+        return
+    few = case._replace(xs=case.xs[:100], ys=case.ys[:100], step=None)
+    losses = _practise(few, anew=False)
+    end = losses[-1]
+    if end > max(0.3 * case.null, 0.95 * losses[-100]):
+        others = sorted(_practise(few, anew=True)[-1] for _ in range(8))
+        if others[1] < 0.15 * end:
+            best = ", ".join(f"{loss:.2g}" for loss in others)
+            figure = f"loss {end:.2g}, from other starts {best}"
+            yield "restart-helps", "the start", figure
+
+
+# 19 The clinic · restart-practise
+def _practise(case: _Case, anew: bool) -> list[float]:
+    """The losses of 300 steps of Adam, perhaps from a new start."""
+    with _as_it_was(case.net):
+        for p in case.net.parameters() if anew else ():
+            p.data[...] = _size(p.data) * case.rng.normal(size=p.data.shape)
+        adam = Adam(case.net.parameters(), lr=0.03)
+        return _run(case._replace(optimizer=adam), n=300)
+
+
+# 19 The clinic · causes-all
+_CAUSES = {**_DATA, **_LABELS, **_LOSS, **_START, **_DEPTH, **_GRADIENT,
+           **_OPTIMIZER, **_MODES, **_COMPANY, **_RUN}
+
+
+_NO_EXCUSE = {*_LABELS, "input-constant-column"}  # explain no other symptom
+
+
+_FATAL = {"input-not-finite", "integer-weights"}  # nothing else can be said
+
+
+# 19 The clinic · probes
+_PROBES = [
+    *((False, probe) for probe in (
+        _input_signs, _scale_signs, _test_signs, _label_signs,
+        _shuffled_signs, _loss_signs, _constant_signs, _affine_signs,
+        _gradient_signs, _missed_signs, _optimizer_signs, _zero_signs,
+        _step_signs, _shared_signs, _dropout_signs, _statistics_signs,
+        _batch_signs, _future_signs,
+    )),
+    (True, _start_signs), (True, _rate_signs), (True, _restart_signs),
+]
+
+
+# digest 9a696676f347a50115752fc38931fc96f171ba25ca26bd69e5b3476c9702d087

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import backprop_core as bp
 import numpy as np
 import pytest
+
+import backprop_core as bp
 
 X = 3 + 2 * np.random.default_rng(0).normal(size=(6, 4))
 PENALTIES = [bp.l1_penalty, bp.l2_penalty]
@@ -24,7 +25,7 @@ def test_a_penalty_takes_parameters_only(penalty: Callable) -> None:
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("strength", [-0.1, np.nan, "0.1", None])
 def test_a_strength_is_not_negative_even_for_no_parameters(penalty: Callable, strength: Any) -> None:
-    with pytest.raises(ValueError, match="expected a strength >= 0"):
+    with pytest.raises(ValueError, match="penalty: expected 0 <= strength < inf"):
         penalty([], strength)
 
 

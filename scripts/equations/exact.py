@@ -33,7 +33,7 @@ BRANCHES = 16  # good draws of an equation whose branches cannot be listed
 
 
 SQUARES = [4, 9, 16, 25, 36]  # sizes whose roots are whole
-TRANSCENDENTAL = ("exp", "expm1", "log", "log1p", "tanh", "sqrt", "sin", "cos")
+TRANSCENDENTAL = ("exp", "expm1", "log", "log1p", "tanh", "sqrt", "sin", "cos", "minimum", "maximum")
 
 
 class Proof(str):
@@ -41,6 +41,22 @@ class Proof(str):
 
 
 # -- the module on elements -----------------------------------------------------------
+
+
+class _Function:
+    """A function of NumPy that turns all it is given into elements, unless that is whole numbers."""
+
+    def __init__(self, function: Any) -> None:
+        self._function = function
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._function, name)
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        kinds = [np.asarray(x).dtype.kind for x in arguments if not isinstance(x, Element)]
+        if len(arguments) > 1 and set(kinds) <= set("biu") and len(kinds) == len(arguments):
+            return self._function(*arguments, **options)
+        return self._function(*map(elements, arguments), **options)
 
 
 class _NumPy:
@@ -51,9 +67,7 @@ class _NumPy:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(np, name)
-        if name not in TRANSCENDENTAL:
-            return found
-        return lambda x, *rest, **options: found(elements(x), *rest, **options)
+        return _Function(found) if name in TRANSCENDENTAL else found
 
     def _new(self, make: Callable[..., np.ndarray], fill: float) -> Callable[..., np.ndarray]:
         def made(shape: Any, *rest: Any, dtype: Any = None, **_: Any) -> np.ndarray:
@@ -103,11 +117,8 @@ class _NumPy:
     def logaddexp(self, a: Any, b: Any) -> Any:
         return np.log(np.exp(elements(a)) + np.exp(elements(b)))
 
-    def minimum(self, a: Any, b: Any, **options: Any) -> Any:
-        return np.minimum(elements(a), elements(b), **options)
-
-    def maximum(self, a: Any, b: Any, **options: Any) -> Any:
-        return np.maximum(elements(a), elements(b), **options)
+    def finfo(self, dtype: Any) -> np.finfo:
+        return np.finfo(float if np.dtype(dtype) == object else dtype)
 
     def cbrt(self, x: Any) -> Any:
         raise TypeError("cube roots are not exact")
@@ -131,10 +142,13 @@ class _Math:
     pi = field.PI
 
     def __getattr__(self, name: str) -> Any:
+        if not callable(found := getattr(math, name)):
+            return found
+
         def called(*values: Any) -> Any:
             if any(isinstance(value, Element) for value in values):
-                return getattr(values[0], name)()
-            return getattr(math, name)(*values)
+                return getattr(element(values[0]), name)(*values[1:])
+            return found(*values)
 
         return called
 
@@ -183,6 +197,8 @@ def _let(*_: Any, **__: Any) -> None:
 GUARDS: dict[str, Callable[..., Any]] = {
     "_floating": elements,
     "_within": _let,
+    "_share": _let,
+    "_real": elements,
     "_probabilities": lambda rows: rows,
 }
 

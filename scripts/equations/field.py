@@ -24,7 +24,7 @@ P = 2**61 - 1
 FINEST = 12  # exponents are multiples of a twelfth
 SIMPLE = 4096  # denominators that a computed float is taken to have meant
 TYPED = 12  # digits that somebody may have typed
-LONGEST = 8  # terms of a sum whose exponential is known
+LONGEST = 64  # terms of a sum whose exponential is known
 
 
 class NoRoot(Redraw):
@@ -41,6 +41,7 @@ class World:
         self.bases: dict[int, int] = {}  # drawn number g -> e^(g / FINEST)
         self.exponents: dict[int, int] = {1: 0}  # e^x -> x
         self.logs: dict[int, int] = {}
+        self.signs: dict[int, bool] = {}  # whether a number counts as positive
 
     def unknown(self, *key: Any) -> int:
         if key not in self.values:
@@ -52,9 +53,21 @@ class World:
         self.sums[value] = {value: Fraction(1)}
         return Element(value)
 
+    def terms(self, value: int) -> dict[int, Fraction]:
+        """The sum that a number is known to be: a multiple of one met before, or itself."""
+        if value not in self.sums:
+            self.sums[value] = {value: Fraction(1)}
+            for numerator, denominator in ((1, 2), (2, 1), (-1, 1), (-1, 2), (-2, 1)):
+                known = value * denominator * pow(numerator, -1, P) % P
+                if known in self.sums and known != value:
+                    factor = Fraction(numerator, denominator)
+                    self.sums[value] = {drawn: factor * c for drawn, c in self.sums[known].items()}
+                    break
+        return self.sums[value]
+
     def power(self, value: int, times: int = 1) -> int | None:
         """e^(times * value), where value is a sum of numbers met before."""
-        found = self.sums.setdefault(value, {value: Fraction(1)})
+        found = self.terms(value)
         result = 1
         for drawn, coefficient in found.items():
             exponent = coefficient * times * FINEST
@@ -63,6 +76,10 @@ class World:
             base = self.bases.setdefault(drawn, self.random.randrange(2, P))
             result = result * pow(base, int(exponent), P) % P
         return result
+
+    def sign(self, value: int, positive: bool) -> None:
+        self.signs.setdefault(value, positive)
+        self.signs.setdefault(P - value, not positive)
 
     def log(self, value: int) -> int:
         """A number whose logarithm is known from e^x, or from a logged number times e^x, or new."""
@@ -84,7 +101,7 @@ class World:
 
     def add(self, result: int, a: int, b: int, sign: int = 1) -> None:
         if result not in self.sums:
-            one, other = self.sums.setdefault(a, {a: Fraction(1)}), self.sums.setdefault(b, {b: Fraction(1)})
+            one, other = self.terms(a), self.terms(b)
             total = dict(one)
             for drawn, coefficient in other.items():
                 total[drawn] = total.get(drawn, Fraction(0)) + sign * coefficient
@@ -93,7 +110,8 @@ class World:
                 self.sums[result] = total
 
     def scale(self, result: int, a: int, factor: Fraction) -> None:
-        if (one := self.sums.get(a)) is not None and result not in self.sums:
+        if result not in self.sums:
+            one = self.terms(a)
             self.sums[result] = {drawn: factor * coefficient for drawn, coefficient in one.items()}
 
 
@@ -254,6 +272,8 @@ class Element:
         if value is None:
             value = world.unknown("exp", self.v)
         world.exponents.setdefault(value, self.v)
+        world.sign(value, True)
+        world.sign((value - 1) % P, self.is_positive())  # exp(x) > 1 where x > 0
         return Element(value, self.d * value % P)
 
     def expm1(self) -> Any:
@@ -266,7 +286,13 @@ class Element:
         t = (power - 1) * pow(power + 1, -1, P) % P
         return Element(t, self.d * (1 - t * t) % P)
 
+    def hypot(self, *others: Any) -> Element:
+        root: Element = sum((element(other) ** 2 for other in others), self * self)
+        return root.sqrt()
+
     def log(self) -> Element:
+        if self.v == 0:
+            raise Redraw("the logarithm of zero")
         return Element(world.log(self.v), self.d * pow(self.v, -1, P) % P)
 
     def log1p(self) -> Element:
@@ -291,6 +317,8 @@ class Element:
         """By lot, but -x is positive where x is not."""
         if self.v in SMALL:  # the numbers that bounds are made of keep their order
             return SMALL[self.v] > 0
+        if self.v in world.signs:
+            return world.signs[self.v]
         low = min(self.v, P - self.v)
         coin = hashlib.blake2b(low.to_bytes(8, "big"), digest_size=1).digest()[0] & 1
         return self.v != 0 and (self.v == low) == bool(coin)
@@ -298,12 +326,12 @@ class Element:
     def __lt__(self, other: Any) -> bool:
         if isinstance(other, float) and math.isinf(other):
             return other > 0
-        return (element(other) - self).is_positive()
+        return _is_positive(element(other), self)
 
     def __gt__(self, other: Any) -> bool:
         if isinstance(other, float) and math.isinf(other):
             return other < 0
-        return (self - element(other)).is_positive()
+        return _is_positive(self, element(other))
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, float) and not math.isfinite(other):
@@ -342,6 +370,11 @@ class Element:
 
     def __getitem__(self, key: Any) -> Any:
         return elements(self)[key]
+
+
+def _is_positive(a: Element, b: Element) -> bool:
+    """Whether a - b is; x - (-x) is where x is."""
+    return (a if (a.v + b.v) % P == 0 else a - b).is_positive()
 
 
 PI = Element(

@@ -1,0 +1,601 @@
+"""The clinic: each case is named, its twin is not, and nothing is changed by looking."""
+
+from __future__ import annotations
+
+import copy
+import random
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import backprop_core as bp
+from tests.clinic_cases import (
+    Always,
+    Careless,
+    DividesByP,
+    Forever,
+    Forgets,
+    Hasty,
+    Patient,
+    Total,
+    cases,
+    clouds,
+    dropping,
+    keeps_best,
+    mlp,
+    set_all,
+    whole_numbers,
+    with_optimizer,
+    with_step,
+)
+
+CASES = cases()
+R = np.random.default_rng(7)
+X, Y = clouds(400, 4, seed=3)
+TABLE = R.normal(size=(200, 6))
+NUMBERS = TABLE @ R.normal(size=(6, 1))
+LABELS = (TABLE[:, 0] + TABLE[:, 1] > 0).astype(int)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_case_is_named_first_or_second(case: str) -> None:
+    wanted, sick, _ = CASES[case]
+    assert wanted & set(sick.names()[:2])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_its_healthy_twin_has_no_finding(case: str) -> None:
+    assert CASES[case][2].names() == []
+
+
+def net(*last: bp.Layer, act: Any = bp.ReLU, loss: Any = None, hidden: int = 12) -> bp.Network:
+    return mlp(6, hidden, 2, act=act, last=last, loss=loss, seed=5)
+
+
+def regression(*last: bp.Layer, act: Any = bp.Tanh, loss: Any = None) -> bp.Network:
+    return mlp(6, 12, 1, act=act, last=last, loss=loss or bp.MSELoss(), seed=5)
+
+
+def deep(act: Any, depth: int, scale: float = 1.0) -> bp.Network:
+    made = mlp(*[6, *depth * [30], 2], act=act, seed=5)
+    for p in made.parameters():
+        p.data *= scale
+    return made
+
+
+def changed(made: bp.Network, change: Callable[[list[bp.Parameter]], None]) -> bp.Network:
+    change(made.parameters())
+    return made
+
+
+def bias(value: float) -> Callable[[list[bp.Parameter]], None]:
+    def change(parameters: list[bp.Parameter]) -> None:
+        parameters[1].data[...] = value
+
+    return change
+
+
+def scaled(by: float) -> Callable[[list[bp.Parameter]], None]:
+    def change(parameters: list[bp.Parameter]) -> None:
+        for p in parameters:
+            p.data *= by
+
+    return change
+
+
+class Mute(bp.Linear):
+    def accumulate(self, grad_output: Any) -> None:
+        self.weight.grad += self._saved().T @ np.asarray(grad_output)  # and nothing for the bias
+
+
+class Unused(bp.Linear):
+    def __init__(self, *sizes: Any, **options: Any) -> None:
+        super().__init__(*sizes, **options)
+        self.scale = bp.Parameter(np.ones(3))
+
+
+class Uncorrected(bp.Adam):
+    def _direction(self) -> np.ndarray:
+        m, v = self.state["m"], self.state["v"]
+        m *= self.betas[0]
+        m += (1 - self.betas[0]) * self._grad
+        v *= self.betas[1]
+        v += (1 - self.betas[1]) * self._grad**2
+        return m / (np.sqrt(v) + self.eps)
+
+
+class Grows(bp.SGD):
+    def _direction(self) -> np.ndarray:
+        return self._grad - 0.1 * self._data
+
+
+class Frozen(bp.BatchNorm1d):
+    def _track(self, *measured: Any) -> None:
+        pass
+
+
+class Root(bp.BatchNorm1d):
+    def _track(self, mean: np.ndarray, variance: np.ndarray, n: int) -> None:
+        super()._track(mean, variance * 100, n)
+
+
+class OfTheBatch(bp.Layer):
+    def forward(self, x: Any) -> np.ndarray:
+        return x - np.mean(x, axis=0)
+
+    def backward(self, grad_output: Any) -> np.ndarray:
+        return grad_output - np.mean(grad_output, axis=0)
+
+
+def between(*layers: bp.Layer) -> bp.Network:
+    ends = bp.Linear(6, 12, rng=0), bp.Linear(12, 2, rng=1)
+    return bp.Network(ends[0], *layers, bp.ReLU(), ends[1], loss=bp.CrossEntropyLoss())
+
+
+def clip(made: bp.Network) -> None:
+    bp.clip_grad_norm_(made.parameters(), 1e-3)
+
+
+def stuck() -> bp.Network:
+    """XOR with every hidden unit switched off by its bias, all but one answer the same."""
+    made = mlp(2, 4, 1, loss=bp.BCEWithLogitsLoss(), seed=2)
+    first, shift, second, last = made.parameters()
+    first.data[...], shift.data[...] = abs(first.data) + 0.2, -0.05
+    second.data[...], last.data[...] = -abs(second.data), 0.5
+    return made
+
+
+XOR = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([[0.0], [1], [1], [0]])
+WRAPPED = R.normal(0, 25, size=(100, 6)).astype(int).astype(np.uint8)
+TOKENS = R.integers(7, size=(60, 9))
+CURVED = (np.sum(TABLE[:, :2] ** 2, axis=1) > 1.4).astype(int)
+
+
+def reader(causal: bool) -> bp.Network:
+    rng = np.random.default_rng(0)
+    return bp.Network(
+        bp.Embedding(7, 8, rng=rng),
+        bp.PositionEmbedding(8, 8, rng=rng),
+        bp.TransformerBlock(8, 2, causal=causal, rng=rng),
+        bp.Linear(8, 7, rng=rng),
+        loss=bp.CrossEntropyLoss(),
+    )
+
+
+def part(made: bp.Network) -> list[bp.Parameter]:
+    return made.parameters()[2:]
+
+
+def sick() -> Iterator[tuple[str, str, Patient]]:
+    """For each name the probe that measures it, and somebody who has it."""
+    spoilt, still = TABLE.copy(), TABLE.copy()
+    spoilt[3, 2], still[:, 1] = np.inf, 7.0
+    order, few = np.argsort(LABELS, kind="stable"), (TABLE[:, 0] > 1.7).astype(int)
+    sgd, fast = with_optimizer(bp.SGD, lr=0.1), with_optimizer(bp.Adam, lr=1.0)
+    moved = Patient(net(), TABLE, LABELS, lambda _: {"x_test": TABLE + 5, "y_test": LABELS})
+    yield "labels-shuffled", "_shuffled_signs", Patient(mlp(2, 16, 4), X, R.permutation(Y))
+    yield "labels-sorted", "_label_signs", Patient(net(), TABLE[order], LABELS[order])
+    yield "labels-unbalanced", "_label_signs", Patient(net(), TABLE, few)
+    yield "input-not-finite", "_input_signs", Patient(net(), spoilt, LABELS)
+    yield "input-constant-column", "_input_signs", Patient(net(), still, LABELS)
+    yield "input-integer-wrapped", "_input_signs", Patient(net(), WRAPPED, LABELS[:100])
+    yield "input-scale", "_scale_signs", Patient(net(), 100 * TABLE, LABELS)
+    yield "input-columns-differ", "_scale_signs", Patient(net(), TABLE * [1, 1, 1, 500, 1, 1], LABELS)
+    yield "test-data-differ", "_test_signs", moved
+    yield "loss-broadcast", "_loss_signs", Patient(regression(loss=Careless()), TABLE, NUMBERS[:, 0])
+    yield "loss-summed", "_loss_signs", Patient(net(loss=bp.CrossEntropyLoss("sum")), TABLE, LABELS)
+    yield "softmax-twice", "_loss_signs", Patient(net(bp.Softmax()), TABLE, LABELS)
+    yield "softmax-wrong-axis", "_loss_signs", Patient(net(bp.Softmax(axis=0)), TABLE, LABELS)
+    yield "target-out-of-range", "_loss_signs", Patient(regression(bp.Tanh()), TABLE, 5 * NUMBERS)
+    yield "output-activation", "_loss_signs", Patient(net(bp.ReLU()), TABLE, LABELS)
+    yield "start-constant", "_constant_signs", Patient(set_all(net(act=bp.Tanh), 0.1), TABLE, LABELS)
+    yield "start-too-large", "_start_signs", Patient(deep(bp.Tanh, 2, 40.0), TABLE, LABELS)
+    yield "start-too-small", "_start_signs", Patient(deep(bp.ReLU, 3, 0.01), TABLE, LABELS)
+    yield "no-hidden-layer", "_affine_signs", Patient(mlp(2, 2), TABLE[:, :2], CURVED)
+    yield "activation-missing", "_affine_signs", Patient(net(act=bp.Flatten), TABLE, LABELS)
+    yield "dead-from-start", "_start_signs", Patient(changed(net(), bias(-9.0)), TABLE, LABELS)
+    yield "dead-from-rate", "_rate_signs", Patient(deep(bp.ReLU, 4), TABLE, LABELS, fast)
+    yield "saturated", "_start_signs", Patient(changed(regression(), bias(-12.0)), TABLE, NUMBERS)
+    yield "vanishing", "_start_signs", Patient(deep(bp.Sigmoid, 6), TABLE, LABELS)
+    yield "exploding", "_start_signs", Patient(deep(bp.LeakyReLU, 12, 8.0), TABLE, LABELS)
+    yield (
+        "rate-too-large",
+        "_rate_signs",
+        Patient(regression(), TABLE, NUMBERS, with_optimizer(bp.SGD, lr=50.0)),
+    )
+    yield (
+        "rate-too-small",
+        "_rate_signs",
+        Patient(regression(), TABLE, NUMBERS, with_optimizer(bp.SGD, lr=1e-6)),
+    )
+    yield (
+        "gradient-wrong",
+        "_gradient_signs",
+        Patient(between(Total(12, 12, rng=2), bp.Tanh()), TABLE, LABELS),
+    )
+    yield (
+        "gradient-missing",
+        "_gradient_signs",
+        Patient(between(bp.ReLU(), Mute(12, 12, rng=2)), TABLE, LABELS),
+    )
+    yield (
+        "parameter-without-effect",
+        "_gradient_signs",
+        Patient(between(bp.Tanh(), Unused(12, 12)), TABLE, LABELS),
+    )
+    yield (
+        "parameter-not-moved",
+        "_step_signs",
+        Patient(net(), TABLE, LABELS, with_optimizer(bp.SGD, part, lr=0.1)),
+    )
+    yield (
+        "gradients-not-zeroed",
+        "_zero_signs",
+        Patient(net(), TABLE, LABELS, with_step(TABLE, LABELS, zero=False)),
+    )
+    yield (
+        "weights-changed-in-backward",
+        "_gradient_signs",
+        Patient(between(bp.ReLU(), Hasty(12, 12)), TABLE, LABELS),
+    )
+    yield (
+        "optimizer-correction",
+        "_optimizer_signs",
+        Patient(net(), TABLE, LABELS, with_optimizer(Uncorrected)),
+    )
+    forgets = with_optimizer(Forgets, lr=0.01, momentum=0.8)
+    yield "optimizer-momentum", "_optimizer_signs", Patient(net(), TABLE, LABELS, forgets)
+    yield "decay-sign", "_optimizer_signs", Patient(net(), TABLE, LABELS, with_optimizer(Grows, lr=0.01))
+    yield (
+        "clipping-misplaced",
+        "_step_signs",
+        Patient(net(), TABLE, LABELS, with_step(TABLE, LABELS, after=clip)),
+    )
+    yield "dropout-in-evaluation", "_dropout_signs", Patient(dropping(Always, 0.2), X, Y % 3)
+    yield "dropout-scale", "_dropout_signs", Patient(dropping(DividesByP, 0.2), X, Y % 3)
+    yield "dropout-off", "_dropout_signs", Patient(dropping(Forever), X, Y % 3)
+    yield "statistics-frozen", "_statistics_signs", Patient(between(Frozen(12)), TABLE, LABELS)
+    yield "statistics-differ", "_statistics_signs", Patient(between(Root(12)), TABLE, LABELS)
+    yield "batch-dependent", "_batch_signs", Patient(between(OfTheBatch()), TABLE, LABELS)
+    yield "sees-the-future", "_future_signs", Patient(reader(False), TOKENS[:, :-1], TOKENS[:, 1:])
+    yield "weights-shared", "_shared_signs", Patient(net(), TABLE, LABELS, keeps_best(TABLE, LABELS, False))
+    yield "integer-weights", "_constant_signs", Patient(whole_numbers(net()), TABLE, LABELS)
+    yield "restart-helps", "_restart_signs", Patient(stuck(), *XOR, sgd)
+
+
+SICK = {name: (probe, patient) for name, probe, patient in sick()}
+
+
+def test_every_name_has_a_patient_a_cause_and_a_section_that_exists() -> None:
+    book = Path(bp.__file__).parent / "book"
+    assert list(SICK) and set(SICK) == set(bp._CAUSES)
+    for because, cure, section in bp._CAUSES.values():
+        number, _, title = section.partition(", ")
+        (chapter,) = book.glob(f"{int(number):02}-*.md")
+        assert re.search(rf"^#+ {re.escape(title)}$", chapter.read_text(encoding="utf8"), re.M), section
+        assert because and cure
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_a_patient_of_each_name_is_found(name: str) -> None:
+    assert name in SICK[name][1].names()[:2]
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_without_its_measurement_the_name_is_not_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    probe, patient = SICK[name]
+    others = [entry for entry in bp._PROBES if entry[1].__name__ != probe]
+    assert len(others) == len(bp._PROBES) - 1
+    monkeypatch.setattr(bp, "_PROBES", others)
+    assert name not in patient.names()
+
+
+PATTERNS: dict[str, Any] = {
+    "sign": lambda g: -g,
+    "factor: 3": lambda g: 3 * g,
+    "sum against mean": lambda g: g / 5,
+    "transposed": lambda g: g.T,
+    "wrong axis": None,
+    "missing": lambda g: 0 * g,
+}
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_the_pattern_of_a_wrong_gradient_is_named(pattern: str) -> None:
+    class Wrong(bp.Linear):
+        def accumulate(self, grad_output: Any) -> None:
+            before = self.weight.grad.copy()
+            super().accumulate(grad_output)
+            change = PATTERNS[pattern] or (lambda g: g)
+            self.weight.grad[...] = before + change(self.weight.grad - before)
+            if pattern == "wrong axis":
+                self.bias.grad[...] = np.sum(grad_output)
+
+    made = between(bp.Tanh(), Wrong(12, 12, rng=3))
+    found = bp.diagnose(made, TABLE, LABELS).findings[0]
+    assert found.name in ("gradient-wrong", "gradient-missing") and found.figure.startswith(pattern)
+    assert found.where.endswith("bias" if pattern == "wrong axis" else "weight")
+
+
+def test_a_missing_mask_is_named() -> None:
+    class Leaky(bp.ReLU):
+        def backward(self, grad_output: Any) -> np.ndarray:
+            return np.asarray(grad_output)
+
+    found = bp.diagnose(net(act=Leaky), TABLE, LABELS).findings[0]
+    assert (found.name, found.figure[:12]) == ("gradient-wrong", "missing mask")
+
+
+def misled() -> Iterator[tuple[str, Patient]]:
+    """Healthy, though it looks odd."""
+    frozen = with_step(TABLE, LABELS, before=lambda made: made[0].zero_grad())
+    clipped = with_step(TABLE, LABELS, before=clip)
+    flat = mlp(6, 2)
+    zero = net()
+    zero[2].weight.data[...] = zero[2].bias.data[...] = 0  # type: ignore[attr-defined, attr-defined]
+    yield "a frozen layer", Patient(net(), TABLE, LABELS, frozen)
+    yield "clipping in time", Patient(net(), TABLE, LABELS, clipped)
+    yield "an encoder", Patient(reader(False), TOKENS[:, :-1], TOKENS[:, ::-1][:, 1:])
+    yield "one layer for a flat task", Patient(flat, TABLE, LABELS)
+    yield "the last layer begins at zero", Patient(zero, TABLE, LABELS, with_optimizer(bp.SGD, lr=0.1))
+    yield "batch norm before any training", Patient(between(bp.BatchNorm1d(12)), TABLE, LABELS)
+    yield "ReLU before a count", Patient(regression(bp.ReLU()), TABLE, np.floor(abs(3 * NUMBERS)))
+    yield "float32", Patient(net().to("float32"), TABLE.astype(np.float32), LABELS)
+    yield "few examples", Patient(net(), TABLE[:6], LABELS[:6])
+    noise = R.normal(size=(200, 40))
+    yield "noise to be learnt by heart", Patient(mlp(40, 12, 2), noise, R.integers(2, size=200))
+    border = np.c_[np.maximum(TABLE[:, :4] + 2, 0), np.zeros((200, 2))]
+    yield "a black border", Patient(net(), border, LABELS)
+    yield "exact zeros", Patient(net(), np.round(TABLE), LABELS)
+
+
+def misled_by_habit() -> Iterator[tuple[str, Patient]]:
+    """Odd as well, and usual in practice."""
+    still = TABLE.copy()
+    still[:, 2] = 0
+    squeezed = bp.Network(bp.Linear(6, 2, rng=0), bp.Linear(2, 6, rng=1), loss=bp.MSELoss())
+    thirds = np.arange(300) % 3
+    row = np.c_[3.0 * thirds, np.zeros(300)] + 0.3 * R.normal(size=(300, 2))
+    yield "a column that was constant, standardised", Patient(net(), still, LABELS)
+    yield "principal components", Patient(squeezed, TABLE, TABLE)
+    yield "three classes in a row", Patient(mlp(2, 3), row, thirds)
+    yield "targets far from zero", Patient(regression(), TABLE, NUMBERS + 100)
+    yield "inputs of size 5", Patient(net(), TABLE + 5, LABELS)
+
+
+MISLED = dict(misled()) | dict(misled_by_habit())
+
+
+@pytest.mark.parametrize("what", MISLED)
+def test_no_false_alarm_for(what: str) -> None:
+    assert MISLED[what].names() == []
+
+
+@pytest.mark.parametrize("shuffled", [True, False])
+def test_sorted_labels_are_no_fault_of_a_step_that_mixes_them(shuffled: bool) -> None:
+    made, order = net(), np.argsort(LABELS, kind="stable")
+    x, y, at = TABLE[order], LABELS[order], [0]
+    optimizer, rng = bp.SGD(made.parameters(), lr=0.1), np.random.default_rng(0)
+
+    def step() -> None:
+        at[0] += 20
+        chosen = rng.permutation(200)[:20] if shuffled else np.arange(at[0], at[0] + 20) % 200
+        made.loss(x[chosen], y[chosen])
+        optimizer.zero_grad()
+        made.backward()
+        optimizer.step()
+
+    names = [finding.name for finding in bp.diagnose(made, x, y, step=step).findings]
+    assert ("labels-sorted" in names) != shuffled
+    assert at == [0]
+
+
+def test_a_network_that_died_and_learnt_the_mean_is_still_dead() -> None:
+    _, patient, _ = cases()["S18"]
+    optimizer = patient.options(patient.net)["optimizer"]
+    for _ in range(300):
+        patient.net.loss(patient.x, patient.y)
+        optimizer.zero_grad()
+        patient.net.backward()
+        optimizer.step()
+    found = bp.diagnose(patient.net, patient.x, patient.y, optimizer=optimizer).findings
+    assert found[0].name == "dead-from-start"
+
+
+def test_weights_that_ran_away_do_not_hide_a_wrong_gradient() -> None:
+    _, patient, _ = cases()["S23"]
+    for p in patient.net.parameters():
+        p.data *= 1e19
+    assert patient.names()[0] == "gradient-wrong"
+
+
+def test_accumulation_on_purpose_is_no_fault() -> None:
+    made, count = net(), [0]
+    optimizer = bp.SGD(made.parameters(), lr=0.1)
+
+    def step(x: Any, y: Any) -> None:
+        made.loss(x, y)
+        made.backward()
+        count[0] += 1
+        if count[0] % 3 == 0:
+            optimizer.step()
+            optimizer.zero_grad()
+
+    assert bp.diagnose(made, TABLE, LABELS, step=step).findings == []
+    assert count == [0]
+
+
+def snapshot(made: bp.Network, optimizer: bp.Optimizer) -> list[Any]:
+    arrays = [*bp._named_arrays(made, optimizer).values(), *(p.grad for p in made.parameters())]
+    states = [r.bit_generator.state for _, r in made._contents() if isinstance(r, np.random.Generator)]
+    return [[a.tobytes() for a in arrays], copy.deepcopy(states), made.training, optimizer.lr]
+
+
+def test_looking_changes_nothing_bit_for_bit() -> None:
+    rng = np.random.default_rng(3)
+    made = between(bp.BatchNorm1d(12), bp.ReLU(), bp.Dropout(0.3, rng=rng))
+    optimizer, notes = bp.Adam(made.parameters(), lr=0.01), []
+    loader = iter(bp.DataLoader(TABLE, LABELS, 20, rng=rng))
+    own, old, oldest = np.random.default_rng(4), np.random.RandomState(5), random.Random(6)
+
+    def step() -> None:
+        x, y = next(loader)
+        notes.append(
+            made.loss(x, y) + own.random() + old.rand() + oldest.random() + np.random.rand() + random.random()
+        )
+        optimizer.zero_grad()
+        made.backward()
+        optimizer.step()
+
+    step()
+    before = snapshot(made, optimizer), own.bit_generator.state, list(notes), made.parameters()[0].data
+    others = old.get_state()[1].copy(), oldest.getstate(), random.getstate()  # type: ignore[index]
+    shared, yours = np.random.get_state()[1].copy(), np.random.default_rng(9)  # type: ignore[index]
+    found = bp.diagnose(made, TABLE, LABELS, step=step, rng=yours)
+    assert found.findings == [] and found.unseen == []
+    assert (snapshot(made, optimizer), own.bit_generator.state, notes) == before[:3]
+    assert made.parameters()[0].data is before[3]
+    assert np.array_equal(np.random.get_state()[1], shared)  # type: ignore[index]
+    assert np.array_equal(old.get_state()[1], others[0])  # type: ignore[index]
+    assert (oldest.getstate(), random.getstate()) == others[1:]
+    assert yours.bit_generator.state == np.random.default_rng(9).bit_generator.state
+    step()  # the optimizer still holds these parameters, and the loader has gone one batch further
+    assert len(notes) == 2
+
+
+@pytest.mark.parametrize("arguments", ["", "x, y", "net, x, y", "net, optimizer, x, y", "batch"])
+def test_a_step_may_take_what_it_needs(arguments: str) -> None:
+    made = net()
+    used: dict[str, Any] = {
+        "made": made,
+        "rule": bp.SGD(made.parameters(), lr=0.1),
+        "xs": TABLE,
+        "ys": LABELS,
+    }
+    batch = {"": "xs, ys", "batch": "*batch"}.get(arguments, "x, y")
+    body = f"made.loss({batch}); made.backward(); rule.step()"  # and no zero_grad
+    exec(f"def step({arguments}): {body}", used)
+    names = [
+        f.name for f in bp.diagnose(made, TABLE, LABELS, step=used["step"], optimizer=used["rule"]).findings
+    ]
+    assert names == ["gradients-not-zeroed"]
+
+
+def test_a_step_that_goes_uphill_or_trains_asleep_is_named() -> None:
+    def uphill(made: bp.Network) -> None:
+        for p in made.parameters():
+            p.grad *= -1
+
+    def grows(made: bp.Network) -> None:
+        for p in made.parameters():
+            p.grad -= 0.05 * p.data
+
+    def asleep(made: bp.Network) -> None:
+        made.eval()
+
+    def first(made: bp.Network, **hook: Any) -> str:
+        patient = Patient(made, TABLE, LABELS, with_step(TABLE, LABELS, **hook))
+        return patient.names()[0]
+
+    assert first(net(), before=uphill) == "gradient-wrong"
+    assert first(net(), before=grows) == "decay-sign"
+    assert first(net(), between=clip) == "clipping-misplaced"
+    assert first(between(bp.Dropout(0.5, rng=0)), ready=asleep) == "dropout-off"
+    assert first(between(bp.BatchNorm1d(12)), ready=asleep) == "statistics-frozen"
+
+
+def test_what_is_hidden_from_parameters_is_named() -> None:
+    class Hides(bp.Layer):
+        def __init__(self) -> None:
+            self.inside = {bp.Linear(12, 12, rng=0)}  # a set is not searched
+
+        def forward(self, x: Any) -> np.ndarray:
+            (layer,) = self.inside
+            return layer.forward(x)
+
+        def backward(self, grad_output: Any) -> np.ndarray:
+            (layer,) = self.inside
+            return layer.backward(grad_output)
+
+    patient = Patient(between(bp.Tanh(), Hides()), TABLE, LABELS, with_optimizer(bp.SGD, lr=0.1))
+    assert patient.names()[0] == "parameter-not-moved"
+
+
+def test_the_report_reads_well() -> None:
+    text = repr(bp.diagnose(net(bp.Softmax()), TABLE, LABELS))
+    assert text == (
+        "softmax-twice: layer 3 Softmax(axis=-1): each row of the output sums to 1\n"
+        "  This loss has its own softmax or sigmoid; a second one sets a floor.\n"
+        "  End with the last linear layer; take the softmax to report only. "
+        "(Chapter 6, Which class: cross-entropy)"
+    )
+    well = repr(bp.diagnose(net(), TABLE, LABELS))
+    assert well.startswith("Nothing found. Looked at: the data") and "leaked into the training" in well
+
+
+def test_a_probe_that_fails_is_reported_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def _broken_signs(case: Any) -> Any:
+        raise KeyError("x")
+
+    monkeypatch.setattr(bp, "_PROBES", [(False, _broken_signs)])
+    assert "Could not look: broken_signs: KeyError('x')" in repr(bp.diagnose(net(), TABLE, LABELS))
+
+
+def test_what_the_loss_refuses_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected a target of shape"):
+        bp.diagnose(regression(), TABLE, NUMBERS[:, 0])
+    with pytest.raises(RuntimeError, match="no loss"):
+        bp.diagnose(bp.Network(bp.Linear(6, 2)), TABLE, LABELS)
+
+
+def report(made: bp.Network, x: Any = TABLE, **options: Any) -> bp.GradientReport:
+    return bp.gradient_report(made, x, LABELS, **options)
+
+
+def test_the_gradient_report_names_the_input_and_equal_units_before_all_else() -> None:
+    raw = report(net(), 100 * TABLE, lr=0.1)
+    assert raw.cause.startswith("input of size 9") or raw.cause.startswith("input of size 1")
+    assert repr(raw).startswith(raw.cause) and {row.advice for row in raw} == {""}
+    assert report(set_all(net(), 0.5)).cause == "layer 0 has equal units: draw its weights"
+    assert report(set_all(net(), 0.0)).cause == "layer 0 has equal units: draw its weights"
+    zero = net()
+    zero[2].weight.data[...] = 0  # type: ignore[attr-defined]
+    assert report(net()).cause == report(zero).cause == ""
+    loud = R.integers(0, 256, size=(200, 6)).astype(np.uint8)
+    assert report(net(), loud).cause.startswith("input of size 1")
+    words = bp.gradient_report(reader(True), TOKENS[:, :-1] + 0, TOKENS[:, 1:])
+    assert words.cause == ""
+
+
+def test_the_gradient_report_tells_dead_from_the_start_and_killed_by_the_rate() -> None:
+    assert report(changed(net(), bias(-9.0)))[1].advice.startswith("dead: from the start")
+    grown = changed(changed(net(), scaled(20.0)), bias(-500.0))
+    assert report(grown)[1].advice.startswith("dead: killed by the rate")
+
+
+def test_the_gradient_report_sees_that_examples_look_alike() -> None:
+    rows = report(deep(bp.ReLU, 20))
+    assert rows[39].std > 0.01 > 1e-6 > rows[39].across
+    assert rows[39].advice.startswith("alike") and not any("rate" in row.advice for row in rows)
+    y = net()[:2](TABLE)
+    assert report(net())[1].across == pytest.approx(np.sqrt(np.mean(y.var(axis=0))))
+
+
+def test_the_gradient_report_takes_the_optimizers_own_step() -> None:
+    made = net()
+    optimizer = bp.Adam(made.parameters(), lr=0.01)
+    before = snapshot(made, optimizer)
+    rows = report(made, optimizer=optimizer)
+    assert snapshot(made, optimizer) == before
+    weight, was = made[0].weight, made[0].weight.data.copy()  # type: ignore[attr-defined]
+    made.loss(TABLE, LABELS)
+    optimizer.zero_grad()
+    made.backward()
+    assert rows[0].weight_grad == pytest.approx(np.sqrt(np.mean(weight.grad**2)))
+    optimizer.step()
+    assert rows[0].update == pytest.approx(np.linalg.norm(weight.data - was) / np.linalg.norm(was))
+    assert np.isnan(rows[1].weight_grad) and np.isnan(rows[1].update)
