@@ -16,6 +16,7 @@ NO_MATHEMATICS = {
     *("no_grad", "primitive", "TapeLayer", "checkpoint"),  # they arrange what others compute
     "MultiHeadAttention",  # heads side by side; what one of them computes is checked
     *("gradcheck", "gradient_report", "GradientReport", "LayerStatistics"),  # they measure
+    *("diagnose", "Diagnosis", "Finding", "detect_changes"),  # they look for mistakes
     *("StepLR", "BatchNorm2d"),  # a staircase; BatchNorm1d with longer rows
     # draws; the standard deviation is checked
     *("xavier_normal_", "xavier_uniform_", "kaiming_normal_", "kaiming_uniform_"),
