@@ -58,88 +58,21 @@ from numpy.typing import ArrayLike
 __version__ = "0.2.0"
 
 __all__ = [
-    "gradient_descent",
-    "numerical_gradient",
-    "complex_step_gradient",
-    "gradcheck",
-    "Parameter",
-    "Layer",
-    "Linear",
-    "Flatten",
-    "Activation",
-    "Sigmoid",
-    "Tanh",
-    "ReLU",
-    "LeakyReLU",
-    "ELU",
-    "Softplus",
-    "SiLU",
-    "GELU",
-    "Softmax",
-    "Loss",
-    "MSELoss",
-    "L1Loss",
-    "HuberLoss",
-    "CrossEntropyLoss",
-    "BCEWithLogitsLoss",
-    "Network",
-    "Optimizer",
-    "SGD",
-    "xavier_uniform_",
-    "xavier_normal_",
-    "kaiming_uniform_",
-    "kaiming_normal_",
-    "LayerStatistics",
-    "GradientReport",
-    "gradient_report",
-    "Adagrad",
-    "RMSprop",
-    "Adam",
-    "AdamW",
-    "DataLoader",
-    "Schedule",
-    "StepLR",
-    "ExponentialLR",
-    "CosineAnnealingLR",
-    "LinearWarmup",
-    "clip_grad_norm_",
-    "fit",
-    "save",
-    "load",
-    "l2_penalty",
-    "l1_penalty",
-    "Dropout",
-    "EarlyStopping",
-    "BatchNorm1d",
-    "BatchNorm2d",
-    "LayerNorm",
-    "RMSNorm",
-    "Conv2d",
-    "ConvTranspose2d",
-    "MaxPool2d",
-    "AvgPool2d",
-    "Value",
-    "Tensor",
-    "no_grad",
-    "gradients",
-    "detect_changes",
-    "primitive",
-    "TapeLayer",
-    "Residual",
-    "Embedding",
-    "RNN",
-    "LSTM",
-    "GRU",
-    "Last",
-    "MultiHeadAttention",
-    "PositionEmbedding",
-    "TransformerBlock",
-    "jvp",
-    "hvp",
-    "checkpoint",
-    "Finding",
-    "Diagnosis",
-    "diagnose",
+    "gradient_descent", "numerical_gradient", "complex_step_gradient",
+    "gradcheck", "Parameter", "Layer", "Linear", "Flatten", "Activation",
+    "Sigmoid", "Tanh", "ReLU", "LeakyReLU", "ELU", "Softplus", "SiLU", "GELU",
+    "Softmax", "Loss", "MSELoss", "L1Loss", "HuberLoss", "CrossEntropyLoss",
+    "BCEWithLogitsLoss", "Network", "Optimizer", "SGD", "xavier_uniform_",
+    "xavier_normal_", "kaiming_uniform_", "kaiming_normal_", "LayerStatistics",
+    "GradientReport", "gradient_report", "Adagrad", "RMSprop", "Adam", "AdamW",
+    "DataLoader", "Schedule", "StepLR", "ExponentialLR", "CosineAnnealingLR",
+    "LinearWarmup", "clip_grad_norm_", "fit", "save", "load", "l2_penalty",
+    "l1_penalty", "Dropout", "EarlyStopping", "BatchNorm1d", "BatchNorm2d",
+    "LayerNorm", "RMSNorm", "Conv2d", "ConvTranspose2d", "MaxPool2d",
+    "AvgPool2d", "Value", "Tensor", "no_grad", "gradients", "detect_changes",
+    "primitive", "TapeLayer", "Residual", "Embedding", "RNN", "LSTM", "GRU",
+    "Last", "MultiHeadAttention", "PositionEmbedding", "TransformerBlock",
+    "jvp", "hvp", "checkpoint", "Finding", "Diagnosis", "diagnose",
 ]
 
 
@@ -1821,6 +1754,8 @@ def gradient_report(
     """
     _instances("gradient_report", Network, net=net)
     _within("gradient_report", lr=lr)
+    if optimizer is not None:
+        _instances("gradient_report", Optimizer, optimizer=optimizer)
     net, optimizer = copy.deepcopy((net, optimizer))
     criterion, outputs = net._loss_at_end(), [np.asarray(x)]
     with np.errstate(all="ignore"):
@@ -5791,7 +5726,7 @@ def _start_signs(case: _Case) -> _Signs:
     if len(case.xs) >= 10 and _dead(worst) >= 0.75 and inner:
         state = getattr(case.optimizer, "state", {})
         far = max(gains.values(), default=0) > 3
-        used = far or any(map(np.any, state.values()))
+        used = far or any(np.any(state[k]) for k in state if k != "t")
         name = "dead-from-rate" if used else "dead-from-start"
         sign = "all inputs >= 0, " if np.min(case.x) >= 0 else ""
         figure = f"{sign}{_dead(worst):.0%} of the units answer 0 to all"
@@ -6662,4 +6597,4 @@ _PROBES = [
 ]
 
 
-# digest 9a696676f347a50115752fc38931fc96f171ba25ca26bd69e5b3476c9702d087
+# digest 0b44c6b69b3ebf1ce948f1551b2ae904aadd869ad2949eb0bb2e1cf438569016

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
 import sys
 import time
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -15,6 +18,7 @@ import pytest
 from literate import limits
 from literate.chapter import ROOT, BookError
 from literate.prove.session import Failure, Session
+from literate.run.kernels import prepare
 from literate.run.notebooks import execute
 from literate.tangle.module import Module
 from tests.books import chapter, fence
@@ -29,6 +33,8 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
+from collections.abc import Iterator
 from pathlib import Path"""
 LATE = "the cell has not ended after 1 s, the limit (BOOK_CELL_SECONDS sets another)"
 MUCH = "the cell prints more than 1,000,000 characters"
@@ -157,6 +163,16 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BOOK_CELL_SECONDS", "1")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def kernels() -> Iterator[None]:
+    """Those that fork kernels start before children are counted; what tests leave is collected here."""
+    prepare()
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
+
+
 def children() -> list[psutil.Process]:
     found = psutil.Process().children(recursive=True)
     return [child for child in found if child.status() != psutil.STATUS_ZOMBIE]
@@ -203,6 +219,7 @@ SOME = (
 )
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", SOME)
 def test_in_a_kernel(name: str, tmp_path: Path) -> None:  # the others: tests/proofs/test_limits_in_kernels.py
     body, message = IN_KERNELS[name]
@@ -241,7 +258,7 @@ def test_a_death_is_told_with_its_place(
     site.write_text("import literate.limits\nliterate.limits.GRACE = 1\n")
     path = f"{ROOT / 'scripts'}{os.pathsep}{tmp_path}"
     result = run_tests(session.chapter.path, *options, PYTHONPATH=path)
-    for _ in range(50):  # the witness speaks when the process is dead
+    for _ in range(300):  # the witness speaks when the process is dead
         if expected in result.stderr:
             break
         time.sleep(0.1)

@@ -16,6 +16,7 @@ __all__ = ["LABEL", "Display", "Place", "Row", "Table", "shown_path"]
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
 MODULE_NAME = "backprop_core"
+WIDTH = 79  # of the lines of core cells and of the module
 Place.base = ROOT
 
 EXERCISE = ("exercise", "solution", "check")

@@ -23,6 +23,7 @@ from .chapter import (
     MODULE_NAME,
     NUMBER,
     REFERENCE,
+    WIDTH,
     BookError,
     Cell,
     Chapter,
@@ -40,7 +41,7 @@ from .rules import check_book
 TAGS = ("core", "hide-input", "notation", *EXERCISE)
 ATTRIBUTES = ("tags", "name", "alt", "raises")
 SHOWN = ("text", "console", "py", "toml", "yaml", "json", "diff", "tex")
-WIDTH = 79
+
 LONGEST, DEEPEST = 5_000, 100  # characters of a line; levels of a cell's syntax
 NAME = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
 

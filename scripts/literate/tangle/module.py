@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+import textwrap
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from literate.chapter import MODULE_NAME, ROOT, BookError, Chapter, Place, defined_names
+from literate.chapter import MODULE_NAME, ROOT, WIDTH, BookError, Chapter, Place, defined_names
 from literate.files import read_text
 
 from .imports import import_lines
@@ -92,6 +93,7 @@ def prefix(chapters: Sequence[Chapter], number: int) -> Module:
 def _header(chapters: Sequence[Chapter], pieces: Sequence[Chunk]) -> list[str]:
     version = _version(ROOT / "pyproject.toml")
     names = [name for chunk in pieces if not chunk.continues for name in defined_names(chunk.cell)]
+    public = " ".join(f'"{name}",' for name in names if not name.startswith("_"))
     return [
         *DOCSTRING.splitlines(),
         "",
@@ -101,7 +103,7 @@ def _header(chapters: Sequence[Chapter], pieces: Sequence[Chunk]) -> list[str]:
         f'__version__ = "{version}"',
         "",
         "__all__ = [",
-        *(f'    "{name}",' for name in names if not name.startswith("_")),
+        *textwrap.wrap(public, WIDTH, initial_indent="    ", subsequent_indent="    "),
         "]",
     ]
 
