@@ -7,6 +7,7 @@ import html
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from literate.chapter import (
     Cell,
     Chapter,
     Display,
+    Place,
     defined_names,
 )
 from literate.tangle.module import Module
@@ -81,12 +83,14 @@ class Book:
     def lines(self, cell: Cell) -> tuple[int, int]:
         """The lines of the module that come from ``cell``."""
         end = cell.place.line + cell.source.count("\n")
-        lines = [
-            line
-            for line, place in self.module.places.items()
-            if place.path == cell.place.path and cell.place.line <= place.line < end
-        ]
+        own = (Place(cell.place.path, line) for line in range(cell.place.line, end))
+        lines = [self.module_lines[place] for place in own if place in self.module_lines]
         return min(lines), max(lines)
+
+    @cached_property
+    def module_lines(self) -> dict[Place, int]:
+        """The module's line for each line of the book that stands in it."""
+        return {place: line for line, place in self.module.places.items()}
 
 
 def imported_names(chapter: Chapter) -> list[str]:

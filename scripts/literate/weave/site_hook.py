@@ -85,9 +85,9 @@ def on_serve(server: LiveReloadServer, **_: Any) -> LiveReloadServer:
 def executed_or_latest(chapters: list[Chapter]) -> tuple[dict[Path, NotebookNode], dict[str, Any]]:
     """Executed notebooks and checked equations. A reader who waits for the pages gets them before."""
     global running, failure, behind
-    notebooks, missing = latest(chapters, CACHE / "chapters")
-    if not serving or not missing:
-        return run(chapters, CACHE / "chapters"), checks(chapters, CACHE)
+    notebooks, missing = latest(chapters, CACHE / "chapters") if serving else ({}, ())
+    if not missing:
+        return notebooks or run(chapters, CACHE / "chapters"), checks(chapters, CACHE)
     if running == missing:
         if failure:
             raise failure
