@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import backprop_core as bp
 import numpy as np
+
+import backprop_core as bp
 
 rng = np.random.default_rng(7)
 X = rng.normal(size=(5, 4))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import backprop_core as bp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import backprop_core as bp
 
 sizes = st.integers(1, 4)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import backprop_core as bp
 import numpy as np
 import pytest
 
+import backprop_core as bp
 from tests.layers import CASES, LAYERS, MUTATIONS, Memory, X, filled, network, tampered
 
 rng = np.random.default_rng(7)

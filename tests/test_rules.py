@@ -8,9 +8,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import backprop_core as bp
 import numpy as np
 import pytest
+
+import backprop_core as bp
 from backprop_core import Tensor, checkpoint, gradients, hvp, jvp
 
 rng = np.random.default_rng(5)

@@ -18,11 +18,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import backprop_core as bp
 import numpy as np
 import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
+
+import backprop_core as bp
 
 X = np.random.default_rng(0).normal(size=(20, 4))
 LABELS = np.random.default_rng(1).integers(3, size=20)

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import backprop_core as bp
 import numpy as np
 import pytest
 import torch
+
+import backprop_core as bp
 
 LIMIT = 1e-10  # relative, in float64
 SEEDS = range(10)
