@@ -583,7 +583,7 @@ def _overwrite(ours: dict[str, np.ndarray], theirs: Mapping) -> None:
         array[...] = theirs[name]
 
 
-# 04 The linear layer · guards
+# 03 Why backwards? · guards
 def _demand(owner: Any, fits: Callable, message: str, **values: Any) -> None:
     """Raise ValueError, with the name of the setting, unless it fits."""
     name = owner if isinstance(owner, str) else type(owner).__name__
@@ -602,7 +602,7 @@ def _positive(owner: Any, **sizes: Any) -> None:
     )
 
 
-# 04 The linear layer · guards-numbers
+# 03 Why backwards? · guards-numbers
 def _within(
     owner: Any, top: float = math.inf, low: float = 0, above: bool = False,
     **values: Any,
@@ -625,14 +625,14 @@ def _share(owner: Any, **values: Any) -> None:
     )
 
 
-# 04 The linear layer · guards-objects
+# 03 Why backwards? · guards-objects
 def _instances(owner: Any, kind: Any, **values: Any) -> None:
     """Objects of that kind."""
     message = f"{{}} must be of type {kind.__name__}"
     _demand(owner, lambda value: isinstance(value, kind), message, **values)
 
 
-# 04 The linear layer · generator
+# 03 Why backwards? · generator
 _Seed = np.random.Generator | int | None
 
 
@@ -6597,4 +6597,4 @@ _PROBES = [
 ]
 
 
-# digest 0b44c6b69b3ebf1ce948f1551b2ae904aadd869ad2949eb0bb2e1cf438569016
+# digest 0349bb54c338582c724a4d01415e1af600dc5ac37aed21b225656b76f3b5fd73
