@@ -11,7 +11,7 @@ from literate.chapter import BookError, Chapter, Place
 from literate.reader import read_chapter
 from literate.tangle.module import Module
 from literate.weave import backmatter
-from literate.weave.figures import inline_svg
+from literate.weave.figures import inline_svg, with_shared_letters
 from literate.weave.notebook import notebook, tidy
 from literate.weave.pages import Book, link_labels, page
 from tests.books import chapter_text, write_book
@@ -267,3 +267,14 @@ def test_the_map_draws_who_takes_from_whom(book: Book) -> None:
 
 def test_the_colophon_holds_the_digest(book: Book) -> None:
     assert "d" * 64 in backmatter.colophon(book)
+
+
+def test_figures_of_a_page_share_the_outlines_of_letters() -> None:
+    letter = '<path id="figure-{}-Sans-41" d="M 0 0 L 1 1" transform="scale(0.01)"/>'
+    other = '<path id="figure-2-Sans-42" d="M 9 9 L 1 1" transform="scale(0.01)"/>'
+    page = f'{letter.format(1)}<use xlink:href="#figure-1-Sans-41"/>{letter.format(2)}{other}'
+    page += '<use xlink:href="#figure-2-Sans-41"/><use xlink:href="#figure-2-Sans-42"/><a href="#eq-a">a</a>'
+    shared = with_shared_letters(page)
+    assert shared.count("<path") == 2 and letter.format(2) not in shared and other in shared
+    assert shared.count('"#figure-1-Sans-41"') == 2 and '"#figure-2-Sans-42"' in shared
+    assert '<a href="#eq-a">' in shared

@@ -16,6 +16,7 @@ COLOURS = {
     "#b8860b": "var(--figure-5)",
     "#7a5fb5": "var(--figure-6)",
 }
+LETTER = re.compile(r'<path id="(?P<id>figure-[\w-]+)" (?P<outline>d="[^"]*" transform="[^"]*")/>\s*')
 SMALLEST = 0.58  # how far a figure shrinks before it scrolls in its own box
 
 
@@ -38,3 +39,17 @@ def inline_svg(svg: str, name: str, alt: str) -> str:
         f'<svg role="img" aria-label="{html.escape(alt)}" {view} style="{style}" fill="currentColor" '
         f'stroke-linejoin="round" xmlns:xlink="http://www.w3.org/1999/xlink">{body.strip()}'
     )
+
+
+def with_shared_letters(page: str) -> str:
+    """The page with each letter's outline once: its figures hold the same letters again and again."""
+    first: dict[str, str] = {}
+    same: dict[str, str] = {}
+
+    def once(found: re.Match[str]) -> str:
+        kept = first.setdefault(found["outline"], found["id"])
+        same[found["id"]] = kept
+        return found[0] if kept == found["id"] else ""
+
+    page = LETTER.sub(once, page)
+    return re.sub(r'href="#([\w-]+)"', lambda found: f'href="#{same.get(found[1], found[1])}"', page)

@@ -27,7 +27,7 @@ from literate.chapter import (
     defined_names,
 )
 from literate.tangle.module import Module
-from literate.weave.figures import inline_svg
+from literate.weave.figures import inline_svg, with_shared_letters
 
 Segment = tuple[Cell | Display | None, str]  # None: prose
 FOLDED = {"solution": "Solution", "check": "The check", "hide-input": "Show the code"}
@@ -142,7 +142,7 @@ def page(book: Book, chapter: Chapter, executed: NotebookNode) -> str:
             woven.append(python(book, chapter, item, outputs[item.place]))
         else:
             woven.append(text)
-    text = "\n".join(woven)
+    text = with_shared_letters("\n".join(woven))
     if chapter.number:
         stem = chapter.path.stem
         above = (
