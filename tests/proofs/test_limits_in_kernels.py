@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_limits import IN_KERNELS, short
+from tests.test_limits import IN_KERNELS, kernels, short
 from tests.test_limits import test_in_a_kernel as check
 
-__all__ = ["short"]
+__all__ = ["kernels", "short"]
 
 
 @pytest.mark.parametrize("name", IN_KERNELS)
