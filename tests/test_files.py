@@ -309,7 +309,7 @@ PIECES += [
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(book_files()), st.data())
 def test_any_line_is_read_in_no_time(path: Path, data: st.DataObject) -> None:
-    """Nothing but a chapter or a BookError with a line, within a second."""
+    """Nothing but a chapter or a BookError with a line, within seconds of work."""
     lines = path.read_text(encoding="utf-8").split("\n")
     draw = data.draw
     for _ in range(draw(st.integers(1, 30))):
@@ -319,20 +319,20 @@ def test_any_line_is_read_in_no_time(path: Path, data: st.DataObject) -> None:
             draw(st.sampled_from(["", "# ", "| ", "$$", "```python "])) + "".join(pieces) * length
         )[:length]
         lines.insert(draw(st.integers(9, len(lines))), text)
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         check_typed(parse_chapter.__wrapped__("\n".join(lines), path))
     except BookError as error:
         assert f"book/{path.name}:" in str(error)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 3  # quadratic reading takes minutes
 
 
 @pytest.mark.parametrize("piece", PIECES)
 def test_a_chapter_of_long_lines_is_read_in_no_time(piece: str) -> None:
     line = (piece * 5000)[:4999]
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         check_typed(parse_chapter(chapter_text("\n\n".join([line] * 20)), BOOK / "01-sample.md"))
     except BookError as error:
         assert "book/01-sample.md:" in str(error)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 3  # quadratic reading takes minutes
