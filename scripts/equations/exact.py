@@ -30,8 +30,6 @@ TRIES = 400
 REFUSED = 24  # draws that the module refuses, because the field knows no order
 DIFFERENT = 6  # draws at which the sides differ before nothing is claimed
 BRANCHES = 16  # good draws of an equation whose branches cannot be listed
-
-
 SQUARES = [4, 9, 16, 25, 36]  # sizes whose roots are whole
 TRANSCENDENTAL = ("exp", "expm1", "log", "log1p", "tanh", "sqrt", "sin", "cos", "minimum", "maximum")
 
@@ -69,31 +67,18 @@ class _NumPy:
         found = getattr(np, name)
         return _Function(found) if name in TRANSCENDENTAL else found
 
-    def _new(self, make: Callable[..., np.ndarray], fill: float) -> Callable[..., np.ndarray]:
-        def made(shape: Any, *rest: Any, dtype: Any = None, **_: Any) -> np.ndarray:
-            kind = dtype if dtype is not None else next((one for one in rest if one is not fill), None)
-            if kind is not None and np.dtype(kind).kind not in ("f", "O"):
-                return make(shape, dtype=kind)
-            array = np.empty(shape, object)
-            array[...] = element(fill)
-            return array
-
-        return made
-
     def zeros(self, shape: Any, dtype: Any = None, **_: Any) -> np.ndarray:
-        return self._new(np.zeros, 0.0)(shape, dtype=dtype)
+        return _filled(np.zeros, 0.0, shape, dtype)
 
     def ones(self, shape: Any, dtype: Any = None, **_: Any) -> np.ndarray:
-        return self._new(np.ones, 1.0)(shape, dtype=dtype)
+        return _filled(np.ones, 1.0, shape, dtype)
 
     empty = zeros
 
     def full(self, shape: Any, value: Any, dtype: Any = None) -> np.ndarray:
         if not isinstance(value, float | Element):
             return np.full(shape, value, dtype)
-        array = np.empty(shape, object)
-        array[...] = element(value)
-        return array
+        return _filled(np.zeros, value, shape, None)
 
     def zeros_like(self, x: Any, dtype: Any = None, **_: Any) -> np.ndarray:
         return self.zeros(np.shape(x), dtype or getattr(x, "dtype", None))
@@ -134,6 +119,15 @@ class _NumPy:
             return np.frompyfunc(function, 1, 1)(elements(x))
 
         return each
+
+
+def _filled(make: Callable[..., np.ndarray], value: Any, shape: Any, dtype: Any) -> np.ndarray:
+    """An array of one element; of whole numbers or truth values only where that is asked for."""
+    if dtype is not None and np.dtype(dtype).kind not in ("f", "O"):
+        return make(shape, dtype=dtype)
+    array = np.empty(shape, object)
+    array[...] = element(value)
+    return array
 
 
 class _Math:
