@@ -185,6 +185,23 @@ def test_an_exercise_is_open_its_solution_and_check_are_folded(tmp_path: Path) -
     )
 
 
+def test_an_aside_is_folded_with_its_thread(tmp_path: Path) -> None:
+    one = one_chapter(
+        tmp_path, '```python tags=["core", "aside"] name="half"\ndef half(x):\n    return x / 2\n```\n'
+    )
+    book = Book([one], Module("", {10: one.core[0].place, 11: Place(one.path, 0)}, "d" * 64))
+    text = page(book, one, executed(one))
+    assert '<div id="code-half" markdown>\n\n<details class="folded aside" markdown>\n' in text
+    assert "<summary>For the library: <code>half</code></summary>\n\n```{.python .core" in text
+    assert text.index("return x / 2") < text.index("</details>")
+
+
+def test_sets_and_code_of_a_notation_table_fold_away(tmp_path: Path) -> None:
+    table = "| Symbol | Meaning | Set | In code |\n|---|---|---|---|\n| $x$ | any | $\\mathbb{R}$ | `x` |\n"
+    text = woven(tmp_path, table)
+    assert f"<summary>Sets and code</summary></details>\n\n{table}".strip() in text
+
+
 def test_labels_in_highlighted_code_become_links(book: Book) -> None:
     html = '<p>eq:twice</p><pre><span class="c1"># eq:twice, eq:other</span></pre>'
     assert link_labels(html, book, lambda path: f"../{path.stem}.html") == (
