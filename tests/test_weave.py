@@ -196,6 +196,18 @@ def test_an_aside_is_folded_with_its_thread(tmp_path: Path) -> None:
     assert text.index("return x / 2") < text.index("</details>")
 
 
+def test_long_imports_are_folded(tmp_path: Path) -> None:
+    one = one_chapter(tmp_path, "```python\n1\n```\n")
+    assert "folded imports" not in page(Book([one], Module("", {}, "d" * 64)), one, executed(one))
+    path = one.path
+    path.write_text(
+        path.read_text().replace("import numpy as np\n", "import numpy as np\n" + "import math\n" * 7)
+    )
+    one = read_chapter(path)
+    text = page(Book([one], Module("", {}, "d" * 64)), one, executed(one))
+    assert '<details class="folded imports" markdown>\n<summary>What this chapter imports</summary>' in text
+
+
 def test_sets_and_code_of_a_notation_table_fold_away(tmp_path: Path) -> None:
     table = "| Symbol | Meaning | Set | In code |\n|---|---|---|---|\n| $x$ | any | $\\mathbb{R}$ | `x` |\n"
     text = woven(tmp_path, table)
