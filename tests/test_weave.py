@@ -205,10 +205,7 @@ def test_long_imports_are_folded(tmp_path: Path) -> None:
     )
     one = read_chapter(path)
     text = page(Book([one], Module("", {}, "d" * 64)), one, executed(one))
-    assert (
-        '<details class="folded imports" markdown>\n<summary>What this chapter imports</summary>\n\n```{.python}\nimport'
-        in text
-    )
+    assert '<details class="folded imports" markdown>\n<summary>What this chapter imports</summary>' in text
 
 
 def test_sets_and_code_of_a_notation_table_fold_away(tmp_path: Path) -> None:
