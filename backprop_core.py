@@ -4329,7 +4329,7 @@ class RNN(Layer):
 
     def _run_backward(self, dh: _Array, states: _Array, kept: Any) -> _Pair:
         """From dL/dh of the outputs: dL/d(xW + b) and dL/d(hU)."""
-        back, later = self.recurrent.data.T.copy(), np.zeros(1, dh.dtype)
+        back, later = self.recurrent.data.T.copy(), 0
         da = self._bends[self.nonlinearity][1](states[1:])  # the slopes
         for t in reversed(range(len(dh))):
             da[t] *= dh[t] + later  # eq:rnn-bptt
@@ -4603,27 +4603,28 @@ def _attend(
     q: np.ndarray, k: np.ndarray, v: np.ndarray,
     hidden: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What each query finds, and the weights with which it looked.
-
-    Shapes: q (…, T, d), k (…, S, d), v (…, S, e); out (…, T, e) and
-    (…, T, S). ``hidden`` is added to the scores; -inf hides a key.
-    Raises ValueError for other shapes.
-    """
-    alike = q.shape[:-2] + q.shape[-1:] == k.shape[:-2] + k.shape[-1:]
-    if min(q.ndim, k.ndim) < 2 or not alike or k.shape[:-1] != v.shape[:-1]:
-        raise ValueError(
-            "expected q (…, T, d), k (…, S, d), v (…, S, e), "
-            f"got {q.shape}, {k.shape}, {v.shape}"
-        )
+    """What each query finds, and the weights with which it looked."""
+    _fitting(q, k, v)
     scores = q * q.shape[-1] ** -0.5 @ k.mT  # eq:scores
     if hidden is not None:
-        scores += hidden
+        scores += hidden  # -inf hides a key
     least = np.finfo(scores.dtype).min
     scores -= scores.max(axis=-1, keepdims=True, initial=least)
     np.exp(scores, out=scores)
     total = scores.sum(axis=-1, keepdims=True)
     scores /= total + (total == 0)  # eq:attention-weights
     return scores @ v, scores  # eq:attention
+
+
+# 19 Attention · attend-shapes
+def _fitting(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
+    """Raise ValueError unless the shapes are those of one look-up."""
+    alike = q.shape[:-2] + q.shape[-1:] == k.shape[:-2] + k.shape[-1:]
+    if min(q.ndim, k.ndim) < 2 or not alike or k.shape[:-1] != v.shape[:-1]:
+        raise ValueError(
+            "expected q (…, T, d), k (…, S, d), v (…, S, e), "
+            f"got {q.shape}, {k.shape}, {v.shape}"
+        )
 
 
 # 19 Attention · attend-backward
@@ -4946,7 +4947,8 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
 
     ``backward`` computes f again and goes back through that; f must give
     the same array twice. Raises RuntimeError if it does not, ValueError
-    for a Tensor that is no input. Source: Chen and others, 2016.
+    for a Tensor that is no input. Source: Griewank, 1992; Chen and others,
+    2016.
 
     >>> x = Tensor([1.0, 2.0])
     >>> checkpoint(lambda x: np.sum(x * x * x), x).backward()
@@ -6597,4 +6599,4 @@ _PROBES = [
 ]
 
 
-# digest 203913bf7ca57542609cdd735ae2baed6fd977c4fd5d45d783261d229eb29d6d
+# digest 9343168c2148b4128bbe4893c412b076540d68fcb46824a70bd3cc79f7f61ea9

@@ -27,9 +27,10 @@ EXCESS: dict[str, tuple[int, int]] = {
     "convolution": (2, 1),
     "scalar-tape": (5, 0),
     "tensor-tape": (32, 1),
-    "recurrence": (6, 1),
-    "attention": (9, 1),
-    "beyond": (7, 1),
+    "depth": (2, 0),
+    "recurrence": (5, 0),
+    "attention": (8, 0),
+    "beyond": (8, 1),
     "clinic": (40, 2),
 }
 
