@@ -7,7 +7,8 @@ import html
 import re
 
 from literate.chapter import CODE_REFERENCE, LABEL, MODULE_NAME, Cell, Chapter
-from literate.weave.pages import Book, display, imported_names, prose, reference
+from literate.weave import light, panels
+from literate.weave.pages import Book, imported_names, prose, reference
 
 ROW, GUTTER = 64, 64  # of the map, in units of 1/16 rem
 
@@ -53,6 +54,11 @@ UNCHECKED = """\
 Some displays are not equations between numbers. The check leaves them out, and each says why."""
 
 
+EQUATIONS = """\
+Every numbered equation, its label in the source and in the module's comments, and against
+what it was checked."""
+
+
 def pages(book: Book) -> dict[str, str]:
     return {
         "notation.md": notation(book),
@@ -60,6 +66,7 @@ def pages(book: Book) -> dict[str, str]:
         "checks.md": checks(book),
         "names.md": names(book),
         "colophon.md": colophon(book),
+        **panels.pages(book),
     }
 
 
@@ -100,19 +107,15 @@ def summary_of(book: Book, cell: Cell, name: str) -> str:
 
 
 def equations(book: Book) -> str:
-    lines = ["# Index of equations", ""]
+    lines = ["# Index of equations", "", EQUATIONS, ""]
     chapter = None
     for label, equation in book.equations.items():
         if equation.chapter is not chapter:
             chapter = equation.chapter
-            lines += [f"## {chapter.number}. {chapter.title}", ""]
-        lines += [f"{reference(book, label)} `{label}`{_mark(book, label)}\n{{.entry}}", ""]
-        lines += [re.sub(r' id="[^"]*"|<span>.*</span>', "", display(book, equation.display)), ""]
-    return "\n".join(lines)
-
-
-def _mark(book: Book, label: str) -> str:
-    return f" · {book.marks[label][0]}" if label in book.marks else ""
+            page = panels.page_name(chapter)
+            lines += [f"\n## {chapter.number}. {chapter.title}", "", f"[With their formulas]({page})", ""]
+        lines.append(f"- {reference(book, label)} `{label}`{panels.mark(book, label)}")
+    return "\n".join(lines) + "\n"
 
 
 def checks(book: Book) -> str:
@@ -149,7 +152,7 @@ def notation(book: Book) -> str:
         for table in chapter.tables:
             start = table.place.line - 1
             rows = chapter.text.split("\n")[start : start + 2 + len(table.rows)]
-            lines += [prose(book, "\n".join(rows)), ""]
+            lines += [light.sets(prose(book, "\n".join(rows))), ""]
     return "\n".join(lines)
 
 
