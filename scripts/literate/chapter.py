@@ -48,6 +48,7 @@ class Cell:
     tag: str | None = None  # one of TAGS
     alt: str | None = None
     raises: str | None = None
+    aside: bool = False  # a core cell that the site folds away
 
     @cached_property
     def tree(self) -> ast.Module:
