@@ -60,6 +60,8 @@ def test_the_site_has_all_its_pages(place: Path) -> None:
     assert sorted(str(path.relative_to(place / "site")) for path in place.glob("site/**/*.html")) == sorted(
         [
             "404.html",
+            "equations-01-one.html",
+            "equations-02-two.html",
             "notebooks/01-one.html",
             "notebooks/02-two.html",
             *(name.replace(".md", ".html") for name in NAV),
@@ -143,6 +145,8 @@ def test_node_is_asked_for_when_it_is_missing(monkeypatch: pytest.MonkeyPatch, t
 def test_katex_is_asked_for_when_it_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     failed = subprocess.CompletedProcess([], 1, "", "Cannot find package 'katex'")
     monkeypatch.setattr(katex.subprocess, "run", lambda *_, **__: failed)
+    (tmp_path / "assets" / "katex").mkdir(parents=True)
+    (tmp_path / "assets" / "katex" / "katex.min.css").touch()
     (tmp_path / "a.html").write_text('<span class="arithmatex">\\(x\\)</span>', encoding="utf-8")
     with pytest.raises(BookError, match="npm ci --ignore-scripts\nCannot find package"):
         katex.typeset(tmp_path, [])

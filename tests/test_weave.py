@@ -11,7 +11,7 @@ from nbformat import NotebookNode, v4
 from literate.chapter import BookError, Chapter, Place
 from literate.reader import read_chapter
 from literate.tangle.module import Module
-from literate.weave import backmatter
+from literate.weave import backmatter, panels
 from literate.weave.figures import inline_svg, with_shared_letters
 from literate.weave.katex import search_text
 from literate.weave.notebook import notebook, tidy
@@ -115,7 +115,7 @@ def test_a_notation_row_links_to_the_equation_that_defines_its_symbol(tmp_path: 
         "| Symbol | Meaning | Set | In code |\n|---|---|---|---|\n| $y$ | height | $\\mathbb{R}$ | `eq:a` |\n"
     )
     text = woven(tmp_path, table + '\n$$\ny = 1\n$$ {#eq:a unchecked="a name"}\n')
-    assert "| $y$ | height | $\\mathbb{R}$ | [(1.1)](01-cell.md#eq-a){.eqref} |" in text
+    assert '| $y$ | height | <span class="set">ℝ</span> | [(1.1)](01-cell.md#eq-a){.eqref} |' in text
 
 
 # -- cells ------------------------------------------------------------------------
@@ -215,6 +215,7 @@ def test_long_imports_are_folded(tmp_path: Path) -> None:
 def test_sets_and_code_of_a_notation_table_fold_away(tmp_path: Path) -> None:
     table = "| Symbol | Meaning | Set | In code |\n|---|---|---|---|\n| $x$ | any | $\\mathbb{R}$ | `x` |\n"
     text = woven(tmp_path, table)
+    table = table.replace("$\\mathbb{R}$", '<span class="set">ℝ</span>')
     assert f"<summary>Sets and code</summary></details>\n\n{table}".strip() in text
 
 
@@ -286,10 +287,17 @@ def test_the_index_of_names(book: Book) -> None:
 
 
 def test_the_index_of_equations(book: Book) -> None:
-    assert (
-        "## 2. Two\n\n[(2.1)](02-two.md#eq-thrice){.eqref} `eq:thrice`\n{.entry}\n"
-        in backmatter.equations(book)
-    )
+    index = backmatter.equations(book)
+    assert "## 2. Two\n\n[With their formulas](equations-02-two.md)\n\n" in index
+    assert "- [(2.1)](02-two.md#eq-thrice){.eqref} `eq:thrice`\n" in index
+    assert "arithmatex" not in index
+
+
+def test_the_equations_of_a_chapter_are_a_page(book: Book) -> None:
+    pages = panels.pages(book)
+    assert list(pages) == ["equations-01-one.md", "equations-02-two.md"]
+    assert '<div class="entry" id="eq-thrice" markdown>' in pages["equations-02-two.md"]
+    assert "y = 3x" in pages["equations-02-two.md"] and "y = 2x" not in pages["equations-02-two.md"]
 
 
 def test_the_map_draws_who_takes_from_whom(book: Book) -> None:

@@ -7,7 +7,8 @@ import html
 import re
 
 from literate.chapter import CODE_REFERENCE, LABEL, MODULE_NAME, Cell, Chapter
-from literate.weave.pages import Book, display, imported_names, prose, reference
+from literate.weave import light, panels
+from literate.weave.pages import Book, imported_names, prose, reference
 from literate.weave.pytorch import pytorch
 from literate.weave.reference import module_reference
 
@@ -55,6 +56,11 @@ UNCHECKED = """\
 Some displays are not equations between numbers. The check leaves them out, and each says why."""
 
 
+EQUATIONS = """\
+Every numbered equation, its label in the source and in the module's comments, and against
+what it was checked."""
+
+
 def pages(book: Book) -> dict[str, str]:
     return {
         "notation.md": notation(book),
@@ -64,6 +70,7 @@ def pages(book: Book) -> dict[str, str]:
         "module.md": module_reference(book),
         "pytorch.md": pytorch(book),
         "colophon.md": colophon(book),
+        **panels.pages(book),
     }
 
 
@@ -104,19 +111,15 @@ def summary_of(book: Book, cell: Cell, name: str) -> str:
 
 
 def equations(book: Book) -> str:
-    lines = ["# Index of equations", ""]
+    lines = ["# Index of equations", "", EQUATIONS, ""]
     chapter = None
     for label, equation in book.equations.items():
         if equation.chapter is not chapter:
             chapter = equation.chapter
-            lines += [f"## {chapter.number}. {chapter.title}", ""]
-        lines += [f"{reference(book, label)} `{label}`{_mark(book, label)}\n{{.entry}}", ""]
-        lines += [re.sub(r' id="[^"]*"|<span>.*</span>', "", display(book, equation.display)), ""]
-    return "\n".join(lines)
-
-
-def _mark(book: Book, label: str) -> str:
-    return f" · {book.marks[label][0]}" if label in book.marks else ""
+            page = panels.page_name(chapter)
+            lines += [f"\n## {chapter.number}. {chapter.title}", "", f"[With their formulas]({page})", ""]
+        lines.append(f"- {reference(book, label)} `{label}`{panels.mark(book, label)}")
+    return "\n".join(lines) + "\n"
 
 
 def checks(book: Book) -> str:
@@ -153,7 +156,7 @@ def notation(book: Book) -> str:
         for table in chapter.tables:
             start = table.place.line - 1
             rows = chapter.text.split("\n")[start : start + 2 + len(table.rows)]
-            lines += [prose(book, "\n".join(rows)), ""]
+            lines += [light.sets(prose(book, "\n".join(rows))), ""]
     return "\n".join(lines)
 
 

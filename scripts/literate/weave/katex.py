@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from literate.chapter import BOOK, ROOT, BookError, Chapter, Place
+from literate.weave import light
 
 FORMULA = re.compile(r'<(?P<tag>span|div) class="arithmatex">\\[([](?P<tex>.*?)\\[)\]]</(?P=tag)>', re.S)
 IN_SEARCH = re.compile(r"\\[([](.*?)\\[)\]]", re.S)
@@ -21,9 +22,13 @@ Formula = tuple[str, bool]  # LaTeX, displayed
 def typeset(site: Path, chapters: Sequence[Chapter]) -> None:
     pages = {path: path.read_text(encoding="utf-8") for path in sorted(site.rglob("*.html"))}
     formulas = sorted({_formula(found) for text in pages.values() for found in FORMULA.finditer(text)})
-    done = dict(zip(formulas, _katex(formulas, chapters), strict=True))
+    style = site / "assets" / "katex" / "katex.min.css"
+    known = style.read_text(encoding="utf-8")
+    set_, added = light.formulas(_katex(formulas, chapters), known)
+    style.write_text(known + added, encoding="utf-8")
+    done = dict(zip(formulas, set_, strict=True))
     for path, text in pages.items():
-        path.write_text(FORMULA.sub(lambda found: _set(found, done), text), encoding="utf-8")
+        path.write_text(light.code(FORMULA.sub(lambda found: _set(found, done), text)), encoding="utf-8")
     search_text(site / "search" / "search_index.json", done)
 
 

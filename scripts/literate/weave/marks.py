@@ -13,6 +13,7 @@ from equations.book import Book
 from equations.check import Result, check_display, check_rows
 from literate.chapter import MODULE_NAME, BookError, Chapter
 from literate.prove.checks import Found, check_all, count_of, read_counts
+from literate.prove.examples import examples
 from literate.tangle.module import namespace_of, tangle
 
 # What a slip of the pen is, in which equation, and what it turns into what.
@@ -29,7 +30,7 @@ def checks(chapters: Sequence[Chapter], cache: Path) -> dict[str, Any]:
     """How each equation was checked; a BookError if one does not hold.
 
     {"marks": {label: [title, class]}, "mutants": [noticed, planted], "proved": count,
-     "slips": [[what, before, after, message], …]}
+     "slips": [[what, before, after, message], …], "examples": {label: …}}
     """
     module = tangle(chapters)
     book = Book(chapters, module.namespace())
@@ -50,7 +51,13 @@ def checks(chapters: Sequence[Chapter], cache: Path) -> dict[str, Any]:
                 marks[display.label] = [title, kind]
             elif display.label:
                 marks[display.label] = [f"not checked: {display.unchecked}", "unchecked"]
-    return {"marks": marks, "mutants": total, "proved": proved, "slips": list(_slips(book, module.text))}
+    return {
+        "marks": marks,
+        "mutants": total,
+        "proved": proved,
+        "slips": list(_slips(book, module.text)),
+        "examples": examples(book, module.text, cache),
+    }
 
 
 def _against(found: Found) -> str:

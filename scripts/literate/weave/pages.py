@@ -27,6 +27,7 @@ from literate.chapter import (
     defined_names,
 )
 from literate.tangle.module import Module
+from literate.weave import light
 from literate.weave.figures import inline_svg, with_shared_letters
 
 Segment = tuple[Cell | Display | None, str]  # None: prose
@@ -138,7 +139,7 @@ def page(book: Book, chapter: Chapter, executed: NotebookNode) -> str:
     woven = []
     for item, text in segments(chapter):
         if item is None:
-            woven.append(NOTATION.sub(rf"{SETS}\n\n\g<0>", prose(book, text)))
+            woven.append(NOTATION.sub(rf"{SETS}\n\n\g<0>", light.sets(prose(book, text))))
         elif isinstance(item, Display):
             woven.append(display(book, item))
         elif item.kind == "python":

@@ -25,7 +25,7 @@ from literate.files import sweep, write_atomically
 from literate.reader import read_book
 from literate.run.notebooks import latest, run
 from literate.tangle.module import tangle
-from literate.weave import backmatter
+from literate.weave import backmatter, panels
 from literate.weave import pages as weave
 from literate.weave.katex import typeset
 from literate.weave.marks import checks
@@ -121,6 +121,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             name: re.sub(r"^# .*$", rf"\g<0>\n\n{RUNNING}", text, count=1, flags=re.M)
             for name, text in pages.items()
         }
+    pages = {name: panels.with_openers(text, book) for name, text in pages.items()}
     for name, text in backmatter.pages(book).items():
         files.append(File.generated(config, name, content=text))
     for chapter in chapters:
@@ -153,7 +154,7 @@ def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files
         target = files.get_file_from_path(path.name)
         return target.url_relative_to(page.file) if target else ""
 
-    return weave.link_labels(content, book, url)
+    return weave.link_labels(panels.fill(content, book), book, url)
 
 
 def on_post_page(output: str, **_: Any) -> str:
@@ -170,6 +171,7 @@ def on_post_build(config: MkDocsConfig) -> None:
     site = Path(config.site_dir)
     copy_assets(site / "assets")
     typeset(site, book.chapters)
+    panels.write_scripts(site)
     shutil.rmtree(NOTEBOOKS, ignore_errors=True)
     sweep(CACHE)
     for name in ("sitemap.xml", "sitemap.xml.gz"):  # they hold dates

@@ -1,0 +1,136 @@
+"""How an entry is computed, spelled out with numbers: 1 · 2 + 3 · (−1) = 2 + (−3) = −1."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+
+from .arrays import REDUCE
+from .lower import RELATIONS, Expression, Table, run, steps
+
+MOST = 6  # terms of a sum that are written
+LONGEST = 260  # characters of a line
+SUM, PRODUCT, ATOM = 1, 2, 3
+JOINED = {"sum": " + ", "prod": " · "}
+SHOWN = {"!=": "≠", "<=": "≤", ">=": "≥", "<": "&lt;", ">": "&gt;", "=": "="}
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def number(value: float) -> str:
+    """Four digits, with a true minus sign."""
+    if abs(value) < 1e-12:
+        return "0"
+    if abs(value - round(value)) < 1e-9 and abs(value) < 1e6:
+        return str(round(value)).replace("-", "−")
+    mantissa, _, exponent = f"{value:.4g}".partition("e")
+    power = f" · 10{str(int(exponent)).translate(SUPERSCRIPT)}" if exponent else ""
+    return f"{mantissa}{power}".replace("-", "−")
+
+
+def stages(expression: Expression, tables: Sequence[Table], indices: Mapping[str, int]) -> list[str]:
+    """The entry with its numbers put in, with each term worked out, and its value."""
+    value = number(run(expression, tables, indices))
+    found: list[str] = []
+    for depth in (0, 1):
+        text = _Speller(tables, depth).say(expression, indices, SUM)[0]
+        if len(_plain(text)) <= LONGEST and text not in (value, *found):
+            found.append(text)
+    return [*found, value]
+
+
+def _plain(text: str) -> str:
+    return html.unescape(text.replace("<sup>", "").replace("</sup>", ""))
+
+
+class _Speller:
+    def __init__(self, tables: Sequence[Table], depth: int) -> None:
+        self.tables = tables
+        self.depth = depth
+
+    def say(
+        self, expression: Expression, indices: Mapping[str, int], level: int, sums: int = 0
+    ) -> tuple[str, int]:
+        """The text of an expression, in brackets if it binds less than ``level``; and how it binds."""
+        text, own = self.bare(expression, indices, sums)
+        return (f"({text})", ATOM) if own < level else (text, own)
+
+    def value(self, expression: Expression, indices: Mapping[str, int]) -> tuple[str, int]:
+        found = run(expression, self.tables, indices)
+        return number(found), SUM if found < 0 else ATOM
+
+    def bare(self, expression: Expression, indices: Mapping[str, int], sums: int) -> tuple[str, int]:
+        if not isinstance(expression, list) or expression[0] == "x":
+            return self.value(expression, indices)
+        kind, *parts = expression
+        if kind in JOINED and len(parts) == 5:
+            return self.reduced(expression, indices, sums)
+        if self.depth and kind not in "+-":
+            return self.value(expression, indices)
+        if kind in REDUCE and len(parts) == 5:
+            return self.reduced(expression, indices, sums)
+        if kind in ("+", "-") and len(parts) == 2:
+            left = self.say(parts[0], indices, SUM, sums)[0]
+            return (
+                f"{left} {'−' if kind == '-' else '+'} {self.say(parts[1], indices, PRODUCT, sums)[0]}",
+                SUM,
+            )
+        if kind == "*":
+            left, right = (self.say(part, indices, PRODUCT, sums)[0] for part in parts)
+            return f"{left} · {right}", PRODUCT
+        if kind == "/":
+            left, right = (self.say(part, indices, ATOM, sums)[0] for part in parts)
+            return f"{left} / {right}", PRODUCT
+        if kind == "^":
+            below = self.say(parts[0], indices, ATOM, sums)[0]
+            return f"{below}<sup>{self.say(parts[1], indices, SUM, sums)[0]}</sup>", ATOM
+        if kind == "neg":
+            return f"−{self.say(parts[0], indices, PRODUCT, sums)[0]}", SUM
+        return self.function(kind, parts, indices, sums)
+
+    def function(
+        self, kind: str, parts: Sequence[Expression], indices: Mapping[str, int], sums: int
+    ) -> tuple[str, int]:
+        if kind in RELATIONS:
+            left, right = (self.say(part, indices, SUM, sums)[0] for part in parts)
+            return f"[{left} {SHOWN[kind]} {right}]", ATOM
+        if kind == "cases":
+            for condition, value in zip(parts[::2], parts[1::2], strict=True):
+                if condition is None or run(condition, self.tables, indices):
+                    return self.bare(value, indices, sums)
+        if kind == "call":
+            name, _, _, *arguments = parts
+        elif kind == "and":
+            return self.value([kind, *parts], indices)
+        else:
+            name, arguments = {"abs": "", "sqrt": "√"}.get(kind, kind), list(parts)
+        inside = ", ".join(self.say(one, indices, SUM, sums)[0] for one in arguments)
+        if kind == "abs":
+            return f"|{inside}|", ATOM
+        return f"{html.escape(_letter(name), quote=False)}({inside})", ATOM
+
+    def reduced(self, expression: Expression, indices: Mapping[str, int], sums: int) -> tuple[str, int]:
+        """A sum term by term; a sum within it is one number."""
+        kind, body = expression[0], expression[5]
+        every = list(steps(expression, self.tables, indices))
+        if sums or not every or len(every) == 1:
+            return self.value(expression, indices) if sums or not every else self.bare(body, every[0], sums)
+        level = PRODUCT if kind in JOINED else SUM
+        shown = every if len(every) <= MOST else [*every[: MOST - 2], every[-1]]
+        terms = [self.say(body, inner, level if at else SUM, sums + 1)[0] for at, inner in enumerate(shown)]
+        if len(shown) < len(every):
+            terms.insert(-1, "…")
+        if kind in JOINED:
+            return JOINED[kind].join(terms), SUM if kind == "sum" else PRODUCT
+        return f"{kind}({', '.join(terms)})", ATOM
+
+
+def _letter(name: str) -> str:
+    """σ of \\sigma, Tanh′ of \\operatorname{Tanh}^{'}; other names as they are."""
+    primes = "′" * name.count("'")
+    bare = re.sub(r"\^?\{?'+\}?", "", name)
+    bare = re.sub(r"\\(operatorname|mathrm|text)\{(.*)\}", r"\2", bare)
+    return GREEK.get(bare, bare.replace("\\", "")) + primes
+
+
+GREEK = {r"\sigma": "σ", r"\varphi": "φ", r"\phi": "φ", r"\psi": "ψ", r"\Phi": "Φ", r"\rho": "ρ"}

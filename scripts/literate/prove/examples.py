@@ -1,0 +1,156 @@
+"""Each checked display on small numbers, and what the checker says of one slip: kept between builds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from equations.book import Book, read_display
+from equations.check import check_display
+from equations.errors import MathError
+from equations.mutation_score import different
+from equations.notation import Definition, Notation
+from equations.spell import stages
+from equations.syntax import Apply, Derivative, Entry, Node, Symbol, plain
+from equations.worked import Unshown, Worked, work_out
+from literate.chapter import Chapter, Display
+from literate.files import write_atomically
+from literate.prove.checks import Source, _checker, _digest, subjects
+
+DIGITS = 10  # of a table's numbers that are no whole ones
+Example = dict[str, Any]
+
+
+def examples(book: Book, module: str, cache: Path) -> dict[str, Example]:
+    """{label: {"symbols": …, "equations": …, "why": …, "slip": …}} of all checked displays."""
+    file = cache / "examples.json"
+    known: dict[str, Example] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    source, tool = Source(module), _digest([_checker(), Path(__file__).read_text(encoding="utf-8")])
+    found, kept = {}, {}
+    for chapter, subject, rests in subjects(book):
+        if isinstance(subject, Display) and rests:
+            key = _digest([tool, str(subject.label), *rests.texts, source.reached(rests.names)])
+            kept[key] = known[key] if key in known else example(book, chapter, subject)
+            found[str(subject.label)] = kept[key]
+    write_atomically(file, json.dumps(kept))
+    return found
+
+
+def example(book: Book, chapter: Chapter, display: Display) -> Example:
+    notation = book.notation(chapter, display.place.line)
+    found: Example = {"symbols": symbols(notation, display), "equations": [], "why": ""}
+    try:
+        found["equations"] = [as_data(worked, notation) for worked in work_out(book, chapter, display)]
+    except Unshown as error:
+        found["why"] = str(error)
+    found["slip"] = slip(book, chapter, display)
+    return found
+
+
+# -- in words ---------------------------------------------------------------------------
+
+
+def symbols(notation: Notation, display: Display) -> list[list[str]]:
+    """The rows of the symbols of a display, in the order in which they appear."""
+    rows: dict[str, Definition] = {}
+    for read in read_display(display.tex, notation):
+        for node in (node for side in read.sides for node in side.walk()):
+            if row := _row(node, notation):
+                rows.setdefault(row.row.symbol, row)
+    return [[row.row.symbol, row.row.meaning, row.row.set, row.row.code] for row in rows.values()]
+
+
+def _row(node: Node, notation: Notation) -> Definition | None:
+    if isinstance(node, Derivative):
+        top = node.top.base if isinstance(node.top, Entry) else node.top
+        return notation.gradients.get((getattr(top, "key", ""), getattr(node.bottom, "key", "")))
+    key = node.function if isinstance(node, Apply) else getattr(node, "key", "")
+    return notation.rows.get(key)
+
+
+# -- with numbers --------------------------------------------------------------------------
+
+
+def as_data(worked: Worked, notation: Notation) -> Example:
+    """What the page needs: tables, sides and one entry spelled out."""
+    place = _telling(worked)
+    tables = [
+        {
+            "tex": tex_of(table.node, notation),
+            "kind": kind,
+            "first": list(table.first),
+            "shape": list(table.data.shape),
+            "values": [_short(value) for value in table.data.reshape(-1)],
+            "zero": table.zero_outside,
+            "follows": follows,
+        }
+        for table, kind, follows in zip(worked.tables, worked.given, worked.follows, strict=True)
+    ]
+    return {
+        "tables": tables,
+        "shown": worked.shown,
+        "relations": worked.relations,
+        "sides": worked.sides,
+        "axes": [[axis.name, axis.low, axis.high] for axis in worked.axes],
+        "values": [
+            [_short(value) for value in worked.value(n).reshape(-1)] for n in range(len(worked.sides))
+        ],
+        "at": [[plain(name), value] for name, value in place.items()],
+        "stages": [stages(side, worked.tables, place) for side in worked.sides],
+    }
+
+
+def _short(value: float) -> float | int:
+    short = float(f"{float(value):.{DIGITS}g}")
+    return int(short) if short == int(short) else short
+
+
+def _telling(worked: Worked) -> dict[str, int]:
+    """An entry that is not zero and lies off the diagonal, if there is one."""
+    values = worked.value(0)
+    best, choice = -1, (0,) * values.ndim
+    for at in [tuple(place) for place in _places(values.shape)]:
+        score = 2 * int(values[at] != 0) + int(len(set(at)) == len(at) or (len(at) == 1 and at[0] == 1))
+        if score > best:
+            best, choice = score, at
+    return {axis.name: axis.low + at for axis, at in zip(worked.axes, choice, strict=True)}
+
+
+def _places(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    return list(np.ndindex(*shape))
+
+
+def tex_of(node: Node, notation: Notation) -> str:
+    """The symbol as the chapter writes it; nothing for the values of a function."""
+    if isinstance(node, Symbol):
+        return notation.rows[node.key].row.symbol.removesuffix(r"\leftarrow").strip()
+    if isinstance(node, Derivative):
+        top = node.top.base if isinstance(node.top, Entry) else node.top
+        if isinstance(top, Symbol) and isinstance(node.bottom, Symbol):
+            above, below = (notation.rows[key].row.symbol for key in (top.key, node.bottom.key))
+            return rf"\frac{{\partial {above}}}{{\partial {below}}}"
+    return ""
+
+
+# -- how it was checked ----------------------------------------------------------------------
+
+
+def slip(book: Book, chapter: Chapter, display: Display) -> list[str]:
+    """[what, LaTeX with the slip, message] of a mistake that is noticed when its sides are compared."""
+    fallback: list[str] = []
+    for mutant in different(book, chapter, display):
+        try:
+            finding = check_display(
+                book.replacing(str(display.label), mutant.tex, fresh=False), chapter, display
+            ).finding
+        except MathError:
+            continue
+        if finding:
+            one = [mutant.what, mutant.tex, finding.message]
+            if finding.message.startswith("the two sides differ"):
+                return one
+            fallback = fallback or one
+    return fallback

@@ -1,0 +1,109 @@
+"""Pages are light, and look as if they were not."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from literate.chapter import BOOK, ROOT
+from literate.reader import read_book
+from literate.tangle.module import tangle
+from literate.weave import backmatter, katex, light
+from literate.weave.pages import Book
+
+KATEX = (ROOT / "node_modules" / "katex" / "dist" / "katex.min.css").read_text(encoding="utf-8")
+HEAVIEST = 350_000  # bytes of a page of the back matter, its formulas set
+HEAVIEST_CHAPTER = 300_000  # of a chapter's text, its formulas set: without outputs, figures and colours
+
+
+@pytest.fixture(scope="module")
+def book() -> Book:
+    chapters = read_book(BOOK)
+    return Book(chapters, tangle(chapters))
+
+
+@pytest.fixture(scope="module")
+def weights(book: Book) -> dict[str, int]:
+    """The bytes of what the site says of each page's formulas."""
+    texts = {chapter.path.name: chapter.text for chapter in book.chapters}
+    texts |= backmatter.pages(book)
+    found = {name: formulas_of(text) for name, text in texts.items()}
+    every = sorted({formula for formulas in found.values() for formula in formulas})
+    set_, _ = light.formulas(katex._katex(every, book.chapters), KATEX)
+    size = dict(zip(every, map(len, set_), strict=True))
+    return {name: len(texts[name]) + sum(size[one] for one in formulas) for name, formulas in found.items()}
+
+
+def formulas_of(text: str) -> list[katex.Formula]:
+    shown = re.findall(r"\\\[(.*?)\\\]", text, flags=re.S) + re.findall(r"(?ms)^\$\$\n(.*?)\n\$\$", text)
+    text = re.sub(r"(?ms)^```.*?^```|`[^`\n]*`|^\$\$.*?^\$\$", "", text)
+    return [(katex.html.unescape(tex).strip(), True) for tex in shown] + [
+        (tex, False) for tex in re.findall(r"(?<!\$)\$([^$\n]+)\$(?!\$)", light.sets(text))
+    ]
+
+
+def test_no_page_of_the_back_matter_is_heavy(weights: dict[str, int], book: Book) -> None:
+    back = {name: weights[name] for name in backmatter.pages(book)}
+    assert {name: weight for name, weight in back.items() if weight > HEAVIEST} == {}
+    assert max(back.values()) > 50_000  # they were weighed
+
+
+def test_no_chapter_is_heavy_with_formulas(weights: dict[str, int], book: Book) -> None:
+    chapters = {chapter.path.name: weights[chapter.path.name] for chapter in book.chapters}
+    assert {name: weight for name, weight in chapters.items() if weight > HEAVIEST_CHAPTER} == {}
+
+
+FORMULA = (
+    '<span class="katex-mathml"><math xmlns="http://www.w3.org/1998/Math/MathML"><semantics><mi>W</mi>'
+    '<annotation encoding="application/x-tex">W</annotation></semantics></math></span>'
+    '<span class="katex-html" aria-hidden="true">'
+    '<span class="katex-strut" style="height:1em;top:2em;"></span>'
+    '<span class="mord mathnormal" style="height:1em;top:2em;">W</span><span class="mord">1</span></span>'
+)
+
+
+def test_lengths_become_classes_and_what_katex_does_not_style_goes() -> None:
+    (formula,), css = light.formulas([FORMULA], ".katex .katex-strut{a:b}.katex .mathnormal>x{c:d}")
+    assert formula == (
+        '<span class="katex-mathml"><math><mi>W</mi></math></span>'
+        '<span class="katex-html" aria-hidden="true"><span class="katex-strut _a"></span>'
+        '<span class="mathnormal _a">W</span><span>1</span></span>'
+    )
+    assert css == "._a{height:1em!important;top:2em!important}"
+
+
+def test_the_names_of_lengths_are_distinct_and_new() -> None:
+    names = [light._letters(number) for number in range(2000)]
+    assert len(set(names)) == 2000
+    assert not re.search(r"\._[a-z]", KATEX)
+
+
+def test_code_loses_marks_that_change_no_colour() -> None:
+    before = '<span class="n">x</span><span class="w"> </span><span class="o">+</span>'
+    page = f'<span class="n">a</span><pre>{before}</pre>'
+    assert light.code(page) == '<span class="n">a</span><pre>x <span class="o">+</span></pre>'
+
+
+def test_a_set_is_plain_html() -> None:
+    row = "| $X$ | a batch, of $N$ | $\\mathbb{R}^{N\\times D}$, zero outside | `x` |"
+    plain = '<span class="set">ℝ<sup><i>N</i>×<i>D</i></sup></span>'
+    assert light.sets(row) == f"| $X$ | a batch, of $N$ | {plain}, zero outside | `x` |"
+    assert light.plain_set(r"\{1,\dots,K\}^{N}") == "{1, …, <i>K</i>}<sup><i>N</i></sup>"
+    assert light.plain_set(r"\mathbb{R}_{>0}") == "ℝ<sub> &gt; 0</sub>"
+
+
+@pytest.mark.parametrize("tex", [r"\frac12", "R^2", "x}", "{x", r"\mathbb{R}^{", r"\alpha", "a'"])
+def test_another_set_is_left_to_katex(tex: str) -> None:
+    assert light.plain_set(tex) is None
+    assert light.sets(f"| a | b | ${tex}$ | c |") == f"| a | b | ${tex}$ | c |"
+
+
+def test_every_set_of_the_book_is_read_whole(book: Book) -> None:
+    """Its letters and numbers stand on the page in the order of the source."""
+    for row in (row for chapter in book.chapters for table in chapter.tables for row in table.rows):
+        tex = row.set.split("$")[1]
+        plain = light.plain_set(tex)
+        assert plain is not None, row
+        letters = re.sub(r"<[^>]*>|&\w+;|[ℝℕℂ]", "", plain)
+        assert re.findall(r"\w", letters) == re.findall(r"\w", re.sub(r"\\mathbb\{.\}|\\[a-z]+|_", "", tex))
