@@ -72,6 +72,9 @@ def _shift(index: Node) -> tuple[str, int] | None:
     return None
 
 
+Branch = tuple[Cases | Call | Compare, int]
+
+
 class _Ranger:
     def __init__(self, env: Environment, ranges: Ranges) -> None:
         self.env = env
@@ -139,11 +142,14 @@ class Evaluator:
         self.ranges = ranges
         self.order = ranges.order
         self.outside = ""  # the first index that left its axis
-        self.reached: set[tuple[Cases, int]] = set()  # rows of cases that held somewhere
+        self.reached: set[Branch] = set()  # rows of cases that held somewhere, arguments that were extreme
 
     def __call__(self, node: Node) -> Array:
-        with np.errstate(all="ignore"):
-            return self.value(node)
+        try:
+            with np.errstate(all="ignore", over="raise" if self.env.corner.startswith("large") else "ignore"):
+                return self.value(node)
+        except FloatingPointError:
+            raise Redraw(f"{show(node)} overflows") from None
 
     def value(self, node: Node) -> Array:
         found: Array = getattr(self, type(node).__name__.lower())(node)
@@ -332,6 +338,7 @@ class Evaluator:
             function = np.maximum if node.name == "max" else np.minimum
             for value in values[1:]:
                 first = self.entrywise(function, first, value, node.name)
+            self.note_extremes(node, values, first)
             return first
         if node.name in NORMS:
             axes = tuple(range(-first.rank, 0))
@@ -343,6 +350,14 @@ class Evaluator:
                 raise MathError(f"the trace of shape {first.shape}")
             return Array(np.trace(first.data, axis1=-2, axis2=-1), 0)
         return Array(ENTRYWISE[node.name](first.data), first.rank)
+
+    def note_extremes(self, node: Call, values: list[Array], extreme: Array) -> None:
+        """Which arguments alone are the largest, or the smallest, somewhere."""
+        at = [np.equal(self.widen(value, extreme.rank), extreme.data) for value in values]
+        for number, here in enumerate(at):
+            others = [other for place, other in enumerate(at) if place != number]
+            if np.any(here & ~np.logical_or.reduce(np.broadcast_arrays(*others))):
+                self.reached.add((node, number))
 
     def diagonal(self, value: Array) -> Array:
         if value.rank != 1:
@@ -441,6 +456,8 @@ class Evaluator:
 
     def compare(self, node: Compare) -> Array:
         left, right = self.value(node.left), self.value(node.right)
+        if np.any(np.equal(self.widen(left, right.rank), self.widen(right, left.rank))):
+            self.reached.add((node, 0))
         return self.entrywise(COMPARE[node.op], left, right, node.op)
 
     def all(self, node: All) -> Array:
@@ -455,7 +472,7 @@ class Evaluator:
 
     def cases(self, node: Cases) -> Array:
         """Disjoint rows; 'otherwise' is where no other row holds."""
-        values = [self.value(value) for value in node.values]
+        values = [self.row(*row) for row in zip(node.values, node.conditions, strict=True)]
         rank = max(value.rank for value in values)
         taken: np.ndarray | None = None
         result = np.asarray(np.nan)
@@ -474,6 +491,12 @@ class Evaluator:
         if taken is not None and not np.all(taken):
             raise MathError("no row of cases holds")
         return Array(result, rank)
+
+    def row(self, value: Node, condition: Node | None) -> Array:
+        """The value of a row of cases. Where it holds nowhere it may overflow."""
+        if self.env.corner.startswith("large") and condition and not np.any(self.value(condition).data):
+            return Array(np.asarray(np.nan), 0)
+        return self.value(value)
 
     # -- derivatives -----------------------------------------------------------------------
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from .book import Book
 from .check import Result
 from .errors import Finding, RowError
@@ -24,18 +26,20 @@ def guard_table(book: Book, chapter: Text, table: Table, displays: Iterable[Resu
         return [Finding(error.place, "notation", str(error))]
     findings = []
     for row in notation.every_row():
-        if row.row in table.rows and (message := _complaint(notation, row, used, displays)):
+        if row.row in table.rows and (message := _complaint(book, notation, row, used, displays)):
             findings.append(Finding(row.place, row.row.symbol, message))
     return findings
 
 
 def _complaint(
-    notation: Notation, row: Definition, used: set[Place], displays: Sequence[Result]
+    book: Book, notation: Notation, row: Definition, used: set[Place], displays: Sequence[Result]
 ) -> str | None:
     if row.place not in used:
         return "no checked equation uses this row; remove it, or label the equation it is for"
     if row.label:
         return _untested(row.row, displays)
+    if "from 0" in row.set.words and (message := _always_zero(book, notation, row)):
+        return message
     slice_ = notation.slice_for(row.id)
     if row in notation.gradients.values() and slice_ is None and row.name not in notation.names_read:
         return (
@@ -51,6 +55,18 @@ def _complaint(
     if is_constant or names & (notation.module.keys() | HELPERS.keys()):
         return None
     return f"`{row.row.code}` retypes the mathematics; call the module, or let an equation define it: `eq:…`"
+
+
+def _always_zero(book: Book, notation: Notation, row: Definition) -> str | None:
+    """What a start of zeros hides: terms that the equations leave out."""
+    for attempt in range(2):
+        env = book.draw(notation, f"start of {row.key}", attempt, notation.literals, notation.closure(row.id))
+        if np.any(np.asarray(env.value(row.key))[0]):
+            return None
+    return (
+        f"its first entry is 0 in every draw, so an equation that forgets it would hold; "
+        f"let the code of `{row.name}` start from values that are drawn"
+    )
 
 
 def _untested(row: Row, displays: Sequence[Result]) -> str | None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from .errors import MathError
 
-WORDS = ("one-hot", "rows sum to 1", "zero outside", "from 0")
+WORDS = ("one-hot", "hard", "rows sum to 1", "zero outside", "from 0", "distinct")
 BLACKBOARD = re.compile(r"\\mathbb\s*\{?\s*([NZRC])\s*\}?")
 BASE = re.compile(r"\\mathbb[NZRC]|\\\{.*?\\\}|[\[(][^()\[\]]*,[^()\[\]]*[)\]]")
 SCRIPTS = re.compile(
@@ -113,8 +113,8 @@ def draw(
     if set_.base == r"\mathbbR":
         return _away_from_zero(rng, shape)
     if set_.base.startswith(r"\{"):
-        return _varied(rng, np.array(_elements(set_.base, number)), shape)
-    low, high = _limits(set_.base, number)
+        return _varied(rng, np.array(elements(set_.base, number)), shape)
+    low, high = limits(set_.base, number)
     return low + (high - low) * rng.uniform(0.1, 0.9, shape)
 
 
@@ -123,16 +123,16 @@ def _away_from_zero(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndar
     return rng.uniform(0.3, 1.7, shape) * rng.choice([-1.0, 1.0], shape)
 
 
-def _varied(rng: np.random.Generator, elements: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _varied(rng: np.random.Generator, allowed: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Elements of a finite set, not all the same where that is possible."""
-    elements = np.unique(elements)
-    found = rng.choice(elements, shape)
-    if found.size > 1 and len(elements) > 1 and np.all(found == found.flat[0]):
-        found.flat[0] = elements[elements != found.flat[0]][0]
+    allowed = np.unique(allowed)
+    found = rng.choice(allowed, shape)
+    if found.size > 1 and len(allowed) > 1 and np.all(found == found.flat[0]):
+        found.flat[0] = allowed[allowed != found.flat[0]][0]
     return np.asarray(found)
 
 
-def _elements(base: str, number: Callable[[str], float]) -> list[float] | list[int]:
+def elements(base: str, number: Callable[[str], float]) -> list[float] | list[int]:
     inside = base[2:-2]
     parts = [part.strip() for part in inside.split(",")]
     if any(DOTS.fullmatch(part) for part in parts):
@@ -140,7 +140,7 @@ def _elements(base: str, number: Callable[[str], float]) -> list[float] | list[i
     return [number(part) for part in parts]
 
 
-def _limits(base: str, number: Callable[[str], float]) -> tuple[float, float]:
+def limits(base: str, number: Callable[[str], float]) -> tuple[float, float]:
     low, high = base[1:-1].split(",")
     if high.strip() == r"\infty":
         return number(low), number(low) + 2
@@ -150,10 +150,10 @@ def _limits(base: str, number: Callable[[str], float]) -> tuple[float, float]:
 def check_member(set_: Set, value: np.ndarray, number: Callable[[str], float]) -> None:
     """A computed value must lie in the set its row claims."""
     if set_.base.startswith(r"\{"):
-        allowed = _elements(set_.base, number)
+        allowed = elements(set_.base, number)
         outside = ~np.isin(value, allowed)
     elif set_.base[0] in "([":
-        low, high = _limits(set_.base, number)
+        low, high = limits(set_.base, number)
         outside = (value < low) | ((value > high) & (not set_.base[:-1].endswith(r"\infty")))
     elif set_.positive:
         outside = value <= 0
