@@ -1,4 +1,4 @@
-"""Mistakes that show only where numbers meet: at a kink, a tie, a single row, a soft target, a large number."""
+"""Mistakes that show only at corners: a kink, a tie, a single row, a soft target, a large number."""
 
 from __future__ import annotations
 
