@@ -9,14 +9,14 @@ from functools import cached_property
 
 from .arrays import Array
 from .book import Book, Read, read_display
-from .compare import compare, difference, is_finite
+from .compare import compare, difference, is_exact, is_finite
 from .corners import CORNERS, MORE, OF_BRANCHES, STABLE
 from .derivatives import gradient
 from .environment import Environment
 from .errors import Differ, Finding, MathError, Redraw, RowError, at_side
 from .evaluate import Branch, Evaluator, ranges_of
 from .notation import Definition, Notation
-from .sets import parse_set
+from .sets import check_member, parse_set
 from .syntax import Apply, Call, Cases, Compare, Derivative, Entry, Index, Node, Number, Symbol, show
 from .text import Display, Place, Table, Text
 
@@ -61,15 +61,15 @@ def checked_displays(chapter: Text) -> list[Display]:
 # -- displays ------------------------------------------------------------------
 
 
-def check_display(book: Book, chapter: Text, display: Display) -> Result:
-    """Check a labelled display."""
+def check_display(book: Book, chapter: Text, display: Display, quickly: bool = False) -> Result:
+    """Check a labelled display; ``quickly`` on ordinary draws only."""
     result = Result(display.label or "", display.place)
     try:
         notation = book.notation(chapter, display.place.line)
         avoid = notation.literals | {int(number) for number in re.findall(r"\d+", display.tex)}
         for read in read_display(book.replaced.get(result.name, display.tex), notation):
             try:
-                _check_equation(book, notation, display, read, result, avoid)
+                _check_equation(book, notation, display, read, result, avoid, quickly)
             except MathError as error:
                 error.equation = read.equation
                 raise
@@ -88,6 +88,7 @@ def _check_equation(
     read: Read,
     result: Result,
     avoid: frozenset[int],
+    quickly: bool,
 ) -> None:
     ids = frozenset(id_ for side in read.sides for id_ in notation.ids(side))
     result.used |= ids
@@ -101,6 +102,8 @@ def _check_equation(
     wanted = DRAWS_OF_CASES if branches or _has_conditions(read, notation) else DRAWS
     once = lambda env: _draw(read, env, first, reached)  # noqa: E731
     result.draws = _repeat(book, notation, result.name, avoid, ids, wanted, once)
+    if quickly:
+        return
     result.draws += _at_corners(book, notation, result.name, avoid, ids, once, branches, reached)
     if missed := branches - reached:
         raise MathError(_unreached(min(missed, key=lambda one: one[1]), result.draws))
@@ -267,6 +270,8 @@ def _check_shape(value: Array, set_tex: str, env: Environment) -> None:
     wanted = env.shape(parse_set(f"${set_tex}$"))
     if value.shape != wanted:
         raise MathError(f"the shape is {value.shape}, not {wanted}")
+    if not is_exact(value.data):
+        check_member(parse_set(f"${set_tex}$"), value.data, env.number)
 
 
 def _sides(error: MathError) -> str:

@@ -18,7 +18,7 @@ from .derivatives import gradient, jacobian
 from .environment import Environment
 from .errors import MathError, Redraw, RowError, at_side
 from .notation import Definition
-from .sets import draw
+from .sets import check_member, draw
 from .syntax import (
     All,
     Apply,
@@ -376,8 +376,23 @@ class Evaluator:
             raise MathError(f"`{definition.row.code}` is not a function")
         function = _reporting(function, definition)
         if all(part.rank == 0 for part in domain) and definition.set.rank == 0:
-            return self.apply_entrywise(function, values, node.primes)
-        return self.apply_to_arrays(function, values, node)
+            found = self.apply_entrywise(function, values, node.primes)
+        else:
+            found = self.apply_to_arrays(function, values, node)
+        if not node.primes and not self.env.corner and found.data.dtype.kind in "biuf":
+            self.check_range(definition, found.data)
+        return found
+
+    def check_range(self, definition: Definition, values: np.ndarray) -> None:
+        """What a function gives must lie where its row says. NaN is told of where sides are compared."""
+        given = values[np.isfinite(values)] if definition.set.rank == 0 else values
+        try:
+            check_member(definition.set, given, self.env.number)
+        except RowError:
+            raise
+        except MathError as error:
+            message = f"{definition.row.symbol}: of `{definition.row.code}` {error}"
+            raise RowError(definition.place, message) from None
 
     def apply_entrywise(self, function: Callable[..., Any], values: list[Array], primes: int) -> Array:
 

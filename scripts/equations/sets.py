@@ -148,16 +148,34 @@ def limits(base: str, number: Callable[[str], float]) -> tuple[float, float]:
 
 
 def check_member(set_: Set, value: np.ndarray, number: Callable[[str], float]) -> None:
-    """A computed value must lie in the set its row claims."""
-    if set_.base.startswith(r"\{"):
-        allowed = elements(set_.base, number)
-        outside = ~np.isin(value, allowed)
-    elif set_.base[0] in "([":
-        low, high = limits(set_.base, number)
-        outside = (value < low) | ((value > high) & (not set_.base[:-1].endswith(r"\infty")))
-    elif set_.positive:
-        outside = value <= 0
-    else:
-        return
+    """A computed value must lie in the set its row claims, words included."""
+    if np.iscomplexobj(value) and set_.base != r"\mathbbC":
+        raise MathError("the value is complex")
+    outside = _outside(set_, value, number)
     if np.any(outside):
         raise MathError(f"the value {np.asarray(value)[outside].flat[0]:g} lies outside its set")
+    is_hot = ((value == 0) | (value == 1)) & (value.sum(axis=-1, keepdims=True) == 1) if value.ndim else True
+    if "one-hot" in set_.words and not np.all(is_hot):
+        raise MathError("its rows are not one-hot")
+    if value.ndim and "rows sum to 1" in set_.words and not np.allclose(value.sum(axis=-1), 1, rtol=1e-9):
+        raise MathError(f"its rows do not sum to 1, but to {value.sum(axis=-1).flat[0]:g}")
+    if "distinct" in set_.words and len(np.unique(value)) < value.size:
+        raise MathError("some of its entries are equal")
+
+
+def _outside(set_: Set, value: np.ndarray, number: Callable[[str], float]) -> np.ndarray:
+    """Where a value lies outside; NaN lies nowhere, and is told of elsewhere."""
+    if set_.base.startswith(r"\{"):
+        return ~np.isin(value, elements(set_.base, number))
+    if set_.base[0] in "([":
+        low, high = limits(set_.base, number)
+        above = value > high if set_.base[-1] == "]" else value >= high
+        below = value < low if set_.base[0] == "[" else value <= low
+        return below | (above & (not set_.base[:-1].endswith(r"\infty")))
+    if set_.positive:
+        return np.asarray(value <= 0)
+    if set_.base == r"\mathbbN":
+        return (value < 0) | (value != np.round(value))
+    if set_.base == r"\mathbbZ":
+        return np.asarray(value != np.round(value))
+    return np.zeros(np.shape(value), bool)
