@@ -29,6 +29,7 @@ from equations.syntax import show
 from literate.chapter import BookError, Chapter, Display
 from literate.files import write_atomically
 from literate.prove.checks import write_counts
+from literate.prove.claims import count, inline_findings
 from literate.reader import read_book
 from literate.tangle.module import Module, tangle
 
@@ -79,6 +80,11 @@ def run(book: Book, module: Module, chosen: list[Chapter], options: argparse.Nam
     print(
         f"{len(results)} checks, {len(findings)} findings; {unchecked} of {len(displays)} displays unchecked"
     )
+    if not options.label:
+        stated, listed = count(chosen)
+        print(
+            f"{stated} formulas in the text state something; {listed} of them are listed in book/unbound.toml"
+        )
     if len(chosen) == len(book.chapters) and not options.label:
         print(f"in no equation: {', '.join(untouched(book, results))}")
     scores: dict[str, Score] = {}
@@ -107,7 +113,7 @@ def check(book: Book, chapter: Chapter, labels: list[str]) -> tuple[list[Result]
     findings = [result.finding for result in results if result.finding]
     if not findings:
         findings = [one for table in chapter.tables for one in guard_table(book, chapter, table, results)]
-    return results, findings
+    return results, findings + inline_findings(book, chapter)
 
 
 def untouched(book: Book, results: list[Result]) -> list[str]:

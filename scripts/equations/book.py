@@ -82,7 +82,7 @@ class Book:
         self._forget()
 
     def _forget(self) -> None:
-        self._draws: dict[tuple[int, str, int], Environment] = {}
+        self._draws: dict[tuple[int, str, int | str], Environment] = {}
         self._notations: dict[tuple[str, int, int], Notation] = {}
         self._texts: dict[tuple[str, str], Node | None] = {}
 
@@ -125,14 +125,15 @@ class Book:
         attempt: int,
         avoid: frozenset[int],
         needed: frozenset[str],
+        corner: str = "",
     ) -> Environment:
         """A draw for a display. Its mutants share it, and what has been computed with it."""
         if self._draws and next(iter(self._draws))[:2] != (id(notation), name):
             self._draws.clear()
-        key = id(notation), name, attempt
+        key = id(notation), name, corner or attempt
         if key not in self._draws:
-            seed = zlib.crc32(f"{name} {self.seed} {attempt}".encode())
-            self._draws[key] = Environment(notation, self.calculus, seed, avoid, needed)
+            seed = zlib.crc32(f"{name} {self.seed} {corner or attempt}".encode())
+            self._draws[key] = Environment(notation, self.calculus, seed, avoid, needed, corner)
         return self._draws[key]
 
     def text(self, label: str, key: str) -> Node | None:

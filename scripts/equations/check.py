@@ -9,13 +9,14 @@ from functools import cached_property
 
 from .arrays import Array
 from .book import Book, Read, read_display
-from .compare import compare, difference, is_finite
+from .compare import compare, difference, is_exact, is_finite
+from .corners import CORNERS, MORE, OF_BRANCHES, STABLE
 from .derivatives import gradient
 from .environment import Environment
-from .errors import Finding, MathError, Redraw, RowError, at_side
-from .evaluate import Evaluator, ranges_of
+from .errors import Differ, Finding, MathError, Redraw, RowError, at_side
+from .evaluate import Branch, Evaluator, ranges_of
 from .notation import Definition, Notation
-from .sets import parse_set
+from .sets import check_member, parse_set
 from .syntax import Apply, Call, Cases, Compare, Derivative, Entry, Index, Node, Number, Symbol, show
 from .text import Display, Place, Table, Text
 
@@ -60,15 +61,15 @@ def checked_displays(chapter: Text) -> list[Display]:
 # -- displays ------------------------------------------------------------------
 
 
-def check_display(book: Book, chapter: Text, display: Display) -> Result:
-    """Check a labelled display."""
+def check_display(book: Book, chapter: Text, display: Display, quickly: bool = False) -> Result:
+    """Check a labelled display; ``quickly`` on ordinary draws only."""
     result = Result(display.label or "", display.place)
     try:
         notation = book.notation(chapter, display.place.line)
         avoid = notation.literals | {int(number) for number in re.findall(r"\d+", display.tex)}
         for read in read_display(book.replaced.get(result.name, display.tex), notation):
             try:
-                _check_equation(book, notation, display, read, result, avoid)
+                _check_equation(book, notation, display, read, result, avoid, quickly)
             except MathError as error:
                 error.equation = read.equation
                 raise
@@ -87,6 +88,7 @@ def _check_equation(
     read: Read,
     result: Result,
     avoid: frozenset[int],
+    quickly: bool,
 ) -> None:
     ids = frozenset(id_ for side in read.sides for id_ in notation.ids(side))
     result.used |= ids
@@ -95,19 +97,74 @@ def _check_equation(
     result.notation, result.calls = notation, result.used | rows
     first = 1 if _is_definition(read, notation, display) else 0
     _refuse_hollow(read, notation, first)
-    branches = {
-        (node, row) for side in read.sides for node in _cases(side) for row in range(len(node.values))
-    }
-    reached: set[tuple[Cases, int]] = set()
+    branches = set(_branches(read, notation))
+    reached: set[Branch] = set()
     wanted = DRAWS_OF_CASES if branches or _has_conditions(read, notation) else DRAWS
     once = lambda env: _draw(read, env, first, reached)  # noqa: E731
     result.draws = _repeat(book, notation, result.name, avoid, ids, wanted, once)
+    if quickly:
+        return
+    result.draws += _at_corners(book, notation, result.name, avoid, ids, once, branches, reached)
     if missed := branches - reached:
-        node, row = min(missed, key=lambda one: one[1])
-        raise MathError(
-            f"row {row + 1} of cases held in none of {result.draws} draws: {show(node.conditions[row])}"
-        )
+        raise MathError(_unreached(min(missed, key=lambda one: one[1]), result.draws))
     result.steps += len(read.sides) - 1 - first
+
+
+def _at_corners(
+    book: Book,
+    notation: Notation,
+    name: str,
+    avoid: frozenset[int],
+    needed: frozenset[str],
+    once: Callable[[Environment], None],
+    branches: set[Branch],
+    reached: set[Branch],
+) -> int:
+    """Check at ties, zeros and the like; how many of them say something."""
+    good = 0
+    is_stable = name.endswith(STABLE)
+    for corner in (*CORNERS, *(OF_BRANCHES + MORE if branches else ())):
+        kind = corner.split()[0]
+        if corner in MORE and branches <= reached:
+            break
+        if (kind == "soft" and not _has_soft(notation, needed)) or (kind == "large" and not is_stable):
+            continue
+        try:
+            once(book.draw(notation, name, 0, avoid, needed, corner))
+            good += 1
+        except Differ:
+            raise
+        except (MathError, Redraw) as error:  # what the code refuses there, and what is no number
+            if kind == "large":
+                raise MathError(f"{name} claims to be stable; of numbers like 1000: {error}") from None
+    return good
+
+
+def _has_soft(notation: Notation, ids: frozenset[str]) -> bool:
+    rows = (row for row in notation.rows.values() if row.id in ids)
+    return any("one-hot" in row.set.words and "hard" not in row.set.words for row in rows)
+
+
+def _branches(read: Read, notation: Notation) -> Iterator[Branch]:
+    """What must be seen: each row of cases, each argument of a maximum, and where cases meet."""
+    for node in (node for side in read.sides for node in side.walk()):
+        if isinstance(node, Cases):
+            yield from ((node, row) for row in range(len(node.values)))
+            tests = [part for one in node.conditions if one for part in one.walk()]
+            comparisons = [part for part in tests if isinstance(part, Compare) and part.op != "≠"]
+            yield from ((one, 0) for one in comparisons if _compares_values(list(one.walk()), notation))
+        if isinstance(node, Call) and node.name in ("max", "min"):
+            yield from ((node, number) for number in range(len(node.arguments)))
+
+
+def _unreached(branch: Branch, draws: int) -> str:
+    node, number = branch
+    if isinstance(node, Cases):
+        return f"row {number + 1} of cases held in none of {draws} draws: {show(node.conditions[number])}"
+    if isinstance(node, Call):
+        which = "largest" if node.name == "max" else "smallest"
+        return f"argument {number + 1} of {show(node)} was the {which} in none of {draws} draws"
+    return f"the two sides of {show(node)} were equal in none of {draws} draws"
 
 
 def _cases(side: Node) -> Iterator[Cases]:
@@ -186,7 +243,7 @@ def _repeat(
     return good
 
 
-def _draw(read: Read, env: Environment, first: int, reached: set[tuple[Cases, int]]) -> None:
+def _draw(read: Read, env: Environment, first: int, reached: set[Branch]) -> None:
     """Hold neighbouring sides against each other on one draw."""
     sides = read.sides
     ranges = ranges_of(sides, env)
@@ -198,11 +255,13 @@ def _draw(read: Read, env: Environment, first: int, reached: set[tuple[Cases, in
             reached |= evaluator.reached
             if evaluator.outside and not is_finite(values[-1].data):
                 raise MathError(evaluator.outside)
+            if env.corner.startswith("large") and not is_finite(values[-1].data):
+                raise Redraw(f"{read.equation.sides[position].shown} overflows")
     for position in range(first + 1, len(sides)):
         relation = read.equation.sides[position].relation
         is_number = isinstance(sides[position], Number)
         with at_side(position):
-            compare(values[position - 1], values[position], ranges, relation, is_number)
+            compare(values[position - 1], values[position], ranges, relation, is_number, env.corner)
     if read.equation.shape:
         _check_shape(values[-1], read.equation.shape.tex, env)
 
@@ -211,6 +270,8 @@ def _check_shape(value: Array, set_tex: str, env: Environment) -> None:
     wanted = env.shape(parse_set(f"${set_tex}$"))
     if value.shape != wanted:
         raise MathError(f"the shape is {value.shape}, not {wanted}")
+    if not is_exact(value.data):
+        check_member(parse_set(f"${set_tex}$"), value.data, env.number)
 
 
 def _sides(error: MathError) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .arrays import Array, Ranges
-from .errors import MathError, Redraw
+from .errors import Differ, MathError, Redraw
 from .field import element
 from .syntax import plain
 
@@ -14,16 +14,20 @@ ROUGHLY = 1e-2  # the same, for ≈
 FLOOR = 1e-9  # smaller differences are rounding
 
 
-def compare(left: Array, right: Array, ranges: Ranges, relation: str, right_is_number: bool) -> None:
-    """Raise MathError where the two sides differ."""
+def compare(
+    left: Array, right: Array, ranges: Ranges, relation: str, right_is_number: bool, corner: str = ""
+) -> None:
+    """Raise Differ where the two sides differ.
+
+    At a corner that is so among the entries where both sides have a value; elsewhere no side may lack one.
+    """
     order = ranges.order
     left, right = _matched(left, right, right_is_number)
     first, second = np.broadcast_arrays(left.data, right.data)
     if is_exact(first) or is_exact(second):
         found = exact_difference(first, second)
-    elif not (is_finite(first) and is_finite(second)):
-        raise Redraw("a side is not a finite number")
     else:
+        first, second = _with_values(first, second, bool(corner))
         found = difference(first, second, ROUGHLY if relation == "≈" else LIMIT)
     if not found:
         return
@@ -32,7 +36,23 @@ def compare(left: Array, right: Array, ranges: Ranges, relation: str, right_is_n
     where = [f"{plain(name)}={ranges.values[name][at[axis]]}" for axis, name in axes]
     if entry := at[len(order) :]:
         where.append(f"entry {tuple(place + 1 for place in entry)}")
-    raise MathError(f"the two sides differ{' at ' + ', '.join(where) if where else ''}: {message}")
+    if corner:
+        message += f"  (at a corner: {corner.split()[0]})"
+    raise Differ(f"the two sides differ{' at ' + ', '.join(where) if where else ''}: {message}")
+
+
+def _with_values(first: np.ndarray, second: np.ndarray, at_corner: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The two sides, with 0 for what has no value on either."""
+    lacks = ~np.isfinite(first), ~np.isfinite(second)
+    both, one = lacks[0] | lacks[1], lacks[0] ^ lacks[1]
+    if not at_corner and np.any(one):
+        side = "left" if np.any(lacks[0] & one) else "right"
+        raise Differ(f"the {side} side is not a number where the other is; write what is defined there, too")
+    if np.all(both) or (np.any(both) and not at_corner):
+        raise Redraw("a side is not a finite number")
+    if np.any(both):
+        return np.where(both, 0, first), np.where(both, 0, second)
+    return first, second
 
 
 def is_exact(array: np.ndarray) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .environment import Environment
-from .errors import MathError, RowError
+from .errors import MathError, Redraw, RowError
 from .notation import Definition
 from .stand_ins import any_loss_gradient
 
@@ -26,7 +26,13 @@ def gradient(top: str, bottom: str, env: Environment) -> np.ndarray:
             raise MathError(f"{top} does not depend on {bottom} in the code")
         if slope := env.notation.slope_within(rows[top].id):
             raise MathError(f"{top} rests on {slope}, a derivative; derivatives of those are not taken")
-        env.jacobians[top, bottom] = _gradient(top, bottom, env)
+        try:
+            env.jacobians[top, bottom] = _gradient(top, bottom, env)
+        except Redraw:  # on a kink the slope is what the code says, as differences confirm elsewhere
+            at_kink = _by_code(env.notation.gradients.get((top, bottom)), env) if env.corner else None
+            if at_kink is None:
+                raise
+            env.jacobians[top, bottom] = at_kink
     found: np.ndarray = env.jacobians[top, bottom]
     return found
 

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .errors import MathError, RowError
+from .corners import draw_corner
+from .errors import MathError, Redraw, RowError
 from .notation import Definition, Notation
 from .sets import Set, check_member
 from .slicing import Slice
@@ -70,10 +71,12 @@ class Environment:
         seed: int,
         avoid: frozenset[int] = frozenset(),
         needed: frozenset[str] = frozenset(),
+        corner: str = "",
     ) -> None:
         self.notation = notation
         self.calculus = calculus
         self.seed = seed
+        self.corner = corner
         self.overrides: dict[str, Any] = {}
         self.cache: dict[str, Any] = {}
         self.jacobians: dict[tuple[str, str], Any] = {}  # by what is differentiated, and by what
@@ -183,8 +186,12 @@ class Environment:
         arrays = [row.set for row in rows if row.kind == "value" and row.set.sizes]
         rng = np.random.default_rng([self.seed, 1])
         best, least = {}, math.inf
+        if self.corner.startswith("single") and len(names) < int(self.corner.split()[1]):
+            raise Redraw("there is no such size")
         for _ in range(ATTEMPTS if names else 0):
             self.drawn = dict(zip(names, self.calculus.sizes(self._free, len(names), rng), strict=True))
+            if self.corner.startswith("single"):
+                self.drawn[names[int(self.corner.split()[1]) - 1]] = 1
             self.cache, self._shapes = {}, {}
             entries = sum(math.prod(self.shape(set_)) for set_ in arrays)
             if entries < least:
@@ -205,7 +212,9 @@ class Environment:
             if _is_size(row):
                 taken = {value for value in self.drawn.values() if isinstance(value, int)}
                 return next(size for size in self._free if size not in taken)
-            return self.calculus.draw(row.set, self.shape(row.set), rng, self.number)
+            shape = self.shape(row.set)
+            found = self.calculus.draw(row.set, shape, rng, self.number)
+            return draw_corner(self.corner, row.set, shape, rng, self.number, found) if self.corner else found
         except RowError:
             raise
         except MathError as error:
@@ -231,7 +240,8 @@ class Environment:
         if array.shape != wanted:
             where = f"{definition.row.symbol}: `{definition.row.code}` has shape {array.shape}"
             raise RowError(definition.place, f"{where}, its set says {wanted}")
-        if definition.id not in self.overrides and array.dtype.kind not in "cO":
+        is_soft = self.corner == "soft" and "one-hot" in definition.set.words
+        if definition.id not in self.overrides and array.dtype.kind not in "cO" and not is_soft:
             try:
                 check_member(definition.set, array, self.number)
             except RowError:

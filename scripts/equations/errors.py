@@ -34,6 +34,10 @@ def at_side(side: int) -> Iterator[None]:
         raise
 
 
+class Differ(MathError):
+    """Both sides have values, and these differ."""
+
+
 class RowError(MathError):
     """The fault is in a row of a notation table, not in the equation."""
 

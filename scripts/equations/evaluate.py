@@ -18,7 +18,7 @@ from .derivatives import gradient, jacobian
 from .environment import Environment
 from .errors import MathError, Redraw, RowError, at_side
 from .notation import Definition
-from .sets import draw
+from .sets import check_member, draw
 from .syntax import (
     All,
     Apply,
@@ -70,6 +70,9 @@ def _shift(index: Node) -> tuple[str, int] | None:
         case Binary("-", Index(name), Number(value)):
             return name, -int(value)
     return None
+
+
+Branch = tuple[Cases | Call | Compare, int]
 
 
 class _Ranger:
@@ -139,11 +142,14 @@ class Evaluator:
         self.ranges = ranges
         self.order = ranges.order
         self.outside = ""  # the first index that left its axis
-        self.reached: set[tuple[Cases, int]] = set()  # rows of cases that held somewhere
+        self.reached: set[Branch] = set()  # rows of cases that held somewhere, arguments that were extreme
 
     def __call__(self, node: Node) -> Array:
-        with np.errstate(all="ignore"):
-            return self.value(node)
+        try:
+            with np.errstate(all="ignore", over="raise" if self.env.corner.startswith("large") else "ignore"):
+                return self.value(node)
+        except FloatingPointError:
+            raise Redraw(f"{show(node)} overflows") from None
 
     def value(self, node: Node) -> Array:
         found: Array = getattr(self, type(node).__name__.lower())(node)
@@ -332,6 +338,7 @@ class Evaluator:
             function = np.maximum if node.name == "max" else np.minimum
             for value in values[1:]:
                 first = self.entrywise(function, first, value, node.name)
+            self.note_extremes(node, values, first)
             return first
         if node.name in NORMS:
             axes = tuple(range(-first.rank, 0))
@@ -343,6 +350,14 @@ class Evaluator:
                 raise MathError(f"the trace of shape {first.shape}")
             return Array(np.trace(first.data, axis1=-2, axis2=-1), 0)
         return Array(ENTRYWISE[node.name](first.data), first.rank)
+
+    def note_extremes(self, node: Call, values: list[Array], extreme: Array) -> None:
+        """Which arguments alone are the largest, or the smallest, somewhere."""
+        at = [np.equal(self.widen(value, extreme.rank), extreme.data) for value in values]
+        for number, here in enumerate(at):
+            others = [other for place, other in enumerate(at) if place != number]
+            if np.any(here & ~np.logical_or.reduce(np.broadcast_arrays(*others))):
+                self.reached.add((node, number))
 
     def diagonal(self, value: Array) -> Array:
         if value.rank != 1:
@@ -361,8 +376,23 @@ class Evaluator:
             raise MathError(f"`{definition.row.code}` is not a function")
         function = _reporting(function, definition)
         if all(part.rank == 0 for part in domain) and definition.set.rank == 0:
-            return self.apply_entrywise(function, values, node.primes)
-        return self.apply_to_arrays(function, values, node)
+            found = self.apply_entrywise(function, values, node.primes)
+        else:
+            found = self.apply_to_arrays(function, values, node)
+        if not node.primes and not self.env.corner and found.data.dtype.kind in "biuf":
+            self.check_range(definition, found.data)
+        return found
+
+    def check_range(self, definition: Definition, values: np.ndarray) -> None:
+        """What a function gives must lie where its row says. NaN is told of where sides are compared."""
+        given = values[np.isfinite(values)] if definition.set.rank == 0 else values
+        try:
+            check_member(definition.set, given, self.env.number)
+        except RowError:
+            raise
+        except MathError as error:
+            message = f"{definition.row.symbol}: of `{definition.row.code}` {error}"
+            raise RowError(definition.place, message) from None
 
     def apply_entrywise(self, function: Callable[..., Any], values: list[Array], primes: int) -> Array:
 
@@ -441,6 +471,8 @@ class Evaluator:
 
     def compare(self, node: Compare) -> Array:
         left, right = self.value(node.left), self.value(node.right)
+        if np.any(np.equal(self.widen(left, right.rank), self.widen(right, left.rank))):
+            self.reached.add((node, 0))
         return self.entrywise(COMPARE[node.op], left, right, node.op)
 
     def all(self, node: All) -> Array:
@@ -455,7 +487,7 @@ class Evaluator:
 
     def cases(self, node: Cases) -> Array:
         """Disjoint rows; 'otherwise' is where no other row holds."""
-        values = [self.value(value) for value in node.values]
+        values = [self.row(*row) for row in zip(node.values, node.conditions, strict=True)]
         rank = max(value.rank for value in values)
         taken: np.ndarray | None = None
         result = np.asarray(np.nan)
@@ -474,6 +506,12 @@ class Evaluator:
         if taken is not None and not np.all(taken):
             raise MathError("no row of cases holds")
         return Array(result, rank)
+
+    def row(self, value: Node, condition: Node | None) -> Array:
+        """The value of a row of cases. Where it holds nowhere it may overflow."""
+        if self.env.corner.startswith("large") and condition and not np.any(self.value(condition).data):
+            return Array(np.asarray(np.nan), 0)
+        return self.value(value)
 
     # -- derivatives -----------------------------------------------------------------------
 

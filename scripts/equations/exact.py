@@ -20,10 +20,9 @@ from .book import Book, read_display
 from .check import _cases, _draw, _has_conditions, _is_definition
 from .derivatives import gradient
 from .errors import MathError, Redraw, RowError
-from .evaluate import evaluate_definition, evaluate_number
+from .evaluate import Branch, evaluate_definition, evaluate_number
 from .field import Element, element, elements, slopes, varied
-from .sets import Set, _limits, draw
-from .syntax import Cases
+from .sets import Set, draw, limits
 from .text import Display, Text
 
 TRIES = 400
@@ -303,7 +302,7 @@ def _member(set_: Set, number: Callable[[str], float]) -> Element:
     """A random element on the right side of the bounds of its set, in the field's order."""
     low, high = (0.0, math.inf) if set_.positive else (-math.inf, math.inf)
     if set_.base[0] in "([":
-        low, high = _limits(set_.base, number)
+        low, high = limits(set_.base, number)
     while True:
         drawn = field.world.draw()
         if drawn > low and drawn < high:
@@ -329,7 +328,7 @@ def prove(book: Book, chapter: Text, display: Display) -> Proof:
                 (node, row) for side in read.sides for node in _cases(side) for row in range(len(node.values))
             }
             wanted = BRANCHES if branches or _has_conditions(read, notation) else 1
-            seen: set[tuple[Cases, int]] = set()
+            seen: set[Branch] = set()
             good = different = refused = 0
             reason = ""
             for attempt in range(TRIES):
@@ -337,7 +336,7 @@ def prove(book: Book, chapter: Text, display: Display) -> Proof:
                 book._draws.clear()
                 try:
                     env = book.draw(notation, str(display.label), attempt, frozenset(), needed)
-                    reached: set[tuple[Cases, int]] = set()
+                    reached: set[Branch] = set()
                     _draw(read, env, first, reached)
                     good, seen = good + 1, seen | reached
                 except Redraw as error:

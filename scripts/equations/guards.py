@@ -5,9 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from .book import Book
 from .check import Result
-from .errors import Finding, RowError
+from .errors import Finding, Redraw, RowError
+from .hollow import keeps_its_value
+from .meanings import meaning_complaint
 from .notation import Definition, Notation
 from .slicing import computes
 from .stand_ins import HELPERS
@@ -24,18 +28,24 @@ def guard_table(book: Book, chapter: Text, table: Table, displays: Iterable[Resu
         return [Finding(error.place, "notation", str(error))]
     findings = []
     for row in notation.every_row():
-        if row.row in table.rows and (message := _complaint(notation, row, used, displays)):
+        if row.row in table.rows and (message := _complaint(book, notation, row, used, displays)):
             findings.append(Finding(row.place, row.row.symbol, message))
     return findings
 
 
 def _complaint(
-    notation: Notation, row: Definition, used: set[Place], displays: Sequence[Result]
+    book: Book, notation: Notation, row: Definition, used: set[Place], displays: Sequence[Result]
 ) -> str | None:
+    needed = notation.closure(row.id)
+    draw = lambda attempt: book.draw(notation, f"meaning of {row.key}", attempt, notation.literals, needed)  # noqa: E731
+    if message := meaning_complaint(notation, row, draw, row in notation.gradients.values()):
+        return message
     if row.place not in used:
         return "no checked equation uses this row; remove it, or label the equation it is for"
     if row.label:
         return _untested(row.row, displays)
+    if "from 0" in row.set.words and (message := _always_zero(book, notation, row)):
+        return message
     slice_ = notation.slice_for(row.id)
     if row in notation.gradients.values() and slice_ is None and row.name not in notation.names_read:
         return (
@@ -49,8 +59,42 @@ def _complaint(
     reads = [notation.named.get(name) for name in notation.reads(row.id)]
     is_constant = all(read is not None and read.kind == "number" for read in reads)
     if is_constant or names & (notation.module.keys() | HELPERS.keys()):
-        return None
+        return _own_mathematics(book, notation, row, row in notation.gradients.values())
     return f"`{row.row.code}` retypes the mathematics; call the module, or let an equation define it: `eq:…`"
+
+
+def _own_mathematics(book: Book, notation: Notation, row: Definition, is_gradient: bool) -> str | None:
+    """What a cell works out itself keeps its value when the module is wrong."""
+    names = notation.module_names(notation.closure(row.id))
+    if row.set.base.startswith(r"\{") or not (is_gradient or names):
+        return None
+    for attempt in range(4):
+        needed = notation.closure(row.id)
+        env = book.draw(notation, f"poison of {row.key}", attempt, notation.literals, needed)
+        try:
+            if keeps_its_value(notation, row, env, is_gradient):
+                what = "backward" if is_gradient else "code"
+                return (
+                    f"`{row.row.code}` would keep its value if the module's {what} were wrong: the cell "
+                    "computes it itself. Take what the module gives, as in `dX = layer.backward(dY)` and "
+                    "`dW = layer.weight.grad`"
+                )
+            return None
+        except Redraw:
+            continue
+    return None
+
+
+def _always_zero(book: Book, notation: Notation, row: Definition) -> str | None:
+    """What a start of zeros hides: terms that the equations leave out."""
+    for attempt in range(2):
+        env = book.draw(notation, f"start of {row.key}", attempt, notation.literals, notation.closure(row.id))
+        if np.any(np.asarray(env.value(row.key))[0]):
+            return None
+    return (
+        f"its first entry is 0 in every draw, so an equation that forgets it would hold; "
+        f"let the code of `{row.name}` start from values that are drawn"
+    )
 
 
 def _untested(row: Row, displays: Sequence[Result]) -> str | None:

@@ -36,7 +36,7 @@ class Score:
 def score(book: Book, chapter: Text, display: Display, results: Iterable[Result], every: int = 1) -> Score:
     """Check every mutant of a display, or every n-th. ``results`` are those of the book as it is."""
     found = Score(display.label or "")
-    users = _users(book, found.label, results)
+    users = find_users(book, found.label, results)
     for mutant in different(book, chapter, display, every):
         if _is_killed(book, chapter, display, mutant, users):
             found.killed += 1
@@ -74,7 +74,7 @@ def _check_again(book: Book, chapter: Text, user: Display | Table) -> Iterable[R
     )
 
 
-def _users(book: Book, label: str, results: Iterable[Result]) -> list[User]:
+def find_users(book: Book, label: str, results: Iterable[Result]) -> list[User]:
     """The displays and tables that rest on a symbol which this display defines."""
     rows = {row.place for c in book.chapters for table in c.tables for row in table.rows if row.code == label}
     places = {result.place for result in results if result.name != label and result.rows & rows}

@@ -93,6 +93,11 @@ def read_sides(sides: Iterable[Sequence[Token]], kinds: Kinds, is_update: bool =
     return nodes
 
 
+def condition_of(tree: lark.Tree, kinds: Kinds) -> Node:
+    """A condition that stands alone: 0 < a < 1."""
+    return _Reader(kinds, _index_letters(tree, kinds)).condition(tree)
+
+
 def _updated(node: Node, kinds: Kinds) -> Node:
     """The new value of what stands left of an arrow."""
     if isinstance(node, Entry):

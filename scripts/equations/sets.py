@@ -15,7 +15,7 @@ import numpy as np
 
 from .errors import MathError
 
-WORDS = ("one-hot", "rows sum to 1", "zero outside", "from 0")
+WORDS = ("one-hot", "hard", "rows sum to 1", "zero outside", "from 0", "distinct")
 BLACKBOARD = re.compile(r"\\mathbb\s*\{?\s*([NZRC])\s*\}?")
 BASE = re.compile(r"\\mathbb[NZRC]|\\\{.*?\\\}|[\[(][^()\[\]]*,[^()\[\]]*[)\]]")
 SCRIPTS = re.compile(
@@ -113,8 +113,8 @@ def draw(
     if set_.base == r"\mathbbR":
         return _away_from_zero(rng, shape)
     if set_.base.startswith(r"\{"):
-        return _varied(rng, np.array(_elements(set_.base, number)), shape)
-    low, high = _limits(set_.base, number)
+        return _varied(rng, np.array(elements(set_.base, number)), shape)
+    low, high = limits(set_.base, number)
     return low + (high - low) * rng.uniform(0.1, 0.9, shape)
 
 
@@ -123,16 +123,16 @@ def _away_from_zero(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndar
     return rng.uniform(0.3, 1.7, shape) * rng.choice([-1.0, 1.0], shape)
 
 
-def _varied(rng: np.random.Generator, elements: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _varied(rng: np.random.Generator, allowed: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Elements of a finite set, not all the same where that is possible."""
-    elements = np.unique(elements)
-    found = rng.choice(elements, shape)
-    if found.size > 1 and len(elements) > 1 and np.all(found == found.flat[0]):
-        found.flat[0] = elements[elements != found.flat[0]][0]
+    allowed = np.unique(allowed)
+    found = rng.choice(allowed, shape)
+    if found.size > 1 and len(allowed) > 1 and np.all(found == found.flat[0]):
+        found.flat[0] = allowed[allowed != found.flat[0]][0]
     return np.asarray(found)
 
 
-def _elements(base: str, number: Callable[[str], float]) -> list[float] | list[int]:
+def elements(base: str, number: Callable[[str], float]) -> list[float] | list[int]:
     inside = base[2:-2]
     parts = [part.strip() for part in inside.split(",")]
     if any(DOTS.fullmatch(part) for part in parts):
@@ -140,7 +140,7 @@ def _elements(base: str, number: Callable[[str], float]) -> list[float] | list[i
     return [number(part) for part in parts]
 
 
-def _limits(base: str, number: Callable[[str], float]) -> tuple[float, float]:
+def limits(base: str, number: Callable[[str], float]) -> tuple[float, float]:
     low, high = base[1:-1].split(",")
     if high.strip() == r"\infty":
         return number(low), number(low) + 2
@@ -148,16 +148,34 @@ def _limits(base: str, number: Callable[[str], float]) -> tuple[float, float]:
 
 
 def check_member(set_: Set, value: np.ndarray, number: Callable[[str], float]) -> None:
-    """A computed value must lie in the set its row claims."""
-    if set_.base.startswith(r"\{"):
-        allowed = _elements(set_.base, number)
-        outside = ~np.isin(value, allowed)
-    elif set_.base[0] in "([":
-        low, high = _limits(set_.base, number)
-        outside = (value < low) | ((value > high) & (not set_.base[:-1].endswith(r"\infty")))
-    elif set_.positive:
-        outside = value <= 0
-    else:
-        return
+    """A computed value must lie in the set its row claims, words included."""
+    if np.iscomplexobj(value) and set_.base != r"\mathbbC":
+        raise MathError("the value is complex")
+    outside = _outside(set_, value, number)
     if np.any(outside):
         raise MathError(f"the value {np.asarray(value)[outside].flat[0]:g} lies outside its set")
+    is_hot = ((value == 0) | (value == 1)) & (value.sum(axis=-1, keepdims=True) == 1) if value.ndim else True
+    if "one-hot" in set_.words and not np.all(is_hot):
+        raise MathError("its rows are not one-hot")
+    if value.ndim and "rows sum to 1" in set_.words and not np.allclose(value.sum(axis=-1), 1, rtol=1e-9):
+        raise MathError(f"its rows do not sum to 1, but to {value.sum(axis=-1).flat[0]:g}")
+    if "distinct" in set_.words and len(np.unique(value)) < value.size:
+        raise MathError("some of its entries are equal")
+
+
+def _outside(set_: Set, value: np.ndarray, number: Callable[[str], float]) -> np.ndarray:
+    """Where a value lies outside; NaN lies nowhere, and is told of elsewhere."""
+    if set_.base.startswith(r"\{"):
+        return ~np.isin(value, elements(set_.base, number))
+    if set_.base[0] in "([":
+        low, high = limits(set_.base, number)
+        above = value > high if set_.base[-1] == "]" else value >= high
+        below = value < low if set_.base[0] == "[" else value <= low
+        return below | (above & (not set_.base[:-1].endswith(r"\infty")))
+    if set_.positive:
+        return np.asarray(value <= 0)
+    if set_.base == r"\mathbbN":
+        return (value < 0) | (value != np.round(value))
+    if set_.base == r"\mathbbZ":
+        return np.asarray(value != np.round(value))
+    return np.zeros(np.shape(value), bool)

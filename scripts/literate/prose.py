@@ -37,7 +37,7 @@ class Prose:
         bare = COMMENT.sub("", text)
         if "<!--" in bare:
             return "a comment ends with --> on the line where it begins; what follows would run, hidden"
-        if "$$" in bare or rest.startswith(("\\[", "\\begin{")):
+        if "$$" in bare or re.search(r"\\[\[(]|\\begin\{(?!cases|aligned)", bare):
             return "a display that is not at the margin is shown and never checked; begin the line with $$"
         rows = [bare]
         if SEPARATOR.fullmatch(bare):

@@ -65,7 +65,7 @@ def test_the_command_checks_the_book(capsys: pytest.CaptureFixture[str], tmp_pat
         "7 checks, 0 findings; 0 of 5 displays unchecked\nin no equation: Linear, adam_step, bn_backward"
     )
     found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
-    assert found["eq:ce-grad"]["draws"] == 5
+    assert found["eq:ce-grad"]["draws"] == 11
     assert found["eq:ce-grad"]["steps"] == 4
     assert "softmax_cross_entropy_backward" in found["eq:ce-grad"]["against"]
 

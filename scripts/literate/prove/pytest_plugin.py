@@ -11,7 +11,7 @@ import ast
 import contextlib
 import doctest
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,10 +19,13 @@ from typing import Any, TypeVar
 import pytest
 
 from equations import Wrong, equation_items
-from literate.chapter import BookError, Cell, Place
+from equations.book import Book
+from equations.inline import relations
+from literate.chapter import BookError, Cell, Chapter, Place
 from literate.limits import leave, witnessed
 from literate.prove.checks import read_counts
-from literate.prove.numbers import check_typed
+from literate.prove.claims import inline_findings
+from literate.prove.numbers import check_typed, prose
 from literate.prove.session import Failure, Session
 from literate.reader import book_files
 from literate.tangle.module import tangle
@@ -135,6 +138,15 @@ def _equations(session: Session) -> Iterator[Claim]:
         )
         for line, name, check in items:
             yield line, name, partial(session.limited, chapter.place(line), check)
+    for line in sorted({one.place.line for one in relations(chapter, prose(chapter))})[:1]:
+        check = partial(_check_inline, chapter, before)
+        yield line, "formulas in the text", partial(session.limited, chapter.place(line), check)
+
+
+def _check_inline(chapter: Chapter, before: Sequence[Chapter]) -> None:
+    texts = [*before, chapter]
+    if findings := inline_findings(Book(texts, tangle(texts).namespace()), chapter):
+        raise Wrong("\n".join(map(str, findings)))
 
 
 def _name(cell: Cell) -> str:

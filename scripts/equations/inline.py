@@ -1,0 +1,212 @@
+r"""Formulas in the running text that state something: $\mu=0.9$, $\tanh x=2\sigma(2x)-1$, $A\in(0,1)^{N}$.
+
+A symbol that is a number is a setting: the code of its section must have it, or it is a default of what
+the line names. What the table in force can evaluate is held against it like a display. The rest (a
+condition, a name given in passing) is listed with its reason, letter by letter, so that no change of it
+goes unseen.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import math
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .arrays import Ranges
+from .book import Book
+from .chains import equations
+from .check import DRAWS, check_display
+from .errors import MathError, Redraw, RowError
+from .evaluate import Evaluator, ranges_of
+from .grammar import parse
+from .notation import Notation
+from .reader import condition_of, read_sides
+from .sets import check_member, parse_set
+from .text import Display, Place, Text
+from .tokens import tokens
+
+FORMULA = re.compile(r"(?<![\\$])\$(?!\$)([^$]+)\$")
+RELATION = re.compile(
+    r"[=<>]|\\(?:l|g)(?:e|eq|eqslant|t|l|g)?\b(?!arrow)|\\ne(?:q)?\b|\\approx|\\in\b|\\equiv|\\leftarrow|\\sim|\\propto"
+)
+
+
+SYMBOL = re.compile(r"(?:\\(?:hat|bar|dot|tilde)\s*)?(?:[A-Za-z]|\\[a-z]+)(?:_(?:\w|\{\w+\}))?")
+
+
+@dataclass(frozen=True)
+class Inline:
+    place: Place
+    tex: str
+
+    @property
+    def shown(self) -> str:
+        """In one spelling, as the list has it."""
+        return " ".join(self.tex.split())
+
+
+def relations(chapter: Text, prose: Sequence[str]) -> Iterator[Inline]:
+    """The formulas with a relation; ``prose`` are the chapter's lines, blank where there is none."""
+    for line, text in enumerate(prose, 1):
+        for tex in FORMULA.findall(re.sub(r"`[^`]*`|<!--.*?-->", "", text)):
+            if RELATION.search(re.sub(r"\\(?:left|right)\b", "", tex)) and r"\to " not in tex:
+                yield Inline(Place(chapter.path, line), tex)
+
+
+def unbound(book: Book, chapter: Text, inline: Inline) -> str:
+    """Empty where the formula is bound to the code; else why it is not."""
+    try:
+        notation = book.notation(chapter, inline.place.line)
+        return _setting(book, chapter, inline) and _identity(book, chapter, inline, notation)
+    except (MathError, RowError) as error:
+        return str(error)
+
+
+# -- settings ----------------------------------------------------------------------------
+
+
+def _setting(book: Book, chapter: Text, inline: Inline) -> str:
+    left, equals, right = inline.tex.partition("=")
+    value = _number(right) if equals else None
+    if value is None or not SYMBOL.fullmatch(left.strip()):
+        return "no setting"
+    near = chapter.sections[inline.place.line - 1]
+    cells = [cell for cell in chapter.cells if chapter.sections[cell.place.line - 1] == near]
+    later = [cell for cell in chapter.cells if cell.place.line > inline.place.line][:1]
+    found = [number for cell in [*cells, *later] for number in _numbers(cell.source)]
+    named = re.findall(r"[A-Z]\w+", chapter.text.split("\n")[inline.place.line - 1])
+    found += [default for name in named for default in _defaults(book.module.get(name))]
+    if any(math.isclose(value, one, rel_tol=1e-12) for one in found):
+        return ""
+    return f"no code of this section has {right.strip()}, and it is no default of what the line names"
+
+
+def _number(tex: str) -> float | None:
+    """What a formula without symbols comes to."""
+    try:
+        (node,) = read_sides([tokens(tex)], {})
+        nothing: object = None
+        value = _Constant(nothing, Ranges())(node)
+        return float(value.data)
+    except (MathError, AttributeError, TypeError, ValueError):
+        return None
+
+
+class _Constant(Evaluator):
+    """An evaluator without a draw, for numbers."""
+
+    def __init__(self, env: object, ranges: Ranges) -> None:
+        self.ranges, self.order, self.outside, self.reached = ranges, [], "", set()
+        self.env = _NoDraw()  # type: ignore[assignment]
+
+
+class _NoDraw:
+    corner = ""
+
+    class calculus:
+        constant = staticmethod(np.asarray)
+
+
+def _numbers(source: str) -> list[float]:
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:  # a transcript
+        return [float(one) for one in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?(?![\w.])", source)]
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+            found += [float(str(node.value)), -float(str(node.value))]
+        if isinstance(node, ast.BinOp | ast.UnaryOp) and not list(_names(node)):
+            try:
+                found.append(float(eval(compile(ast.Expression(node), "", "eval"), {})))
+            except (TypeError, ValueError, ArithmeticError):
+                continue
+    return found
+
+
+def _names(node: ast.AST) -> Iterator[ast.AST]:
+    return (leaf for leaf in ast.walk(node) if isinstance(leaf, ast.Name | ast.Call | ast.Attribute))
+
+
+def _defaults(value: object) -> list[float]:
+    """The numbers that a function or class takes where none are given."""
+    try:
+        parameters = inspect.signature(value).parameters.values() if callable(value) else ()
+    except (TypeError, ValueError):
+        return []
+    given = [one.default if isinstance(one.default, tuple) else (one.default,) for one in parameters]
+    return [float(x) for defaults in given for x in defaults if type(x) in (int, float)]
+
+
+# -- what the table can evaluate -----------------------------------------------------------
+
+
+def _identity(book: Book, chapter: Text, inline: Inline, notation: Notation) -> str:
+    if r"\in" in inline.tex and "=" not in inline.tex:
+        return _member(book, inline, notation)
+    if re.search(r"[<>]|\\(?:l|g)(?:e|eq)?\b|\\ne", inline.tex):
+        return _inequality(book, inline, notation)
+    equations(inline.tex)
+    display = Display(inline.place, inline.tex, f"inline {inline.shown}", None, inline.place.line)
+    found = check_display(book, chapter, display).finding
+    return found.message if found else ""
+
+
+def _member(book: Book, inline: Inline, notation: Notation) -> str:
+    left, _, right = inline.tex.partition(r"\in")
+    nodes, set_ = read_sides([tokens(left)], notation.kinds), parse_set(f"${right.strip()}$")
+
+    def once(evaluate: Callable[[], np.ndarray], number: Callable[[str], float]) -> str:
+        check_member(set_, evaluate(), number)
+        return ""
+
+    return _on_draws(book, inline, notation, nodes, once)
+
+
+def _inequality(book: Book, inline: Inline, notation: Notation) -> str:
+    node = condition_of(parse(tokens(inline.tex)), notation.kinds)
+
+    def once(evaluate: Callable[[], np.ndarray], _: Callable[[str], float]) -> str:
+        return "" if np.all(evaluate()) else "it does not hold for all values of the table"
+
+    return _on_draws(book, inline, notation, [node], once)
+
+
+def _on_draws(book: Book, inline: Inline, notation: Notation, nodes: list, once: Callable[..., str]) -> str:
+    needed = frozenset(id_ for node in nodes for id_ in notation.ids(node))
+    good = 0
+    for attempt in range(3 * DRAWS):
+        env = book.draw(notation, f"inline {inline.shown}", attempt, notation.literals, needed)
+        try:
+            if reason := once(
+                lambda env=env: Evaluator(env, ranges_of(nodes, env))(nodes[0]).data, env.number
+            ):
+                return reason
+            good += 1
+        except Redraw:
+            continue
+        if good == DRAWS:
+            return ""
+    return "no draw could be used"
+
+
+def complaints(
+    book: Book, chapter: Text, prose: Sequence[str], listed: Collection[str]
+) -> Iterator[tuple[Inline, str]]:
+    """The formulas that are neither bound nor listed, and what to do about them."""
+    for inline in relations(chapter, prose):
+        if inline.shown not in listed and (reason := unbound(book, chapter, inline)):
+            yield (
+                inline,
+                (
+                    f"${inline.shown}$ states something that nothing holds to account ({reason}). Make it a "
+                    f"display with a label, or say it in words, or list it with its reason in "
+                    f"book/unbound.toml: \"a condition\" = ['{inline.shown}']"
+                ),
+            ),
+            )

@@ -1,0 +1,70 @@
+"""Formulas in the running text: what they state holds, or is listed with its reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from equations.book import Book
+from literate.chapter import BookError, Chapter
+from literate.prove.claims import inline_findings, listed
+from literate.reader import parse_chapter, read_book
+from literate.tangle.module import tangle
+
+MISTAKES = [  # chapter, what stands in it, the mistake
+    (5, r"$\tanh x=2\sigma(2x)-1$", r"$\tanh x=2\sigma(x)-1$"),
+    (6, r"$\ln\sigma(s)=s-\ln(1+e^s)$", r"$\ln\sigma(s)=s-\ln(1-e^s)$"),
+    (9, r"$\beta_2=0.999$", r"$\beta_2=0.99$"),
+    (9, r"$\mu=0.9$", r"$\mu=0.95$"),
+    (1, r"$0<\eta<\frac{2}{a}$", r"$0<\eta<\frac{1}{9a}$"),
+    (11, r"$\epsilon=0.3$", r"$\epsilon=0.35$"),
+    (16, r"$\sqrt{H\cdot\frac{1}{3H}} = 1/\sqrt3$", r"$\sqrt{H\cdot\frac{1}{3H}} = 1/\sqrt2$"),
+    (13, r"$u=k-i+1$", r"$u=k+i-1$"),  # listed; its change is not
+    (4, "\n## One product\n", "\n## One product\n\nAnd so $Y = XW - b$.\n"),
+]
+
+
+@pytest.fixture(scope="module")
+def chapters() -> list[Chapter]:
+    return read_book()
+
+
+def findings(chapters: list[Chapter], number: int, right: str, wrong: str) -> list[str]:
+    at = next(place for place, chapter in enumerate(chapters) if chapter.number == number)
+    assert right in chapters[at].text, right
+    changed = parse_chapter(chapters[at].text.replace(right, wrong, 1), chapters[at].path)
+    book = Book([*chapters[:at], changed, *chapters[at + 1 :]], tangle(chapters).namespace())
+    return [str(one) for one in inline_findings(book, changed)]
+
+
+@pytest.mark.parametrize(("number", "right", "wrong"), MISTAKES)
+def test_a_wrong_formula_in_the_text(chapters: list[Chapter], number: int, right: str, wrong: str) -> None:
+    (found,) = findings(chapters, number, right, wrong)
+    assert "Make it a display" in found and "book/unbound.toml" in found
+
+
+def test_a_wrong_membership(chapters: list[Chapter]) -> None:
+    chapter = next(one for one in chapters if one.number == 7)
+    last = chapter.text.rstrip().split("\n")[-1]
+    right = findings(chapters, 7, last, f"{last}\n\nHere $A \\in (-1,1)^{{N\\times H}}$.")
+    (wrong,) = findings(chapters, 7, last, f"{last}\n\nHere $A \\in (0,1)^{{N\\times H}}$.")
+    assert right == [] and "lies outside its set" in wrong
+
+
+def test_the_book_says_nothing_unbound_and_unlisted(chapters: list[Chapter]) -> None:
+    book = Book(chapters, tangle(chapters).namespace())
+    assert [str(one) for chapter in chapters for one in inline_findings(book, chapter)] == []
+    assert all(len(reason) > 10 for reason in listed().values())
+
+
+HIDDEN = [
+    r"so \(a = b\) holds",
+    r"\[ a = b \]",
+    r"so \begin{align} a &= b \end{align}",
+    "    $$\n    a\n    $$",
+]
+
+
+@pytest.mark.parametrize("text", HIDDEN)
+def test_mathematics_that_is_not_read_is_refused(chapters: list[Chapter], text: str) -> None:
+    with pytest.raises(BookError, match="shown and never checked"):
+        parse_chapter(f"{chapters[1].text}\n{text}\n", chapters[1].path)
