@@ -76,6 +76,23 @@ __all__ = [
 ]
 
 
+# 01 What is a slope good for? · gradient-descent
+def gradient_descent(
+    gradient: Callable, x: ArrayLike, lr: float, steps: int
+) -> np.ndarray:
+    """Follow the slope downhill, eq:descent, and return the whole path.
+
+    ``gradient`` maps a point to the slope there, in the point's shape.
+    Shapes: x any, result (steps + 1, *x.shape); row 0 is x itself.
+    Raises ValueError for a gradient of another shape.
+    """
+    path = [_floating(x)]
+    for _ in range(steps):
+        slope = _of_shape(path[0].shape, gradient(path[-1]))
+        path.append(path[-1] - lr * slope)  # eq:descent
+    return np.stack(path)
+
+
 # 01 What is a slope good for? · floating
 _stepping: ContextVar[bool] = ContextVar("stepping", default=False)
 
@@ -89,6 +106,25 @@ def _floating(x: ArrayLike) -> np.ndarray:
     """
     if type(x) is np.ndarray and x.dtype.char in "fd":
         return x  # as almost always
+    return _converted(x)
+
+
+# 01 What is a slope good for? · of-shape
+def _of_shape(
+    shape: tuple, x: ArrayLike, what: str = "a gradient"
+) -> np.ndarray:
+    """x as floating-point numbers; ValueError if its shape is another."""
+    array = _floating(x)
+    if array.shape != shape:
+        raise ValueError(
+            f"expected {what} of shape {shape}, got {array.shape}"
+        )
+    return array
+
+
+# 01 What is a slope good for? · converted
+def _converted(x: ArrayLike) -> np.ndarray:
+    """_floating for what is not yet such an array."""
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError("expected numbers without a mask: x.filled(0.0)")
     try:
@@ -97,38 +133,14 @@ def _floating(x: ArrayLike) -> np.ndarray:
         raise ValueError(
             "expected numbers in an array, got rows of different lengths"
         ) from None
-    if array.dtype.kind in "biu":
+    kind = array.dtype.kind
+    if kind in "biu":
         return array.astype(float)
-    if array.dtype.kind not in ("fc" if _stepping.get() else "f"):
+    if kind not in ("fc" if _stepping.get() else "f"):
         what = "numbers, got an array of"
-        what = "real numbers, got" if array.dtype.kind == "c" else what
+        what = "real numbers, got" if kind == "c" else what
         raise TypeError(f"expected {what} {array.dtype}")
     return array.astype(np.float32) if array.dtype == np.float16 else array
-
-
-# 01 What is a slope good for? · gradient-descent
-def gradient_descent(
-    gradient: Callable, x: ArrayLike, lr: float, steps: int
-) -> np.ndarray:
-    """Follow the slope downhill, eq:descent, and return the whole path.
-
-    ``gradient`` maps a point to the slope there, in the point's shape.
-    Shapes: x any, result (steps + 1, *x.shape); row 0 is x itself.
-    Raises ValueError for a gradient of another shape.
-
-    >>> gradient_descent(lambda x: 2 * x, 1.0, lr=0.25, steps=3)
-    array([1.   , 0.5  , 0.25 , 0.125])
-    """
-    path = [_floating(x)]
-    for _ in range(steps):
-        slope = _floating(gradient(path[-1]))
-        if slope.shape != path[0].shape:
-            raise ValueError(
-                f"expected a gradient of shape {path[0].shape}, "
-                f"got {slope.shape}"
-            )
-        path.append(path[-1] - lr * slope)
-    return np.stack(path)
 
 
 # 02 How do I know a derivative is right? · each-element
@@ -6597,4 +6609,4 @@ _PROBES = [
 ]
 
 
-# digest 9a438ed0b6ca6c2469b3fd0f2c7372d8add828f67a357a208ab8be90bbdf53d4
+# digest b89d589ab201896f198cc11b104bca013d8a402916f43cca89c7984179e2a172
