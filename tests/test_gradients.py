@@ -71,7 +71,7 @@ def test_a_gradient_that_is_not_a_number_is_found() -> None:
     assert np.isnan(bp.gradcheck(Lost(4, 3, rng=0), X, rng=0))
 
 
-@pytest.mark.parametrize("bend", [lambda g: np.clip(g, -6, 6), lambda g: g + np.sign(g) * (np.abs(g) > 6)])
+@pytest.mark.parametrize("bend", [lambda g: np.clip(g, -100, 100), lambda g: np.where(np.abs(g) > 6, 0, g)])
 def test_a_backward_that_is_not_linear_is_found(bend: Any) -> None:
     class Bent(bp.Tanh):
         def backward(self, grad_output: Any) -> np.ndarray:
