@@ -110,16 +110,12 @@ def _floating(x: ArrayLike) -> np.ndarray:
 
 
 # 01 What is a slope good for? · of-shape
-def _of_shape(
-    shape: tuple, x: ArrayLike, what: str = "a gradient"
-) -> np.ndarray:
+def _of_shape(shape: tuple, x: Any, what: str = "a gradient") -> Any:
     """x as floating-point numbers; ValueError if its shape is another."""
-    array = _floating(x)
-    if array.shape != shape:
-        raise ValueError(
-            f"expected {what} of shape {shape}, got {array.shape}"
-        )
-    return array
+    x = _floating(x)
+    if x.shape != shape:
+        raise ValueError(f"expected {what} of shape {shape}, got {x.shape}")
+    return x
 
 
 # 01 What is a slope good for? · converted
@@ -144,9 +140,7 @@ def _converted(x: ArrayLike) -> np.ndarray:
 
 
 # 02 How do I know a derivative is right? · each-element
-def _each_element(
-    slope: Callable, x: np.ndarray, grad_output: np.ndarray
-) -> np.ndarray:
+def _each_element(slope: Callable, x: Any, grad_output: Any) -> np.ndarray:
     """Gradient of sum(grad_output * f) in x, eq:upstream.
 
     ``slope(direction)`` is the derivative of f along one axis of x.
@@ -160,14 +154,11 @@ def _each_element(
 
 
 # 02 How do I know a derivative is right? · upstream
-def _upstream(
-    output: np.ndarray, grad_output: ArrayLike | None,
-    what: str = "grad_output",
-) -> np.ndarray:
+def _upstream(output: Any, grad: Any, what: str = "grad_output") -> np.ndarray:
     """One weight for each output; 1 if there is a single output."""
     shape = np.shape(output)
-    if grad_output is not None:
-        return _of_shape(shape, grad_output, what)
+    if grad is not None:
+        return _of_shape(shape, grad, what)
     if np.size(output) != 1:
         raise ValueError(
             f"an output of shape {shape} needs grad_output, one weight for "
@@ -231,9 +222,7 @@ def _largest(array: np.ndarray) -> float:
     return float(np.max(np.abs(array), initial=0.0))
 
 
-def _relative_error(
-    computed: np.ndarray, measured: np.ndarray, floor: float = 0.0
-) -> float:
+def _relative_error(computed: Any, measured: Any, floor: float = 0.0) -> float:
     """eq:relative-error; ValueError where the shapes differ."""
     computed = _of_shape(np.shape(measured), computed)
     difference = _largest(computed - measured)
@@ -242,9 +231,7 @@ def _relative_error(
 
 
 # 02 How do I know a derivative is right? · claimed-slopes
-def _claimed(
-    layer: Any, x: np.ndarray, rest: tuple, grad_output: np.ndarray
-) -> list[np.ndarray]:
+def _claimed(layer: Any, x: Any, rest: tuple, grad_output: Any) -> list:
     """What backward says: slopes in the input, then in each parameter."""
     probe = copy.deepcopy(layer)
     probe.forward(x, *rest)
@@ -258,12 +245,11 @@ def _claimed(
 
 # 02 How do I know a derivative is right? · output-of-a-copy
 def _output(
-    layer: Any, x: np.ndarray, rest: tuple, position: int | None = None,
-    value: np.ndarray | None = None,
+    layer: Any, x: Any, rest: tuple, position: int = 0, value: Any = None
 ) -> np.ndarray:
     """The output of a copy of the layer, one parameter's data replaced."""
     trial = copy.deepcopy(layer)
-    if position is not None and value is not None:
+    if value is not None:
         trial.parameters()[position].data = value
         x = x.astype(value.dtype)
     return trial.forward(x, *rest)
@@ -271,9 +257,8 @@ def _output(
 
 # 02 How do I know a derivative is right? · measured-slopes
 def _by_trial(
-    layer: Any, x: np.ndarray, rest: tuple, grad_output: np.ndarray,
-    derivative: Callable,
-) -> list[np.ndarray]:
+    layer: Any, x: Any, rest: tuple, grad_output: Any, derivative: Callable
+) -> list:
     """The same slopes, from nothing but forward."""
     found = [derivative(lambda v: _output(layer, v, rest), x, grad_output)]
     for i, parameter in enumerate(getattr(layer, "parameters", list)()):
@@ -283,17 +268,13 @@ def _by_trial(
 
 
 # 02 How do I know a derivative is right? · claimed-sums
-def _bent(
-    layer: Any, x: np.ndarray, rest: tuple, small: np.ndarray
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Sum of the answers to two upstream gradients, answer to the sum."""
+def _bent(layer: Any, x: Any, rest: tuple, small: Any) -> Iterator[tuple]:
+    """The sum of two answers, and the answer to the sum; per thousand."""
     large = -1e3 * np.flip(small)
-    one, other, both = (
-        _claimed(layer, x, rest, grad)
-        for grad in (small, large, small + large)
-    )
-    summed = [(u + v) / 1e3 for u, v in zip(one, other)]
-    return summed, [gradient / 1e3 for gradient in both]
+    grads = small, large, small + large
+    answers = [_claimed(layer, x, rest, grad) for grad in grads]
+    for one, other, both in zip(*answers):
+        yield (one + other) / 1e3, both / 1e3
 
 
 # 02 How do I know a derivative is right? · gradcheck
@@ -316,7 +297,7 @@ def gradcheck(
     grad.flags.writeable = False
     measured = _by_trial(layer, x, rest, grad, derivative)
     pairs = [*zip(_claimed(layer, x, rest, grad), measured)]
-    pairs += zip(*_bent(layer, x, rest, grad))
+    pairs += _bent(layer, x, rest, grad)
     floor = 1e-3 * max(map(_largest, measured))
     errors = [_relative_error(*pair, floor) for pair in pairs]
     return float(np.max(errors))  # unlike max, np.max passes on a nan
@@ -327,25 +308,15 @@ class Parameter:
     """Numbers that training may change, and their gradient.
 
     ``data`` and ``grad`` have the same shape and dtype; grad starts at 0.
-    Change them inside: ``data[...] = new``; others may hold on to them.
-    With ``requires_grad`` False it is frozen: grad stays 0, and no
-    optimizer moves it. ``shape``, ``size``, ``ndim`` and ``dtype`` are those
-    of data. Integers become float64. Raises TypeError for what is not a
-    number, ValueError for a grad of another shape.
-
-    >>> Parameter([1, 2]).grad
-    array([0., 0.])
+    Write into them, ``data[...] = new``: others may hold on to them. With
+    ``requires_grad`` False grad stays 0, and no optimizer moves the data.
+    Raises TypeError for no numbers, ValueError for a grad of another shape.
     """
-
-    _cleared = False
 
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
         self.data = _floating(data).copy()
         self.grad: Any = np.zeros_like(self.data)
         self.requires_grad = requires_grad
-
-    def __repr__(self) -> str:
-        return f"Parameter{self.data.shape}"
 
     # 03 Why backwards? · parameter-grad
     @property
@@ -358,10 +329,11 @@ class Parameter:
 
     @grad.setter
     def grad(self, grad: ArrayLike | None) -> None:
-        self._cleared = grad is None
+        self._cleared: bool = grad is None
         if grad is not None:
             self._grad: np.ndarray = _upstream(self.data, grad, "grad")
 
+    # 03 Why backwards? · parameter-product
     def _add_product(self, left: np.ndarray, right: np.ndarray) -> None:
         """grad += left @ right"""
         if self._cleared and self.requires_grad:
@@ -371,6 +343,9 @@ class Parameter:
             self.grad += left @ right
 
     # 03 Why backwards? · parameter-array
+    def __repr__(self) -> str:
+        return f"Parameter{self.data.shape}"
+
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         return np.array(self.data, dtype=dtype, copy=copy)
 
@@ -387,24 +362,13 @@ class Parameter:
         return self.data.size
 
 
-# 03 Why backwards? · options
-def _options(thing: Any) -> str:
-    """Its public settings, numbers, texts or tuples: alpha=0.1, …"""
-    return ", ".join(
-        f"{name}={value!r}"
-        for name, value in vars(thing).items()
-        if isinstance(value, (int, float, str, tuple))
-        and not name.startswith("_")
-        and name != "training"
-    )
-
-
 # 03 Why backwards? · memory
 class _Memory:
-    """What layers and losses share: a memory of forward, and a face."""
+    """What layers and losses share: a memory of the last forward."""
 
     _cache: Any = None
     _runs = 0  # forwards since the last backward; after it, less than 0
+    takes_lengths: bool = False  # has forward(x, lengths=…), chapter 18
 
     def _saved(self) -> Any:
         """What the last forward kept."""
@@ -412,6 +376,21 @@ class _Memory:
             raise RuntimeError(f"{self}: backward was called before forward")
         return self._cache
 
+    def __call__(self, *inputs: ArrayLike, **options: Any) -> Any:
+        return self.forward(*inputs, **options)  # type: ignore[attr-defined]
+
+    # 03 Why backwards? · options
+    def __repr__(self) -> str:
+        settings = ", ".join(
+            f"{name}={value!r}"
+            for name, value in vars(self).items()
+            if isinstance(value, (int, float, str, tuple))
+            and not name.startswith("_")
+            and name != "training"
+        )
+        return f"{type(self).__name__}({settings})"
+
+    # 03 Why backwards? · count-runs
     def _count(self, backward: bool) -> None:
         """Notice what can only be a mistake: forward twice, then backward."""
         if backward and self._runs < -1:
@@ -419,52 +398,45 @@ class _Memory:
                 f"{self}: two forwards, then two backwards; only the last "
                 "forward is remembered, so call backward after each"
             )
-        runs = -abs(self._runs) if backward else max(self._runs, 0) + 1
-        self._runs = runs
-
-    def __call__(self, *inputs: ArrayLike, **options: Any) -> Any:
-        return self.forward(*inputs, **options)  # type: ignore[attr-defined]
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({_options(self)})"
+        self._runs = -abs(self._runs) if backward else max(self._runs, 0) + 1
 
 
 # 03 Why backwards? · layer
 class Layer(_Memory):
     """One step of a network: a value forwards, a gradient backwards (eq:vjp).
 
-    A subclass writes ``forward(x)``, which leaves in ``_cache`` what
-    ``backward(grad_output)`` needs. ``backward`` adds to the parameters'
-    grad, returns the gradient of the input, and changes no argument. It
-    answers for the last forward only.
+    ``backward`` answers for the last forward, and changes no argument.
     """
 
     training: bool = True
-    takes_lengths: bool = False  # has forward(x, lengths=…), chapter 18
     _fitted: tuple = ()  # the shapes that came last
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        """The output for x, an array whose first axis counts examples."""
+        """The output for x, whose first axis counts examples."""
         raise NotImplementedError(f"{self} has no forward")
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        """dL/dx in the shape of x, from dL/dy in the shape of the output.
-
-        Raises RuntimeError before the first forward, and where a second
-        backward follows two forwards.
-        """
+        """dL/dx in the shape of x, from dL/dy in the shape of the output."""
         raise NotImplementedError(f"{self} has no backward")
 
     # 03 Why backwards? · layer-parameters
+    def parameters(self) -> list[Parameter]:
+        """The parameters of this layer and of those inside it, each once."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def zero_grad(self) -> None:
+        """Clear the gradients of all parameters."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    # 03 Why backwards? · layer-contents
     def _members(self) -> Iterator[tuple[str, Any]]:
         """What this layer is made of: its attributes, by name."""
         for name, member in vars(self).items():
             if name != "_cache":
                 yield from _entries(name, member)
 
-    def _contents(
-        self, prefix: str = "", seen: set[Any] | None = None
-    ) -> Iterator[tuple[str, Any]]:
+    def _contents(self, prefix: str = "", seen: Any = None) -> Iterator[tuple]:
         """This layer, and all that it and the layers inside hold."""
         seen = {self} if seen is None else seen
         yield prefix, self
@@ -475,6 +447,7 @@ class Layer(_Memory):
                 seen.add(member)
                 yield from member._contents(f"{prefix}{name}.", seen)
 
+    # 03 Why backwards? · layer-names
     def modules(self) -> list[Layer]:
         """This layer and all that it contains, each once."""
         return [m for _, m in self._contents() if isinstance(m, Layer)]
@@ -487,15 +460,6 @@ class Layer(_Memory):
                 found.setdefault(member, name)
         return [(name, parameter) for parameter, name in found.items()]
 
-    def parameters(self) -> list[Parameter]:
-        """The parameters of this layer and of those inside it."""
-        return [parameter for _, parameter in self.named_parameters()]
-
-    def zero_grad(self) -> None:
-        """Set the gradients of all parameters to zero."""
-        for parameter in self.parameters():
-            parameter.grad = None
-
     # 03 Why backwards? · layer-training
     def train(self, mode: bool = True) -> Self:
         """Switch to training (or evaluation) and return the layer."""
@@ -507,7 +471,11 @@ class Layer(_Memory):
         """Switch to evaluation and return the layer."""
         return self.train(False)
 
-    # 03 Why backwards? · layer-cheaper
+    def accumulate(self, grad_output: ArrayLike) -> None:
+        """``backward`` where nobody asks for the gradient of the input."""
+        self.backward(grad_output)
+
+    # 03 Why backwards? · layer-dtype
     def to(self, dtype: str | type) -> Self:
         """Convert the parameters to "float32" or "float64"; returns itself.
 
@@ -521,33 +489,34 @@ class Layer(_Memory):
             parameter.grad = parameter.grad.astype(name)
         return self
 
-    def accumulate(self, grad_output: ArrayLike) -> None:
-        """``backward`` where nobody asks for the gradient of the input."""
-        self.backward(grad_output)
-
     # 03 Why backwards? · layer-guards
-    def _expect(
-        self, x: ArrayLike, *shape: int | str, what: str = "input"
-    ) -> np.ndarray:
+    def _expect(self, x: Any, *shape: Any, what: str = "input") -> np.ndarray:
         """x as floating-point numbers; a name in ``shape`` fits any size."""
         array = _floating(x)
         if what != "start":
             self._count(backward=what == "grad_output")
-        if array.shape == shape or (shape, array.shape) == self._fitted:
-            return array
-        if array.ndim != len(shape) or not all(
+        if (shape, array.shape) != self._fitted and array.shape != shape:
+            self._compare(array.shape, shape, what)
+            self._fitted = shape, array.shape
+        return array
+
+    # 03 Why backwards? · layer-shapes
+    def _compare(self, found: tuple, shape: tuple, what: str) -> None:
+        """Raise ValueError unless the shape found is as expected."""
+        if ... in shape:
+            at = shape.index(...)
+            inner = found[at : at + 1 + len(found) - len(shape)]
+            shape = (*shape[:at], *inner, *shape[at + 1 :])
+        if len(found) != len(shape) or not all(
             isinstance(wanted, str) or wanted == size
-            for wanted, size in zip(shape, array.shape)
+            for wanted, size in zip(shape, found)
         ):
             wanted = ", ".join(map(str, shape)) + "," * (len(shape) == 1)
             raise ValueError(
-                f"{self}: expected {what} of shape ({wanted}), "
-                f"got {array.shape}"
+                f"{self}: expected {what} of shape ({wanted}), got {found}"
             )
-        self._fitted = shape, array.shape
-        return array
 
-    # 03 Why backwards? · layer-state
+    # 03 Why backwards? · layer-arrays
     def named_buffers(self) -> list[tuple[str, Any]]:
         """(name, array) pairs of what the layers keep in ``buffers``."""
         return [
@@ -567,6 +536,7 @@ class Layer(_Memory):
             found[name] = array
         return found
 
+    # 03 Why backwards? · layer-state
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all parameters' data and of the buffers, by name."""
         return {name: a.copy() for name, a in self._arrays().items()}
@@ -582,18 +552,15 @@ class Layer(_Memory):
 # 03 Why backwards? · entries
 def _entries(name: str, member: Any) -> Iterator[tuple[str, Any]]:
     """The member, or what a list or dictionary holds, each with a name."""
-    if isinstance(member, dict):
-        items: Iterable = member.items()
-    elif isinstance(member, (list, tuple)):
-        items = enumerate(member)
-    else:
+    if not isinstance(member, (dict, list, tuple)):
         yield name, member
         return
-    for key, item in items:
+    pairs = member.items() if isinstance(member, dict) else enumerate(member)
+    for key, item in pairs:
         yield from _entries(f"{name}.{key}", item)
 
 
-# 03 Why backwards? · overwrite
+# 03 Why backwards? · agree
 def _agree(
     ours: Mapping, theirs: Mapping, kind: Callable = np.shape, what: str = ""
 ) -> None:
@@ -607,6 +574,7 @@ def _agree(
             raise ValueError(f"{what}{name} is {there} there, {here} here")
 
 
+# 03 Why backwards? · overwrite
 def _overwrite(ours: dict[str, np.ndarray], theirs: Mapping) -> None:
     """Write arrays into ours, which have the same names and shapes."""
     _agree(ours, theirs)
@@ -624,43 +592,44 @@ def _demand(owner: Any, fits: Callable, message: str, **values: Any) -> None:
             raise ValueError(f"{name}: {expected}, got {value!r}")
 
 
-def _positive(owner: Any, **sizes: Any) -> None:
-    """Sizes are whole numbers of at least 1."""
-    whole = int, np.integer
-    _demand(
-        owner, lambda n: isinstance(n, whole) and n is not True and n > 0,
-        "{} must be a whole number of at least 1", **sizes,
-    )
+def _instances(owner: Any, kind: Any, **values: Any) -> None:
+    """Objects of that kind."""
+    message = f"{{}} must be of type {kind.__name__}"
+    _demand(owner, lambda value: isinstance(value, kind), message, **values)
 
 
 # 03 Why backwards? · guards-numbers
+_Real = int | float | np.integer | np.floating
+
+
 def _within(
     owner: Any, top: float = math.inf, low: float = 0, above: bool = False,
     **values: Any,
 ) -> None:
     """Numbers, low <= number < top; or low < number."""
-    numbers = int, float, np.integer, np.floating
     _demand(
-        owner, lambda value: isinstance(value, numbers) and low <= value < top
+        owner, lambda value: isinstance(value, _Real) and low <= value < top
         and not (above and value == low),
         f"expected {low} {'<' if above else '<='} {{}} < {top}", **values,
     )
 
 
+# 03 Why backwards? · guards-shares
 def _share(owner: Any, **values: Any) -> None:
     """Numbers from 0 to 1, both included."""
-    numbers = int, float, np.integer, np.floating
     _demand(
-        owner, lambda value: isinstance(value, numbers) and 0 <= value <= 1,
+        owner, lambda value: isinstance(value, _Real) and 0 <= value <= 1,
         "expected 0 <= {} <= 1", **values,
     )
 
 
-# 03 Why backwards? · guards-objects
-def _instances(owner: Any, kind: Any, **values: Any) -> None:
-    """Objects of that kind."""
-    message = f"{{}} must be of type {kind.__name__}"
-    _demand(owner, lambda value: isinstance(value, kind), message, **values)
+def _positive(owner: Any, **sizes: Any) -> None:
+    """Sizes are whole numbers of at least 1."""
+    _demand(
+        owner,
+        lambda n: isinstance(n, int | np.integer) and n is not True and n > 0,
+        "{} must be a whole number of at least 1", **sizes,
+    )
 
 
 # 03 Why backwards? · generator
@@ -6628,4 +6597,4 @@ _PROBES = [
 ]
 
 
-# digest e09c62fc5b1f95edd812bc434d3273a3b0721c499ef2598a1fc6fab5ddced81b
+# digest 1f052dac5ebe7884ad51abbfbea93a888ea096601b8512458e56fb9c97af127c
