@@ -322,14 +322,14 @@ class Parameter:
     @property
     def grad(self) -> np.ndarray:
         """The sum of what was added since it was last cleared."""
-        if self._cleared or not self.requires_grad:
+        if self._cleared or not self.requires_grad:  # type: ignore[has-type]
             self._grad[...] = 0.0
             self._cleared = False
         return self._grad
 
     @grad.setter
     def grad(self, grad: ArrayLike | None) -> None:
-        self._cleared: bool = grad is None
+        self._cleared = grad is None
         if grad is not None:
             self._grad: np.ndarray = _upstream(self.data, grad, "grad")
 
@@ -357,6 +357,7 @@ class Parameter:
             return getattr(self.data, name)
         raise AttributeError(f"a Parameter has no {name}")
 
+    # 03 Why backwards? · parameter-size
     def numel(self) -> int:
         """How many numbers."""
         return self.data.size
@@ -368,6 +369,7 @@ class _Memory:
 
     _cache: Any = None
     _runs = 0  # forwards since the last backward; after it, less than 0
+    _fitted: tuple = ()  # the shapes that came last
     takes_lengths: bool = False  # has forward(x, lengths=…), chapter 18
 
     def _saved(self) -> Any:
@@ -409,7 +411,6 @@ class Layer(_Memory):
     """
 
     training: bool = True
-    _fitted: tuple = ()  # the shapes that came last
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         """The output for x, whose first axis counts examples."""
@@ -429,13 +430,14 @@ class Layer(_Memory):
         for parameter in self.parameters():
             parameter.grad = None
 
-    # 03 Why backwards? · layer-contents
+    # 03 Why backwards? · layer-members
     def _members(self) -> Iterator[tuple[str, Any]]:
         """What this layer is made of: its attributes, by name."""
         for name, member in vars(self).items():
             if name != "_cache":
                 yield from _entries(name, member)
 
+    # 03 Why backwards? · layer-contents
     def _contents(self, prefix: str = "", seen: Any = None) -> Iterator[tuple]:
         """This layer, and all that it and the layers inside hold."""
         seen = {self} if seen is None else seen
@@ -6597,4 +6599,4 @@ _PROBES = [
 ]
 
 
-# digest 1f052dac5ebe7884ad51abbfbea93a888ea096601b8512458e56fb9c97af127c
+# digest 35592d58d8000e8608567e35e7b2167a2b404acda764aba0fbbc0bcf61f33f6a
