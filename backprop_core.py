@@ -645,33 +645,24 @@ def _generator(owner: Any, rng: Any) -> np.random.Generator:
     return np.random.default_rng(rng)
 
 
-# 04 The linear layer · rows
-def _rows(x: np.ndarray) -> np.ndarray:
-    """x as a table: all axes but the last count rows."""
-    if x.ndim == 2:
-        return x
-    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-
-
-def _sum(rows: np.ndarray) -> np.ndarray:
-    """The sum of each row, as a product with ones."""
-    return rows @ np.ones(rows.shape[1], rows.dtype)
-
-
 # 04 The linear layer · linear-forward
 class Linear(Layer):
     """Fully connected layer, Y = XW + b (eq:linear).
 
     Shapes: input (N, …, in_features), output (N, …, out_features), weight
-    (in_features, out_features), bias (out_features,) or None. Weights and
-    biases start uniform in ±1/sqrt(in_features), as PyTorch's do.
+    (in_features, out_features), bias (out_features,) or None.
     Raises ValueError for an input of another shape.
-
-    >>> layer = Linear(3, 2, rng=0)
-    >>> layer.forward(np.zeros((4, 3))).shape
-    (4, 2)
     """
 
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        x = self._expect(x, "N", ..., self.in_features)
+        self._cache = x.copy()
+        y = _rows(x) @ self.weight.data
+        if self.bias:
+            y += self.bias.data  # eq:linear
+        return _unfolded(y, x)
+
+    # 04 The linear layer · linear-start
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, *,
         rng: _Seed = None,
@@ -683,21 +674,6 @@ class Linear(Layer):
         drawn = [Parameter(rng.uniform(-bound, bound, s)) for s in shapes]
         self.weight: Parameter = drawn[0]
         self.bias: Any = drawn[1] if bias else None
-
-    def __repr__(self) -> str:
-        sizes = f"{self.in_features}, {self.out_features}"
-        bias = "" if self.bias else ", bias=False"
-        return f"{type(self).__name__}({sizes}{bias})"
-
-    def forward(self, x: ArrayLike) -> np.ndarray:
-        x = _floating(x)
-        self._expect(x, "N", *x.shape[1:-1], self.in_features)
-        self._cache = x.copy()
-        y = _rows(x) @ self.weight.data
-        if self.bias:
-            y += self.bias.data  # eq:linear
-        y = y.reshape(*x.shape[:-1], self.out_features)
-        return y.astype(x.dtype, copy=False)
 
     # 04 The linear layer · linear-backward
     def accumulate(self, grad_output: ArrayLike) -> None:
@@ -711,24 +687,37 @@ class Linear(Layer):
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         self.accumulate(grad_output)
-        x, grad = self._saved(), _rows(_floating(grad_output))
+        grad = _rows(_floating(grad_output))
         dx = grad @ self.weight.data.T  # eq:linear-dx
-        return dx.reshape(x.shape).astype(x.dtype, copy=False)
+        return _unfolded(dx, self._saved())
+
+    # 04 The linear layer · linear-repr
+    def __repr__(self) -> str:
+        bias = "" if self.bias else ", bias=False"
+        sizes = f"{self.in_features}, {self.out_features}"
+        return f"{type(self).__name__}({sizes}{bias})"
+
+
+# 04 The linear layer · rows
+def _rows(x: np.ndarray) -> np.ndarray:
+    """x as a table: all axes but the last count rows."""
+    if x.ndim == 2:
+        return x
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
+def _unfolded(rows: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Such a table with the other axes of x, and in its precision."""
+    y = rows.reshape(*x.shape[:-1], rows.shape[-1])
+    return y.astype(x.dtype, copy=False)
 
 
 # 04 The linear layer · flatten
 class Flatten(Layer):
-    """One row for each example: (N, …) to (N, product of the rest).
-
-    >>> Flatten().forward(np.zeros((5, 3, 2, 2))).shape
-    (5, 12)
-    """
+    """One row for each example: (N, …) to (N, product of the rest)."""
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        x = _floating(x)
-        if x.ndim == 0:
-            raise ValueError("Flatten(): expected a batch, got one number")
-        self._count(backward=False)
+        x = self._expect(x, "N", ...)
         self._cache = x.shape, x.dtype
         return x.reshape(len(x), math.prod(x.shape[1:]))
 
@@ -737,6 +726,12 @@ class Flatten(Layer):
         rows = (shape[0], math.prod(shape[1:]))
         grad = self._expect(grad_output, *rows, what="grad_output")
         return grad.reshape(shape).astype(dtype, copy=False)
+
+
+# 04 The linear layer · row-sums
+def _sum(rows: np.ndarray) -> np.ndarray:
+    """The sum of each row, as a product with ones."""
+    return rows @ np.ones(rows.shape[1], rows.dtype)
 
 
 # 05 Something that bends · activation
@@ -6599,4 +6594,4 @@ _PROBES = [
 ]
 
 
-# digest 35592d58d8000e8608567e35e7b2167a2b404acda764aba0fbbc0bcf61f33f6a
+# digest 30caf5b0482c3afbf9de843efe0d4209142ecb879149eaf437b0f644069beb29

@@ -11,7 +11,6 @@ LONG, LONGEST = 15, 25  # lines of nine of ten cells, and of any cell
 
 # Chapters that are not there yet: (cells over 15 lines, cells over 25). The numbers may only fall.
 EXCESS: dict[str, tuple[int, int]] = {
-    "linear": (3, 1),
     "activations": (6, 4),
     "losses": (8, 5),
     "network": (11, 7),
