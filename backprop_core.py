@@ -310,7 +310,7 @@ class Parameter:
     ``data`` and ``grad`` have the same shape and dtype; grad starts at 0.
     Write into them, ``data[...] = new``: others may hold on to them. With
     ``requires_grad`` False grad stays 0, and no optimizer moves the data.
-    Raises TypeError for no numbers, ValueError for a grad of another shape.
+    Raises TypeError for what is no number, ValueError for a wrong shape.
     """
 
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
@@ -6594,4 +6594,4 @@ _PROBES = [
 ]
 
 
-# digest 30caf5b0482c3afbf9de843efe0d4209142ecb879149eaf437b0f644069beb29
+# digest 34bc987c907dfa0e3d7513859d17da3ae975653e11a85291f56ee233adbcc832
