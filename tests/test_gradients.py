@@ -71,6 +71,23 @@ def test_a_gradient_that_is_not_a_number_is_found() -> None:
     assert np.isnan(bp.gradcheck(Lost(4, 3, rng=0), X, rng=0))
 
 
+@pytest.mark.parametrize("bend", [lambda g: np.clip(g, -100, 100), lambda g: np.where(np.abs(g) > 6, 0, g)])
+def test_a_backward_that_is_not_linear_is_found(bend: Any) -> None:
+    class Bent(bp.Tanh):
+        def backward(self, grad_output: Any) -> np.ndarray:
+            return super().backward(bend(np.asarray(grad_output)))
+
+    class Trained(bp.Linear):
+        def backward(self, grad_output: Any) -> np.ndarray:
+            grad, before = super().backward(grad_output), self.bias.grad - grad_output.sum(axis=0)
+            self.bias.grad[...] = before + bend(grad_output).sum(axis=0)
+            return grad
+
+    for straight, bent in ((bp.Tanh(), Bent()), (bp.Linear(4, 3, rng=0), Trained(4, 3, rng=0))):
+        assert bp.gradcheck(straight, X, rng=0) < 1e-7
+        assert bp.gradcheck(bent, X, rng=0) > 1e-4
+
+
 def test_gradcheck_leaves_the_layer_as_it_was() -> None:
     layer = bp.Linear(4, 3, rng=0)
     layer.forward(X)

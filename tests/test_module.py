@@ -388,6 +388,16 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
         ValueError,
         "Linear(64, 32): expected grad_output of shape (10, 32), got (10, 31)",
     ),
+    "features of sequences": (
+        lambda: linear()(np.zeros((10, 5, 63))),
+        ValueError,
+        "Linear(64, 32): expected input of shape (N, 5, 64), got (10, 5, 63)",
+    ),
+    "no batch": (
+        lambda: bp.Flatten()(1.0),
+        ValueError,
+        "Flatten(): expected input of shape (N,), got ()",
+    ),
     "size": (
         lambda: bp.Linear(0, 3),
         ValueError,

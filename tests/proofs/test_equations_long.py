@@ -24,6 +24,8 @@ CHAPTERS = book_files()
 
 # Displays with a mutant that is a true statement too, and why it is true.
 TRUE = {
+    "eq:gate-slopes": "a slope by itself is 1, as that of a sum by v is; the larger one beats v if u does",
+    "eq:gate-slopes-v": "the same with u and v exchanged",
     "eq:linear-dw-index": "the slope of Y_nm by W_ij is zero unless m = j, so Y_nj may stand for Y_nm",
     "eq:linear-db-index": "the slope of Y_nm by b_j is zero unless m = j, so Y_nj may stand for Y_nm",
     "eq:softmax-jacobian": "the Kronecker delta makes i and j interchangeable beside it",
