@@ -60,7 +60,7 @@ __version__ = "0.2.0"
 __all__ = [
     "gradient_descent", "numerical_gradient", "complex_step_gradient",
     "gradcheck", "Parameter", "Layer", "Linear", "Flatten", "Activation",
-    "Sigmoid", "Tanh", "ReLU", "LeakyReLU", "ELU", "Softplus", "SiLU", "GELU",
+    "Tanh", "Sigmoid", "ReLU", "LeakyReLU", "ELU", "Softplus", "SiLU", "GELU",
     "Softmax", "Loss", "MSELoss", "L1Loss", "HuberLoss", "CrossEntropyLoss",
     "BCEWithLogitsLoss", "Network", "Optimizer", "SGD", "xavier_uniform_",
     "xavier_normal_", "kaiming_uniform_", "kaiming_normal_", "LayerStatistics",
@@ -751,6 +751,7 @@ class Activation(Layer):
         """f(x) and f'(x), both in the shape of x."""
         raise NotImplementedError(f"{self} has no value_and_slope")
 
+    # 05 Something that bends · activation-passes
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = _floating(x)
         y, slope = self.value_and_slope(x)
@@ -763,13 +764,23 @@ class Activation(Layer):
         grad = self._expect(grad_output, *slope.shape, what="grad_output")
         return (grad * slope).astype(self._dtype, copy=False)
 
+    # 05 Something that bends · activation-slope
     def slope(self, x: ArrayLike) -> np.ndarray:
         """f'(x), in the shape of x."""
         x = _floating(x)
         return self.value_and_slope(x)[1].astype(x.dtype, copy=False)
 
 
-# 05 Something that bends · sigmoid-tanh
+# 05 Something that bends · tanh
+class Tanh(Activation):
+    """The hyperbolic tangent, eq:tanh."""
+
+    def value_and_slope(self, x: np.ndarray) -> _Pair:
+        y = np.tanh(x)
+        return y, 1 - y * y  # eq:tanh-slope
+
+
+# 05 Something that bends · sigmoid
 class Sigmoid(Activation):
     """eq:sigmoid, computed as eq:sigmoid-safe, which cannot overflow.
 
@@ -781,14 +792,6 @@ class Sigmoid(Activation):
         e = np.exp(np.minimum(x, -x))
         total = 1 + e
         return np.maximum(e, x >= 0) / total, e / (total * total)
-
-
-class Tanh(Activation):
-    """The hyperbolic tangent, eq:tanh."""
-
-    def value_and_slope(self, x: np.ndarray) -> _Pair:
-        y = np.tanh(x)
-        return y, 1 - y * y  # eq:tanh-slope
 
 
 # 05 Something that bends · relu
@@ -803,21 +806,30 @@ class ReLU(Activation):
         return np.maximum(x, 0), x > 0  # eq:relu-slope
 
 
+# 05 Something that bends · leaky-relu
 class LeakyReLU(Activation):
-    """eq:leaky-relu; ``negative_slope`` is its alpha."""
+    """eq:leaky-relu; ``negative_slope`` is its alpha.
+
+    Raises ValueError unless that is a finite number.
+    Source: Maas, Hannun and Ng, 2013.
+    """
 
     def __init__(self, negative_slope: float = 0.01) -> None:
         _within(self, low=-math.inf, negative_slope=negative_slope)
         self.negative_slope = float(negative_slope)
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
-        one = x.dtype.type(1)
-        slope = np.where(x > 0, one, self.negative_slope)
+        slope = np.where(x > 0, x.dtype.type(1), self.negative_slope)
         return x * slope, slope  # eq:leaky-relu-slope
 
 
+# 05 Something that bends · elu
 class ELU(Activation):
-    """Exponential linear unit, eq:elu."""
+    """Exponential linear unit, eq:elu.
+
+    Raises ValueError unless ``alpha`` is a finite number.
+    Source: Clevert, Unterthiner and Hochreiter, 2016.
+    """
 
     def __init__(self, alpha: float = 1.0) -> None:
         _within(self, low=-math.inf, alpha=alpha)
@@ -856,6 +868,7 @@ def _normal_cdf(x: np.ndarray) -> np.ndarray:
     return (0.5 * _erfc(-x / 2**0.5)).astype(x.dtype)
 
 
+# 05 Something that bends · gelu-slope
 class GELU(Activation):
     """x times the normal distribution's share below x, eq:gelu.
 
@@ -863,6 +876,15 @@ class GELU(Activation):
     Raises ValueError for another name. Source: Hendrycks, Gimpel, 2016.
     """
 
+    def value_and_slope(self, x: np.ndarray) -> _Pair:
+        near = np.clip(x, -40, 40)  # beyond, all is 0 or 1
+        if self.approximate == "tanh":
+            return self._with_tanh(x, near)
+        share = _normal_cdf(x)
+        density = np.exp(-0.5 * near * near) / (2 * math.pi) ** 0.5
+        return x * share, share + near * density  # eq:gelu-slope
+
+    # 05 Something that bends · gelu-settings
     def __init__(self, approximate: str = "none") -> None:
         if approximate not in ("none", "tanh"):
             raise ValueError(
@@ -870,14 +892,10 @@ class GELU(Activation):
             )
         self.approximate = approximate
 
-    def value_and_slope(self, x: np.ndarray) -> _Pair:
-        near = np.clip(x, -40, 40)  # beyond, all is 0 or 1
-        square = near * near
-        if self.approximate == "none":
-            share = _normal_cdf(x)
-            density = np.exp(-0.5 * square) / (2 * math.pi) ** 0.5
-            return x * share, share + near * density  # eq:gelu-slope
+    # 05 Something that bends · gelu-tanh
+    def _with_tanh(self, x: np.ndarray, near: np.ndarray) -> _Pair:
         factor, cubic = (2 / math.pi) ** 0.5, 0.044715
+        square = near * near
         u = near * (factor + factor * cubic * square)  # eq:gelu-inner
         share = 0.5 + 0.5 * np.tanh(u)
         slope = 2 * factor + 6 * factor * cubic * square
@@ -892,18 +910,19 @@ class GELU(Activation):
 class Softmax(Layer):
     """Probabilities from logits along ``axis``, eq:softmax-safe.
 
-    Any shape in, same out. Raises ValueError for a single number.
-
-    >>> Softmax()(np.array([1000.0, 1000.0, 0.0]))
-    array([0.5, 0.5, 0. ])
+    Any shape in, same out. Raises ValueError for a single number,
+    TypeError for an axis that is no whole number.
     """
 
-    def __init__(self, axis: int = -1) -> None:
-        if not isinstance(axis, (int, np.integer)):
-            raise TypeError(f"Softmax: axis is a whole number, got {axis!r}")
-        self.axis = axis
+    axis: int = -1
 
+    # 05 Something that bends · softmax-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
+        """The probabilities, in the shape of x.
+
+        >>> Softmax()(np.array([1000.0, 1000.0, 0.0]))
+        array([0.5, 0.5, 0. ])
+        """
         x = _floating(x)
         if x.ndim == 0:
             raise ValueError("Softmax(): expected several logits, got one")
@@ -913,12 +932,19 @@ class Softmax(Layer):
         self._cache = e / e.sum(axis=self.axis, keepdims=True)
         return self._cache.copy()
 
+    # 05 Something that bends · softmax-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         p = self._saved()
         grad = self._expect(grad_output, *p.shape, what="grad_output")
         average = (grad * p).sum(axis=self.axis, keepdims=True)
         dx = p * (grad - average)  # eq:softmax-vjp
         return dx.astype(p.dtype, copy=False)
+
+    # 05 Something that bends · softmax-settings
+    def __init__(self, axis: int = -1) -> None:
+        if not isinstance(axis, (int, np.integer)):
+            raise TypeError(f"Softmax: axis is a whole number, got {axis!r}")
+        self.axis = axis
 
 
 # 06 What do we want? · loss
@@ -6597,4 +6623,4 @@ _PROBES = [
 ]
 
 
-# digest 9a438ed0b6ca6c2469b3fd0f2c7372d8add828f67a357a208ab8be90bbdf53d4
+# digest d631bf732a4cc83baa69eedb2743033221376352740612e6909723c418f71c1b
