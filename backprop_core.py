@@ -959,17 +959,40 @@ class Loss(_Memory):
 
     reduction: str = "mean"
 
-    def __init__(self, reduction: str = "mean") -> None:
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(
-                f"reduction is 'mean', 'sum' or 'none', got {reduction!r}"
-            )
-        self.reduction = reduction
-
     def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
         """The losses to be averaged, and the slope of each in x."""
         raise NotImplementedError(f"{self} has no value_and_slope")
 
+    # 06 What do we want? · loss-forward
+    def forward(
+        self, prediction: ArrayLike, target: ArrayLike, mask: Any = None
+    ) -> Any:
+        """The loss as one number; all terms if the reduction is "none".
+
+        Only examples where ``mask`` is true count, if it is given.
+        Raises ValueError where shapes differ or the batch is empty.
+        """
+        values, slopes, count = self._examined(prediction, target, mask)
+        scale = 1 / float(count) if self.reduction == "mean" else 1.0
+        self._cache = values.shape, slopes, scale
+        if self.reduction == "none":
+            return values.copy()
+        return scale * np.add.reduce(values, axis=None).item()
+
+    # 06 What do we want? · loss-backward
+    def backward(self, grad_output: ArrayLike = 1.0) -> np.ndarray:
+        """dL/dprediction, in the prediction's shape, times grad_output.
+
+        Raises RuntimeError before the first forward, and where a second
+        backward follows two forwards.
+        """
+        shape, slopes, scale = self._saved()
+        self._count(backward=True)
+        if self.reduction == "none":
+            return self._each(slopes, shape, grad_output)
+        return scale * float(grad_output) * slopes  # type: ignore
+
+    # 06 What do we want? · loss-target
     def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
         """The target in the form and precision of the prediction x."""
         target = _floating(target)
@@ -980,56 +1003,53 @@ class Loss(_Memory):
             )
         return target.astype(x.dtype, copy=False)
 
-    # 06 What do we want? · loss-forward-backward
     def _terms(self, x: np.ndarray, target: np.ndarray) -> tuple:
         """Values, slopes, and what the mean divides by."""
         values, slopes = self.value_and_slope(x, self._target(x, target))
         return values, slopes, values.size
 
-    def forward(
-        self, prediction: ArrayLike, target: ArrayLike,
-        mask: np.ndarray | None = None,
-    ) -> Any:
-        """The loss as one number; all terms if the reduction is "none".
-
-        Only examples where ``mask`` is true count, if it is given.
-        Raises ValueError where shapes differ or the batch is empty.
-        """
-        self._cache = None
+    # 06 What do we want? · loss-examined
+    def _examined(
+        self, prediction: ArrayLike, target: ArrayLike, mask: Any
+    ) -> tuple:
+        self._cache = None  # a forward that fails leaves no old gradient
         x, target = _floating(prediction), np.asanyarray(target)
         if type(target) is not np.ndarray or target.dtype.kind == "c":
             _floating(target)  # says why not
-        if mask is None:
-            values, slopes, count = self._terms(x, target)
-        else:
-            some, its, count = self._terms(x[mask], target[mask])
-            values = np.zeros(mask.shape + some.shape[1:], some.dtype)
-            values[mask], slopes = some, np.zeros_like(x)
-            slopes[mask] = its
+        values, slopes, count = self._masked(x, target, mask)
         if not count and self.reduction != "none":
             raise ValueError(f"{self}: the batch is empty")
-        scale = 1 / float(count) if self.reduction == "mean" else 1.0
-        self._cache = values.shape, slopes, scale
         self._count(backward=False)
-        if self.reduction == "none":
-            return values.copy()
-        return scale * np.add.reduce(values, axis=None).item()
+        return values, slopes, count
 
-    def backward(self, grad_output: ArrayLike = 1.0) -> np.ndarray:
-        """dL/dprediction, in the prediction's shape, times grad_output.
+    # 06 What do we want? · loss-reduction
+    def __init__(self, reduction: str = "mean") -> None:
+        if reduction not in ("mean", "sum", "none"):
+            raise ValueError(
+                f"reduction is 'mean', 'sum' or 'none', got {reduction!r}"
+            )
+        self.reduction = reduction
 
-        Raises RuntimeError before the first forward, and where a second
-        backward follows two forwards.
-        """
-        shape, slopes, scale = self._saved()
-        self._count(backward=True)
-        if self.reduction != "none":
-            return scale * float(grad_output) * slopes  # type: ignore
+    def _each(
+        self, slopes: np.ndarray, shape: tuple, grad_output: ArrayLike
+    ) -> np.ndarray:
+        """The slopes, each term's times the gradient that it gets."""
         grad = _upstream(np.empty(shape), grad_output).astype(slopes.dtype)
         return slopes * grad.reshape(shape + (1,) * (slopes.ndim - grad.ndim))
 
+    # 06 What do we want? · loss-mask
+    def _masked(self, x: np.ndarray, target: np.ndarray, mask: Any) -> tuple:
+        """The terms of the examples that count; zeros for the others."""
+        if mask is None:
+            return self._terms(x, target)
+        some, its, count = self._terms(x[mask], target[mask])
+        values = np.zeros(mask.shape + some.shape[1:], some.dtype)
+        values[mask], slopes = some, np.zeros_like(x)
+        slopes[mask] = its
+        return values, slopes, count
 
-# 06 What do we want? · regression-losses
+
+# 06 What do we want? · mse
 class MSELoss(Loss):
     """Mean squared error, eq:mse; prediction and target in one shape.
 
@@ -1042,6 +1062,7 @@ class MSELoss(Loss):
         return difference * difference, 2 * difference  # eq:mse-grad
 
 
+# 06 What do we want? · l1-loss
 class L1Loss(Loss):
     """Mean absolute error, eq:l1-loss; the slope at 0 is 0."""
 
@@ -1050,8 +1071,12 @@ class L1Loss(Loss):
         return np.abs(difference), np.sign(difference)  # eq:l1-loss-grad
 
 
+# 06 What do we want? · huber
 class HuberLoss(Loss):
-    """Square up to ``delta``, straight beyond (eq:huber)."""
+    """Square up to ``delta``, straight beyond (eq:huber).
+
+    Raises ValueError unless delta is above 0. Source: Huber, 1964.
+    """
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
@@ -1064,38 +1089,6 @@ class HuberLoss(Loss):
         return slope * (difference - 0.5 * slope), slope
 
 
-# 06 What do we want? · class-targets
-def _one_hot(labels: np.ndarray, classes: int, ignored: int) -> np.ndarray:
-    """A row for each label, true at its place; none for the ignored."""
-    table = labels[..., None] == np.arange(classes)
-    if 0 <= ignored < classes:
-        table[..., ignored] = False
-    if np.count_nonzero(table) != labels.size:
-        for index in np.argwhere(~table.any(axis=-1) & (labels != ignored)):
-            raise ValueError(
-                f"label {labels[tuple(index)]} at index {_place(index)}: "
-                f"expected 0 to {classes - 1}"
-            )
-    return table
-
-
-def _probabilities(rows: np.ndarray) -> np.ndarray:
-    """The rows, if they are probabilities; small deviations removed."""
-    total = rows.sum(axis=-1, keepdims=True)
-    fits = (abs(total - 1) <= 1e-4) & (rows >= 0)
-    if not fits.all():
-        index = np.argwhere(~fits.all(axis=-1))[0]
-        raise ValueError(
-            f"target row {_place(index)} is not a row of probabilities: "
-            f"{rows[tuple(index)]}"
-        )
-    return rows / total
-
-
-def _place(index: np.ndarray) -> str:
-    return ", ".join(map(str, index))
-
-
 # 06 What do we want? · cross-entropy
 class CrossEntropyLoss(Loss):
     """Softmax and cross-entropy in one step, eq:ce-logits.
@@ -1104,30 +1097,37 @@ class CrossEntropyLoss(Loss):
     probabilities (N, …, K). The mean is over all labels, but for those
     equal to ``ignore_index``; ``weight`` (K,) multiplies each class, and
     the mean of labels is then weighted. ``label_smoothing`` spreads that
-    share over all classes, eq:label-smoothing.
+    share over all classes (chapter 12, eq:label-smoothing).
     Raises ValueError for other shapes, labels outside 0…K-1, or rows that
-    are not probabilities.
-
-    >>> round(CrossEntropyLoss()([[0.0, 0.0]], [1]), 4)
-    0.6931
+    are not probabilities. Source: Bridle, 1990.
     """
 
     ignore_index = -100
 
+    # 06 What do we want? · cross-entropy-slope
     def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
         shifted = x - np.maximum.reduce(x, axis=-1, keepdims=True)
         p = np.exp(shifted)
         total = np.add.reduce(p, axis=-1, keepdims=True)
         p /= total
-        value = np.log(total)[..., 0]
-        if np.count_nonzero(target) == value.size and target.dtype == bool:
-            value -= shifted[target].reshape(value.shape)
-            return value, p - target  # eq:ce-grad
+        value = np.log(total)[..., 0]  # eq:ce-logits
+        if target.dtype != bool or np.count_nonzero(target) != value.size:
+            return self._of_shares(value, shifted, p, target)
+        value -= shifted[target].reshape(value.shape)
+        return value, p - target  # eq:ce-grad
+
+    # 06 What do we want? · cross-entropy-shares
+    def _of_shares(
+        self, value: np.ndarray, shifted: np.ndarray, p: np.ndarray,
+        target: np.ndarray,
+    ) -> _Pair:
+        """The same for rows of any sum; a row of zeros does not count."""
         mass = target.sum(axis=-1, keepdims=True)
         value *= mass[..., 0]
         value -= np.vecdot(target, np.where(target != 0, shifted, 0))
         return value, mass * p - target
 
+    # 06 What do we want? · cross-entropy-target
     def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
         if x.ndim < 2 or not x.shape[-1]:
             raise ValueError(
@@ -1154,27 +1154,66 @@ class CrossEntropyLoss(Loss):
         _share(self, label_smoothing=label_smoothing)
         _within(self, low=-math.inf, ignore_index=ignore_index)
         self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
-        self.weight = np.ravel(1.0 if weight is None else weight)
-        for number in self.weight.tolist():
+        self.weight = None if weight is None else np.ravel(weight)
+        for number in np.ravel([] if weight is None else weight).tolist():
             _within(self, weight=number)
 
+    # 06 What do we want? · cross-entropy-terms
     def _terms(self, x: np.ndarray, target: np.ndarray) -> tuple:
         table, weight = self._target(x, target), self.weight
-        if weight.size not in (1, x.shape[-1]):
-            raise ValueError(f"{self}: {weight.size} weights, shape {x.shape}")
         count: Any = math.prod(x.shape[:-1])
         if table.dtype == bool:
-            count = np.sum(table * weight) if weight.size > 1 else (
-                np.count_nonzero(table)
-            )
-        if weight.size > 1 or self.label_smoothing:
-            table = (self._smoothed(table) * weight).astype(x.dtype)
+            count = np.count_nonzero(table)
+        if weight is not None:
+            if weight.shape != x.shape[-1:]:
+                raise ValueError(
+                    f"{self}: {weight.size} weights, shape {x.shape}"
+                )
+            count = (table @ weight).sum() if table.dtype == bool else count
+        if self.label_smoothing:
+            table = self._smoothed(table).astype(x.dtype)
+        if weight is not None:
+            table = (table * weight).astype(x.dtype)
         return *self.value_and_slope(x, table), count
 
     # 12 Not by heart · label-smoothing
     def _smoothed(self, table: np.ndarray) -> np.ndarray:
         share, mean = self.label_smoothing, table.mean(axis=-1, keepdims=True)
         return (1 - share) * table + share * mean  # eq:label-smoothing
+
+
+# 06 What do we want? · class-targets
+def _place(index: np.ndarray) -> str:
+    return ", ".join(map(str, index))
+
+
+def _one_hot(labels: np.ndarray, classes: int, ignored: int) -> np.ndarray:
+    """A row for each label, true at its place; none for the ignored."""
+    table = labels[..., None] == np.arange(classes)
+    if 0 <= ignored < classes:
+        table[..., ignored] = False
+    if np.count_nonzero(table) != labels.size:
+        wrong = np.argwhere(~table.any(axis=-1) & (labels != ignored))
+        if len(wrong):
+            raise ValueError(
+                f"label {labels[tuple(wrong[0])]} at index "
+                f"{_place(wrong[0])}: expected 0 to {classes - 1}"
+            )
+    return table
+
+
+# 06 What do we want? · class-probabilities
+def _probabilities(rows: np.ndarray) -> np.ndarray:
+    """The rows, if they are probabilities; small deviations removed."""
+    total = rows.sum(axis=-1, keepdims=True)
+    fits = (abs(total - 1) <= 1e-4) & (rows >= 0)
+    if not fits.all():
+        index = np.argwhere(~fits.all(axis=-1))[0]
+        raise ValueError(
+            f"target row {_place(index)} is not a row of probabilities: "
+            f"{rows[tuple(index)]}"
+        )
+    return rows / total
 
 
 # 06 What do we want? · bce
@@ -1191,6 +1230,7 @@ class BCEWithLogitsLoss(Loss):
         value = target * yes + (1 - target) * no  # eq:bce-logits
         return value, (1 - target) * p - target * q  # eq:bce-grad
 
+    # 06 What do we want? · bce-target
     def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
         array = super()._target(x, target)
         if array.size and not 0 <= array.min() <= array.max() <= 1:
@@ -6623,4 +6663,4 @@ _PROBES = [
 ]
 
 
-# digest d631bf732a4cc83baa69eedb2743033221376352740612e6909723c418f71c1b
+# digest 30e2fac302dcc8d7dff345d5a0dc98c85c8144bc21ed5328c3ac9ad662c81dd6
