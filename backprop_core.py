@@ -847,8 +847,8 @@ class Softplus(Activation):
     """ln(1 + e^x), eq:softplus, in a form that cannot overflow."""
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
-        p, _ = Sigmoid().value_and_slope(x)
-        return np.logaddexp(0, x), p  # eq:softplus-slope
+        slope, _ = Sigmoid().value_and_slope(x)
+        return np.logaddexp(0, x), slope  # eq:softplus-slope
 
 
 class SiLU(Activation):
@@ -886,10 +886,7 @@ class GELU(Activation):
 
     # 05 Something that bends · gelu-settings
     def __init__(self, approximate: str = "none") -> None:
-        if approximate not in ("none", "tanh"):
-            raise ValueError(
-                f"GELU: approximate is 'none' or 'tanh', got {approximate!r}"
-            )
+        _one_of(self, "none", "tanh", approximate=approximate)
         self.approximate = approximate
 
     # 05 Something that bends · gelu-tanh
@@ -899,11 +896,17 @@ class GELU(Activation):
         u = near * (factor + factor * cubic * square)  # eq:gelu-inner
         share = 0.5 + 0.5 * np.tanh(u)
         slope = 2 * factor + 6 * factor * cubic * square
-        slope *= near
-        slope *= share
+        slope *= near * share
         slope *= 1 - share
         slope += share  # eq:gelu-tanh-slope
         return x * share, slope  # eq:gelu-tanh
+
+
+# 05 Something that bends · one-of
+def _one_of(owner: Any, *names: str, **values: Any) -> None:
+    """One of these names."""
+    fits = f"{{}} is {', '.join(map(repr, names[:-1]))} or {names[-1]!r}"
+    _demand(owner, lambda value: value in names, fits, **values)
 
 
 # 05 Something that bends · softmax
@@ -1024,17 +1027,12 @@ class Loss(_Memory):
 
     # 06 What do we want? · loss-reduction
     def __init__(self, reduction: str = "mean") -> None:
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(
-                f"reduction is 'mean', 'sum' or 'none', got {reduction!r}"
-            )
+        _one_of(self, "mean", "sum", "none", reduction=reduction)
         self.reduction = reduction
 
-    def _each(
-        self, slopes: np.ndarray, shape: tuple, grad_output: ArrayLike
-    ) -> np.ndarray:
+    def _each(self, slopes: Any, shape: tuple, grad: Any) -> np.ndarray:
         """The slopes, each term's times the gradient that it gets."""
-        grad = _upstream(np.empty(shape), grad_output).astype(slopes.dtype)
+        grad = _upstream(np.empty(shape), grad).astype(slopes.dtype)
         return slopes * grad.reshape(shape + (1,) * (slopes.ndim - grad.ndim))
 
     # 06 What do we want? · loss-mask
@@ -1110,21 +1108,17 @@ class CrossEntropyLoss(Loss):
         p = np.exp(shifted)
         total = np.add.reduce(p, axis=-1, keepdims=True)
         p /= total
-        value = np.log(total)[..., 0]  # eq:ce-logits
-        if target.dtype != bool or np.count_nonzero(target) != value.size:
-            return self._of_shares(value, shifted, p, target)
-        value -= shifted[target].reshape(value.shape)
+        if target.dtype != bool or np.count_nonzero(target) != total.size:
+            return self._of_shares(shifted - np.log(total), p, target)
+        value = np.log(total)[..., 0]
+        value -= shifted[target].reshape(value.shape)  # eq:ce-logits
         return value, p - target  # eq:ce-grad
 
     # 06 What do we want? · cross-entropy-shares
-    def _of_shares(
-        self, value: np.ndarray, shifted: np.ndarray, p: np.ndarray,
-        target: np.ndarray,
-    ) -> _Pair:
+    def _of_shares(self, logs: Any, p: Any, target: Any) -> _Pair:
         """The same for rows of any sum; a row of zeros does not count."""
-        mass = target.sum(axis=-1, keepdims=True)
-        value *= mass[..., 0]
-        value -= np.vecdot(target, np.where(target != 0, shifted, 0))
+        value = np.vecdot(target, np.where(target != 0, -logs, 0))  # eq:ce
+        mass = target.sum(axis=-1, keepdims=True, dtype=p.dtype)
         return value, mass * p - target
 
     # 06 What do we want? · cross-entropy-target
@@ -1137,8 +1131,7 @@ class CrossEntropyLoss(Loss):
         if given.shape == x.shape[:-1] and given.dtype.kind in "iu":
             return _one_hot(given, x.shape[-1], self.ignore_index)
         if given.shape == x.shape:
-            table = _probabilities(_floating(given))
-            return table.astype(x.dtype, copy=False)
+            return _probabilities(_floating(given)).astype(x.dtype, copy=False)
         raise ValueError(
             f"{self}: expected integer labels of shape {x.shape[:-1]} or "
             f"probabilities of shape {x.shape}, "
@@ -1161,15 +1154,12 @@ class CrossEntropyLoss(Loss):
     # 06 What do we want? · cross-entropy-terms
     def _terms(self, x: np.ndarray, target: np.ndarray) -> tuple:
         table, weight = self._target(x, target), self.weight
+        if weight is not None and weight.shape != x.shape[-1:]:
+            raise ValueError(f"{self}: {weight.size} weights, shape {x.shape}")
         count: Any = math.prod(x.shape[:-1])
         if table.dtype == bool:
             count = np.count_nonzero(table)
-        if weight is not None:
-            if weight.shape != x.shape[-1:]:
-                raise ValueError(
-                    f"{self}: {weight.size} weights, shape {x.shape}"
-                )
-            count = (table @ weight).sum() if table.dtype == bool else count
+            count = count if weight is None else (table @ weight).sum()
         if self.label_smoothing:
             table = self._smoothed(table).astype(x.dtype)
         if weight is not None:
@@ -1253,74 +1243,27 @@ class Network(Layer):
     takes_lengths = True
 
     def __init__(self, *layers: Layer, loss: Loss | None = None) -> None:
-        if loss is not None and not isinstance(loss, Loss):
-            raise TypeError(f"Network: loss is {loss!r}, not a Loss")
-        seen: set[Layer] = set()
-        for position, layer in enumerate(layers):
-            if not isinstance(layer, Layer):
-                raise TypeError(
-                    f"Network: layer {position} is {layer!r}, not a Layer "
-                    "(a loss is given as loss=…)"
-                )
-            inside = set(layer.modules())
-            if inside & seen:
-                raise ValueError(
-                    f"Network: layer {position}, {layer!r}, is there twice"
-                )
-            seen |= inside
+        self._admit(layers, loss)
         self.layers, self.criterion = list(layers), loss
         self._shapes: list[tuple] = []
 
-    def _members(self) -> Iterator[tuple[str, Any]]:
-        for name, member in super()._members():
-            yield name.removeprefix("layers."), member
-
-    # 07 A network learns · network-passes
-    def forward(
-        self, x: ArrayLike, lengths: ArrayLike | None = None
-    ) -> np.ndarray:
-        """The output of the last layer.
-
-        >>> net = Network(Linear(2, 3, rng=0), ReLU(), Linear(3, 2, rng=1))
-        >>> net.forward(np.zeros((5, 2))).shape
-        (5, 2)
-        """
-        if self.criterion is not None:
-            self.criterion._cache = None
-        y, shapes = np.asanyarray(x), []
+    # 07 A network learns · network-forward
+    def forward(self, x: ArrayLike, lengths: Any = None) -> np.ndarray:
+        """The output of the last layer."""
+        y = self._begin(x)
         for layer in self.layers:
-            wants = lengths is not None and layer.takes_lengths
-            y = layer(y, lengths=lengths) if wants else layer.forward(y)
-            shapes.append(y.shape)
-        self._shapes = shapes
+            y = layer.forward(y, **self._told(layer, lengths))
+            self._shapes.append(y.shape)
         return y
 
-    def _mask(
-        self, y: np.ndarray, target: ArrayLike, lengths: ArrayLike | None
-    ) -> np.ndarray | None:
-        """Which places of the output belong to a sequence; None if all."""
-        steps = y.shape[:2]
-        if lengths is None or y.ndim < 3 or steps != np.shape(target)[:2]:
-            return None
-        return _counting(self, lengths, *steps)
-
-    def _loss_at_end(self) -> Loss:
-        if self.criterion is None:
-            raise RuntimeError("Network: no loss; give one with loss=…")
-        return self.criterion
-
     def loss(
-        self, x: ArrayLike, target: ArrayLike, lengths: ArrayLike | None = None
+        self, x: ArrayLike, target: ArrayLike, lengths: Any = None
     ) -> Any:
         """Forward, then the loss. Raises RuntimeError if there is none."""
         criterion, y = self._loss_at_end(), self.forward(x, lengths)
         return criterion.forward(y, target, self._mask(y, target, lengths))
 
-    def _start(self, grad_output: ArrayLike | None) -> Any:
-        if grad_output is None:
-            return self._loss_at_end().backward()
-        return np.asanyarray(grad_output)
-
+    # 07 A network learns · network-backward
     def backward(self, grad_output: ArrayLike | None = None) -> np.ndarray:
         """Fill the parameters' grad; return dL/dx in the shape of x.
 
@@ -1331,6 +1274,56 @@ class Network(Layer):
             grad = layer.backward(grad)
         return grad
 
+    # 07 A network learns · network-guards
+    def _admit(self, layers: tuple, loss: Any) -> None:
+        if loss is not None and not isinstance(loss, Loss):
+            raise TypeError(f"Network: loss is {loss!r}, not a Loss")
+        seen: set[Layer] = set()
+        for i, layer in enumerate(layers):
+            if not isinstance(layer, Layer):
+                raise TypeError(
+                    f"Network: layer {i} is {layer!r}, not a Layer "
+                    "(a loss is given as loss=…)"
+                )
+            if seen.intersection(layer.modules()):
+                raise ValueError(
+                    f"Network: layer {i}, {layer!r}, is there twice"
+                )
+            seen.update(layer.modules())
+
+    # 07 A network learns · network-ends
+    def _begin(self, x: ArrayLike) -> np.ndarray:
+        """A new pass: what the last one left behind is obsolete."""
+        self._shapes = []
+        if self.criterion is not None:
+            self.criterion._cache = None
+        return np.asanyarray(x)
+
+    # 07 A network learns · network-start
+    def _loss_at_end(self) -> Loss:
+        if self.criterion is None:
+            raise RuntimeError("Network: no loss; give one with loss=…")
+        return self.criterion
+
+    def _start(self, grad_output: ArrayLike | None) -> Any:
+        if grad_output is None:
+            return self._loss_at_end().backward()
+        return np.asanyarray(grad_output)
+
+    # 07 A network learns · network-lengths
+    def _told(self, layer: Layer, lengths: Any) -> dict[str, Any]:
+        """The lengths, for a layer that wants to know them."""
+        wants = lengths is not None and layer.takes_lengths
+        return {"lengths": lengths} if wants else {}
+
+    def _mask(self, y: np.ndarray, target: ArrayLike, lengths: Any) -> Any:
+        """Which places of the output belong to a sequence; None if all."""
+        steps = y.shape[:2]
+        if lengths is None or y.ndim < 3 or steps != np.shape(target)[:2]:
+            return None
+        return _counting(self, lengths, *steps)
+
+    # 07 A network learns · network-accumulate
     def accumulate(self, grad_output: ArrayLike | None = None) -> None:
         """``backward`` without dL/dx, which training does not need."""
         grad = self._start(grad_output)
@@ -1340,6 +1333,10 @@ class Network(Layer):
             first.accumulate(grad)
 
     # 07 A network learns · network-comfort
+    def _members(self) -> Iterator[tuple[str, Any]]:
+        for name, member in super()._members():
+            yield name.removeprefix("layers."), member
+
     def __len__(self) -> int:
         return len(self.layers)
 
@@ -1351,13 +1348,13 @@ class Network(Layer):
             return Network(*self.layers[position])
         return self.layers[position]
 
+    # 07 A network learns · network-table
     def __repr__(self) -> str:
         rows = [("", "layer", "output", "parameters")]
         for i, layer in enumerate(self.layers):
-            name = repr(layer)
+            name, shape = repr(layer), "?"
             if isinstance(layer, Network):
                 name = f"{type(layer).__name__}({len(layer)} layers)"
-            shape = "?"
             if i < len(self._shapes):
                 shape = f"({', '.join(['N', *map(str, self._shapes[i][1:])])})"
             size = sum(p.data.size for p in layer.parameters())
@@ -1370,22 +1367,125 @@ class Network(Layer):
         )
 
 
-# 07 A network learns · counting
-def _counting(
-    owner: object, lengths: ArrayLike | None, n: int, steps: int
-) -> np.ndarray:
-    """Which places (n, steps) belong to a sequence; all without lengths.
+# 07 A network learns · optimizer
+class Optimizer:
+    """Moves parameters against their gradients, all as one vector (eq:sgd).
 
-    Raises ValueError unless lengths are n whole numbers from 0 to steps.
+    ``lr`` is the learning rate. A subclass says in which direction to go,
+    and keeps in ``state`` what it has to remember from step to step. What
+    is frozen does not move.
+    Raises ValueError for settings out of range, if there are no
+    parameters, if one is given twice, or if they differ in dtype.
     """
-    ends = np.array(np.full(n, steps) if lengths is None else lengths)
-    whole = ends.shape == (n,) and (ends.dtype.kind in "iu" or not n)
-    if not whole or not ((ends >= 0) & (ends <= steps)).all():
-        raise ValueError(
-            f"{type(owner).__name__}: expected {n} lengths, whole numbers "
-            f"from 0 to {steps}, got {lengths!r}"
-        )
-    return np.arange(steps) < ends[:, None]
+
+    base_lr: Any = None  # where schedules begin, chapter 10
+
+    # 07 A network learns · optimizer-step
+    def step(self) -> None:
+        """Move all parameters, in place; their gradients stay.
+
+        Raises RuntimeError if some data or grad has been replaced since.
+        """
+        self._look()
+        self.state["t"] += 1
+        frozen = [p for p in self.parameters if not p.requires_grad]
+        kept = [p.data.copy() for p in frozen]
+        rate = np.asarray(self.lr, self._data.dtype)
+        self._data -= rate * self._direction()  # eq:sgd
+        for p, data in zip(frozen, kept):
+            p.data[...] = data
+
+    # 07 A network learns · optimizer-direction
+    def _direction(self) -> np.ndarray:
+        """Where the parameters go, times -lr: here the gradient itself."""
+        return self._slopes()
+
+    def zero_grad(self) -> None:
+        """Set all gradients to zero."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    # 07 A network learns · optimizer-settings
+    def __init__(
+        self, parameters: Iterable, lr: float = 1e-3, **settings: Any
+    ) -> None:
+        groups = _groups(type(self).__name__, parameters)
+        self.parameters = [p for group in groups for p in group["params"]]
+        self._data, self._grad = _one_vector(self.parameters)
+        self.state = {"t": np.zeros((), dtype=int)}  # steps taken
+        given = {"lr": lr, "weight_decay": 0.0, "maximize": False, **settings}
+        self._set(given, groups)
+
+    # 07 A network learns · optimizer-groups
+    def _set(self, settings: dict[str, Any], groups: list[dict]) -> None:
+        """Make the settings attributes: a number, or a vector of them."""
+        sizes = [sum(p.numel() for p in group["params"]) for group in groups]
+        for name in set().union(*groups) - settings.keys() - {"params"}:
+            raise ValueError(f"{type(self).__name__} has no {name!r}")
+        for name, value in settings.items():
+            each = [group.get(name, value) for group in groups]
+            top = 1 if name in ("momentum", "alpha", "betas") else math.inf
+            for number in np.ravel(each).tolist() if name == "betas" else each:
+                _within(self, top, **{name: number})
+            value = each[0]
+            if any(other != value for other in each):
+                vector = np.repeat(each, sizes, axis=0).T
+                value = vector.astype(self._data.dtype)
+            setattr(self, name, value)
+
+    # 07 A network learns · optimizer-look
+    def _look(self) -> np.ndarray:
+        """The long gradient, if it still holds that of all parameters."""
+        for i, parameter in enumerate(self.parameters):
+            for name, whole in (("data", self._data), ("grad", self._grad)):
+                if getattr(parameter, name).base is not whole:
+                    raise RuntimeError(
+                        f"the {name} of parameter {i} was replaced, or "
+                        "another optimizer has taken it over; write into it "
+                        f"instead: parameter.{name}[...] = …"
+                    )
+        return self._grad
+
+    # 07 A network learns · optimizer-decay
+    def _slopes(self) -> np.ndarray:
+        """The gradient, plus that of the penalty on large parameters."""
+        grad = -self._grad if self.maximize else self._grad
+        if isinstance(self.weight_decay, np.ndarray) or self.weight_decay:
+            grad = grad + self.weight_decay * self._data
+        return grad
+
+    # 07 A network learns · optimizer-state
+    def _remember(self, *names: str) -> None:
+        self.state |= {name: np.zeros_like(self._data) for name in names}
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """What it remembers, and its rates; that of schedules may be inf."""
+        base = math.inf if self.base_lr is None else self.base_lr
+        rates = np.array(np.broadcast_arrays(self.lr, base), float)
+        return {**self.state, "rates": rates}
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of all arrays it needs in order to go on, by name."""
+        return {name: a.copy() for name, a in self._arrays().items()}
+
+    # 07 A network learns · optimizer-load
+    def load_state_dict(self, state_dict: Mapping[str, ArrayLike]) -> None:
+        """Write them back. Raises ValueError for other names or shapes."""
+        arrays = self._arrays()
+        _overwrite(arrays, state_dict)
+        self._set_rates(arrays["rates"])
+
+    def _set_rates(self, rates: np.ndarray) -> None:
+        self.lr, base = rates if rates.ndim > 1 else rates.tolist()
+        self.base_lr = base if np.isfinite(base).all() else None
+
+    # 07 A network learns · optimizer-copies
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"{type(self).__name__} has no {name}")
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._data, self._grad = _one_vector(self.parameters)
 
 
 # 07 A network learns · one-vector
@@ -1396,12 +1496,10 @@ def _one_vector(parameters: list[Parameter]) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"parameters differ in dtype: {kinds}")
     data = np.concatenate([p.data.ravel() for p in parameters])
     grad = np.concatenate([p.grad.ravel() for p in parameters])
-    start = 0
-    for p in parameters:
-        shape, end = p.data.shape, start + p.data.size
-        p.data = data[start:end].reshape(shape)
-        p.grad = grad[start:end].reshape(shape)
-        start = end
+    ends = np.cumsum([p.data.size for p in parameters])[:-1]
+    parts = zip(parameters, np.split(data, ends), np.split(grad, ends))
+    for p, its, slopes in parts:
+        p.data, p.grad = its.reshape(p.shape), slopes.reshape(p.shape)
     return data, grad
 
 
@@ -1424,134 +1522,12 @@ def _groups(name: str, things: Any) -> list[dict[str, Any]]:
     given = list(things) if isinstance(things, Iterable) else [things]
     if not given or not isinstance(given[0], dict):
         given = [{"params": given}]
-    groups = [
-        {**g, "params": _only_parameters(g.get("params"))} for g in given
-    ]
-    every = [p for group in groups for p in group["params"]]
+    parts = [{**g, "params": _only_parameters(g.get("params"))} for g in given]
+    every = [p for part in parts for p in part["params"]]
     if not every or len(every) > len(set(every)):
         found = "a parameter in two groups" if every else "no parameters"
         raise ValueError(f"{name}: got {found}")
-    return groups
-
-
-# 07 A network learns · optimizer
-class Optimizer:
-    """Moves parameters against their gradients, all as one vector (eq:sgd).
-
-    ``lr`` is the learning rate. A subclass says in which direction to go,
-    and keeps in ``state`` what it has to remember from step to step. What
-    is frozen does not move.
-    Raises ValueError for settings out of range, if there are no
-    parameters, if one is given twice, or if they differ in dtype.
-    """
-
-    base_lr: Any = None  # where schedules begin, chapter 10
-
-    def __init__(
-        self, parameters: Iterable, lr: float = 1e-3, **settings: Any
-    ) -> None:
-        groups = _groups(type(self).__name__, parameters)
-        self.parameters = [p for group in groups for p in group["params"]]
-        self._data, self._grad = _one_vector(self.parameters)
-        self.state = {"t": np.zeros((), dtype=int)}  # steps taken
-        given = {"lr": lr, "weight_decay": 0.0, "maximize": False, **settings}
-        self._set(given, groups)
-
-    def _direction(self) -> np.ndarray:
-        """Where the parameters go, times -lr: here the gradient itself."""
-        return self._slopes()
-
-    # 07 A network learns · optimizer-step
-    def _look(self) -> np.ndarray:
-        """The long gradient, if it still holds that of all parameters."""
-        for i, parameter in enumerate(self.parameters):
-            for name, whole in (("data", self._data), ("grad", self._grad)):
-                if getattr(parameter, name).base is not whole:
-                    raise RuntimeError(
-                        f"the {name} of parameter {i} was replaced, or "
-                        "another optimizer has taken it over; write into it "
-                        f"instead: parameter.{name}[...] = …"
-                    )
-        return self._grad
-
-    def step(self) -> None:
-        """Move all parameters, in place; their gradients stay.
-
-        Raises RuntimeError if some data or grad has been replaced since.
-        """
-        self._look()
-        self.state["t"] += 1
-        frozen = [p for p in self.parameters if not p.requires_grad]
-        kept = [p.data.copy() for p in frozen]
-        rate = np.asarray(self.lr, self._data.dtype)
-        self._data -= rate * self._direction()
-        for p, data in zip(frozen, kept):
-            p.data[...] = data
-
-    def zero_grad(self) -> None:
-        """Set all gradients to zero."""
-        for parameter in self.parameters:
-            parameter.grad = None
-
-    # 07 A network learns · optimizer-settings
-    def _set(
-        self, settings: dict[str, Any], groups: list[dict[str, Any]]
-    ) -> None:
-        """Make the settings attributes: a number, or a vector of them."""
-        sizes = [sum(p.numel() for p in group["params"]) for group in groups]
-        for group in groups:
-            for name in group.keys() - settings.keys() - {"params"}:
-                raise ValueError(f"{type(self).__name__} has no {name!r}")
-        for name, value in settings.items():
-            each = [group.get(name, value) for group in groups]
-            below_one = name in ("momentum", "alpha", "betas")
-            for number in np.ravel(each).tolist() if name == "betas" else each:
-                _within(self, 1 if below_one else math.inf, **{name: number})
-            value = each[0]
-            if any(other != value for other in each):
-                vector = np.repeat(each, sizes, axis=0).T
-                value = vector.astype(self._data.dtype)
-            setattr(self, name, value)
-
-    def _slopes(self) -> np.ndarray:
-        """The gradient, plus that of the penalty on large parameters."""
-        grad = -self._grad if self.maximize else self._grad
-        if isinstance(self.weight_decay, np.ndarray) or self.weight_decay:
-            grad = grad + self.weight_decay * self._data
-        return grad
-
-    def _remember(self, *names: str) -> None:
-        for name in names:
-            self.state[name] = np.zeros_like(self._data)
-
-    # 07 A network learns · optimizer-state
-    def _arrays(self) -> dict[str, np.ndarray]:
-        """What it remembers, and its rates; that of schedules may be inf."""
-        lr = np.asarray(self.lr, float)
-        none = np.full_like(lr, math.inf)
-        base = none if self.base_lr is None else self.base_lr
-        return {**self.state, "rates": np.array([lr, base])}
-
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of all arrays it needs in order to go on, by name."""
-        return {name: a.copy() for name, a in self._arrays().items()}
-
-    def load_state_dict(self, state_dict: Mapping[str, ArrayLike]) -> None:
-        """Write them back. Raises ValueError for other names or shapes."""
-        arrays = self._arrays()
-        _overwrite(arrays, state_dict)
-        self._set_rates(arrays["rates"])
-
-    def _set_rates(self, rates: np.ndarray) -> None:
-        self.lr, base = rates if rates.ndim > 1 else rates.tolist()
-        self.base_lr = base if np.isfinite(base).all() else None
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"{type(self).__name__} has no {name}")
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._data, self._grad = _one_vector(self.parameters)
+    return parts
 
 
 # 07 A network learns · sgd
@@ -1586,6 +1562,24 @@ class SGD(Optimizer):
         if self.nesterov:
             return grad + self.momentum * velocity  # eq:nesterov
         return velocity  # eq:momentum-velocity
+
+
+# 07 A network learns · counting
+def _counting(
+    owner: object, lengths: ArrayLike | None, n: int, steps: int
+) -> np.ndarray:
+    """Which places (n, steps) belong to a sequence; all without lengths.
+
+    Raises ValueError unless lengths are n whole numbers from 0 to steps.
+    """
+    ends = np.array(np.full(n, steps) if lengths is None else lengths)
+    whole = ends.shape == (n,) and (ends.dtype.kind in "iu" or not n)
+    if not whole or not ((ends >= 0) & (ends <= steps)).all():
+        raise ValueError(
+            f"{type(owner).__name__}: expected {n} lengths, whole numbers "
+            f"from 0 to {steps}, got {lengths!r}"
+        )
+    return np.arange(steps) < ends[:, None]
 
 
 # 08 Why do gradients vanish or explode? · fans
@@ -6663,4 +6657,4 @@ _PROBES = [
 ]
 
 
-# digest 30e2fac302dcc8d7dff345d5a0dc98c85c8144bc21ed5328c3ac9ad662c81dd6
+# digest d2b5dc64df2bc89ffcbcee3bd6b92196ca6ebe2e17dd6bf7c71adcd44de743a8

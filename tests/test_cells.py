@@ -15,7 +15,6 @@ EXCESS: dict[str, tuple[int, int]] = {
     "checking": (8, 2),
     "chain-rule": (12, 4),
     "linear": (3, 1),
-    "network": (11, 7),
     "signal": (10, 5),
     "optimizers": (8, 3),
     "training": (10, 6),
