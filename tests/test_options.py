@@ -233,6 +233,15 @@ def test_a_class_may_itself_be_ignored_and_weights_must_fit() -> None:
         loss(X[:2, :3], [1, 1])
     with pytest.raises(ValueError, match=r"2 weights, shape \(12, 3\)"):
         bp.CrossEntropyLoss(weight=[1.0, 2.0])(X[:, :3], LABELS)
+    with pytest.raises(ValueError, match=r"1 weights, shape \(12, 3\)"):
+        bp.CrossEntropyLoss(weight=[2.0])(X[:, :3], LABELS)
+
+
+@pytest.mark.parametrize("options", [{}, {"weight": [1.0, 2.0, 3.0]}, {"label_smoothing": 0.1}])
+def test_the_gradient_has_the_precision_of_the_logits_where_a_label_is_ignored(options: Any) -> None:
+    loss = bp.CrossEntropyLoss(ignore_index=0, **options)
+    loss(X[:, :3].astype("float32"), LABELS)
+    assert (LABELS == 0).any() and loss.backward().dtype == np.float32
 
 
 @pytest.mark.parametrize("make", [bp.MSELoss, bp.L1Loss, bp.HuberLoss, bp.BCEWithLogitsLoss])

@@ -39,7 +39,7 @@ TRUE = {
 # Displays that exact arithmetic cannot reach, and why.
 SAMPLED = {
     "eq:complex-step": "complex numbers",
-    "eq:likelihood-mse": "a logarithm of a power that no rule takes apart",
+    **dict.fromkeys(("eq:likelihood-mse", "eq:likelihood-l1"), "a logarithm that no rule takes apart"),
     "eq:block": "more square roots than a draw can have",
     **dict.fromkeys(("eq:jvp", "eq:duality", "eq:hvp"), "their cells call NumPy itself, not the module"),
     "eq:two-softmax": "powers of e itself, beside the logarithm of a sum",
