@@ -1497,29 +1497,35 @@ class SGD(Optimizer):
     settings out of range, or nesterov without momentum or with dampening.
     """
 
-    # 09 Better steps · sgd-momentum
+    # 09 Which way, and how far? · sgd-momentum
+    def _direction(self) -> np.ndarray:
+        grad = self._slopes()
+        if "velocity" not in self.state:
+            return grad
+        velocity = _fade(  # eq:momentum-velocity
+            self.state["velocity"], self.momentum, self._damped(grad)
+        )
+        if self.nesterov:
+            return grad + self.momentum * velocity  # eq:nesterov
+        return velocity
+
+    # 09 Which way, and how far? · sgd-settings
     def __init__(
         self, parameters: Iterable, lr: float = 1e-3, momentum: float = 0.0,
         dampening: float = 0.0, weight_decay: float = 0.0,
         nesterov: bool = False, *, maximize: bool = False,
     ) -> None:
         super().__init__(**_arguments(locals()))
-        if nesterov and (not momentum or dampening):
+        if nesterov and (not np.all(self.momentum) or np.any(self.dampening)):
             raise ValueError("SGD: nesterov needs momentum > 0, no dampening")
         if np.any(self.momentum):
             self._remember("velocity")
 
-    def _direction(self) -> np.ndarray:
-        grad = self._slopes()
-        if "velocity" not in self.state:
+    # 09 Which way, and how far? · dampening
+    def _damped(self, grad: np.ndarray) -> np.ndarray:
+        if self.state["t"] == 1 or not np.any(self.dampening):
             return grad
-        velocity = self.state["velocity"]
-        velocity *= self.momentum
-        damped = self.dampening and self.state["t"] > 1
-        velocity += (1 - self.dampening) * grad if damped else grad
-        if self.nesterov:
-            return grad + self.momentum * velocity  # eq:nesterov
-        return velocity  # eq:momentum-velocity
+        return (1 - self.dampening) * grad
 
 
 # 08 Why do gradients vanish or explode? · fans
@@ -1818,22 +1824,35 @@ def _fill_report(
         report.append(row._replace(advice=advice))
 
 
-# 09 Better steps · arguments
+# 09 Which way, and how far? · fade
+def _fade(state: np.ndarray, keep: Any, new: np.ndarray) -> np.ndarray:
+    """keep * state + new, in place."""
+    state *= keep
+    state += new
+    return state
+
+
+# 09 Which way, and how far? · arguments
 def _arguments(table: dict[str, Any]) -> dict[str, Any]:
     """What ``locals()`` says at the start of a constructor, without self."""
     return {k: v for k, v in table.items() if k not in ("self", "__class__")}
 
 
-# 09 Better steps · adagrad-rmsprop
+# 09 Which way, and how far? · adagrad
 class Adagrad(Optimizer):
     """Steps divided by the root of all squared slopes, eq:adagrad.
 
     ``lr_decay`` shortens step t by 1 + (t-1) lr_decay; the sum of squares
     begins at ``initial_accumulator_value``. Raises ValueError for what is
-    negative.
-    Source: Duchi, Hazan and Singer, 2011.
+    negative. Source: Duchi, Hazan and Singer, 2011.
     """
 
+    def _direction(self) -> np.ndarray:
+        grad, square = self._slopes(), self.state["square"]
+        square += grad * grad  # eq:adagrad-sum
+        return grad / self._slower(np.sqrt(square) + self.eps)  # eq:adagrad
+
+    # 09 Which way, and how far? · adagrad-settings
     def __init__(
         self, parameters: Iterable, lr: float = 0.01, lr_decay: float = 0.0,
         weight_decay: float = 0.0, initial_accumulator_value: float = 0.0,
@@ -1843,13 +1862,11 @@ class Adagrad(Optimizer):
         self._remember("square")
         self.state["square"] += initial_accumulator_value
 
-    def _direction(self) -> np.ndarray:
-        grad, square = self._slopes(), self.state["square"]
-        square += grad * grad  # eq:adagrad-sum
-        slower = 1 + (int(self.state["t"]) - 1) * self.lr_decay
-        return grad / (slower * (np.sqrt(square) + self.eps))
+    def _slower(self, root: np.ndarray) -> np.ndarray:
+        return (1 + (int(self.state["t"]) - 1) * self.lr_decay) * root
 
 
+# 09 Which way, and how far? · rmsprop
 class RMSprop(Optimizer):
     """Steps divided by the root of a running mean square, eq:rmsprop.
 
@@ -1859,6 +1876,13 @@ class RMSprop(Optimizer):
     Source: Tieleman and Hinton, lecture notes, 2012.
     """
 
+    def _direction(self) -> np.ndarray:
+        grad, square = self._slopes(), self.state["square"]
+        _fade(square, self.alpha, (1 - self.alpha) * (grad * grad))
+        root = np.sqrt(self._about_the_mean(square, grad))
+        return self._gathered(grad / (root + self.eps))  # eq:rmsprop
+
+    # 09 Which way, and how far? · rmsprop-settings
     def __init__(
         self, parameters: Iterable, lr: float = 0.01, alpha: float = 0.99,
         eps: float = 1e-8, weight_decay: float = 0.0, momentum: float = 0.0,
@@ -1869,24 +1893,23 @@ class RMSprop(Optimizer):
         if np.any(self.momentum):
             self._remember("velocity")
 
-    def _direction(self) -> np.ndarray:
-        grad, square = self._slopes(), self.state["square"]
-        square *= self.alpha
-        square += (1 - self.alpha) * (grad * grad)  # eq:rmsprop-average
-        if self.centered:
-            mean = self.state["mean"]
-            mean += (1 - self.alpha) * (grad - mean)
-            square = np.maximum(square - mean * mean, 0)
-        step = grad / (np.sqrt(square) + self.eps)
+    # 09 Which way, and how far? · rmsprop-options
+    def _about_the_mean(
+        self, square: np.ndarray, grad: np.ndarray
+    ) -> np.ndarray:
+        if not self.centered:
+            return square
+        mean = self.state["mean"]
+        mean += (1 - self.alpha) * (grad - mean)
+        return np.maximum(square - mean * mean, 0)
+
+    def _gathered(self, step: np.ndarray) -> np.ndarray:
         if "velocity" not in self.state:
             return step
-        velocity = self.state["velocity"]
-        velocity *= self.momentum
-        velocity += step
-        return velocity
+        return _fade(self.state["velocity"], self.momentum, step)
 
 
-# 09 Better steps · adam
+# 09 Which way, and how far? · adam
 class Adam(Optimizer):
     """Average slope over root of average square, eq:adam.
 
@@ -1896,6 +1919,22 @@ class Adam(Optimizer):
     betas, 0 <= beta < 1. Source: Kingma, Ba, 2015.
     """
 
+    def _direction(self) -> np.ndarray:
+        return self._adam(self._slopes())
+
+    # 09 Which way, and how far? · adam-step
+    def _adam(self, grad: np.ndarray) -> np.ndarray:
+        t, (beta1, beta2) = int(self.state["t"]), self.betas
+        m, v = self.state["m"], self.state["v"]
+        _fade(m, beta1, (1 - beta1) * grad)  # eq:adam-m
+        _fade(v, beta2, (1 - beta2) * (grad * grad))  # eq:adam-v
+        root = np.sqrt(self._largest_so_far(v))
+        root *= (1 - beta2**t) ** -0.5  # eq:adam-vhat
+        root += self.eps
+        root *= 1 - beta1**t  # eq:adam-mhat
+        return np.divide(m, root, out=root)
+
+    # 09 Which way, and how far? · adam-settings
     def __init__(
         self, parameters: Iterable, lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
@@ -1903,36 +1942,30 @@ class Adam(Optimizer):
         maximize: bool = False,
     ) -> None:
         if np.shape(betas) != (2,):
-            raise ValueError(f"Adam: expected two betas, got {betas!r}")
+            name = type(self).__name__
+            raise ValueError(f"{name}: expected two betas, got {betas!r}")
         super().__init__(**_arguments(locals()))
         self._remember("m", "v", *["v_max"] * bool(amsgrad))
 
-    def _direction(self) -> np.ndarray:
-        return self._adam(self._slopes())
-
-    def _adam(self, grad: np.ndarray) -> np.ndarray:
-        m, v = self.state["m"], self.state["v"]
-        t, (beta1, beta2) = int(self.state["t"]), self.betas
-        m *= beta1
-        m += (1 - beta1) * grad  # eq:adam-m
-        v *= beta2
-        v += (1 - beta2) * (grad * grad)  # eq:adam-v
-        if self.amsgrad:
-            v = np.maximum(v, self.state["v_max"], out=self.state["v_max"])
-        root = np.sqrt(v)
-        root *= (1 - beta2**t) ** -0.5  # eq:adam-vhat
-        root += self.eps
-        root *= 1 - beta1**t
-        return np.divide(m, root, out=root)  # eq:adam-mhat
+    # 09 Which way, and how far? · amsgrad
+    def _largest_so_far(self, v: np.ndarray) -> np.ndarray:
+        if not self.amsgrad:
+            return v
+        return np.maximum(v, self.state["v_max"], out=self.state["v_max"])
 
 
-# 09 Better steps · adamw
+# 09 Which way, and how far? · adamw
 class AdamW(Adam):
     """Adam with decay outside of the fraction, eq:adamw.
 
     Source: Loshchilov and Hutter, 2019.
     """
 
+    def _direction(self) -> np.ndarray:
+        grad = -self._grad if self.maximize else self._grad
+        return self._adam(grad) + self.weight_decay * self._data
+
+    # 09 Which way, and how far? · adamw-settings
     def __init__(
         self, parameters: Iterable, lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
@@ -1940,10 +1973,6 @@ class AdamW(Adam):
         maximize: bool = False,
     ) -> None:
         super().__init__(**_arguments(locals()))
-
-    def _direction(self) -> np.ndarray:
-        grad = -self._grad if self.maximize else self._grad
-        return self._adam(grad) + self.weight_decay * self._data
 
 
 # 10 The loop · data-loader
@@ -6597,4 +6626,4 @@ _PROBES = [
 ]
 
 
-# digest 9a438ed0b6ca6c2469b3fd0f2c7372d8add828f67a357a208ab8be90bbdf53d4
+# digest 682ac305b7b17a092fa52a51dab48afc7d3e78f9ed3134f27217074c85296379

@@ -19,7 +19,6 @@ EXCESS: dict[str, tuple[int, int]] = {
     "losses": (8, 5),
     "network": (11, 7),
     "signal": (10, 5),
-    "optimizers": (8, 3),
     "training": (10, 6),
     "saving": (5, 4),
     "regularisation": (7, 3),
