@@ -62,8 +62,8 @@ __all__ = [
     "gradcheck", "Parameter", "Layer", "Linear", "Flatten", "Activation",
     "Sigmoid", "Tanh", "ReLU", "LeakyReLU", "ELU", "Softplus", "SiLU", "GELU",
     "Softmax", "Loss", "MSELoss", "L1Loss", "HuberLoss", "CrossEntropyLoss",
-    "BCEWithLogitsLoss", "Network", "Optimizer", "SGD", "xavier_uniform_",
-    "xavier_normal_", "kaiming_uniform_", "kaiming_normal_", "LayerStatistics",
+    "BCEWithLogitsLoss", "Network", "Optimizer", "SGD", "kaiming_normal_",
+    "kaiming_uniform_", "xavier_uniform_", "xavier_normal_", "LayerStatistics",
     "GradientReport", "gradient_report", "Adagrad", "RMSprop", "Adam", "AdamW",
     "DataLoader", "Schedule", "StepLR", "ExponentialLR", "CosineAnnealingLR",
     "LinearWarmup", "clip_grad_norm_", "fit", "save", "load", "l2_penalty",
@@ -1528,44 +1528,14 @@ class SGD(Optimizer):
         return (1 - self.dampening) * grad
 
 
-# 08 Why do gradients vanish or explode? · fans
-def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """How many numbers enter and leave one unit.
-
-    (in, out) for a matrix as in Linear, (out, in, …) for a kernel.
-    """
-    if len(shape) < 2:
-        raise ValueError(
-            f"expected a weight of two or more axes, got shape {shape}"
-        )
-    if len(shape) > 2:
-        window = math.prod(shape[2:])
-        shape = shape[1] * window, shape[0] * window
-    return max(shape[0], 1), max(shape[1], 1)  # a weight may be empty
-
-
-def _gain(nonlinearity: str, a: float) -> float:
-    """What to multiply the weights by so that the signal survives."""
-    gains = {
-        "linear": 1.0,
-        "sigmoid": 1.0,
-        "tanh": 5 / 3,
-        "relu": 2**0.5,
-        "leaky_relu": (2 / (1 + a * a)) ** 0.5,
-    }
-    if nonlinearity not in list(gains):
-        raise ValueError(
-            f"nonlinearity is one of {', '.join(gains)}, got {nonlinearity!r}"
-        )
-    return gains[nonlinearity]
-
-
+# 08 Why do gradients vanish or explode? · xavier-std
 def _xavier_std(shape: tuple[int, ...], gain: float) -> float:
     _within("initialiser", gain=gain)
     fan_in, fan_out = _fans(shape)
     return gain * (2 / (fan_in + fan_out)) ** 0.5  # eq:xavier
 
 
+# 08 Why do gradients vanish or explode? · kaiming-std
 def _kaiming_std(
     shape: tuple[int, ...], a: float, mode: str, nonlinearity: str
 ) -> float:
@@ -1576,40 +1546,32 @@ def _kaiming_std(
     return _gain(nonlinearity, a) / fans[mode] ** 0.5  # eq:kaiming
 
 
-# 08 Why do gradients vanish or explode? · initialisers
+# 08 Why do gradients vanish or explode? · kaiming-normal
+def kaiming_normal_(
+    parameter: Parameter, a: float = 0.0, mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu", rng: _Seed = None,
+) -> Parameter:
+    """Normal with the standard deviation of eq:kaiming, in place."""
+    return _fill(parameter, False, rng, _kaiming_std, a, mode, nonlinearity)
+
+
+# 08 Why do gradients vanish or explode? · fill
 def _fill(
     parameter: Parameter, uniform: bool, rng: _Seed, spread: Callable,
     *settings: Any,
 ) -> Parameter:
     """Draw all numbers anew, with mean 0 and the deviation ``spread``."""
     _only_parameters([parameter])
-    std, rng = spread(parameter.data.shape, *settings), _generator("rng", rng)
-    shape, bound = parameter.data.shape, 3**0.5 * std
-    drawn = rng.uniform(-bound, bound, shape) if uniform else (
+    shape = parameter.data.shape
+    std, rng = spread(shape, *settings), _generator("rng", rng)
+    bound = 3**0.5 * std
+    parameter.data[...] = rng.uniform(-bound, bound, shape) if uniform else (
         rng.normal(0.0, std, shape)
     )
-    parameter.data[...] = drawn
     return parameter
 
 
-def xavier_uniform_(
-    parameter: Parameter, gain: float = 1.0, rng: _Seed = None
-) -> Parameter:
-    """Uniform with the standard deviation of eq:xavier, in place.
-
-    Raises ValueError for fewer than two axes or a gain that is negative, and
-    TypeError for anything but a parameter. Source: Glorot, Bengio, 2010.
-    """
-    return _fill(parameter, True, rng, _xavier_std, gain)
-
-
-def xavier_normal_(
-    parameter: Parameter, gain: float = 1.0, rng: _Seed = None
-) -> Parameter:
-    """Normal with the standard deviation of eq:xavier, in place."""
-    return _fill(parameter, False, rng, _xavier_std, gain)
-
-
+# 08 Why do gradients vanish or explode? · kaiming-uniform
 def kaiming_uniform_(
     parameter: Parameter, a: float = 0.0, mode: str = "fan_in",
     nonlinearity: str = "leaky_relu", rng: _Seed = None,
@@ -1622,12 +1584,69 @@ def kaiming_uniform_(
     return _fill(parameter, True, rng, _kaiming_std, a, mode, nonlinearity)
 
 
-def kaiming_normal_(
-    parameter: Parameter, a: float = 0.0, mode: str = "fan_in",
-    nonlinearity: str = "leaky_relu", rng: _Seed = None,
+# 08 Why do gradients vanish or explode? · xavier
+def xavier_uniform_(
+    parameter: Parameter, gain: float = 1.0, rng: _Seed = None
 ) -> Parameter:
-    """Normal with the standard deviation of eq:kaiming, in place."""
-    return _fill(parameter, False, rng, _kaiming_std, a, mode, nonlinearity)
+    """Uniform with the standard deviation of eq:xavier, in place.
+
+    Raises ValueError for fewer than two axes or a negative gain, TypeError
+    for anything but a parameter. Source: Glorot, Bengio, 2010.
+    """
+    return _fill(parameter, True, rng, _xavier_std, gain)
+
+
+# 08 Why do gradients vanish or explode? · xavier-normal
+def xavier_normal_(
+    parameter: Parameter, gain: float = 1.0, rng: _Seed = None
+) -> Parameter:
+    """Normal with the standard deviation of eq:xavier, in place."""
+    return _fill(parameter, False, rng, _xavier_std, gain)
+
+
+# 08 Why do gradients vanish or explode? · fans
+def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    """How many numbers enter and leave one unit.
+
+    (in, out) for a matrix as in Linear, (out, in, …) for a kernel.
+    """
+    if len(shape) < 2:
+        found = f"got shape {shape}"
+        raise ValueError(f"expected a weight of two or more axes, {found}")
+    if len(shape) > 2:
+        window = math.prod(shape[2:])
+        shape = shape[1] * window, shape[0] * window
+    return max(shape[0], 1), max(shape[1], 1)  # a weight may be empty
+
+
+# 08 Why do gradients vanish or explode? · gain
+def _gain(nonlinearity: str, a: float) -> float:
+    """What to multiply the weights by so that the signal survives."""
+    gains = {
+        "linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": 2**0.5,
+        "leaky_relu": (2 / (1 + a * a)) ** 0.5,
+    }
+    if nonlinearity not in list(gains):
+        names = ", ".join(gains)
+        raise ValueError(
+            f"nonlinearity is one of {names}, got {nonlinearity!r}"
+        )
+    return gains[nonlinearity]
+
+
+# 08 Why do gradients vanish or explode? · both-ways
+def _both_ways(
+    net: Network, x: np.ndarray, target: ArrayLike
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """What enters and leaves each layer, and the gradient of each."""
+    outputs, criterion = [x], net._loss_at_end()
+    for layer in net:
+        outputs.append(layer.forward(outputs[-1]))
+    criterion.forward(outputs[-1], target)
+    grads = [criterion.backward()]
+    for layer in reversed(net.layers):
+        grads.append(layer.backward(grads[-1]))
+    return outputs, grads[::-1]
 
 
 # 08 Why do gradients vanish or explode? · layer-statistics
@@ -1648,23 +1667,6 @@ class LayerStatistics(NamedTuple):
 
 
 # 08 Why do gradients vanish or explode? · shares
-def _shares(layer: Layer, y: np.ndarray) -> tuple[float, float]:
-    """The shares of dead units and of saturated answers."""
-    if isinstance(layer, (Sigmoid, Tanh)):
-        low = 0.0 if isinstance(layer, Sigmoid) else -1.0
-        return math.nan, float(np.mean(np.minimum(y - low, 1 - y) < 0.02))
-    if isinstance(layer, Activation):
-        return float(np.mean(~np.any(y != 0, axis=0))), math.nan
-    return math.nan, math.nan
-
-
-def _short(layer: Layer) -> str:
-    """A layer in one short line."""
-    text = repr(layer)
-    name = f"{type(layer).__name__}(…)"
-    return name if "\n" in text or len(text) > 30 else text
-
-
 def _size(array: np.ndarray, axis: Any = None) -> Any:
     """The root of the mean square."""
     return np.sqrt(np.mean(array * array, axis=axis))
@@ -1675,36 +1677,23 @@ def _across(y: np.ndarray) -> float:
     return float(_size(y.reshape(len(y), -1).std(axis=0)))
 
 
-# 08 Why do gradients vanish or explode? · first-cause
-def _first_cause(net: Network, x: np.ndarray) -> str:
-    """What explains all the rest: the input's scale, or equal weights."""
-    summed = any(isinstance(layer, Linear) for layer in net.layers[:1])
-    words = x.dtype.kind in "iu" and x.ndim < 3 and not summed
-    size = 0.0 if words else _size(x.astype(float))
-    if 10 < size < math.inf:
-        return f"input of size {size:.3g}: subtract its mean, divide by it"
-    for i, layer in enumerate(net):
-        for p in layer.parameters():
-            units = p.data if p.data.ndim == 2 else np.zeros((1, 1))
-            meant = i > 0 and not units.any()  # a branch may start at 0
-            equal = units.shape[1] > 1 and not np.ptp(units, axis=1).any()
-            if equal and not meant:
-                return f"layer {i} has equal units: draw its weights"
-    return ""
+# 08 Why do gradients vanish or explode? · dead-saturated
+def _shares(layer: Layer, y: np.ndarray) -> tuple[float, float]:
+    """The shares of dead units and of saturated answers."""
+    if isinstance(layer, (Sigmoid, Tanh)):
+        low = 0.0 if isinstance(layer, Sigmoid) else -1.0
+        return math.nan, float(np.mean(np.minimum(y - low, 1 - y) < 0.02))
+    if isinstance(layer, Activation):
+        return float(np.mean(~np.any(y != 0, axis=0))), math.nan
+    return math.nan, math.nan
 
 
 # 08 Why do gradients vanish or explode? · advice
 def _advice(
-    row: LayerStatistics, last: float, kept: float, grown: bool
+    row: LayerStatistics, last: float, kept: float, dead: str
 ) -> str:
-    """What the numbers of a layer suggest; empty if nothing is wrong.
-
-    ``kept`` is the share of x's spread that comes in, ``grown`` says
-    whether weights before this layer are far from any start.
-    """
-    dead = "killed by the rate, start anew with a lower one" if grown else (
-        "from the start, centre x, biases 0, LeakyReLU"
-    )
+    """What a row suggests; last: the gradient's spread at the end of the
+    network, kept: the share of x's spread that comes in."""
     rules = (
         (not math.isfinite(row.std), "not finite: look at what comes in"),
         (not math.isfinite(row.grad_std), "not finite: smaller weights"),
@@ -1720,30 +1709,123 @@ def _advice(
     return next((advice for holds, advice in rules if holds), "")
 
 
+# 08 Why do gradients vanish or explode? · why-dead
+def _is_grown(p: Parameter) -> bool:
+    """Whether weights are far larger than any start."""
+    fan = p.data.shape[0] if p.data.ndim == 2 else 1
+    return bool(_size(p.data) * fan**0.5 > 3)
+
+
+def _why_dead(grown: bool) -> str:
+    if grown:
+        return "killed by the rate, start anew with a lower one"
+    return "from the start, centre x, biases 0, LeakyReLU"
+
+
+# 08 Why do gradients vanish or explode? · first-cause
+def _first_cause(net: Network, x: np.ndarray) -> str:
+    """What explains all the rest: the input's scale, or equal weights."""
+    summed = any(isinstance(layer, Linear) for layer in net.layers[:1])
+    words = x.dtype.kind in "iu" and x.ndim < 3 and not summed
+    size = 0.0 if words else _size(x.astype(float))
+    if 10 < size < math.inf:
+        return f"input of size {size:.3g}: subtract its mean, divide by it"
+    for i, layer in enumerate(net):
+        for p in layer.parameters():
+            meant = i > 0 and not p.data.any()  # a branch may start at 0
+            if _are_equal(p.data) and not meant:
+                return f"layer {i} has equal units: draw its weights"
+    return ""
+
+
+# 08 Why do gradients vanish or explode? · equal-units
+def _are_equal(weight: np.ndarray) -> bool:
+    """Whether all units of a matrix have the same weights."""
+    if weight.ndim != 2 or weight.shape[1] < 2:
+        return False
+    return not np.ptp(weight, axis=1).any()
+
+
+def _short(layer: Layer) -> str:
+    """A layer in one short line."""
+    text = repr(layer)
+    name = f"{type(layer).__name__}(…)"
+    return name if "\n" in text or len(text) > 30 else text
+
+
 # 08 Why do gradients vanish or explode? · report-table
 class GradientReport(list[LayerStatistics]):
-    """The rows of gradient_report; prints as a table.
-
-    ``cause`` is what explains all of them, and then stands alone.
-    """
+    """The rows as a table; a ``cause`` explains all, and stands alone."""
 
     cause: str = ""
 
     def __repr__(self) -> str:
         head = "layer mean std across grad_std weight dead satur. update"
-        table: list[tuple[str, ...]] = [(*head.split(), "")]
-        for row in self:
-            sizes = row[1:4] + row[5:7]
-            exact = [f"{v:.1e}" for v in sizes]
-            rough = [f"{v:.0%}" for v in row[7:9]] + [f"{row.update:.0e}"]
-            cells = ["" if c[:3] == "nan" else c for c in exact[4:] + rough]
-            table.append((row.layer, *exact[:4], *cells, row.advice))
+        table = [[*head.split(), ""], *map(_cells, self)]
         width = max(len(name) for name, *_ in table)
-        lines = [
-            f"{name:<{width}}{''.join(f'{cell:>9}' for cell in cells)}"
-            f"  {advice}".rstrip() for name, *cells, advice in table
-        ]
-        return "\n".join([self.cause] * bool(self.cause) + lines)
+        lines = [self.cause] * bool(self.cause)
+        for name, *cells, advice in table:
+            columns = "".join(f"{cell:>9}" for cell in cells)
+            lines.append(f"{name:<{width}}{columns}  {advice}".rstrip())
+        return "\n".join(lines)
+
+
+# 08 Why do gradients vanish or explode? · report-cells
+def _cells(row: LayerStatistics) -> list[str]:
+    """A row as text, and nothing where nothing is measured."""
+    cells = [f"{value:.1e}" for value in row[1:4] + row[5:7]]
+    cells += [f"{row.dead:.0%}", f"{row.saturated:.0%}", f"{row.update:.0e}"]
+    measured = ["" if cell[:3] == "nan" else cell for cell in cells[4:]]
+    return [row.layer, *cells[:4], *measured, row.advice]
+
+
+# 08 Why do gradients vanish or explode? · updates
+def _updates(
+    net: Network, lr: float, optimizer: Optimizer | None
+) -> dict[Parameter, float]:
+    """How far one step moves each parameter, relative to its length."""
+    before = {p: p.data.copy() for p in net.parameters()}
+    moves = {p: lr * p.grad for p in before}
+    if optimizer is not None:
+        optimizer.step()
+        moves = {p: p.data - was for p, was in before.items()}
+    length = np.linalg.norm
+    return {
+        p: float(length(moves[p])) / max(float(length(was)), 1e-30)
+        for p, was in before.items()
+    }
+
+
+# 08 Why do gradients vanish or explode? · report-row
+def _row(
+    name: str, layer: Layer, y: np.ndarray, grad: np.ndarray,
+    steps: dict[Parameter, float],
+) -> LayerStatistics:
+    size = step = math.nan
+    for p in layer.parameters()[:1]:
+        size, step = float(_size(p.grad)), steps[p]
+    return LayerStatistics(
+        name, float(y.mean()), float(y.std()), _across(y),
+        float(grad.mean()), float(grad.std()), size, *_shares(layer, y), step,
+    )
+
+
+# 08 Why do gradients vanish or explode? · report-rows
+def _report(
+    net: Network, outputs: list, grads: list, steps: dict[Parameter, float]
+) -> GradientReport:
+    """A row for each layer; advice only where no first cause was found."""
+    report, grown, first = GradientReport(), False, _across(outputs[0])
+    report.cause = _first_cause(net, outputs[0])
+    for i, (layer, x, y) in enumerate(zip(net, outputs, outputs[1:])):
+        row = _row(f"{i} {_short(layer)}", layer, y, grads[i + 1], steps)
+        grown = grown or any(map(_is_grown, layer.parameters()[:1]))
+        kept = _across(x) / first if first and i else 1.0
+        if not report.cause:
+            advice = _advice(row, grads[-1].std(), kept, _why_dead(grown))
+            row = row._replace(advice=advice)
+        report.append(row)
+    return report
 
 
 # 08 Why do gradients vanish or explode? · gradient-report
@@ -1763,65 +1845,10 @@ def gradient_report(
     if optimizer is not None:
         _instances("gradient_report", Optimizer, optimizer=optimizer)
     net, optimizer = copy.deepcopy((net, optimizer))
-    criterion, outputs = net._loss_at_end(), [np.asarray(x)]
+    net.zero_grad()
     with np.errstate(all="ignore"):
-        report = GradientReport()
-        report.cause = _first_cause(net, outputs[0])
-        for layer in net:
-            outputs.append(layer.forward(outputs[-1]))
-        criterion.forward(outputs[-1], target)
-        net.zero_grad()
-        grads = [criterion.backward()]
-        for layer in reversed(net.layers):
-            grads.append(layer.backward(grads[-1]))
-        steps = _updates(net, lr, optimizer)
-        _fill_report(report, net, outputs, grads[::-1], steps)
-    return report
-
-
-# 08 Why do gradients vanish or explode? · updates
-def _updates(
-    net: Network, lr: float, optimizer: Optimizer | None
-) -> dict[Parameter, float]:
-    """How far one step moves each parameter, relative to its length."""
-    before = {p: p.data.copy() for p in net.parameters()}
-    if optimizer is None:
-        moves = {p: lr * p.grad for p in before}
-    else:
-        mine = optimizer.parameters
-        optimizer._data, optimizer._grad = _one_vector(mine)
-        optimizer.step()
-        moves = {p: p.data - was for p, was in before.items()}
-    return {
-        p: float(np.linalg.norm(moves[p]))
-        / max(float(np.linalg.norm(was)), 1e-30)
-        for p, was in before.items()
-    }
-
-
-# 08 Why do gradients vanish or explode? · report-rows
-def _fill_report(
-    report: GradientReport, net: Network, outputs: list[np.ndarray],
-    grads: list[np.ndarray], steps: dict[Parameter, float],
-) -> None:
-    """A row for each layer; advice only where no first cause was found."""
-    signals = [_across(y) for y in outputs]
-    whole, last, grown = signals[0] or 1.0, float(grads[-1].std()), False
-    for i, layer in enumerate(net):
-        y, grad = outputs[i + 1], grads[i + 1]
-        size = step = math.nan
-        for p in layer.parameters()[:1]:
-            size, step = float(_size(p.grad)), steps[p]
-            fan = p.data.shape[0] if p.data.ndim == 2 else 1
-            grown = grown or bool(_size(p.data) * fan**0.5 > 3)
-        row = LayerStatistics(
-            f"{i} {_short(layer)}", float(y.mean()), float(y.std()),
-            signals[i + 1], float(grad.mean()), float(grad.std()), size,
-            *_shares(layer, y), step,
-        )
-        kept = signals[i] / whole if signals[0] and i else 1.0
-        advice = "" if report.cause else _advice(row, last, kept, grown)
-        report.append(row._replace(advice=advice))
+        passed = _both_ways(net, np.asarray(x), target)
+        return _report(net, *passed, _updates(net, lr, optimizer))
 
 
 # 09 Which way, and how far? · fade
@@ -6626,4 +6653,4 @@ _PROBES = [
 ]
 
 
-# digest 682ac305b7b17a092fa52a51dab48afc7d3e78f9ed3134f27217074c85296379
+# digest d7dee518c2479e241b4c4e506aa9594947e7e17c0ceb4b729e6c966529e0a4a9

@@ -18,7 +18,6 @@ EXCESS: dict[str, tuple[int, int]] = {
     "activations": (6, 4),
     "losses": (8, 5),
     "network": (11, 7),
-    "signal": (10, 5),
     "training": (10, 6),
     "saving": (5, 4),
     "regularisation": (7, 3),
