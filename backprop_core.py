@@ -2606,45 +2606,127 @@ class EarlyStopping:
         self._kept = {}
 
 
-# 13 In shape all the time · mean
+# 13 In shape all the time · normalise
 def _mean(rows: np.ndarray) -> np.ndarray:
     """The mean of each row, as a column."""
     return (_sum(rows) / rows.shape[1])[:, None]
 
 
-# 13 In shape all the time · normalise
-def _centre(rows: np.ndarray) -> _Pair:
-    """The rows less their means, and the means as a column."""
-    mean = _mean(rows)
-    centred = rows - mean
-    rest = _mean(centred)
-    centred -= rest
-    return centred, mean + rest  # eq:bn-mean
+def _centre(rows: np.ndarray) -> np.ndarray:
+    """The rows less their means, eq:bn-mean; twice, for rounding."""
+    centred = rows - _mean(rows)
+    centred -= _mean(centred)
+    return centred
 
 
-def _to_unit(rows: np.ndarray, eps: float) -> _Pair:
-    """Multiply each row by its r, in place; r and mean square, columns."""
-    square = _sum(rows * rows) / rows.shape[1]
-    r = 1 / np.sqrt(square + eps)[:, None]  # eq:bn-factor
+# 13 In shape all the time · to-unit
+def _to_unit(rows: np.ndarray, eps: float) -> tuple[np.ndarray, ...]:
+    """Rows of mean square 1, in place; r; and the mean square before."""
+    square = _mean(rows * rows)  # eq:bn-variance
+    r = 1 / np.sqrt(square + eps)  # eq:bn-factor
     rows *= r  # eq:bn-xhat
-    return r, square[:, None]  # eq:bn-variance
+    return rows, r, square
 
 
 # 13 In shape all the time · normalise-backward
 def _normalise_backward(
-    d: np.ndarray, xhat: np.ndarray, r: np.ndarray, product: np.ndarray,
-    along: np.ndarray, mean: np.ndarray | None,
-) -> np.ndarray:
-    """eq:bn-dx, written over the product of d and xhat.
-
-    ``along`` is the mean of that product, ``mean`` that of d.
-    """
-    np.multiply(xhat, along, out=product)
-    np.subtract(d, product, out=product)
+    d: _Array, xhat: _Array, r: _Array, product: _Array,
+    along: _Array, mean: _Array | None,
+) -> _Array:
+    """eq:bn-dx; ``product`` is d times xhat, the others are the means."""
+    dx = np.multiply(xhat, -along, out=product)
+    dx += d
     if mean is not None:
-        product -= mean
-    product *= r
-    return product
+        dx -= mean
+    dx *= r
+    return dx
+
+
+# 13 In shape all the time · batch-norm
+class _BatchNorm(Layer):
+    """What BatchNorm1d and BatchNorm2d have in common."""
+
+    _axes: tuple[tuple[str, ...], ...]  # after (N, num_features)
+    running_mean = property(lambda self: self.buffers.get("running_mean"))
+    running_var = property(lambda self: self.buffers.get("running_var"))
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        x, fixed = self._admitted(x)
+        xhat, r = self._statistics(_by_feature(x), fixed)
+        self._cache = xhat, r, x.shape, fixed
+        y = xhat * _data(self.weight, 1)[:, None]
+        y += _data(self.bias, 0)[:, None]
+        return _by_example(y, x.shape, x.dtype)  # eq:bn
+
+    # 13 In shape all the time · batch-norm-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        xhat, r, shape, fixed = self._saved()
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        dy, r = _by_feature(grad), r * _data(self.weight, 1)[:, None]
+        dx, n = dy * xhat, dy.shape[1]
+        dbeta, dgamma = _sum(dy)[:, None], _sum(dx)[:, None]
+        _collect(self.bias, dbeta)  # eq:bn-dbeta
+        _collect(self.weight, dgamma)  # eq:bn-dgamma
+        if fixed:
+            np.multiply(dy, r, out=dx)
+        else:
+            _normalise_backward(dy, xhat, r, dx, dgamma / n, dbeta / n)
+        return _by_example(dx, shape, xhat.dtype)
+
+    # 13 In shape all the time · batch-norm-statistics
+    def _statistics(self, rows: np.ndarray, fixed: bool) -> _Pair:
+        """The normalised rows and their factor."""
+        if fixed:
+            kept = self.running_mean, self.running_var
+            mean, var = (b[:, None].astype(rows.dtype) for b in kept)
+            r = 1 / np.sqrt(var + self.eps)
+            return (rows - mean) * r, r  # eq:bn-eval
+        xhat, r, variance = _to_unit(_centre(rows), self.eps)
+        if self.buffers:
+            self._track(_mean(rows), variance, rows.shape[1])
+        return xhat, r
+
+    # 13 In shape all the time · batch-norm-track
+    def _track(self, mean: np.ndarray, variance: np.ndarray, n: int) -> None:
+        kept, share = self.buffers, self.momentum
+        kept["num_batches_tracked"] += 1
+        if share is None:
+            share = 1 / int(kept["num_batches_tracked"])
+        new = {"running_mean": mean, "running_var": variance * n / (n - 1)}
+        for name, value in new.items():
+            kept[name] = kept[name] + share * (value[:, 0] - kept[name])
+
+    # 13 In shape all the time · batch-norm-settings
+    def __init__(
+        self, num_features: int, eps: float = 1e-5,
+        momentum: float | None = 0.1, affine: bool = True,
+        track_running_stats: bool = True, *, bias: bool = True,
+    ) -> None:
+        _positive(self, num_features=num_features)
+        _within(self, eps=eps)
+        _share(self, momentum=0.0 if momentum is None else momentum)
+        self.num_features, self.eps = num_features, eps
+        self.momentum, zeros = momentum, np.zeros(num_features)
+        self.weight = Parameter(zeros + 1) if affine else None
+        self.bias = Parameter(zeros) if affine and bias else None
+        self.buffers: dict[str, np.ndarray] = {
+            "running_mean": zeros, "running_var": zeros + 1,
+            "num_batches_tracked": np.array(0),
+        } if track_running_stats else {}
+
+    # 13 In shape all the time · batch-norm-guard
+    def _admitted(self, x: ArrayLike) -> tuple[np.ndarray, bool]:
+        """x if its shape fits, and whether the statistics are fixed."""
+        axes = self._axes[-1 if np.ndim(x) > 2 else 0]
+        x = self._expect(x, "N", self.num_features, *axes)
+        n, fixed = x[:, 0].size, bool(self.buffers) and not self.training
+        if n < 2 and not fixed:
+            raise ValueError(
+                f"{self}: {n} value(s) per feature have no spread, got "
+                f"{x.shape}; train on larger batches (DataLoader: "
+                "drop_last=True), or call eval() first"
+            )
+        return x, fixed
 
 
 # 13 In shape all the time · turn
@@ -2656,6 +2738,18 @@ def _turn(x: np.ndarray) -> np.ndarray:
 def _turn_back(x: np.ndarray) -> np.ndarray:
     """A view of x with the last axis, the batch, in front."""
     return x.transpose(-1, *range(x.ndim - 1))
+
+
+# 13 In shape all the time · by-feature
+def _by_feature(x: np.ndarray) -> np.ndarray:
+    """x (N, D, …) with a row for each of the D features."""
+    return _turn(x).reshape(x.shape[1], -1)
+
+
+def _by_example(rows: _Array, shape: tuple, dtype: np.dtype) -> _Array:
+    """Such rows in the shape (N, D, …) again."""
+    turned = rows.reshape(*shape[1:], shape[0])
+    return _turn_back(turned).astype(dtype, copy=False)
 
 
 # 13 In shape all the time · perhaps
@@ -2670,94 +2764,6 @@ def _collect(parameter: Parameter | None, grad: np.ndarray) -> None:
     """Add to the parameter's grad, if there is a parameter."""
     if parameter is not None:
         parameter.grad += grad.reshape(parameter.grad.shape)
-
-
-# 13 In shape all the time · batch-norm
-class _BatchNorm(Layer):
-    """What BatchNorm1d and BatchNorm2d have in common."""
-
-    _axes: tuple[tuple[str, ...], ...]  # after (N, num_features)
-    running_mean = property(lambda self: self.buffers.get("running_mean"))
-    running_var = property(lambda self: self.buffers.get("running_var"))
-
-    # 13 In shape all the time · batch-norm-init
-    def __init__(
-        self, num_features: int, eps: float = 1e-5,
-        momentum: float | None = 0.1, affine: bool = True,
-        track_running_stats: bool = True, *, bias: bool = True,
-    ) -> None:
-        _positive(self, num_features=num_features)
-        _within(self, eps=eps)
-        _share(self, momentum=0.0 if momentum is None else momentum)
-        self.num_features, self.eps = num_features, eps
-        self.momentum, zeros = momentum, np.zeros(num_features)
-        self.weight = Parameter(zeros + 1) if affine else None
-        self.bias = Parameter(zeros) if affine and bias else None
-        self.buffers: dict[str, np.ndarray] = {}
-        if track_running_stats:
-            self.buffers["running_mean"] = zeros
-            self.buffers["running_var"] = zeros + 1
-            self.buffers["num_batches_tracked"] = np.array(0)
-
-    # 13 In shape all the time · batch-norm-track
-    def _track(self, mean: np.ndarray, variance: np.ndarray, n: int) -> None:
-        kept, share = self.buffers, self.momentum
-        kept["num_batches_tracked"] += 1
-        if share is None:
-            share = 1 / int(kept["num_batches_tracked"])
-        new = {"running_mean": mean, "running_var": variance * n / (n - 1)}
-        for name, value in new.items():
-            kept[name] = kept[name] + share * (value[:, 0] - kept[name])
-
-    # 13 In shape all the time · batch-norm-statistics
-    def _statistics(self, x: _Array, rows: _Array, fixed: bool) -> _Pair:
-        """The normalised rows and their factor."""
-        if fixed:
-            kept = self.running_mean, self.running_var
-            mean, var = (b[:, None].astype(rows.dtype) for b in kept)
-            r = 1 / np.sqrt(var + self.eps)
-            return (rows - mean) * r, r  # eq:bn-eval
-        if rows.shape[1] < 2:
-            raise ValueError(
-                f"{self}: {rows.shape[1]} value(s) per feature have no "
-                f"spread, got {x.shape}; train on larger batches "
-                "(DataLoader: drop_last=True), or call eval() first"
-            )
-        xhat, mean = _centre(rows)
-        r, variance = _to_unit(xhat, self.eps)
-        if self.buffers and self.training:
-            self._track(mean, variance, rows.shape[1])
-        return xhat, r
-
-    # 13 In shape all the time · batch-norm-passes
-    def forward(self, x: ArrayLike) -> np.ndarray:
-        axes = self._axes[-1 if np.ndim(x) > 2 else 0]
-        x = self._expect(x, "N", self.num_features, *axes)
-        turned, fixed = _turn(x), bool(self.buffers) and not self.training
-        rows = turned.reshape(self.num_features, -1)
-        xhat, r = self._statistics(x, rows, fixed)
-        self._cache = xhat, r, turned.shape, x.dtype, fixed
-        y = xhat * _data(self.weight, 1)[:, None]
-        y += _data(self.bias, 0)[:, None]
-        y = _turn_back(y.reshape(turned.shape))  # eq:bn
-        return y.astype(x.dtype, copy=False)
-
-    # 13 In shape all the time · batch-norm-backward
-    def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        xhat, r, shape, dtype, fixed = self._saved()
-        shape_in = (shape[-1], *shape[:-1])
-        grad = self._expect(grad_output, *shape_in, what="grad_output")
-        dy = _turn(grad).reshape(xhat.shape)
-        dx, factor = dy * xhat, r * _data(self.weight, 1)[:, None]
-        sums = _sum(dy)[:, None], _sum(dx)[:, None]
-        _collect(self.bias, sums[0])  # eq:bn-dbeta
-        _collect(self.weight, sums[1])  # eq:bn-dgamma
-        if fixed:
-            np.multiply(dy, factor, out=dx)
-        else:
-            mean, along = (total / dy.shape[1] for total in sums)
-            _normalise_backward(dy, xhat, factor, dx, along, mean)
-        return _turn_back(dx.reshape(shape)).astype(dtype, copy=False)
 
 
 # 13 In shape all the time · batch-norm-layers
@@ -2792,16 +2798,11 @@ class _RowNorm(Layer):
 
     _centred = True
 
-    # 13 In shape all the time · row-norm-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
-        x, own = _floating(x), self.normalized_shape
-        few = x.ndim < len(own)
-        leading = ("…",) if few else x.shape[: x.ndim - len(own)]
-        rows = self._expect(x, *leading, *own).reshape(-1, math.prod(own))
-        eps = np.finfo(x.dtype).eps if self.eps is None else self.eps
-        xhat = _centre(rows)[0] if self._centred else rows.copy()
-        r, _ = _to_unit(xhat, float(eps))
-        self._cache = xhat, r, x.shape, x.dtype
+        x, rows, eps = self._grouped(x)
+        rows = _centre(rows) if self._centred else rows.copy()
+        xhat, r, _ = _to_unit(rows, eps)
+        self._cache = xhat, r, x.shape
         y = xhat * _data(self.weight, 1).ravel()  # eq:rms
         if self.bias is not None:
             y += self.bias.data.ravel()  # eq:ln
@@ -2809,19 +2810,27 @@ class _RowNorm(Layer):
 
     # 13 In shape all the time · row-norm-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        xhat, r, shape, dtype = self._saved()
+        xhat, r, shape = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
-        dy = grad.reshape(xhat.shape)
-        weight, product = _data(self.weight, 1).ravel(), dy * xhat
+        dy, weight = grad.reshape(xhat.shape), _data(self.weight, 1).ravel()
+        product = dy * xhat
         _collect(self.bias, _sum(dy.T))
         _collect(self.weight, _sum(product.T))
-        d, share = dy * weight, np.ones((xhat.shape[1], 1), dtype)
-        share *= weight[:, None]
-        share /= len(share)
+        share = np.ones((xhat.shape[1], 1), xhat.dtype)
+        share *= weight[:, None] / len(share)
         mean = dy @ share if self._centred else None
-        along = product @ share
-        dx = _normalise_backward(d, xhat, r, product, along, mean)  # eq:ln-dx
-        return dx.reshape(shape).astype(dtype, copy=False)
+        d, along = dy * weight, product @ share  # eq:ln-dxhat
+        dx = _normalise_backward(d, xhat, r, product, along, mean)
+        return dx.reshape(shape).astype(xhat.dtype, copy=False)
+
+    # 13 In shape all the time · row-norm-grouped
+    def _grouped(self, x: ArrayLike) -> tuple[np.ndarray, np.ndarray, float]:
+        """The input, its rows, and how much guards against zero."""
+        x, own = _floating(x), self.normalized_shape
+        leading = x.shape[: -len(own)] if x.ndim >= len(own) else ("…",)
+        x = self._expect(x, *leading, *own)
+        eps = np.finfo(x.dtype).eps if self.eps is None else self.eps
+        return x, x.reshape(-1, math.prod(own)), float(eps)
 
     # 13 In shape all the time · row-norm-settings
     def __init__(
@@ -2835,10 +2844,9 @@ class _RowNorm(Layer):
             _positive(self, normalized_shape=size)
         _within(self, eps=0.0 if eps is None else eps)
         self.normalized_shape, self.eps = own, eps
-        self.weight = self.bias = None
-        if elementwise_affine:
-            self.weight = Parameter(np.ones(own))
-            self.bias = Parameter(np.zeros(own)) if bias else None
+        bias = elementwise_affine and bias
+        self.weight = Parameter(np.ones(own)) if elementwise_affine else None
+        self.bias = Parameter(np.zeros(own)) if bias else None
 
 
 # 13 In shape all the time · layer-norm
@@ -6597,4 +6605,4 @@ _PROBES = [
 ]
 
 
-# digest 9a438ed0b6ca6c2469b3fd0f2c7372d8add828f67a357a208ab8be90bbdf53d4
+# digest 58dff4421f2425eec7894a616c02339302ce3a834d8fe78cd0b3ed83e269c8a3

@@ -23,7 +23,6 @@ EXCESS: dict[str, tuple[int, int]] = {
     "training": (10, 6),
     "saving": (5, 4),
     "regularisation": (7, 3),
-    "normalisation": (7, 2),
     "convolution": (3, 2),
     "scalar-tape": (5, 0),
     "tensor-tape": (33, 2),
