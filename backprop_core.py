@@ -3220,16 +3220,10 @@ class Value:
     slope in each of them, ``_sign`` the sign of the operation.
     """
 
-    def __init__(
-        self, data: float, sign: str = "", *made_from: tuple[Any, float]
-    ) -> None:
-        self.data, self.grad = float(data), 0.0
-        self._sign = sign
-        self._parents = tuple(parent for parent, _ in made_from)
-        self._slopes = tuple(slope for _, slope in made_from)
-
-    def __repr__(self) -> str:
-        return f"Value({self.data:g}, grad={self.grad:g})"
+    def __init__(self, data: float, sign: str = "", *made_from: Any) -> None:
+        self.data, self.grad, self._sign = float(data), 0.0, sign
+        self._parents = tuple([parent for parent, _ in made_from])
+        self._slopes = tuple([slope for _, slope in made_from])
 
     # 15 A tape for numbers · value-arithmetic
     def __add__(self, other: Value | float) -> Value:
@@ -3248,9 +3242,6 @@ class Value:
         if isinstance(other, Value):
             made_from.append((other, a**n * math.log(a) if a else 0.0))
         return Value(a**n, f"^{n:g}", *made_from)
-
-    def __rpow__(self, base: float) -> Value:
-        return _value(base) ** self
 
     # 15 A tape for numbers · value-functions
     def exp(self) -> Value:
@@ -3278,6 +3269,7 @@ class Value:
     def __truediv__(self, other: Value | float) -> Value:
         return self * _value(other) ** -1
 
+    # 15 A tape for numbers · value-on-the-right
     def __radd__(self, other: float) -> Value:
         return self + other
 
@@ -3290,18 +3282,14 @@ class Value:
     def __rtruediv__(self, other: float) -> Value:
         return self**-1 * other
 
+    def __rpow__(self, base: float) -> Value:
+        return _value(base) ** self
+
     # 15 A tape for numbers · value-backward
     def backward(self) -> None:
         """The slope of this number in all it was made from, in their grad.
 
-        A number that was made gets a fresh grad. In those that stand at
-        the beginning grad adds up over the calls, as in Parameter.
-
-        >>> a = Value(3.0)
-        >>> b = a * a + 1
-        >>> b.backward()
-        >>> b.data, a.grad
-        (10.0, 6.0)
+        At the beginning grad adds up over the calls, as in Parameter.
         """
         slopes = {self: 1.0}
         for node in _order(self):
@@ -3310,6 +3298,10 @@ class Value:
                 slopes[parent] = slopes.get(parent, 0.0) + step  # eq:paths
         for node, slope in slopes.items():
             node.grad = slope if node._parents else node.grad + slope
+
+    # 15 A tape for numbers · value-repr
+    def __repr__(self) -> str:
+        return f"Value({self.data:g}, grad={self.grad:g})"
 
 
 # 15 A tape for numbers · value-of
@@ -3321,10 +3313,7 @@ def _value(x: Any) -> Value:
 
 # 15 A tape for numbers · order
 def _order(last: Any) -> Iterator[Any]:
-    """``last`` and all it was made from, each before its parents.
-
-    Without recursion, which would end at a depth of about a thousand.
-    """
+    """``last`` and all it was made from, each before its parents."""
     seen: set[Any] = set()
     done: dict[Any, None] = {}  # a set that keeps its order
     waiting = [last]
@@ -6597,4 +6586,4 @@ _PROBES = [
 ]
 
 
-# digest 9a438ed0b6ca6c2469b3fd0f2c7372d8add828f67a357a208ab8be90bbdf53d4
+# digest 9ef3dc13587e5dbc3d86cd6f261c8fffada37916122e2a37a5a17b9d3f7b7cbd
