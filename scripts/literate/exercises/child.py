@@ -26,8 +26,10 @@ if sys.platform != "win32":
 from literate.exercises.judge import VOCABULARY, Wrong
 
 MODULE = "backprop_core"
+HERE = "exercises"  # the name of the reader's module
 MEMORY = 8 << 30
 FLAGS = __future__.annotations.compiler_flag  # the book's own answers are annotated
+PYTHONS = frozenset(("__module__", "__dict__", "__weakref__", "__doc__", "__qualname__"))
 Answer = dict[str, Any]
 
 
@@ -48,7 +50,8 @@ class Script:
 
     def __init__(self, path: str, source: str, shown: str) -> None:
         self.path, self.shown = path, shown
-        self.namespace: dict[str, Any] = {"__name__": "exercises", "__file__": path}
+        self.namespace: dict[str, Any] = {"__name__": HERE, "__file__": path}
+        self.own: dict[str, Any] = {}  # what it defines; an import further down does not take it away
         self.broken: list[str] = []
         self.tree = self.parsed(source)
         linecache.cache[path] = len(source), None, source.splitlines(keepends=True), path
@@ -58,6 +61,8 @@ class Script:
                 exec(code, self.namespace)
             except (Exception, SystemExit) as error:
                 self.broken.append(self.told(error))
+            else:
+                self.own.update({name: self.namespace[name] for name in _bound(node) if name in self.namespace})
 
     def parsed(self, source: str) -> ast.Module:
         try:
@@ -92,14 +97,14 @@ class Script:
 
     def need(self, name: str, methods: list[str], hint: str) -> None:
         node = self.node(name)
-        if node is None or name not in self.namespace:
+        if node is None or name not in self.own:
             if self.broken:
                 raise Wrong(f"{name} is not there, because this failed:\n{self.broken[0]}")
             raise Wrong(f"{self.shown}: {name} is gone{self._near(name, self.bound())}; {hint}")
         if not methods:
             return
-        found = self.namespace[name]
-        own = vars(found) if isinstance(found, type) else {}
+        found = self.own[name]
+        own = set(_members(found))
         for method in methods:
             if method not in own:
                 near = self._near(method, {key for key in own if not key.startswith("__")})
@@ -148,6 +153,15 @@ def _missing(name: str) -> Callable[..., Any]:
     return missing
 
 
+def _members(kind: Any) -> dict[str, Any]:
+    """What a reader's class defines itself, in one piece or several."""
+    found: dict[str, Any] = {}
+    for piece in reversed(kind.__mro__ if isinstance(kind, type) else ()):
+        if piece.__module__ == HERE:
+            found.update({key: value for key, value in vars(piece).items() if key not in PYTHONS})
+    return found
+
+
 class Course:
     """The module with the reader's own functions and methods in place of the book's."""
 
@@ -160,20 +174,19 @@ class Course:
         for part in self.job["course"]:
             source = self.task["source"] if part["path"] == self.task["path"] else part["source"]
             script = Script(part["path"], source, part["shown"])
-            for name in part["blanks"]:
-                owner, dot, method = name.partition(".")
-                found = script.namespace.get(owner) if owner in script.bound() else None
-                answer = vars(found).get(method) if dot and isinstance(found, type) else found
-                if answer is None:
-                    missing.append(f"{name} ({part['shown']})")
-                elif dot:
-                    setattr(getattr(own, owner), method, answer)
-                else:
-                    setattr(own, owner, answer)
             for name in part["without"]:
                 owner, _, method = name.partition(".")
-                if method in vars(getattr(own, owner)):
-                    delattr(getattr(own, owner), method)
+                delattr(getattr(own, owner), method)
+            for name in part["blanks"]:
+                owner, dot, method = name.partition(".")
+                answer = script.own.get(owner)
+                if not dot and callable(answer):
+                    setattr(own, owner, answer)
+                elif dot and method in (members := _members(answer)):
+                    for key, value in members.items():
+                        setattr(getattr(own, owner), key, value)
+                else:
+                    missing.append(f"{name} ({part['shown']})")
         if missing:
             raise Wrong(f"your module is not complete: {', '.join(missing)}")
         return own
@@ -187,10 +200,10 @@ def marked(job: dict[str, Any], task: dict[str, Any], core: types.ModuleType, bo
             script = Script(task["path"], task["source"], task["shown"])
             for name, methods in task["needs"].items():
                 script.need(name, methods, task["restore"])
-            answer = script.namespace[task["variable"]] if task["variable"] in script.namespace else None
+            answer = script.own.get(task["variable"])
             if task["form"] == "pencil":
                 return {"state": "text", "text": _text(answer, script, task)}
-            if all(script.namespace[name] is None for name in task["needs"]):
+            if all(script.own[name] is None for name in task["needs"]):
                 raise Begun
             run_check(job, task, script, book)
     except Begun:
@@ -203,8 +216,8 @@ def marked(job: dict[str, Any], task: dict[str, Any], core: types.ModuleType, bo
 
 
 def run_check(job: dict[str, Any], task: dict[str, Any], script: Script, book: types.ModuleType) -> None:
-    own = {name: script.namespace[name] for name in task["needs"]}
-    extra = {"book": book, "own_module": Course(job, task)}
+    own = {name: script.own[name] for name in task["needs"]}
+    extra = {"book": book, "core": sys.modules[MODULE], "own_module": Course(job, task)}
     namespace = {**script.namespace, **VOCABULARY, **extra, **own, "__name__": "check"}
     padded = "\n" * (task["check_line"] - 1) + task["check"]
     with warnings.catch_warnings():

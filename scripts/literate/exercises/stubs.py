@@ -51,7 +51,9 @@ class Equations:
 
     def lines(self, label: str) -> list[str]:
         """The LaTeX, a line for each of its lines."""
-        text = re.sub(r"\\(begin|end)\{aligned\}", "", self.displays[label][1].tex).replace("&", "")
+        text = self.displays[label][1].tex
+        if "aligned" in text:
+            text = re.sub(r"\\(begin|end)\{aligned\}", "", text).replace("&", "")
         return [" ".join(line.rstrip("\\ ").split()) for line in text.split("\n") if line.strip()]
 
 
