@@ -115,7 +115,10 @@ def progress(marker: Marker) -> int:
         signs = "".join(SIGNS[verdict.state] for _, verdict in found)
         shown = bar([verdict for _, verdict in found])
         title = sheet.chapter.title if len(sheet.chapter.title) <= 34 else f"{sheet.chapter.title[:33]}…"
-        print(f"{sheet.chapter.number:>3}  {title:34}  {shown:18}  {signs:8}  {shown_path(found[0][0].path)}", flush=True)
+        print(
+            f"{sheet.chapter.number:>3}  {title:34}  {shown:18}  {signs:8}  {shown_path(found[0][0].path)}",
+            flush=True,
+        )
     print(f"\n     {bar([verdict for _, verdict in everything], BAR)} exercises")
     holds, wanted = equations(everything)
     numbers = ", ".join(marker.equations.number(label) for label in holds)

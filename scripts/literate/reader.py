@@ -210,7 +210,11 @@ class Reader:
         attributes = self.read_attributes(rest, opened)
         tags = attributes.pop("tags", [])
         aside = tags == ["core", "aside"]
-        if not isinstance(tags, list) or len(tags) > 1 + aside or any(tag not in self.tags for tag in tags[:1]):
+        if (
+            not isinstance(tags, list)
+            or len(tags) > 1 + aside
+            or any(tag not in self.tags for tag in tags[:1])
+        ):
             raise self.refuse(
                 f"tags={json.dumps(tags)} is unknown; write one of {', '.join(self.tags)}, "
                 'or ["core", "aside"] for a core cell that the site folds away',

@@ -1,6 +1,6 @@
 """The process in which readers' answers run: it may hang or die without harm.
 
-It gets its tasks on standard input, and writes a line of JSON for each to the file whose number is its argument.
+Its tasks come on standard input. For each it writes a line of JSON to the file whose number it is given.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class Script:
             except (Exception, SystemExit) as error:
                 self.broken.append(self.told(error))
             else:
-                self.own.update({name: self.namespace[name] for name in _bound(node) if name in self.namespace})
+                self.own.update(
+                    {name: self.namespace[name] for name in _bound(node) if name in self.namespace}
+                )
 
     def parsed(self, source: str) -> ast.Module:
         try:
@@ -192,7 +194,9 @@ class Course:
         return own
 
 
-def marked(job: dict[str, Any], task: dict[str, Any], core: types.ModuleType, book: types.ModuleType) -> Answer:
+def marked(
+    job: dict[str, Any], task: dict[str, Any], core: types.ModuleType, book: types.ModuleType
+) -> Answer:
     sys.modules[MODULE] = core
     script = None
     try:

@@ -32,7 +32,12 @@ def refuse(message: str, label: str = "") -> None:
 
 
 def agrees(
-    got: object, expected: object, what: str, label: str = "", n: int | None = None, slips: Slips | None = None
+    got: object,
+    expected: object,
+    what: str,
+    label: str = "",
+    n: int | None = None,
+    slips: Slips | None = None,
 ) -> None:
     """Refuse an array that is not the expected one. ``slips``: what comes of usual mistakes."""
     if message := wrong(got, expected, n, slips):
@@ -132,9 +137,18 @@ def _gradients(
             added, label = q.grad - 1.0, labels.get(name, "")
             if not wrong(p.grad, added) and np.any(added):
                 raise Wrong(f"{name}.grad was overwritten: backward adds to it (+=)", label)
-            agrees(np.asarray(p.grad) - 1.0, added, f"what was added to {name}.grad", label, len(x), known.get(name))
+            agrees(
+                np.asarray(p.grad) - 1.0,
+                added,
+                f"what was added to {name}.grad",
+                label,
+                len(x),
+                known.get(name),
+            )
             held.append(name)
-        agrees(returned, expected, "what backward returns", labels.get("input", ""), len(x), known.get("input"))
+        agrees(
+            returned, expected, "what backward returns", labels.get("input", ""), len(x), known.get("input")
+        )
     except Wrong as error:
         fine = f"\nRight so far: {', '.join(f'{name}.grad' for name in held)}" if held else ""
         raise Wrong(f"{error}{fine}", error.label) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -70,9 +71,16 @@ class Marker:
         """The sheet of a chapter's key, number, or reader's file."""
         stem = Path(name).stem
         for sheet in self.sheets:
-            if stem in (sheet.key, str(sheet.chapter.number), f"{sheet.chapter.number:02}", Path(sheet.file).stem):
+            if stem in (
+                sheet.key,
+                str(sheet.chapter.number),
+                f"{sheet.chapter.number:02}",
+                Path(sheet.file).stem,
+            ):
                 return sheet
-            if re.sub(r"^\d\d_", "", stem) == sheet.key.replace("-", "_"):  # the chapter has another number now
+            if re.sub(r"^\d\d_", "", stem) == sheet.key.replace(
+                "-", "_"
+            ):  # the chapter has another number now
                 return sheet
         keys = ", ".join(sheet.key for sheet in self.sheets)
         raise BookError(Path(name), f"no chapter with exercises is called so; there are {keys}")
@@ -82,7 +90,7 @@ class Marker:
     def mark(
         self, answers: Sequence[Answer], course: dict[str, tuple[Path, str]] | None = None
     ) -> Iterator[Verdict]:
-        """A verdict for each. ``course`` has the reader's files by chapter, where one module is made of all."""
+        """A verdict for each. ``course`` has the reader's files by chapter, for a module made of all."""
         answers = list(answers)
         left = [answer for answer in answers if answer.exercise.is_marked]
         found = self._run(left, course or {})
@@ -140,7 +148,7 @@ class Marker:
 
     def _task(self, answer: Answer) -> dict[str, Any]:
         exercise = answer.exercise
-        tree = compile_stub(stub(exercise, self.core, self.equations))
+        tree = _methods(stub(exercise, self.core, self.equations))
         check = exercise.check
         return {
             "path": str(answer.path),
@@ -157,10 +165,8 @@ class Marker:
         }
 
 
-def compile_stub(source: str) -> dict[str, list[str]]:
+def _methods(source: str) -> dict[str, list[str]]:
     """Class -> its methods, as the stub has them."""
-    import ast
-
     return {
         node.name: [member.name for member in node.body if isinstance(member, ast.FunctionDef)]
         for node in ast.parse(source).body
@@ -180,13 +186,14 @@ class _Process:
         os.close(handle)
         reading, writing = os.pipe()
         path = os.pathsep.join([str(ROOT / "scripts"), str(ROOT)])
+        threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
         self.child = subprocess.Popen(
             [sys.executable, "-m", "literate.exercises.child", str(writing)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             pass_fds=[writing],
-            env={**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"},
+            env={**threads, **os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"},
         )
         os.close(writing)
         self.results, self.buffer, self.output, self.count = reading, b"", b"", 0
@@ -273,7 +280,8 @@ class _Process:
             while self.child.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.02)
             found = re.search(
-                rf'File "{re.escape(str(answer.path))}", line (\d+)', Path(self.trace).read_text("utf-8", "replace")
+                rf'File "{re.escape(str(answer.path))}", line (\d+)',
+                Path(self.trace).read_text("utf-8", "replace"),
             )
             where = f"{shown_path(answer.path)}:{found[1]}: " if found else ""
         return {"state": "failed", "message": f"{where}it {message}"}

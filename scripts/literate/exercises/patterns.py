@@ -73,7 +73,7 @@ def _patterns(found: np.ndarray, wanted: np.ndarray, n: int | None) -> Iterator[
         if found.shape[axis] > 1 and _same(np.flip(found, axis), wanted):
             yield f"right, but axis {axis} runs backwards"
     if found.size > 1 and np.ptp(found - wanted) < 1e-9 * max(1.0, np.abs(wanted).max()):
-        yield f"off by {np.mean(found - wanted):.4g} everywhere: a term that does not belong there, or is missing"
+        yield f"off by {np.mean(found - wanted):.4g} everywhere: a term too many, or one that is missing"
     if _same(np.abs(found), np.abs(wanted)):
         yield f"the sign is wrong in {_count(np.sign(found) != np.sign(wanted))} elements"
     silent = wanted == 0

@@ -16,7 +16,7 @@ from literate.reader import read_book
 
 from . import folder, variants
 from .marker import Answer, Marker, Verdict
-from .sheets import FOLDER, Exercise, sheet_files
+from .sheets import FOLDER, Exercise
 
 Item = tuple[int, str, Callable[[], None]]  # its line, its name, what marks it
 
@@ -35,7 +35,7 @@ def is_reader_file(path: Path) -> bool:
 
 
 def is_sheet(path: Path) -> bool:
-    return path in sheet_files(BOOK)
+    return path.suffix == ".md" and path.parent == BOOK / FOLDER
 
 
 def reader_items(path: Path) -> Iterator[Item]:
@@ -76,11 +76,17 @@ def sheet_items(path: Path) -> Iterator[Item]:
 
     def check(position: int, exercise: Exercise, cell: Cell | None, what: str) -> None:
         if complaint := misjudged(verdicts()[position], exercise, cell, what):
-            raise Unanswered(f"{cell.place if cell else exercise.place}: {exercise.name}, {what}: {complaint}")
+            raise Unanswered(
+                f"{cell.place if cell else exercise.place}: {exercise.name}, {what}: {complaint}"
+            )
 
     for position, (exercise, cell, what, _) in enumerate(claims):
         line = cell.place.line if cell else exercise.place.line
-        yield line, f"exercise {exercise.name}: {what}", functools.partial(check, position, exercise, cell, what)
+        yield (
+            line,
+            f"exercise {exercise.name}: {what}",
+            functools.partial(check, position, exercise, cell, what),
+        )
 
 
 def misjudged(verdict: Verdict, exercise: Exercise, cell: Cell | None, what: str) -> str:

@@ -114,12 +114,16 @@ def read_sheets(chapters: Sequence[Chapter]) -> list[Sheet]:
     paths = sheet_files(chapters[0].path.parent) if chapters else []
     for path in paths:
         if path.stem not in by_key:
-            raise BookError(path, f"no chapter is called NN-{path.name}; exercises are named like their chapter")
+            raise BookError(
+                path, f"no chapter is called NN-{path.name}; exercises are named like their chapter"
+            )
     sheets = [read_sheet(path, by_key[path.stem], chapters) for path in paths]
     names: dict[str, Place] = {}
     for exercise in (exercise for sheet in sheets for exercise in sheet.exercises):
         if exercise.name in names:
-            raise BookError(exercise.place, f"{exercise.name!r} is already an exercise at {names[exercise.name]}")
+            raise BookError(
+                exercise.place, f"{exercise.name!r} is already an exercise at {names[exercise.name]}"
+            )
         names[exercise.name] = exercise.place
     return sorted(sheets, key=lambda sheet: sheet.chapter.number)
 
@@ -137,7 +141,9 @@ def read_sheet(path: Path, chapter: Chapter, chapters: Sequence[Chapter]) -> She
                 if label not in known:
                     raise BookError(text.place(number), f"{label} is not the label of any equation")
         if cell.tag is None:
-            raise BookError(cell.place, f"a python cell here has one of the tags {', '.join(SheetReader.tags)}")
+            raise BookError(
+                cell.place, f"a python cell here has one of the tags {', '.join(SheetReader.tags)}"
+            )
     exercises = tuple(_exercise(text, *section) for section in _sections(text))
     if not exercises:
         raise BookError(path, "no exercises: begin one with '## Title'")
@@ -178,7 +184,9 @@ def _exercise(text: Chapter, title: str, start: int, end: int) -> Exercise:
     if more.get("level") not in LEVELS:
         raise refuse(f"level={more.get('level')!r} is unknown; write one of {', '.join(LEVELS)}", stub.place)
     if strange := [cell for cell in cells if cell.name != stub.name]:
-        raise refuse(f"this cell belongs to {strange[0].name!r}, the section to {stub.name!r}", strange[0].place)
+        raise refuse(
+            f"this cell belongs to {strange[0].name!r}, the section to {stub.name!r}", strange[0].place
+        )
     displays = [display for display in text.displays if start < display.place.line <= end]
     answer = displays[0] if form == "pencil" and len(displays) == 1 else None
     if form == "pencil" and (not answer or not answer.label or answer.unchecked):
@@ -188,7 +196,9 @@ def _exercise(text: Chapter, title: str, start: int, end: int) -> Exercise:
     wanted = ["check"] if "stub" in more else ["solution", "check"]
     wanted = [] if form in ("open", "pencil") else wanted
     if [tag for tag in tags if tag in ("solution", "check")] != wanted:
-        listed = f"a {' and a '.join(wanted)} cell, in this order" if wanted else "neither solution nor check cell"
+        listed = (
+            f"a {' and a '.join(wanted)} cell, in this order" if wanted else "neither solution nor check cell"
+        )
         raise refuse(f"the exercise {stub.name!r} has {listed}")
     wrong = tuple(cell for cell in cells if cell.tag == "wrong")
     if silent := [cell for cell in wrong if not dict(cell.more).get("says")]:

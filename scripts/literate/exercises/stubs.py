@@ -64,6 +64,18 @@ class Core:
     text: str
 
     @cached_property
+    def names(self) -> frozenset[str]:
+        """All that the module defines and imports."""
+        found: set[str] = set()
+        for node in ast.parse(self.text).body:
+            for leaf in ast.walk(node) if isinstance(node, ast.Assign | ast.AnnAssign) else ():
+                if isinstance(leaf, ast.Name) and isinstance(leaf.ctx, ast.Store):
+                    found.add(leaf.id)
+            if isinstance(node, ast.Import | ast.ImportFrom) and getattr(node, "module", "") != "__future__":
+                found |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+        return frozenset(found | self.named.keys())
+
+    @cached_property
     def named(self) -> dict[str, ast.ClassDef | ast.FunctionDef]:
         body = ast.parse(self.text).body
         return {node.name: node for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
@@ -91,7 +103,9 @@ class Core:
         owner, dot, method = name.partition(".")
         found = [ast.get_docstring(node)]
         if dot:
-            found += [ast.get_docstring(m) for c in self.bases(owner) for m in _methods(c) if m.name == method]
+            found += [
+                ast.get_docstring(m) for c in self.bases(owner) for m in _methods(c) if m.name == method
+            ]
         return next((text for text in found if text), "")
 
     def kept(self, owner: str) -> list[str]:
