@@ -181,12 +181,14 @@ class Course:
                 delattr(getattr(own, owner), method)
             for name in part["blanks"]:
                 owner, dot, method = name.partition(".")
-                answer = script.own.get(owner)
+                answer: Any = script.own.get(owner)
                 if not dot and callable(answer):
                     setattr(own, owner, answer)
                 elif dot and method in (members := _members(answer)):
-                    for key, value in members.items():
-                        setattr(getattr(own, owner), key, value)
+                    base = next(kind for kind in answer.__mro__ if kind.__module__ == MODULE)
+                    for key, value in members.items():  # the book derives other classes from this one
+                        setattr(base, key, value)
+                    setattr(own, owner, answer)
                 else:
                     missing.append(f"{name} ({part['shown']})")
         if missing:
@@ -215,7 +217,7 @@ def marked(
     except Wrong as error:
         return {"state": "failed", "message": str(error), "label": error.label}
     except (Exception, SystemExit) as error:
-        return _failed(error, script, task)
+        return _failed(error, script, task, {part["path"]: part["shown"] for part in job["course"]})
     return {"state": "passed"}
 
 
@@ -241,16 +243,19 @@ def _text(answer: Any, script: Script, task: dict[str, Any]) -> str:
     return answer
 
 
-def _failed(error: BaseException, script: Script | None, task: dict[str, Any]) -> Answer:
+def _failed(
+    error: BaseException, script: Script | None, task: dict[str, Any], others: dict[str, str]
+) -> Answer:
     if script is None:
         return {"state": "failed", "message": f"{task['shown']}: {error}", "label": ""}
     line = script.line(error)
-    if isinstance(error, NotImplementedError):
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    if isinstance(error, NotImplementedError) and last.filename in {script.path, *others}:
         nodes = [script.node(name) for name in task["needs"]]
-        if line and any(node and node.lineno <= line <= (node.end_lineno or line) for node in nodes):
+        spans = [(node.lineno, node.end_lineno or node.lineno) for node in nodes if node]
+        if last.filename == script.path and any(first <= (last.lineno or 0) <= end for first, end in spans):
             return {"state": "todo"}
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        message = f"it needs what is not written yet: {last.filename}:{last.lineno}, {last.name}"
+        message = f"it needs what is not written yet: {others.get(last.filename, script.shown)}:{last.lineno}"
         return {"state": "failed", "message": message, "label": ""}
     if isinstance(error, AssertionError):
         return {"state": "failed", "message": str(error) or script.told(error), "label": ""}

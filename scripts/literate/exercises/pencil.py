@@ -24,10 +24,10 @@ def complaint(book: Book, sheet: Chapter, exercise: Exercise, tex: str) -> str:
         theirs = read_display(tex, notation)
     except MathError as error:
         return f"cannot be read: {error}"
-    left = _base(ours[0].sides[0])
+    left = ours[0].sides[0]
     if len(theirs) != 1:
         return f"expected one equation, got {len(theirs)}"
-    if _base(theirs[0].sides[0]) != left:
+    if _what(theirs[0].sides[0]) != _what(left):
         return f"the left side is {show(theirs[0].sides[0])}, and must be {show(left)}"
     if len(theirs[0].sides) < 2:
         return f"there is nothing behind {show(left)}: write = and what it is"
@@ -45,6 +45,11 @@ def _base(node: Node) -> Node:
 
 def _derivatives(node: Node) -> Iterator[Derivative]:
     return (part for part in node.walk() if isinstance(part, Derivative))
+
+
+def _what(node: Node) -> tuple[str, ...]:
+    """What a side stands for, with or without indices."""
+    return _pair(node) if isinstance(node, Derivative) else (show(_base(node)),)
 
 
 def _pair(node: Derivative) -> tuple[str, str]:
