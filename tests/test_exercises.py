@@ -426,8 +426,8 @@ def test_a_plain_text_of_latex_is_noticed() -> None:
 
 
 def test_a_pencil_answer_may_be_written_otherwise() -> None:
-    first = r"\sum_n X_{ni}\sum_d \frac{\partial L}{\partial Y_{nd}}W_{dh}"
-    second = r"\sum_n\frac{\partial L}{\partial Y_{ni}}\sum_d X_{nd}W_{dh}"
+    first = r"\sum_n X_{ni}\sum_k \frac{\partial L}{\partial Y_{nk}}W_{kh}"
+    second = r"\sum_n\frac{\partial L}{\partial Y_{ni}}\sum_k X_{nk}W_{kh}"
     other = rf"linear_tied = r'\frac{{\partial L}}{{\partial W_{{ih}}}} = {first} + {second}'"
     assert judged("linear-tied", other)[0] == Verdict("passed")
 
