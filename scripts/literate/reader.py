@@ -95,12 +95,16 @@ def parse_chapter(text: str, path: Path) -> Chapter:
     """Read a chapter's text; the same text gives the same object, so nothing may change it."""
     digits = re.match(r"(\d\d)-", path.name)
     chapter = Chapter(path, text, int(digits[1]) if digits else 0)
-    _Reader(chapter).read()
+    Reader(chapter).read()
     return chapter
 
 
-class _Reader:
+class Reader:
     """One pass over the lines of a chapter."""
+
+    tags: tuple[str, ...] = TAGS
+    attributes: tuple[str, ...] = ATTRIBUTES
+    named: tuple[str, ...] = ("core", *EXERCISE)  # the tags of cells that have a name
 
     def __init__(self, chapter: Chapter) -> None:
         self.chapter = chapter
@@ -203,12 +207,16 @@ class _Reader:
         raise self.refuse(f"{what}; write one of python, pycon, {', '.join(SHOWN)}", opened)
 
     def python_cell(self, source: str, rest: str, opened: int) -> Cell:
-        attributes = self.attributes(rest, opened)
+        attributes = self.read_attributes(rest, opened)
         tags = attributes.pop("tags", [])
         aside = tags == ["core", "aside"]
-        if not isinstance(tags, list) or len(tags) > 1 + aside or any(tag not in TAGS for tag in tags[:1]):
+        if (
+            not isinstance(tags, list)
+            or len(tags) > 1 + aside
+            or any(tag not in self.tags for tag in tags[:1])
+        ):
             raise self.refuse(
-                f"tags={json.dumps(tags)} is unknown; write one of {', '.join(TAGS)}, "
+                f"tags={json.dumps(tags)} is unknown; write one of {', '.join(self.tags)}, "
                 'or ["core", "aside"] for a core cell that the site folds away',
                 opened,
             )
@@ -226,19 +234,21 @@ class _Reader:
         if not attributes.get("raises", "x").isidentifier():
             raise self.refuse(f"raises= names one error, got {attributes['raises']!r}", opened)
         tag = tags[0] if tags else None
-        cell = Cell(self.chapter.place(opened + 1), source, "python", tag=tag, aside=aside, **attributes)
+        more = tuple((key, attributes.pop(key)) for key in list(attributes) if key not in ATTRIBUTES)
+        place = self.chapter.place(opened + 1)
+        cell = Cell(place, source, "python", tag=tag, aside=aside, more=more, **attributes)
         self.check_python(cell, opened)
         return cell
 
-    def attributes(self, text: str, opened: int) -> dict:
+    def read_attributes(self, text: str, opened: int) -> dict:
         """``tags=["core"] name="x"`` as Jupytext reads it: key=JSON, spaces between."""
         found: dict = {}
         while text := text.strip():
             key, equals, value = text.partition("=")
-            if not equals or key not in ATTRIBUTES:
+            if not equals or key not in self.attributes:
                 raise self.refuse(
                     f"unknown attribute {text.split()[0]!r}; write one of "
-                    + ", ".join(f"{name}=…" for name in ATTRIBUTES),
+                    + ", ".join(f"{name}=…" for name in self.attributes),
                     opened,
                 )
             if key in found:
@@ -274,9 +284,9 @@ class _Reader:
             depth += 1
         if not tree.body:
             raise self.refuse("an empty python cell", opened)
-        if cell.tag in ("core", *EXERCISE) and not cell.name:
+        if cell.tag in self.named and not cell.name:
             raise self.refuse(f'a {cell.tag} cell needs a name, as in name="linear-backward"', opened)
-        if cell.tag not in ("core", *EXERCISE) and cell.name:
+        if cell.tag not in self.named and cell.name:
             raise self.refuse("only core cells and exercises have a name", opened)
         if cell.tag == "hide-input" and not cell.alt:
             raise self.refuse('a figure needs alt="…": say what one sees in it', opened)

@@ -249,6 +249,29 @@ def test_without_scripts_the_figures_of_a_strip_follow_one_another(browser: Brow
         assert len(boxes) > 2 and boxes == sorted(set(boxes))
 
 
+def test_an_exercise_that_is_ticked_stays_ticked_in_this_browser(browser: Browser, address: str) -> None:
+    with browser.new_context(**DESK) as tab:
+        page = tab.new_page()
+        page.goto(f"{address}/exercises/linear.html")
+        box = page.get_by_label("done").first
+        box.check()
+        page.reload()
+        assert box.is_checked() and page.get_by_label("done").nth(1).is_checked() is False
+        page.goto(f"{address}/exercises.html")
+        assert page.locator(".ticked").count() == 1
+        assert page.locator("[data-ticked]").text_content() == "1"
+        assert tab.cookies() == []
+
+
+def test_solutions_are_folded_and_nothing_is_offered_without_scripts(browser: Browser, address: str) -> None:
+    with browser.new_context(java_script_enabled=False) as tab:
+        page = tab.new_page()
+        page.goto(f"{address}/exercises/linear.html")
+        assert page.locator(".task").first.is_visible() and page.locator(".task input").count() == 0
+        assert not page.locator("details.solution pre").first.is_visible()
+        assert not page.locator("details.check pre").first.is_visible()
+
+
 def test_the_search_finds_a_name(browser: Browser, address: str) -> None:
     with browser.new_context(**DESK) as tab:
         page = tab.new_page()

@@ -3,6 +3,7 @@
 ``pytest book/04-linear.md`` has one item for each cell, transcript, docstring with examples,
 exercise, computed number, equation and notation table. The cells share one namespace and run in
 reading order; an item chosen alone (``-k``, a node id) first runs the cells above it.
+Files of exercises, and readers' answers to them, are marked by ``literate.exercises``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from equations import Wrong, equation_items
 from equations.book import Book
 from equations.inline import relations
 from literate.chapter import BookError, Cell, Chapter, Place
+from literate.exercises import pytest_items as exercises
 from literate.limits import leave, witnessed
 from literate.prove.checks import read_counts
 from literate.prove.claims import inline_findings
@@ -35,9 +37,20 @@ STATUS = pytest.StashKey[int]()
 Claim = tuple[int, str, Callable[[], None]]  # its line, its name, what checks it
 
 
-def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ChapterFile | None:
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.File | None:
+    if exercises.is_sheet(file_path):
+        return ExercisesFile.from_parent(parent, path=file_path)
+    if exercises.is_reader_file(file_path) and not parent.session.isinitpath(file_path):
+        return ExercisesFile.from_parent(parent, path=file_path)
     if file_path.suffix == ".md" and file_path in book_files(file_path.parent):
         return ChapterFile.from_parent(parent, path=file_path)
+    return None
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.File | None:
+    """A reader's file that is named on the command line is no module of tests."""
+    if exercises.is_reader_file(module_path):
+        return ExercisesFile.from_parent(parent, path=module_path)
     return None
 
 
@@ -74,6 +87,18 @@ class ChapterFile(pytest.File):
         self.stack.close()
 
 
+class ExercisesFile(pytest.File):
+    """A reader's answers, or the book's own exercises."""
+
+    def collect(self) -> Iterator[ChapterItem]:
+        try:
+            find = exercises.sheet_items if exercises.is_sheet(self.path) else exercises.reader_items
+            for line, name, check in find(self.path):
+                yield ChapterItem.from_parent(self, name=name, line=line, check=check)
+        except BookError as error:
+            raise self.CollectError(str(error)) from None
+
+
 class ChapterItem(pytest.Item):
     def __init__(self, *, line: int, check: Callable[[], None], **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -93,7 +118,7 @@ def _reported() -> Iterator[None]:
     """The line of the book and the error, without the frames of the test runner."""
     try:
         yield
-    except (Failure, Wrong) as failure:
+    except (Failure, Wrong, exercises.Unanswered) as failure:
         raise pytest.fail.Exception(str(failure), pytrace=False) from None
 
 

@@ -21,11 +21,12 @@ from mkdocs.structure.pages import Page
 from nbformat import NotebookNode
 
 from literate.chapter import ROOT, BookError, Chapter
+from literate.exercises.marker import Marker
 from literate.files import sweep, write_atomically
 from literate.reader import read_book
 from literate.run.notebooks import latest, run
 from literate.tangle.module import tangle
-from literate.weave import backmatter, panels
+from literate.weave import backmatter, exercises, panels
 from literate.weave import pages as weave
 from literate.weave.katex import typeset
 from literate.weave.marks import checks
@@ -49,6 +50,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 book: weave.Book
+marker: Marker  # knows the exercises
 executed: dict[Path, NotebookNode]
 pages: dict[str, str]
 serving = False
@@ -110,7 +112,7 @@ def run_behind(chapters: list[Chapter], entries: tuple[Path, ...]) -> None:
 @event_priority(100)  # before mkdocs-jupyter, which shall find the notebooks
 @explained
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    global book, executed, pages
+    global book, marker, executed, pages
     chapters = read_book(Path(config.docs_dir))
     executed, found = executed_or_latest(chapters)
     book = weave.Book(chapters, tangle(chapters), **({"checks": found} if found else {}))
@@ -122,6 +124,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             for name, text in pages.items()
         }
     pages = {name: panels.with_openers(text, book) for name, text in pages.items()}
+    marker = Marker(chapters)
+    for sheet in marker.sheets:
+        pages[sheet.chapter.path.name] = exercises.linked(pages[sheet.chapter.path.name], sheet)
+    pages |= (woven := exercises.pages(book, marker))
+    if woven:
+        files.append(File.generated(config, exercises.INDEX, content=woven[exercises.INDEX]))
     for name, text in backmatter.pages(book).items():
         files.append(File.generated(config, name, content=text))
     for chapter in chapters:
@@ -170,7 +178,7 @@ def on_post_build(config: MkDocsConfig) -> None:
     global behind
     site = Path(config.site_dir)
     copy_assets(site / "assets")
-    typeset(site, book.chapters)
+    typeset(site, [*book.chapters, *(sheet.text for sheet in marker.sheets)])
     panels.write_scripts(site)
     shutil.rmtree(NOTEBOOKS, ignore_errors=True)
     sweep(CACHE)

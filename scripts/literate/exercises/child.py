@@ -1,0 +1,289 @@
+"""The process in which readers' answers run: it may hang or die without harm.
+
+Its tasks come on standard input. For each it writes a line of JSON to the file whose number it is given.
+"""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import contextlib
+import difflib
+import faulthandler
+import json
+import linecache
+import os
+import sys
+import traceback
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+if sys.platform != "win32":
+    import resource
+
+from literate.exercises.judge import VOCABULARY, Wrong
+
+MODULE = "backprop_core"
+HERE = "exercises"  # the name of the reader's module
+MEMORY = 8 << 30
+FLAGS = __future__.annotations.compiler_flag  # the book's own answers are annotated
+PYTHONS = frozenset(("__module__", "__dict__", "__weakref__", "__doc__", "__qualname__"))
+Answer = dict[str, Any]
+
+
+class Begun(Exception):
+    """The answer is not there yet."""
+
+
+def module(name: str, text: str, path: str) -> types.ModuleType:
+    made = types.ModuleType(name)
+    made.__file__ = path
+    sys.modules[name] = made  # dataclasses look there
+    exec(compile(text, path, "exec"), made.__dict__)
+    return made
+
+
+class Script:
+    """A reader's file, run statement by statement: a failing one leaves the others alone."""
+
+    def __init__(self, path: str, source: str, shown: str) -> None:
+        self.path, self.shown = path, shown
+        self.namespace: dict[str, Any] = {"__name__": HERE, "__file__": path}
+        self.own: dict[str, Any] = {}  # what it defines; an import further down does not take it away
+        self.broken: list[str] = []
+        self.tree = self.parsed(source)
+        linecache.cache[path] = len(source), None, source.splitlines(keepends=True), path
+        for node in self.tree.body:
+            code = compile(ast.Module([node], []), path, "exec", flags=FLAGS, dont_inherit=True)
+            try:
+                exec(code, self.namespace)
+            except (Exception, SystemExit) as error:
+                self.broken.append(self.told(error))
+            else:
+                self.own.update(
+                    {name: self.namespace[name] for name in _bound(node) if name in self.namespace}
+                )
+
+    def parsed(self, source: str) -> ast.Module:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of a backslash in a text
+                return ast.parse(source, self.path)
+        except SyntaxError as error:
+            raise Wrong(f"{self.shown}:{error.lineno or 1}: this does not parse: {error.msg}") from None
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise Wrong(f"{self.shown}:1: this does not parse: {error or 'nested too deeply'}") from None
+
+    def line(self, error: BaseException) -> int | None:
+        """The last line of the file that the error went through."""
+        frames = traceback.extract_tb(error.__traceback__)
+        return next((frame.lineno for frame in reversed(frames) if frame.filename == self.path), None)
+
+    def told(self, error: BaseException) -> str:
+        said = traceback.format_exception_only(error)[-1].strip()
+        line = self.line(error)
+        if line is None:
+            return said
+        return f"{self.shown}:{line}: {said}\n    {linecache.getline(self.path, line).strip()}"
+
+    def node(self, name: str) -> ast.stmt | None:
+        """The last statement that binds a name."""
+        return next((node for node in reversed(self.tree.body) if name in _bound(node)), None)
+
+    def bound(self) -> set[str]:
+        return {name for node in self.tree.body for name in _bound(node)}
+
+    # -- what must be there ------------------------------------------------------
+
+    def need(self, name: str, methods: list[str], hint: str) -> None:
+        node = self.node(name)
+        if node is None or name not in self.own:
+            if self.broken:
+                raise Wrong(f"{name} is not there, because this failed:\n{self.broken[0]}")
+            raise Wrong(f"{self.shown}: {name} is gone{self._near(name, self.bound())}; {hint}")
+        if not methods:
+            return
+        found = self.own[name]
+        own = set(_members(found))
+        for method in methods:
+            if method not in own:
+                near = self._near(method, {key for key in own if not key.startswith("__")})
+                raise Wrong(f"{self.shown}:{node.lineno}: {name} has no {method} of its own{near}; {hint}")
+
+    def _near(self, name: str, others: set[str]) -> str:
+        close = difflib.get_close_matches(name, others, n=1)
+        return f" (renamed to {close[0]}?)" if close else ""
+
+
+def _bound(node: ast.stmt) -> list[str]:
+    match node:
+        case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
+            return [name]
+        case ast.Assign(targets=targets):
+            leaves = [leaf for target in targets for leaf in ast.walk(target)]
+            return [leaf.id for leaf in leaves if isinstance(leaf, ast.Name)]
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return [name]
+    return []
+
+
+@contextlib.contextmanager
+def hidden(core: types.ModuleType, names: list[str]) -> Iterator[None]:
+    """The module without what the reader is to write."""
+    kept: list[tuple[Any, str, Any]] = []
+    for name in names:
+        owner, dot, method = name.partition(".")
+        holder: Any = vars(core)[owner] if dot else core
+        key = method or owner
+        kept.append((holder, key, vars(holder)[key]))
+        delattr(holder, key)
+        if not dot:
+            setattr(core, key, _missing(key))
+    try:
+        yield
+    finally:
+        for holder, key, value in kept:
+            setattr(holder, key, value)
+
+
+def _missing(name: str) -> Callable[..., Any]:
+    def missing(*_: Any, **__: Any) -> Any:
+        raise NotImplementedError(f"{name} is what you are to write")
+
+    return missing
+
+
+def _members(kind: Any) -> dict[str, Any]:
+    """What a reader's class defines itself, in one piece or several."""
+    found: dict[str, Any] = {}
+    for piece in reversed(kind.__mro__ if isinstance(kind, type) else ()):
+        if piece.__module__ == HERE:
+            found.update({key: value for key, value in vars(piece).items() if key not in PYTHONS})
+    return found
+
+
+class Course:
+    """The module with the reader's own functions and methods in place of the book's."""
+
+    def __init__(self, job: dict[str, Any], task: dict[str, Any]) -> None:
+        self.job, self.task = job, task
+
+    def __call__(self) -> types.ModuleType:
+        own = module(MODULE, self.job["module"], self.job["module_path"])
+        missing = []
+        for part in self.job["course"]:
+            source = self.task["source"] if part["path"] == self.task["path"] else part["source"]
+            script = Script(part["path"], source, part["shown"])
+            for name in part["without"]:
+                owner, _, method = name.partition(".")
+                delattr(getattr(own, owner), method)
+            for name in part["blanks"]:
+                owner, dot, method = name.partition(".")
+                answer: Any = script.own.get(owner)
+                if not dot and callable(answer):
+                    setattr(own, owner, answer)
+                elif dot and method in (members := _members(answer)):
+                    base = next(kind for kind in answer.__mro__ if kind.__module__ == MODULE)
+                    for key, value in members.items():  # the book derives other classes from this one
+                        setattr(base, key, value)
+                    setattr(own, owner, answer)
+                else:
+                    missing.append(f"{name} ({part['shown']})")
+        if missing:
+            raise Wrong(f"your module is not complete: {', '.join(missing)}")
+        return own
+
+
+def marked(
+    job: dict[str, Any], task: dict[str, Any], core: types.ModuleType, book: types.ModuleType
+) -> Answer:
+    sys.modules[MODULE] = core
+    script = None
+    try:
+        with hidden(core, task["hidden"]):
+            script = Script(task["path"], task["source"], task["shown"])
+            for name, methods in task["needs"].items():
+                script.need(name, methods, task["restore"])
+            answer = script.own.get(task["variable"])
+            if task["form"] == "pencil":
+                return {"state": "text", "text": _text(answer, script, task)}
+            if all(script.own[name] is None for name in task["needs"]):
+                raise Begun
+            run_check(job, task, script, book)
+    except Begun:
+        return {"state": "todo"}
+    except Wrong as error:
+        return {"state": "failed", "message": str(error), "label": error.label}
+    except (Exception, SystemExit) as error:
+        return _failed(error, script, task, {part["path"]: part["shown"] for part in job["course"]})
+    return {"state": "passed"}
+
+
+def run_check(job: dict[str, Any], task: dict[str, Any], script: Script, book: types.ModuleType) -> None:
+    own = {name: script.own[name] for name in task["needs"]}
+    extra = {"book": book, "core": sys.modules[MODULE], "own_module": Course(job, task)}
+    namespace = {**script.namespace, **VOCABULARY, **extra, **own, "__name__": "check"}
+    padded = "\n" * (task["check_line"] - 1) + task["check"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        exec(compile(padded, task["check_path"], "exec", flags=FLAGS, dont_inherit=True), namespace)
+
+
+def _text(answer: Any, script: Script, task: dict[str, Any]) -> str:
+    node = script.node(task["variable"])
+    where = f"{script.shown}:{node.lineno if node else 1}"
+    if not isinstance(answer, str):
+        raise Wrong(f"{where}: {task['variable']} must be a text: the LaTeX of an equation")
+    if any(ord(sign) < 32 and sign != "\n" for sign in answer):
+        raise Wrong(f'{where}: write r"…", with an r: without it, Python reads the backslashes for itself')
+    if not answer.strip():
+        raise Begun
+    return answer
+
+
+def _failed(
+    error: BaseException, script: Script | None, task: dict[str, Any], others: dict[str, str]
+) -> Answer:
+    if script is None:
+        return {"state": "failed", "message": f"{task['shown']}: {error}", "label": ""}
+    line = script.line(error)
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    if isinstance(error, NotImplementedError) and last.filename in {script.path, *others}:
+        nodes = [script.node(name) for name in task["needs"]]
+        spans = [(node.lineno, node.end_lineno or node.lineno) for node in nodes if node]
+        if last.filename == script.path and any(first <= (last.lineno or 0) <= end for first, end in spans):
+            return {"state": "todo"}
+        message = f"it needs what is not written yet: {others.get(last.filename, script.shown)}:{last.lineno}"
+        return {"state": "failed", "message": message, "label": ""}
+    if isinstance(error, AssertionError):
+        return {"state": "failed", "message": str(error) or script.told(error), "label": ""}
+    said = script.told(error)
+    if line is None:
+        said = f"the answer cannot be used as the task asks: {said}"
+    return {"state": "failed", "message": said, "label": ""}
+
+
+def main() -> None:
+    results = int(sys.argv[1])
+    job = json.load(sys.stdin)
+    with open(os.devnull, encoding="utf-8") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    if sys.platform != "win32":
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    trace = open(job["trace"], "w", encoding="utf-8")  # noqa: SIM115
+    faulthandler.enable(trace)  # on SIGABRT it says where we are
+    book = module("book", job["module"], job["module_path"])
+    core = module(MODULE, job["module"], job["module_path"])
+    for task in job["tasks"]:
+        os.write(results, b"begin\n")
+        answer = marked(job, task, core, book)
+        sys.stdout.flush()
+        os.write(results, json.dumps(answer).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()

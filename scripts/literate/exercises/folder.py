@@ -1,0 +1,50 @@
+"""The reader's folder: a file for each chapter, written once and never again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from literate.chapter import ROOT, BookError, shown_path
+from literate.files import read_text, write_atomically
+
+from .marker import Answer, Marker
+from .sheets import FOLDER, Sheet
+from .stubs import reader_file
+
+FILES = ROOT / FOLDER
+
+
+def file_of(sheet: Sheet, folder: Path = FILES) -> Path:
+    """The reader's file; one that has the chapter's former number is still theirs."""
+    path = folder / sheet.file
+    if not path.exists():
+        former = sorted(folder.glob(f"[0-9][0-9]_{sheet.key.replace('-', '_')}.py"))
+        path = former[0] if former else path
+    return path
+
+
+def write(marker: Marker, folder: Path = FILES) -> Iterator[tuple[Path, bool]]:
+    """Write the files that are not there; (path, whether it was written)."""
+    for sheet in marker.sheets:
+        path = file_of(sheet, folder)
+        if path.exists() or path.is_symlink():
+            yield path, False
+        else:
+            write_atomically(path, reader_file(sheet, marker.core, marker.equations)[0])
+            yield path, True
+
+
+def answers(marker: Marker, sheet: Sheet, folder: Path = FILES) -> list[Answer]:
+    """The exercises of a chapter as the reader's file answers them."""
+    path = file_of(sheet, folder)
+    if not path.exists():
+        raise BookError(path, f"not there; python {shown_path(ROOT / 'scripts')}/exercises.py writes it")
+    source = read_text(path)
+    return [Answer(sheet, exercise, path, source) for exercise in sheet.exercises]
+
+
+def course(marker: Marker, folder: Path = FILES) -> dict[str, tuple[Path, str]]:
+    """The reader's files by chapter, those that are there."""
+    paths = {sheet.key: file_of(sheet, folder) for sheet in marker.sheets}
+    return {key: (path, read_text(path)) for key, path in paths.items() if path.exists()}

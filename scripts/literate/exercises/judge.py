@@ -1,0 +1,222 @@
+"""What the checks of exercises are written with: it compares, and says what is wrong.
+
+``book`` in a check is the book's module, untouched by the reader. A label in a message becomes the
+equation's number and text.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from .patterns import Slips, wrong
+
+N = 5  # examples; no other size of the checks is 5
+
+
+class Wrong(Exception):
+    """An answer that does not hold, and why. ``label`` names the equation that it breaks."""
+
+    def __init__(self, message: str, label: str = "") -> None:
+        super().__init__(message)
+        self.label = label
+
+
+def refuse(message: str, label: str = "") -> None:
+    """Say what is wrong."""
+    raise Wrong(message, label)
+
+
+def agrees(
+    got: object,
+    expected: object,
+    what: str,
+    label: str = "",
+    n: int | None = None,
+    slips: Slips | None = None,
+) -> None:
+    """Refuse an array that is not the expected one. ``slips``: what comes of usual mistakes."""
+    if message := wrong(got, expected, n, slips):
+        raise Wrong(f"{what}: {message}", label)
+
+
+def number(
+    got: object, expected: float, what: str, within: float = 0.01, label: str = "", slips: Slips | None = None
+) -> None:
+    """Refuse a number that is farther off than this share of the expected one."""
+    if isinstance(got, bool) or not isinstance(got, int | float | np.integer | np.floating):
+        raise Wrong(f"{what}: expected a number, got {type(got).__name__}: {got!r:.60}")
+    value = float(got)
+    if np.isfinite(value) and abs(value - expected) <= within * abs(expected):
+        return
+    for text, slip in (slips or {}).items():
+        if abs(value - float(slip)) <= within * abs(float(slip)):  # type: ignore[arg-type]
+            raise Wrong(f"{what}: not {value:g}; {text}", label)
+    if value and expected and value * expected < 0:
+        hint = "the sign is wrong"
+    elif value and expected and not 0.1 < value / expected < 10:
+        hint = f"too {'large' if abs(value) > abs(expected) else 'small'} by a factor of more than ten"
+    else:
+        hint = "too large" if value > expected else "too small"
+    raise Wrong(f"{what}: not {value:g}, that is {hint}", label)
+
+
+def says(got: object, expected: bool, what: str, because: str = "") -> None:
+    """Refuse anything but True or False, and the wrong one of them."""
+    if not isinstance(got, bool | np.bool_):
+        raise Wrong(f"{what}: expected True or False, got {got!r:.60}")
+    if bool(got) != expected:
+        raise Wrong(f"{what}: not {got}{because and '; ' + because}")
+
+
+# -- backward ------------------------------------------------------------------------
+
+
+def gradients(
+    make: Callable[[], Any],
+    right: Callable[[], Any],
+    shape: Sequence[int],
+    labels: Mapping[str, str],
+    rest: Sequence[Any] = (),
+    slips: Callable[[SimpleNamespace], Mapping[str, Slips]] | None = None,
+) -> None:
+    """Hold the reader's ``backward`` against the book's: parameters first, then the input.
+
+    ``shape`` is that of the input, behind the examples; ``labels`` says which equation each gradient
+    has: {"weight": "eq:…", "input": "eq:…"}. ``slips`` makes, of x, g, mine and right, the gradients
+    that come of usual mistakes.
+    """
+    try:
+        _gradients(make, right, (N, *shape), labels, rest, slips)
+    except Wrong as error:
+        try:
+            _gradients(make, right, (1, *shape), labels, [one[:1] for one in rest], None)
+        except Exception:
+            raise error from None
+        text = f"{error}\nWith one example it is right; it is wrong with N = {N}"
+        raise Wrong(text, error.label) from None
+
+
+def _gradients(
+    make: Callable[[], Any],
+    right: Callable[[], Any],
+    shape: tuple[int, ...],
+    labels: Mapping[str, str],
+    rest: Sequence[Any],
+    slips: Callable[[SimpleNamespace], Mapping[str, Slips]] | None,
+) -> None:
+    rng = np.random.default_rng(7)
+    mine, twin = make(), right()
+    x = rng.normal(size=shape)
+    given = x.copy()
+    y = mine.forward(given, *rest)
+    wanted = twin.forward(x.copy(), *rest)
+    agrees(y, wanted, "forward", labels.get("output", ""), len(x))
+    g = rng.normal(size=np.shape(wanted))
+    upstream = g.copy()
+    pairs = list(_parameters(mine, twin))
+    for _, p, q in pairs:
+        p.grad[...] = q.grad[...] = 1.0
+    before = [p.data.copy() for _, p, _ in pairs]
+    returned = mine.backward(upstream if upstream.ndim else float(g))
+    expected = twin.backward(g.copy() if g.ndim else float(g))
+    if not np.array_equal(upstream, g):
+        raise Wrong("backward changed grad_output in place: the caller may still need it; work on a copy")
+    if not np.array_equal(given, x):
+        raise Wrong("the input was changed in place: the caller may still need it; work on a copy")
+    known = slips(SimpleNamespace(x=x, g=g, mine=mine, right=twin)) if slips else {}
+    held = []
+    try:
+        for (name, p, q), data in zip(pairs, before, strict=True):
+            if not np.array_equal(p.data, data):
+                raise Wrong(f"backward changed {name}.data: only an optimizer moves parameters")
+            added, label = q.grad - 1.0, labels.get(name, "")
+            if not wrong(p.grad, added) and np.any(added):
+                raise Wrong(f"{name}.grad was overwritten: backward adds to it (+=)", label)
+            agrees(
+                np.asarray(p.grad) - 1.0,
+                added,
+                f"what was added to {name}.grad",
+                label,
+                len(x),
+                known.get(name),
+            )
+            held.append(name)
+        agrees(
+            returned, expected, "what backward returns", labels.get("input", ""), len(x), known.get("input")
+        )
+    except Wrong as error:
+        fine = f"\nRight so far: {', '.join(f'{name}.grad' for name in held)}" if held else ""
+        raise Wrong(f"{error}{fine}", error.label) from None
+
+
+def _parameters(mine: Any, twin: Any) -> Iterator[tuple[str, Any, Any]]:
+    others = dict(twin.named_parameters()) if hasattr(twin, "named_parameters") else {}
+    own = dict(mine.named_parameters()) if others else {}
+    for name, other in others.items():
+        if name not in own:
+            raise Wrong(f"the parameter {name} is gone")
+        yield name, own[name], other
+
+
+# -- value and slope -------------------------------------------------------------------
+
+
+def slopes(
+    mine: Any,
+    right: Any,
+    labels: tuple[str, str],
+    points: Sequence[float] = (-2.0, -0.7, -0.1, 0.0, 0.3, 1.1, 2.4),
+    far: Sequence[float] = (-800.0, 800.0),
+    slips: Callable[[np.ndarray, np.ndarray, np.ndarray], Slips] | None = None,
+) -> None:
+    """Hold ``value_and_slope`` of an activation against the book's, near 0 and far out."""
+    for where, xs in (("", np.array(points)), (" far out", np.array(far))):
+        given = xs.copy()
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            answer = mine.value_and_slope(given)
+        if not isinstance(answer, tuple) or len(answer) != 2:
+            raise Wrong(f"value_and_slope returns a pair, f(x) and f'(x); got {type(answer).__name__}")
+        if not np.array_equal(given, xs):
+            raise Wrong("x was changed in place: the caller may still need it")
+        value, slope = (np.asarray(part, dtype=float) for part in right.value_and_slope(xs.copy()))
+        at = f" at x = {list(map(float, xs))}"
+        if not where and not wrong(answer[0], slope) and not wrong(answer[1], value):
+            raise Wrong("value and slope are swapped: the value comes first")
+        agrees(answer[0], value, f"the value{where}{at}", labels[0])
+        known = slips(xs, value, slope) if slips else {}
+        agrees(answer[1], slope, f"the slope{where}{at}", labels[1], slips=known)
+
+
+def losses(mine: Any, right: Any, pairs: Sequence[tuple[Any, Any]], labels: tuple[str, str]) -> None:
+    """Hold ``value_and_slope(x, target)`` of a loss against the book's."""
+    for x, target in pairs:
+        x, target = np.array(x, float), np.array(target)
+        given, goal = x.copy(), target.copy()
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            answer = mine.value_and_slope(given, goal)
+        if not isinstance(answer, tuple) or len(answer) != 2:
+            raise Wrong(f"value_and_slope returns a pair, values and slopes; got {type(answer).__name__}")
+        if not (np.array_equal(given, x) and np.array_equal(goal, target)):
+            raise Wrong("prediction or target was changed in place: the caller may still need it")
+        value, slope = right.value_and_slope(x.copy(), target.copy())
+        agrees(answer[0], value, "the values", labels[0], len(x))
+        reversed_ = {"prediction and target are swapped": -np.asarray(slope)}
+        agrees(answer[1], slope, "the slopes", labels[1], len(x), reversed_)
+
+
+VOCABULARY: dict[str, Any] = {
+    "agrees": agrees,
+    "copy": copy,
+    "gradients": gradients,
+    "losses": losses,
+    "np": np,
+    "number": number,
+    "refuse": refuse,
+    "says": says,
+    "slopes": slopes,
+}

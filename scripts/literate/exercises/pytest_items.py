@@ -1,0 +1,102 @@
+"""Exercises for pytest: a reader's file is marked, and a file of exercises proves itself.
+
+``pytest exercises/04_linear.py`` has an item for each exercise. ``pytest book/exercises/linear.md`` has
+one for each solution, which must pass, each stub, which must not, and each wrong answer, which must be
+told what its cell says.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from literate.chapter import BOOK, BookError, Cell
+from literate.reader import read_book
+
+from . import folder, variants
+from .marker import Answer, Marker, Verdict
+from .sheets import FOLDER, Exercise
+
+Item = tuple[int, str, Callable[[], None]]  # its line, its name, what marks it
+
+
+class Unanswered(Exception):
+    """The answer does not hold, or is not there; the message says why."""
+
+
+@functools.cache
+def marker() -> Marker:
+    return Marker(read_book())
+
+
+def is_reader_file(path: Path) -> bool:
+    return path.suffix == ".py" and path.parent.name == FOLDER and path.parent.parent == BOOK.parent
+
+
+def is_sheet(path: Path) -> bool:
+    return path.suffix == ".md" and path.parent == BOOK / FOLDER
+
+
+def reader_items(path: Path) -> Iterator[Item]:
+    """What to mark in a reader's file."""
+    mark = marker()
+    answers = folder.answers(mark, mark.sheet(path.name), path.parent)
+    lines = answers[0].source.split("\n")
+
+    @functools.cache
+    def verdicts() -> list[Verdict]:
+        return list(mark.mark(answers, folder.course(mark, path.parent)))
+
+    def check(position: int, answer: Answer) -> None:
+        verdict = verdicts()[position]
+        if verdict.state == "todo":
+            raise Unanswered(f"{mark.heading(answer)}: not written yet")
+        if verdict.state == "failed":
+            raise Unanswered(f"{mark.heading(answer)}\n{verdict.message}")
+
+    for position, answer in enumerate(answers):
+        if answer.exercise.is_marked:
+            heading = f"# ---- {answer.sheet.number(answer.exercise)} "
+            line = next((at for at, text in enumerate(lines, 1) if text.startswith(heading)), 1)
+            yield line, answer.exercise.name, functools.partial(check, position, answer)
+
+
+def sheet_items(path: Path) -> Iterator[Item]:
+    """What a file of exercises claims."""
+    mark = marker()
+    sheet = next((sheet for sheet in mark.sheets if sheet.text.path == path), None)
+    if sheet is None:
+        raise BookError(path, "no file of exercises")
+    claims = list(variants.variants(mark, sheet))
+
+    @functools.cache
+    def verdicts() -> list[Verdict]:
+        return list(mark.mark([answer for _, _, _, answer in claims], variants.course(mark)))
+
+    def check(position: int, exercise: Exercise, cell: Cell | None, what: str) -> None:
+        if complaint := misjudged(verdicts()[position], exercise, cell, what):
+            raise Unanswered(
+                f"{cell.place if cell else exercise.place}: {exercise.name}, {what}: {complaint}"
+            )
+
+    for position, (exercise, cell, what, _) in enumerate(claims):
+        line = cell.place.line if cell else exercise.place.line
+        yield (
+            line,
+            f"exercise {exercise.name}: {what}",
+            functools.partial(check, position, exercise, cell, what),
+        )
+
+
+def misjudged(verdict: Verdict, exercise: Exercise, cell: Cell | None, what: str) -> str:
+    """How a verdict differs from the one that is due, or ""."""
+    if cell is None:
+        form, state = exercise.form, verdict.state
+        wanted = "passed" if what == "solution" else "failed" if form == "bug" else "todo"
+        fits = state in (wanted, "todo") if what == "stub" else state == wanted
+        return "" if fits else f"it is {state}, not {wanted}\n{verdict.message}"
+    says = dict(cell.more)["says"]
+    if verdict.state != "failed":
+        return f"it is {verdict.state}"
+    return "" if says in verdict.message else f"the marker does not say {says!r}, but\n{verdict.message}"

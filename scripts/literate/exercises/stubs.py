@@ -1,0 +1,234 @@
+"""The reader's file: the tasks as comments, and a stub for each, made from the core cells."""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from literate.chapter import NUMBER, REFERENCE, WIDTH, BookError, Chapter, Display
+
+from .sheets import FOLDER, FORMS, Exercise, Sheet, imports
+
+STARS = {1: "★☆☆", 2: "★★☆", 3: "★★★"}
+HEADER = '''\
+"""Chapter {number}, {title}: exercises.
+
+This file is yours. Nothing writes over it. Replace each "raise
+NotImplementedError" and each "None", then
+
+    .venv/bin/pytest {folder}/{file}                 marks it
+    .venv/bin/python scripts/exercises.py --watch {key}   marks it whenever you save
+
+Names and stubs must stay; add whatever else you need. backprop_core is the
+book's module, in which what you are asked to write is missing.
+"""
+
+import numpy as np
+'''
+
+
+@dataclass(frozen=True)
+class Equations:
+    """The numbers and the LaTeX of the labels."""
+
+    displays: Mapping[str, tuple[str, Display]]
+
+    @classmethod
+    def of(cls, chapters: Sequence[Chapter]) -> Equations:
+        found = {}
+        for chapter in chapters:
+            labelled = [display for display in chapter.displays if display.label]
+            for position, display in enumerate(labelled, 1):
+                found[str(display.label)] = f"{chapter.number}.{position}", display
+        return cls(found)
+
+    def number(self, label: str) -> str:
+        return f"({self.displays[label][0]})" if label in self.displays else ""
+
+    def lines(self, label: str) -> list[str]:
+        """The LaTeX, a line for each of its lines."""
+        text = self.displays[label][1].tex
+        if "aligned" in text:
+            text = re.sub(r"\\(begin|end)\{aligned\}", "", text).replace("&", "")
+        return [" ".join(line.rstrip("\\ ").split()) for line in text.split("\n") if line.strip()]
+
+
+@dataclass(frozen=True)
+class Core:
+    """The module's text, in which the stubs' signatures and docstrings are found."""
+
+    text: str
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """All that the module defines and imports."""
+        found: set[str] = set()
+        for node in ast.parse(self.text).body:
+            for leaf in ast.walk(node) if isinstance(node, ast.Assign | ast.AnnAssign) else ():
+                if isinstance(leaf, ast.Name) and isinstance(leaf.ctx, ast.Store):
+                    found.add(leaf.id)
+            if isinstance(node, ast.Import | ast.ImportFrom) and getattr(node, "module", "") != "__future__":
+                found |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+        return frozenset(found | self.named.keys())
+
+    @cached_property
+    def named(self) -> dict[str, ast.ClassDef | ast.FunctionDef]:
+        body = ast.parse(self.text).body
+        return {node.name: node for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+
+    def find(self, name: str, exercise: Exercise) -> ast.FunctionDef:
+        """A function of the module, or a method: ``Linear.backward``."""
+        owner, dot, method = name.partition(".")
+        node = self.named.get(owner)
+        if dot and isinstance(node, ast.ClassDef):
+            node = next((member for member in _methods(node) if member.name == method), None)
+        if not isinstance(node, ast.FunctionDef):
+            raise BookError(exercise.stub.place, f"{name} is no function or method of the module")
+        return node
+
+    def bases(self, owner: str) -> Iterator[ast.ClassDef]:
+        """The class and those it derives from, nearest first."""
+        node = self.named.get(owner)
+        if isinstance(node, ast.ClassDef):
+            yield node
+            for base in node.bases:
+                yield from self.bases(ast.unparse(base))
+
+    def docstring(self, name: str, node: ast.FunctionDef) -> str:
+        """Its own, or that of the method it overrides."""
+        owner, dot, method = name.partition(".")
+        found = [ast.get_docstring(node)]
+        if dot:
+            found += [
+                ast.get_docstring(m) for c in self.bases(owner) for m in _methods(c) if m.name == method
+            ]
+        return next((text for text in found if text), "")
+
+    def kept(self, owner: str) -> list[str]:
+        """What the class, or else the nearest it derives from, keeps for backward."""
+        for node in self.bases(owner):
+            lines = [
+                ast.unparse(part)
+                for method in _methods(node)
+                for part in ast.walk(method)
+                if isinstance(part, ast.Assign) and any(map(_is_cache, part.targets))
+            ]
+            if lines := [line for line in lines if line != "self._cache = None"]:
+                return lines
+        return []
+
+
+def _methods(node: ast.ClassDef) -> list[ast.FunctionDef]:
+    return [member for member in node.body if isinstance(member, ast.FunctionDef)]
+
+
+def _is_cache(target: ast.expr) -> bool:
+    return any(isinstance(leaf, ast.Attribute) and leaf.attr == "_cache" for leaf in ast.walk(target))
+
+
+def stub(exercise: Exercise, core: Core, equations: Equations) -> str:
+    """The code that the reader completes."""
+    labels = [label for label in exercise.labels if label in equations.displays]
+    above = [f"# {line}" for label in labels for line in _equation(label, equations)]
+    parts = [exercise.stub.source.strip()]
+    if exercise.blanks:
+        only_imports = len(imports(exercise.stub)) == len(exercise.stub.tree.body)
+        parts = parts if only_imports or exercise.stub.source.strip() else []
+        parts += _blanks(exercise, core, above)
+        return "\n\n\n".join(parts) + "\n"
+    return "\n".join([*above, *parts]) + "\n"
+
+
+def _blanks(exercise: Exercise, core: Core, above: list[str]) -> Iterator[str]:
+    """One piece for each class, one for each function."""
+    groups: dict[str, list[str]] = {}
+    for name in exercise.blanks:
+        groups.setdefault(name.partition(".")[0], []).append(name)
+    for owner, names in groups.items():
+        if "." not in names[0]:
+            yield _blank(names[0], exercise, core, above)
+            continue
+        members = [_blank(name, exercise, core, above) for name in names]
+        if kept := [line for name in names if name.endswith(".backward") for line in core.kept(owner)]:
+            note = ["# forward keeps:", *(f"#     {line}" for line in dict.fromkeys(kept))]
+            members.insert(0, "\n".join(note))
+        body = textwrap.indent("\n\n".join(members), "    ")
+        yield f"class {owner}({owner}):  # goes on with the book's class\n{body}"
+
+
+def _blank(name: str, exercise: Exercise, core: Core, above: list[str]) -> str:
+    node = core.find(name, exercise)
+    bare = ast.parse(ast.unparse(node)).body[0]
+    assert isinstance(bare, ast.FunctionDef)
+    arguments = bare.args
+    for argument in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]:
+        argument.annotation = None
+    for extra in (arguments.vararg, arguments.kwarg):
+        if extra:
+            extra.annotation = None
+    head = f"def {bare.name}({ast.unparse(arguments)}):"
+    body = []
+    if text := core.docstring(name, node):
+        text = re.sub(r"\n*^>>> .*", "", text, flags=re.M | re.S).strip()
+        body += f'"""{text}{chr(10) if chr(10) in text else ""}"""'.split("\n")
+    return "\n".join([head, *_indented([*body, *above, "raise NotImplementedError"])])
+
+
+def _indented(lines: list[str]) -> list[str]:
+    return [f"    {line}".rstrip() for line in lines]
+
+
+def _equation(label: str, equations: Equations) -> list[str]:
+    first, *rest = equations.lines(label)
+    number = f"{equations.number(label)} "
+    return [number + first, *(" " * len(number) + line for line in rest)]
+
+
+# -- the file -----------------------------------------------------------------------
+
+
+def task(exercise: Exercise, sheet: Sheet, equations: Equations) -> str:
+    """The task as the reader's file and the messages have it."""
+    text = "\n".join(sheet.text.text.split("\n")[exercise.place.line : _fence(exercise) - 1])
+    text = re.sub(r"^\|.*\n?", "", text, flags=re.M)  # tables of symbols
+    for cell in sheet.text.cells:
+        if cell.tag == "notation":
+            text = text.replace(f'```python tags=["notation"]\n{cell.source}```', "")
+    text = NUMBER.sub(lambda found: found["shown"], text)
+    text = REFERENCE.sub(lambda found: equations.number(found[1]) or found[0], text)
+    return re.sub(r"\n{3,}", "\n\n", text).strip()
+
+
+def _fence(exercise: Exercise) -> int:
+    """The line that opens the stub."""
+    return exercise.stub.place.line - 1
+
+
+def reader_file(sheet: Sheet, core: Core, equations: Equations) -> tuple[str, dict[str, int]]:
+    """The file as the reader first gets it, and the line at which each exercise begins."""
+    text = HEADER.format(
+        number=sheet.chapter.number, title=sheet.chapter.title, folder=FOLDER, file=sheet.file, key=sheet.key
+    )
+    lines = {}
+    for exercise in sheet.exercises:
+        text += "\n\n"
+        lines[exercise.name] = text.count("\n") + 1
+        text += section(exercise, sheet, core, equations)
+    return text, lines
+
+
+def section(exercise: Exercise, sheet: Sheet, core: Core, equations: Equations) -> str:
+    """One exercise of the file: its heading, its task, its stub."""
+    number, form = sheet.number(exercise), FORMS[exercise.form]
+    lines = [f"# ---- {number} · {exercise.title} · {form.lower()} {STARS[exercise.level]} ----", "#"]
+    for paragraph in task(exercise, sheet, equations).split("\n\n"):
+        if paragraph.startswith("```"):
+            lines += [f"# {line}".rstrip() for line in paragraph.split("\n")[1:-1]]
+        else:
+            lines += [f"# {line}" for line in textwrap.wrap(paragraph, WIDTH - 2, break_long_words=False)]
+        lines.append("#")
+    return "\n".join(lines[:-1]) + "\n\n" + stub(exercise, core, equations)

@@ -1,0 +1,82 @@
+"""The exercises answered by the book: with the solution, with the bare stub, with each wrong answer."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from literate.chapter import Cell
+
+from .marker import Answer, Marker
+from .sheets import Exercise, Sheet
+from .stubs import stub
+
+
+def solution(marker: Marker, exercise: Exercise) -> str:
+    """What solves an exercise: its own cell, its display, or the module's functions."""
+    if exercise.answer:
+        return f'{exercise.variable} = r"""{exercise.answer.tex}"""\n'
+    if not exercise.blanks:
+        return exercise.solution.source if exercise.solution else exercise.stub.source
+    parts = [exercise.stub.source, _imports(marker, exercise)]
+    groups: dict[str, list[str]] = {}
+    for name in [*exercise.without, *exercise.blanks]:
+        groups.setdefault(name.partition(".")[0], []).append(source_of(marker, name, exercise))
+    for owner, pieces in groups.items():
+        is_class = any(name.startswith(f"{owner}.") for name in exercise.blanks)
+        text = "\n\n".join(pieces)
+        parts.append(f"class {owner}({owner}):\n{textwrap.indent(text, '    ')}" if is_class else text)
+    return "\n\n\n".join(parts) + "\n"
+
+
+def source_of(marker: Marker, name: str, exercise: Exercise) -> str:
+    """A function or method as it stands in the module."""
+    node = marker.core.find(name, exercise)
+    lines = marker.module.text.split("\n")[node.lineno - 1 : node.end_lineno]
+    return textwrap.dedent("\n".join(lines))
+
+
+def _imports(marker: Marker, exercise: Exercise) -> str:
+    """What those functions take from the rest of the module."""
+    used: set[str] = set()
+    for name in [*exercise.without, *exercise.blanks]:
+        tree = ast.parse(source_of(marker, name, exercise))
+        used |= {leaf.id for leaf in ast.walk(tree) if isinstance(leaf, ast.Name)}
+    names = sorted(used & marker.core.names - set(exercise.names))
+    return f"from backprop_core import {', '.join(names)}" if names else ""
+
+
+def solved(marker: Marker, sheet: Sheet, exercise: Exercise | None = None, text: str = "") -> str:
+    """A reader's file with all solutions; ``text`` stands in place of that of ``exercise``."""
+    parts = ["import numpy as np"]
+    for one in sheet.exercises:
+        parts.append(text if one is exercise else solution(marker, one))
+    return "\n\n\n".join(parts)
+
+
+def course(marker: Marker) -> dict[str, tuple[Path, str]]:
+    """All the reader's files, solved."""
+    return {sheet.key: (_path(sheet), solved(marker, sheet)) for sheet in marker.sheets}
+
+
+def _path(sheet: Sheet) -> Path:
+    return sheet.text.path.parents[1] / "solved" / sheet.file
+
+
+def variants(marker: Marker, sheet: Sheet) -> Iterator[tuple[Exercise, Cell | None, str, Answer]]:
+    """(exercise, its wrong cell, what it is, the answer) for all that is tested."""
+    for exercise in sheet.exercises:
+        if not exercise.is_marked:
+            continue
+        right = solution(marker, exercise)
+        texts: list[tuple[Cell | None, str, str]] = [
+            (None, "solution", right),
+            (None, "stub", stub(exercise, marker.core, marker.equations)),
+        ]
+        for position, cell in enumerate(exercise.wrong, 1):
+            texts.append((cell, f"wrong answer {position}", f"{right}\n\n{cell.source}"))
+        for cell_, what, text in texts:
+            source = solved(marker, sheet, exercise, text)
+            yield exercise, cell_, what, Answer(sheet, exercise, _path(sheet), source)

@@ -1,0 +1,186 @@
+"""The pages of exercises, their index, and the way from a chapter to its own. Text in, text out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from literate.chapter import Cell, Display
+from literate.exercises.marker import Marker
+from literate.exercises.sheets import FOLDER, FORMS, Exercise, Sheet
+from literate.exercises.stubs import STARS, reader_file, stub
+from literate.exercises.variants import source_of
+from literate.weave.pages import NOTATION, SETS, Book, display, fence, folded, prose, segments
+
+INDEX = "exercises.md"
+KEPT = "Ticks are kept in this browser, and nowhere else."
+HOW = """\
+Understanding is what remains when the book is closed. `make exercises` writes the folder `exercises/`,
+with a file for each chapter: the task, the equations, and a stub. The files are yours; nothing writes
+over them. Then
+
+```console
+.venv/bin/pytest exercises/04_linear.py                # marks a chapter
+.venv/bin/python scripts/exercises.py --watch linear   # marks it whenever you save
+make exercises                                         # says how far you are
+```
+
+An answer that does not hold is told which equation it breaks, at which element, and in which way.
+Each exercise has a hint, its solution and the check that marks it, all folded away. The tests of the
+book try them: the solution passes, the stub does not, and usual mistakes are told what they are.
+
+Whoever has done all of Part I has written every `backward` in it, and trains its digits with a module
+of their own.
+"""
+
+
+def pages(book: Book, marker: Marker) -> dict[str, str]:
+    """The pages by name; none without exercises."""
+    found = {f"{FOLDER}/{sheet.text.path.name}": page(book, marker, sheet) for sheet in marker.sheets}
+    return {**found, INDEX: index(marker.sheets)} if found else {}
+
+
+# -- a page --------------------------------------------------------------------------
+
+
+def page(book: Book, marker: Marker, sheet: Sheet) -> str:
+    _, lines = reader_file(sheet, marker.core, marker.equations)
+    woven = _Woven(book, marker, sheet, lines)
+    for item, text in segments(sheet.text):
+        woven.add(item, text)
+    return woven.finished()
+
+
+class _Woven:
+    """A page that grows by the parts of its file; what solves an exercise is folded away."""
+
+    def __init__(self, book: Book, marker: Marker, sheet: Sheet, lines: dict[str, int]) -> None:
+        self.book, self.marker, self.sheet, self.lines = book, marker, sheet, lines
+        self.parts: list[str] = []
+        self.solution: list[str] | None = None  # what is in the fold that is open
+        self.todo = list(sheet.exercises)
+        self.now: Exercise | None = None
+
+    def add(self, item: Cell | Display | None, text: str) -> None:
+        if item is None:
+            first, *sections = re.split(r"(?m)^(?=## )", text)
+            self.put(self.prose(first))
+            for section in sections:
+                self.close()
+                self.begin()
+                self.put(self.prose(section.partition("\n")[2]))
+        elif isinstance(item, Display):
+            self.open()
+            self.put(re.sub(r' id="[^"]*"|<span>.*</span>', "", display(self.book, _unlabelled(item))))
+        elif item.tag == "exercise":
+            self.put(self.stub())
+        elif item.tag == "solution":
+            self.open()
+            self.put(fence(item))
+        elif item.tag == "check":
+            self.close()
+            if self.now and self.now.blanks:
+                self.put(self.from_the_book(self.now))
+            self.put(folded(item))
+        elif item.tag == "wrong":
+            self.close()
+
+    def put(self, text: str) -> None:
+        (self.parts if self.solution is None else self.solution).append(text)
+
+    def open(self) -> None:
+        if self.solution is None:
+            self.solution = []
+
+    def close(self) -> None:
+        if self.solution is not None:
+            text, self.solution = "\n\n".join(self.solution), None
+            self.put(_folded("Solution", text))
+
+    def finished(self) -> str:
+        self.close()
+        chapter = self.sheet.chapter
+        stem = chapter.path.stem
+        text = "\n\n".join(part for part in self.parts if part.strip())
+        above = (
+            f'<p class="above">Chapter {chapter.number}, exercises<span>'
+            f'<a href="../{stem}.html">Back to the chapter</a>'
+            f'<a href="../exercises.html">All exercises</a></span></p>\n\n# '
+        )
+        below = (
+            f"\n\nWrite in `{FOLDER}/{self.sheet.file}`, which `make exercises` makes. "
+            f'<span class="ticks" hidden>{KEPT}</span>\n'
+        )
+        text = re.sub(r"^# (.*)$", lambda m: f"{above}{m[1]}{below}", text, count=1, flags=re.M)
+        return re.sub(r"\]\((\d\d-[\w-]+\.md)", r"](../\1", text)
+
+    # -- the parts of an exercise ---------------------------------------------------
+
+    def begin(self) -> None:
+        self.now = exercise = self.todo.pop(0)
+        number = self.sheet.number(exercise)
+        where = f"<code>{FOLDER}/{self.sheet.file}</code>, line {self.lines[exercise.name]}"
+        self.put(f"## {number} · {exercise.title} {{#{exercise.name}}}")
+        self.put(
+            f'<p class="task" data-exercise="{exercise.name}"><span>{FORMS[exercise.form]}</span>'
+            f'<span role="img" aria-label="difficulty {exercise.level} of 3">{STARS[exercise.level]}</span>'
+            f"<span>{where}</span></p>"
+        )
+
+    def prose(self, text: str) -> str:
+        return NOTATION.sub(rf"{SETS}\n\n\g<0>", prose(self.book, text))
+
+    def stub(self) -> str:
+        assert self.now
+        source = stub(self.now, self.marker.core, self.marker.equations)
+        line = self.lines[self.now.name]
+        return f'```{{.python .exercise title="{FOLDER}/{self.sheet.file} · line {line}"}}\n{source}```'
+
+    def from_the_book(self, exercise: Exercise) -> str:
+        """What the module has in that place, and where it is explained."""
+        sources, links = [], []
+        for name in (*exercise.without, *exercise.blanks):
+            owner, _, method = name.partition(".")
+            for chapter, cell in self.book.pieces.get(owner, ()):
+                if re.search(rf"(?m)^ *def {method or owner}\(", cell.source):
+                    links.append(f"[{cell.name}]({chapter.path.name}#code-{cell.name})")
+            sources.append(source_of(self.marker, name, exercise))
+        code = "\n\n\n".join(sources)
+        where = ", ".join(dict.fromkeys(links))
+        return _folded("Solution", f"The book's own, from {where}:\n\n```{{.python}}\n{code}\n```")
+
+
+def _folded(summary: str, text: str) -> str:
+    kind = summary.lower()
+    return f'<details class="folded {kind}" markdown>\n<summary>{summary}</summary>\n\n{text}\n\n</details>'
+
+
+def _unlabelled(item: Display) -> Display:
+    return Display(item.place, item.tex, None, "the solution of an exercise", item.end)
+
+
+# -- the index, and the chapters -------------------------------------------------------
+
+
+def index(sheets: Sequence[Sheet]) -> str:
+    count = sum(len(sheet.exercises) for sheet in sheets)
+    lines = ["# Exercises", "", HOW]
+    lines += [f'<p class="ticks" hidden><span data-ticked>0</span> of {count} ticked. {KEPT}</p>', ""]
+    for sheet in sheets:
+        lines += [f"## {sheet.chapter.number}. {sheet.chapter.title}", ""]
+        lines += ["| | Exercise | Kind | Difficulty |", "|---|---|---|---|"]
+        for exercise in sheet.exercises:
+            link = f"[{exercise.title}]({FOLDER}/{sheet.text.path.name}#{exercise.name})"
+            tick = f'<span data-tick="{exercise.name}">{sheet.number(exercise)}</span>'
+            stars = f'<span role="img" aria-label="{exercise.level} of 3">{STARS[exercise.level]}</span>'
+            lines.append(f"| {tick} | {link} | {FORMS[exercise.form]} | {stars} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def linked(text: str, sheet: Sheet) -> str:
+    """A chapter's page with the way to its exercises."""
+    page = f"{FOLDER}/{sheet.text.path.stem}.html"
+    text = text.replace("</span></p>", f'<a href="{page}">Exercises</a></span></p>', 1)
+    link = f"[{len(sheet.exercises)} exercises to this chapter]({FOLDER}/{sheet.text.path.name})"
+    return f"{text.rstrip()}\n\n{link} wait in a file of their own.\n{{.to-exercises}}\n"

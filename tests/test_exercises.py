@@ -1,0 +1,673 @@
+"""Exercises are read strictly, written once, marked with limits, and answered with what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import exercises
+from literate.chapter import BOOK, ROOT, BookError
+from literate.exercises import folder, patterns, pytest_items, variants
+from literate.exercises.judge import Wrong, gradients, number, says
+from literate.exercises.marker import Answer, Marker, Verdict
+from literate.exercises.pytest_items import marker
+from literate.exercises.sheets import Exercise, Sheet, read_sheets
+from literate.exercises.stubs import reader_file, stub
+from literate.reader import read_book
+from tests.books import HEADER, line_of, write_book
+
+SHEET = """
+# Exercises: one
+
+## Twice
+
+Write it from @eq:twice.
+
+```python tags=["exercise"] name="one-twice" form="write" level="1"
+def twice(x):
+    raise NotImplementedError
+```
+
+??? hint "Hint"
+    Add.
+
+```python tags=["solution"] name="one-twice"
+def twice(x):
+    return 2 * x
+```
+
+```python tags=["check"] name="one-twice"
+agrees(twice(np.arange(3.0)), [0, 2, 4], "twice", "eq:twice")
+```
+
+```python tags=["wrong"] name="one-twice" says="off by the factor 0.5 everywhere"
+def twice(x):
+    return x
+```
+
+```python tags=["wrong"] name="one-twice" says="got None"
+def twice(x):
+    2 * x
+```
+
+```python tags=["wrong"] name="one-twice" says="off by 1 everywhere"
+def twice(x):
+    return 2 * x + 1
+```
+"""
+
+
+def sample(tmp_path: Path, sheet: str = SHEET, key: str = "one") -> Marker:
+    """A small book with exercises to its first chapter."""
+    book = write_book(tmp_path / "book")
+    (book / "exercises").mkdir(exist_ok=True)
+    (book / "exercises" / f"{key}.md").write_text(HEADER + sheet, encoding="utf-8")
+    return Marker(read_book(book))
+
+
+def found(name: str) -> tuple[Sheet, Exercise]:
+    return next((sheet, one) for sheet in marker().sheets for one in sheet.exercises if one.name == name)
+
+
+def judged(name: str, *sources: str, seconds: float | None = None) -> list[Verdict]:
+    """What the marker says to these files, of which the exercise of that name is looked at."""
+    sheet, exercise = found(name)
+    if seconds:
+        exercise = dataclasses.replace(exercise, seconds=seconds)
+        sheet = dataclasses.replace(sheet, exercises=(exercise,))
+    path = ROOT / "exercises" / sheet.file
+    return list(marker().mark([Answer(sheet, exercise, path, source) for source in sources]))
+
+
+def told(name: str, source: str, seconds: float | None = None) -> str:
+    (verdict,) = judged(name, source, seconds=seconds)
+    assert verdict.state == "failed"
+    return verdict.message
+
+
+# -- reading ------------------------------------------------------------------------
+
+REFUSED = {
+    "an unknown form": (
+        'form="write"',
+        'form="sing"',
+        'form="',
+        "form='sing' is unknown; write one of predict, pencil",
+    ),
+    "an unknown level": ('level="1"', 'level="9"', 'level="', "level='9' is unknown; write one of 1, 2, 3"),
+    "no hint": ("??? hint", "!!! hint", "## Twice", "'one-twice' has no hint: write ??? hint"),
+    "too few wrong answers": (
+        SHEET[SHEET.rindex("```python") :],
+        "",
+        "## Twice",
+        "'one-twice' has 2 wrong answers, at least 3 are wanted",
+    ),
+    "a wrong answer that expects nothing": (
+        ' says="got None"',
+        "",
+        "    2 * x",
+        'a wrong answer needs says="…"',
+    ),
+    "an unknown tag": (
+        '["wrong"]',
+        '["core"]',
+        '["core"]',
+        'tags=["core"] is unknown; write one of exercise, solution',
+    ),
+    "no check": (
+        'tags=["check"] name',
+        'tags=["wrong"] says="x" name',
+        "## Twice",
+        "has a solution and a check cell",
+    ),
+    "another exercise's cell": (
+        'tags=["check"] name="one-twice"',
+        'tags=["check"] name="two"',
+        "agrees",
+        "this cell belongs to 'two', the section",
+    ),
+    "an equation that is not there": (
+        "@eq:twice",
+        "@eq:none",
+        "@eq:none",
+        "eq:none is not the label of any equation",
+    ),
+    "an equation that a check does not find": (
+        '"eq:twice")',
+        '"eq:none")',
+        "agrees",
+        "eq:none is not the label of any equation",
+    ),
+    "a cell without a tag": (
+        ' tags=["check"] name="one-twice"',
+        "",
+        "agrees",
+        "a python cell here has one of the tags",
+    ),
+    "no seconds": (
+        'level="1"',
+        'level="1" seconds="soon"',
+        'seconds="',
+        "seconds='soon' is no number of seconds",
+    ),
+}
+
+
+@pytest.mark.parametrize("old, new, at, message", REFUSED.values(), ids=REFUSED)
+def test_what_does_not_fit_is_refused_with_its_line(
+    tmp_path: Path, old: str, new: str, at: str, message: str
+) -> None:
+    assert old in SHEET
+    with pytest.raises(BookError) as caught:
+        sample(tmp_path, SHEET.replace(old, new))
+    path = tmp_path / "book" / "exercises" / "one.md"
+    line = line_of(path, at)
+    said = str(caught.value)
+    assert message in said
+    place = re.match(rf"{re.escape(str(path))}:(\d+): ", said)
+    assert place and abs(int(place[1]) - line) <= 1
+
+
+def test_exercises_are_named_like_their_chapter(tmp_path: Path) -> None:
+    with pytest.raises(BookError, match=r"three\.md: no chapter is called NN-three\.md"):
+        sample(tmp_path, key="three")
+
+
+def test_a_method_that_the_module_has_not_is_refused(tmp_path: Path) -> None:
+    made = sample(
+        tmp_path,
+        SHEET.replace('level="1"', 'level="1" stub="Double.sideways"').replace(
+            SHEET[SHEET.index('```python tags=["solution"]') : SHEET.index('```python tags=["check"]')], ""
+        ),
+    )
+    (sheet,) = made.sheets
+    with pytest.raises(
+        BookError, match=r"one\.md:\d+: Double\.sideways is no function or method of the module"
+    ):
+        reader_file(sheet, made.core, made.equations)
+
+
+def test_a_sample_sheet_proves_itself(tmp_path: Path) -> None:
+    made = sample(tmp_path)
+    (sheet,) = made.sheets
+    claims = list(variants.variants(made, sheet))
+    verdicts = made.mark([answer for *_, answer in claims])
+    assert [what for _, _, what, _ in claims] == [
+        "solution",
+        "stub",
+        *(f"wrong answer {n}" for n in (1, 2, 3)),
+    ]
+    for (exercise, cell, what, _), verdict in zip(claims, verdicts, strict=True):
+        assert pytest_items.misjudged(verdict, exercise, cell, what) == ""
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("return 2 * x\n", "return 3 * x\n", "it is failed, not passed\ntwice: at [2] expected 4, got 6"),
+        (
+            'says="got None"',
+            'says="got nothing"',
+            "the marker does not say 'got nothing', but\ntwice: expected an array",
+        ),
+        ("    raise NotImplementedError", "    return 2 * x", "it is passed, not todo"),
+        ("    2 * x\n", "    return 2 * x\n", "it is passed"),
+    ],
+)
+def test_a_sheet_that_claims_too_much_is_noticed(tmp_path: Path, old: str, new: str, message: str) -> None:
+    made = sample(tmp_path, SHEET.replace(old, new, 1))
+    (sheet,) = made.sheets
+    claims = list(variants.variants(made, sheet))
+    verdicts = made.mark([answer for *_, answer in claims])
+    complaints = [
+        pytest_items.misjudged(verdict, exercise, cell, what)
+        for (exercise, cell, what, _), verdict in zip(claims, verdicts, strict=True)
+    ]
+    assert any(complaint.startswith(message) for complaint in complaints)
+
+
+# -- the reader's files ---------------------------------------------------------------
+
+
+def test_a_stub_has_signature_docstring_and_equations() -> None:
+    _, exercise = found("linear-backward")
+    text = stub(exercise, marker().core, marker().equations)
+    assert text.startswith("from backprop_core import Linear\n\n\nclass Linear(Linear):")
+    assert "\n    def backward(self, grad_output):\n" in text
+    assert '        """dL/dx in the shape of x, from dL/dy' in text
+    dw = marker().equations.number("eq:linear-dw")
+    line = rf"        # {dw} \frac{{\partial L}}{{\partial W}} = X^\top\,\frac{{\partial L}}{{\partial Y}}"
+    assert line in text.split("\n")
+    assert text.endswith("        raise NotImplementedError\n")
+    assert "accumulate" not in text and "@" not in text  # nothing gives the answer away
+
+
+def test_all_reader_files_run_and_are_narrow() -> None:
+    for sheet in marker().sheets:
+        text, lines = reader_file(sheet, marker().core, marker().equations)
+        exec(compile(text, sheet.file, "exec"), {"__name__": "mine"})
+        listed = text.split("\n")
+        for exercise in sheet.exercises:
+            heading = f"# ---- {sheet.number(exercise)} · {exercise.title}"
+            assert listed[lines[exercise.name] - 1].startswith(heading)
+        prose = [line for line in listed if line.startswith("# ") and "\\" not in line and "----" not in line]
+        assert max(map(len, prose)) <= 79
+
+
+def test_files_are_written_once_and_kept(tmp_path: Path) -> None:
+    first = dict(folder.write(marker(), tmp_path))
+    assert all(first.values()) and sorted(path.name for path in first)[0].endswith("_slope.py")
+    mine = folder.file_of(marker().sheets[0], tmp_path)
+    mine.write_text("# mine\n", encoding="utf-8")
+    other = folder.file_of(marker().sheets[1], tmp_path)
+    other.unlink()
+    again = dict(folder.write(marker(), tmp_path))
+    assert [path for path, is_new in again.items() if is_new] == [other]
+    assert mine.read_text(encoding="utf-8") == "# mine\n"
+
+
+def test_a_file_with_the_former_number_of_its_chapter_is_still_the_readers(tmp_path: Path) -> None:
+    sheet, _ = found("linear-backward")
+    former = tmp_path / "44_linear.py"
+    former.write_text("# mine\n", encoding="utf-8")
+    assert folder.file_of(sheet, tmp_path) == former
+    assert former not in [path for path, is_new in folder.write(marker(), tmp_path) if is_new]
+    assert marker().sheet("exercises/44_linear.py") is sheet
+
+
+def test_only_the_readers_folder_and_the_books_sheets_are_collected() -> None:
+    assert pytest_items.is_reader_file(ROOT / "exercises" / "04_linear.py")
+    assert not pytest_items.is_reader_file(ROOT / "scripts" / "exercises.py")
+    assert not pytest_items.is_reader_file(ROOT / "tests" / "exercises" / "04_linear.py")
+    assert pytest_items.is_sheet(BOOK / "exercises" / "linear.md")
+    assert not pytest_items.is_sheet(BOOK / "04-linear.md")
+
+
+def test_a_readers_file_has_an_item_for_each_exercise_at_its_line(tmp_path: Path) -> None:
+    sheet, _ = found("linear-backward")
+    list(folder.write(marker(), tmp_path))
+    path = folder.file_of(sheet, tmp_path)
+    items = list(pytest_items.reader_items(path))
+    marked = [exercise for exercise in sheet.exercises if exercise.is_marked]
+    assert [name for _, name, _ in items] == [exercise.name for exercise in marked]
+    lines = path.read_text(encoding="utf-8").split("\n")
+    for (line, name, check), exercise in zip(items, marked, strict=True):
+        assert exercise.title in lines[line - 1]
+        if exercise.form != "bug":
+            with pytest.raises(pytest_items.Unanswered, match=rf"{name} .*: not written yet"):
+                check()
+
+
+# -- what comes in --------------------------------------------------------------------
+
+COUNT = "linear_count = 45\nlinear_growth = 170 / 45\n"
+
+
+def test_right_and_unanswered() -> None:
+    verdicts = judged("linear-count", COUNT, "linear_count = None\nlinear_growth = None\n")
+    assert [verdict.state for verdict in verdicts] == ["passed", "todo"]
+
+
+BAD = {
+    "does not parse": (
+        f"{COUNT}\ndef broken(:\n",
+        r"exercises/\d\d_linear\.py:4: this does not parse: invalid syntax",
+    ),
+    "a null character": (f"{COUNT}\0", r"_linear\.py:1: this does not parse"),
+    "nested too deeply": (
+        "x = " + "(" * 5000 + ")" * 5000,
+        r"_linear\.py:1: this does not parse: too many nested",
+    ),
+    "renamed": (
+        "linear_cuont = 45\nlinear_growth = 1.0\n",
+        r"_linear\.py: linear_count is gone \(renamed to linear_cuont\?\); "
+        r"python scripts/exercises\.py --stub linear-count prints the stub",
+    ),
+    "empty": ("", r"_linear\.py: linear_count is gone; python scripts/exercises\.py --stub linear-count"),
+    "fails where it is defined": (
+        "linear_growth = 1.0\nlinear_count = nothing\n",
+        r"linear_count is not there, because this failed:\nexercises/\d\d_linear\.py:2: NameError: name "
+        r"'nothing' is not defined\n    linear_count = nothing",
+    ),
+    "leaves": (
+        "import sys\nsys.exit(0)\n",
+        r"linear_count is not there, because this failed:\nexercises/\d\d_linear\.py:2: ",
+    ),
+    "asks": ("linear_count = input()\n", r"_linear\.py:1: EOFError"),
+    "another type": (
+        COUNT + "linear_count = 'many'\n",
+        r"how many numbers: expected a number, got str: 'many'",
+    ),
+    "reads itself to death": (
+        "def f(x):\n    return f(x)\n\nlinear_count = f(1)\n",
+        r"_linear\.py:2: RecursionError: maximum recursion depth",
+    ),
+}
+
+
+@pytest.mark.parametrize("source, message", BAD.values(), ids=BAD)
+def test_bad_input_is_told_with_file_and_line(source: str, message: str) -> None:
+    said = told("linear-count", source)
+    assert re.search(message, said)
+    assert "Traceback" not in said and "scripts/literate" not in said
+
+
+def test_another_statement_that_fails_leaves_the_others_alone() -> None:
+    (verdict,) = judged("linear-count", f"import numpy as np\nother = np.nothing\n{COUNT}raise ValueError\n")
+    assert verdict.state == "passed"
+
+
+def test_a_loop_without_end_is_ended_and_the_rest_is_marked() -> None:
+    endless = "while True:\n    pass\n"
+    first, second = judged("linear-count", endless, COUNT, seconds=1)
+    assert re.fullmatch(
+        r"exercises/\d\d_linear\.py:[12]: it has not ended after 1 s, the limit of this exercise",
+        first.message,
+    )
+    assert second.state == "passed"
+
+
+def test_megabytes_are_not_shown() -> None:
+    flood = "while True:\n    print('x' * 100)\n"
+    first, second = judged("linear-count", flood, COUNT)
+    assert re.match(
+        r"exercises/\d\d_linear\.py:[12]: it printed more than 1,000,000 characters", first.message
+    )
+    assert len(first.message) < 1_000 and second.state == "passed"
+
+
+def test_what_was_printed_is_shown_in_short() -> None:
+    said = told(
+        "linear-count", "print('my \\x1b[31mtrace')\nprint('y' * 5000)\nlinear_count = linear_growth = 1\n"
+    )
+    assert "It printed:\n    my ·[31mtrace\n    yyy" in said and len(said) < 1_000
+
+
+def test_an_end_of_the_process_is_told_and_the_rest_is_marked() -> None:
+    first, second = judged("linear-count", "import os\nos._exit(3)\n", COUNT)
+    assert first.message == "it ended the process that ran it" and second.state == "passed"
+
+
+def test_a_method_that_is_gone_or_renamed() -> None:
+    head = "from backprop_core import Linear\n\n\nclass Linear(Linear):\n"
+    said = told(
+        "linear-backward", f"{head}    def backwards(self, grad_output):\n        return grad_output\n"
+    )
+    assert re.search(
+        r"_linear\.py:4: Linear has no backward of its own \(renamed to backwards\?\); python scripts", said
+    )
+    assert "Linear has no backward of its own; " in told("linear-backward", f"{head}    pass\n")
+
+
+def test_the_books_own_answer_is_out_of_reach() -> None:
+    source = (
+        "from backprop_core import Linear\n\n\nclass Linear(Linear):\n"
+        "    def backward(self, grad_output):\n        return super().backward(grad_output)\n"
+    )
+    assert re.search(r"Linear\(3, 2\) has no backward", judged("linear-backward", source)[0].message)
+    later = source.replace("super().backward", "book.Linear.backward")
+    assert judged("linear-backward", later)[0].state == "failed"
+
+
+def test_an_import_further_down_does_not_take_an_answer_away() -> None:
+    _, exercise = found("linear-backward")
+    right = variants.solution(marker(), exercise)
+    assert judged("linear-backward", f"{right}\n\nfrom backprop_core import Linear\n")[0].state == "passed"
+
+
+def test_a_plain_text_of_latex_is_noticed() -> None:
+    said = told("linear-tied", 'linear_tied = "\\frac{1}{2}"\n')
+    assert re.search(r'_linear\.py:1: write r"…", with an r: without it', said)
+    assert re.search(r"_linear\.py:1: linear_tied must be a text", told("linear-tied", "linear_tied = 3\n"))
+
+
+def test_a_pencil_answer_may_be_written_otherwise() -> None:
+    first = r"\sum_n X_{ni}\sum_k \frac{\partial L}{\partial Y_{nk}}W_{kh}"
+    second = r"\sum_n\frac{\partial L}{\partial Y_{ni}}\sum_k X_{nk}W_{kh}"
+    other = rf"linear_tied = r'\frac{{\partial L}}{{\partial W_{{ih}}}} = {first} + {second}'"
+    assert judged("linear-tied", other)[0] == Verdict("passed")
+
+
+# -- what is said ------------------------------------------------------------------------
+
+RIGHT = np.array([[1.0, -2.0, 0.0], [0.5, 3.0, 4.0], [2.0, 0.0, -1.0]])
+PATTERNS = {
+    "right": (RIGHT, ""),
+    "nothing": (None, "expected an array, got None: is there a return?"),
+    "a text": ("no", "expected numbers, got str: 'no'"),
+    "an object": ([1, object()], "expected numbers, got list"),
+    "twice": (2 * RIGHT, "at [1, 2] expected 4, got 8; off by the factor 2 everywhere"),
+    "the mean": (
+        RIGHT / 5,
+        "off by the factor 0.2 everywhere, which is 1/N with N = 5: a mean where a sum belongs",
+    ),
+    "the sum": (RIGHT * 5, "off by the factor 5 everywhere, which is N = 5: a sum where a mean belongs"),
+    "the sign": (-RIGHT, "the sign is wrong everywhere"),
+    "some signs": (np.abs(RIGHT), "the sign is wrong in 2 of 9 elements"),
+    "transposed": (RIGHT.T, "right, but transposed"),
+    "backwards": (RIGHT[::-1], "right, but axis 0 runs backwards"),
+    "a constant": (RIGHT + 0.5, "off by 0.5 everywhere: a term too many, or one that is missing"),
+    "no mask": (
+        np.where(RIGHT == 0, 7, RIGHT),
+        "not zero where nothing can flow (2 elements): the mask is missing",
+    ),
+    "a mask too many": (np.where(RIGHT > 2, 0, RIGHT), "zero in 2 of 9 elements where something flows"),
+    "nil": (0 * RIGHT, "all zero"),
+    "one number": (np.full((3, 3), 7.0), "the same everywhere: summed over the wrong axis?"),
+    "shuffled": (
+        RIGHT.ravel()[[1, 0, 2, 3, 4, 5, 6, 8, 7]].reshape(3, 3),
+        "the right numbers in the wrong order",
+    ),
+    "one wrong": (
+        RIGHT + np.eye(3)[0][:, None] * np.eye(3)[1],
+        "at [0, 1] expected -2, got -1; wrong in 1 of 9 elements",
+    ),
+    "not a number": (
+        np.where(RIGHT == 4, np.nan, RIGHT),
+        "not a finite number at [1, 2]: got nan, expected 4",
+    ),
+    "unsummed": (
+        np.stack([RIGHT - 1, np.ones((3, 3))]),
+        "expected the shape (3, 3), got (2, 3, 3); right but for the sum over the batch",
+    ),
+    "unsummed behind": (np.stack([RIGHT - 1, np.ones((3, 3))], axis=2), "right but for the sum over axis 2"),
+    "flat": (RIGHT.ravel(), "expected the shape (3, 3), got (9,); the right numbers in another shape"),
+    "a slip": (RIGHT**2, "the squares of what is wanted"),
+}
+
+
+@pytest.mark.parametrize("got, message", PATTERNS.values(), ids=PATTERNS)
+def test_patterns(got: object, message: str) -> None:
+    said = patterns.wrong(got, RIGHT, 5, {"the squares of what is wanted": RIGHT**2})
+    assert said == message if not message else message in said
+
+
+class Square:
+    """A layer with a weight, right or with a slip."""
+
+    def __init__(self, slip: str = "") -> None:
+        self.slip = slip
+        self.weight = Weight()
+
+    def named_parameters(self) -> list[tuple[str, Weight]]:
+        return [("weight", self.weight)]
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self.x = x
+        return x**2 * self.weight.data
+
+    def backward(self, grad_output: np.ndarray) -> np.ndarray | None:
+        share = (grad_output * self.x**2).sum(axis=0)
+        if self.slip == "set":
+            self.weight.grad[...] = share
+        elif self.slip == "first":
+            self.weight.grad += len(self.x) * (grad_output * self.x**2)[0]
+        else:
+            self.weight.grad += share
+        if self.slip == "moves":
+            self.weight.data -= 0.1
+        if self.slip == "input":
+            self.x *= 2
+        if self.slip == "in place":
+            grad_output *= 2
+        return None if self.slip == "no return" else 2 * grad_output * self.x * self.weight.data
+
+
+class Weight:
+    def __init__(self) -> None:
+        self.data, self.grad = np.array([0.5, -1.0]), np.zeros(2)
+
+
+@pytest.mark.parametrize(
+    "slip, message",
+    {
+        "set": "weight.grad was overwritten: backward adds to it (+=)",
+        "first": "With one example it is right; it is wrong with N = 5",
+        "moves": "backward changed weight.data: only an optimizer moves parameters",
+        "input": "the input was changed in place",
+        "in place": "backward changed grad_output in place",
+        "no return": "expected an array, got None: is there a return?\nRight so far: weight.grad",
+    }.items(),
+)
+def test_gradients_say_what_is_wrong(slip: str, message: str) -> None:
+    gradients(Square, Square, (2,), {})
+    with pytest.raises(Wrong, match=re.escape(message)):
+        gradients(lambda: Square(slip), Square, (2,), {})
+
+
+def test_numbers_and_claims() -> None:
+    number(2.001, 2.0, "x")
+    says(True, True, "it holds")
+    for got, message in (
+        (2.1, "x: not 2.1, that is too large"),
+        (-2.0, "x: not -2, that is the sign is wrong"),
+        (0.001, "too small by a factor of more than ten"),
+        (float("nan"), "x: not nan"),
+        (True, "expected a number, got bool"),
+        (4.0, "x: not 4; the root is missing"),
+    ):
+        with pytest.raises(Wrong, match=re.escape(message)):
+            number(got, 2.0, "x", slips={"the root is missing": 4.0})
+    with pytest.raises(Wrong, match="it holds: not False; look again"):
+        says(False, True, "it holds", "look again")
+    with pytest.raises(Wrong, match="expected True or False, got 1"):
+        says(1, True, "it holds")
+
+
+# -- the command ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A reader's folder elsewhere, in which one exercise is done and one is wrong."""
+    monkeypatch.setattr(exercises, "Marker", lambda chapters: marker())
+    for function in (folder.file_of, folder.write, folder.answers, folder.course):
+        monkeypatch.setattr(function, "__defaults__", (tmp_path / "exercises",))
+    monkeypatch.setattr(folder, "FILES", tmp_path / "exercises")
+    list(folder.write(marker()))
+    path = folder.file_of(found("linear-count")[0])
+    text = path.read_text(encoding="utf-8")
+    text = text.replace("linear_count = None", "linear_count = 45").replace(
+        "linear_growth = None", "linear_growth = 170 / 45"
+    )
+    path.write_text(text.replace("linear_votes_holds = None", "linear_votes_holds = True"), encoding="utf-8")
+    return path
+
+
+def test_make_exercises_says_how_far_they_are(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exercises.main([]) == 0
+    out = capsys.readouterr().out
+    count = len(marker().sheets)
+    assert f"0 files written, {count} kept as they were" in out
+    (line,) = [line for line in out.split("\n") if str(mine) in line]
+    marked = sum(exercise.is_marked for exercise in found("linear-count")[0].exercises)
+    assert f" 1 of {marked} " in line and "✓" in line and "✗" in line and "·" in line
+    assert re.search(r"█?░+ 1 of \d+ exercises", out)
+    assert re.search(r"\n     0 of \d+ equations hold in your code\n", out)
+    assert re.search(r"answers? do not hold yet; python scripts/exercises\.py \w+ says why", out)
+
+
+def test_one_chapter_says_everything(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exercises.main(["linear"]) == 1
+    out = capsys.readouterr().out
+    assert re.search(r"^✓ \w+ linear-count · Predict the number", out, re.M)
+    assert re.search(r"^✗ \w+ linear-votes · Experiment.*\n    the claim holds: not True;", out, re.M)
+    assert re.search(r"^· \w+ linear-backward · Write it", out, re.M)
+
+
+def test_watching_marks_again_when_the_file_is_saved(
+    mine: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sleep(_: float) -> None:
+        steps.append(1)
+        if len(steps) == 2:
+            mine.write_text("def broken(:\n", encoding="utf-8")
+        if len(steps) == 4:
+            raise KeyboardInterrupt
+
+    steps: list[int] = []
+    monkeypatch.setattr(exercises.time, "sleep", sleep)
+    assert exercises.main(["--watch", "linear"]) == 130
+    out = capsys.readouterr().out
+    assert out.count("to be saved; Ctrl-C ends it.") == 2 and f"{mine}:1: this does not parse" in out
+
+
+def test_a_stub_can_be_had_again(capsys: pytest.CaptureFixture[str], mine: Path) -> None:
+    sheet, _ = found("linear-backward")
+    assert exercises.main(["--stub", "linear-backward"]) == 0
+    assert capsys.readouterr().out.rstrip() in reader_file(sheet, marker().core, marker().equations)[0]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["nothing"], "nothing: no chapter with exercises is called so; there are "),
+        (["--stub", "nothing"], "nothing: no exercise has this name; there are "),
+        (["--watch"], "name the chapter to watch"),
+    ],
+)
+def test_the_command_refuses(
+    arguments: list[str], message: str, mine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exercises.main(arguments) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_read_is_told(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine.write_bytes(b"a = 1\nb = '\xff'\n")
+    assert exercises.main(["linear"]) == 1
+    assert f"{mine}:2: not UTF-8" in capsys.readouterr().err
+    assert mine.read_bytes() == b"a = 1\nb = '\xff'\n"
+
+
+def test_every_part_i_backward_is_asked_for() -> None:
+    """All gradients of the module's Part I are written by the reader."""
+    asked = {
+        name for sheet in read_sheets(marker().chapters) for one in sheet.exercises for name in one.blanks
+    }
+    core_names = {
+        f"{node.name}.{method.name}"
+        for node in marker().core.named.values()
+        for method in getattr(node, "body", [])
+        if getattr(method, "name", "") in ("backward", "value_and_slope")
+    }
+    part_one = {
+        name
+        for name in core_names
+        for chapter in marker().chapters
+        if 1 <= chapter.number <= 7
+        for cell in chapter.core
+        if re.search(rf"(?m)^class {name.split('.')[0]}\(", cell.source)
+    }
+    given = {
+        "Layer.backward",
+        "Activation.value_and_slope",
+        "Loss.value_and_slope",
+        "Loss.backward",
+        "GELU.value_and_slope",
+    }
+    assert part_one - asked <= given
