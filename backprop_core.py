@@ -65,14 +65,15 @@ __all__ = [
     "BCEWithLogitsLoss", "Network", "Optimizer", "SGD", "kaiming_normal_",
     "kaiming_uniform_", "xavier_uniform_", "xavier_normal_", "LayerStatistics",
     "GradientReport", "gradient_report", "Adagrad", "RMSprop", "Adam", "AdamW",
-    "DataLoader", "Schedule", "StepLR", "ExponentialLR", "CosineAnnealingLR",
-    "LinearWarmup", "clip_grad_norm_", "fit", "save", "load", "l2_penalty",
-    "l1_penalty", "Dropout", "EarlyStopping", "BatchNorm1d", "BatchNorm2d",
-    "LayerNorm", "RMSNorm", "Conv2d", "ConvTranspose2d", "MaxPool2d",
-    "AvgPool2d", "Value", "Tensor", "no_grad", "gradients", "detect_changes",
-    "primitive", "TapeLayer", "Residual", "Embedding", "RNN", "LSTM", "GRU",
-    "Last", "MultiHeadAttention", "PositionEmbedding", "TransformerBlock",
-    "jvp", "hvp", "checkpoint", "Finding", "Diagnosis", "diagnose",
+    "DataLoader", "Schedule", "CosineAnnealingLR", "LinearWarmup",
+    "ExponentialLR", "StepLR", "clip_grad_norm_", "fit", "save", "load",
+    "l2_penalty", "l1_penalty", "Dropout", "EarlyStopping", "BatchNorm1d",
+    "BatchNorm2d", "LayerNorm", "RMSNorm", "Conv2d", "ConvTranspose2d",
+    "MaxPool2d", "AvgPool2d", "Value", "Tensor", "no_grad", "gradients",
+    "detect_changes", "primitive", "TapeLayer", "Residual", "Embedding", "RNN",
+    "LSTM", "GRU", "Last", "MultiHeadAttention", "PositionEmbedding",
+    "TransformerBlock", "jvp", "hvp", "checkpoint", "Finding", "Diagnosis",
+    "diagnose",
 ]
 
 
@@ -2010,33 +2011,13 @@ class DataLoader:
     ``drop_last``. With ``lengths`` (of sequences), (x, y, lengths).
     Raises ValueError where they differ in number, or for a batch_size
     below 1.
-
-    >>> loader = DataLoader(np.zeros((10, 3)), np.zeros(10), 4, rng=0)
-    >>> [len(x) for x, y in loader], len(loader)
-    ([4, 4, 2], 3)
     """
-
-    def __init__(
-        self, x: ArrayLike, y: ArrayLike, batch_size: int = 32,
-        shuffle: bool = True, drop_last: bool = False, rng: _Seed = None,
-        lengths: ArrayLike | None = None,
-    ) -> None:
-        given = (x, y) if lengths is None else (x, y, lengths)
-        self.arrays = [np.asarray(array) for array in given]
-        self.x, self.y = self.arrays[:2]
-        counts = [len(array) if array.ndim else "no" for array in self.arrays]
-        if "no" in counts or len(set(counts)) > 1:
-            kinds = zip(counts, ("inputs", "targets", "lengths"))
-            found = ", ".join(f"{count} {kind}" for count, kind in kinds)
-            raise ValueError(f"DataLoader: {found}")
-        _positive(self, batch_size=batch_size)
-        self.batch_size, self.shuffle = batch_size, shuffle
-        self.drop_last, self.rng = drop_last, _generator(self, rng)
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.x), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
+    # 10 The loop · data-loader-batches
     def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
         order = np.arange(len(self.x))
         if self.shuffle:
@@ -2045,8 +2026,32 @@ class DataLoader:
             chosen = order[i * self.batch_size : (i + 1) * self.batch_size]
             yield tuple(array[chosen] for array in self.arrays)
 
+    # 10 The loop · data-loader-settings
+    def __init__(
+        self, x: ArrayLike, y: ArrayLike, batch_size: int = 32,
+        shuffle: bool = True, drop_last: bool = False, rng: _Seed = None,
+        lengths: ArrayLike | None = None,
+    ) -> None:
+        given = (x, y) if lengths is None else (x, y, lengths)
+        self.arrays = [np.asarray(array) for array in given]
+        self.x, self.y = self.arrays[:2]
+        _equally_many(self.arrays)
+        _positive(self, batch_size=batch_size)
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.drop_last, self.rng = drop_last, _generator(self, rng)
 
-# 10 The loop · schedules
+
+# 10 The loop · equally-many
+def _equally_many(arrays: list[np.ndarray]) -> None:
+    """Raise ValueError unless all have as many examples."""
+    counts = [len(array) if array.ndim else "no" for array in arrays]
+    if "no" in counts or len(set(counts)) > 1:
+        kinds = zip(counts, ("inputs", "targets", "lengths"))
+        found = ", ".join(f"{count} {kind}" for count, kind in kinds)
+        raise ValueError(f"DataLoader: {found}")
+
+
+# 10 The loop · schedule
 class Schedule:
     """Sets an optimizer's lr; call ``step`` after each epoch or batch.
 
@@ -2056,6 +2061,22 @@ class Schedule:
     last that was made or stepped sets the lr.
     """
 
+    def rate(self, t: int) -> float:
+        """The learning rate after t steps."""
+        return self.formula(self.base, t)
+
+    # 10 The loop · schedule-step
+    def step(self) -> None:
+        """Count one step and set the optimizer's learning rate."""
+        self.t += 1
+        self.optimizer.lr = self.rate(self.t)
+
+    @property
+    def base(self) -> float:
+        """The rate that everything starts from."""
+        return self.optimizer.base_lr
+
+    # 10 The loop · schedule-settings
     def __init__(
         self, optimizer: Optimizer, formula: Callable[[float, int], float]
     ) -> None:
@@ -2066,46 +2087,8 @@ class Schedule:
         self.optimizer, self.formula, self.t = optimizer, formula, 0
         optimizer.lr = self.rate(0)
 
-    @property
-    def base(self) -> float:
-        """The rate that everything starts from."""
-        return self.optimizer.base_lr
 
-    def rate(self, t: int) -> float:
-        """The learning rate after t steps."""
-        return self.formula(self.base, t)
-
-    def step(self) -> None:
-        """Count one step and set the optimizer's learning rate."""
-        self.t += 1
-        self.optimizer.lr = self.rate(self.t)
-
-
-class StepLR(Schedule):
-    """base times gamma once every ``step_size`` steps.
-
-    This and the others raise ValueError for numbers of steps below 1, and
-    for what is negative or not finite.
-    """
-
-    def __init__(
-        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1
-    ) -> None:
-        _positive(self, step_size=step_size)
-        _within(self, gamma=gamma)
-        super().__init__(
-            optimizer, lambda base, t: base * gamma ** (t // step_size)
-        )
-
-
-class ExponentialLR(Schedule):
-    """base times gamma at every step, eq:exponential-lr."""
-
-    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
-        _within(self, gamma=gamma)
-        super().__init__(optimizer, lambda base, t: base * gamma**t)
-
-
+# 10 The loop · cosine
 class CosineAnnealingLR(Schedule):
     """From base to ``eta_min`` in T_max steps, a cosine, eq:cosine-lr.
 
@@ -2122,6 +2105,7 @@ class CosineAnnealingLR(Schedule):
         ))
 
 
+# 10 The loop · warm-up
 class LinearWarmup(Schedule):
     """From base / steps up to base in ``steps`` steps, eq:warmup-lr."""
 
@@ -2132,22 +2116,48 @@ class LinearWarmup(Schedule):
         )
 
 
+# 10 The loop · exponential-lr
+class ExponentialLR(Schedule):
+    """base times gamma at every step, eq:exponential-lr."""
+
+    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
+        _within(self, gamma=gamma)
+        super().__init__(optimizer, lambda base, t: base * gamma**t)
+
+
+# 10 The loop · step-lr
+class StepLR(Schedule):
+    """base times gamma once every ``step_size`` steps.
+
+    All schedules raise ValueError for what is negative or not finite, or
+    for numbers of steps below 1.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1
+    ) -> None:
+        _positive(self, step_size=step_size)
+        _within(self, gamma=gamma)
+        super().__init__(
+            optimizer, lambda base, t: base * gamma ** (t // step_size)
+        )
+
+
 # 10 The loop · clip
 def clip_grad_norm_(parameters: Iterable[Parameter], max_norm: float) -> float:
     """Shorten the gradient of all parameters to max_norm, eq:clip, in place.
 
-    Returns its length before. Not finite: left alone, for the caller to see.
-    Raises ValueError unless max_norm > 0.
+    Returns its length before, and leaves alone what is not finite. Raises
+    ValueError unless max_norm > 0.
     """
     if max_norm != math.inf:
         _within("clip_grad_norm_", above=True, max_norm=max_norm)
-    grads = [parameter.grad for parameter in _only_parameters(parameters)]
+    grads = [p.grad for p in _only_parameters(parameters)]
     norm = float(np.max([_largest(grad) for grad in grads], initial=0.0))
-    if 0 < norm < math.inf:  # divided by the largest, no square overflows
+    if 0 < norm < math.inf:
         norm *= math.hypot(*(np.linalg.norm(grad / norm) for grad in grads))
-    if max_norm < norm < math.inf:
-        for grad in grads:
-            grad *= max_norm / norm
+    for grad in grads if max_norm < norm < math.inf else ():
+        grad *= max_norm / norm
     return norm
 
 
@@ -2163,6 +2173,167 @@ def _first_not_finite(net: Network, x: ArrayLike) -> str:
             name = f"layer {i}, {_short(layer)}"
             return f"{name}, is the first whose output is not finite"
     return "every layer's output is finite, the loss is not"
+
+
+# 10 The loop · training
+class _Training:
+    """A call of fit, its arguments as attributes."""
+
+    def __init__(self, **given: Any) -> None:
+        vars(self).update(given)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"fit has no {name}")
+
+    # 10 The loop · train-batch
+    def batch(self, number: int, batch: Sequence) -> tuple[int, dict]:
+        with _uninterrupted():
+            with np.errstate(over="ignore", invalid="ignore"):
+                size, found = _measure(self.net, *batch)
+                self.watch_loss(found["loss"], number, batch[0])
+                self.optimizer.zero_grad()
+                self.net.accumulate()
+            self.limit(number)
+            self.optimizer.step()
+            self.advance("batch")
+        return size, found
+
+    # 10 The loop · train-epoch
+    def epoch(self, number: int, last: int) -> dict[str, Any]:
+        rate = float(np.max(self.optimizer.lr))  # groups may have several
+        row: dict[str, Any] = {"epoch": number, "lr": rate}
+        self.net.train()
+        with self.bar(f"epoch {number}/{last}") as seen:
+            row |= _average(seen, self.batch)
+        if self.validation is not None:
+            self.net.eval()
+            held_out = self.validation
+            found = _average(held_out, lambda _, b: _measure(self.net, *b))
+            row |= {f"validation_{name}": found[name] for name in found}
+        return row
+
+    # 10 The loop · train-run
+    def run(
+        self, epochs: int, callbacks: Sequence[Callable], history: list[dict]
+    ) -> None:
+        first = history[-1]["epoch"] + 1 if history else 1
+        last = first + epochs - 1
+        for number in range(first, last + 1):
+            row = self.epoch(number, last)
+            with _uninterrupted():
+                history.append(row)
+                self.advance("epoch")
+            self.tell(row, last)
+            if any([callback(history) for callback in callbacks]):
+                break
+
+    # 10 The loop · watch-loss
+    def watch_loss(self, loss: float, number: int, x: ArrayLike) -> None:
+        if not math.isfinite(loss):
+            where = _first_not_finite(self.net, x)
+            raise FloatingPointError(
+                f"the loss is {loss} in batch {number}: {where}"
+            )
+
+    # 10 The loop · watch-gradient
+    def watch_gradient(self, number: int) -> None:
+        if not np.isfinite(self.optimizer._look()).all():
+            named = self.net.named_parameters()
+            lost = [name for name, p in named if not np.isfinite(p.grad).all()]
+            raise FloatingPointError(
+                f"the gradient of {', '.join(lost)} is not finite "
+                f"in batch {number}"
+            )
+
+    # 10 The loop · limit
+    def limit(self, number: int) -> None:
+        if self.penalty is not None:
+            self.penalty()
+        if self.max_norm is not None:
+            clip_grad_norm_(self.optimizer.parameters, self.max_norm)
+        self.watch_gradient(number)
+
+    def advance(self, unit: str) -> None:
+        if self.schedule is not None and self.schedule_every == unit:
+            self.schedule.step()
+
+    # 10 The loop · tell
+    def tell(self, row: dict[str, float], last: int) -> None:
+        """An epoch as one line of text."""
+        title = f"epoch {row['epoch']:{len(str(last))}}/{last}"
+        found = [f"{name.replace('_', ' ')} {row[name]:.4f}" for name in row]
+        if self.verbose:
+            print("  ".join([title, *found[2:]]), flush=True)
+
+    # 10 The loop · bar
+    def bar(self, title: str) -> AbstractContextManager[Iterable]:
+        """The data, with a progress bar if there is somebody to see it."""
+        if not self.verbose:
+            return nullcontext(self.data)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a notebook without widgets
+                from tqdm.autonotebook import tqdm
+        except ImportError:
+            return nullcontext(self.data)
+        bar = {"leave": False, "unit": "batch", "disable": None}
+        return tqdm(self.data, desc=title, **bar)
+
+    # 10 The loop · fit-kinds
+    def check(self) -> None:
+        kinds = {
+            "net": Network, "optimizer": Optimizer, "data": Iterable,
+            "callbacks": Iterable, "validation": Iterable,
+            "schedule": Schedule, "penalty": Callable, "history": list,
+        }
+        for i, (name, kind) in enumerate(kinds.items()):
+            given = vars(self)[name]
+            if i < 4 or given is not None:  # the last four may be left out
+                _instances("fit", kind, **{name: given})
+        for function in self.callbacks:
+            _instances("fit", Callable, callbacks=function)
+        self.check_numbers()
+        self.check_owners()
+
+    # 10 The loop · fit-numbers
+    def check_numbers(self) -> None:
+        _demand(
+            "fit", lambda n: isinstance(n, (int, np.integer)) and n >= 0,
+            "{} is a whole number >= 0", epochs=self.epochs,
+        )
+        _demand(
+            "fit", lambda every: every in ("epoch", "batch"),
+            "{} is 'epoch' or 'batch'", schedule_every=self.schedule_every,
+        )
+
+    # 10 The loop · fit-owners
+    def check_owners(self) -> None:
+        found, mine = None, set(self.net.parameters())
+        if self.net._loss_at_end().reduction == "none":
+            found = "the loss has reduction 'none', so no number"
+        if not set(self.optimizer.parameters) & mine:
+            found = "the optimizer has no parameter of this network"
+        owner = getattr(self.schedule, "optimizer", self.optimizer)
+        if owner is not self.optimizer:
+            found = "the schedule belongs to another optimizer"
+        if found:
+            raise ValueError(f"fit: {found}")
+
+
+# 10 The loop · average
+def _average(
+    batches: Iterable, measure: Callable[..., tuple[int, dict]]
+) -> dict[str, float]:
+    """What ``measure`` finds in each batch, averaged over all examples."""
+    total: dict[str, float] = {}
+    count = 0
+    for i, batch in enumerate(batches):
+        size, found = measure(i, _xy(batch))
+        for name, value in found.items():
+            total[name] = total.get(name, 0.0) + value * size
+        count += size
+    _some(count)
+    return {name: value / count for name, value in total.items()}
 
 
 # 10 The loop · uninterrupted
@@ -2185,46 +2356,7 @@ def _uninterrupted() -> Iterator[None]:
         signal.raise_signal(number)
 
 
-# 10 The loop · bar
-def _bar(
-    data: Iterable, title: str, verbose: bool
-) -> AbstractContextManager[Iterable]:
-    """The data, with a progress bar if there is somebody to see it."""
-    if not verbose:
-        return nullcontext(data)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a notebook without widgets
-            from tqdm.autonotebook import tqdm
-    except ImportError:
-        return nullcontext(data)
-    return tqdm(data, desc=title, leave=False, unit="batch", disable=None)
-
-
-# 10 The loop · evaluate
-def _average(
-    batches: Iterable, measure: Callable[..., tuple[int, dict[str, float]]]
-) -> dict[str, float]:
-    """What ``measure`` finds in each batch, averaged over all examples."""
-    total: dict[str, float] = {}
-    count = 0
-    for i, batch in enumerate(batches):
-        if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
-            raise TypeError(
-                "fit: expected batches (x, y); wrap arrays in DataLoader(x, y)"
-            )
-        size, found = measure(i, batch)
-        for name, value in found.items():
-            total[name] = total.get(name, 0.0) + value * size
-        count += size
-    if not count:
-        raise ValueError(
-            "fit: no batches (no examples? drop_last? an iterator serves "
-            "one epoch only)"
-        )
-    return {name: value / count for name, value in total.items()}
-
-
+# 10 The loop · measure
 def _measure(
     net: Network, x: ArrayLike, y: ArrayLike, lengths: ArrayLike | None = None
 ) -> tuple[int, dict[str, float]]:
@@ -2245,38 +2377,21 @@ def _measure(
     return size, found
 
 
-# 10 The loop · train-epoch
-def _train_batch(
-    net: Network, optimizer: Optimizer, max_norm: float | None,
-    penalty: Callable | None, schedule: Schedule | None, number: int,
-    batch: Sequence,
-) -> tuple[int, dict[str, float]]:
-    """One step, unless the loss or the gradient is not finite."""
-    with _uninterrupted():
-        with np.errstate(over="ignore", invalid="ignore"):
-            size, found = _measure(net, *batch)
-            if not math.isfinite(found["loss"]):
-                raise FloatingPointError(
-                    f"the loss is {found['loss']} in batch {number}: "
-                    + _first_not_finite(net, batch[0])
-                )
-            optimizer.zero_grad()
-            net.accumulate()
-        if penalty is not None:
-            penalty()
-        if max_norm is not None:
-            clip_grad_norm_(optimizer.parameters, max_norm)
-        if not np.isfinite(optimizer._look()).all():
-            named = net.named_parameters()
-            lost = [name for name, p in named if not np.isfinite(p.grad).all()]
-            raise FloatingPointError(
-                f"the gradient of {', '.join(lost)} is not finite "
-                f"in batch {number}"
-            )
-        optimizer.step()
-        if schedule is not None:
-            schedule.step()
-    return size, found
+# 10 The loop · fit-batches
+def _xy(batch: Any) -> Sequence:
+    if isinstance(batch, (tuple, list)) and len(batch) in (2, 3):
+        return batch
+    raise TypeError(
+        "fit: expected batches (x, y); wrap arrays in DataLoader(x, y)"
+    )
+
+
+def _some(count: int) -> None:
+    if not count:
+        raise ValueError(
+            "fit: no batches (no examples? drop_last? an iterator serves "
+            "one epoch only)"
+        )
 
 
 # 10 The loop · fit
@@ -2287,87 +2402,24 @@ def fit(
     penalty: Callable | None = None, verbose: bool = True, *,
     schedule_every: str = "epoch", history: list[dict] | None = None,
 ) -> list[dict[str, float]]:
-    """Train for some epochs and return the history, one dict for each.
+    """Train on batches (x, y) or (x, y, lengths); return the history.
 
-    ``data`` and ``validation`` give batches (x, y), as a DataLoader does,
-    or (x, y, lengths).
-    The schedule steps once an epoch, or after each batch with
-    ``schedule_every="batch"``; gradients are clipped to max_norm.
-    ``penalty()`` may add to the gradients of each batch before that.
-    A callback gets the history and stops the training by returning True.
-    A ``history`` given is continued, and so are its numbers. Its rows have
-    epoch, lr, loss, for labels accuracy, and the same of the validation.
-    Raises FloatingPointError, saying where, when a loss or gradient is not
-    finite, before a step along it; the steps before may have spoiled the
-    weights. Raises ValueError when there are no data, or when optimizer or
-    schedule belong elsewhere, and TypeError for other batches or settings.
-    Ctrl-C returns the history so far, after the batch at hand.
+    A row has epoch, lr, loss, for labels accuracy, and validation_… of each.
+    ``penalty()`` may add to gradients before they are clipped to max_norm.
+    A callback gets the history; True stops, as does Ctrl-C. Raises
+    FloatingPointError before a step along what is not finite, ValueError or
+    TypeError for no data and for what does not belong together.
     """
-    for function in callbacks if isinstance(callbacks, Iterable) else [None]:
-        _instances("fit", Callable, callbacks=function)
-    _instances("fit", Callable, penalty=len if penalty is None else penalty)
-    _instances("fit", list, history=[] if history is None else history)
-    held_out = () if validation is None else validation
-    _instances("fit", Iterable, data=data, validation=held_out)
-    _belongs(net, optimizer, schedule, epochs, schedule_every)
-    history, by_batch = list(history or []), schedule_every == "batch"
-    steps = (schedule, None) if by_batch else (None, schedule)
-    train = partial(_train_batch, net, optimizer, max_norm, penalty, steps[0])
-    first = history[-1]["epoch"] + 1 if history else 1
-    last = first + epochs - 1
+    training = _Training(**locals())
+    training.check()
+    history = list(history or [])
     try:
-        for epoch in range(first, last + 1):
-            rate = float(np.max(optimizer.lr))  # groups may have several
-            row: dict[str, Any] = {"epoch": epoch, "lr": rate}
-            net.train()
-            with _bar(data, f"epoch {epoch}/{last}", verbose) as seen:
-                row |= _average(seen, train)
-            if validation is not None:
-                net.eval()
-                found = _average(validation, lambda _, b: _measure(net, *b))
-                row |= {f"validation_{name}": found[name] for name in found}
-            with _uninterrupted():
-                history.append(row)
-                if steps[1] is not None:
-                    steps[1].step()
-            if verbose:
-                print(_line(row, last), flush=True)
-            if any([callback(history) for callback in callbacks]):
-                break
+        training.run(epochs, callbacks, history)
     except KeyboardInterrupt:
         print(f"interrupted after {len(history)} epochs", file=sys.stderr)
     finally:
         net.train()
     return history
-
-
-def _belongs(
-    net: Network, optimizer: Optimizer, schedule: Schedule | None,
-    epochs: int, schedule_every: str,
-) -> None:
-    """Raise ValueError or TypeError where fit would train nothing."""
-    _instances("fit", Network, net=net)
-    _instances("fit", Optimizer, optimizer=optimizer)
-    if schedule_every not in ("epoch", "batch"):
-        found = f"'epoch' or 'batch', got {schedule_every!r}"
-        raise ValueError(f"fit: schedule_every is {found}")
-    if not isinstance(epochs, (int, np.integer)) or epochs < 0:
-        raise ValueError(f"fit: epochs is a whole number >= 0, got {epochs!r}")
-    if net._loss_at_end().reduction == "none":
-        raise ValueError("fit: the loss has reduction 'none', so no number")
-    if not set(optimizer.parameters) & set(net.parameters()):
-        raise ValueError("fit: the optimizer has no parameter of this network")
-    if schedule is not None:
-        _instances("fit", Schedule, schedule=schedule)
-        if schedule.optimizer is not optimizer:
-            raise ValueError("fit: the schedule belongs to another optimizer")
-
-
-def _line(row: dict[str, float], epochs: int) -> str:
-    """An epoch as one line of text."""
-    found = [f"{name.replace('_', ' ')} {row[name]:.4f}" for name in row]
-    title = f"epoch {row['epoch']:{len(str(epochs))}}/{epochs}"
-    return "  ".join([title, *found[2:]])
 
 
 # 11 To be continued · named-arrays
@@ -6653,4 +6705,4 @@ _PROBES = [
 ]
 
 
-# digest d7dee518c2479e241b4c4e506aa9594947e7e17c0ceb4b729e6c966529e0a4a9
+# digest ce9fc123a9f59b7504d5a6dd6873cdbac9ddd8c0ae91ad54ef62dc0a5d17b216
