@@ -449,7 +449,7 @@ OUT_OF_RANGE: dict[str, tuple[Callable[[], Any], str]] = {
     "momentum": (lambda: bp.SGD([PARAMETER], 1.0, momentum=-0.1), "SGD: expected 0 <= momentum < 1, got"),
     "momentum of 9": (lambda: bp.SGD([PARAMETER], 1.0, momentum=9), "SGD: expected 0 <= momentum < 1, got 9"),
     "a text": (lambda: bp.SGD([PARAMETER], 1.0, momentum="0.9"), "0 <= momentum < 1, got '0.9'"),  # type: ignore[arg-type]
-    "one beta": (lambda: bp.AdamW([PARAMETER], betas=0.9), "Adam: expected two betas, got 0.9"),  # type: ignore[arg-type]
+    "one beta": (lambda: bp.AdamW([PARAMETER], betas=0.9), "AdamW: expected two betas, got 0.9"),  # type: ignore[arg-type]
     "three betas": (lambda: bp.Adam([PARAMETER], betas=(0.9, 0.9, 0.9)), "Adam: expected two betas"),  # type: ignore[arg-type]
     "decay": (lambda: bp.SGD([PARAMETER], 1.0, weight_decay=-1), "SGD: expected 0 <= weight_decay < inf"),
     "alpha": (lambda: bp.RMSprop([PARAMETER], alpha=1.0), "RMSprop: expected 0 <= alpha < 1, got 1.0"),
