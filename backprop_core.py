@@ -44,7 +44,6 @@ from glob import escape
 from inspect import signature
 from itertools import pairwise, repeat
 from numbers import Real
-from operator import attrgetter
 from pathlib import Path
 from types import CellType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any, NamedTuple, Self
@@ -69,7 +68,7 @@ __all__ = [
     "LinearWarmup", "clip_grad_norm_", "fit", "save", "load", "l2_penalty",
     "l1_penalty", "Dropout", "EarlyStopping", "BatchNorm1d", "BatchNorm2d",
     "LayerNorm", "RMSNorm", "Conv2d", "ConvTranspose2d", "MaxPool2d",
-    "AvgPool2d", "Value", "Tensor", "no_grad", "gradients", "detect_changes",
+    "AvgPool2d", "Value", "Tensor", "gradients", "no_grad", "detect_changes",
     "primitive", "TapeLayer", "Residual", "Embedding", "RNN", "LSTM", "GRU",
     "Last", "MultiHeadAttention", "PositionEmbedding", "TransformerBlock",
     "jvp", "hvp", "checkpoint", "Finding", "Diagnosis", "diagnose",
@@ -3332,7 +3331,7 @@ class Tensor(NDArrayOperatorsMixin):
     """An array that remembers how it was made.
 
     ``data`` is the given array, not a copy; integers become float64.
-    ``grad`` is None until ``backward``, then an array like data.
+    ``grad`` is an array like data after ``backward``, before it None.
     Raises TypeError for what is not an array of real numbers.
     """
 
@@ -3340,34 +3339,30 @@ class Tensor(NDArrayOperatorsMixin):
     requires_grad: bool = False
     _parents: tuple[Any, ...] = ()
     _record: Any = None
+    __hash__ = object.__hash__  # although == compares entries
 
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
         self.data, self.requires_grad = _real(data), requires_grad
-
-    __hash__ = object.__hash__  # although == compares entries
-    shape = property(attrgetter("data.shape"))
-    ndim = property(attrgetter("data.ndim"))
-    size = property(attrgetter("data.size"))
-    dtype = property(attrgetter("data.dtype"))
-    T = property(lambda self: np.transpose(self), doc="All axes in reverse.")
 
     # 16 A tape for arrays · tensor-protocols
     def __array_ufunc__(
         self, function: Any, method: str, *args: Any, **options: Any
     ) -> Any:
         """NumPy asks here when an operator or ufunc meets a Tensor."""
-        if "out" in options:
-            raise TypeError("Tensors do not change in place; write a = a + b")
         if options or method != "__call__":
-            given = ", ".join([method.strip("_"), *options])
-            raise TypeError(f"{function.__name__} has no rule for {given}")
-        return _apply(_RULES.get(function, function), args, options)
+            _refuse(function, method, options)
+        if function in _RULES:
+            return _apply(_RULES[function], args, options)
+        return _without_rule(function, args, options)
 
+    # 16 A tape for arrays · tensor-array-function
     def __array_function__(
         self, function: Any, types: Any, args: tuple, options: dict
     ) -> Any:
         """NumPy asks here when any other function of its gets a Tensor."""
-        return _apply(_RULES.get(function, function), args, options)
+        if function in _RULES:
+            return _apply(_RULES[function], args, options)
+        return _without_rule(function, args, options)
 
     # 16 A tape for arrays · tensor-backward
     def backward(self, grad_output: ArrayLike | None = None) -> None:
@@ -3383,25 +3378,32 @@ class Tensor(NDArrayOperatorsMixin):
         for x, new in leaves:
             x.grad = np.asarray(new + (0 if x.grad is None else x.grad))
 
-    def item(self) -> float:
-        """The number in a Tensor that holds only one."""
-        return self.data.item()
-
-    def detach(self) -> Any:
-        """The same array, as a constant."""
-        return Tensor(self.data, requires_grad=False)
-
     # 16 A tape for arrays · tensor-methods
     def __getattr__(self, name: str) -> Any:
-        """The methods of arrays for which there is a rule: var, ravel, …"""
+        """What arrays have: shapes, and methods for which there is a rule."""
+        if name in ("shape", "ndim", "size", "dtype"):
+            return getattr(self.data, name)
         function = getattr(np, name, None) if hasattr(np.ndarray, name) else 0
         if function not in _RULES or name == "sort":  # which sorts in place
             raise AttributeError(f"a Tensor has no {name}")
+        if name in ("sum", "mean", "max", "min"):
+            return lambda axis=None, keepdims=False: function(
+                self, axis=axis, keepdims=keepdims
+            )
         return partial(function, self)
 
-    def __getitem__(self, key: Any) -> Any:
-        return _pick(self, *(key if isinstance(key, tuple) else (key,)))
+    # 16 A tape for arrays · tensor-transposed
+    @property
+    def T(self) -> Any:
+        """All axes in reverse."""
+        return np.transpose(self)
 
+    @property
+    def mT(self) -> Any:
+        """The last two axes exchanged; a single axis stays."""
+        return np.swapaxes(self, -1, -2) if self.ndim > 1 else self
+
+    # 16 A tape for arrays · tensor-shapes
     def reshape(self, *shape: Any) -> Any:
         return np.reshape(self, shape[0] if len(shape) == 1 else shape)
 
@@ -3409,26 +3411,20 @@ class Tensor(NDArrayOperatorsMixin):
         axes = axes[0] if len(axes) == 1 else axes
         return np.transpose(self, axes or None)
 
-    @property
-    def mT(self) -> Any:
-        """The last two axes exchanged; a single axis stays."""
-        return np.swapaxes(self, -1, -2) if self.ndim > 1 else self
-
     def astype(self, dtype: Any) -> Any:
         return _astype(self, dtype)
 
-    # 16 A tape for arrays · tensor-reductions
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.sum(self, axis=axis, keepdims=keepdims)
+    def __getitem__(self, key: Any) -> Any:
+        return _pick(self, *(key if isinstance(key, tuple) else (key,)))
 
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.mean(self, axis=axis, keepdims=keepdims)
+    # 16 A tape for arrays · tensor-item
+    def item(self) -> float:
+        """The number in a Tensor that holds only one."""
+        return self.data.item()
 
-    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.max(self, axis=axis, keepdims=keepdims)
-
-    def min(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.min(self, axis=axis, keepdims=keepdims)
+    def detach(self) -> Any:
+        """The same array, as a constant."""
+        return Tensor(self.data, requires_grad=False)
 
     # 16 A tape for arrays · tensor-as-number
     def __len__(self) -> int:
@@ -3461,162 +3457,91 @@ class Tensor(NDArrayOperatorsMixin):
         return vars(self)
 
 
-# 16 A tape for arrays · real
-def _real(x: Any) -> np.ndarray:
-    array = _floating(x)
-    if array.dtype.kind != "f":
-        raise TypeError(f"expected real numbers, got {array.dtype}")
-    return array
-
-
 # 16 A tape for arrays · record
 _Rule = namedtuple("_Rule", "name function vjps jvps asked")
 _Record = namedtuple("_Record", "rule args arrays options places seals")
 
 
 # 16 A tape for arrays · apply
-def _apply(rule: Any, args: Sequence, options: dict[str, Any]) -> Any:
+def _apply(rule: _Rule, args: Sequence, options: dict[str, Any]) -> Any:
     """The rule's function of args, as a Tensor that remembers it."""
-    if not isinstance(rule, _Rule):
-        return _without_rule(rule, args, options)
-    args, arrays, places, others = list(args), [], [], []
-    if options:
-        others += [x for x in options.values() if isinstance(x, np.ndarray)]
+    args, arrays, places, given = list(args), [], [], [*options.values()]
     for i, x in enumerate(args):
         if isinstance(x, Tensor):
             if x.requires_grad:
                 places.append(i)
             if x._record is None:
-                others.append(x.data)
+                given.append(x.data)
             x = x.data
+        elif isinstance(x, np.ndarray):
+            given.append(x)
         elif isinstance(x, (list, tuple)):
             args[i] = x = _own(x, rule)
-        elif isinstance(x, np.ndarray):
-            others.append(x)
         arrays.append(x)
     if (len(args), *places, *options) not in rule.asked:
         _ask(rule, args, options, places)
     if rule.vjps is None:
         return rule.function(*args, **options)
     value = rule.function(*arrays, **options)
-    return _remember(value, others, rule, args, arrays, options, places)
+    return _remember(value, given, rule, args, arrays, options, places)
 
 
 # 16 A tape for arrays · remember
-def _remember(value: Any, others: list, *how: Any) -> Any:
-    """The value as a Tensor, with its record; whole numbers stay plain.
-
-    ``others`` are arrays that the tape did not compute; they get a seal.
-    """
+def _remember(value: Any, given: list, *how: Any) -> Any:
+    """The value as a Tensor, with its record; whole numbers stay plain."""
     if type(value) is not np.ndarray or value.dtype.kind != "f":
         if np.asarray(value).dtype.kind in "biu":
             return value
         value = _real(value)
-    y, every = Tensor.__new__(Tensor), _recording.get()
-    y.data = value
-    if every and how[-1]:
-        seals = [(x, every, _seal(x, every)) for x in others]
-        y._record = made = _Record._make((*how, seals))
-        y._parents = tuple([made.args[i] for i in made.places])
-        y.data, y.requires_grad = value.view(), True
-        y.data.flags.writeable = False
+    y, places = Tensor.__new__(Tensor), how[-1]
+    y.data = value[...]
+    if places and (every := _recording.get()):
+        y._record = made = _Record(*how, _seals(given, every))
+        y._parents = tuple([made.args[i] for i in places])
+        y.requires_grad = True
+        y.data.setflags(write=False)
     return y
 
 
-# 16 A tape for arrays · no-grad
-_recording: ContextVar[int] = ContextVar("recording", default=61)
-
-
-@contextmanager
-def _recorded(every: int = 61) -> Iterator[None]:
-    before = _recording.set(every)
-    try:
-        yield
-    finally:
-        _recording.reset(before)
-
-
-def no_grad() -> Any:
-    """Record nothing in this block, or in a function under @no_grad().
-
-    A generator shares the switch with its caller: a block in it ends only
-    when the generator does, and @no_grad() does not cover it.
-    """
-    return _recorded(0)
-
-
 # 16 A tape for arrays · pull
-def _pull(
-    last: Any, grad_output: Any, record: bool = False
-) -> Iterator[tuple[Tensor, Any]]:
-    """Every Tensor behind ``last`` with its whole gradient, eq:paths.
-
-    The rules get arrays, or Tensors if the gradients shall be recorded.
-    """
+def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
+    """Every Tensor behind ``last``, with its whole gradient."""
     if not getattr(last, "requires_grad", False):
         raise RuntimeError(
             "backward: nothing was recorded (no_grad, detach, or no Tensor)"
         )
-    order = list(_order(last))
-    _check(order)
-    found = {last: _weights(last.data, grad_output, record)}
-    for node in order:
+    found = {last: _weights(last.data, given, record)}
+    for node in _order(last):
         gradient = found.pop(node)
         yield node, gradient
-        if node._record is None:
-            continue
         shares = _handed_on(node, gradient, record)
-        for parent, share in zip(node._parents, shares):
-            share = _fit(share, parent.data)  # eq:chain
-            if parent in found:
-                share = found[parent] + share  # eq:paths
-            found[parent] = share
+        for x, share in zip(node._parents, shares):
+            share = _fit(share, x.data)  # eq:chain
+            found[x] = found[x] + share if x in found else share  # eq:paths
 
 
-# 16 A tape for arrays · handed-on
+# 16 A tape for arrays · known
 def _known(node: Tensor, record: bool) -> list:
     """What rules get: the result and the arguments, as Tensors or arrays."""
     made = node._record
     return [node, *made.args] if record else [node.data, *made.arrays]
 
 
-def _handed_on(node: Tensor, g: Any, record: bool) -> list:
-    """What the rules hand on to each parent of a node, of its gradient g."""
+# 16 A tape for arrays · handed-on
+def _handed_on(node: Tensor, g: Any, record: bool) -> Sequence:
+    """What the rules hand on to each parent of a node, from g."""
+    if node._record is None:
+        return ()
+    _check(node._record)
     rule, *_, options, places, _ = node._record
-    known = _known(node, record)
     if not record:
-        g = np.asarray(g).view()
-        g.flags.writeable = False  # others may get the same array
+        g = g[...]  # a view that nobody can write to
+        g.setflags(write=False)
+    known = _known(node, record)
     if callable(rule.vjps):
         shares = rule.vjps(g, *known, **options)
         return [shares[i] for i in places]
     return [rule.vjps[i](g, *known, **options) for i in places]
-
-
-# 16 A tape for arrays · unstretch
-def _fit(gradient: Any, x: np.ndarray) -> Any:
-    """The gradient in the shape and dtype of x: stretching undone."""
-    shape = gradient.shape
-    if shape != x.shape:
-        new = len(shape) - x.ndim
-        small = (1,) * new + x.shape
-        axes = [i for i, n in enumerate(shape) if i < new or n != small[i]]
-        if new < 0 or any(small[i] != 1 for i in axes):
-            raise ValueError(
-                f"a rule gave a gradient of shape {shape} for an argument of "
-                f"shape {x.shape}"
-            )
-        gradient = gradient.sum(axis=tuple(axes)).reshape(x.shape)
-    same = gradient.dtype == x.dtype
-    return gradient if same else gradient.astype(x.dtype)
-
-
-def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
-    """given, one number for each of y, as an array or as a Tensor."""
-    taped = isinstance(given, Tensor)
-    array = given.data if taped else given
-    array = _upstream(y, array, what or "grad_output").astype(y.dtype)
-    return array if not record else given if taped else Tensor(array, False)
 
 
 # 16 A tape for arrays · gradients
@@ -3636,17 +3561,117 @@ def gradients(
     constant, wanted = isinstance(y, Tensor) and not y.requires_grad, {*inputs}
     pulled = () if constant else _pull(y, grad_output, create_graph)
     found = {x: g for x, g in pulled if x in wanted}
-    grads = [found.get(x, np.zeros_like(x.data)) for x in inputs]
+    grads = [
+        found[x] if x in found else np.zeros_like(x.data) for x in inputs
+    ]
     return [_constant(g) if create_graph else np.array(g) for g in grads]
 
 
+# 16 A tape for arrays · constant
 def _constant(x: Any) -> Tensor:
     """x as a Tensor without a gradient, unless it is one already."""
     return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
 
 
+# 16 A tape for arrays · unstretch
+def _fit(g: Any, x: np.ndarray) -> Any:
+    """The gradient in the shape and dtype of x: stretching undone."""
+    if g.shape != x.shape:
+        small = (1,) * (g.ndim - x.ndim) + x.shape
+        axes = tuple([i for i, n in enumerate(small[: g.ndim]) if n == 1])
+        total = g.sum(axis=axes, keepdims=True)
+        if total.shape != small:
+            raise ValueError(
+                f"a rule gave a gradient of shape {g.shape} for an argument "
+                f"of shape {x.shape}"
+            )
+        g = total.reshape(x.shape)
+    return g if g.dtype == x.dtype else g.astype(x.dtype)
+
+
+# 16 A tape for arrays · weights
+def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
+    """given, one number for each of y, as an array or as a Tensor."""
+    array = given.data if (taped := isinstance(given, Tensor)) else given
+    array = _upstream(y, array, what or "grad_output").astype(y.dtype)
+    return array if not record else given if taped else Tensor(array, False)
+
+
+# 16 A tape for arrays · real
+def _real(x: Any) -> np.ndarray:
+    array = _floating(x)
+    if array.dtype.kind != "f":
+        raise TypeError(f"expected real numbers, got {array.dtype}")
+    return array
+
+
+# 16 A tape for arrays · seals
+def _sample(array: np.ndarray, every: int) -> np.ndarray:
+    """A view of all of a small array, of a large one every so many."""
+    if array.size <= 256 or every == 1:
+        return array
+    if array.flags.forc:
+        return array.ravel("K")[::every]
+    return array.swapaxes(0, np.argmax(array.shape))[::every]
+
+
+# 16 A tape for arrays · seals-of-all
+def _seals(given: list, every: int) -> list:
+    """What arrays look like now that the tape did not compute itself."""
+    arrays = [x for x in given if isinstance(x, np.ndarray)]
+    samples = [_sample(x, every) for x in arrays]
+    return [(x, part, part.tobytes()) for x, part in zip(arrays, samples)]
+
+
+# 16 A tape for arrays · check
+def _check(made: _Record) -> None:
+    """Raise RuntimeError if a recorded array was changed or replaced."""
+    wrong = [x for x, part, was in made.seals if part.tobytes() != was]
+    for x, array in zip(made.args, made.arrays):
+        if x is not array and x.data is not array:
+            wrong.append(array)
+    for array in wrong:
+        raise RuntimeError(
+            f"{made.rule.name}: an array of shape {array.shape} was changed "
+            "after it was recorded; do that after backward, or with a copy"
+        )
+
+
+# 16 A tape for arrays · recorded
+_recording: ContextVar[int] = ContextVar("recording", default=61)
+
+
+@contextmanager
+def _recorded(every: int = 61) -> Iterator[None]:
+    before = _recording.set(every)
+    try:
+        yield
+    finally:
+        _recording.reset(before)
+
+
+# 16 A tape for arrays · no-grad
+def no_grad() -> Any:
+    """Record nothing in this block, or in a function under @no_grad().
+
+    A generator shares the switch with its caller: a block in it ends only
+    when the generator does, and @no_grad() does not cover it.
+    """
+    return _recorded(0)
+
+
+# 16 A tape for arrays · detect-changes
+def detect_changes() -> Any:
+    """In this block keep all of each array that is recorded, to compare.
+
+    For debugging: slow, with a copy for each use. backward raises
+    RuntimeError for an array of which any entry has changed.
+    """
+    return _recorded(1)
+
+
 # 16 A tape for arrays · own
-def _own(x: Any, rule: Any) -> Any:
+def _own(x: Any, rule: _Rule) -> Any:
     """A list of numbers as an array; other lists as lists of our own."""
     numbers = isinstance(rule.function, np.ufunc) or rule.jvps is rule.vjps
     return np.array(x) if numbers and rule.vjps else _deep(x, lambda x: x)
@@ -3663,33 +3688,38 @@ def _deep(thing: Any, change: Callable) -> Any:
 
 
 # 16 A tape for arrays · ask
-def _ask(rule: Any, args: Sequence, options: dict, places: list) -> None:
+def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
     """Raise TypeError, before anything is computed, for what has no rule."""
-    rules, skip = [rule.vjps or rule.function], 2 * bool(rule.vjps)
-    if isinstance(rule.vjps, tuple):
-        rules = [dict(enumerate(rule.vjps)).get(i) for i in places]
-        rules = rules or [vjp for vjp in rule.vjps if vjp][:1]
-    for each in rules:
-        takes = "there a constant, as .data"
-        if each is not None:
-            known = [*signature(each).parameters][skip:]
-            takes = f"{rule.name}({', '.join(known)})"
-        try:
-            signature(each).bind(*[None] * skip, *args, **options)
-        except TypeError:
-            raise TypeError(
-                f"{rule.name} has no rule for this call; Tensors take {takes}"
-            ) from None
+    rules = rule.vjps if isinstance(rule.vjps, tuple) else ()
+    form = signature(next(filter(None, rules), rule.vjps or rule.function))
+    extra = [None] * (2 * bool(rule.vjps))  # g and y
+    takes = f"{rule.name}({', '.join([*form.parameters][len(extra):])})"
+    try:
+        form.bind(*extra, *args, **options)
+        if rules and not all([*rules, *[None] * len(args)][i] for i in places):
+            takes = "there a constant, as .data"
+            raise TypeError
+    except TypeError:
+        text = f"{rule.name} has no rule for this call; Tensors take {takes}"
+        raise TypeError(text) from None
     rule.asked.add((len(args), *places, *options))
 
 
-# 16 A tape for arrays · without-rule
+# 16 A tape for arrays · plain
+def _refuse(function: Any, method: str, options: dict) -> None:
+    if "out" in options:
+        raise TypeError("Tensors do not change in place; write a = a + b")
+    given = ", ".join([method.strip("_"), *options])
+    raise TypeError(f"{function.__name__} has no rule for {given}")
+
+
 def _plain(x: Any) -> Any:
     """The array in a Tensor, or an array, so that nobody can write to it."""
     x = x.data if isinstance(x, Tensor) else x
     return np.broadcast_to(x, x.shape) if isinstance(x, np.ndarray) else x
 
 
+# 16 A tape for arrays · without-rule
 def _without_rule(function: Callable, args: Any, options: dict) -> Any:
     """Comparisons and counts, of the plain arrays."""
     value = function(*_deep(args, _plain), **_deep(options, _plain))
@@ -3701,40 +3731,6 @@ def _without_rule(function: Callable, args: Any, options: dict) -> Any:
             "functions that have one, or give it one with primitive"
         )
     return value
-
-
-# 16 A tape for arrays · seals
-def detect_changes() -> Any:
-    """In this block keep all of each array that is recorded, to compare.
-
-    For debugging: slow, with a copy for each use. backward raises
-    RuntimeError for an array of which any entry has changed.
-    """
-    return _recorded(1)
-
-
-def _seal(array: np.ndarray, every: int) -> bytes:
-    """What an array looks like now."""
-    if array.size > 256 and every > 1:
-        flat = array.ravel("K") if array.flags.forc else array.flat
-        return flat[::every].tobytes()
-    return array.tobytes()
-
-
-# 16 A tape for arrays · check
-def _check(nodes: Sequence[Tensor]) -> None:
-    """Raise RuntimeError if a recorded array was changed or replaced."""
-    for made in [node._record for node in nodes if node._record is not None]:
-        wrong = [a for a, n, seal in made.seals if _seal(a, n) != seal]
-        for x, array in zip(made.args, made.arrays):
-            if x is not array and x.data is not array:
-                wrong.append(array)
-        for array in wrong:
-            raise RuntimeError(
-                f"{made.rule.name}: an array of shape {array.shape} was "
-                "changed after it was recorded; do that after backward, or "
-                "with a copy"
-            )
 
 
 # 16 A tape for arrays · primitive
@@ -3763,20 +3759,21 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
     return decorate
 
 
-# 16 A tape for arrays · pick
+# 16 A tape for arrays · scatter
 @primitive(lambda g, y, x, shape, *key: g[key], jvps="linear")
 def _scatter(x: Any, shape: tuple, *key: Any) -> np.ndarray:
     """Zeros of this shape to which x is added at the key: _pick undone."""
     whole = np.zeros(shape, x.dtype)
     once = (int, np.integer, slice, type(None), type(...))  # one place each
     lists = [np.asarray(part) for part in key if not isinstance(part, once)]
-    if any(places.dtype != bool for places in lists):
-        np.add.at(whole, key, x)  # eq:pick-dw
-    else:
+    if all(places.dtype == bool for places in lists):
         whole[key] = x
+    else:
+        np.add.at(whole, key, x)  # eq:pick-dw
     return whole
 
 
+# 16 A tape for arrays · pick
 @primitive(lambda g, y, x, *key: _scatter(g, x.shape, *key), jvps="linear")
 def _pick(x: Any, *key: Any) -> Any:
     return x[key]  # eq:pick
@@ -3788,20 +3785,19 @@ def _astype(x: Any, dtype: Any) -> np.ndarray:
 
 
 # 16 A tape for arrays · slopes
-_STEPS = (np.sign, np.floor, np.ceil, np.trunc, np.rint)
-_SLOPES: dict[Callable, Callable] = {
-    **dict.fromkeys(_STEPS, lambda y, x: 0),
-    **dict.fromkeys((np.deg2rad, np.radians), lambda y, x: math.pi / 180),
-    **dict.fromkeys((np.rad2deg, np.degrees), lambda y, x: 180 / math.pi),
+_SLOPES: dict[Callable, Any] = {
+    **dict.fromkeys((np.positive, np.conjugate), 1), np.negative: -1,
+    **dict.fromkeys((np.sign, np.floor, np.ceil, np.trunc, np.rint), 0),
+    **dict.fromkeys((np.deg2rad, np.radians), math.pi / 180),
+    **dict.fromkeys((np.rad2deg, np.degrees), 180 / math.pi),
     **dict.fromkeys((np.abs, np.fabs), lambda y, x: np.sign(x)),
-    **dict.fromkeys((np.positive, np.conjugate), lambda y, x: 1),
-    np.negative: lambda y, x: -1, np.square: lambda y, x: 2 * x,
+    np.square: lambda y, x: 2 * x, np.reciprocal: lambda y, x: -y * y,
+    np.sqrt: lambda y, x: 0.5 / y, np.cbrt: lambda y, x: y / (3 * x),
     np.exp: lambda y, x: y, np.exp2: lambda y, x: y * math.log(2),
     np.expm1: lambda y, x: y + 1, np.log: lambda y, x: 1 / x,
+    np.log1p: lambda y, x: 1 / (1 + x),
     np.log2: lambda y, x: 1 / (x * math.log(2)),
     np.log10: lambda y, x: 1 / (x * math.log(10)),
-    np.log1p: lambda y, x: 1 / (1 + x), np.sqrt: lambda y, x: 0.5 / y,
-    np.reciprocal: lambda y, x: -y * y, np.cbrt: lambda y, x: y / (3 * x),
     np.sin: lambda y, x: np.cos(x), np.cos: lambda y, x: -np.sin(x),
     np.tan: lambda y, x: 1 + y * y, np.tanh: lambda y, x: 1 - y * y,
     np.sinh: lambda y, x: np.cosh(x), np.cosh: lambda y, x: np.sinh(x),
@@ -3814,59 +3810,55 @@ _SLOPES: dict[Callable, Callable] = {
 }
 
 
-# 16 A tape for arrays · pairs
-def _base_rule(g: Any, y: Any, x: Any, n: Any) -> Any:
-    if isinstance(n, (int, float)):
-        return g * (n * x ** (n - 1)) if n else 0 * g
-    return g * (n * x ** np.where((x == 0) & (n == 0), 1.0, n - 1.0))
-
-
-def _exponent_rule(g: Any, y: Any, x: Any, n: Any) -> Any:
-    return g * (y * np.log(np.where(x == 0, 1.0, x)))
-
-
+# 16 A tape for arrays · logistic
 @primitive(lambda g, y, x: g * y * (1 - y), jvps="entrywise")
 def _logistic(x: Any) -> Any:
     """1 / (1 + exp(-x)), without an overflow."""
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
-def _chosen(wins: Callable) -> tuple:
-    """Rules of a function that chooses one of its two arguments."""
-
-    def share(g: Any, a: Any, b: Any) -> Any:
-        return g * (0.5 * np.add(wins(a, b), ~wins(b, a), dtype=g.dtype))
-
-    return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
+# 16 A tape for arrays · base-slope
+def _base_slope(y: Any, x: Any, n: Any) -> Any:
+    if isinstance(n, (int, float)):
+        return n * x ** (n - 1) if n else 0
+    return n * x ** np.where((x == 0) & (n == 0), 1.0, n - 1.0)
 
 
-# 16 A tape for arrays · rules-of-pairs
+def _exponent_slope(y: Any, x: Any, n: Any) -> Any:
+    return y * np.log(np.where(x == 0, 1.0, x))
+
+
+# 16 A tape for arrays · slopes-of-pairs
 _PAIRS: dict[Callable, tuple] = {
-    np.add: (lambda g, y, a, b: g, lambda g, y, a, b: g),
-    np.subtract: (lambda g, y, a, b: g, lambda g, y, a, b: -g),
-    np.multiply: (lambda g, y, a, b: g * b, lambda g, y, a, b: g * a),
-    np.divide: (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
-    np.fmod: (lambda g, y, a, b: g, lambda g, y, a, b: -g * np.trunc(a / b)),
-    np.mod: (lambda g, y, a, b: g, lambda g, y, a, b: -g * np.floor(a / b)),
-    np.floor_divide: (lambda g, y, a, b: 0 * g, lambda g, y, a, b: 0 * g),
-    np.power: (_base_rule, _exponent_rule),
-    np.logaddexp2: (
-        lambda g, y, a, b: g * _logistic((a - b) * math.log(2)),
-        lambda g, y, a, b: g * _logistic((b - a) * math.log(2)),
-    ),
+    np.add: (1, 1), np.subtract: (1, -1), np.floor_divide: (0, 0),
+    np.multiply: (lambda y, a, b: b, lambda y, a, b: a),
+    np.fmod: (1, lambda y, a, b: -np.trunc(a / b)),
+    np.mod: (1, lambda y, a, b: -np.floor(a / b)),
+    np.power: (_base_slope, _exponent_slope),
     np.logaddexp: (
-        lambda g, y, a, b: g * _logistic(a - b),
-        lambda g, y, a, b: g * _logistic(b - a),
+        lambda y, a, b: _logistic(a - b), lambda y, a, b: _logistic(b - a),
     ),
     np.arctan2: (
-        lambda g, y, a, b: g * b / (a * a + b * b),
-        lambda g, y, a, b: -g * a / (a * a + b * b),
+        lambda y, a, b: b / (a * a + b * b),
+        lambda y, a, b: -a / (a * a + b * b),
     ),
 }
 
 
-# 16 A tape for arrays · rules-of-choices
+# 16 A tape for arrays · chosen
+def _chosen(wins: Callable) -> tuple:
+    """Rules of a function that chooses one of its two arguments."""
+
+    def share(g: Any, a: Any, b: Any) -> Any:
+        wins_or_ties = ~wins(b, a)
+        return g * (wins(a, b).view("i1") + wins_or_ties.view("i1")) * 0.5
+
+    return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
+
+
+# 16 A tape for arrays · choices
 _CHOICES: dict[Callable, tuple] = {
+    np.divide: (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
     np.maximum: _chosen(lambda a, b: a > b),
     np.minimum: _chosen(lambda a, b: a < b),
     np.fmax: _chosen(lambda a, b: (a > b) | (b != b)),
@@ -3879,17 +3871,36 @@ _CHOICES: dict[Callable, tuple] = {
 }
 
 
-# 16 A tape for arrays · adjoints
+# 16 A tape for arrays · rules-matmul
+def _matrices(g: Any, a: Any, b: Any) -> tuple:
+    """A single row or column as a matrix of one, as in NumPy's products."""
+    if b.ndim == 1:
+        g, b = g[..., None], b[:, None]
+    if a.ndim == 1:
+        g, a = g[..., None, :], a[None]
+    return g, a, b
+
+
+def _matmul_left(g: Any, y: Any, a: Any, b: Any) -> Any:
+    g, _, b = _matrices(g, a, b)
+    return g @ b.mT  # eq:stack-da
+
+
+# 16 A tape for arrays · rules-matmul-right
+def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
+    g, a, whole = _matrices(g, a, b)
+    if whole.ndim == 2 < a.ndim:  # one matrix for the whole stack
+        rows = math.prod(a.shape[:-1])
+        a, g = a.reshape(rows, len(b)), g.reshape(rows, whole.shape[1])
+    share = a.mT @ g  # eq:stack-db
+    return share[..., 0] if b.ndim == 1 else share
+
+
+# 16 A tape for arrays · spread-out
 def _spread_out(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """What belongs to a reduction of x, with the axes that it took away."""
     gone = not (axis is None or keepdims or x.ndim == 0)
     return np.expand_dims(g, axis) if gone else g
-
-
-def _sum_rule(
-    g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
-) -> Any:
-    return np.broadcast_to(_spread_out(g, x, axis, keepdims), x.shape)
 
 
 def _cumsum_rule(g: Any, y: Any, x: Any, axis: int | None = None) -> Any:
@@ -3897,51 +3908,16 @@ def _cumsum_rule(g: Any, y: Any, x: Any, axis: int | None = None) -> Any:
     return np.flip(np.cumsum(np.flip(g, axis), axis), axis).reshape(x.shape)
 
 
-def _transpose_rule(g: Any, y: Any, x: Any, axes: Any = None) -> Any:
-    back = None if axes is None else np.argsort(np.mod(axes, x.ndim))
-    return np.transpose(g, back)
-
-
-# 16 A tape for arrays · rules-matmul
-def _matmul_left(g: Any, y: Any, a: Any, b: Any) -> Any:
-    """g Bᵀ, eq:stack-da."""
-    if b.ndim == 1:
-        g, b = g[..., None], b[:, None]
-    if a.ndim == 1:
-        g = g[..., None, :]
-    return g @ b.mT
-
-
-def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
-    """Aᵀ g; one matrix b gathers it over the whole stack, eq:stack-db."""
-    if b.ndim == 1:
-        return _matmul_left(g, y, b, a.mT if a.ndim > 1 else a)
-    if b.ndim == 2:
-        rows = math.prod(y.shape[:-1])
-        a, g = a.reshape(rows, len(b)), g.reshape(rows, b.shape[1])
-    elif a.ndim == 1:
-        a, g = a[None, :], g[..., None, :]
-    return a.mT @ g
-
-
 # 16 A tape for arrays · rules-linear
-def _einsum_rule(i: int, g: Any, y: Any, spelled: str, *factors: Any) -> Any:
-    names, out = spelled.split("->")
-    letters = names.split(",")
-    others = [out, *letters[:i], *letters[i + 1 :]]
-    alone = [c for c in letters[i] if c not in "".join(others)]
-    ones = np.ones([factors[i].shape[letters[i].index(c)] for c in alone])
-    asked = ",".join([*others, "".join(alone)]) + "->" + letters[i]
-    share = np.einsum(asked, g, *factors[:i], *factors[i + 1 :], ones)
-    shape = np.broadcast_shapes(share.shape, factors[i].shape)
-    return np.broadcast_to(share, shape)
-
-
 _LINEAR: dict[Callable, tuple] = {
     np.matmul: (_matmul_left, _matmul_right),
-    np.sum: (_sum_rule,),
+    np.sum: (lambda g, y, x, axis=None, *, keepdims=False: (
+        np.broadcast_to(_spread_out(g, x, axis, keepdims), x.shape)
+    ),),
     np.cumsum: (_cumsum_rule,),
-    np.transpose: (_transpose_rule,),
+    np.transpose: (lambda g, y, x, axes=None: np.transpose(
+        g, None if axes is None else np.argsort(np.mod(axes, x.ndim))
+    ),),
     np.broadcast_to: (lambda g, y, x, shape: g,),
     np.reshape: (lambda g, y, x, shape: g.reshape(x.shape),),
     np.squeeze: (lambda g, y, x, axis=None: g.reshape(x.shape),),
@@ -3950,11 +3926,19 @@ _LINEAR: dict[Callable, tuple] = {
 }
 
 
-# 16 A tape for arrays · einsum-rule
-_EINSUM = _Rule(
-    "einsum", partial(np.einsum, optimize=True),
-    (None, *[partial(_einsum_rule, i) for i in range(26)]), "linear", set(),
-)
+# 16 A tape for arrays · others
+def _max_rule(
+    g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
+) -> Any:
+    best = (x == _spread_out(y, x, axis, keepdims)).astype(x.dtype)
+    best /= best.sum(axis=axis, keepdims=True)
+    return _spread_out(g, x, axis, keepdims) * best
+
+
+_OTHERS: dict[Callable, tuple] = {
+    **dict.fromkeys((np.max, np.amax, np.min, np.amin), (_max_rule,)),
+    np.linalg.inv: (lambda g, y, a: -(y.mT @ g @ y.mT),),
+}
 
 
 # 16 A tape for arrays · join
@@ -3973,57 +3957,57 @@ def _move(function: Callable, *args: Any, **options: Any) -> Any:
     """The function of Tensors whose entries it only moves."""
     found: list = []
     _deep([args, options], lambda x: found.extend([x] * isinstance(x, Tensor)))
-    ends = np.cumsum([x.size for x in found])
-    flat = found[0].reshape(-1)
-    if len(found) > 1:
-        flat = _apply(_JOIN, [x.reshape(-1) for x in found], {})
+    parts = [x.reshape(-1) for x in found]
+    flat = _apply(_JOIN, [*parts, np.zeros(1, parts[0].dtype)], {})
 
     def asked(entries: np.ndarray) -> Any:
-        parts = iter(np.split(entries, ends))
+        own = iter(np.split(entries, np.cumsum([x.size for x in found])))
         given = _deep(
             [args, options],
-            lambda x: next(parts).reshape(x.shape)
+            lambda x: next(own).reshape(x.shape)
             if isinstance(x, Tensor) else x,
         )
         return function(*given[0], **given[1])
 
-    places = np.arange(1.0, flat.size + 1)
-    values = asked(flat.data), asked(places), asked(places + flat.size + 1)
-    return _moved(function.__name__, flat, *values)
+    marks = np.arange(flat.size) + np.random.default_rng(0).random(flat.size)
+    return _moved(function, flat, marks, asked(flat.data), asked(marks))
 
 
 # 16 A tape for arrays · moved
-def _moved(name: str, flat: Any, value: Any, one: Any, other: Any) -> Any:
-    """The entries of flat at these places, and the constants in value."""
+def _moved(f: Callable, flat: Any, marks: Any, value: Any, seen: Any) -> Any:
+    """The entries of flat whose marks are seen; constants from value."""
     if isinstance(value, (list, tuple)):
-        return [_moved(name, flat, *each) for each in zip(value, one, other)]
-    moved, fixed = other - one == flat.size + 1, (one == other) | (one != one)
-    y = flat[:0].sum() + value
-    if moved.any():
-        picked = flat[(np.where(moved, one - 1, 0) % flat.size).astype(int)]
-        y = picked if moved.all() else np.where(moved, picked, value)
-    same = np.array_equal(y.data, value, equal_nan=True)
-    if not same or not (moved | fixed).all():
-        raise TypeError(f"{name} does more here than move, and has no rule")
+        return [_moved(f, flat, marks, *each) for each in zip(value, seen)]
+    last = marks.size - 1
+    place = np.clip(np.nan_to_num(seen), 0, last).astype(int)
+    moved = marks[place] == seen
+    fixed = (seen.astype(value.dtype) == value) | (seen != seen)
+    if not (moved | fixed).all():
+        raise TypeError(
+            f"{f.__name__} does more here than move, and has no rule"
+        )
+    y = flat[np.where(moved, place, last)]
+    y = y if moved.all() else np.where(moved, y, value)
     return y if y.dtype == value.dtype else y.astype(value.dtype)
 
 
-_MOVING = """
+# 16 A tape for arrays · moving
+_MOVING = [getattr(np, name) for name in """
     append array_split atleast_1d atleast_2d atleast_3d block broadcast_arrays
     choose column_stack compress concatenate copy delete diag diagflat
-    diagonal dsplit
-    dstack extract flip fliplr flipud hsplit hstack insert meshgrid moveaxis
-    pad ravel real repeat resize roll rollaxis rot90 select split stack take
-    take_along_axis tile tril triu vsplit vstack
-""".split()
+    diagonal dsplit dstack extract flip fliplr flipud hsplit hstack insert
+    meshgrid moveaxis pad ravel real repeat resize roll rollaxis rot90 select
+    split stack take take_along_axis tile tril triu vsplit vstack
+""".split()]
 
 
-# 16 A tape for arrays · made-of-sums
+# 16 A tape for arrays · root
 def _root(x: Any, p: float = 0.5) -> Any:
     """x to the power p > 0, with slope 0 at 0 instead of infinity."""
     return np.where(x == 0, 0, np.where(x == 0, 1, x) ** p)
 
 
+# 16 A tape for arrays · made-of-sums
 def _average_of(x: Any, *args: Any, **options: Any) -> Any:
     total = np.sum(x, *args, **options)
     return total / (x.size / max(total.size, 1))
@@ -4039,17 +4023,17 @@ def _var(
 
 # 16 A tape for arrays · made-by-halves
 def _prod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    shape, axes = np.sum(x.data, axis, keepdims=keepdims).shape, range(x.ndim)
-    axes = np.ravel(axis) % x.ndim if x.ndim and axis is not None else axes
-    kept = [i for i in range(x.ndim) if i not in axes]
-    y = np.transpose(x, [*axes, *kept])
+    shape = np.sum(x.data, axis, keepdims=keepdims).shape
+    whole = axis is None or not x.ndim
+    axes = [*range(x.ndim)] if whole else [*np.ravel(axis)]
+    y = np.moveaxis(x, axes, range(len(axes)))
     y = y.reshape(math.prod(y.shape[: len(axes)]), *y.shape[len(axes) :])
     while len(y) > 1:
         y = np.concatenate([y[0:-1:2] * y[1::2], y[len(y) // 2 * 2 :]])
     return (y[0] if len(y) else 1 + y.sum(axis=0)).reshape(shape)
 
 
-# 16 A tape for arrays · made-of-parts
+# 16 A tape for arrays · diff
 def _diff(x: Any, n: int = 1, axis: int = -1) -> Any:
     for _ in range(n):
         ends = np.arange(1, x.shape[axis])
@@ -4057,6 +4041,7 @@ def _diff(x: Any, n: int = 1, axis: int = -1) -> Any:
     return x
 
 
+# 16 A tape for arrays · made-of-parts
 def _clip(
     x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None,
     max: Any = None,
@@ -4069,6 +4054,26 @@ def _clip(
 def _sort(x: Any, axis: int | None = -1) -> Any:
     x, axis = (x.reshape(-1), 0) if axis is None else (x, axis)
     return np.take_along_axis(x, np.argsort(x.data, axis, "stable"), axis)
+
+
+# 16 A tape for arrays · rule-einsum
+def _einsum_rule(i: int, g: Any, y: Any, spelled: str, *factors: Any) -> Any:
+    names, out = spelled.split("->")
+    letters = names.split(",")
+    others = [out, *letters[:i], *letters[i + 1 :]]
+    alone = [c for c in letters[i] if c not in "".join(others)]
+    ones = np.ones([factors[i].shape[letters[i].index(c)] for c in alone])
+    asked = ",".join([*others, "".join(alone)]) + "->" + letters[i]
+    share = np.einsum(asked, g, *factors[:i], *factors[i + 1 :], ones)
+    shape = np.broadcast_shapes(share.shape, factors[i].shape)
+    return np.broadcast_to(share, shape)
+
+
+# 16 A tape for arrays · einsum-rule
+_EINSUM = _Rule(
+    "einsum", partial(np.einsum, optimize=True),
+    (None, *[partial(_einsum_rule, i) for i in range(26)]), "linear", set(),
+)
 
 
 # 16 A tape for arrays · made-of-products
@@ -4105,7 +4110,6 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 def _norm(
     x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False
 ) -> Any:
-    """Norms of vectors, and those of matrices that need no singular values."""
     axes = tuple(np.ravel(range(x.ndim) if axis is None else axis).tolist())
     size, fold = np.abs(x), {"axis": axes, "keepdims": keepdims}
     if ord in (None, "fro") or (ord == 2 and len(axes) == 1):
@@ -4120,33 +4124,36 @@ def _norm(
     return _root(_root(size, ord).sum(**fold), 1 / ord)
 
 
-# 16 A tape for arrays · made-of-others
-_MADE: dict[Callable, Callable] = {
-    np.mean: _average_of, np.var: _var, np.prod: _prod, np.diff: _diff,
-    np.clip: _clip, np.sort: _sort, np.einsum: _einsum,
-    np.tensordot: _tensordot, np.linalg.norm: _norm, np.fix: np.trunc,
-    np.std: lambda x, *args, **options: _root(np.var(x, *args, **options)),
-    np.round: lambda x, decimals=0: np.sign(x) * 0 + x.data.round(decimals),
-    np.sinc: lambda x: np.where(
-        x == 0, 1 - (math.pi * x) ** 2 / 6,
-        np.sin(math.pi * x) / (math.pi * np.where(x == 0, 1, x)),
-    ),
-    np.nan_to_num: lambda x, copy=True, nan=0, posinf=None, neginf=None: (
-        np.where(
-            np.isfinite(x), x,
-            np.nan_to_num(x.data, True, nan, posinf, neginf),
-        )
-    ),
-}
-
-
-# 16 A tape for arrays · made-of-matrices
+# 16 A tape for arrays · logdet
 @primitive(lambda g, y, x: g[..., None, None] * np.linalg.inv(x).mT)
 def _logdet(x: Any) -> Any:
     y = np.linalg.slogdet(x)[1]
     if np.any(y == -np.inf):
         raise TypeError("det has no rule for singular matrices")
     return y
+
+
+# 16 A tape for arrays · made-of-others
+_MADE: dict[Callable, Callable] = {
+    np.mean: _average_of, np.var: _var, np.prod: _prod, np.diff: _diff,
+    np.clip: _clip, np.sort: _sort, np.einsum: _einsum, np.fix: np.trunc,
+    np.tensordot: _tensordot, np.linalg.norm: _norm,
+    np.std: lambda x, *args, **options: _root(np.var(x, *args, **options)),
+    np.round: lambda x, decimals=0: np.sign(x) * 0 + x.data.round(decimals),
+    np.sinc: lambda x: np.where(
+        x == 0, 1 - (math.pi * x) ** 2 / 6,
+        np.sin(math.pi * x) / (math.pi * np.where(x == 0, 1, x)),
+    ),
+    np.nan_to_num: lambda x, *args, **options: np.where(
+        np.isfinite(x), x, np.nan_to_num(+x.data, *args, **options)
+    ),
+    np.logaddexp2: lambda a, b: (
+        np.logaddexp(a * math.log(2), b * math.log(2)) / math.log(2)
+    ),
+}
+
+
+# @@ table-of-products
 
 
 # 16 A tape for arrays · table-of-products
@@ -4176,37 +4183,27 @@ _PRODUCTS: dict[Callable, Callable] = {
 }
 
 
-# 16 A tape for arrays · rules
-def _max_rule(
-    g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
-) -> Any:
-    best = (x == _spread_out(y, x, axis, keepdims)).astype(x.dtype)
-    share = best / best.sum(axis=axis, keepdims=True)
-    return _spread_out(g, x, axis, keepdims) * share
+# 16 A tape for arrays · times-slope
+def _times(slope: Any) -> Callable:
+    """The rule of what works entry by entry: the gradient times a slope."""
+    if callable(slope):
+        return lambda g, y, *x: g * slope(y, *x)
+    return lambda g, y, *x: g if slope == 1 else g * slope
 
 
 # 16 A tape for arrays · rules-together
-def _times_slope(slope: Callable) -> tuple:
-    return (lambda g, y, x: g * slope(y, x),)
-
-
-_OTHERS: dict[Callable, tuple] = {
-    **dict.fromkeys((np.max, np.amax, np.min, np.amin), (_max_rule,)),
-    np.linalg.inv: (lambda g, y, a: -(y.mT @ g @ y.mT),),
+_ENTRYWISE = _CHOICES | {
+    f: tuple(map(_times, slopes if isinstance(slopes, tuple) else [slopes]))
+    for f, slopes in (_SLOPES | _PAIRS).items()
 }
-_ENTRYWISE = _PAIRS | _CHOICES | {
-    f: _times_slope(slope) for f, slope in _SLOPES.items()
-}
-_FROM_OTHERS = _MADE | _PRODUCTS | {
-    getattr(np, name): partial(_move, getattr(np, name)) for name in _MOVING
-}
-_RULES: dict[Callable, Any] = {
+_RULES: dict[Callable, _Rule] = {
     f: _Rule(f.__name__, *rule, set())
     for f, rule in {
         **{f: (f, vjps, vjps) for f, vjps in _ENTRYWISE.items()},
         **{f: (f, vjps, "linear") for f, vjps in _LINEAR.items()},
         **{f: (f, vjps, None) for f, vjps in _OTHERS.items()},
-        **{f: (made, None, None) for f, made in _FROM_OTHERS.items()},
+        **{f: (partial(_move, f), None, None) for f in _MOVING},
+        **{f: (made, None, None) for f, made in (_MADE | _PRODUCTS).items()},
     }.items()
 }
 
@@ -4227,8 +4224,7 @@ class TapeLayer(Layer):
         self.function, self.weights = function, list(weights)
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        arrays = [x, *(weight.data for weight in self.weights)]
-        inputs = [Tensor(array) for array in arrays]
+        inputs = [Tensor(x), *[Tensor(p.data) for p in self.weights]]
         y = self.function(*inputs)
         if not isinstance(y, Tensor):
             raise TypeError(f"{self}: the function's result is no Tensor")
@@ -6586,4 +6582,4 @@ _PROBES = [
 ]
 
 
-# digest 9ef3dc13587e5dbc3d86cd6f261c8fffada37916122e2a37a5a17b9d3f7b7cbd
+# digest 10ff9d0f433fb539a440b873d2ea4f8f0f80d0ff690b3259c17a6982302e3dc2

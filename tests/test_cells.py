@@ -25,7 +25,6 @@ EXCESS: dict[str, tuple[int, int]] = {
     "regularisation": (7, 3),
     "normalisation": (7, 2),
     "convolution": (3, 2),
-    "tensor-tape": (33, 2),
     "recurrence": (7, 2),
     "attention": (10, 2),
     "beyond": (8, 2),
