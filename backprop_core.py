@@ -708,7 +708,7 @@ def _rows(x: np.ndarray) -> np.ndarray:
 
 def _unfolded(rows: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Such a table with the other axes of x, and in its precision."""
-    y = rows.reshape(*x.shape[:-1], rows.shape[-1])
+    y = rows.reshape(*x.shape[:-1], rows.shape[1])
     return y.astype(x.dtype, copy=False)
 
 
@@ -6594,4 +6594,4 @@ _PROBES = [
 ]
 
 
-# digest 34bc987c907dfa0e3d7513859d17da3ae975653e11a85291f56ee233adbcc832
+# digest 1da516bd01c6c197f92a2e33ebf3f5052c5c0a0b610cf16e0a6be0cf260962b9
