@@ -31,8 +31,6 @@ UNSHOWN = {
     "CrossEntropyLoss.__init__": 1,
     "CrossEntropyLoss._terms": 8,
     "GELU.value_and_slope": 2,
-    "Layer._expect": 4,
-    "Layer._members": 1,
     "Loss.backward": 5,
     "Loss.forward": 3,
     "Optimizer.__init__": 1,
@@ -40,9 +38,6 @@ UNSHOWN = {
     "Optimizer._slopes": 1,
     "RMSprop._direction": 11,
     "SGD._direction": 5,
-    "_Memory._count": 4,
-    "_positive": 1,
-    "_share": 1,
     "clip_grad_norm_": 1,
 }
 
