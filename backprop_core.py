@@ -44,7 +44,6 @@ from glob import escape
 from inspect import signature
 from itertools import pairwise, repeat
 from numbers import Real
-from operator import attrgetter
 from pathlib import Path
 from types import CellType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any, NamedTuple, Self
@@ -65,14 +64,15 @@ __all__ = [
     "BCEWithLogitsLoss", "Network", "Optimizer", "SGD", "kaiming_normal_",
     "kaiming_uniform_", "xavier_uniform_", "xavier_normal_", "LayerStatistics",
     "GradientReport", "gradient_report", "Adagrad", "RMSprop", "Adam", "AdamW",
-    "DataLoader", "Schedule", "StepLR", "ExponentialLR", "CosineAnnealingLR",
-    "LinearWarmup", "clip_grad_norm_", "fit", "save", "load", "l2_penalty",
-    "l1_penalty", "Dropout", "EarlyStopping", "BatchNorm1d", "BatchNorm2d",
-    "LayerNorm", "RMSNorm", "Conv2d", "ConvTranspose2d", "MaxPool2d",
-    "AvgPool2d", "Value", "Tensor", "no_grad", "gradients", "detect_changes",
-    "primitive", "TapeLayer", "Residual", "RNN", "LSTM", "GRU", "Embedding",
-    "Last", "MultiHeadAttention", "PositionEmbedding", "TransformerBlock",
-    "jvp", "hvp", "checkpoint", "Finding", "Diagnosis", "diagnose",
+    "DataLoader", "Schedule", "CosineAnnealingLR", "LinearWarmup",
+    "ExponentialLR", "StepLR", "clip_grad_norm_", "fit", "save", "load",
+    "l2_penalty", "l1_penalty", "Dropout", "EarlyStopping", "BatchNorm1d",
+    "BatchNorm2d", "LayerNorm", "RMSNorm", "Conv2d", "ConvTranspose2d",
+    "MaxPool2d", "AvgPool2d", "Value", "Tensor", "gradients", "no_grad",
+    "detect_changes", "primitive", "TapeLayer", "Residual", "RNN", "LSTM",
+    "GRU", "Embedding", "Last", "MultiHeadAttention", "PositionEmbedding",
+    "TransformerBlock", "jvp", "hvp", "checkpoint", "Finding", "Diagnosis",
+    "diagnose",
 ]
 
 
@@ -2067,33 +2067,13 @@ class DataLoader:
     ``drop_last``. With ``lengths`` (of sequences), (x, y, lengths).
     Raises ValueError where they differ in number, or for a batch_size
     below 1.
-
-    >>> loader = DataLoader(np.zeros((10, 3)), np.zeros(10), 4, rng=0)
-    >>> [len(x) for x, y in loader], len(loader)
-    ([4, 4, 2], 3)
     """
-
-    def __init__(
-        self, x: ArrayLike, y: ArrayLike, batch_size: int = 32,
-        shuffle: bool = True, drop_last: bool = False, rng: _Seed = None,
-        lengths: ArrayLike | None = None,
-    ) -> None:
-        given = (x, y) if lengths is None else (x, y, lengths)
-        self.arrays = [np.asarray(array) for array in given]
-        self.x, self.y = self.arrays[:2]
-        counts = [len(array) if array.ndim else "no" for array in self.arrays]
-        if "no" in counts or len(set(counts)) > 1:
-            kinds = zip(counts, ("inputs", "targets", "lengths"))
-            found = ", ".join(f"{count} {kind}" for count, kind in kinds)
-            raise ValueError(f"DataLoader: {found}")
-        _positive(self, batch_size=batch_size)
-        self.batch_size, self.shuffle = batch_size, shuffle
-        self.drop_last, self.rng = drop_last, _generator(self, rng)
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.x), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
+    # 10 The loop · data-loader-batches
     def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
         order = np.arange(len(self.x))
         if self.shuffle:
@@ -2102,8 +2082,32 @@ class DataLoader:
             chosen = order[i * self.batch_size : (i + 1) * self.batch_size]
             yield tuple(array[chosen] for array in self.arrays)
 
+    # 10 The loop · data-loader-settings
+    def __init__(
+        self, x: ArrayLike, y: ArrayLike, batch_size: int = 32,
+        shuffle: bool = True, drop_last: bool = False, rng: _Seed = None,
+        lengths: ArrayLike | None = None,
+    ) -> None:
+        given = (x, y) if lengths is None else (x, y, lengths)
+        self.arrays = [np.asarray(array) for array in given]
+        self.x, self.y = self.arrays[:2]
+        _equally_many(self.arrays)
+        _positive(self, batch_size=batch_size)
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.drop_last, self.rng = drop_last, _generator(self, rng)
 
-# 10 The loop · schedules
+
+# 10 The loop · equally-many
+def _equally_many(arrays: list[np.ndarray]) -> None:
+    """Raise ValueError unless all have as many examples."""
+    counts = [len(array) if array.ndim else "no" for array in arrays]
+    if "no" in counts or len(set(counts)) > 1:
+        kinds = zip(counts, ("inputs", "targets", "lengths"))
+        found = ", ".join(f"{count} {kind}" for count, kind in kinds)
+        raise ValueError(f"DataLoader: {found}")
+
+
+# 10 The loop · schedule
 class Schedule:
     """Sets an optimizer's lr; call ``step`` after each epoch or batch.
 
@@ -2113,6 +2117,22 @@ class Schedule:
     last that was made or stepped sets the lr.
     """
 
+    def rate(self, t: int) -> float:
+        """The learning rate after t steps."""
+        return self.formula(self.base, t)
+
+    # 10 The loop · schedule-step
+    def step(self) -> None:
+        """Count one step and set the optimizer's learning rate."""
+        self.t += 1
+        self.optimizer.lr = self.rate(self.t)
+
+    @property
+    def base(self) -> float:
+        """The rate that everything starts from."""
+        return self.optimizer.base_lr
+
+    # 10 The loop · schedule-settings
     def __init__(
         self, optimizer: Optimizer, formula: Callable[[float, int], float]
     ) -> None:
@@ -2123,46 +2143,8 @@ class Schedule:
         self.optimizer, self.formula, self.t = optimizer, formula, 0
         optimizer.lr = self.rate(0)
 
-    @property
-    def base(self) -> float:
-        """The rate that everything starts from."""
-        return self.optimizer.base_lr
 
-    def rate(self, t: int) -> float:
-        """The learning rate after t steps."""
-        return self.formula(self.base, t)
-
-    def step(self) -> None:
-        """Count one step and set the optimizer's learning rate."""
-        self.t += 1
-        self.optimizer.lr = self.rate(self.t)
-
-
-class StepLR(Schedule):
-    """base times gamma once every ``step_size`` steps.
-
-    This and the others raise ValueError for numbers of steps below 1, and
-    for what is negative or not finite.
-    """
-
-    def __init__(
-        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1
-    ) -> None:
-        _positive(self, step_size=step_size)
-        _within(self, gamma=gamma)
-        super().__init__(
-            optimizer, lambda base, t: base * gamma ** (t // step_size)
-        )
-
-
-class ExponentialLR(Schedule):
-    """base times gamma at every step, eq:exponential-lr."""
-
-    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
-        _within(self, gamma=gamma)
-        super().__init__(optimizer, lambda base, t: base * gamma**t)
-
-
+# 10 The loop · cosine
 class CosineAnnealingLR(Schedule):
     """From base to ``eta_min`` in T_max steps, a cosine, eq:cosine-lr.
 
@@ -2179,6 +2161,7 @@ class CosineAnnealingLR(Schedule):
         ))
 
 
+# 10 The loop · warm-up
 class LinearWarmup(Schedule):
     """From base / steps up to base in ``steps`` steps, eq:warmup-lr."""
 
@@ -2189,22 +2172,48 @@ class LinearWarmup(Schedule):
         )
 
 
+# 10 The loop · exponential-lr
+class ExponentialLR(Schedule):
+    """base times gamma at every step, eq:exponential-lr."""
+
+    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
+        _within(self, gamma=gamma)
+        super().__init__(optimizer, lambda base, t: base * gamma**t)
+
+
+# 10 The loop · step-lr
+class StepLR(Schedule):
+    """base times gamma once every ``step_size`` steps.
+
+    All schedules raise ValueError for what is negative or not finite, or
+    for numbers of steps below 1.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1
+    ) -> None:
+        _positive(self, step_size=step_size)
+        _within(self, gamma=gamma)
+        super().__init__(
+            optimizer, lambda base, t: base * gamma ** (t // step_size)
+        )
+
+
 # 10 The loop · clip
 def clip_grad_norm_(parameters: Iterable[Parameter], max_norm: float) -> float:
     """Shorten the gradient of all parameters to max_norm, eq:clip, in place.
 
-    Returns its length before. Not finite: left alone, for the caller to see.
-    Raises ValueError unless max_norm > 0.
+    Returns its length before, and leaves alone what is not finite. Raises
+    ValueError unless max_norm > 0.
     """
     if max_norm != math.inf:
         _within("clip_grad_norm_", above=True, max_norm=max_norm)
-    grads = [parameter.grad for parameter in _only_parameters(parameters)]
+    grads = [p.grad for p in _only_parameters(parameters)]
     norm = float(np.max([_largest(grad) for grad in grads], initial=0.0))
-    if 0 < norm < math.inf:  # divided by the largest, no square overflows
+    if 0 < norm < math.inf:
         norm *= math.hypot(*(np.linalg.norm(grad / norm) for grad in grads))
-    if max_norm < norm < math.inf:
-        for grad in grads:
-            grad *= max_norm / norm
+    for grad in grads if max_norm < norm < math.inf else ():
+        grad *= max_norm / norm
     return norm
 
 
@@ -2220,6 +2229,167 @@ def _first_not_finite(net: Network, x: ArrayLike) -> str:
             name = f"layer {i}, {_short(layer)}"
             return f"{name}, is the first whose output is not finite"
     return "every layer's output is finite, the loss is not"
+
+
+# 10 The loop · training
+class _Training:
+    """A call of fit, its arguments as attributes."""
+
+    def __init__(self, **given: Any) -> None:
+        vars(self).update(given)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"fit has no {name}")
+
+    # 10 The loop · train-batch
+    def batch(self, number: int, batch: Sequence) -> tuple[int, dict]:
+        with _uninterrupted():
+            with np.errstate(over="ignore", invalid="ignore"):
+                size, found = _measure(self.net, *batch)
+                self.watch_loss(found["loss"], number, batch[0])
+                self.optimizer.zero_grad()
+                self.net.accumulate()
+            self.limit(number)
+            self.optimizer.step()
+            self.advance("batch")
+        return size, found
+
+    # 10 The loop · train-epoch
+    def epoch(self, number: int, last: int) -> dict[str, Any]:
+        rate = float(np.max(self.optimizer.lr))  # groups may have several
+        row: dict[str, Any] = {"epoch": number, "lr": rate}
+        self.net.train()
+        with self.bar(f"epoch {number}/{last}") as seen:
+            row |= _average(seen, self.batch)
+        if self.validation is not None:
+            self.net.eval()
+            held_out = self.validation
+            found = _average(held_out, lambda _, b: _measure(self.net, *b))
+            row |= {f"validation_{name}": found[name] for name in found}
+        return row
+
+    # 10 The loop · train-run
+    def run(
+        self, epochs: int, callbacks: Sequence[Callable], history: list[dict]
+    ) -> None:
+        first = history[-1]["epoch"] + 1 if history else 1
+        last = first + epochs - 1
+        for number in range(first, last + 1):
+            row = self.epoch(number, last)
+            with _uninterrupted():
+                history.append(row)
+                self.advance("epoch")
+            self.tell(row, last)
+            if any([callback(history) for callback in callbacks]):
+                break
+
+    # 10 The loop · watch-loss
+    def watch_loss(self, loss: float, number: int, x: ArrayLike) -> None:
+        if not math.isfinite(loss):
+            where = _first_not_finite(self.net, x)
+            raise FloatingPointError(
+                f"the loss is {loss} in batch {number}: {where}"
+            )
+
+    # 10 The loop · watch-gradient
+    def watch_gradient(self, number: int) -> None:
+        if not np.isfinite(self.optimizer._look()).all():
+            named = self.net.named_parameters()
+            lost = [name for name, p in named if not np.isfinite(p.grad).all()]
+            raise FloatingPointError(
+                f"the gradient of {', '.join(lost)} is not finite "
+                f"in batch {number}"
+            )
+
+    # 10 The loop · limit
+    def limit(self, number: int) -> None:
+        if self.penalty is not None:
+            self.penalty()
+        if self.max_norm is not None:
+            clip_grad_norm_(self.optimizer.parameters, self.max_norm)
+        self.watch_gradient(number)
+
+    def advance(self, unit: str) -> None:
+        if self.schedule is not None and self.schedule_every == unit:
+            self.schedule.step()
+
+    # 10 The loop · tell
+    def tell(self, row: dict[str, float], last: int) -> None:
+        """An epoch as one line of text."""
+        title = f"epoch {row['epoch']:{len(str(last))}}/{last}"
+        found = [f"{name.replace('_', ' ')} {row[name]:.4f}" for name in row]
+        if self.verbose:
+            print("  ".join([title, *found[2:]]), flush=True)
+
+    # 10 The loop · bar
+    def bar(self, title: str) -> AbstractContextManager[Iterable]:
+        """The data, with a progress bar if there is somebody to see it."""
+        if not self.verbose:
+            return nullcontext(self.data)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a notebook without widgets
+                from tqdm.autonotebook import tqdm
+        except ImportError:
+            return nullcontext(self.data)
+        bar = {"leave": False, "unit": "batch", "disable": None}
+        return tqdm(self.data, desc=title, **bar)
+
+    # 10 The loop · fit-kinds
+    def check(self) -> None:
+        kinds = {
+            "net": Network, "optimizer": Optimizer, "data": Iterable,
+            "callbacks": Iterable, "validation": Iterable,
+            "schedule": Schedule, "penalty": Callable, "history": list,
+        }
+        for i, (name, kind) in enumerate(kinds.items()):
+            given = vars(self)[name]
+            if i < 4 or given is not None:  # the last four may be left out
+                _instances("fit", kind, **{name: given})
+        for function in self.callbacks:
+            _instances("fit", Callable, callbacks=function)
+        self.check_numbers()
+        self.check_owners()
+
+    # 10 The loop · fit-numbers
+    def check_numbers(self) -> None:
+        _demand(
+            "fit", lambda n: isinstance(n, (int, np.integer)) and n >= 0,
+            "{} is a whole number >= 0", epochs=self.epochs,
+        )
+        _demand(
+            "fit", lambda every: every in ("epoch", "batch"),
+            "{} is 'epoch' or 'batch'", schedule_every=self.schedule_every,
+        )
+
+    # 10 The loop · fit-owners
+    def check_owners(self) -> None:
+        found, mine = None, set(self.net.parameters())
+        if self.net._loss_at_end().reduction == "none":
+            found = "the loss has reduction 'none', so no number"
+        if not set(self.optimizer.parameters) & mine:
+            found = "the optimizer has no parameter of this network"
+        owner = getattr(self.schedule, "optimizer", self.optimizer)
+        if owner is not self.optimizer:
+            found = "the schedule belongs to another optimizer"
+        if found:
+            raise ValueError(f"fit: {found}")
+
+
+# 10 The loop · average
+def _average(
+    batches: Iterable, measure: Callable[..., tuple[int, dict]]
+) -> dict[str, float]:
+    """What ``measure`` finds in each batch, averaged over all examples."""
+    total: dict[str, float] = {}
+    count = 0
+    for i, batch in enumerate(batches):
+        size, found = measure(i, _xy(batch))
+        for name, value in found.items():
+            total[name] = total.get(name, 0.0) + value * size
+        count += size
+    _some(count)
+    return {name: value / count for name, value in total.items()}
 
 
 # 10 The loop · uninterrupted
@@ -2242,46 +2412,7 @@ def _uninterrupted() -> Iterator[None]:
         signal.raise_signal(number)
 
 
-# 10 The loop · bar
-def _bar(
-    data: Iterable, title: str, verbose: bool
-) -> AbstractContextManager[Iterable]:
-    """The data, with a progress bar if there is somebody to see it."""
-    if not verbose:
-        return nullcontext(data)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a notebook without widgets
-            from tqdm.autonotebook import tqdm
-    except ImportError:
-        return nullcontext(data)
-    return tqdm(data, desc=title, leave=False, unit="batch", disable=None)
-
-
-# 10 The loop · evaluate
-def _average(
-    batches: Iterable, measure: Callable[..., tuple[int, dict[str, float]]]
-) -> dict[str, float]:
-    """What ``measure`` finds in each batch, averaged over all examples."""
-    total: dict[str, float] = {}
-    count = 0
-    for i, batch in enumerate(batches):
-        if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
-            raise TypeError(
-                "fit: expected batches (x, y); wrap arrays in DataLoader(x, y)"
-            )
-        size, found = measure(i, batch)
-        for name, value in found.items():
-            total[name] = total.get(name, 0.0) + value * size
-        count += size
-    if not count:
-        raise ValueError(
-            "fit: no batches (no examples? drop_last? an iterator serves "
-            "one epoch only)"
-        )
-    return {name: value / count for name, value in total.items()}
-
-
+# 10 The loop · measure
 def _measure(
     net: Network, x: ArrayLike, y: ArrayLike, lengths: ArrayLike | None = None
 ) -> tuple[int, dict[str, float]]:
@@ -2302,38 +2433,21 @@ def _measure(
     return size, found
 
 
-# 10 The loop · train-epoch
-def _train_batch(
-    net: Network, optimizer: Optimizer, max_norm: float | None,
-    penalty: Callable | None, schedule: Schedule | None, number: int,
-    batch: Sequence,
-) -> tuple[int, dict[str, float]]:
-    """One step, unless the loss or the gradient is not finite."""
-    with _uninterrupted():
-        with np.errstate(over="ignore", invalid="ignore"):
-            size, found = _measure(net, *batch)
-            if not math.isfinite(found["loss"]):
-                raise FloatingPointError(
-                    f"the loss is {found['loss']} in batch {number}: "
-                    + _first_not_finite(net, batch[0])
-                )
-            optimizer.zero_grad()
-            net.accumulate()
-        if penalty is not None:
-            penalty()
-        if max_norm is not None:
-            clip_grad_norm_(optimizer.parameters, max_norm)
-        if not np.isfinite(optimizer._look()).all():
-            named = net.named_parameters()
-            lost = [name for name, p in named if not np.isfinite(p.grad).all()]
-            raise FloatingPointError(
-                f"the gradient of {', '.join(lost)} is not finite "
-                f"in batch {number}"
-            )
-        optimizer.step()
-        if schedule is not None:
-            schedule.step()
-    return size, found
+# 10 The loop · fit-batches
+def _xy(batch: Any) -> Sequence:
+    if isinstance(batch, (tuple, list)) and len(batch) in (2, 3):
+        return batch
+    raise TypeError(
+        "fit: expected batches (x, y); wrap arrays in DataLoader(x, y)"
+    )
+
+
+def _some(count: int) -> None:
+    if not count:
+        raise ValueError(
+            "fit: no batches (no examples? drop_last? an iterator serves "
+            "one epoch only)"
+        )
 
 
 # 10 The loop · fit
@@ -2344,87 +2458,24 @@ def fit(
     penalty: Callable | None = None, verbose: bool = True, *,
     schedule_every: str = "epoch", history: list[dict] | None = None,
 ) -> list[dict[str, float]]:
-    """Train for some epochs and return the history, one dict for each.
+    """Train on batches (x, y) or (x, y, lengths); return the history.
 
-    ``data`` and ``validation`` give batches (x, y), as a DataLoader does,
-    or (x, y, lengths).
-    The schedule steps once an epoch, or after each batch with
-    ``schedule_every="batch"``; gradients are clipped to max_norm.
-    ``penalty()`` may add to the gradients of each batch before that.
-    A callback gets the history and stops the training by returning True.
-    A ``history`` given is continued, and so are its numbers. Its rows have
-    epoch, lr, loss, for labels accuracy, and the same of the validation.
-    Raises FloatingPointError, saying where, when a loss or gradient is not
-    finite, before a step along it; the steps before may have spoiled the
-    weights. Raises ValueError when there are no data, or when optimizer or
-    schedule belong elsewhere, and TypeError for other batches or settings.
-    Ctrl-C returns the history so far, after the batch at hand.
+    A row has epoch, lr, loss, for labels accuracy, and validation_… of each.
+    ``penalty()`` may add to gradients before they are clipped to max_norm.
+    A callback gets the history; True stops, as does Ctrl-C. Raises
+    FloatingPointError before a step along what is not finite, ValueError or
+    TypeError for no data and for what does not belong together.
     """
-    for function in callbacks if isinstance(callbacks, Iterable) else [None]:
-        _instances("fit", Callable, callbacks=function)
-    _instances("fit", Callable, penalty=len if penalty is None else penalty)
-    _instances("fit", list, history=[] if history is None else history)
-    held_out = () if validation is None else validation
-    _instances("fit", Iterable, data=data, validation=held_out)
-    _belongs(net, optimizer, schedule, epochs, schedule_every)
-    history, by_batch = list(history or []), schedule_every == "batch"
-    steps = (schedule, None) if by_batch else (None, schedule)
-    train = partial(_train_batch, net, optimizer, max_norm, penalty, steps[0])
-    first = history[-1]["epoch"] + 1 if history else 1
-    last = first + epochs - 1
+    training = _Training(**locals())
+    training.check()
+    history = list(history or [])
     try:
-        for epoch in range(first, last + 1):
-            rate = float(np.max(optimizer.lr))  # groups may have several
-            row: dict[str, Any] = {"epoch": epoch, "lr": rate}
-            net.train()
-            with _bar(data, f"epoch {epoch}/{last}", verbose) as seen:
-                row |= _average(seen, train)
-            if validation is not None:
-                net.eval()
-                found = _average(validation, lambda _, b: _measure(net, *b))
-                row |= {f"validation_{name}": found[name] for name in found}
-            with _uninterrupted():
-                history.append(row)
-                if steps[1] is not None:
-                    steps[1].step()
-            if verbose:
-                print(_line(row, last), flush=True)
-            if any([callback(history) for callback in callbacks]):
-                break
+        training.run(epochs, callbacks, history)
     except KeyboardInterrupt:
         print(f"interrupted after {len(history)} epochs", file=sys.stderr)
     finally:
         net.train()
     return history
-
-
-def _belongs(
-    net: Network, optimizer: Optimizer, schedule: Schedule | None,
-    epochs: int, schedule_every: str,
-) -> None:
-    """Raise ValueError or TypeError where fit would train nothing."""
-    _instances("fit", Network, net=net)
-    _instances("fit", Optimizer, optimizer=optimizer)
-    if schedule_every not in ("epoch", "batch"):
-        found = f"'epoch' or 'batch', got {schedule_every!r}"
-        raise ValueError(f"fit: schedule_every is {found}")
-    if not isinstance(epochs, (int, np.integer)) or epochs < 0:
-        raise ValueError(f"fit: epochs is a whole number >= 0, got {epochs!r}")
-    if net._loss_at_end().reduction == "none":
-        raise ValueError("fit: the loss has reduction 'none', so no number")
-    if not set(optimizer.parameters) & set(net.parameters()):
-        raise ValueError("fit: the optimizer has no parameter of this network")
-    if schedule is not None:
-        _instances("fit", Schedule, schedule=schedule)
-        if schedule.optimizer is not optimizer:
-            raise ValueError("fit: the schedule belongs to another optimizer")
-
-
-def _line(row: dict[str, float], epochs: int) -> str:
-    """An epoch as one line of text."""
-    found = [f"{name.replace('_', ' ')} {row[name]:.4f}" for name in row]
-    title = f"epoch {row['epoch']:{len(str(epochs))}}/{epochs}"
-    return "  ".join([title, *found[2:]])
 
 
 # 11 To be continued · named-arrays
@@ -3453,7 +3504,7 @@ class Tensor(NDArrayOperatorsMixin):
     """An array that remembers how it was made.
 
     ``data`` is the given array, not a copy; integers become float64.
-    ``grad`` is None until ``backward``, then an array like data.
+    ``grad`` is an array like data after ``backward``, before it None.
     Raises TypeError for what is not an array of real numbers.
     """
 
@@ -3461,34 +3512,30 @@ class Tensor(NDArrayOperatorsMixin):
     requires_grad: bool = False
     _parents: tuple[Any, ...] = ()
     _record: Any = None
+    __hash__ = object.__hash__  # although == compares entries
 
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
         self.data, self.requires_grad = _real(data), requires_grad
-
-    __hash__ = object.__hash__  # although == compares entries
-    shape = property(attrgetter("data.shape"))
-    ndim = property(attrgetter("data.ndim"))
-    size = property(attrgetter("data.size"))
-    dtype = property(attrgetter("data.dtype"))
-    T = property(lambda self: np.transpose(self), doc="All axes in reverse.")
 
     # 16 A tape for arrays · tensor-protocols
     def __array_ufunc__(
         self, function: Any, method: str, *args: Any, **options: Any
     ) -> Any:
         """NumPy asks here when an operator or ufunc meets a Tensor."""
-        if "out" in options:
-            raise TypeError("Tensors do not change in place; write a = a + b")
         if options or method != "__call__":
-            given = ", ".join([method.strip("_"), *options])
-            raise TypeError(f"{function.__name__} has no rule for {given}")
-        return _apply(_RULES.get(function, function), args, options)
+            _refuse(function, method, options)
+        if function in _RULES:
+            return _apply(_RULES[function], args, options)
+        return _without_rule(function, args, options)
 
+    # 16 A tape for arrays · tensor-array-function
     def __array_function__(
         self, function: Any, types: Any, args: tuple, options: dict
     ) -> Any:
         """NumPy asks here when any other function of its gets a Tensor."""
-        return _apply(_RULES.get(function, function), args, options)
+        if function in _RULES:
+            return _apply(_RULES[function], args, options)
+        return _without_rule(function, args, options)
 
     # 16 A tape for arrays · tensor-backward
     def backward(self, grad_output: ArrayLike | None = None) -> None:
@@ -3504,25 +3551,32 @@ class Tensor(NDArrayOperatorsMixin):
         for x, new in leaves:
             x.grad = np.asarray(new + (0 if x.grad is None else x.grad))
 
-    def item(self) -> float:
-        """The number in a Tensor that holds only one."""
-        return self.data.item()
-
-    def detach(self) -> Any:
-        """The same array, as a constant."""
-        return Tensor(self.data, requires_grad=False)
-
     # 16 A tape for arrays · tensor-methods
     def __getattr__(self, name: str) -> Any:
-        """The methods of arrays for which there is a rule: var, ravel, …"""
+        """What arrays have: shapes, and methods for which there is a rule."""
+        if name in ("shape", "ndim", "size", "dtype"):
+            return getattr(self.data, name)
         function = getattr(np, name, None) if hasattr(np.ndarray, name) else 0
         if function not in _RULES or name == "sort":  # which sorts in place
             raise AttributeError(f"a Tensor has no {name}")
+        if name in ("sum", "mean", "max", "min"):
+            return lambda axis=None, keepdims=False: function(
+                self, axis=axis, keepdims=keepdims
+            )
         return partial(function, self)
 
-    def __getitem__(self, key: Any) -> Any:
-        return _pick(self, *(key if isinstance(key, tuple) else (key,)))
+    # 16 A tape for arrays · tensor-transposed
+    @property
+    def T(self) -> Any:
+        """All axes in reverse."""
+        return np.transpose(self)
 
+    @property
+    def mT(self) -> Any:
+        """The last two axes exchanged; a single axis stays."""
+        return np.swapaxes(self, -1, -2) if self.ndim > 1 else self
+
+    # 16 A tape for arrays · tensor-shapes
     def reshape(self, *shape: Any) -> Any:
         return np.reshape(self, shape[0] if len(shape) == 1 else shape)
 
@@ -3530,26 +3584,20 @@ class Tensor(NDArrayOperatorsMixin):
         axes = axes[0] if len(axes) == 1 else axes
         return np.transpose(self, axes or None)
 
-    @property
-    def mT(self) -> Any:
-        """The last two axes exchanged; a single axis stays."""
-        return np.swapaxes(self, -1, -2) if self.ndim > 1 else self
-
     def astype(self, dtype: Any) -> Any:
         return _astype(self, dtype)
 
-    # 16 A tape for arrays · tensor-reductions
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.sum(self, axis=axis, keepdims=keepdims)
+    def __getitem__(self, key: Any) -> Any:
+        return _pick(self, *(key if isinstance(key, tuple) else (key,)))
 
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.mean(self, axis=axis, keepdims=keepdims)
+    # 16 A tape for arrays · tensor-item
+    def item(self) -> float:
+        """The number in a Tensor that holds only one."""
+        return self.data.item()
 
-    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.max(self, axis=axis, keepdims=keepdims)
-
-    def min(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.min(self, axis=axis, keepdims=keepdims)
+    def detach(self) -> Any:
+        """The same array, as a constant."""
+        return Tensor(self.data, requires_grad=False)
 
     # 16 A tape for arrays · tensor-as-number
     def __len__(self) -> int:
@@ -3582,162 +3630,91 @@ class Tensor(NDArrayOperatorsMixin):
         return vars(self)
 
 
-# 16 A tape for arrays · real
-def _real(x: Any) -> np.ndarray:
-    array = _floating(x)
-    if array.dtype.kind != "f":
-        raise TypeError(f"expected real numbers, got {array.dtype}")
-    return array
-
-
 # 16 A tape for arrays · record
 _Rule = namedtuple("_Rule", "name function vjps jvps asked")
 _Record = namedtuple("_Record", "rule args arrays options places seals")
 
 
 # 16 A tape for arrays · apply
-def _apply(rule: Any, args: Sequence, options: dict[str, Any]) -> Any:
+def _apply(rule: _Rule, args: Sequence, options: dict[str, Any]) -> Any:
     """The rule's function of args, as a Tensor that remembers it."""
-    if not isinstance(rule, _Rule):
-        return _without_rule(rule, args, options)
-    args, arrays, places, others = list(args), [], [], []
-    if options:
-        others += [x for x in options.values() if isinstance(x, np.ndarray)]
+    args, arrays, places, given = list(args), [], [], [*options.values()]
     for i, x in enumerate(args):
         if isinstance(x, Tensor):
             if x.requires_grad:
                 places.append(i)
             if x._record is None:
-                others.append(x.data)
+                given.append(x.data)
             x = x.data
+        elif isinstance(x, np.ndarray):
+            given.append(x)
         elif isinstance(x, (list, tuple)):
             args[i] = x = _own(x, rule)
-        elif isinstance(x, np.ndarray):
-            others.append(x)
         arrays.append(x)
     if (len(args), *places, *options) not in rule.asked:
         _ask(rule, args, options, places)
     if rule.vjps is None:
         return rule.function(*args, **options)
     value = rule.function(*arrays, **options)
-    return _remember(value, others, rule, args, arrays, options, places)
+    return _remember(value, given, rule, args, arrays, options, places)
 
 
 # 16 A tape for arrays · remember
-def _remember(value: Any, others: list, *how: Any) -> Any:
-    """The value as a Tensor, with its record; whole numbers stay plain.
-
-    ``others`` are arrays that the tape did not compute; they get a seal.
-    """
+def _remember(value: Any, given: list, *how: Any) -> Any:
+    """The value as a Tensor, with its record; whole numbers stay plain."""
     if type(value) is not np.ndarray or value.dtype.kind != "f":
         if np.asarray(value).dtype.kind in "biu":
             return value
         value = _real(value)
-    y, every = Tensor.__new__(Tensor), _recording.get()
-    y.data = value
-    if every and how[-1]:
-        seals = [(x, every, _seal(x, every)) for x in others]
-        y._record = made = _Record._make((*how, seals))
-        y._parents = tuple([made.args[i] for i in made.places])
-        y.data, y.requires_grad = value.view(), True
-        y.data.flags.writeable = False
+    y, places = Tensor.__new__(Tensor), how[-1]
+    y.data = value[...]
+    if places and (every := _recording.get()):
+        y._record = made = _Record(*how, _seals(given, every))
+        y._parents = tuple([made.args[i] for i in places])
+        y.requires_grad = True
+        y.data.setflags(write=False)
     return y
 
 
-# 16 A tape for arrays · no-grad
-_recording: ContextVar[int] = ContextVar("recording", default=61)
-
-
-@contextmanager
-def _recorded(every: int = 61) -> Iterator[None]:
-    before = _recording.set(every)
-    try:
-        yield
-    finally:
-        _recording.reset(before)
-
-
-def no_grad() -> Any:
-    """Record nothing in this block, or in a function under @no_grad().
-
-    A generator shares the switch with its caller: a block in it ends only
-    when the generator does, and @no_grad() does not cover it.
-    """
-    return _recorded(0)
-
-
 # 16 A tape for arrays · pull
-def _pull(
-    last: Any, grad_output: Any, record: bool = False
-) -> Iterator[tuple[Tensor, Any]]:
-    """Every Tensor behind ``last`` with its whole gradient, eq:paths.
-
-    The rules get arrays, or Tensors if the gradients shall be recorded.
-    """
+def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
+    """Every Tensor behind ``last``, with its whole gradient."""
     if not getattr(last, "requires_grad", False):
         raise RuntimeError(
             "backward: nothing was recorded (no_grad, detach, or no Tensor)"
         )
-    order = list(_order(last))
-    _check(order)
-    found = {last: _weights(last.data, grad_output, record)}
-    for node in order:
+    found = {last: _weights(last.data, given, record)}
+    for node in _order(last):
         gradient = found.pop(node)
         yield node, gradient
-        if node._record is None:
-            continue
         shares = _handed_on(node, gradient, record)
-        for parent, share in zip(node._parents, shares):
-            share = _fit(share, parent.data)  # eq:chain
-            if parent in found:
-                share = found[parent] + share  # eq:paths
-            found[parent] = share
+        for x, share in zip(node._parents, shares):
+            share = _fit(share, x.data)  # eq:chain
+            found[x] = found[x] + share if x in found else share  # eq:paths
 
 
-# 16 A tape for arrays · handed-on
+# 16 A tape for arrays · known
 def _known(node: Tensor, record: bool) -> list:
     """What rules get: the result and the arguments, as Tensors or arrays."""
     made = node._record
     return [node, *made.args] if record else [node.data, *made.arrays]
 
 
-def _handed_on(node: Tensor, g: Any, record: bool) -> list:
-    """What the rules hand on to each parent of a node, of its gradient g."""
+# 16 A tape for arrays · handed-on
+def _handed_on(node: Tensor, g: Any, record: bool) -> Sequence:
+    """What the rules hand on to each parent of a node, from g."""
+    if node._record is None:
+        return ()
+    _check(node._record)
     rule, *_, options, places, _ = node._record
-    known = _known(node, record)
     if not record:
-        g = np.asarray(g).view()
-        g.flags.writeable = False  # others may get the same array
+        g = g[...]  # a view that nobody can write to
+        g.setflags(write=False)
+    known = _known(node, record)
     if callable(rule.vjps):
         shares = rule.vjps(g, *known, **options)
         return [shares[i] for i in places]
     return [rule.vjps[i](g, *known, **options) for i in places]
-
-
-# 16 A tape for arrays · unstretch
-def _fit(gradient: Any, x: np.ndarray) -> Any:
-    """The gradient in the shape and dtype of x: stretching undone."""
-    shape = gradient.shape
-    if shape != x.shape:
-        new = len(shape) - x.ndim
-        small = (1,) * new + x.shape
-        axes = [i for i, n in enumerate(shape) if i < new or n != small[i]]
-        if new < 0 or any(small[i] != 1 for i in axes):
-            raise ValueError(
-                f"a rule gave a gradient of shape {shape} for an argument of "
-                f"shape {x.shape}"
-            )
-        gradient = gradient.sum(axis=tuple(axes)).reshape(x.shape)
-    same = gradient.dtype == x.dtype
-    return gradient if same else gradient.astype(x.dtype)
-
-
-def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
-    """given, one number for each of y, as an array or as a Tensor."""
-    taped = isinstance(given, Tensor)
-    array = given.data if taped else given
-    array = _upstream(y, array, what or "grad_output").astype(y.dtype)
-    return array if not record else given if taped else Tensor(array, False)
 
 
 # 16 A tape for arrays · gradients
@@ -3757,17 +3734,117 @@ def gradients(
     constant, wanted = isinstance(y, Tensor) and not y.requires_grad, {*inputs}
     pulled = () if constant else _pull(y, grad_output, create_graph)
     found = {x: g for x, g in pulled if x in wanted}
-    grads = [found.get(x, np.zeros_like(x.data)) for x in inputs]
+    grads = [
+        found[x] if x in found else np.zeros_like(x.data) for x in inputs
+    ]
     return [_constant(g) if create_graph else np.array(g) for g in grads]
 
 
+# 16 A tape for arrays · constant
 def _constant(x: Any) -> Tensor:
     """x as a Tensor without a gradient, unless it is one already."""
     return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
 
 
+# 16 A tape for arrays · unstretch
+def _fit(g: Any, x: np.ndarray) -> Any:
+    """The gradient in the shape and dtype of x: stretching undone."""
+    if g.shape != x.shape:
+        small = (1,) * (g.ndim - x.ndim) + x.shape
+        axes = tuple([i for i, n in enumerate(small[: g.ndim]) if n == 1])
+        total = g.sum(axis=axes, keepdims=True)
+        if total.shape != small:
+            raise ValueError(
+                f"a rule gave a gradient of shape {g.shape} for an argument "
+                f"of shape {x.shape}"
+            )
+        g = total.reshape(x.shape)
+    return g if g.dtype == x.dtype else g.astype(x.dtype)
+
+
+# 16 A tape for arrays · weights
+def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
+    """given, one number for each of y, as an array or as a Tensor."""
+    array = given.data if (taped := isinstance(given, Tensor)) else given
+    array = _upstream(y, array, what or "grad_output").astype(y.dtype)
+    return array if not record else given if taped else Tensor(array, False)
+
+
+# 16 A tape for arrays · real
+def _real(x: Any) -> np.ndarray:
+    array = _floating(x)
+    if array.dtype.kind != "f":
+        raise TypeError(f"expected real numbers, got {array.dtype}")
+    return array
+
+
+# 16 A tape for arrays · seals
+def _sample(array: np.ndarray, every: int) -> np.ndarray:
+    """A view of all of a small array, of a large one every so many."""
+    if array.size <= 256 or every == 1:
+        return array
+    if array.flags.forc:
+        return array.ravel("K")[::every]
+    return array.swapaxes(0, np.argmax(array.shape))[::every]
+
+
+# 16 A tape for arrays · seals-of-all
+def _seals(given: list, every: int) -> list:
+    """What arrays look like now that the tape did not compute itself."""
+    arrays = [x for x in given if isinstance(x, np.ndarray)]
+    samples = [_sample(x, every) for x in arrays]
+    return [(x, part, part.tobytes()) for x, part in zip(arrays, samples)]
+
+
+# 16 A tape for arrays · check
+def _check(made: _Record) -> None:
+    """Raise RuntimeError if a recorded array was changed or replaced."""
+    wrong = [x for x, part, was in made.seals if part.tobytes() != was]
+    for x, array in zip(made.args, made.arrays):
+        if x is not array and x.data is not array:
+            wrong.append(array)
+    for array in wrong:
+        raise RuntimeError(
+            f"{made.rule.name}: an array of shape {array.shape} was changed "
+            "after it was recorded; do that after backward, or with a copy"
+        )
+
+
+# 16 A tape for arrays · recorded
+_recording: ContextVar[int] = ContextVar("recording", default=61)
+
+
+@contextmanager
+def _recorded(every: int = 61) -> Iterator[None]:
+    before = _recording.set(every)
+    try:
+        yield
+    finally:
+        _recording.reset(before)
+
+
+# 16 A tape for arrays · no-grad
+def no_grad() -> Any:
+    """Record nothing in this block, or in a function under @no_grad().
+
+    A generator shares the switch with its caller: a block in it ends only
+    when the generator does, and @no_grad() does not cover it.
+    """
+    return _recorded(0)
+
+
+# 16 A tape for arrays · detect-changes
+def detect_changes() -> Any:
+    """In this block keep all of each array that is recorded, to compare.
+
+    For debugging: slow, with a copy for each use. backward raises
+    RuntimeError for an array of which any entry has changed.
+    """
+    return _recorded(1)
+
+
 # 16 A tape for arrays · own
-def _own(x: Any, rule: Any) -> Any:
+def _own(x: Any, rule: _Rule) -> Any:
     """A list of numbers as an array; other lists as lists of our own."""
     numbers = isinstance(rule.function, np.ufunc) or rule.jvps is rule.vjps
     return np.array(x) if numbers and rule.vjps else _deep(x, lambda x: x)
@@ -3784,33 +3861,38 @@ def _deep(thing: Any, change: Callable) -> Any:
 
 
 # 16 A tape for arrays · ask
-def _ask(rule: Any, args: Sequence, options: dict, places: list) -> None:
+def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
     """Raise TypeError, before anything is computed, for what has no rule."""
-    rules, skip = [rule.vjps or rule.function], 2 * bool(rule.vjps)
-    if isinstance(rule.vjps, tuple):
-        rules = [dict(enumerate(rule.vjps)).get(i) for i in places]
-        rules = rules or [vjp for vjp in rule.vjps if vjp][:1]
-    for each in rules:
-        takes = "there a constant, as .data"
-        if each is not None:
-            known = [*signature(each).parameters][skip:]
-            takes = f"{rule.name}({', '.join(known)})"
-        try:
-            signature(each).bind(*[None] * skip, *args, **options)
-        except TypeError:
-            raise TypeError(
-                f"{rule.name} has no rule for this call; Tensors take {takes}"
-            ) from None
+    rules = rule.vjps if isinstance(rule.vjps, tuple) else ()
+    form = signature(next(filter(None, rules), rule.vjps or rule.function))
+    extra = [None] * (2 * bool(rule.vjps))  # g and y
+    takes = f"{rule.name}({', '.join([*form.parameters][len(extra):])})"
+    try:
+        form.bind(*extra, *args, **options)
+        if rules and not all([*rules, *[None] * len(args)][i] for i in places):
+            takes = "there a constant, as .data"
+            raise TypeError
+    except TypeError:
+        text = f"{rule.name} has no rule for this call; Tensors take {takes}"
+        raise TypeError(text) from None
     rule.asked.add((len(args), *places, *options))
 
 
-# 16 A tape for arrays · without-rule
+# 16 A tape for arrays · plain
+def _refuse(function: Any, method: str, options: dict) -> None:
+    if "out" in options:
+        raise TypeError("Tensors do not change in place; write a = a + b")
+    given = ", ".join([method.strip("_"), *options])
+    raise TypeError(f"{function.__name__} has no rule for {given}")
+
+
 def _plain(x: Any) -> Any:
     """The array in a Tensor, or an array, so that nobody can write to it."""
     x = x.data if isinstance(x, Tensor) else x
     return np.broadcast_to(x, x.shape) if isinstance(x, np.ndarray) else x
 
 
+# 16 A tape for arrays · without-rule
 def _without_rule(function: Callable, args: Any, options: dict) -> Any:
     """Comparisons and counts, of the plain arrays."""
     value = function(*_deep(args, _plain), **_deep(options, _plain))
@@ -3822,40 +3904,6 @@ def _without_rule(function: Callable, args: Any, options: dict) -> Any:
             "functions that have one, or give it one with primitive"
         )
     return value
-
-
-# 16 A tape for arrays · seals
-def detect_changes() -> Any:
-    """In this block keep all of each array that is recorded, to compare.
-
-    For debugging: slow, with a copy for each use. backward raises
-    RuntimeError for an array of which any entry has changed.
-    """
-    return _recorded(1)
-
-
-def _seal(array: np.ndarray, every: int) -> bytes:
-    """What an array looks like now."""
-    if array.size > 256 and every > 1:
-        flat = array.ravel("K") if array.flags.forc else array.flat
-        return flat[::every].tobytes()
-    return array.tobytes()
-
-
-# 16 A tape for arrays · check
-def _check(nodes: Sequence[Tensor]) -> None:
-    """Raise RuntimeError if a recorded array was changed or replaced."""
-    for made in [node._record for node in nodes if node._record is not None]:
-        wrong = [a for a, n, seal in made.seals if _seal(a, n) != seal]
-        for x, array in zip(made.args, made.arrays):
-            if x is not array and x.data is not array:
-                wrong.append(array)
-        for array in wrong:
-            raise RuntimeError(
-                f"{made.rule.name}: an array of shape {array.shape} was "
-                "changed after it was recorded; do that after backward, or "
-                "with a copy"
-            )
 
 
 # 16 A tape for arrays · primitive
@@ -3884,20 +3932,21 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
     return decorate
 
 
-# 16 A tape for arrays · pick
+# 16 A tape for arrays · scatter
 @primitive(lambda g, y, x, shape, *key: g[key], jvps="linear")
 def _scatter(x: Any, shape: tuple, *key: Any) -> np.ndarray:
     """Zeros of this shape to which x is added at the key: _pick undone."""
     whole = np.zeros(shape, x.dtype)
     once = (int, np.integer, slice, type(None), type(...))  # one place each
     lists = [np.asarray(part) for part in key if not isinstance(part, once)]
-    if any(places.dtype != bool for places in lists):
-        np.add.at(whole, key, x)  # eq:pick-dw
-    else:
+    if all(places.dtype == bool for places in lists):
         whole[key] = x
+    else:
+        np.add.at(whole, key, x)  # eq:pick-dw
     return whole
 
 
+# 16 A tape for arrays · pick
 @primitive(lambda g, y, x, *key: _scatter(g, x.shape, *key), jvps="linear")
 def _pick(x: Any, *key: Any) -> Any:
     return x[key]  # eq:pick
@@ -3909,20 +3958,19 @@ def _astype(x: Any, dtype: Any) -> np.ndarray:
 
 
 # 16 A tape for arrays · slopes
-_STEPS = (np.sign, np.floor, np.ceil, np.trunc, np.rint)
-_SLOPES: dict[Callable, Callable] = {
-    **dict.fromkeys(_STEPS, lambda y, x: 0),
-    **dict.fromkeys((np.deg2rad, np.radians), lambda y, x: math.pi / 180),
-    **dict.fromkeys((np.rad2deg, np.degrees), lambda y, x: 180 / math.pi),
+_SLOPES: dict[Callable, Any] = {
+    **dict.fromkeys((np.positive, np.conjugate), 1), np.negative: -1,
+    **dict.fromkeys((np.sign, np.floor, np.ceil, np.trunc, np.rint), 0),
+    **dict.fromkeys((np.deg2rad, np.radians), math.pi / 180),
+    **dict.fromkeys((np.rad2deg, np.degrees), 180 / math.pi),
     **dict.fromkeys((np.abs, np.fabs), lambda y, x: np.sign(x)),
-    **dict.fromkeys((np.positive, np.conjugate), lambda y, x: 1),
-    np.negative: lambda y, x: -1, np.square: lambda y, x: 2 * x,
+    np.square: lambda y, x: 2 * x, np.reciprocal: lambda y, x: -y * y,
+    np.sqrt: lambda y, x: 0.5 / y, np.cbrt: lambda y, x: y / (3 * x),
     np.exp: lambda y, x: y, np.exp2: lambda y, x: y * math.log(2),
     np.expm1: lambda y, x: y + 1, np.log: lambda y, x: 1 / x,
+    np.log1p: lambda y, x: 1 / (1 + x),
     np.log2: lambda y, x: 1 / (x * math.log(2)),
     np.log10: lambda y, x: 1 / (x * math.log(10)),
-    np.log1p: lambda y, x: 1 / (1 + x), np.sqrt: lambda y, x: 0.5 / y,
-    np.reciprocal: lambda y, x: -y * y, np.cbrt: lambda y, x: y / (3 * x),
     np.sin: lambda y, x: np.cos(x), np.cos: lambda y, x: -np.sin(x),
     np.tan: lambda y, x: 1 + y * y, np.tanh: lambda y, x: 1 - y * y,
     np.sinh: lambda y, x: np.cosh(x), np.cosh: lambda y, x: np.sinh(x),
@@ -3935,59 +3983,55 @@ _SLOPES: dict[Callable, Callable] = {
 }
 
 
-# 16 A tape for arrays · pairs
-def _base_rule(g: Any, y: Any, x: Any, n: Any) -> Any:
-    if isinstance(n, (int, float)):
-        return g * (n * x ** (n - 1)) if n else 0 * g
-    return g * (n * x ** np.where((x == 0) & (n == 0), 1.0, n - 1.0))
-
-
-def _exponent_rule(g: Any, y: Any, x: Any, n: Any) -> Any:
-    return g * (y * np.log(np.where(x == 0, 1.0, x)))
-
-
+# 16 A tape for arrays · logistic
 @primitive(lambda g, y, x: g * y * (1 - y), jvps="entrywise")
 def _logistic(x: Any) -> Any:
     """1 / (1 + exp(-x)), without an overflow."""
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
-def _chosen(wins: Callable) -> tuple:
-    """Rules of a function that chooses one of its two arguments."""
-
-    def share(g: Any, a: Any, b: Any) -> Any:
-        return g * (0.5 * np.add(wins(a, b), ~wins(b, a), dtype=g.dtype))
-
-    return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
+# 16 A tape for arrays · base-slope
+def _base_slope(y: Any, x: Any, n: Any) -> Any:
+    if isinstance(n, (int, float)):
+        return n * x ** (n - 1) if n else 0
+    return n * x ** np.where((x == 0) & (n == 0), 1.0, n - 1.0)
 
 
-# 16 A tape for arrays · rules-of-pairs
+def _exponent_slope(y: Any, x: Any, n: Any) -> Any:
+    return y * np.log(np.where(x == 0, 1.0, x))
+
+
+# 16 A tape for arrays · slopes-of-pairs
 _PAIRS: dict[Callable, tuple] = {
-    np.add: (lambda g, y, a, b: g, lambda g, y, a, b: g),
-    np.subtract: (lambda g, y, a, b: g, lambda g, y, a, b: -g),
-    np.multiply: (lambda g, y, a, b: g * b, lambda g, y, a, b: g * a),
-    np.divide: (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
-    np.fmod: (lambda g, y, a, b: g, lambda g, y, a, b: -g * np.trunc(a / b)),
-    np.mod: (lambda g, y, a, b: g, lambda g, y, a, b: -g * np.floor(a / b)),
-    np.floor_divide: (lambda g, y, a, b: 0 * g, lambda g, y, a, b: 0 * g),
-    np.power: (_base_rule, _exponent_rule),
-    np.logaddexp2: (
-        lambda g, y, a, b: g * _logistic((a - b) * math.log(2)),
-        lambda g, y, a, b: g * _logistic((b - a) * math.log(2)),
-    ),
+    np.add: (1, 1), np.subtract: (1, -1), np.floor_divide: (0, 0),
+    np.multiply: (lambda y, a, b: b, lambda y, a, b: a),
+    np.fmod: (1, lambda y, a, b: -np.trunc(a / b)),
+    np.mod: (1, lambda y, a, b: -np.floor(a / b)),
+    np.power: (_base_slope, _exponent_slope),
     np.logaddexp: (
-        lambda g, y, a, b: g * _logistic(a - b),
-        lambda g, y, a, b: g * _logistic(b - a),
+        lambda y, a, b: _logistic(a - b), lambda y, a, b: _logistic(b - a),
     ),
     np.arctan2: (
-        lambda g, y, a, b: g * b / (a * a + b * b),
-        lambda g, y, a, b: -g * a / (a * a + b * b),
+        lambda y, a, b: b / (a * a + b * b),
+        lambda y, a, b: -a / (a * a + b * b),
     ),
 }
 
 
-# 16 A tape for arrays · rules-of-choices
+# 16 A tape for arrays · chosen
+def _chosen(wins: Callable) -> tuple:
+    """Rules of a function that chooses one of its two arguments."""
+
+    def share(g: Any, a: Any, b: Any) -> Any:
+        wins_or_ties = ~wins(b, a)
+        return g * (wins(a, b).view("i1") + wins_or_ties.view("i1")) * 0.5
+
+    return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
+
+
+# 16 A tape for arrays · choices
 _CHOICES: dict[Callable, tuple] = {
+    np.divide: (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
     np.maximum: _chosen(lambda a, b: a > b),
     np.minimum: _chosen(lambda a, b: a < b),
     np.fmax: _chosen(lambda a, b: (a > b) | (b != b)),
@@ -4000,17 +4044,36 @@ _CHOICES: dict[Callable, tuple] = {
 }
 
 
-# 16 A tape for arrays · adjoints
+# 16 A tape for arrays · rules-matmul
+def _matrices(g: Any, a: Any, b: Any) -> tuple:
+    """A single row or column as a matrix of one, as in NumPy's products."""
+    if b.ndim == 1:
+        g, b = g[..., None], b[:, None]
+    if a.ndim == 1:
+        g, a = g[..., None, :], a[None]
+    return g, a, b
+
+
+def _matmul_left(g: Any, y: Any, a: Any, b: Any) -> Any:
+    g, _, b = _matrices(g, a, b)
+    return g @ b.mT  # eq:stack-da
+
+
+# 16 A tape for arrays · rules-matmul-right
+def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
+    g, a, whole = _matrices(g, a, b)
+    if whole.ndim == 2 < a.ndim:  # one matrix for the whole stack
+        rows = math.prod(a.shape[:-1])
+        a, g = a.reshape(rows, len(b)), g.reshape(rows, whole.shape[1])
+    share = a.mT @ g  # eq:stack-db
+    return share[..., 0] if b.ndim == 1 else share
+
+
+# 16 A tape for arrays · spread-out
 def _spread_out(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """What belongs to a reduction of x, with the axes that it took away."""
     gone = not (axis is None or keepdims or x.ndim == 0)
     return np.expand_dims(g, axis) if gone else g
-
-
-def _sum_rule(
-    g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
-) -> Any:
-    return np.broadcast_to(_spread_out(g, x, axis, keepdims), x.shape)
 
 
 def _cumsum_rule(g: Any, y: Any, x: Any, axis: int | None = None) -> Any:
@@ -4018,51 +4081,16 @@ def _cumsum_rule(g: Any, y: Any, x: Any, axis: int | None = None) -> Any:
     return np.flip(np.cumsum(np.flip(g, axis), axis), axis).reshape(x.shape)
 
 
-def _transpose_rule(g: Any, y: Any, x: Any, axes: Any = None) -> Any:
-    back = None if axes is None else np.argsort(np.mod(axes, x.ndim))
-    return np.transpose(g, back)
-
-
-# 16 A tape for arrays · rules-matmul
-def _matmul_left(g: Any, y: Any, a: Any, b: Any) -> Any:
-    """g Bᵀ, eq:stack-da."""
-    if b.ndim == 1:
-        g, b = g[..., None], b[:, None]
-    if a.ndim == 1:
-        g = g[..., None, :]
-    return g @ b.mT
-
-
-def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
-    """Aᵀ g; one matrix b gathers it over the whole stack, eq:stack-db."""
-    if b.ndim == 1:
-        return _matmul_left(g, y, b, a.mT if a.ndim > 1 else a)
-    if b.ndim == 2:
-        rows = math.prod(y.shape[:-1])
-        a, g = a.reshape(rows, len(b)), g.reshape(rows, b.shape[1])
-    elif a.ndim == 1:
-        a, g = a[None, :], g[..., None, :]
-    return a.mT @ g
-
-
 # 16 A tape for arrays · rules-linear
-def _einsum_rule(i: int, g: Any, y: Any, spelled: str, *factors: Any) -> Any:
-    names, out = spelled.split("->")
-    letters = names.split(",")
-    others = [out, *letters[:i], *letters[i + 1 :]]
-    alone = [c for c in letters[i] if c not in "".join(others)]
-    ones = np.ones([factors[i].shape[letters[i].index(c)] for c in alone])
-    asked = ",".join([*others, "".join(alone)]) + "->" + letters[i]
-    share = np.einsum(asked, g, *factors[:i], *factors[i + 1 :], ones)
-    shape = np.broadcast_shapes(share.shape, factors[i].shape)
-    return np.broadcast_to(share, shape)
-
-
 _LINEAR: dict[Callable, tuple] = {
     np.matmul: (_matmul_left, _matmul_right),
-    np.sum: (_sum_rule,),
+    np.sum: (lambda g, y, x, axis=None, *, keepdims=False: (
+        np.broadcast_to(_spread_out(g, x, axis, keepdims), x.shape)
+    ),),
     np.cumsum: (_cumsum_rule,),
-    np.transpose: (_transpose_rule,),
+    np.transpose: (lambda g, y, x, axes=None: np.transpose(
+        g, None if axes is None else np.argsort(np.mod(axes, x.ndim))
+    ),),
     np.broadcast_to: (lambda g, y, x, shape: g,),
     np.reshape: (lambda g, y, x, shape: g.reshape(x.shape),),
     np.squeeze: (lambda g, y, x, axis=None: g.reshape(x.shape),),
@@ -4071,11 +4099,19 @@ _LINEAR: dict[Callable, tuple] = {
 }
 
 
-# 16 A tape for arrays · einsum-rule
-_EINSUM = _Rule(
-    "einsum", partial(np.einsum, optimize=True),
-    (None, *[partial(_einsum_rule, i) for i in range(26)]), "linear", set(),
-)
+# 16 A tape for arrays · others
+def _max_rule(
+    g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
+) -> Any:
+    best = (x == _spread_out(y, x, axis, keepdims)).astype(x.dtype)
+    best /= best.sum(axis=axis, keepdims=True)
+    return _spread_out(g, x, axis, keepdims) * best
+
+
+_OTHERS: dict[Callable, tuple] = {
+    **dict.fromkeys((np.max, np.amax, np.min, np.amin), (_max_rule,)),
+    np.linalg.inv: (lambda g, y, a: -(y.mT @ g @ y.mT),),
+}
 
 
 # 16 A tape for arrays · join
@@ -4094,57 +4130,57 @@ def _move(function: Callable, *args: Any, **options: Any) -> Any:
     """The function of Tensors whose entries it only moves."""
     found: list = []
     _deep([args, options], lambda x: found.extend([x] * isinstance(x, Tensor)))
-    ends = np.cumsum([x.size for x in found])
-    flat = found[0].reshape(-1)
-    if len(found) > 1:
-        flat = _apply(_JOIN, [x.reshape(-1) for x in found], {})
+    parts = [x.reshape(-1) for x in found]
+    flat = _apply(_JOIN, [*parts, np.zeros(1, parts[0].dtype)], {})
 
     def asked(entries: np.ndarray) -> Any:
-        parts = iter(np.split(entries, ends))
+        own = iter(np.split(entries, np.cumsum([x.size for x in found])))
         given = _deep(
             [args, options],
-            lambda x: next(parts).reshape(x.shape)
+            lambda x: next(own).reshape(x.shape)
             if isinstance(x, Tensor) else x,
         )
         return function(*given[0], **given[1])
 
-    places = np.arange(1.0, flat.size + 1)
-    values = asked(flat.data), asked(places), asked(places + flat.size + 1)
-    return _moved(function.__name__, flat, *values)
+    marks = np.arange(flat.size) + np.random.default_rng(0).random(flat.size)
+    return _moved(function, flat, marks, asked(flat.data), asked(marks))
 
 
 # 16 A tape for arrays · moved
-def _moved(name: str, flat: Any, value: Any, one: Any, other: Any) -> Any:
-    """The entries of flat at these places, and the constants in value."""
+def _moved(f: Callable, flat: Any, marks: Any, value: Any, seen: Any) -> Any:
+    """The entries of flat whose marks are seen; constants from value."""
     if isinstance(value, (list, tuple)):
-        return [_moved(name, flat, *each) for each in zip(value, one, other)]
-    moved, fixed = other - one == flat.size + 1, (one == other) | (one != one)
-    y = flat[:0].sum() + value
-    if moved.any():
-        picked = flat[(np.where(moved, one - 1, 0) % flat.size).astype(int)]
-        y = picked if moved.all() else np.where(moved, picked, value)
-    same = np.array_equal(y.data, value, equal_nan=True)
-    if not same or not (moved | fixed).all():
-        raise TypeError(f"{name} does more here than move, and has no rule")
+        return [_moved(f, flat, marks, *each) for each in zip(value, seen)]
+    last = marks.size - 1
+    place = np.clip(np.nan_to_num(seen), 0, last).astype(int)
+    moved = marks[place] == seen
+    fixed = (seen.astype(value.dtype) == value) | (seen != seen)
+    if not (moved | fixed).all():
+        raise TypeError(
+            f"{f.__name__} does more here than move, and has no rule"
+        )
+    y = flat[np.where(moved, place, last)]
+    y = y if moved.all() else np.where(moved, y, value)
     return y if y.dtype == value.dtype else y.astype(value.dtype)
 
 
-_MOVING = """
+# 16 A tape for arrays · moving
+_MOVING = [getattr(np, name) for name in """
     append array_split atleast_1d atleast_2d atleast_3d block broadcast_arrays
     choose column_stack compress concatenate copy delete diag diagflat
-    diagonal dsplit
-    dstack extract flip fliplr flipud hsplit hstack insert meshgrid moveaxis
-    pad ravel real repeat resize roll rollaxis rot90 select split stack take
-    take_along_axis tile tril triu vsplit vstack
-""".split()
+    diagonal dsplit dstack extract flip fliplr flipud hsplit hstack insert
+    meshgrid moveaxis pad ravel real repeat resize roll rollaxis rot90 select
+    split stack take take_along_axis tile tril triu vsplit vstack
+""".split()]
 
 
-# 16 A tape for arrays · made-of-sums
+# 16 A tape for arrays · root
 def _root(x: Any, p: float = 0.5) -> Any:
     """x to the power p > 0, with slope 0 at 0 instead of infinity."""
     return np.where(x == 0, 0, np.where(x == 0, 1, x) ** p)
 
 
+# 16 A tape for arrays · made-of-sums
 def _average_of(x: Any, *args: Any, **options: Any) -> Any:
     total = np.sum(x, *args, **options)
     return total / (x.size / max(total.size, 1))
@@ -4160,17 +4196,17 @@ def _var(
 
 # 16 A tape for arrays · made-by-halves
 def _prod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    shape, axes = np.sum(x.data, axis, keepdims=keepdims).shape, range(x.ndim)
-    axes = np.ravel(axis) % x.ndim if x.ndim and axis is not None else axes
-    kept = [i for i in range(x.ndim) if i not in axes]
-    y = np.transpose(x, [*axes, *kept])
+    shape = np.sum(x.data, axis, keepdims=keepdims).shape
+    whole = axis is None or not x.ndim
+    axes = [*range(x.ndim)] if whole else [*np.ravel(axis)]
+    y = np.moveaxis(x, axes, range(len(axes)))
     y = y.reshape(math.prod(y.shape[: len(axes)]), *y.shape[len(axes) :])
     while len(y) > 1:
         y = np.concatenate([y[0:-1:2] * y[1::2], y[len(y) // 2 * 2 :]])
     return (y[0] if len(y) else 1 + y.sum(axis=0)).reshape(shape)
 
 
-# 16 A tape for arrays · made-of-parts
+# 16 A tape for arrays · diff
 def _diff(x: Any, n: int = 1, axis: int = -1) -> Any:
     for _ in range(n):
         ends = np.arange(1, x.shape[axis])
@@ -4178,6 +4214,7 @@ def _diff(x: Any, n: int = 1, axis: int = -1) -> Any:
     return x
 
 
+# 16 A tape for arrays · made-of-parts
 def _clip(
     x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None,
     max: Any = None,
@@ -4190,6 +4227,26 @@ def _clip(
 def _sort(x: Any, axis: int | None = -1) -> Any:
     x, axis = (x.reshape(-1), 0) if axis is None else (x, axis)
     return np.take_along_axis(x, np.argsort(x.data, axis, "stable"), axis)
+
+
+# 16 A tape for arrays · rule-einsum
+def _einsum_rule(i: int, g: Any, y: Any, spelled: str, *factors: Any) -> Any:
+    names, out = spelled.split("->")
+    letters = names.split(",")
+    others = [out, *letters[:i], *letters[i + 1 :]]
+    alone = [c for c in letters[i] if c not in "".join(others)]
+    ones = np.ones([factors[i].shape[letters[i].index(c)] for c in alone])
+    asked = ",".join([*others, "".join(alone)]) + "->" + letters[i]
+    share = np.einsum(asked, g, *factors[:i], *factors[i + 1 :], ones)
+    shape = np.broadcast_shapes(share.shape, factors[i].shape)
+    return np.broadcast_to(share, shape)
+
+
+# 16 A tape for arrays · einsum-rule
+_EINSUM = _Rule(
+    "einsum", partial(np.einsum, optimize=True),
+    (None, *[partial(_einsum_rule, i) for i in range(26)]), "linear", set(),
+)
 
 
 # 16 A tape for arrays · made-of-products
@@ -4226,7 +4283,6 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 def _norm(
     x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False
 ) -> Any:
-    """Norms of vectors, and those of matrices that need no singular values."""
     axes = tuple(np.ravel(range(x.ndim) if axis is None else axis).tolist())
     size, fold = np.abs(x), {"axis": axes, "keepdims": keepdims}
     if ord in (None, "fro") or (ord == 2 and len(axes) == 1):
@@ -4241,33 +4297,36 @@ def _norm(
     return _root(_root(size, ord).sum(**fold), 1 / ord)
 
 
-# 16 A tape for arrays · made-of-others
-_MADE: dict[Callable, Callable] = {
-    np.mean: _average_of, np.var: _var, np.prod: _prod, np.diff: _diff,
-    np.clip: _clip, np.sort: _sort, np.einsum: _einsum,
-    np.tensordot: _tensordot, np.linalg.norm: _norm, np.fix: np.trunc,
-    np.std: lambda x, *args, **options: _root(np.var(x, *args, **options)),
-    np.round: lambda x, decimals=0: np.sign(x) * 0 + x.data.round(decimals),
-    np.sinc: lambda x: np.where(
-        x == 0, 1 - (math.pi * x) ** 2 / 6,
-        np.sin(math.pi * x) / (math.pi * np.where(x == 0, 1, x)),
-    ),
-    np.nan_to_num: lambda x, copy=True, nan=0, posinf=None, neginf=None: (
-        np.where(
-            np.isfinite(x), x,
-            np.nan_to_num(x.data, True, nan, posinf, neginf),
-        )
-    ),
-}
-
-
-# 16 A tape for arrays · made-of-matrices
+# 16 A tape for arrays · logdet
 @primitive(lambda g, y, x: g[..., None, None] * np.linalg.inv(x).mT)
 def _logdet(x: Any) -> Any:
     y = np.linalg.slogdet(x)[1]
     if np.any(y == -np.inf):
         raise TypeError("det has no rule for singular matrices")
     return y
+
+
+# 16 A tape for arrays · made-of-others
+_MADE: dict[Callable, Callable] = {
+    np.mean: _average_of, np.var: _var, np.prod: _prod, np.diff: _diff,
+    np.clip: _clip, np.sort: _sort, np.einsum: _einsum, np.fix: np.trunc,
+    np.tensordot: _tensordot, np.linalg.norm: _norm,
+    np.std: lambda x, *args, **options: _root(np.var(x, *args, **options)),
+    np.round: lambda x, decimals=0: np.sign(x) * 0 + x.data.round(decimals),
+    np.sinc: lambda x: np.where(
+        x == 0, 1 - (math.pi * x) ** 2 / 6,
+        np.sin(math.pi * x) / (math.pi * np.where(x == 0, 1, x)),
+    ),
+    np.nan_to_num: lambda x, *args, **options: np.where(
+        np.isfinite(x), x, np.nan_to_num(+x.data, *args, **options)
+    ),
+    np.logaddexp2: lambda a, b: (
+        np.logaddexp(a * math.log(2), b * math.log(2)) / math.log(2)
+    ),
+}
+
+
+# @@ table-of-products
 
 
 # 16 A tape for arrays · table-of-products
@@ -4297,37 +4356,27 @@ _PRODUCTS: dict[Callable, Callable] = {
 }
 
 
-# 16 A tape for arrays · rules
-def _max_rule(
-    g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
-) -> Any:
-    best = (x == _spread_out(y, x, axis, keepdims)).astype(x.dtype)
-    share = best / best.sum(axis=axis, keepdims=True)
-    return _spread_out(g, x, axis, keepdims) * share
+# 16 A tape for arrays · times-slope
+def _times(slope: Any) -> Callable:
+    """The rule of what works entry by entry: the gradient times a slope."""
+    if callable(slope):
+        return lambda g, y, *x: g * slope(y, *x)
+    return lambda g, y, *x: g if slope == 1 else g * slope
 
 
 # 16 A tape for arrays · rules-together
-def _times_slope(slope: Callable) -> tuple:
-    return (lambda g, y, x: g * slope(y, x),)
-
-
-_OTHERS: dict[Callable, tuple] = {
-    **dict.fromkeys((np.max, np.amax, np.min, np.amin), (_max_rule,)),
-    np.linalg.inv: (lambda g, y, a: -(y.mT @ g @ y.mT),),
+_ENTRYWISE = _CHOICES | {
+    f: tuple(map(_times, slopes if isinstance(slopes, tuple) else [slopes]))
+    for f, slopes in (_SLOPES | _PAIRS).items()
 }
-_ENTRYWISE = _PAIRS | _CHOICES | {
-    f: _times_slope(slope) for f, slope in _SLOPES.items()
-}
-_FROM_OTHERS = _MADE | _PRODUCTS | {
-    getattr(np, name): partial(_move, getattr(np, name)) for name in _MOVING
-}
-_RULES: dict[Callable, Any] = {
+_RULES: dict[Callable, _Rule] = {
     f: _Rule(f.__name__, *rule, set())
     for f, rule in {
         **{f: (f, vjps, vjps) for f, vjps in _ENTRYWISE.items()},
         **{f: (f, vjps, "linear") for f, vjps in _LINEAR.items()},
         **{f: (f, vjps, None) for f, vjps in _OTHERS.items()},
-        **{f: (made, None, None) for f, made in _FROM_OTHERS.items()},
+        **{f: (partial(_move, f), None, None) for f in _MOVING},
+        **{f: (made, None, None) for f, made in (_MADE | _PRODUCTS).items()},
     }.items()
 }
 
@@ -4348,8 +4397,7 @@ class TapeLayer(Layer):
         self.function, self.weights = function, list(weights)
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        arrays = [x, *(weight.data for weight in self.weights)]
-        inputs = [Tensor(array) for array in arrays]
+        inputs = [Tensor(x), *[Tensor(p.data) for p in self.weights]]
         y = self.function(*inputs)
         if not isinstance(y, Tensor):
             raise TypeError(f"{self}: the function's result is no Tensor")
@@ -6709,4 +6757,4 @@ _PROBES = [
 ]
 
 
-# digest 5c1c57ead685243f3192f13225f5e51087a2a1463cf0859312671872900f531c
+# digest c221dfe40d8e2dbdac02efdbd5664766c31ed309bff033c01cd62282bf275ec4

@@ -27,13 +27,8 @@ UNSHOWN = {
     "Adagrad._direction": 3,
     "Adam._adam": 1,
     "AdamW._direction": 1,
-    "Layer._expect": 4,
-    "Layer._members": 1,
     "RMSprop._direction": 11,
     "SGD._direction": 5,
-    "_Memory._count": 4,
-    "_positive": 1,
-    "_share": 1,
     "clip_grad_norm_": 1,
 }
 
