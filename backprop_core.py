@@ -70,7 +70,7 @@ __all__ = [
     "l1_penalty", "Dropout", "EarlyStopping", "BatchNorm1d", "BatchNorm2d",
     "LayerNorm", "RMSNorm", "Conv2d", "ConvTranspose2d", "MaxPool2d",
     "AvgPool2d", "Value", "Tensor", "no_grad", "gradients", "detect_changes",
-    "primitive", "TapeLayer", "Residual", "Embedding", "RNN", "LSTM", "GRU",
+    "primitive", "TapeLayer", "Residual", "RNN", "LSTM", "GRU", "Embedding",
     "Last", "MultiHeadAttention", "PositionEmbedding", "TransformerBlock",
     "jvp", "hvp", "checkpoint", "Finding", "Diagnosis", "diagnose",
 ]
@@ -4290,56 +4290,6 @@ class Residual(Network):
         super().__init__(*layers)
 
 
-# 18 Time · embedding
-class Embedding(Layer):
-    """A row of numbers for each whole number, eq:embedding.
-
-    Shapes: integers of any shape (N, …) in, (N, …, embedding_dim) out;
-    weight (num_embeddings, embedding_dim), normal with mean 0 and standard
-    deviation ``std`` at first. Integers have no slope: ``backward`` returns
-    zeros in their shape. Raises TypeError for what are not integers,
-    ValueError for integers outside 0…num_embeddings-1.
-    """
-
-    def forward(self, x: ArrayLike) -> np.ndarray:
-        self._cache = self._known(np.array(x))
-        return self.weight.data[self._cache]  # eq:embedding
-
-    # 18 Time · embedding-backward
-    def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        ids, width = self._saved(), self.embedding_dim
-        shape = (*ids.shape, width)
-        grad = self._expect(grad_output, *shape, what="grad_output")
-        entries = ids[..., None] * width + np.arange(width)
-        whole = self.weight.grad.reshape(-1)
-        np.add.at(whole, entries.ravel(), grad.ravel())  # eq:embedding-dw
-        return np.zeros(ids.shape, self.weight.data.dtype)
-
-    # 18 Time · embedding-settings
-    def __init__(
-        self, num_embeddings: int, embedding_dim: int, *,
-        std: float = 1.0, rng: _Seed = None,
-    ) -> None:
-        shape = num_embeddings, embedding_dim
-        _positive(self, num_embeddings=shape[0], embedding_dim=shape[1])
-        _within(self, std=std)
-        self.num_embeddings, self.embedding_dim = shape
-        drawn = _generator(self, rng).normal(0.0, std, shape)
-        self.weight = Parameter(drawn)
-
-    # 18 Time · embedding-settings-known
-    def _known(self, ids: np.ndarray) -> np.ndarray:
-        if ids.size and ids.dtype.kind not in "iu":
-            raise TypeError(f"{self}: expected integers, got {ids.dtype}")
-        bad = np.argwhere((ids < 0) | (ids >= self.num_embeddings))
-        if len(bad):
-            raise ValueError(
-                f"{self}: got {ids[tuple(bad[0])]} at index "
-                f"{_place(bad[0])}, expected 0 to {self.num_embeddings - 1}"
-            )
-        return ids.astype(np.intp)
-
-
 # 18 Time · bends
 _BENDS = {  # a function, and its slope where its value is h
     "tanh": (np.tanh, lambda h: 1 - h * h),
@@ -4379,12 +4329,27 @@ class RNN(Layer):
 
     def _run_backward(self, dh: _Array, states: _Array, kept: Any) -> _Pair:
         """From dL/dh of the outputs: dL/d(xW + b) and dL/d(hU)."""
-        back, later = self.recurrent.data.T.copy(), np.zeros(1, dh.dtype)
+        back, later = self.recurrent.data.T.copy(), 0
         da = self._bends[self.nonlinearity][1](states[1:])  # the slopes
         for t in reversed(range(len(dh))):
             da[t] *= dh[t] + later  # eq:rnn-bptt
             later = da[t] @ back
         return da, da
+
+    # 18 Time · rnn-backward
+    def _rows_backward(self, grad_output: ArrayLike) -> np.ndarray:
+        """Add to the parameters' grad; return the rows of dL/d(xW + b)."""
+        xs, states, behind, kept = self._saved()
+        shape = (*xs.shape[1::-1], self.hidden_size)
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        dh = _time_first(grad)
+        dh[behind] = 0
+        da, du = self._run_backward(dh, states, kept)
+        h, rows = states[:-1, :, : self.hidden_size], _rows(da)
+        self.weight.grad += _rows(xs).T @ rows  # eq:rnn-dw
+        self.recurrent.grad += _rows(h).T @ _rows(du)  # eq:rnn-du
+        _collect(self.bias, _sum(rows.T))  # eq:rnn-db
+        return rows
 
     # 18 Time · rnn-settings
     def __init__(
@@ -4435,21 +4400,6 @@ class RNN(Layer):
         y = _time_first(states[1:, :, : self.hidden_size])
         y[behind.T] = 0
         return y
-
-    # 18 Time · rnn-backward
-    def _rows_backward(self, grad_output: ArrayLike) -> np.ndarray:
-        """Add to the parameters' grad; return the rows of dL/d(xW + b)."""
-        xs, states, behind, kept = self._saved()
-        shape = (*xs.shape[1::-1], self.hidden_size)
-        grad = self._expect(grad_output, *shape, what="grad_output")
-        dh = _time_first(grad)
-        dh[behind] = 0
-        da, du = self._run_backward(dh, states, kept)
-        h, rows = states[:-1, :, : self.hidden_size], _rows(da)
-        self.weight.grad += _rows(xs).T @ rows  # eq:rnn-dw
-        self.recurrent.grad += _rows(h).T @ _rows(du)  # eq:rnn-du
-        _collect(self.bias, _sum(rows.T))  # eq:rnn-db
-        return rows
 
     # 18 Time · rnn-backward-accumulate
     def accumulate(self, grad_output: ArrayLike) -> None:
@@ -4569,6 +4519,56 @@ class GRU(RNN):
         return da, du
 
 
+# 18 Time · embedding
+class Embedding(Layer):
+    """A row of numbers for each whole number, eq:embedding.
+
+    Shapes: integers of any shape (N, …) in, (N, …, embedding_dim) out;
+    weight (num_embeddings, embedding_dim), normal with mean 0 and standard
+    deviation ``std`` at first. Integers have no slope: ``backward`` returns
+    zeros in their shape. Raises TypeError for what are not integers,
+    ValueError for integers outside 0…num_embeddings-1.
+    """
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        self._cache = self._known(np.array(x))
+        return self.weight.data[self._cache]  # eq:embedding
+
+    # 18 Time · embedding-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        ids, width = self._saved(), self.embedding_dim
+        shape = (*ids.shape, width)
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        entries = ids[..., None] * width + np.arange(width)
+        whole = self.weight.grad.reshape(-1)
+        np.add.at(whole, entries.ravel(), grad.ravel())  # eq:embedding-dw
+        return np.zeros(ids.shape, self.weight.data.dtype)
+
+    # 18 Time · embedding-settings
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, *,
+        std: float = 1.0, rng: _Seed = None,
+    ) -> None:
+        shape = num_embeddings, embedding_dim
+        _positive(self, num_embeddings=shape[0], embedding_dim=shape[1])
+        _within(self, std=std)
+        self.num_embeddings, self.embedding_dim = shape
+        drawn = _generator(self, rng).normal(0.0, std, shape)
+        self.weight = Parameter(drawn)
+
+    # 18 Time · embedding-settings-known
+    def _known(self, ids: np.ndarray) -> np.ndarray:
+        if ids.size and ids.dtype.kind not in "iu":
+            raise TypeError(f"{self}: expected integers, got {ids.dtype}")
+        bad = np.argwhere((ids < 0) | (ids >= self.num_embeddings))
+        if len(bad):
+            raise ValueError(
+                f"{self}: got {ids[tuple(bad[0])]} at index "
+                f"{_place(bad[0])}, expected 0 to {self.num_embeddings - 1}"
+            )
+        return ids.astype(np.intp)
+
+
 # 18 Time · last
 class Last(Layer):
     """The last step of each sequence: (N, T, D) in, (N, D) out.
@@ -4603,27 +4603,28 @@ def _attend(
     q: np.ndarray, k: np.ndarray, v: np.ndarray,
     hidden: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What each query finds, and the weights with which it looked.
-
-    Shapes: q (…, T, d), k (…, S, d), v (…, S, e); out (…, T, e) and
-    (…, T, S). ``hidden`` is added to the scores; -inf hides a key.
-    Raises ValueError for other shapes.
-    """
-    alike = q.shape[:-2] + q.shape[-1:] == k.shape[:-2] + k.shape[-1:]
-    if min(q.ndim, k.ndim) < 2 or not alike or k.shape[:-1] != v.shape[:-1]:
-        raise ValueError(
-            "expected q (…, T, d), k (…, S, d), v (…, S, e), "
-            f"got {q.shape}, {k.shape}, {v.shape}"
-        )
+    """What each query finds, and the weights with which it looked."""
+    _fitting(q, k, v)
     scores = q * q.shape[-1] ** -0.5 @ k.mT  # eq:scores
     if hidden is not None:
-        scores += hidden
+        scores += hidden  # -inf hides a key
     least = np.finfo(scores.dtype).min
     scores -= scores.max(axis=-1, keepdims=True, initial=least)
     np.exp(scores, out=scores)
     total = scores.sum(axis=-1, keepdims=True)
     scores /= total + (total == 0)  # eq:attention-weights
     return scores @ v, scores  # eq:attention
+
+
+# 19 Attention · attend-shapes
+def _fitting(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
+    """Raise ValueError unless the shapes are those of one look-up."""
+    alike = q.shape[:-2] + q.shape[-1:] == k.shape[:-2] + k.shape[-1:]
+    if min(q.ndim, k.ndim) < 2 or not alike or k.shape[:-1] != v.shape[:-1]:
+        raise ValueError(
+            "expected q (…, T, d), k (…, S, d), v (…, S, e), "
+            f"got {q.shape}, {k.shape}, {v.shape}"
+        )
 
 
 # 19 Attention · attend-backward
@@ -4946,7 +4947,8 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
 
     ``backward`` computes f again and goes back through that; f must give
     the same array twice. Raises RuntimeError if it does not, ValueError
-    for a Tensor that is no input. Source: Chen and others, 2016.
+    for a Tensor that is no input. Source: Griewank, 1992; Chen and others,
+    2016.
 
     >>> x = Tensor([1.0, 2.0])
     >>> checkpoint(lambda x: np.sum(x * x * x), x).backward()
@@ -6597,4 +6599,4 @@ _PROBES = [
 ]
 
 
-# digest 9a438ed0b6ca6c2469b3fd0f2c7372d8add828f67a357a208ab8be90bbdf53d4
+# digest 9343168c2148b4128bbe4893c412b076540d68fcb46824a70bd3cc79f7f61ea9

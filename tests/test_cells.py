@@ -14,31 +14,32 @@ EXCESS: dict[str, tuple[int, int]] = {
     "slope": (2, 1),
     "checking": (8, 2),
     "chain-rule": (12, 4),
-    "linear": (3, 1),
+    "linear": (2, 1),
     "activations": (6, 4),
-    "losses": (8, 5),
-    "network": (11, 7),
-    "signal": (10, 5),
-    "optimizers": (8, 3),
-    "training": (10, 6),
-    "saving": (5, 4),
-    "regularisation": (7, 3),
-    "normalisation": (7, 2),
-    "convolution": (3, 2),
+    "losses": (7, 5),
+    "network": (10, 7),
+    "signal": (9, 4),
+    "optimizers": (7, 3),
+    "training": (9, 5),
+    "saving": (4, 3),
+    "regularisation": (6, 2),
+    "normalisation": (6, 1),
+    "convolution": (2, 1),
     "scalar-tape": (5, 0),
-    "tensor-tape": (33, 2),
-    "recurrence": (7, 2),
-    "attention": (10, 2),
-    "beyond": (8, 2),
-    "clinic": (41, 3),
+    "tensor-tape": (32, 1),
+    "depth": (2, 0),
+    "recurrence": (5, 0),
+    "attention": (8, 0),
+    "beyond": (8, 1),
+    "clinic": (40, 2),
 }
 
 
 def lengths(chapter: Chapter) -> list[tuple[int, str]]:
-    """Lines and place of each cell; the code of figures is folded away."""
+    """Lines and place of each cell; imports and the code of figures are folded away."""
     return [
         (cell.source.rstrip("\n").count("\n") + 1, str(cell.place))
-        for cell in chapter.python
+        for cell in chapter.python[1:]
         if cell.tag != "hide-input"
     ]
 

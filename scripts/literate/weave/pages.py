@@ -33,6 +33,7 @@ Segment = tuple[Cell | Display | None, str]  # None: prose
 FOLDED = {"solution": "Solution", "check": "The check", "hide-input": "Show the code"}
 NOTATION = re.compile(r"(?m)^\| *Symbol *\| *Meaning *\| *Set *\| *In code *\|$")
 SETS = '<details class="folded sets"><summary>Sets and code</summary></details>'
+SHORT = 6  # lines of imports that need no folding
 MAP = "<!-- generated: map -->"
 
 
@@ -207,6 +208,8 @@ def python(book: Book, chapter: Chapter, cell: Cell, outputs: list[NotebookNode]
             return f"{fence(cell, 'exercise', 'Your turn')}\n"
         case "notation":
             return f"{fence(cell, 'notation', 'notation')}\n\n{shown}\n"
+        case _ if cell is chapter.python[0] and cell.source.count("\n") > SHORT:
+            return f"{folded(cell, 'What this chapter imports')}\n\n{shown}\n"
         case _:
             return f"{fence(cell)}\n\n{shown}\n"
 
@@ -216,9 +219,11 @@ def fence(cell: Cell, kind: str = "", title: str = "") -> str:
     return f"```{{.python{attributes}}}\n{cell.source}```"
 
 
-def folded(cell: Cell) -> str:
-    summary = f"<summary>{FOLDED[cell.tag or '']}</summary>"
-    return f'<details class="folded {cell.tag}" markdown>\n{summary}\n\n{fence(cell)}\n\n</details>'
+def folded(cell: Cell, title: str = "") -> str:
+    summary = f"<summary>{title or FOLDED[cell.tag or '']}</summary>"
+    return (
+        f'<details class="folded {cell.tag or "imports"}" markdown>\n{summary}\n\n{fence(cell)}\n\n</details>'
+    )
 
 
 def thread(book: Book, chapter: Chapter, cell: Cell) -> str:
