@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -390,6 +392,22 @@ def test_what_was_printed_is_shown_in_short() -> None:
 def test_an_end_of_the_process_is_told_and_the_rest_is_marked() -> None:
     first, second = judged("linear-count", "import os\nos._exit(3)\n", COUNT)
     assert first.message == "it ended the process that ran it" and second.state == "passed"
+
+
+def test_what_an_answer_leaves_behind_does_not_end_the_next() -> None:
+    later = f"import os, threading\nthreading.Timer(0.05, os._exit, [3]).start()\n{COUNT}"
+    slow = f"import time\ntime.sleep(0.5)\n{COUNT}"
+    first, *others = judged("linear-count", later, slow, COUNT)
+    assert first.state == "passed" and others[1].state == "passed"
+
+
+def test_processes_that_an_answer_starts_are_ended() -> None:
+    mark = f"sleeping-{os.getpid()}"
+    arguments = f"[sys.executable, '-c', 'import time; time.sleep(60)', '{mark}']"
+    code = f"import subprocess, sys\nsubprocess.Popen({arguments})\n"
+    judged("linear-count", f"{code}{COUNT}")
+    shown = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert not [line for line in shown.split("\n") if mark in line and "sleep(60)" in line]
 
 
 def test_a_method_that_is_gone_or_renamed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
 import re
@@ -103,6 +104,8 @@ class Marker:
             with _Process(self._job(answers, course)) as process:
                 for answer in list(answers):
                     result = process.result(answer)
+                    if result is None:  # what an earlier answer left behind has ended the process
+                        break
                     answers.pop(0)
                     yield self._verdict(answer, result, process)
                     if process.ended:
@@ -179,7 +182,7 @@ class _Process:
 
     def __init__(self, job: dict[str, Any]) -> None:
         self.job = job
-        self.ended = False
+        self.ended = self.served = False
 
     def __enter__(self) -> _Process:
         handle, self.trace = tempfile.mkstemp(prefix="exercises-")
@@ -193,6 +196,7 @@ class _Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             pass_fds=[writing],
+            start_new_session=True,
             env={**threads, **os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"},
         )
         os.close(writing)
@@ -210,7 +214,8 @@ class _Process:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.child.kill()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.child.pid, signal.SIGKILL)  # with all that the answers have started
         self.child.wait()
         self.watched.close()
         os.close(self.results)
@@ -218,10 +223,16 @@ class _Process:
         self.child.stdout.close()
         os.unlink(self.trace)
 
-    def result(self, answer: Answer) -> dict[str, Any]:
+    def result(self, answer: Answer) -> dict[str, Any] | None:
+        """What came of an answer; None if the process ended before its turn."""
         self.output, self.count = b"", 0
         if self._line(START) != "begin":
-            return self._end(f"the marker does not start: {self.printed()}", answer, place=False)
+            return (
+                None
+                if self.served
+                else self._end(f"the marker does not start: {self.printed()}", answer, place=False)
+            )
+        self.served = True
         seconds = answer.exercise.seconds
         line = self._line(seconds)
         if line:

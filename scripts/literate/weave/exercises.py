@@ -168,7 +168,7 @@ def index(sheets: Sequence[Sheet]) -> str:
     lines += [f'<p class="ticks" hidden><span data-ticked>0</span> of {count} ticked. {KEPT}</p>', ""]
     for sheet in sheets:
         lines += [f"## {sheet.chapter.number}. {sheet.chapter.title}", ""]
-        lines += ["| | Exercise | Kind | Difficulty |", "|---|---|---|---|"]
+        lines += ["| No. | Exercise | Kind | Difficulty |", "|---|---|---|---|"]
         for exercise in sheet.exercises:
             link = f"[{exercise.title}]({FOLDER}/{sheet.text.path.name}#{exercise.name})"
             tick = f'<span data-tick="{exercise.name}">{sheet.number(exercise)}</span>'
