@@ -708,7 +708,7 @@ def _rows(x: np.ndarray) -> np.ndarray:
 
 def _unfolded(rows: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Such a table with the other axes of x, and in its precision."""
-    y = rows.reshape(*x.shape[:-1], rows.shape[-1])
+    y = rows.reshape(*x.shape[:-1], rows.shape[1])
     return y.astype(x.dtype, copy=False)
 
 
@@ -6757,4 +6757,4 @@ _PROBES = [
 ]
 
 
-# digest c221dfe40d8e2dbdac02efdbd5664766c31ed309bff033c01cd62282bf275ec4
+# digest ba77362c720c173de4ff92f72c97e77100cc6acf660d1e37f8ff043fcd975380
