@@ -6,7 +6,9 @@ import pytest
 
 from equations.book import Book
 from literate.chapter import BookError, Chapter
-from literate.prove.claims import inline_findings, listed
+from literate.prove.claims import inline_findings
+from literate.prove.numbers import check_typed
+from literate.prove.unbound import listed
 from literate.reader import parse_chapter, read_book
 from literate.tangle.module import tangle
 
@@ -68,3 +70,40 @@ HIDDEN = [
 def test_mathematics_that_is_not_read_is_refused(chapters: list[Chapter], text: str) -> None:
     with pytest.raises(BookError, match="shown and never checked"):
         parse_chapter(f"{chapters[1].text}\n{text}\n", chapters[1].path)
+
+
+SENTENCES = [  # what the book says, and with another number
+    (2, "$10^{-5}$, is near its balance", "$10^{-3}$, is near its balance"),
+    (12, "0.1 by default", "0.01 by default"),
+    (9, r"the default $\alpha=0.99$", r"the default $\alpha=0.999$"),
+]
+
+
+@pytest.mark.parametrize(("number", "right", "wrong"), SENTENCES)
+def test_a_wrong_default_in_a_sentence(chapters: list[Chapter], number: int, right: str, wrong: str) -> None:
+    assert any("but the signatures have" in one for one in findings(chapters, number, right, wrong))
+
+
+WORDS = [
+    (9, "a hundred times as large for plain descent", "twenty times as large for plain descent"),
+    (2, "about three runs", "about two runs"),
+    (13, "less than half the time", "more than half the time"),
+    (5, "off by a third", "off by a quarter"),
+]
+
+
+@pytest.mark.parametrize(("number", "right", "wrong"), WORDS)
+def test_a_comparison_in_words_is_found(chapters: list[Chapter], number: int, right: str, wrong: str) -> None:
+    chapter = next(one for one in chapters if one.number == number)
+    check_typed(chapter)
+    assert right in chapter.text
+    with pytest.raises(BookError, match="compares, and nothing computes it"):
+        check_typed(parse_chapter(chapter.text.replace(right, wrong, 1), chapter.path))
+
+
+def test_a_comparison_that_is_computed_passes(chapters: list[Chapter]) -> None:
+    chapter = chapters[1]
+    word = 'It takes half<!-- = "half" if 0.4 < h < 0.6 else h --> the time.'
+    check_typed(parse_chapter(f"{chapter.text}\n{word}\n", chapter.path))
+    with pytest.raises(BookError, match="'half the time' compares"):
+        check_typed(parse_chapter(f"{chapter.text}\nIt takes half the time.\n", chapter.path))
