@@ -209,9 +209,7 @@ def test_a_cell_that_should_raise(failure: Failure) -> None:
 
 def test_a_cell_that_says_something_else(failure: Failure) -> None:
     said = failure('\n```python raises="ValueError: expected a .* shape"\nint("x")\n```\n')
-    assert said.startswith(
-        f"{at(3)}: the cell is to say 'expected a .* shape', but says 'invalid literal for int()"
-    )
+    assert said.startswith(f"{at(3)}: the cell is to say 'expected a .* shape', but says ")
 
 
 def test_a_cell_that_raises_something_else(failure: Failure) -> None:

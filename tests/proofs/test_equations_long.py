@@ -60,7 +60,7 @@ def test_every_equation_is_proved_or_says_why_not(chapters: list[Chapter]) -> No
 SAMPLED_ROWS = {
     "numerical_gradient(lambda v: any_function(v @ A), x, g)": "differences, which are no derivative",
     'GELU("tanh").slope(x)': "products of rounded constants",
-    "CrossEntropyLoss()(np.log(p), y) by z": "the logarithm of a sum that the exponential takes back",
+    "L = CrossEntropyLoss()(np.log(p), y) by z": "the logarithm of a sum that the exponential takes back",
 }
 
 

@@ -83,7 +83,7 @@ def test_a_wrong_statement_is_found(tmp_path: Path, right: str, wrong: str, mess
 @pytest.mark.parametrize(
     "expression",
     [
-        "torch.nn.Linaer",
+        "torch.nn.Lineal",
         "torch.optim.SGD(params, momentun=0.9)",
         "torch.nn.CrossEntropyLoss(label_smooth=0.1)",
     ],

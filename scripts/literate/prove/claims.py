@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from equations.book import Book
 from equations.defaults import wrong_defaults
 from equations.errors import Finding
@@ -25,7 +27,7 @@ def inline_findings(book: Book, chapter: Chapter) -> list[Finding]:
     return findings
 
 
-def count(chapters: list[Chapter]) -> tuple[int, int]:
+def count(chapters: Sequence[Chapter]) -> tuple[int, int]:
     """How many such formulas there are, and how many of them are listed."""
     found = [one for chapter in chapters for one in relations(chapter, prose(chapter))]
     return len(found), sum(one.shown in listed(one.place.path.parent) for one in found)

@@ -27,7 +27,7 @@ _MANY = (
 )
 _PART = "(?:half|(?:a|two|three) (?:third|quarter|fifth|tenth|hundredth|thousandth)s?)"
 _MORE = (
-    r"(?:as \w+|too \w+|(?:small|larg|fast|slow|long|short|cheap|high|low|strong|weak|bigg)e?r"
+    r"(?:as \w+|too \w+|(?:small|fast|slow|long|short|cheap|high|low|strong|weak|bigg)er|larger"
     "|more|less|fewer|better|worse)"
 )
 _ABOUT = "(?:about|almost|nearly|roughly|(?:little |hardly )?(?:more|less) than|at most|at least|up to)"
