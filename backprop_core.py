@@ -70,7 +70,7 @@ __all__ = [
     "l1_penalty", "Dropout", "EarlyStopping", "BatchNorm1d", "BatchNorm2d",
     "LayerNorm", "RMSNorm", "Conv2d", "ConvTranspose2d", "MaxPool2d",
     "AvgPool2d", "Value", "Tensor", "no_grad", "gradients", "detect_changes",
-    "primitive", "TapeLayer", "Residual", "Embedding", "RNN", "LSTM", "GRU",
+    "primitive", "TapeLayer", "Residual", "RNN", "LSTM", "GRU", "Embedding",
     "Last", "MultiHeadAttention", "PositionEmbedding", "TransformerBlock",
     "jvp", "hvp", "checkpoint", "Finding", "Diagnosis", "diagnose",
 ]
@@ -409,7 +409,7 @@ class Layer(_Memory):
     """
 
     training: bool = True
-    takes_lengths: bool = False  # has forward(x, lengths=…), chapter 16
+    takes_lengths: bool = False  # has forward(x, lengths=…), chapter 18
     _fitted: tuple = ()  # the shapes that came last
 
     def forward(self, x: ArrayLike) -> np.ndarray:
@@ -1145,7 +1145,7 @@ class CrossEntropyLoss(Loss):
             table = (self._smoothed(table) * weight).astype(x.dtype)
         return *self.value_and_slope(x, table), count
 
-    # 11 Not by heart · label-smoothing
+    # 12 Not by heart · label-smoothing
     def _smoothed(self, table: np.ndarray) -> np.ndarray:
         share, mean = self.label_smoothing, table.mean(axis=-1, keepdims=True)
         return (1 - share) * table + share * mean  # eq:label-smoothing
@@ -2314,7 +2314,7 @@ def _line(row: dict[str, float], epochs: int) -> str:
     return "  ".join([title, *found[2:]])
 
 
-# 10 The loop · named-arrays
+# 11 To be continued · named-arrays
 def _named_arrays(
     net: Layer, optimizer: Optimizer | None = None,
     schedule: Schedule | None = None,
@@ -2334,7 +2334,7 @@ def _named_arrays(
     return arrays
 
 
-# 10 The loop · generators
+# 11 To be continued · generators
 def _generators(
     net: Layer, rng: np.random.Generator | None
 ) -> dict[str, np.random.Generator]:
@@ -2349,7 +2349,7 @@ def _generators(
     return found
 
 
-# 10 The loop · save
+# 11 To be continued · save
 def save(
     net: Layer, path: str | os.PathLike, *, optimizer: Optimizer | None = None,
     rng: np.random.Generator | None = None, schedule: Schedule | None = None,
@@ -2396,7 +2396,7 @@ def _ordinary(path: str | os.PathLike) -> Path:
     return path
 
 
-# 10 The loop · load
+# 11 To be continued · load
 def load(
     net: Layer, path: str | os.PathLike, *, optimizer: Optimizer | None = None,
     rng: np.random.Generator | None = None, schedule: Schedule | None = None,
@@ -2469,7 +2469,7 @@ def _readable(what: object) -> Iterator[None]:
         ) from None
 
 
-# 11 Not by heart · penalties
+# 12 Not by heart · penalties
 def l2_penalty(parameters: Iterable[Parameter], strength: float) -> float:
     """Half the strength times the sum of squares, eq:l2.
 
@@ -2480,7 +2480,7 @@ def l2_penalty(parameters: Iterable[Parameter], strength: float) -> float:
     return 0.5 * _penalty(parameters, strength, np.positive)
 
 
-# 11 Not by heart · l1-penalty
+# 12 Not by heart · l1-penalty
 def l1_penalty(parameters: Iterable[Parameter], strength: float) -> float:
     """The strength times the sum of absolute values, eq:l1.
 
@@ -2489,7 +2489,7 @@ def l1_penalty(parameters: Iterable[Parameter], strength: float) -> float:
     return _penalty(parameters, strength, np.sign)
 
 
-# 11 Not by heart · penalty
+# 12 Not by heart · penalty
 def _penalty(
     parameters: Iterable[Parameter], strength: float, pull: Callable
 ) -> float:
@@ -2503,12 +2503,12 @@ def _penalty(
     return total
 
 
-# 11 Not by heart · seed
+# 12 Not by heart · seed
 _Array = np.ndarray
 _Maybe = ArrayLike | None
 
 
-# 11 Not by heart · dropout
+# 12 Not by heart · dropout
 class Dropout(Layer):
     """Zero a random share p of the entries in training, eq:dropout.
 
@@ -2521,7 +2521,7 @@ class Dropout(Layer):
         _within(self, top=1, p=p)
         self.p, self._rng = float(p), _generator(self, rng)
 
-    # 11 Not by heart · dropout-forward
+    # 12 Not by heart · dropout-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = _floating(x)
         factor = np.ones_like(x)
@@ -2531,7 +2531,7 @@ class Dropout(Layer):
         self._cache = factor
         return x * factor  # eq:dropout
 
-    # 11 Not by heart · dropout-backward
+    # 12 Not by heart · dropout-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         factor = self._saved()
         grad = self._expect(grad_output, *factor.shape, what="grad_output")
@@ -2539,7 +2539,7 @@ class Dropout(Layer):
         return dx.astype(factor.dtype, copy=False)
 
 
-# 11 Not by heart · early-stopping
+# 12 Not by heart · early-stopping
 class EarlyStopping:
     """Callback for fit: stop once ``monitor`` no longer improves.
 
@@ -2556,7 +2556,7 @@ class EarlyStopping:
     waited: int
     _kept: dict[str, np.ndarray]
 
-    # 11 Not by heart · early-stopping-call
+    # 12 Not by heart · early-stopping-call
     def __call__(self, history: list[dict[str, float]]) -> bool:
         value, self.waited = self._watched(history[-1]), self.waited + 1
         if self._sign * (self.best - value) > self.min_delta:
@@ -2568,7 +2568,7 @@ class EarlyStopping:
             self.restore()
         return stop
 
-    # 11 Not by heart · early-stopping-restore
+    # 12 Not by heart · early-stopping-restore
     def restore(self) -> None:
         """Put the best parameters and buffers back, in place."""
         if not self._kept:
@@ -2578,7 +2578,7 @@ class EarlyStopping:
         for name, array in _named_arrays(self.net, None).items():
             array[...] = self._kept[name]
 
-    # 11 Not by heart · early-stopping-restore-watched
+    # 12 Not by heart · early-stopping-restore-watched
     def _watched(self, row: dict[str, float]) -> float:
         if self.monitor not in row:
             raise ValueError(
@@ -2587,7 +2587,7 @@ class EarlyStopping:
             )
         return row[self.monitor]
 
-    # 11 Not by heart · early-stopping-settings
+    # 12 Not by heart · early-stopping-settings
     def __init__(
         self, net: Layer, patience: int = 5, min_delta: float = 0.0,
         monitor: str = "validation_loss", mode: str = "min",
@@ -2606,13 +2606,13 @@ class EarlyStopping:
         self._kept = {}
 
 
-# 12 In shape all the time · mean
+# 13 In shape all the time · mean
 def _mean(rows: np.ndarray) -> np.ndarray:
     """The mean of each row, as a column."""
     return (_sum(rows) / rows.shape[1])[:, None]
 
 
-# 12 In shape all the time · normalise
+# 13 In shape all the time · normalise
 def _centre(rows: np.ndarray) -> _Pair:
     """The rows less their means, and the means as a column."""
     mean = _mean(rows)
@@ -2630,7 +2630,7 @@ def _to_unit(rows: np.ndarray, eps: float) -> _Pair:
     return r, square[:, None]  # eq:bn-variance
 
 
-# 12 In shape all the time · normalise-backward
+# 13 In shape all the time · normalise-backward
 def _normalise_backward(
     d: np.ndarray, xhat: np.ndarray, r: np.ndarray, product: np.ndarray,
     along: np.ndarray, mean: np.ndarray | None,
@@ -2647,7 +2647,7 @@ def _normalise_backward(
     return product
 
 
-# 12 In shape all the time · turn
+# 13 In shape all the time · turn
 def _turn(x: np.ndarray) -> np.ndarray:
     """A view of x with the first axis, the batch, at the end."""
     return x.transpose(*range(1, x.ndim), 0)
@@ -2658,7 +2658,7 @@ def _turn_back(x: np.ndarray) -> np.ndarray:
     return x.transpose(-1, *range(x.ndim - 1))
 
 
-# 12 In shape all the time · perhaps
+# 13 In shape all the time · perhaps
 def _data(parameter: Parameter | None, otherwise: float) -> np.ndarray:
     """The parameter's data, or else one number that changes nothing."""
     if parameter is None:
@@ -2672,7 +2672,7 @@ def _collect(parameter: Parameter | None, grad: np.ndarray) -> None:
         parameter.grad += grad.reshape(parameter.grad.shape)
 
 
-# 12 In shape all the time · batch-norm
+# 13 In shape all the time · batch-norm
 class _BatchNorm(Layer):
     """What BatchNorm1d and BatchNorm2d have in common."""
 
@@ -2680,7 +2680,7 @@ class _BatchNorm(Layer):
     running_mean = property(lambda self: self.buffers.get("running_mean"))
     running_var = property(lambda self: self.buffers.get("running_var"))
 
-    # 12 In shape all the time · batch-norm-init
+    # 13 In shape all the time · batch-norm-init
     def __init__(
         self, num_features: int, eps: float = 1e-5,
         momentum: float | None = 0.1, affine: bool = True,
@@ -2699,7 +2699,7 @@ class _BatchNorm(Layer):
             self.buffers["running_var"] = zeros + 1
             self.buffers["num_batches_tracked"] = np.array(0)
 
-    # 12 In shape all the time · batch-norm-track
+    # 13 In shape all the time · batch-norm-track
     def _track(self, mean: np.ndarray, variance: np.ndarray, n: int) -> None:
         kept, share = self.buffers, self.momentum
         kept["num_batches_tracked"] += 1
@@ -2709,7 +2709,7 @@ class _BatchNorm(Layer):
         for name, value in new.items():
             kept[name] = kept[name] + share * (value[:, 0] - kept[name])
 
-    # 12 In shape all the time · batch-norm-statistics
+    # 13 In shape all the time · batch-norm-statistics
     def _statistics(self, x: _Array, rows: _Array, fixed: bool) -> _Pair:
         """The normalised rows and their factor."""
         if fixed:
@@ -2729,7 +2729,7 @@ class _BatchNorm(Layer):
             self._track(mean, variance, rows.shape[1])
         return xhat, r
 
-    # 12 In shape all the time · batch-norm-passes
+    # 13 In shape all the time · batch-norm-passes
     def forward(self, x: ArrayLike) -> np.ndarray:
         axes = self._axes[-1 if np.ndim(x) > 2 else 0]
         x = self._expect(x, "N", self.num_features, *axes)
@@ -2742,7 +2742,7 @@ class _BatchNorm(Layer):
         y = _turn_back(y.reshape(turned.shape))  # eq:bn
         return y.astype(x.dtype, copy=False)
 
-    # 12 In shape all the time · batch-norm-backward
+    # 13 In shape all the time · batch-norm-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         xhat, r, shape, dtype, fixed = self._saved()
         shape_in = (shape[-1], *shape[:-1])
@@ -2760,7 +2760,7 @@ class _BatchNorm(Layer):
         return _turn_back(dx.reshape(shape)).astype(dtype, copy=False)
 
 
-# 12 In shape all the time · batch-norm-layers
+# 13 In shape all the time · batch-norm-layers
 class BatchNorm1d(_BatchNorm):
     """Each feature with mean 0 and variance 1 over the batch, eq:bn.
 
@@ -2776,7 +2776,7 @@ class BatchNorm1d(_BatchNorm):
     _axes = (), ("L",)
 
 
-# 12 In shape all the time · batch-norm-layers-batchnorm2d
+# 13 In shape all the time · batch-norm-layers-batchnorm2d
 class BatchNorm2d(_BatchNorm):
     """BatchNorm1d for images: one mean and variance per channel.
 
@@ -2786,13 +2786,13 @@ class BatchNorm2d(_BatchNorm):
     _axes = (("H", "W"),)
 
 
-# 12 In shape all the time · row-norm
+# 13 In shape all the time · row-norm
 class _RowNorm(Layer):
     """What LayerNorm and RMSNorm have in common: an example is a row."""
 
     _centred = True
 
-    # 12 In shape all the time · row-norm-forward
+    # 13 In shape all the time · row-norm-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, own = _floating(x), self.normalized_shape
         few = x.ndim < len(own)
@@ -2807,7 +2807,7 @@ class _RowNorm(Layer):
             y += self.bias.data.ravel()  # eq:ln
         return y.reshape(x.shape).astype(x.dtype, copy=False)
 
-    # 12 In shape all the time · row-norm-backward
+    # 13 In shape all the time · row-norm-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         xhat, r, shape, dtype = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
@@ -2823,7 +2823,7 @@ class _RowNorm(Layer):
         dx = _normalise_backward(d, xhat, r, product, along, mean)  # eq:ln-dx
         return dx.reshape(shape).astype(dtype, copy=False)
 
-    # 12 In shape all the time · row-norm-settings
+    # 13 In shape all the time · row-norm-settings
     def __init__(
         self, normalized_shape: int | tuple[int, ...],
         eps: float | None = 1e-5, elementwise_affine: bool = True,
@@ -2841,7 +2841,7 @@ class _RowNorm(Layer):
             self.bias = Parameter(np.zeros(own)) if bias else None
 
 
-# 12 In shape all the time · layer-norm
+# 13 In shape all the time · layer-norm
 class LayerNorm(_RowNorm):
     """Each example with mean 0 and variance 1 over its last axes, eq:ln.
 
@@ -2852,7 +2852,7 @@ class LayerNorm(_RowNorm):
     """
 
 
-# 12 In shape all the time · rms-norm
+# 13 In shape all the time · rms-norm
 class RMSNorm(_RowNorm):
     """Each example divided by the root of its mean square, eq:rms.
 
@@ -2870,7 +2870,7 @@ class RMSNorm(_RowNorm):
         super().__init__(normalized_shape, eps, elementwise_affine, False)
 
 
-# 13 Neighbours · pair
+# 14 Neighbours · pair
 def _pair(layer: Layer, name: str, value: Any, least: int) -> tuple[int, int]:
     """A size for both directions, or a pair of sizes, as a pair."""
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value,) * 2
@@ -2884,7 +2884,7 @@ def _pair(layer: Layer, name: str, value: Any, least: int) -> tuple[int, int]:
     return pair
 
 
-# 13 Neighbours · pictures
+# 14 Neighbours · pictures
 _Sizes = int | tuple[int, int]
 _NONE = (0, 0), (0, 0)  # the width of a border: above, below; left, right
 
@@ -2901,14 +2901,14 @@ def _batch_last(
     return y
 
 
-# 13 Neighbours · batch-first
+# 14 Neighbours · batch-first
 def _batch_first(x: np.ndarray, border: tuple = _NONE) -> np.ndarray:
     """Back to (N, C, H, W), without the border; nothing is copied."""
     ((top, below), (left, right)), (_, h, w, _) = border, x.shape
     return _turn_back(x[:, top : h - below, left : w - right])
 
 
-# 13 Neighbours · places
+# 14 Neighbours · places
 def _places(
     layer: Layer, size: tuple[int, ...], window: tuple[int, ...],
     stride: tuple[int, int],
@@ -2922,7 +2922,7 @@ def _places(
     return tuple((n - k) // s + 1 for n, k, s in zip(size, window, stride))
 
 
-# 13 Neighbours · windows
+# 14 Neighbours · windows
 def _windows(x: _Array, window: tuple[int, ...], steps: tuple) -> _Array:
     """x (C, H, W, N) by windows: (rows, C, kh, kw, columns, N), a view."""
     (s, t), (d, e) = steps  # the stride, and the dilation
@@ -2937,7 +2937,7 @@ def _columns(row: np.ndarray, groups: int) -> np.ndarray:
     return row.reshape(groups, size, math.prod(row.shape[3:]))
 
 
-# 13 Neighbours · correlate
+# 14 Neighbours · correlate
 def _correlate(x: np.ndarray, weight: np.ndarray, steps: tuple) -> np.ndarray:
     """eq:conv without the bias: (C, H, W, N) to (O, rows, columns, N)."""
     windows = _windows(x, weight.shape[2:], steps)
@@ -2950,7 +2950,7 @@ def _correlate(x: np.ndarray, weight: np.ndarray, steps: tuple) -> np.ndarray:
     return y.reshape(len(weight), rows, columns, n)
 
 
-# 13 Neighbours · correlate-weight
+# 14 Neighbours · correlate-weight
 def _correlate_weight(
     x: np.ndarray, grad: np.ndarray, weight: np.ndarray, steps: tuple
 ) -> np.ndarray:
@@ -2964,7 +2964,7 @@ def _correlate_weight(
     return total.mT.reshape(weight.shape)
 
 
-# 13 Neighbours · spread
+# 14 Neighbours · spread
 def _spread(grad: _Array, weight: _Array, steps: tuple, x: _Array) -> _Array:
     """eq:conv-stride-dx: add to x what outputs hand to their windows."""
     ((s, t), (d, e)), groups = steps, len(x) // weight.shape[1]
@@ -2980,13 +2980,13 @@ def _spread(grad: _Array, weight: _Array, steps: tuple, x: _Array) -> _Array:
     return x
 
 
-# 13 Neighbours · convolution
+# 14 Neighbours · convolution
 class _Convolution(Layer):
     """What Conv2d and ConvTranspose2d have in common."""
 
     _transposed = False
 
-    # 13 Neighbours · convolution-received
+    # 14 Neighbours · convolution-received
     def _received(self, grad_output: ArrayLike) -> np.ndarray:
         """Add to the parameters' grad; return the gradient, batch last."""
         x, shape = self._saved()
@@ -3001,11 +3001,11 @@ class _Convolution(Layer):
         _collect(self.bias, _sum(g.reshape(len(g), -1)))  # eq:conv-db
         return g
 
-    # 13 Neighbours · convolution-accumulate
+    # 14 Neighbours · convolution-accumulate
     def accumulate(self, grad_output: ArrayLike) -> None:
         self._received(grad_output)
 
-    # 13 Neighbours · convolution-settings
+    # 14 Neighbours · convolution-settings
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: _Sizes,
         stride: _Sizes = 1, padding: _Sizes | str = 0, *,
@@ -3026,7 +3026,7 @@ class _Convolution(Layer):
         self._pad(padding)
         self._draw(groups, bias, _generator(self, rng))
 
-    # 13 Neighbours · convolution-padding
+    # 14 Neighbours · convolution-padding
     def _pad(self, padding: _Sizes | str) -> None:
         """The border around the pictures, as _batch_last takes it."""
         sides = zip(self.kernel_size, self._steps[1])
@@ -3038,7 +3038,7 @@ class _Convolution(Layer):
             p, q = self.padding = _pair(self, "padding", size, 0)
             self._border = (p, p), (q, q)
 
-    # 13 Neighbours · convolution-start
+    # 14 Neighbours · convolution-start
     def _draw(self, groups: int, bias: bool, rng: Any) -> None:
         """The parameters, at their start."""
         few, many = self.in_channels, self.out_channels
@@ -3051,7 +3051,7 @@ class _Convolution(Layer):
         self.bias: Any = Parameter(drawn) if bias else None
 
 
-# 13 Neighbours · conv2d
+# 14 Neighbours · conv2d
 class Conv2d(_Convolution):
     """Convolution, eq:conv: windows of pictures times kernels.
 
@@ -3065,7 +3065,7 @@ class Conv2d(_Convolution):
     Raises ValueError for other shapes and where no window fits.
     """
 
-    # 13 Neighbours · conv2d-forward
+    # 14 Neighbours · conv2d-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", self.in_channels, "H", "W")
         padded = _batch_last(x, self._border)
@@ -3075,14 +3075,14 @@ class Conv2d(_Convolution):
         y += _data(self.bias, 0)[:, None, None, None]
         return _batch_first(y)
 
-    # 13 Neighbours · conv2d-backward
+    # 14 Neighbours · conv2d-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         g, x = self._received(grad_output), self._saved()[0]
         dx = _spread(g, self.weight.data, self._steps, np.zeros_like(x))
         return _batch_first(dx, self._border)
 
 
-# 13 Neighbours · transposed
+# 14 Neighbours · transposed
 class ConvTranspose2d(_Convolution):
     """Spreads each pixel over a window, eq:conv-transpose.
 
@@ -3095,7 +3095,7 @@ class ConvTranspose2d(_Convolution):
 
     _transposed = True
 
-    # 13 Neighbours · transposed-forward
+    # 14 Neighbours · transposed-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", self.in_channels, "H", "W")
         sides = zip(x.shape[2:], self.stride, self._span)
@@ -3110,14 +3110,14 @@ class ConvTranspose2d(_Convolution):
         y += _data(self.bias, 0)[:, None, None, None]
         return shown
 
-    # 13 Neighbours · transposed-backward
+    # 14 Neighbours · transposed-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         g = self._received(grad_output)
         dx = _correlate(g, self.weight.data, self._steps)
         return _batch_first(dx.astype(self._saved()[0].dtype, copy=False))
 
 
-# 13 Neighbours · pool
+# 14 Neighbours · pool
 class _Pool(Layer):
     """What MaxPool2d and AvgPool2d have in common."""
 
@@ -3132,7 +3132,7 @@ class _Pool(Layer):
             for u, v in np.ndindex(*self.kernel_size)
         ]
 
-    # 13 Neighbours · pool-backward
+    # 14 Neighbours · pool-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         shape, dtype, (*places, n), kept = self._saved()
         grad = self._expect(grad_output, n, *places, what="grad_output")
@@ -3141,7 +3141,7 @@ class _Pool(Layer):
             target += self._handed(g, k, kept)
         return _batch_first(dx, self._border)
 
-    # 13 Neighbours · pool-settings
+    # 14 Neighbours · pool-settings
     def __init__(
         self, kernel_size: _Sizes, stride: _Sizes | None = None,
         padding: _Sizes = 0,
@@ -3157,7 +3157,7 @@ class _Pool(Layer):
                 f"than half of kernel_size {size}"
             )
 
-    # 13 Neighbours · pool-settings-padded
+    # 14 Neighbours · pool-settings-padded
     def _padded(self, x: ArrayLike, beyond: float) -> np.ndarray:
         """The pictures, batch last, in a border of that number."""
         x = self._expect(x, "N", "C", "H", "W")
@@ -3166,7 +3166,7 @@ class _Pool(Layer):
         return np.ascontiguousarray(_turn(x))
 
 
-# 13 Neighbours · max-pool
+# 14 Neighbours · max-pool
 class MaxPool2d(_Pool):
     """The largest number of each window, eq:max-pool.
 
@@ -3176,7 +3176,7 @@ class MaxPool2d(_Pool):
     Raises ValueError for other shapes and settings.
     """
 
-    # 13 Neighbours · max-pool-forward
+    # 14 Neighbours · max-pool-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         padded = self._padded(x, -np.inf)
         first, *others = self._pieces(padded)
@@ -3193,7 +3193,7 @@ class MaxPool2d(_Pool):
         return g * won if np.isfinite(g).all() else np.where(won, g, 0)
 
 
-# 13 Neighbours · average-pool
+# 14 Neighbours · average-pool
 class AvgPool2d(_Pool):
     """The mean of each window, eq:avg-pool; a border counts as zeros.
 
@@ -3211,7 +3211,7 @@ class AvgPool2d(_Pool):
         return g / many  # eq:avg-pool-dx
 
 
-# 14 A tape for numbers · value
+# 15 A tape for numbers · value
 class Value:
     """A number that remembers how it was made.
 
@@ -3231,7 +3231,7 @@ class Value:
     def __repr__(self) -> str:
         return f"Value({self.data:g}, grad={self.grad:g})"
 
-    # 14 A tape for numbers · value-arithmetic
+    # 15 A tape for numbers · value-arithmetic
     def __add__(self, other: Value | float) -> Value:
         a, b = self, _value(other)
         return Value(a.data + b.data, "+", (a, 1.0), (b, 1.0))
@@ -3240,7 +3240,7 @@ class Value:
         a, b = self, _value(other)
         return Value(a.data * b.data, "×", (a, b.data), (b, a.data))
 
-    # 14 A tape for numbers · value-power
+    # 15 A tape for numbers · value-power
     def __pow__(self, other: Value | float) -> Value:
         a, n = self.data, _value(other).data
         steep = a ** (n - 1) if a or n >= 1 else math.inf
@@ -3252,7 +3252,7 @@ class Value:
     def __rpow__(self, base: float) -> Value:
         return _value(base) ** self
 
-    # 14 A tape for numbers · value-functions
+    # 15 A tape for numbers · value-functions
     def exp(self) -> Value:
         y = math.exp(self.data)
         return Value(y, "exp", (self, y))
@@ -3268,7 +3268,7 @@ class Value:
         slope = float(self.data > 0)
         return Value(max(self.data, 0.0), "relu", (self, slope))
 
-    # 14 A tape for numbers · value-the-rest
+    # 15 A tape for numbers · value-the-rest
     def __neg__(self) -> Value:
         return self * -1
 
@@ -3290,7 +3290,7 @@ class Value:
     def __rtruediv__(self, other: float) -> Value:
         return self**-1 * other
 
-    # 14 A tape for numbers · value-backward
+    # 15 A tape for numbers · value-backward
     def backward(self) -> None:
         """The slope of this number in all it was made from, in their grad.
 
@@ -3312,14 +3312,14 @@ class Value:
             node.grad = slope if node._parents else node.grad + slope
 
 
-# 14 A tape for numbers · value-of
+# 15 A tape for numbers · value-of
 def _value(x: Any) -> Value:
     if not isinstance(x, (Value, Real)):
         raise TypeError(f"expected a number, got {type(x).__name__}")
     return x if isinstance(x, Value) else Value(float(x))
 
 
-# 14 A tape for numbers · order
+# 15 A tape for numbers · order
 def _order(last: Any) -> Iterator[Any]:
     """``last`` and all it was made from, each before its parents.
 
@@ -3338,7 +3338,7 @@ def _order(last: Any) -> Iterator[Any]:
     return reversed(done)
 
 
-# 15 A tape for arrays · tensor
+# 16 A tape for arrays · tensor
 class Tensor(NDArrayOperatorsMixin):
     """An array that remembers how it was made.
 
@@ -3362,7 +3362,7 @@ class Tensor(NDArrayOperatorsMixin):
     dtype = property(attrgetter("data.dtype"))
     T = property(lambda self: np.transpose(self), doc="All axes in reverse.")
 
-    # 15 A tape for arrays · tensor-protocols
+    # 16 A tape for arrays · tensor-protocols
     def __array_ufunc__(
         self, function: Any, method: str, *args: Any, **options: Any
     ) -> Any:
@@ -3380,7 +3380,7 @@ class Tensor(NDArrayOperatorsMixin):
         """NumPy asks here when any other function of its gets a Tensor."""
         return _apply(_RULES.get(function, function), args, options)
 
-    # 15 A tape for arrays · tensor-backward
+    # 16 A tape for arrays · tensor-backward
     def backward(self, grad_output: ArrayLike | None = None) -> None:
         """Add the gradient of sum(grad_output * self) to the leaves' grad.
 
@@ -3402,7 +3402,7 @@ class Tensor(NDArrayOperatorsMixin):
         """The same array, as a constant."""
         return Tensor(self.data, requires_grad=False)
 
-    # 15 A tape for arrays · tensor-methods
+    # 16 A tape for arrays · tensor-methods
     def __getattr__(self, name: str) -> Any:
         """The methods of arrays for which there is a rule: var, ravel, …"""
         function = getattr(np, name, None) if hasattr(np.ndarray, name) else 0
@@ -3428,7 +3428,7 @@ class Tensor(NDArrayOperatorsMixin):
     def astype(self, dtype: Any) -> Any:
         return _astype(self, dtype)
 
-    # 15 A tape for arrays · tensor-reductions
+    # 16 A tape for arrays · tensor-reductions
     def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
         return np.sum(self, axis=axis, keepdims=keepdims)
 
@@ -3441,7 +3441,7 @@ class Tensor(NDArrayOperatorsMixin):
     def min(self, axis: Any = None, keepdims: bool = False) -> Any:
         return np.min(self, axis=axis, keepdims=keepdims)
 
-    # 15 A tape for arrays · tensor-as-number
+    # 16 A tape for arrays · tensor-as-number
     def __len__(self) -> int:
         return len(self.data)
 
@@ -3457,7 +3457,7 @@ class Tensor(NDArrayOperatorsMixin):
     def __format__(self, form: str) -> str:
         return format(self.item(), form) if form else str(self)
 
-    # 15 A tape for arrays · tensor-as-text
+    # 16 A tape for arrays · tensor-as-text
     def __repr__(self) -> str:
         return f"Tensor({np.array2string(self.data, separator=', ')})"
 
@@ -3472,7 +3472,7 @@ class Tensor(NDArrayOperatorsMixin):
         return vars(self)
 
 
-# 15 A tape for arrays · real
+# 16 A tape for arrays · real
 def _real(x: Any) -> np.ndarray:
     array = _floating(x)
     if array.dtype.kind != "f":
@@ -3480,12 +3480,12 @@ def _real(x: Any) -> np.ndarray:
     return array
 
 
-# 15 A tape for arrays · record
+# 16 A tape for arrays · record
 _Rule = namedtuple("_Rule", "name function vjps jvps asked")
 _Record = namedtuple("_Record", "rule args arrays options places seals")
 
 
-# 15 A tape for arrays · apply
+# 16 A tape for arrays · apply
 def _apply(rule: Any, args: Sequence, options: dict[str, Any]) -> Any:
     """The rule's function of args, as a Tensor that remembers it."""
     if not isinstance(rule, _Rule):
@@ -3513,7 +3513,7 @@ def _apply(rule: Any, args: Sequence, options: dict[str, Any]) -> Any:
     return _remember(value, others, rule, args, arrays, options, places)
 
 
-# 15 A tape for arrays · remember
+# 16 A tape for arrays · remember
 def _remember(value: Any, others: list, *how: Any) -> Any:
     """The value as a Tensor, with its record; whole numbers stay plain.
 
@@ -3534,7 +3534,7 @@ def _remember(value: Any, others: list, *how: Any) -> Any:
     return y
 
 
-# 15 A tape for arrays · no-grad
+# 16 A tape for arrays · no-grad
 _recording: ContextVar[int] = ContextVar("recording", default=61)
 
 
@@ -3556,7 +3556,7 @@ def no_grad() -> Any:
     return _recorded(0)
 
 
-# 15 A tape for arrays · pull
+# 16 A tape for arrays · pull
 def _pull(
     last: Any, grad_output: Any, record: bool = False
 ) -> Iterator[tuple[Tensor, Any]]:
@@ -3584,7 +3584,7 @@ def _pull(
             found[parent] = share
 
 
-# 15 A tape for arrays · handed-on
+# 16 A tape for arrays · handed-on
 def _known(node: Tensor, record: bool) -> list:
     """What rules get: the result and the arguments, as Tensors or arrays."""
     made = node._record
@@ -3604,7 +3604,7 @@ def _handed_on(node: Tensor, g: Any, record: bool) -> list:
     return [rule.vjps[i](g, *known, **options) for i in places]
 
 
-# 15 A tape for arrays · unstretch
+# 16 A tape for arrays · unstretch
 def _fit(gradient: Any, x: np.ndarray) -> Any:
     """The gradient in the shape and dtype of x: stretching undone."""
     shape = gradient.shape
@@ -3630,7 +3630,7 @@ def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
     return array if not record else given if taped else Tensor(array, False)
 
 
-# 15 A tape for arrays · gradients
+# 16 A tape for arrays · gradients
 def gradients(
     y: Tensor, inputs: Sequence[Tensor], grad_output: Any = None,
     create_graph: bool = False,
@@ -3656,7 +3656,7 @@ def _constant(x: Any) -> Tensor:
     return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
 
 
-# 15 A tape for arrays · own
+# 16 A tape for arrays · own
 def _own(x: Any, rule: Any) -> Any:
     """A list of numbers as an array; other lists as lists of our own."""
     numbers = isinstance(rule.function, np.ufunc) or rule.jvps is rule.vjps
@@ -3673,7 +3673,7 @@ def _deep(thing: Any, change: Callable) -> Any:
     return change(thing)
 
 
-# 15 A tape for arrays · ask
+# 16 A tape for arrays · ask
 def _ask(rule: Any, args: Sequence, options: dict, places: list) -> None:
     """Raise TypeError, before anything is computed, for what has no rule."""
     rules, skip = [rule.vjps or rule.function], 2 * bool(rule.vjps)
@@ -3694,7 +3694,7 @@ def _ask(rule: Any, args: Sequence, options: dict, places: list) -> None:
     rule.asked.add((len(args), *places, *options))
 
 
-# 15 A tape for arrays · without-rule
+# 16 A tape for arrays · without-rule
 def _plain(x: Any) -> Any:
     """The array in a Tensor, or an array, so that nobody can write to it."""
     x = x.data if isinstance(x, Tensor) else x
@@ -3714,7 +3714,7 @@ def _without_rule(function: Callable, args: Any, options: dict) -> Any:
     return value
 
 
-# 15 A tape for arrays · seals
+# 16 A tape for arrays · seals
 def detect_changes() -> Any:
     """In this block keep all of each array that is recorded, to compare.
 
@@ -3732,7 +3732,7 @@ def _seal(array: np.ndarray, every: int) -> bytes:
     return array.tobytes()
 
 
-# 15 A tape for arrays · check
+# 16 A tape for arrays · check
 def _check(nodes: Sequence[Tensor]) -> None:
     """Raise RuntimeError if a recorded array was changed or replaced."""
     for made in [node._record for node in nodes if node._record is not None]:
@@ -3748,7 +3748,7 @@ def _check(nodes: Sequence[Tensor]) -> None:
             )
 
 
-# 15 A tape for arrays · primitive
+# 16 A tape for arrays · primitive
 def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
     """Decorator: Tensors take this function of arrays, too.
 
@@ -3774,7 +3774,7 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
     return decorate
 
 
-# 15 A tape for arrays · pick
+# 16 A tape for arrays · pick
 @primitive(lambda g, y, x, shape, *key: g[key], jvps="linear")
 def _scatter(x: Any, shape: tuple, *key: Any) -> np.ndarray:
     """Zeros of this shape to which x is added at the key: _pick undone."""
@@ -3798,7 +3798,7 @@ def _astype(x: Any, dtype: Any) -> np.ndarray:
     return x.astype(dtype)
 
 
-# 15 A tape for arrays · slopes
+# 16 A tape for arrays · slopes
 _STEPS = (np.sign, np.floor, np.ceil, np.trunc, np.rint)
 _SLOPES: dict[Callable, Callable] = {
     **dict.fromkeys(_STEPS, lambda y, x: 0),
@@ -3825,7 +3825,7 @@ _SLOPES: dict[Callable, Callable] = {
 }
 
 
-# 15 A tape for arrays · pairs
+# 16 A tape for arrays · pairs
 def _base_rule(g: Any, y: Any, x: Any, n: Any) -> Any:
     if isinstance(n, (int, float)):
         return g * (n * x ** (n - 1)) if n else 0 * g
@@ -3851,7 +3851,7 @@ def _chosen(wins: Callable) -> tuple:
     return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
 
 
-# 15 A tape for arrays · rules-of-pairs
+# 16 A tape for arrays · rules-of-pairs
 _PAIRS: dict[Callable, tuple] = {
     np.add: (lambda g, y, a, b: g, lambda g, y, a, b: g),
     np.subtract: (lambda g, y, a, b: g, lambda g, y, a, b: -g),
@@ -3876,7 +3876,7 @@ _PAIRS: dict[Callable, tuple] = {
 }
 
 
-# 15 A tape for arrays · rules-of-choices
+# 16 A tape for arrays · rules-of-choices
 _CHOICES: dict[Callable, tuple] = {
     np.maximum: _chosen(lambda a, b: a > b),
     np.minimum: _chosen(lambda a, b: a < b),
@@ -3890,7 +3890,7 @@ _CHOICES: dict[Callable, tuple] = {
 }
 
 
-# 15 A tape for arrays · adjoints
+# 16 A tape for arrays · adjoints
 def _spread_out(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """What belongs to a reduction of x, with the axes that it took away."""
     gone = not (axis is None or keepdims or x.ndim == 0)
@@ -3913,7 +3913,7 @@ def _transpose_rule(g: Any, y: Any, x: Any, axes: Any = None) -> Any:
     return np.transpose(g, back)
 
 
-# 15 A tape for arrays · rules-matmul
+# 16 A tape for arrays · rules-matmul
 def _matmul_left(g: Any, y: Any, a: Any, b: Any) -> Any:
     """g Bᵀ, eq:stack-da."""
     if b.ndim == 1:
@@ -3935,7 +3935,7 @@ def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
     return a.mT @ g
 
 
-# 15 A tape for arrays · rules-linear
+# 16 A tape for arrays · rules-linear
 def _einsum_rule(i: int, g: Any, y: Any, spelled: str, *factors: Any) -> Any:
     names, out = spelled.split("->")
     letters = names.split(",")
@@ -3961,14 +3961,14 @@ _LINEAR: dict[Callable, tuple] = {
 }
 
 
-# 15 A tape for arrays · einsum-rule
+# 16 A tape for arrays · einsum-rule
 _EINSUM = _Rule(
     "einsum", partial(np.einsum, optimize=True),
     (None, *[partial(_einsum_rule, i) for i in range(26)]), "linear", set(),
 )
 
 
-# 15 A tape for arrays · join
+# 16 A tape for arrays · join
 def _join_rule(g: Any, y: Any, *parts: Any) -> list:
     ends = np.cumsum([part.size for part in parts])
     return [g[end - x.size : end] for end, x in zip(ends, parts)]
@@ -3979,7 +3979,7 @@ _JOIN = _Rule(
 )
 
 
-# 15 A tape for arrays · move
+# 16 A tape for arrays · move
 def _move(function: Callable, *args: Any, **options: Any) -> Any:
     """The function of Tensors whose entries it only moves."""
     found: list = []
@@ -4003,7 +4003,7 @@ def _move(function: Callable, *args: Any, **options: Any) -> Any:
     return _moved(function.__name__, flat, *values)
 
 
-# 15 A tape for arrays · moved
+# 16 A tape for arrays · moved
 def _moved(name: str, flat: Any, value: Any, one: Any, other: Any) -> Any:
     """The entries of flat at these places, and the constants in value."""
     if isinstance(value, (list, tuple)):
@@ -4029,7 +4029,7 @@ _MOVING = """
 """.split()
 
 
-# 15 A tape for arrays · made-of-sums
+# 16 A tape for arrays · made-of-sums
 def _root(x: Any, p: float = 0.5) -> Any:
     """x to the power p > 0, with slope 0 at 0 instead of infinity."""
     return np.where(x == 0, 0, np.where(x == 0, 1, x) ** p)
@@ -4048,7 +4048,7 @@ def _var(
     return total / max(x.size / max(total.size, 1) - ddof, 0)
 
 
-# 15 A tape for arrays · made-by-halves
+# 16 A tape for arrays · made-by-halves
 def _prod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     shape, axes = np.sum(x.data, axis, keepdims=keepdims).shape, range(x.ndim)
     axes = np.ravel(axis) % x.ndim if x.ndim and axis is not None else axes
@@ -4060,7 +4060,7 @@ def _prod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     return (y[0] if len(y) else 1 + y.sum(axis=0)).reshape(shape)
 
 
-# 15 A tape for arrays · made-of-parts
+# 16 A tape for arrays · made-of-parts
 def _diff(x: Any, n: int = 1, axis: int = -1) -> Any:
     for _ in range(n):
         ends = np.arange(1, x.shape[axis])
@@ -4082,7 +4082,7 @@ def _sort(x: Any, axis: int | None = -1) -> Any:
     return np.take_along_axis(x, np.argsort(x.data, axis, "stable"), axis)
 
 
-# 15 A tape for arrays · made-of-products
+# 16 A tape for arrays · made-of-products
 def _einsum(*operands: Any, optimize: Any = True) -> Any:
     story = np.einsum_path(*_deep(operands, _plain))[1].splitlines()[0]
     names, out = story.split(":")[1].strip().split("->")
@@ -4099,7 +4099,7 @@ def _einsum(*operands: Any, optimize: Any = True) -> Any:
     return _apply(_EINSUM, (f"{','.join(letters)}->{out}", *factors), {})
 
 
-# 15 A tape for arrays · tensordot
+# 16 A tape for arrays · tensordot
 def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     if np.ndim(axes) == 0:
         axes = range(-axes, 0), range(axes)
@@ -4112,7 +4112,7 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return np.einsum(a, left, b, right, out)
 
 
-# 15 A tape for arrays · made-norm
+# 16 A tape for arrays · made-norm
 def _norm(
     x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False
 ) -> Any:
@@ -4131,7 +4131,7 @@ def _norm(
     return _root(_root(size, ord).sum(**fold), 1 / ord)
 
 
-# 15 A tape for arrays · made-of-others
+# 16 A tape for arrays · made-of-others
 _MADE: dict[Callable, Callable] = {
     np.mean: _average_of, np.var: _var, np.prod: _prod, np.diff: _diff,
     np.clip: _clip, np.sort: _sort, np.einsum: _einsum,
@@ -4151,7 +4151,7 @@ _MADE: dict[Callable, Callable] = {
 }
 
 
-# 15 A tape for arrays · made-of-matrices
+# 16 A tape for arrays · made-of-matrices
 @primitive(lambda g, y, x: g[..., None, None] * np.linalg.inv(x).mT)
 def _logdet(x: Any) -> Any:
     y = np.linalg.slogdet(x)[1]
@@ -4160,7 +4160,7 @@ def _logdet(x: Any) -> Any:
     return y
 
 
-# 15 A tape for arrays · table-of-products
+# 16 A tape for arrays · table-of-products
 _PRODUCTS: dict[Callable, Callable] = {
     np.dot: lambda a, b: (
         a * b if 0 in (np.ndim(a), np.ndim(b)) else
@@ -4187,7 +4187,7 @@ _PRODUCTS: dict[Callable, Callable] = {
 }
 
 
-# 15 A tape for arrays · rules
+# 16 A tape for arrays · rules
 def _max_rule(
     g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
 ) -> Any:
@@ -4196,7 +4196,7 @@ def _max_rule(
     return _spread_out(g, x, axis, keepdims) * share
 
 
-# 15 A tape for arrays · rules-together
+# 16 A tape for arrays · rules-together
 def _times_slope(slope: Callable) -> tuple:
     return (lambda g, y, x: g * slope(y, x),)
 
@@ -4222,7 +4222,7 @@ _RULES: dict[Callable, Any] = {
 }
 
 
-# 15 A tape for arrays · tape-layer
+# 16 A tape for arrays · tape-layer
 class TapeLayer(Layer):
     """A Layer from a function; the tape finds its backward.
 
@@ -4246,7 +4246,7 @@ class TapeLayer(Layer):
         self._cache = y, inputs
         return y.data.copy()
 
-    # 15 A tape for arrays · tape-layer-backward
+    # 16 A tape for arrays · tape-layer-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         y, inputs = self._saved()
         grad = self._expect(grad_output, *y.shape, what="grad_output")
@@ -4259,7 +4259,7 @@ class TapeLayer(Layer):
         return {**vars(self), "_cache": None}  # a tape is not copied
 
 
-# 16 Depth and time · residual
+# 17 Depth · residual
 class Residual(Network):
     """Layers with a road past them, y = x + f(x) (eq:residual).
 
@@ -4268,7 +4268,7 @@ class Residual(Network):
     Source: He, Zhang, Ren and Sun, 2016.
     """
 
-    # 16 Depth and time · residual-forward
+    # 17 Depth · residual-forward
     def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
         x = _floating(x)
         change = super().forward(x, lengths)
@@ -4283,71 +4283,21 @@ class Residual(Network):
         dx = super().backward(grad_output)
         return dx + np.asarray(grad_output, dx.dtype)  # eq:residual-dx
 
-    # 16 Depth and time · residual-settings
+    # 17 Depth · residual-settings
     def __init__(self, *layers: Layer) -> None:
         if not layers:
             raise ValueError("Residual: got no layers")
         super().__init__(*layers)
 
 
-# 16 Depth and time · embedding
-class Embedding(Layer):
-    """A row of numbers for each whole number, eq:embedding.
-
-    Shapes: integers of any shape (N, …) in, (N, …, embedding_dim) out;
-    weight (num_embeddings, embedding_dim), normal with mean 0 and standard
-    deviation ``std`` at first. Integers have no slope: ``backward`` returns
-    zeros in their shape. Raises TypeError for what are not integers,
-    ValueError for integers outside 0…num_embeddings-1.
-    """
-
-    def forward(self, x: ArrayLike) -> np.ndarray:
-        self._cache = self._known(np.array(x))
-        return self.weight.data[self._cache]  # eq:embedding
-
-    # 16 Depth and time · embedding-backward
-    def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        ids, width = self._saved(), self.embedding_dim
-        shape = (*ids.shape, width)
-        grad = self._expect(grad_output, *shape, what="grad_output")
-        entries = ids[..., None] * width + np.arange(width)
-        whole = self.weight.grad.reshape(-1)
-        np.add.at(whole, entries.ravel(), grad.ravel())  # eq:embedding-dw
-        return np.zeros(ids.shape, self.weight.data.dtype)
-
-    # 16 Depth and time · embedding-settings
-    def __init__(
-        self, num_embeddings: int, embedding_dim: int, *,
-        std: float = 1.0, rng: _Seed = None,
-    ) -> None:
-        shape = num_embeddings, embedding_dim
-        _positive(self, num_embeddings=shape[0], embedding_dim=shape[1])
-        _within(self, std=std)
-        self.num_embeddings, self.embedding_dim = shape
-        drawn = _generator(self, rng).normal(0.0, std, shape)
-        self.weight = Parameter(drawn)
-
-    # 16 Depth and time · embedding-settings-known
-    def _known(self, ids: np.ndarray) -> np.ndarray:
-        if ids.size and ids.dtype.kind not in "iu":
-            raise TypeError(f"{self}: expected integers, got {ids.dtype}")
-        bad = np.argwhere((ids < 0) | (ids >= self.num_embeddings))
-        if len(bad):
-            raise ValueError(
-                f"{self}: got {ids[tuple(bad[0])]} at index "
-                f"{_place(bad[0])}, expected 0 to {self.num_embeddings - 1}"
-            )
-        return ids.astype(np.intp)
-
-
-# 16 Depth and time · bends
+# 18 Time · bends
 _BENDS = {  # a function, and its slope where its value is h
     "tanh": (np.tanh, lambda h: 1 - h * h),
     "relu": (partial(np.maximum, 0), np.sign),
 }
 
 
-# 16 Depth and time · rnn
+# 18 Time · rnn
 class RNN(Layer):
     """h_t = tanh(x_t W + h_{t-1} U + b), step by step (eq:rnn).
 
@@ -4370,7 +4320,7 @@ class RNN(Layer):
     recurrent: Parameter
     bias: Any
 
-    # 16 Depth and time · rnn-walks
+    # 18 Time · rnn-walks
     def _run(self, a: np.ndarray, states: np.ndarray) -> Any:
         """Fill states[1:] from states[0] and a = xW + b, time first."""
         bend, _ = self._bends[self.nonlinearity]
@@ -4379,14 +4329,29 @@ class RNN(Layer):
 
     def _run_backward(self, dh: _Array, states: _Array, kept: Any) -> _Pair:
         """From dL/dh of the outputs: dL/d(xW + b) and dL/d(hU)."""
-        back, later = self.recurrent.data.T.copy(), np.zeros(1, dh.dtype)
+        back, later = self.recurrent.data.T.copy(), 0
         da = self._bends[self.nonlinearity][1](states[1:])  # the slopes
         for t in reversed(range(len(dh))):
             da[t] *= dh[t] + later  # eq:rnn-bptt
             later = da[t] @ back
         return da, da
 
-    # 16 Depth and time · rnn-settings
+    # 18 Time · rnn-backward
+    def _rows_backward(self, grad_output: ArrayLike) -> np.ndarray:
+        """Add to the parameters' grad; return the rows of dL/d(xW + b)."""
+        xs, states, behind, kept = self._saved()
+        shape = (*xs.shape[1::-1], self.hidden_size)
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        dh = _time_first(grad)
+        dh[behind] = 0
+        da, du = self._run_backward(dh, states, kept)
+        h, rows = states[:-1, :, : self.hidden_size], _rows(da)
+        self.weight.grad += _rows(xs).T @ rows  # eq:rnn-dw
+        self.recurrent.grad += _rows(h).T @ _rows(du)  # eq:rnn-du
+        _collect(self.bias, _sum(rows.T))  # eq:rnn-db
+        return rows
+
+    # 18 Time · rnn-settings
     def __init__(
         self, input_size: int, hidden_size: int, *, bias: bool = True,
         nonlinearity: str = "tanh", rng: _Seed = None,
@@ -4403,7 +4368,7 @@ class RNN(Layer):
         self.state: np.ndarray | None = None
         self._start(bias, _generator(self, rng))
 
-    # 16 Depth and time · rnn-start
+    # 18 Time · rnn-start
     def _start(self, bias: bool, rng: np.random.Generator) -> None:
         size, ((_, columns), *_) = self.hidden_size, self._biases
         shapes: dict[str, tuple[int, ...]] = {
@@ -4415,7 +4380,7 @@ class RNN(Layer):
             drawn = Parameter(rng.uniform(-1, 1, shape) * size**-0.5)
             setattr(self, name, drawn if bias or len(shape) > 1 else None)
 
-    # 16 Depth and time · rnn-passes
+    # 18 Time · rnn-passes
     def forward(
         self, x: ArrayLike, start: _Maybe = None, lengths: _Maybe = None
     ) -> np.ndarray:
@@ -4436,22 +4401,7 @@ class RNN(Layer):
         y[behind.T] = 0
         return y
 
-    # 16 Depth and time · rnn-backward
-    def _rows_backward(self, grad_output: ArrayLike) -> np.ndarray:
-        """Add to the parameters' grad; return the rows of dL/d(xW + b)."""
-        xs, states, behind, kept = self._saved()
-        shape = (*xs.shape[1::-1], self.hidden_size)
-        grad = self._expect(grad_output, *shape, what="grad_output")
-        dh = _time_first(grad)
-        dh[behind] = 0
-        da, du = self._run_backward(dh, states, kept)
-        h, rows = states[:-1, :, : self.hidden_size], _rows(da)
-        self.weight.grad += _rows(xs).T @ rows  # eq:rnn-dw
-        self.recurrent.grad += _rows(h).T @ _rows(du)  # eq:rnn-du
-        _collect(self.bias, _sum(rows.T))  # eq:rnn-db
-        return rows
-
-    # 16 Depth and time · rnn-backward-accumulate
+    # 18 Time · rnn-backward-accumulate
     def accumulate(self, grad_output: ArrayLike) -> None:
         self._rows_backward(grad_output)
 
@@ -4461,20 +4411,20 @@ class RNN(Layer):
         return _time_first(dx.reshape(xs.shape)).astype(xs.dtype, copy=False)
 
 
-# 16 Depth and time · time-first
+# 18 Time · time-first
 def _time_first(x: np.ndarray) -> np.ndarray:
     """(N, T, …) to (T, N, …), or back, as a copy in that order."""
     return x.swapaxes(0, 1).copy()
 
 
-# 16 Depth and time · split
+# 18 Time · split
 def _split(a: np.ndarray, blocks: int) -> np.ndarray:
     """(…, N, blocks * H) seen as (…, blocks, N, H): a block each."""
     parts = a.reshape(*a.shape[:-1], blocks, a.shape[-1] // blocks)
     return parts.swapaxes(-2, -3)
 
 
-# 16 Depth and time · lstm
+# 18 Time · lstm
 class LSTM(RNN):
     """Long short-term memory: a sum, guarded by gates, eq:lstm-cell.
 
@@ -4486,7 +4436,7 @@ class LSTM(RNN):
 
     _biases, _parts, _bends = (("bias", 4),), 2, ("tanh",)
 
-    # 16 Depth and time · lstm-run
+    # 18 Time · lstm-run
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
         (h, c), scale = np.split(states, 2, axis=2), self._scale(a)
         gates, shown = _split(a, 4), np.empty_like(c[1:])
@@ -4502,13 +4452,13 @@ class LSTM(RNN):
             h[t + 1] = o * np.tanh(c[t + 1], out=shown[t])  # eq:lstm-h
         return a, shown
 
-    # 16 Depth and time · lstm-backward
+    # 18 Time · lstm-backward
     def _scale(self, a: np.ndarray) -> np.ndarray:
         """For each column 1/2 where the gate is a sigmoid, 1 for tanh."""
         scale = np.array([0.5, 0.5, 1, 0.5], a.dtype)
         return np.repeat(scale, self.hidden_size)
 
-    # 16 Depth and time · lstm-backward-run-backward
+    # 18 Time · lstm-backward-run-backward
     def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
         c, back = np.split(states, 2, axis=2)[1], self.recurrent.data.T.copy()
         (a, m), da = kept, np.empty_like(kept[0])
@@ -4525,7 +4475,7 @@ class LSTM(RNN):
         return da, da
 
 
-# 16 Depth and time · gru
+# 18 Time · gru
 class GRU(RNN):
     """Gated recurrent unit: between the old state and a new one, eq:gru.
 
@@ -4538,7 +4488,7 @@ class GRU(RNN):
     _biases, _bends = (("bias", 3), ("recurrent_bias", 1)), ("tanh",)
     recurrent_bias: Any
 
-    # 16 Depth and time · gru-run
+    # 18 Time · gru-run
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
         gates, inner = _split(a, 3), np.empty_like(states[1:])
         for t, h in enumerate(states[:-1]):
@@ -4551,7 +4501,7 @@ class GRU(RNN):
             states[t + 1] = (1 - z) * n + z * h  # eq:gru
         return gates, inner
 
-    # 16 Depth and time · gru-backward
+    # 18 Time · gru-backward
     def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
         (gates, inner), back = kept, self.recurrent.data.T.copy()
         da = np.empty((*dh.shape[:2], len(back)), dh.dtype)
@@ -4569,7 +4519,57 @@ class GRU(RNN):
         return da, du
 
 
-# 16 Depth and time · last
+# 18 Time · embedding
+class Embedding(Layer):
+    """A row of numbers for each whole number, eq:embedding.
+
+    Shapes: integers of any shape (N, …) in, (N, …, embedding_dim) out;
+    weight (num_embeddings, embedding_dim), normal with mean 0 and standard
+    deviation ``std`` at first. Integers have no slope: ``backward`` returns
+    zeros in their shape. Raises TypeError for what are not integers,
+    ValueError for integers outside 0…num_embeddings-1.
+    """
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        self._cache = self._known(np.array(x))
+        return self.weight.data[self._cache]  # eq:embedding
+
+    # 18 Time · embedding-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        ids, width = self._saved(), self.embedding_dim
+        shape = (*ids.shape, width)
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        entries = ids[..., None] * width + np.arange(width)
+        whole = self.weight.grad.reshape(-1)
+        np.add.at(whole, entries.ravel(), grad.ravel())  # eq:embedding-dw
+        return np.zeros(ids.shape, self.weight.data.dtype)
+
+    # 18 Time · embedding-settings
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, *,
+        std: float = 1.0, rng: _Seed = None,
+    ) -> None:
+        shape = num_embeddings, embedding_dim
+        _positive(self, num_embeddings=shape[0], embedding_dim=shape[1])
+        _within(self, std=std)
+        self.num_embeddings, self.embedding_dim = shape
+        drawn = _generator(self, rng).normal(0.0, std, shape)
+        self.weight = Parameter(drawn)
+
+    # 18 Time · embedding-settings-known
+    def _known(self, ids: np.ndarray) -> np.ndarray:
+        if ids.size and ids.dtype.kind not in "iu":
+            raise TypeError(f"{self}: expected integers, got {ids.dtype}")
+        bad = np.argwhere((ids < 0) | (ids >= self.num_embeddings))
+        if len(bad):
+            raise ValueError(
+                f"{self}: got {ids[tuple(bad[0])]} at index "
+                f"{_place(bad[0])}, expected 0 to {self.num_embeddings - 1}"
+            )
+        return ids.astype(np.intp)
+
+
+# 18 Time · last
 class Last(Layer):
     """The last step of each sequence: (N, T, D) in, (N, D) out.
 
@@ -4579,7 +4579,7 @@ class Last(Layer):
 
     takes_lengths = True
 
-    # 16 Depth and time · last-forward
+    # 18 Time · last-forward
     def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
         x = self._expect(x, "N", "T", "D")
         ends = _counting(self, lengths, *x.shape[:2]).sum(axis=1)
@@ -4589,7 +4589,7 @@ class Last(Layer):
         self._cache = at, x.shape, x.dtype
         return x[at]
 
-    # 16 Depth and time · last-backward
+    # 18 Time · last-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         at, (n, steps, dim), dtype = self._saved()
         grad = self._expect(grad_output, n, dim, what="grad_output")
@@ -4598,26 +4598,16 @@ class Last(Layer):
         return dx
 
 
-# 17 Attention · attend
+# 19 Attention · attend
 def _attend(
     q: np.ndarray, k: np.ndarray, v: np.ndarray,
     hidden: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What each query finds, and the weights with which it looked.
-
-    Shapes: q (…, T, d), k (…, S, d), v (…, S, e); out (…, T, e) and
-    (…, T, S). ``hidden`` is added to the scores; -inf hides a key.
-    Raises ValueError for other shapes.
-    """
-    alike = q.shape[:-2] + q.shape[-1:] == k.shape[:-2] + k.shape[-1:]
-    if min(q.ndim, k.ndim) < 2 or not alike or k.shape[:-1] != v.shape[:-1]:
-        raise ValueError(
-            "expected q (…, T, d), k (…, S, d), v (…, S, e), "
-            f"got {q.shape}, {k.shape}, {v.shape}"
-        )
+    """What each query finds, and the weights with which it looked."""
+    _fitting(q, k, v)
     scores = q * q.shape[-1] ** -0.5 @ k.mT  # eq:scores
     if hidden is not None:
-        scores += hidden
+        scores += hidden  # -inf hides a key
     least = np.finfo(scores.dtype).min
     scores -= scores.max(axis=-1, keepdims=True, initial=least)
     np.exp(scores, out=scores)
@@ -4626,7 +4616,18 @@ def _attend(
     return scores @ v, scores  # eq:attention
 
 
-# 17 Attention · attend-backward
+# 19 Attention · attend-shapes
+def _fitting(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
+    """Raise ValueError unless the shapes are those of one look-up."""
+    alike = q.shape[:-2] + q.shape[-1:] == k.shape[:-2] + k.shape[-1:]
+    if min(q.ndim, k.ndim) < 2 or not alike or k.shape[:-1] != v.shape[:-1]:
+        raise ValueError(
+            "expected q (…, T, d), k (…, S, d), v (…, S, e), "
+            f"got {q.shape}, {k.shape}, {v.shape}"
+        )
+
+
+# 19 Attention · attend-backward
 def _attend_backward(
     dy: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.ndarray,
     weights: np.ndarray,
@@ -4640,7 +4641,7 @@ def _attend_backward(
     return ds @ k, ds.mT @ q, dv  # eq:attention-dq, eq:attention-dk
 
 
-# 17 Attention · multi-head-attention
+# 19 Attention · multi-head-attention
 class MultiHeadAttention(Layer):
     """Every place of a sequence looks at every other, eq:attention.
 
@@ -4659,7 +4660,7 @@ class MultiHeadAttention(Layer):
     weights: np.ndarray | None = None
     memory_grad: np.ndarray | None = None
 
-    # 17 Attention · multi-head-attention-heads
+    # 19 Attention · multi-head-attention-heads
     def _heads(self, x: np.ndarray) -> np.ndarray:
         """A view (parts, N, num_heads, T, d) of (N, T, parts * embed_dim)."""
         parts = x.shape[2] // self.embed_dim
@@ -4667,7 +4668,7 @@ class MultiHeadAttention(Layer):
         split = x.reshape(*x.shape[:2], parts, self.num_heads, size)
         return split.transpose(2, 0, 3, 1, 4)
 
-    # 17 Attention · multi-head-attention-passes
+    # 19 Attention · multi-head-attention-passes
     def forward(
         self, x: ArrayLike, lengths: _Maybe = None,
         attn_mask: _Maybe = None, memory: _Maybe = None,
@@ -4691,13 +4692,13 @@ class MultiHeadAttention(Layer):
         y[behind] = 0
         return y.astype(x.dtype, copy=False)
 
-    # 17 Attention · multi-head-attention-backward
+    # 19 Attention · multi-head-attention-backward
     def _parts(self, z: np.ndarray, steps: int, start: int) -> tuple:
         """Queries of the first steps; keys and values from start on."""
         q, k, v = self._heads(z)
         return q[:, :, :steps], k[:, :, start:], v[:, :, start:]
 
-    # 17 Attention · multi-head-attention-backward-backward
+    # 19 Attention · multi-head-attention-backward-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         behind, start, *cache = self._saved()
         (n, steps), width = behind.shape, self.embed_dim
@@ -4714,7 +4715,7 @@ class MultiHeadAttention(Layer):
         self.memory_grad = dx[:, start:] if start else None
         return dx[:, :steps]
 
-    # 17 Attention · attention-hidden
+    # 19 Attention · attention-hidden
     def _hidden(
         self, size: tuple, attn_mask: _Maybe, behind: np.ndarray, dtype: Any
     ) -> np.ndarray | None:
@@ -4737,7 +4738,7 @@ class MultiHeadAttention(Layer):
             return None
         return np.where(hide, -np.inf, given).astype(dtype)
 
-    # 17 Attention · attention-settings
+    # 19 Attention · attention-settings
     def __init__(
         self, embed_dim: int, num_heads: int, *, causal: bool = False,
         rng: _Seed = None,
@@ -4754,7 +4755,7 @@ class MultiHeadAttention(Layer):
         self.out = Linear(embed_dim, embed_dim, rng=rng)
 
 
-# 17 Attention · position-embedding
+# 19 Attention · position-embedding
 class PositionEmbedding(Embedding):
     """Adds to every place of a sequence a row of its own, eq:position.
 
@@ -4764,7 +4765,7 @@ class PositionEmbedding(Embedding):
     for longer sequences.
     """
 
-    # 17 Attention · position-embedding-forward
+    # 19 Attention · position-embedding-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", "T", self.embedding_dim)
         if x.shape[1] > self.num_embeddings:
@@ -4776,7 +4777,7 @@ class PositionEmbedding(Embedding):
         y = x + self.weight.data[: x.shape[1]]  # eq:position
         return y.astype(x.dtype, copy=False)
 
-    # 17 Attention · position-embedding-backward
+    # 19 Attention · position-embedding-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         shape, dtype = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
@@ -4784,7 +4785,7 @@ class PositionEmbedding(Embedding):
         return grad.astype(dtype)
 
 
-# 17 Attention · transformer-block
+# 19 Attention · transformer-block
 class TransformerBlock(Network):
     """Attention, then a small network for each place; pre-norm, eq:block.
 
@@ -4793,7 +4794,7 @@ class TransformerBlock(Network):
     either adds. Source: Vaswani and others, 2017; Xiong and others, 2020.
     """
 
-    # 17 Attention · transformer-block-init
+    # 19 Attention · transformer-block-init
     def __init__(
         self, embed_dim: int, num_heads: int, hidden: int | None = None, *,
         dropout: float = 0.0, causal: bool = True, rng: _Seed = None,
@@ -4813,7 +4814,7 @@ class TransformerBlock(Network):
         super().__init__(branch(attention), branch(*inner))
 
 
-# 18 Beyond the gradient · push
+# 20 Beyond the gradient · push
 def _pushed(node: Tensor, slopes: dict, record: bool) -> Any:
     """The slope of a node from those of its parents, eq:jvp."""
     rule, *_, options, places, _ = node._record
@@ -4835,7 +4836,7 @@ def _pushed(node: Tensor, slopes: dict, record: bool) -> Any:
     return np.broadcast_to(total, node.shape).astype(node.dtype)
 
 
-# 18 Beyond the gradient · turn-round
+# 20 Beyond the gradient · turn-round
 def _transposed(node: Tensor, i: int, v: Any, record: bool) -> Any:
     """v through argument i of a node, forwards: its vjp transposed."""
     u = Tensor(np.zeros_like(node.data))
@@ -4849,7 +4850,7 @@ def _transposed(node: Tensor, i: int, v: Any, record: bool) -> Any:
     return gradients(share, [u], v, record)[0]
 
 
-# 18 Beyond the gradient · follow
+# 20 Beyond the gradient · follow
 def _follow(y: Any, slopes: dict) -> tuple[Any, Any]:
     """y, and its slope if those of the first Tensors are these."""
     if not isinstance(y, Tensor):  # it does not depend on the inputs
@@ -4872,7 +4873,7 @@ def _anew(x: Any) -> Tensor:
     return x[...] if x.requires_grad else Tensor(x.data)
 
 
-# 18 Beyond the gradient · jvp
+# 20 Beyond the gradient · jvp
 def jvp(
     f: Callable, inputs: Sequence[ArrayLike], directions: Sequence[ArrayLike]
 ) -> tuple[Any, Any]:
@@ -4900,7 +4901,7 @@ def jvp(
     return [value for value, _ in ways], [slope for _, slope in ways]
 
 
-# 18 Beyond the gradient · hvp
+# 20 Beyond the gradient · hvp
 def hvp(f: Callable, x: ArrayLike, v: ArrayLike) -> np.ndarray:
     """The Hessian of f at x times v, eq:hvp, without the Hessian.
 
@@ -4918,7 +4919,7 @@ def hvp(f: Callable, x: ArrayLike, v: ArrayLike) -> np.ndarray:
     return gradients(slope, [point], direction)[0]
 
 
-# 18 Beyond the gradient · replay
+# 20 Beyond the gradient · replay
 def _replay(
     f: Callable, inputs: Sequence, g: Any, y: Any, *known: Any
 ) -> list:
@@ -4940,13 +4941,14 @@ def _replay(
     return [by_input.get(id(x)) for x in xs]
 
 
-# 18 Beyond the gradient · checkpoint
+# 20 Beyond the gradient · checkpoint
 def checkpoint(f: Callable, *inputs: Any) -> Any:
     """f(*inputs), of which only the inputs are remembered.
 
     ``backward`` computes f again and goes back through that; f must give
     the same array twice. Raises RuntimeError if it does not, ValueError
-    for a Tensor that is no input. Source: Chen and others, 2016.
+    for a Tensor that is no input. Source: Griewank, 1992; Chen and others,
+    2016.
 
     >>> x = Tensor([1.0, 2.0])
     >>> checkpoint(lambda x: np.sum(x * x * x), x).backward()
@@ -4968,7 +4970,7 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     return _apply(_Rule("checkpoint", forward, again, None, set()), inputs, {})
 
 
-# 19 The clinic · case
+# 21 The clinic · case
 class _Case(NamedTuple):
     """All that there is to look at; xs, ys are some of the rows."""
 
@@ -4990,7 +4992,7 @@ class _Case(NamedTuple):
 _Signs = Iterator[tuple[str, str, str]]  # name, where, figure
 
 
-# 19 The clinic · case-rows
+# 21 The clinic · case-rows
 def _case(
     net: Network, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
 ) -> _Case:
@@ -5012,7 +5014,7 @@ def _case(
     )
 
 
-# 19 The clinic · single-answer
+# 21 The clinic · single-answer
 def _single(net: Network, out: np.ndarray, y: np.ndarray, a: Any) -> float:
     """The loss of one answer to everything; infinite if it refuses."""
     with suppress(Exception):
@@ -5020,7 +5022,7 @@ def _single(net: Network, out: np.ndarray, y: np.ndarray, a: Any) -> float:
     return math.inf
 
 
-# 19 The clinic · probe-scale
+# 21 The clinic · probe-scale
 def _scale_signs(case: _Case) -> _Signs:
     """Columns of other sizes, or all of x far from size 1."""
     if case.ids:
@@ -5039,7 +5041,7 @@ def _scale_signs(case: _Case) -> _Signs:
         yield "input-scale", "all of x", figure
 
 
-# 19 The clinic · probe-size
+# 21 The clinic · probe-size
 def _as_columns(x: ArrayLike) -> np.ndarray:
     """The features as columns; the steps of a sequence count as rows."""
     x = np.asarray(x, float)
@@ -5053,7 +5055,7 @@ def _too_wide(case: _Case, size: float) -> bool:
     return case.net.loss(case.xs / size, case.ys) < 1.25 * case.zero
 
 
-# 19 The clinic · causes-table
+# 21 The clinic · causes-table
 def _atlas(text: str) -> dict[str, list[str]]:
     """Three lines for each name: name and section, because, cure."""
     lines = [line.strip() for line in text.strip().splitlines()]
@@ -5063,7 +5065,7 @@ def _atlas(text: str) -> dict[str, list[str]]:
     }
 
 
-# 19 The clinic · causes-data
+# 21 The clinic · causes-data
 _DATA = _atlas("""
     input-not-finite · 10, When a number is lost
     one nan makes the loss nan; a column of nan was divided by its spread 0
@@ -5083,7 +5085,7 @@ _DATA = _atlas("""
 """)
 
 
-# 19 The clinic · causes-labels
+# 21 The clinic · causes-labels
 _LABELS = _atlas("""
     test-data-differ · 12, Company
     the network is asked about other numbers than it has learned from
@@ -5100,7 +5102,7 @@ _LABELS = _atlas("""
 """)
 
 
-# 19 The clinic · finding
+# 21 The clinic · finding
 class Finding(NamedTuple):
     """One cause: its name, the place, what was measured, what to do."""
 
@@ -5119,7 +5121,7 @@ class Finding(NamedTuple):
         )
 
 
-# 19 The clinic · diagnosis
+# 21 The clinic · diagnosis
 class Diagnosis:
     """What diagnose found; prints as a report.
 
@@ -5137,7 +5139,7 @@ class Diagnosis:
         return "\n".join([_NOTHING, *failed])
 
 
-# 19 The clinic · nothing-found
+# 21 The clinic · nothing-found
 _NOTHING = """\
 Nothing found. Looked at: the data and labels, the loss, the start, the
 gradients of every layer, evaluation against training, one example against
@@ -5146,7 +5148,7 @@ Cannot be seen from here: test examples that leaked into the training,
 labels that mean something else, a task that x does not determine."""
 
 
-# 19 The clinic · look
+# 21 The clinic · look
 def _look(case: _Case) -> Diagnosis:
     """All probes in turn; symptoms only where no cause was found."""
     found: list[Finding] = []
@@ -5166,7 +5168,7 @@ def _look(case: _Case) -> Diagnosis:
     return Diagnosis(found, unseen)
 
 
-# 19 The clinic · diagnose
+# 21 The clinic · diagnose
 def diagnose(
     net: Network, x: ArrayLike, y: ArrayLike, *, optimizer: Any = None,
     step: Callable | None = None, x_test: ArrayLike | None = None,
@@ -5180,7 +5182,7 @@ def diagnose(
     is run a few dozen times; an ``optimizer`` alone is put into the usual
     loop. Network, optimizer, generators and all that step refers to are
     put back, bit for bit. ``rng`` chooses rows and directions; None, the
-    same each time. The names are those of chapter 19's tables.
+    same each time. The names are those of chapter 21's tables.
     Raises RuntimeError without a loss, and what net.loss(x, y) raises.
     """
     if step is not None and optimizer is None:
@@ -5194,7 +5196,7 @@ def diagnose(
     ))
 
 
-# 19 The clinic · reach-parts
+# 21 The clinic · reach-parts
 def _parts(thing: Any) -> Iterable[Any]:
     """What a thing holds: items, attributes, what a function refers to."""
     if isinstance(thing, FunctionType):
@@ -5213,7 +5215,7 @@ def _parts(thing: Any) -> Iterable[Any]:
     return [vars(thing)] if hasattr(thing, "__dict__") else []
 
 
-# 19 The clinic · reach-names
+# 21 The clinic · reach-names
 def _names(function: FunctionType) -> dict[str, Any]:
     """The global variables that a function of the user's refers to."""
     if function.__module__ == "backprop_core":
@@ -5226,7 +5228,7 @@ def _names(function: FunctionType) -> dict[str, Any]:
     return {name: known[name] for name in names & known.keys()}
 
 
-# 19 The clinic · reach
+# 21 The clinic · reach
 _FIXED = (type, ModuleType, str, bytes, int, float, type(None))
 
 
@@ -5242,7 +5244,7 @@ def _reach(*roots: Any) -> list[Any]:
     return list(found.values())
 
 
-# 19 The clinic · state
+# 21 The clinic · state
 def _state(thing: Any) -> Any:
     """What has to be put back into a thing; None for what cannot change."""
     if isinstance(thing, (np.ndarray, dict, list, set)):
@@ -5258,7 +5260,7 @@ def _state(thing: Any) -> Any:
     return _names(thing) if isinstance(thing, FunctionType) else None
 
 
-# 19 The clinic · put-back
+# 21 The clinic · put-back
 def _put_back(thing: Any, state: Any) -> None:
     if isinstance(thing, np.ndarray):
         if thing.flags.writeable:
@@ -5280,7 +5282,7 @@ def _put_back(thing: Any, state: Any) -> None:
         thing.__globals__.update(state)
 
 
-# 19 The clinic · as-it-was
+# 21 The clinic · as-it-was
 @contextmanager
 def _as_it_was(*roots: Any) -> Iterator[list[Any]]:
     """Whatever happens inside, everything in reach is put back after it."""
@@ -5297,7 +5299,7 @@ def _as_it_was(*roots: Any) -> Iterator[list[Any]]:
             _put_back(thing, state)
 
 
-# 19 The clinic · stand-in
+# 21 The clinic · stand-in
 def _stand_in(things: list[Any], batch: tuple) -> None:
     """A generator cannot go back: for now it gives this batch for ever."""
     for thing in things:
@@ -5312,7 +5314,7 @@ def _stand_in(things: list[Any], batch: tuple) -> None:
                 thing[name] = repeat(batch)
 
 
-# 19 The clinic · layers
+# 21 The clinic · layers
 def _layers(layer: Layer, path: str = "") -> Iterator[tuple[str, Layer]]:
     """Each layer inside with its place and name, innermost first."""
     for name, member in layer._members():
@@ -5322,7 +5324,7 @@ def _layers(layer: Layer, path: str = "") -> Iterator[tuple[str, Layer]]:
         yield f"layer {path} {_short(layer)}", layer
 
 
-# 19 The clinic · heard
+# 21 The clinic · heard
 class _Heard(NamedTuple):
     """What went through a layer once, forwards and backwards."""
 
@@ -5334,7 +5336,7 @@ class _Heard(NamedTuple):
     dx: np.ndarray = np.zeros(0)
 
 
-# 19 The clinic · listen
+# 21 The clinic · listen
 def _listen(net: Network, x: Any, y: Any) -> list[_Heard]:
     """One loss and one backward pass, with an ear at every layer."""
     heard: dict[str, list] = {}
@@ -5351,7 +5353,7 @@ def _listen(net: Network, x: Any, y: Any) -> list[_Heard]:
     return [_Heard(name, layers[name], *heard[name]) for name in heard]
 
 
-# 19 The clinic · ear
+# 21 The clinic · ear
 def _ear(heard: dict, name: str, kind: str, method: Callable) -> Callable:
     def listening(first: Any, *rest: Any, **options: Any) -> Any:
         result = method(first, *rest, **options)
@@ -5365,7 +5367,7 @@ def _ear(heard: dict, name: str, kind: str, method: Callable) -> Callable:
     return listening
 
 
-# 19 The clinic · input-signs
+# 21 The clinic · input-signs
 def _input_signs(case: _Case) -> _Signs:
     x = _as_columns(np.zeros((1, 1)) if case.ids else case.x)
     lost = np.mean(~np.isfinite(x), axis=0)
@@ -5383,7 +5385,7 @@ def _input_signs(case: _Case) -> _Signs:
         yield "input-integer-wrapped", f"x, {case.x.dtype}", figure
 
 
-# 19 The clinic · wrapped
+# 21 The clinic · wrapped
 def _wrapped(x: np.ndarray) -> bool:
     """Do whole numbers sit at both ends of their range, none between?"""
     low, width = 0.0, 255.0 if x.max(initial=0) > 1 else 1.0
@@ -5397,7 +5399,7 @@ def _wrapped(x: np.ndarray) -> bool:
     return bool(len(share) > 20 and min(ends) > 0.2 and sum(ends) > 0.85)
 
 
-# 19 The clinic · test-signs
+# 21 The clinic · test-signs
 def _test_signs(case: _Case) -> _Signs:
     if case.tests[1] is not None and _labels(case) is not None:
         new = np.mean(~np.isin(case.tests[1], case.y))
@@ -5419,7 +5421,7 @@ def _test_signs(case: _Case) -> _Signs:
         yield "test-data-differ", f"x_test, column {at}", figure
 
 
-# 19 The clinic · label-kinds
+# 21 The clinic · label-kinds
 def _labels(case: _Case) -> np.ndarray | None:
     """One label for each example, if that is what y holds."""
     y = case.y.reshape(len(case.y), -1)
@@ -5430,7 +5432,7 @@ def _labels(case: _Case) -> np.ndarray | None:
     return y[:, 0].astype(int) if y.shape[1] == 1 and classes else None
 
 
-# 19 The clinic · label-signs
+# 21 The clinic · label-signs
 def _label_signs(case: _Case) -> _Signs:
     labels = _labels(case)
     if labels is None:
@@ -5446,7 +5448,7 @@ def _label_signs(case: _Case) -> _Signs:
         yield "labels-unbalanced", f"y, {n} rows", figure
 
 
-# 19 The clinic · mixes
+# 21 The clinic · mixes
 def _mixes(case: _Case) -> bool:
     """Does a step that takes its own batches see many labels at once?"""
     if case.step is None or _step_arguments(case):
@@ -5465,7 +5467,7 @@ def _mixes(case: _Case) -> bool:
     return part and some > 0.5 * kinds
 
 
-# 19 The clinic · neighbours
+# 21 The clinic · neighbours
 def _neighbours(case: _Case) -> tuple[np.ndarray, np.ndarray, float]:
     """Rows, the nearest other row of each, how near that is (1: any)."""
     rows = case.rng.permutation(len(case.x))[:600]
@@ -5478,7 +5480,7 @@ def _neighbours(case: _Case) -> tuple[np.ndarray, np.ndarray, float]:
     return rows, rows[far.argmin(axis=1)], float(near**0.5)
 
 
-# 19 The clinic · agreement
+# 21 The clinic · agreement
 def _agreement(case: _Case) -> tuple[float, float, float, float]:
     """How far neighbours agree; by chance; its error; how near they are."""
     rows, best, near = _neighbours(case)
@@ -5493,7 +5495,7 @@ def _agreement(case: _Case) -> tuple[float, float, float, float]:
     return 1 - apart / max(spread, 1e-30), 0.0, n**-0.5, near
 
 
-# 19 The clinic · shuffled-signs
+# 21 The clinic · shuffled-signs
 def _shuffled_signs(case: _Case) -> _Signs:
     """Close rows exist, and their labels agree as if drawn by lot."""
     if case.ids or len(case.x) < 100 or case.y.ndim > 2:
@@ -5504,7 +5506,7 @@ def _shuffled_signs(case: _Case) -> _Signs:
         yield "labels-shuffled", "x and y", figure
 
 
-# 19 The clinic · causes-loss
+# 21 The clinic · causes-loss
 _LOSS = _atlas("""
     loss-broadcast · 6, How far off: squared, absolute, and in between
     every output meets every target: the best answer to all is their mean
@@ -5527,7 +5529,7 @@ _LOSS = _atlas("""
 """)
 
 
-# 19 The clinic · loss-signs
+# 21 The clinic · loss-signs
 def _loss_signs(case: _Case) -> _Signs:
     """The loss alone, on outputs drawn at random."""
     loss, y, rng = case.net._loss_at_end(), case.ys, case.rng
@@ -5551,13 +5553,13 @@ def _loss_signs(case: _Case) -> _Signs:
     yield from _end_signs(case, out, rows)
 
 
-# 19 The clinic · one-sum
+# 21 The clinic · one-sum
 def _one_sum(p: np.ndarray, axis: int) -> bool:
     share = p.min() >= 0 and p.shape[axis] > 1
     return bool(share and abs(p.sum(axis=axis) - 1).max() < 1e-4)
 
 
-# 19 The clinic · answer-range
+# 21 The clinic · answer-range
 def _range(case: _Case) -> tuple[str, float, float]:
     """The last layer and the range of what it can answer."""
     last = _listen(case.net, case.xs, case.ys)[-1]
@@ -5571,7 +5573,7 @@ def _range(case: _Case) -> tuple[str, float, float]:
     return last.name, -math.inf, math.inf
 
 
-# 19 The clinic · two-class
+# 21 The clinic · two-class
 def _two_class_logits(loss: Loss, shape: tuple) -> bool:
     """Does the loss ask for ever larger outputs where the target is 1?"""
     one = np.ones(shape)
@@ -5580,7 +5582,7 @@ def _two_class_logits(loss: Loss, shape: tuple) -> bool:
     return False
 
 
-# 19 The clinic · end-signs
+# 21 The clinic · end-signs
 def _end_signs(case: _Case, out: np.ndarray, logits: bool) -> _Signs:
     """What the loss expects against what the last layer can give."""
     name, low, high = _range(case)
@@ -5607,7 +5609,7 @@ def _end_signs(case: _Case, out: np.ndarray, logits: bool) -> _Signs:
             yield "target-out-of-range", name, figure
 
 
-# 19 The clinic · causes-start
+# 21 The clinic · causes-start
 _START = _atlas("""
     start-constant · 8, A sum of many terms
     units that start alike get the same gradient and stay one unit
@@ -5627,7 +5629,7 @@ _START = _atlas("""
 """)
 
 
-# 19 The clinic · causes-depth
+# 21 The clinic · causes-depth
 _DEPTH = _atlas("""
     vanishing · 8, Fifty layers, four ways
     each layer takes a share of the gradient; the first are told nothing
@@ -5647,13 +5649,13 @@ _DEPTH = _atlas("""
 """)
 
 
-# 19 The clinic · units
+# 21 The clinic · units
 def _units(array: np.ndarray) -> np.ndarray:
     """A weight with one row for each unit: Linear's columns, a kernel's."""
     return array.T if array.ndim == 2 else array.reshape(len(array), -1)
 
 
-# 19 The clinic · constant-signs
+# 21 The clinic · constant-signs
 def _constant_signs(case: _Case) -> _Signs:
     """Units that start alike and are pushed alike stay alike."""
     net = case.net
@@ -5673,7 +5675,7 @@ def _constant_signs(case: _Case) -> _Signs:
             return
 
 
-# 19 The clinic · fresh-gradients
+# 21 The clinic · fresh-gradients
 def _gradients(net: Network, x: np.ndarray, y: np.ndarray) -> list:
     net.zero_grad()
     net.loss(x, y)
@@ -5681,7 +5683,7 @@ def _gradients(net: Network, x: np.ndarray, y: np.ndarray) -> list:
     return [p.grad.copy() for p in net.parameters()]
 
 
-# 19 The clinic · dead-share
+# 21 The clinic · dead-share
 def _dead(heard: _Heard) -> float:
     """The share of an activation's units that are 0 for every example."""
     y, axis = heard.y, 1 if heard.y.ndim == 4 else -1
@@ -5691,7 +5693,7 @@ def _dead(heard: _Heard) -> float:
     return float(np.mean(np.all(units == 0, axis=1)))
 
 
-# 19 The clinic · saturated-share
+# 21 The clinic · saturated-share
 def _saturated(heard: _Heard) -> float:
     """The share of answers at an end, of an activation that has two."""
     if not isinstance(heard.layer, Activation):
@@ -5702,7 +5704,7 @@ def _saturated(heard: _Heard) -> float:
     return float(np.mean(near)) if 0 < edge < 1 else 0.0
 
 
-# 19 The clinic · gains
+# 21 The clinic · gains
 def _gains(net: Network) -> dict[str, float]:
     """Size of weights times sqrt(fan in): He 1.4, PyTorch's default 0.6."""
     found = {}
@@ -5715,7 +5717,7 @@ def _gains(net: Network) -> dict[str, float]:
     return found
 
 
-# 19 The clinic · start-signs
+# 21 The clinic · start-signs
 def _start_signs(case: _Case) -> _Signs:
     """Only if the loss is still near that of knowing nothing."""
     if case.first < 0.5 * case.null or len(case.xs) < 2:
@@ -5735,7 +5737,7 @@ def _start_signs(case: _Case) -> _Signs:
         yield from _weight_signs(case, gains, heard)
 
 
-# 19 The clinic · weight-signs
+# 21 The clinic · weight-signs
 def _weight_signs(case: _Case, gains: dict, heard: list[_Heard]) -> _Signs:
     *inner, _ = heard
     large = max(gains, key=lambda name: gains[name], default="")
@@ -5751,7 +5753,7 @@ def _weight_signs(case: _Case, gains: dict, heard: list[_Heard]) -> _Signs:
     yield from _depth_signs(gains, heard)
 
 
-# 19 The clinic · depth-signs
+# 21 The clinic · depth-signs
 def _depth_signs(gains: dict[str, float], heard: list[_Heard]) -> _Signs:
     inner = [h for h in heard if h.name in gains and h.dy.size]
     for h in heard:  # of a sequence that only tells at its end
@@ -5771,7 +5773,7 @@ def _depth_signs(gains: dict[str, float], heard: list[_Heard]) -> _Signs:
     yield from _slope_signs(inner[0].name, first, last, least, "layer")
 
 
-# 19 The clinic · slope-signs
+# 21 The clinic · slope-signs
 def _slope_signs(
     name: str, first: float, last: float, least: float, kind: str
 ) -> _Signs:
@@ -5782,7 +5784,7 @@ def _slope_signs(
         yield "exploding", name, figure
 
 
-# 19 The clinic · affine-signs
+# 21 The clinic · affine-signs
 def _affine_signs(case: _Case) -> _Signs:
     """Is f of the middle the middle of f, whatever the weights?"""
     net, gains = case.net.eval(), _gains(case.net)
@@ -5809,7 +5811,7 @@ def _affine_signs(case: _Case) -> _Signs:
             yield from _flat_signs(case, next(iter(gains)))
 
 
-# 19 The clinic · narrow
+# 21 The clinic · narrow
 def _narrow(net: Layer) -> bool:
     """A bottleneck of linear layers means something: few directions."""
     flat = [layer for _, layer in _layers(net) if isinstance(layer, Linear)]
@@ -5818,7 +5820,7 @@ def _narrow(net: Layer) -> bool:
     return inner < min(ends)
 
 
-# 19 The clinic · flat-signs
+# 21 The clinic · flat-signs
 def _flat_signs(case: _Case, name: str) -> _Signs:
     """One layer: enough unless neighbours agree on what no plane can say."""
     labels, n = _labels(case), len(case.x)
@@ -5841,7 +5843,7 @@ def _flat_signs(case: _Case, name: str) -> _Signs:
         yield "no-hidden-layer", name, figure
 
 
-# 19 The clinic · causes-gradient
+# 21 The clinic · causes-gradient
 _GRADIENT = _atlas("""
     gradient-wrong · 2, The instrument
     backward does not give the slope of forward
@@ -5858,7 +5860,7 @@ _GRADIENT = _atlas("""
 """)
 
 
-# 19 The clinic · disagrees
+# 21 The clinic · disagrees
 def _disagrees(
     f: Callable, x: np.ndarray, gradient: np.ndarray,
     rng: np.random.Generator,
@@ -5876,7 +5878,7 @@ def _disagrees(
     return False
 
 
-# 19 The clinic · measured
+# 21 The clinic · measured
 def _measured(
     f: Callable, x: np.ndarray, rng: np.random.Generator, h: float = 1e-5
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -5891,7 +5893,7 @@ def _measured(
     return at.astype(int), slopes
 
 
-# 19 The clinic · pattern
+# 21 The clinic · pattern
 def _pattern(
     told: np.ndarray, at: np.ndarray, measured: np.ndarray, n: int
 ) -> str:
@@ -5919,7 +5921,7 @@ def _pattern(
     return next((text for holds, text in patterns if holds), other)
 
 
-# 19 The clinic · trial
+# 21 The clinic · trial
 class _Trial(NamedTuple):
     """A layer by itself: its input, a gradient, and its parameters."""
 
@@ -5936,7 +5938,7 @@ class _Trial(NamedTuple):
         return float(np.sum(self.g * layer.forward(self.x if name else value)))
 
 
-# 19 The clinic · trial-make
+# 21 The clinic · trial-make
 def _trial(heard: _Heard, rng: np.random.Generator) -> _Trial:
     """Five examples like those that came in, moved off every kink."""
     layer = copy.deepcopy(heard.layer)
@@ -5954,7 +5956,7 @@ def _trial(heard: _Heard, rng: np.random.Generator) -> _Trial:
     return _Trial(layer, x, g, own)
 
 
-# 19 The clinic · gradient-signs
+# 21 The clinic · gradient-signs
 def _gradient_signs(case: _Case) -> _Signs:
     net = case.net
     net.train()
@@ -5974,7 +5976,7 @@ def _gradient_signs(case: _Case) -> _Signs:
     yield from _one_sign(repr(loss), f, z, told, len(y), case.rng)
 
 
-# 19 The clinic · layer-signs
+# 21 The clinic · layer-signs
 def _layer_signs(
     heard: _Heard, trial: _Trial, rng: np.random.Generator
 ) -> _Signs:
@@ -6001,7 +6003,7 @@ def _layer_signs(
             yield from _one_sign(where, f, value, gradient, n, rng)
 
 
-# 19 The clinic · one-sign
+# 21 The clinic · one-sign
 def _one_sign(
     where: str, f: Callable, value: np.ndarray, gradient: np.ndarray,
     n: int, rng: np.random.Generator,
@@ -6017,7 +6019,7 @@ def _one_sign(
             yield name, where, pattern
 
 
-# 19 The clinic · effect-signs
+# 21 The clinic · effect-signs
 def _effect_signs(
     name: str, trial: _Trial, rng: np.random.Generator
 ) -> _Signs:
@@ -6035,7 +6037,7 @@ def _effect_signs(
             yield "parameter-without-effect", f"{name}, {key}", figure
 
 
-# 19 The clinic · missed-signs
+# 21 The clinic · missed-signs
 def _missed_signs(case: _Case) -> _Signs:
     """Layers that answer, to which no gradient comes."""
     case.net.train()
@@ -6048,7 +6050,7 @@ def _missed_signs(case: _Case) -> _Signs:
             yield "gradient-missing", h.name, "backward never comes to it"
 
 
-# 19 The clinic · causes-optimizer
+# 21 The clinic · causes-optimizer
 _OPTIMIZER = _atlas("""
     optimizer-correction · 9, Adam: both, and a correction
     the averages start at 0 and are not divided by 1 - β^t: wrong first steps
@@ -6071,7 +6073,7 @@ _OPTIMIZER = _atlas("""
 """)
 
 
-# 19 The clinic · constant-slope
+# 21 The clinic · constant-slope
 def _steps(
     optimizer: Optimizer, value: float, slope: float, n: int, **other: Any
 ) -> np.ndarray:
@@ -6090,7 +6092,7 @@ def _steps(
     return -np.diff(path) / probe.lr
 
 
-# 19 The clinic · optimizer-signs
+# 21 The clinic · optimizer-signs
 def _optimizer_signs(case: _Case) -> _Signs:
     """Slope 0 and weight 1: does it shrink? Slope 1: how long are steps?"""
     if not isinstance(case.optimizer, Optimizer):
@@ -6116,7 +6118,7 @@ def _optimizer_signs(case: _Case) -> _Signs:
             yield "optimizer-momentum", name, f"{shown}, with μ = {mu}"
 
 
-# 19 The clinic · one-step
+# 21 The clinic · one-step
 def _one_step(case: _Case) -> float:
     """The user's step, or the usual lines; the loss before it."""
     loss = case.net.loss(case.xs, case.ys)
@@ -6129,7 +6131,7 @@ def _one_step(case: _Case) -> float:
     return loss
 
 
-# 19 The clinic · step-arguments
+# 21 The clinic · step-arguments
 def _step_arguments(case: _Case) -> list[Any]:
     """What the step wants: by name, or (x, y), (net, x, y), all four."""
     every = inspect.signature(case.step or len).parameters.values()
@@ -6147,7 +6149,7 @@ def _step_arguments(case: _Case) -> list[Any]:
     return all_four[-len(wanted):] if len(wanted) > 1 else [(x, y)]
 
 
-# 19 The clinic · watch
+# 21 The clinic · watch
 class _Watch:
     """During one step: what happens to gradients between its calls?"""
 
@@ -6162,7 +6164,7 @@ class _Watch:
                 if hasattr(owner, kind):
                     setattr(owner, kind, self._tap(owner, kind))
 
-    # 19 The clinic · watch-tap
+    # 21 The clinic · watch-tap
     def _tap(self, owner: Any, kind: str) -> Callable:
         method = getattr(owner, kind)
 
@@ -6180,7 +6182,7 @@ class _Watch:
 
         return tapped
 
-    # 19 The clinic · watch-marks
+    # 21 The clinic · watch-marks
     def _mark(self, inside: Any) -> None:
         """Just cleared: leave a mark, to see who touches it."""
         self.marked = list(inside() if callable(inside) else inside)
@@ -6207,7 +6209,7 @@ class _Watch:
             self.clipped = "after the optimizer's step"
 
 
-# 19 The clinic · until-moved
+# 21 The clinic · until-moved
 def _until_moved(case: _Case) -> list[np.ndarray]:
     """Up to eight steps, as some only gather; how far each parameter went."""
     parameters = case.net.parameters()
@@ -6220,7 +6222,7 @@ def _until_moved(case: _Case) -> list[np.ndarray]:
     return moves
 
 
-# 19 The clinic · step-signs
+# 21 The clinic · step-signs
 def _step_signs(case: _Case) -> _Signs:
     net, none = case.net, case.step is None
     if none and case.optimizer is None:
@@ -6244,7 +6246,7 @@ def _step_signs(case: _Case) -> _Signs:
     yield from _way_signs(_long(moves), _long(fresh), extra, weights)
 
 
-# 19 The clinic · way-signs
+# 21 The clinic · way-signs
 def _way_signs(
     move: np.ndarray, fresh: np.ndarray, extra: np.ndarray, w: np.ndarray
 ) -> _Signs:
@@ -6257,7 +6259,7 @@ def _way_signs(
         yield "decay-sign", "step", "the gradient contains minus the weights"
 
 
-# 19 The clinic · long-vectors
+# 21 The clinic · long-vectors
 def _long(arrays: Iterable[np.ndarray]) -> np.ndarray:
     return np.concatenate([a.ravel() for a in arrays])
 
@@ -6266,7 +6268,7 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-300))
 
 
-# 19 The clinic · still-signs
+# 21 The clinic · still-signs
 def _still_signs(
     case: _Case, fresh: list, moves: list, cleared: bool
 ) -> _Signs:
@@ -6287,12 +6289,12 @@ def _still_signs(
         yield "parameter-not-moved", "not registered", figure
 
 
-# 19 The clinic · parameters-in
+# 21 The clinic · parameters-in
 def _parameters_in(*roots: Any) -> list[Parameter]:
     return [t for t in _reach(*roots) if isinstance(t, Parameter)]
 
 
-# 19 The clinic · zero-signs
+# 21 The clinic · zero-signs
 def _zero_signs(case: _Case) -> _Signs:
     """Does what the last step left in grad change the next one?"""
     if case.step is None:
@@ -6311,7 +6313,7 @@ def _zero_signs(case: _Case) -> _Signs:
         yield "gradients-not-zeroed", "step", figure
 
 
-# 19 The clinic · shared-signs
+# 21 The clinic · shared-signs
 def _shared_signs(case: _Case) -> _Signs:
     """Two names for the same numbers, where copies were meant."""
     named = case.net.named_parameters()
@@ -6324,7 +6326,7 @@ def _shared_signs(case: _Case) -> _Signs:
                 return
 
 
-# 19 The clinic · kept
+# 21 The clinic · kept
 def _kept(case: _Case) -> Iterator[tuple[str, np.ndarray]]:
     """Arrays that the network or the step keeps beside the weights."""
     held = list(case.net._contents())
@@ -6338,7 +6340,7 @@ def _kept(case: _Case) -> Iterator[tuple[str, np.ndarray]]:
             yield name, array
 
 
-# 19 The clinic · causes-modes
+# 21 The clinic · causes-modes
 _MODES = _atlas("""
     weights-shared · 11, Stopping early
     what was kept is no copy: it moves on with the training
@@ -6355,7 +6357,7 @@ _MODES = _atlas("""
 """)
 
 
-# 19 The clinic · causes-company
+# 21 The clinic · causes-company
 _COMPANY = _atlas("""
     statistics-frozen · 12, Company
     the running mean and variance stay as they were at the start
@@ -6372,7 +6374,7 @@ _COMPANY = _atlas("""
 """)
 
 
-# 19 The clinic · dropout-signs
+# 21 The clinic · dropout-signs
 def _dropout_signs(case: _Case) -> _Signs:
     """Layers without weights: training, training, evaluation, training."""
     ones = np.ones((100, 100))
@@ -6396,7 +6398,7 @@ def _dropout_signs(case: _Case) -> _Signs:
                 yield "dropout-scale", name, figure
 
 
-# 19 The clinic · statistics-signs
+# 21 The clinic · statistics-signs
 def _statistics_signs(case: _Case) -> _Signs:
     case.net.train()
     for heard in _listen(case.net, case.xs, case.ys):
@@ -6421,7 +6423,7 @@ def _statistics_signs(case: _Case) -> _Signs:
             yield "statistics-differ", heard.name, figure
 
 
-# 19 The clinic · batch-signs
+# 21 The clinic · batch-signs
 def _batch_signs(case: _Case) -> _Signs:
     net, x = case.net, case.xs[:16]
     net.eval()
@@ -6443,7 +6445,7 @@ def _batch_signs(case: _Case) -> _Signs:
         yield "batch-dependent", name, figure
 
 
-# 19 The clinic · future-signs
+# 21 The clinic · future-signs
 def _future_signs(case: _Case) -> _Signs:
     """Another future: does the past of the output move?"""
     x, y, net = case.xs, case.ys, case.net.eval()
@@ -6459,7 +6461,7 @@ def _future_signs(case: _Case) -> _Signs:
             yield "sees-the-future", "output", figure
 
 
-# 19 The clinic · foretells
+# 21 The clinic · foretells
 def _foretells(x: np.ndarray, y: np.ndarray, ids: bool) -> bool:
     """Is the target of a step the input of the next one?"""
     if ids or x.ndim != 3:
@@ -6471,7 +6473,7 @@ def _foretells(x: np.ndarray, y: np.ndarray, ids: bool) -> bool:
     return bool(enough and np.mean((fit - y) ** 2) < 1e-3 * y.var())
 
 
-# 19 The clinic · causes-run
+# 21 The clinic · causes-run
 _RUN = _atlas("""
     dead-from-rate · 9, Better steps
     one step threw the units where no example reaches them any more
@@ -6488,7 +6490,7 @@ _RUN = _atlas("""
 """)
 
 
-# 19 The clinic · run
+# 21 The clinic · run
 def _run(case: _Case, factor: float = 1.0, n: int = 40) -> list[float]:
     """The losses of some steps with the rate times factor, taken back."""
     size = sum(p.data.size for p in case.net.parameters()) * case.xs.size
@@ -6506,7 +6508,7 @@ def _end(losses: list[float]) -> float:
     return float(np.median(losses[-5:]))
 
 
-# 19 The clinic · rate-signs
+# 21 The clinic · rate-signs
 def _rate_signs(case: _Case) -> _Signs:
     if case.optimizer is None and case.step is None:
         return
@@ -6530,7 +6532,7 @@ def _rate_signs(case: _Case) -> _Signs:
                 return
 
 
-# 19 The clinic · killed-signs
+# 21 The clinic · killed-signs
 def _killed_signs(case: _Case) -> _Signs:
     before = {h.name: _dead(h) for h in _listen(case.net, case.xs, case.ys)}
     with _as_it_was(case.net, case.optimizer, case.step):
@@ -6545,7 +6547,7 @@ def _killed_signs(case: _Case) -> _Signs:
                 return
 
 
-# 19 The clinic · restart-signs
+# 21 The clinic · restart-signs
 def _restart_signs(case: _Case) -> _Signs:
     """Stuck on a plateau: do other starts of the same size get further?"""
     data = [p.data for p in case.net.parameters()]
@@ -6563,7 +6565,7 @@ def _restart_signs(case: _Case) -> _Signs:
             yield "restart-helps", "the start", figure
 
 
-# 19 The clinic · restart-practise
+# 21 The clinic · restart-practise
 def _practise(case: _Case, anew: bool) -> list[float]:
     """The losses of 300 steps of Adam, perhaps from a new start."""
     with _as_it_was(case.net):
@@ -6573,7 +6575,7 @@ def _practise(case: _Case, anew: bool) -> list[float]:
         return _run(case._replace(optimizer=adam), n=300)
 
 
-# 19 The clinic · causes-all
+# 21 The clinic · causes-all
 _CAUSES = {**_DATA, **_LABELS, **_LOSS, **_START, **_DEPTH, **_GRADIENT,
            **_OPTIMIZER, **_MODES, **_COMPANY, **_RUN}
 
@@ -6584,7 +6586,7 @@ _NO_EXCUSE = {*_LABELS, "input-constant-column"}  # explain no other symptom
 _FATAL = {"input-not-finite", "integer-weights"}  # nothing else can be said
 
 
-# 19 The clinic · probes
+# 21 The clinic · probes
 _PROBES = [
     *((False, probe) for probe in (
         _input_signs, _scale_signs, _test_signs, _label_signs,
@@ -6597,4 +6599,4 @@ _PROBES = [
 ]
 
 
-# digest 0349bb54c338582c724a4d01415e1af600dc5ac37aed21b225656b76f3b5fd73
+# digest 9343168c2148b4128bbe4893c412b076540d68fcb46824a70bd3cc79f7f61ea9

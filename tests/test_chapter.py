@@ -155,7 +155,10 @@ def test_references_and_numbers(sample: Chapter) -> None:
 # -- what it refuses ------------------------------------------------------------------
 
 CORE = core("def f(): ...", "f")
-TAGS = "core, hide-input, notation, exercise, solution, check"
+TAGS = (
+    "core, hide-input, notation, exercise, solution, check, "
+    'or ["core", "aside"] for a core cell that the site folds away'
+)
 SHOWN = "python, pycon, text, console, py, toml, yaml, json, diff, tex"
 DISPLAY = "$$ x $$ "
 HOLDS = "holds the character U+{}; remove it"
@@ -328,6 +331,11 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
         fence("1", 'tags=["core", "check"]'),
         "tags",
         f'tags=["core", "check"] is unknown; write one of {TAGS}',
+    ),
+    "an aside that is no core cell": (
+        fence("1", 'tags=["aside"]'),
+        "tags",
+        f'tags=["aside"] is unknown; write one of {TAGS}',
     ),
     "a tag without a list": (
         fence("1", 'tags="core"'),

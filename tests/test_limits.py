@@ -214,15 +214,12 @@ IN_KERNELS = MISBEHAVING | {
     "forks": FORK,
     "removes stdout": ("del sys.stdout", "AttributeError: module 'sys' has no attribute 'stdout'"),
 }
-SOME = (
-    *("loops", "prints much at once", "prints half a character", "has no stdout", "changes json"),
-    *("leaves a process", "writes above", "kills itself", "forks"),
-)
+SOME = ("loops", "leaves a process", "kills itself")
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", SOME)
-def test_in_a_kernel(name: str, tmp_path: Path) -> None:  # the others: tests/proofs/test_limits_in_kernels.py
+def test_in_a_kernel(name: str, tmp_path: Path) -> None:  # the others: tests/proofs/test_limits_long.py
     body, message = IN_KERNELS[name]
     before = children()
     session, expected = cell(body, tmp_path, message)
@@ -248,11 +245,13 @@ def run_tests(path: Path, *options: str, **environment: str) -> subprocess.Compl
     return subprocess.run(command, cwd=path.parent, env=variables, capture_output=True, text=True, timeout=60)
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["one process", "workers"])
-@pytest.mark.parametrize("body", DYING.values(), ids=DYING)
-def test_a_death_is_told_with_its_place(
-    body: str, options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "options"), [("kills itself", ()), ("is deaf", ()), ("crashes", ("-n", "1"))]
+)
+def test_a_death_is_told_with_its_place(  # the others: tests/proofs/test_limits_long.py
+    name: str, options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    body = DYING[name]
     monkeypatch.setattr(limits, "GRACE", 1)
     session, expected = cell(body, tmp_path, "the process ended while this ran")
     site = tmp_path / "sitecustomize.py"

@@ -18,7 +18,7 @@ from literate.reader import read_book
 from literate.weave import katex, site_hook
 from tests.books import ONE, TWO, line_of, write_book
 
-BACK = ["notation.md", "equations.md", "checks.md", "names.md", "colophon.md"]
+BACK = ["notation.md", "equations.md", "checks.md", "names.md", "module.md", "pytorch.md", "colophon.md"]
 NAV = ["index.md", "01-one.md", "02-two.md", *BACK]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ from literate.reader import read_chapter
 from literate.tangle.module import Module
 from literate.weave import backmatter
 from literate.weave.figures import inline_svg, with_shared_letters
+from literate.weave.katex import search_text
 from literate.weave.notebook import notebook, tidy
 from literate.weave.pages import Book, link_labels, page
+from literate.weave.pytorch import Pair, Table, pytorch
+from literate.weave.reference import module_reference
 from tests.books import chapter_text, write_book
 
 SVG = (
@@ -185,6 +189,35 @@ def test_an_exercise_is_open_its_solution_and_check_are_folded(tmp_path: Path) -
     )
 
 
+def test_an_aside_is_folded_with_its_thread(tmp_path: Path) -> None:
+    one = one_chapter(
+        tmp_path, '```python tags=["core", "aside"] name="half"\ndef half(x):\n    return x / 2\n```\n'
+    )
+    book = Book([one], Module("", {10: one.core[0].place, 11: Place(one.path, 0)}, "d" * 64))
+    text = page(book, one, executed(one))
+    assert '<div id="code-half" markdown>\n\n<details class="folded aside" markdown>\n' in text
+    assert "<summary>For the library: <code>half</code></summary>\n\n```{.python .core" in text
+    assert text.index("return x / 2") < text.index("</details>")
+
+
+def test_long_imports_are_folded(tmp_path: Path) -> None:
+    one = one_chapter(tmp_path, "```python\n1\n```\n")
+    assert "folded imports" not in page(Book([one], Module("", {}, "d" * 64)), one, executed(one))
+    path = one.path
+    path.write_text(
+        path.read_text().replace("import numpy as np\n", "import numpy as np\n" + "import math\n" * 7)
+    )
+    one = read_chapter(path)
+    text = page(Book([one], Module("", {}, "d" * 64)), one, executed(one))
+    assert '<details class="folded imports" markdown>\n<summary>What this chapter imports</summary>' in text
+
+
+def test_sets_and_code_of_a_notation_table_fold_away(tmp_path: Path) -> None:
+    table = "| Symbol | Meaning | Set | In code |\n|---|---|---|---|\n| $x$ | any | $\\mathbb{R}$ | `x` |\n"
+    text = woven(tmp_path, table)
+    assert f"<summary>Sets and code</summary></details>\n\n{table}".strip() in text
+
+
 def test_labels_in_highlighted_code_become_links(book: Book) -> None:
     html = '<p>eq:twice</p><pre><span class="c1"># eq:twice, eq:other</span></pre>'
     assert link_labels(html, book, lambda path: f"../{path.stem}.html") == (
@@ -278,3 +311,77 @@ def test_figures_of_a_page_share_the_outlines_of_letters() -> None:
     assert shared.count("<path") == 2 and letter.format(2) not in shared and other in shared
     assert shared.count('"#figure-1-Sans-41"') == 2 and '"#figure-2-Sans-42"' in shared
     assert '<a href="#eq-a">' in shared
+
+
+def one_class(folder: Path, source: str) -> Book:
+    path = folder / "01-cell.md"
+    path.write_text(
+        chapter_text(f'```python tags=["core"] name="x"\n{source}\n```\n', title="Cell"), encoding="utf-8"
+    )
+    return Book([read_chapter(path)], Module("", {}, "d" * 64))
+
+
+CLASSES = '''\
+class Base:
+    def __init__(self, size: int, *, bias: bool = True) -> None:
+        pass
+
+
+class Half(Base):
+    """A half of ``x``, not *that*.
+
+    >>> Half(1)
+    """
+
+    def to(self, dtype):
+        """Convert."""
+
+    def _own(self):
+        """Private."""
+
+
+def _hidden():
+    pass'''
+
+
+def test_the_reference_has_signature_text_and_inherited_options(tmp_path: Path) -> None:
+    text = module_reference(one_class(tmp_path, CLASSES))
+    assert '## 1. [Cell](01-cell.md)\n\n### <code id="Base">Base</code>\n' in text
+    assert (
+        "```{.python .signature}\nHalf(size, *, bias=True)\n```\n\nA half of `x`, not \\*that\\*.\n" in text
+    )
+    assert "```{.pycon}\n>>> Half(1)\n```\n" in text and "\nto(dtype)\n```\n\nConvert.\n" in text
+    assert "Private" not in text and "hidden" not in text
+
+
+def test_the_table_of_pytorch_names_shows_what_is_shared_and_what_differs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    book = one_class(tmp_path, "class Half:\n    def __init__(self, axis, bias, rng):\n        pass")
+    pair = Pair(
+        "torch.nn.Half",
+        "Half",
+        renamed={"dim": "axis"},
+        own={"rng": "draws"},
+        without={"out": "no"},
+        note="a | b",
+    )
+    monkeypatch.setattr(
+        "literate.weave.pytorch.table", lambda: Table([pair], {"device": "one"}, {"A|B": "more"})
+    )
+    text = pytorch(book)
+    assert "\n## torch.nn\n" in text
+    row = "| `Half` | [`Half`](01-cell.md#code-x) | `bias` |"
+    assert f"{row} a \\| b; `dim` is `axis`; `rng`: draws; `out`: no |" in text
+    assert "| `device` | one |" in text and "| `A`, `B` | more |" in text
+    pair = Pair("torch.nn.Half", "Quarter")
+    monkeypatch.setattr("literate.weave.pytorch.table", lambda: Table([pair], {}, {}))
+    with pytest.raises(BookError, match=r"pytorch\.toml: Quarter is not a name of the module"):
+        pytorch(book)
+
+
+def test_code_that_looks_like_a_formula_stays_in_the_search(tmp_path: Path) -> None:
+    index = tmp_path / "search_index.json"
+    index.write_text(json.dumps({"docs": [{"title": "", "text": r"re.sub(r'\([^)]*\)', '') and \[y\]"}]}))
+    search_text(index, {("y", True): "<math>y<annotation>y</annotation></math>"})
+    assert json.loads(index.read_text())["docs"][0]["text"] == r"re.sub(r'\([^)]*\)', '') and y"

@@ -49,6 +49,7 @@ class Cell:
     alt: str | None = None
     raises: str | None = None  # the error's type
     saying: str | None = None  # a pattern for its message
+    aside: bool = False  # a core cell that the site folds away
 
     @cached_property
     def tree(self) -> ast.Module:

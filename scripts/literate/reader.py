@@ -211,8 +211,13 @@ class _Reader:
     def python_cell(self, source: str, rest: str, opened: int) -> Cell:
         attributes = self.attributes(rest, opened)
         tags = attributes.pop("tags", [])
-        if not isinstance(tags, list) or len(tags) > 1 or any(tag not in TAGS for tag in tags):
-            raise self.refuse(f"tags={json.dumps(tags)} is unknown; write one of {', '.join(TAGS)}", opened)
+        aside = tags == ["core", "aside"]
+        if not isinstance(tags, list) or len(tags) > 1 + aside or any(tag not in TAGS for tag in tags[:1]):
+            raise self.refuse(
+                f"tags={json.dumps(tags)} is unknown; write one of {', '.join(TAGS)}, "
+                'or ["core", "aside"] for a core cell that the site folds away',
+                opened,
+            )
         for key, value in attributes.items():
             if not isinstance(value, str) or not value.strip():
                 raise self.refuse(f"{key} must be a non-empty text in quotes", opened)
@@ -226,9 +231,8 @@ class _Reader:
             )
         if "raises" in attributes:
             self.split_raises(attributes, opened)
-        cell = Cell(
-            self.chapter.place(opened + 1), source, "python", tag=tags[0] if tags else None, **attributes
-        )
+        tag = tags[0] if tags else None
+        cell = Cell(self.chapter.place(opened + 1), source, "python", tag=tag, aside=aside, **attributes)
         self.check_python(cell, opened)
         return cell
 

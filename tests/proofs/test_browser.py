@@ -188,7 +188,7 @@ def test_a_page_can_be_read_without_scripts(browser: Browser, address: str) -> N
 def test_a_strip_of_figures_moves_by_button_and_by_key(browser: Browser, address: str) -> None:
     with browser.new_context(**PHONE, reduced_motion="reduce") as tab:
         page = tab.new_page()
-        page.goto(f"{address}/14-scalar-tape.html")
+        page.goto(f"{address}/15-scalar-tape.html")
         count = page.locator(".stepper output")
         steps = page.locator(".steps > .figure").count()
         assert steps > 2 and count.text_content() == f"1 of {steps}"
@@ -201,7 +201,7 @@ def test_a_strip_of_figures_moves_by_button_and_by_key(browser: Browser, address
 def test_without_scripts_the_figures_of_a_strip_follow_one_another(browser: Browser, address: str) -> None:
     with browser.new_context(**PHONE, java_script_enabled=False) as tab:
         page = tab.new_page()
-        page.goto(f"{address}/14-scalar-tape.html")
+        page.goto(f"{address}/15-scalar-tape.html")
         strip = page.locator(".steps > .figure")
         boxes = strip.evaluate_all("all => all.map(one => one.getBoundingClientRect().top)")
         assert len(boxes) > 2 and boxes == sorted(set(boxes))

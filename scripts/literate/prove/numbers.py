@@ -35,7 +35,7 @@ _THING = "(?:runs|times|digits|per ?cent|seconds|minutes|steps|lines)"
 COMPARISON = re.compile(
     rf"\b(?:{_MANY} times {_MORE}|twice {_MORE}"
     rf"|{_PART} (?:as \w+|the (?:time|memory|cost|price|size|length|error))"
-    rf"|{_ABOUT} (?:{_MANY}(?: {_THING})?|{_PART}(?: (?:of|the|as)(?: the)? \w+)?|twice)"
+    rf"|{_ABOUT} (?:{_MANY} {_THING}|{_PART}(?: (?:of|the|as)(?: the)? \w+)?|twice)"
     rf"|(?:two|three|four|five|ten|hundred|thousand)fold"
     rf"|by {_PART}|{_MANY} per ?cent|{_PART} of (?:it|them|the (?:time|memory|cost|error)))\b",
     re.I,

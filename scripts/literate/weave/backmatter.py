@@ -12,6 +12,8 @@ from literate.prove.claims import count
 from literate.prove.numbers import prose as lines_of_prose
 from literate.prove.unbound import listed
 from literate.weave.pages import Book, display, imported_names, prose, reference
+from literate.weave.pytorch import pytorch
+from literate.weave.reference import module_reference
 
 ROW, GUTTER = 64, 64  # of the map, in units of 1/16 rem
 
@@ -79,6 +81,8 @@ def pages(book: Book) -> dict[str, str]:
         "equations.md": equations(book),
         "checks.md": checks(book),
         "names.md": names(book),
+        "module.md": module_reference(book),
+        "pytorch.md": pytorch(book),
         "colophon.md": colophon(book),
     }
 

@@ -24,7 +24,7 @@ def typeset(site: Path, chapters: Sequence[Chapter]) -> None:
     done = dict(zip(formulas, _katex(formulas, chapters), strict=True))
     for path, text in pages.items():
         path.write_text(FORMULA.sub(lambda found: _set(found, done), text), encoding="utf-8")
-    _search(site / "search" / "search_index.json", done)
+    search_text(site / "search" / "search_index.json", done)
 
 
 def _formula(found: re.Match[str]) -> Formula:
@@ -76,13 +76,15 @@ def _place(tex: str, chapters: Sequence[Chapter]) -> Place | Path:
     return BOOK
 
 
-def _search(index: Path, done: dict[Formula, str]) -> None:
-    """What the search shows of a formula: its letters and signs, neither LaTeX nor KaTeX."""
+def search_text(index: Path, done: dict[Formula, str]) -> None:
+    """What the search shows of a formula: its letters and signs. Code that looks like one stays."""
     plain = {" ".join(tex.split()): _plain(text) for (tex, _), text in done.items()}
     content = json.loads(index.read_text(encoding="utf-8"))
     for entry in content["docs"]:
         for key in ("title", "text"):
-            entry[key] = IN_SEARCH.sub(lambda m: plain[" ".join(html.unescape(m[1]).split())], entry[key])
+            entry[key] = IN_SEARCH.sub(
+                lambda m: plain.get(" ".join(html.unescape(m[1]).split()), m[0]), entry[key]
+            )
     index.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
 
 

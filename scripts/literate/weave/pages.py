@@ -31,6 +31,9 @@ from literate.weave.figures import inline_svg, with_shared_letters
 
 Segment = tuple[Cell | Display | None, str]  # None: prose
 FOLDED = {"solution": "Solution", "check": "The check", "hide-input": "Show the code"}
+NOTATION = re.compile(r"(?m)^\| *Symbol *\| *Meaning *\| *Set *\| *In code *\|$")
+SETS = '<details class="folded sets"><summary>Sets and code</summary></details>'
+SHORT = 6  # lines of imports that need no folding
 MAP = "<!-- generated: map -->"
 
 
@@ -135,7 +138,7 @@ def page(book: Book, chapter: Chapter, executed: NotebookNode) -> str:
     woven = []
     for item, text in segments(chapter):
         if item is None:
-            woven.append(prose(book, text))
+            woven.append(NOTATION.sub(rf"{SETS}\n\n\g<0>", prose(book, text)))
         elif isinstance(item, Display):
             woven.append(display(book, item))
         elif item.kind == "python":
@@ -192,10 +195,11 @@ def python(book: Book, chapter: Chapter, cell: Cell, outputs: list[NotebookNode]
         case "core":
             first, last = book.lines(cell)
             title = f"{MODULE_NAME}.py · lines {first}–{last}"
-            code = fence(cell, "core", title)
-            return (
-                f'<div id="code-{cell.name}" markdown>\n\n{code}\n\n{thread(book, chapter, cell)}\n\n</div>\n'
-            )
+            code = f"{fence(cell, 'core', title)}\n\n{thread(book, chapter, cell)}"
+            if cell.aside:
+                summary = f"<summary>For the library: <code>{cell.name}</code></summary>"
+                code = f'<details class="folded aside" markdown>\n{summary}\n\n{code}\n\n</details>'
+            return f'<div id="code-{cell.name}" markdown>\n\n{code}\n\n</div>\n'
         case "hide-input":
             return f"{shown}\n\n{folded(cell)}\n"
         case "solution" | "check":
@@ -204,6 +208,8 @@ def python(book: Book, chapter: Chapter, cell: Cell, outputs: list[NotebookNode]
             return f"{fence(cell, 'exercise', 'Your turn')}\n"
         case "notation":
             return f"{fence(cell, 'notation', 'notation')}\n\n{shown}\n"
+        case _ if cell is chapter.python[0] and cell.source.count("\n") > SHORT:
+            return f"{folded(cell, 'What this chapter imports')}\n\n{shown}\n"
         case _:
             return f"{fence(cell)}\n\n{shown}\n"
 
@@ -213,9 +219,11 @@ def fence(cell: Cell, kind: str = "", title: str = "") -> str:
     return f"```{{.python{attributes}}}\n{cell.source}```"
 
 
-def folded(cell: Cell) -> str:
-    summary = f"<summary>{FOLDED[cell.tag or '']}</summary>"
-    return f'<details class="folded {cell.tag}" markdown>\n{summary}\n\n{fence(cell)}\n\n</details>'
+def folded(cell: Cell, title: str = "") -> str:
+    summary = f"<summary>{title or FOLDED[cell.tag or '']}</summary>"
+    return (
+        f'<details class="folded {cell.tag or "imports"}" markdown>\n{summary}\n\n{fence(cell)}\n\n</details>'
+    )
 
 
 def thread(book: Book, chapter: Chapter, cell: Cell) -> str:

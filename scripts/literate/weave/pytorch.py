@@ -1,0 +1,109 @@
+"""The page for readers who come from PyTorch: what stands for what, and what is left out."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from literate.chapter import BookError
+from literate.weave.pages import Book
+from literate.weave.reference import constructor
+
+SOURCE = Path(__file__).with_suffix(".toml")
+
+INTRODUCTION = """\
+# Coming from PyTorch
+
+Names, options and defaults are PyTorch's, so most of what you know holds. The table is compared with both
+signatures, and the numbers with PyTorch's own, by programs that run with every change.
+*Shared* options have the same name and the same default.
+"""
+
+HEAD = """
+## {}
+
+| PyTorch | Here | Shared | Different |
+|---|---|---|---|"""
+
+LEFT_OUT = """
+## What nothing here has
+
+| Option | Why |
+|---|---|"""
+
+NAMES = """
+## What is left out
+
+This is a book, and what needs no new idea would only make it longer.
+
+| In PyTorch | Why it is not here |
+|---|---|"""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A name of PyTorch and ours; how their options differ."""
+
+    theirs: str
+    ours: str
+    signature: str = ""  # where PyTorch's own hides its options
+    renamed: dict[str, str] = field(default_factory=dict)  # theirs to ours
+    own: dict[str, str] = field(default_factory=dict)  # options that only we have, with what they do
+    without: dict[str, str] = field(default_factory=dict)  # options that only they have, with the reason
+    defaults: dict[str, str] = field(default_factory=dict)  # defaults that differ
+    note: str = ""
+    free: bool = False  # the options are not comparable
+
+
+@dataclass(frozen=True)
+class Table:
+    pairs: list[Pair]
+    everywhere: dict[str, str]
+    left_out: dict[str, str]
+
+
+def table() -> Table:
+    data = tomllib.loads(SOURCE.read_text(encoding="utf-8"))
+    return Table([Pair(**pair) for pair in data["pair"]], data["everywhere"], data["left_out"])
+
+
+def pytorch(book: Book) -> str:
+    known, lines, places = table(), [INTRODUCTION], dict[str, list[Pair]]()
+    for pair in known.pairs:
+        places.setdefault(pair.theirs.rpartition(".")[0], []).append(pair)
+    for place, pairs in places.items():
+        lines += [HEAD.format(place), *(row(book, pair) for pair in pairs)]
+    lines += [LEFT_OUT, *(f"| `{name}` | {why} |" for name, why in known.everywhere.items())]
+    lines += [NAMES, *(f"| {codes(names.split('|'))} | {why} |" for names, why in known.left_out.items())]
+    return "\n".join(lines) + "\n"
+
+
+def row(book: Book, pair: Pair) -> str:
+    if pair.ours not in book.pieces:
+        raise BookError(SOURCE, f"{pair.ours} is not a name of the module")
+    chapter, cell = book.pieces[pair.ours][0]
+    theirs, here = pair.theirs.rpartition(".")[2], f"[`{pair.ours}`]({chapter.path.name}#code-{cell.name})"
+    apart = {*pair.renamed.values(), *pair.own, *pair.defaults}
+    shared = [] if pair.free else [o for o in options(book, pair.ours) if o not in apart]
+    return f"| `{theirs}` | {here} | {codes(shared)} | {differences(pair)} |"
+
+
+def codes(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def differences(pair: Pair) -> str:
+    parts = [pair.note] if pair.note else []
+    parts += [f"`{theirs}` is `{ours}`" for theirs, ours in pair.renamed.items()]
+    for options in (pair.defaults, pair.own, pair.without):
+        parts += [f"`{name}`: {what}" for name, what in options.items()]
+    return "; ".join(parts).replace("|", r"\|")
+
+
+def options(book: Book, name: str) -> list[str]:
+    called = constructor(book, name)
+    found = called.args if called else ast.arguments([], [], None, [], [], None, [])
+    names = [argument.arg for argument in (*found.posonlyargs, *found.args, *found.kwonlyargs)]
+    return [name for name in names if name != "self"]
