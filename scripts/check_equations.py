@@ -80,13 +80,13 @@ def run(book: Book, module: Module, chosen: list[Chapter], options: argparse.Nam
     print(
         f"{len(results)} checks, {len(findings)} findings; {unchecked} of {len(displays)} displays unchecked"
     )
+    if len(chosen) == len(book.chapters) and not options.label:
+        print(f"in no equation: {', '.join(untouched(book, results))}")
     if not options.label:
         stated, listed = count(chosen)
         print(
             f"{stated} formulas in the text state something; {listed} of them are listed in book/unbound.toml"
         )
-    if len(chosen) == len(book.chapters) and not options.label:
-        print(f"in no equation: {', '.join(untouched(book, results))}")
     scores: dict[str, Score] = {}
     if options.mutants and not findings:
         scores = plant(book, chosen, results, options.label)

@@ -56,7 +56,7 @@ class Double(Double):
         return 2 * g
 ```
 
-```python raises="TypeError"
+```python raises="TypeError: ."
 Double().forward(2) + "a"
 ```
 """

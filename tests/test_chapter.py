@@ -62,7 +62,7 @@ np.zeros(3)
 y = half(x)
 ```
 
-```python raises="ValueError"
+```python raises="ValueError: ."
 raise ValueError
 ```
 
@@ -167,6 +167,17 @@ ACT = "a core cell may only define (class, def, NAME = …), not act"
 IMPORT = "import in a core cell; write it in the chapter's first cell, "
 IMPORT += "the tangler takes from there what core cells use"
 
+RAISES = (
+    'raises= names one error and what it says, a pattern, as in raises="ValueError: expected .* shape"; got'
+)
+COMPARED = (
+    "what this prints is compared with nothing; write it as a transcript "
+    "(```pycon, >>> np.allclose(…), True), or assert it"
+)
+TRANSCRIBED = (
+    "{} was last set in the transcript at line 16, which a notebook does not run, so the reader has "
+    "another one than this cell; set it in this cell, or give it another name in the transcript"
+)
 NAMED = 'a name is made of letters and digits, with hyphens between them, as in name="linear-backward"; got '
 HIDDEN = "a comment ends with --> on the line where it begins; what follows would run, hidden"
 LOST = r"a | inside a formula splits the cell of a table: write \lvert, \rvert or \mid"
@@ -376,7 +387,31 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
     "two errors": (
         fence("1", 'raises="KeyError, ValueError"'),
         "raises",
-        "raises= names one error, got 'KeyError, ValueError'",
+        f"{RAISES} 'KeyError, ValueError'",
+    ),
+    "an error without its message": (fence("1", 'raises="KeyError"'), "raises", f"{RAISES} 'KeyError'"),
+    "an error with half a pattern": (
+        fence("1", 'raises="KeyError: ("'),
+        "raises",
+        "raises= holds no pattern: missing ), unterminated subpattern at position 0",
+    ),
+    "a comparison that is only printed": (fence("print(np.allclose(1, 1))"), "print", COMPARED),
+    "two of them": (fence("print(np.allclose(1, 1), np.array_equal([1], [1]))"), "print", COMPARED),
+    "and one inside of another": (fence("print(all(np.allclose(x, x) for x in (1, 2)))"), "print", COMPARED),
+    "a name from a transcript": (
+        "```pycon\n>>> a = 1\n```\n" + fence("print(a)"),
+        "print",
+        TRANSCRIBED.format("a"),
+    ),
+    "a name that it set last": (
+        fence("a = 0\nprint(a)") + "\n```pycon\n>>> a = 1\n```\n" + fence("a = a + 1"),
+        "a = a",
+        TRANSCRIBED.format("a").replace("line 16", "line 21"),
+    ),
+    "a name from a loop in a transcript": (
+        "```pycon\n>>> for b in (1, 2):\n...     c = b\n```\n" + fence("print(c)"),
+        "print",
+        TRANSCRIBED.format("c"),
     ),
     "a deep attribute": (
         fence("1", "tags=" + "[" * 4000),
@@ -421,7 +456,7 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
         'a figure needs alt="…": say what one sees in it',
     ),
     "an error that a tagged cell raises": (
-        fence("1", 'tags=["notation"] raises="ValueError"'),
+        fence("1", 'tags=["notation"] raises="ValueError: ."'),
         "tags",
         "raises= belongs to a plain demonstration",
     ),
@@ -689,7 +724,8 @@ def check_with_jupytext(item: Chapter) -> None:
     ours = []
     for cell in item.python:
         tags = [cell.tag] if cell.tag else None
-        attributes = {"name": cell.name, "alt": cell.alt, "raises": cell.raises, "tags": tags}
+        raises = f"{cell.raises}: {cell.saying}" if cell.raises else None
+        attributes = {"name": cell.name, "alt": cell.alt, "raises": raises, "tags": tags}
         found = {key: value for key, value in attributes.items() if value}
         ours.append((cell.source.strip("\n"), found))
     assert theirs == ours

@@ -82,7 +82,7 @@ class Half:
 
 A half is 0.5<!-- = Half().of(1) -->.
 
-```python raises="ZeroDivisionError"
+```python raises="ZeroDivisionError: zero"
 1 / 0
 ```
 
@@ -203,12 +203,17 @@ def test_a_number_belongs_to_the_cells_above_it(run: Run) -> None:
 
 
 def test_a_cell_that_should_raise(failure: Failure) -> None:
-    said = failure('\n```python raises="ValueError"\nint("1")\n```\n')
+    said = failure('\n```python raises="ValueError: ."\nint("1")\n```\n')
     assert said == f"{at(3)}: the cell is to raise ValueError, but raised nothing"
 
 
+def test_a_cell_that_says_something_else(failure: Failure) -> None:
+    said = failure('\n```python raises="ValueError: expected a .* shape"\nint("x")\n```\n')
+    assert said.startswith(f"{at(3)}: the cell is to say 'expected a .* shape', but says ")
+
+
 def test_a_cell_that_raises_something_else(failure: Failure) -> None:
-    said = failure('\n```python raises="ValueError"\n\n1 / 0\n```\n')
+    said = failure('\n```python raises="ValueError: ."\n\n1 / 0\n```\n')
     assert said == f"{at(4)}: ZeroDivisionError: division by zero\n    {at(4)}  1 / 0"
 
 

@@ -105,7 +105,7 @@ def test_a_text_written_in_pieces_is_one_output(tmp_path: Path) -> None:
 
 
 def test_a_declared_error_must_be_raised(tmp_path: Path) -> None:
-    body = '```python raises="ValueError"\nnp.zeros(2)[3]\n```\n'
+    body = '```python raises="ValueError: ."\nnp.zeros(2)[3]\n```\n'
     assert refusal(tmp_path, body) == '01-cell.md:16: this cell says raises="ValueError" but raises nothing'
     error = v4.new_output("error", ename="IndexError", evalue="index 3 is out of bounds", traceback=[])
     assert refusal(tmp_path, body, error) == "01-cell.md:16: IndexError: index 3 is out of bounds"

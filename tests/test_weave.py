@@ -148,7 +148,7 @@ def test_an_output_with_backticks_stays_whole(tmp_path: Path) -> None:
 
 def test_a_declared_error_shows_its_last_line(tmp_path: Path) -> None:
     error = v4.new_output("error", ename="ValueError", evalue="no", traceback=["long"])
-    text = woven(tmp_path, '```python raises="ValueError"\nf(1)\n```\n', error)
+    text = woven(tmp_path, '```python raises="ValueError: ."\nf(1)\n```\n', error)
     assert text.endswith("```{.text .output .raised}\nValueError: no\n```")
 
 

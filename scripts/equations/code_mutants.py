@@ -140,13 +140,15 @@ def _functions(node: ast.AST, owner: str) -> Iterator[tuple[str, ast.FunctionDef
 
 def _computing(function: ast.FunctionDef) -> Iterator[Any]:
     """Nodes of a function's body, without docstrings, annotations and guards that raise."""
-    todo: list[ast.AST] = list(function.body)
+    todo: list[ast.AST] = [function.args, *function.body]
     while todo:
         node = todo.pop(0)
         is_guard = isinstance(node, ast.If) and isinstance(node.body[-1], ast.Raise) and not node.orelse
         if is_guard or isinstance(node, ast.Raise | ast.JoinedStr | ast.Assert):
             continue
         yield node
+        if isinstance(node, ast.arguments):
+            continue
         todo += [child for name, child in _children(node) if name not in ("annotation", "returns")]
 
 
@@ -165,6 +167,22 @@ def _changes(node: Any) -> Iterator[tuple[str, str, Any]]:
             yield "factor replaced by the other", "right", left
         case ast.BinOp(op=op) | ast.AugAssign(op=op) if type(op) in OPERATORS:
             yield "operator changed", "op", OPERATORS[type(op)]()
+            if isinstance(node, ast.AugAssign) and isinstance(op, ast.Add):
+                own = ast.parse(ast.unparse(node.target), mode="eval").body
+                yield "overwritten, not added to,", "value", ast.BinOp(node.value, ast.Sub(), own)
+        case ast.arguments(defaults=defaults) if defaults:
+            for at, default in enumerate(defaults):
+                if (other := _other_default(default)) is not None:
+                    yield "default changed", "defaults", [*defaults[:at], other, *defaults[at + 1 :]]
+        case ast.keyword("dtype"):
+            yield "dtype changed", "value", ast.Constant("float32")
+        case ast.keyword("axis", ast.UnaryOp()):
+            yield "axis changed", "value", ast.Constant(0)
+        case ast.Call(ast.Name("range"), [*others, last]):
+            one_less = ast.BinOp(last, ast.Sub(), ast.Constant(1))
+            yield "one step less", "args", [*others, one_less]
+        case ast.Call(ast.Attribute(attr="astype"), [_]):
+            yield "dtype changed", "args", [ast.Constant("float32")]
         case ast.Compare(ops=[op]) if type(op) in COMPARISONS:
             yield "comparison changed", "ops", [COMPARISONS[type(op)]()]
         case ast.Constant(bool() | str() | None):
@@ -177,3 +195,12 @@ def _changes(node: Any) -> Iterator[tuple[str, str, Any]]:
             yield "transpose dropped", "attr", "real"
         case ast.UnaryOp(op=ast.USub()):
             yield "sign dropped", "op", ast.UAdd()
+
+
+def _other_default(node: ast.expr) -> ast.expr | None:
+    match node:
+        case ast.Constant(bool() as value):
+            return ast.Constant(not value)
+        case ast.Constant(int() | float() as number):
+            return ast.Constant(2 * number or 1)
+    return None

@@ -12,6 +12,7 @@ from .syntax import plain
 LIMIT = 1e-6  # largest difference over largest entry
 ROUGHLY = 1e-2  # the same, for ≈
 FLOOR = 1e-9  # smaller differences are rounding
+AT_CORNERS = 1e-6  # the same where gradients may all but vanish, and differences have nothing to hold on to
 
 
 def compare(
@@ -28,7 +29,8 @@ def compare(
         found = exact_difference(first, second)
     else:
         first, second = _with_values(first, second, bool(corner))
-        found = difference(first, second, ROUGHLY if relation == "≈" else LIMIT)
+        floor = AT_CORNERS if corner else FLOOR
+        found = difference(first, second, ROUGHLY if relation == "≈" else LIMIT, floor)
     if not found:
         return
     at, message = found
@@ -74,12 +76,12 @@ def exact_difference(first: np.ndarray, second: np.ndarray) -> tuple[tuple[int, 
 
 
 def difference(
-    first: np.ndarray, second: np.ndarray, limit: float = LIMIT
+    first: np.ndarray, second: np.ndarray, limit: float = LIMIT, floor: float = FLOOR
 ) -> tuple[tuple[int, ...], str] | None:
     """Where two arrays differ most, and the values there; None where they agree."""
     gap = np.abs(first - second)
     scale = max(np.max(np.abs(first), initial=0.0), np.max(np.abs(second), initial=0.0))
-    if np.max(gap, initial=0.0) <= limit * scale + FLOOR:
+    if np.max(gap, initial=0.0) <= limit * scale + floor:
         return None
     at = tuple(int(place) for place in np.unravel_index(np.argmax(gap), gap.shape))
     return at, f"{_shown(first[at])} against {_shown(second[at])}{_ratio(first, second)}"

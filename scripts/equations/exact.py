@@ -18,10 +18,12 @@ import numpy as np
 from . import field
 from .book import Book, read_display
 from .check import _cases, _draw, _has_conditions, _is_definition
+from .compare import exact_difference
 from .derivatives import gradient
 from .errors import MathError, Redraw, RowError
 from .evaluate import Branch, evaluate_definition, evaluate_number
 from .field import Element, element, elements, slopes, varied
+from .notation import Definition, Notation
 from .sets import Set, draw, limits
 from .text import Display, Text
 
@@ -29,6 +31,7 @@ TRIES = 400
 REFUSED = 24  # draws that the module refuses, because the field knows no order
 DIFFERENT = 6  # draws at which the sides differ before nothing is claimed
 BRANCHES = 16  # good draws of an equation whose branches cannot be listed
+ROW_DRAWS = 3  # of a gradient row
 SQUARES = [4, 9, 16, 25, 36]  # sizes whose roots are whole
 TRANSCENDENTAL = ("exp", "expm1", "log", "log1p", "tanh", "sqrt", "sin", "cos", "minimum", "maximum")
 
@@ -360,3 +363,44 @@ def prove(book: Book, chapter: Text, display: Display) -> Proof:
     except (MathError, TypeError, ValueError, AttributeError, ArithmeticError, IndexError) as error:
         return Proof(f"{type(error).__name__}: {error}")
     return Proof()
+
+
+def prove_row(book: Book, notation: Notation, pair: tuple[str, str], row: Definition) -> Proof:
+    """Prove a gradient row: the module's backward is the derivative of its forward.
+
+    The forward carries a derivative in a random direction; a wrong entry of the gradient shows in it but
+    for a probability below 1e-15.
+    """
+    top = notation.rows.get(pair[0])
+    needed = notation.closure(row.id) | (notation.closure(top.id) if top else frozenset())
+    good, reason = 0, ""
+    for attempt in range(TRIES):
+        field.begin(attempt)
+        book._draws.clear()
+        try:
+            env = book.draw(notation, row.row.code, attempt, frozenset(), needed)
+            expected, computed = gradient(*pair, env), np.asarray(env.computed(row))
+            if expected.shape != computed.shape or exact_difference(elements(expected), elements(computed)):
+                return Proof("the backward is not the derivative of the forward")
+            good += 1
+        except (Redraw, RowError) as error:
+            reason = str(error)
+            if isinstance(error, RowError) and "NoRoot" not in reason:
+                refusals = attempt - good + 1
+                if refusals > REFUSED:
+                    return Proof(reason)
+        except (MathError, TypeError, ValueError, AttributeError, ArithmeticError, IndexError) as error:
+            return Proof(f"{type(error).__name__}: {error}")
+        if good == ROW_DRAWS:
+            return Proof()
+    return Proof(reason)
+
+
+def gradient_rows(book: Book) -> Iterator[tuple[Notation, tuple[str, str], Definition]]:
+    """Every row of a gradient that code computes."""
+    for chapter in book.chapters:
+        for table in chapter.tables:
+            notation = book.notation(chapter, book.section_end(chapter, table.place.line))
+            for pair, row in notation.gradients.items():
+                if row.row in table.rows and notation.slice_for(row.id):
+                    yield notation, pair, row

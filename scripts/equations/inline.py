@@ -72,7 +72,7 @@ def unbound(book: Book, chapter: Text, inline: Inline) -> str:
 
 def _setting(book: Book, chapter: Text, inline: Inline) -> str:
     left, equals, right = inline.tex.partition("=")
-    value = _number(right) if equals else None
+    value = number_of(right) if equals else None
     if value is None or not SYMBOL.fullmatch(left.strip()):
         return "no setting"
     near = chapter.sections[inline.place.line - 1]
@@ -86,7 +86,7 @@ def _setting(book: Book, chapter: Text, inline: Inline) -> str:
     return f"no code of this section has {right.strip()}, and it is no default of what the line names"
 
 
-def _number(tex: str) -> float | None:
+def number_of(tex: str) -> float | None:
     """What a formula without symbols comes to."""
     try:
         (node,) = read_sides([tokens(tex)], {})
@@ -203,10 +203,7 @@ def complaints(
         if inline.shown not in listed and (reason := unbound(book, chapter, inline)):
             yield (
                 inline,
-                (
-                    f"${inline.shown}$ states something that nothing holds to account ({reason}). Make it a "
-                    f"display with a label, or say it in words, or list it with its reason in "
-                    f"book/unbound.toml: \"a condition\" = ['{inline.shown}']"
-                ),
-            ),
+                f"${inline.shown}$ states something that nothing holds to account ({reason}). Make it a "
+                f"display with a label, or say it in words, or list it with its reason in "
+                f"book/unbound.toml: \"a condition\" = ['{inline.shown}']",
             )

@@ -112,8 +112,8 @@ def _acts(owner: ast.FunctionDef | ast.ClassDef) -> list[ast.stmt]:
     return [node for node in nodes if isinstance(node, ast.Return | ast.Assign | ast.AugAssign)]
 
 
-def _names(node: ast.AST) -> set[str]:
-    return {leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
+def _names(owner: ast.FunctionDef | ast.ClassDef) -> set[str]:
+    return {leaf.id for node in _acts(owner) for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
 
 
 def _functions_run(book: Book, label: str, results: Sequence[Result]) -> set[str]:

@@ -47,7 +47,8 @@ class Cell:
     name: str | None = None
     tag: str | None = None  # one of TAGS
     alt: str | None = None
-    raises: str | None = None
+    raises: str | None = None  # the error's type
+    saying: str | None = None  # a pattern for its message
     aside: bool = False  # a core cell that the site folds away
     more: tuple[tuple[str, str], ...] = ()  # further attributes, of exercises
 

@@ -9,11 +9,14 @@ drift apart.
 from __future__ import annotations
 
 import ast
+import doctest
 import functools
 import json
 import os
 import re
 from pathlib import Path
+
+from equations.slicing import free_names, stored_names
 
 from .chapter import (
     BOOK,
@@ -41,6 +44,8 @@ from .rules import check_book
 TAGS = ("core", "hide-input", "notation", *EXERCISE)
 ATTRIBUTES = ("tags", "name", "alt", "raises")
 SHOWN = ("text", "console", "py", "toml", "yaml", "json", "diff", "tex")
+
+COMPARISONS = ("np.allclose", "np.array_equal", "np.isclose", "all", "any", "math.isclose", "np.all")
 
 LONGEST, DEEPEST = 5_000, 100  # characters of a line; levels of a cell's syntax
 NAME = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
@@ -133,6 +138,7 @@ class Reader:
             raise self.refuse("the chapter has no title: begin it with '# Title'", 1)
         self.check_import_cell()
         self.check_exercises()
+        self.check_transcripts()
 
     def check_characters(self) -> None:
         """Jupytext must see the same lines and the same cells as this reader."""
@@ -231,14 +237,30 @@ class Reader:
                 f'name="linear-backward"; got {attributes["name"]!r}',
                 opened,
             )
-        if not attributes.get("raises", "x").isidentifier():
-            raise self.refuse(f"raises= names one error, got {attributes['raises']!r}", opened)
+        if "raises" in attributes:
+            self.split_raises(attributes, opened)
         tag = tags[0] if tags else None
         more = tuple((key, attributes.pop(key)) for key in list(attributes) if key not in ATTRIBUTES)
         place = self.chapter.place(opened + 1)
         cell = Cell(place, source, "python", tag=tag, aside=aside, more=more, **attributes)
         self.check_python(cell, opened)
         return cell
+
+    def split_raises(self, attributes: dict, opened: int) -> None:
+        """``raises="ValueError: expected .* shape"``: the type, and a pattern for the message."""
+        given = attributes["raises"]
+        attributes["raises"], _, pattern = given.partition(": ")
+        if not attributes["raises"].isidentifier() or not pattern:
+            raise self.refuse(
+                "raises= names one error and what it says, a pattern, as in "
+                f'raises="ValueError: expected .* shape"; got {given!r}',
+                opened,
+            )
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise self.refuse(f"raises= holds no pattern: {error}", opened) from None
+        attributes["saying"] = pattern
 
     def read_attributes(self, text: str, opened: int) -> dict:
         """``tags=["core"] name="x"`` as Jupytext reads it: key=JSON, spaces between."""
@@ -294,7 +316,14 @@ class Reader:
             raise self.refuse("raises= belongs to a plain demonstration", opened)
         if cell.tag == "core":
             self.check_core(cell, tree)
-        elif cell.tag is None and all(map(_is_definition, tree.body)):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and cell.tag not in EXERCISE and _is_bare_comparison(node):
+                raise BookError(
+                    cell.at(node),
+                    "what this prints is compared with nothing; write it as a transcript (```pycon, >>> "
+                    "np.allclose(…), True), or assert it",
+                )
+        if cell.tag is None and all(map(_is_definition, tree.body)):
             raise self.refuse(
                 'a cell that only defines belongs to the module: add tags=["core"] and a name, '
                 "or use what it defines in the same cell",
@@ -357,6 +386,25 @@ class Reader:
                     f"exercise {name!r} needs three cells in this order: {', '.join(EXERCISE)}",
                     cells[0].place.line - 1,
                 )
+
+    def check_transcripts(self) -> None:
+        """A reader who types along has the names of the transcripts; the cells of a notebook have not."""
+        last: dict[str, int] = {}  # names that a transcript was the last to set, and its line
+        for cell in self.chapter.cells:
+            if cell.kind == "pycon":
+                last.update(dict.fromkeys(_names_of_transcript(cell.source), cell.place.line))
+            for node in cell.tree.body if cell.kind == "python" and cell.tag not in EXERCISE else ():
+                stored, simple = stored_names(node), isinstance(node, ast.Assign | ast.Expr)
+                read = free_names(node) - (frozenset() if simple else stored)
+                if wrong := sorted(read & last.keys()):
+                    raise BookError(
+                        cell.at(node),
+                        f"{wrong[0]} was last set in the transcript at line {last[wrong[0]]}, which a "
+                        "notebook does not run, so the reader has another one than this cell; set it in "
+                        "this cell, or give it another name in the transcript",
+                    )
+                for name in stored:
+                    last.pop(name, None)
 
     # -- mathematics -------------------------------------------------------
 
@@ -451,6 +499,24 @@ class Reader:
         for found in REFERENCE.finditer(re.sub(r"`[^`]*`|<!--.*?-->", "", line)):
             self.chapter.references.append(Reference(place, found[1], in_code=False))
         self.at += 1
+
+
+def _names_of_transcript(source: str) -> set[str]:
+    found: set[str] = set()
+    try:
+        examples = doctest.DocTestParser().get_examples(source)
+        for example in examples:
+            found.update(*(stored_names(node) for node in ast.parse(example.source).body))
+    except (ValueError, SyntaxError):  # told of where it is run
+        return found
+    return found
+
+
+def _is_bare_comparison(node: ast.AST) -> bool:
+    """``print(np.allclose(a, b))``: it says True or False, and nobody looks."""
+    if not (isinstance(node, ast.Call) and ast.unparse(node.func) == "print" and node.args):
+        return False
+    return all(isinstance(one, ast.Call) and ast.unparse(one.func) in COMPARISONS for one in node.args)
 
 
 def _optional(tree: ast.Module) -> list[ast.stmt]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from equations import field
 from equations.book import Book
 from equations.check import check_display
-from equations.exact import exact_book, prove
+from equations.exact import exact_book, gradient_rows, prove, prove_row
 from equations.field import Element, P, element
 from literate.reader import read_book
 from literate.tangle.module import tangle
@@ -52,6 +52,26 @@ def test_sampling_alone_would_let_the_last_digit_pass(book: Book) -> None:
     label, right, wrong, user = MISTAKES["a last digit"]
     sampled = mistaken(Book(book.chapters, tangle(read_book()).namespace()), label, right, wrong)
     assert check_display(sampled, *sampled.displays[user]).finding is None
+
+
+# The same of the module's backwards, found in the gradient rows.
+BACKWARDS = [
+    ("dx = grad @ self.weight.data.T", "dx = 1.0000001 * grad @ self.weight.data.T", "dX"),
+    ("dx = p * (grad - average)", "dx = p * (grad - 1.0000001 * average)", "dz"),
+    ("_sum(g.reshape(len(g), -1))", "_sum(g[..., 1:].reshape(len(g), -1))", "db"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "name"), BACKWARDS)
+def test_a_wrong_backward_is_not_proved(right: str, wrong: str, name: str) -> None:
+    chapters = read_book()
+    source = tangle(chapters).text
+    assert source.count(right) == 1
+    good, bad = exact_book(chapters, source), exact_book(chapters, source.replace(right, wrong))
+    rows = [at for at, (_, _, row) in enumerate(gradient_rows(good)) if row.name == name]
+    first, second = list(gradient_rows(good)), list(gradient_rows(bad))
+    found = [at for at in rows if prove_row(bad, *second[at]) and not prove_row(good, *first[at])]
+    assert found
 
 
 fractions = st.fractions(max_denominator=50).filter(bool)

@@ -6,20 +6,22 @@ import pytest
 
 from equations.book import Book
 from literate.chapter import BookError, Chapter
-from literate.prove.claims import inline_findings, listed
+from literate.prove.claims import inline_findings
+from literate.prove.numbers import check_typed
+from literate.prove.unbound import listed
 from literate.reader import parse_chapter, read_book
 from literate.tangle.module import tangle
 
-MISTAKES = [  # chapter, what stands in it, the mistake
-    (5, r"$\tanh x=2\sigma(2x)-1$", r"$\tanh x=2\sigma(x)-1$"),
-    (6, r"$\ln\sigma(s)=s-\ln(1+e^s)$", r"$\ln\sigma(s)=s-\ln(1-e^s)$"),
-    (9, r"$\beta_2=0.999$", r"$\beta_2=0.99$"),
-    (9, r"$\mu=0.9$", r"$\mu=0.95$"),
-    (1, r"$0<\eta<\frac{2}{a}$", r"$0<\eta<\frac{1}{9a}$"),
-    (11, r"$\epsilon=0.3$", r"$\epsilon=0.35$"),
-    (16, r"$\sqrt{H\cdot\frac{1}{3H}} = 1/\sqrt3$", r"$\sqrt{H\cdot\frac{1}{3H}} = 1/\sqrt2$"),
-    (13, r"$u=k-i+1$", r"$u=k+i-1$"),  # listed; its change is not
-    (4, "\n## One product\n", "\n## One product\n\nAnd so $Y = XW - b$.\n"),
+MISTAKES = [  # what stands in the book, the mistake
+    (r"$\tanh x=2\sigma(2x)-1$", r"$\tanh x=2\sigma(x)-1$"),
+    (r"$\ln\sigma(s)=s-\ln(1+e^s)$", r"$\ln\sigma(s)=s-\ln(1-e^s)$"),
+    (r"$\beta_2=0.999$", r"$\beta_2=0.99$"),
+    (r"$\mu=0.9$", r"$\mu=0.95$"),
+    (r"$0<\eta<\frac{2}{a}$", r"$0<\eta<\frac{1}{9a}$"),
+    (r"$\epsilon=0.3$", r"$\epsilon=0.35$"),
+    (r"$\sqrt{H\cdot\frac{1}{3H}} = 1/\sqrt3$", r"$\sqrt{H\cdot\frac{1}{3H}} = 1/\sqrt2$"),
+    (r"$u=k-i+1$", r"$u=k+i-1$"),  # listed; its change is not
+    ("\n## One product\n", "\n## One product\n\nAnd so $Y = XW - b$.\n"),
 ]
 
 
@@ -28,25 +30,29 @@ def chapters() -> list[Chapter]:
     return read_book()
 
 
-def findings(chapters: list[Chapter], number: int, right: str, wrong: str) -> list[str]:
-    at = next(place for place, chapter in enumerate(chapters) if chapter.number == number)
-    assert right in chapters[at].text, right
+def where(chapters: list[Chapter], text: str) -> int:
+    """The first chapter in which this stands."""
+    return next(place for place, chapter in enumerate(chapters) if chapter.number and text in chapter.text)
+
+
+def findings(chapters: list[Chapter], right: str, wrong: str) -> list[str]:
+    at = where(chapters, right)
     changed = parse_chapter(chapters[at].text.replace(right, wrong, 1), chapters[at].path)
     book = Book([*chapters[:at], changed, *chapters[at + 1 :]], tangle(chapters).namespace())
     return [str(one) for one in inline_findings(book, changed)]
 
 
-@pytest.mark.parametrize(("number", "right", "wrong"), MISTAKES)
-def test_a_wrong_formula_in_the_text(chapters: list[Chapter], number: int, right: str, wrong: str) -> None:
-    (found,) = findings(chapters, number, right, wrong)
+@pytest.mark.parametrize(("right", "wrong"), MISTAKES)
+def test_a_wrong_formula_in_the_text(chapters: list[Chapter], right: str, wrong: str) -> None:
+    (found,) = findings(chapters, right, wrong)
     assert "Make it a display" in found and "book/unbound.toml" in found
 
 
 def test_a_wrong_membership(chapters: list[Chapter]) -> None:
-    chapter = next(one for one in chapters if one.number == 7)
+    chapter = chapters[where(chapters, "$A$ | what they answer")]
     last = chapter.text.rstrip().split("\n")[-1]
-    right = findings(chapters, 7, last, f"{last}\n\nHere $A \\in (-1,1)^{{N\\times H}}$.")
-    (wrong,) = findings(chapters, 7, last, f"{last}\n\nHere $A \\in (0,1)^{{N\\times H}}$.")
+    right = findings(chapters, last, f"{last}\n\nHere $A \\in (-1,1)^{{N\\times H}}$.")
+    (wrong,) = findings(chapters, last, f"{last}\n\nHere $A \\in (0,1)^{{N\\times H}}$.")
     assert right == [] and "lies outside its set" in wrong
 
 
@@ -68,3 +74,39 @@ HIDDEN = [
 def test_mathematics_that_is_not_read_is_refused(chapters: list[Chapter], text: str) -> None:
     with pytest.raises(BookError, match="shown and never checked"):
         parse_chapter(f"{chapters[1].text}\n{text}\n", chapters[1].path)
+
+
+SENTENCES = [  # what the book says, and with another number
+    ("$10^{-5}$, is near its balance", "$10^{-3}$, is near its balance"),
+    ("0.1 by default", "0.01 by default"),
+    (r"the default $\alpha=0.99$", r"the default $\alpha=0.999$"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong"), SENTENCES)
+def test_a_wrong_default_in_a_sentence(chapters: list[Chapter], right: str, wrong: str) -> None:
+    assert any("but the signatures have" in one for one in findings(chapters, right, wrong))
+
+
+WORDS = [
+    ("a hundred times as large for plain descent", "twenty times as large for plain descent"),
+    ("about three runs", "about two runs"),
+    ("less than half the time", "more than half the time"),
+    ("off by a third", "off by a quarter"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong"), WORDS)
+def test_a_comparison_in_words_is_found(chapters: list[Chapter], right: str, wrong: str) -> None:
+    chapter = chapters[where(chapters, right)]
+    check_typed(chapter)
+    with pytest.raises(BookError, match="compares, and nothing computes it"):
+        check_typed(parse_chapter(chapter.text.replace(right, wrong, 1), chapter.path))
+
+
+def test_a_comparison_that_is_computed_passes(chapters: list[Chapter]) -> None:
+    chapter = chapters[1]
+    word = 'It takes half<!-- = "half" if 0.4 < h < 0.6 else h --> the time.'
+    check_typed(parse_chapter(f"{chapter.text}\n{word}\n", chapter.path))
+    with pytest.raises(BookError, match="'half the time' compares"):
+        check_typed(parse_chapter(f"{chapter.text}\nIt takes half the time.\n", chapter.path))

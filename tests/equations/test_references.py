@@ -39,7 +39,7 @@ SWAPS = [
     ("eq:attention-dv", "eq:attention-dq"),
     ("eq:mse", "eq:huber"),  # in docstrings
     ("eq:ln", "eq:rms"),
-    ("eq:l1", "eq:l2"),
+    ("eq:adagrad", "eq:adamw"),
 ]
 
 

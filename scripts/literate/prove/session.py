@@ -7,6 +7,7 @@ import contextlib
 import doctest
 import importlib.util
 import linecache
+import re
 import sys
 import traceback
 import warnings
@@ -103,6 +104,10 @@ class Session:
             except Exception as error:
                 if type(error).__name__ != cell.raises:
                     raise
+                if not re.search(cell.saying or "", str(error)):
+                    raise Failure(
+                        f"{cell.place}: the cell is to say {cell.saying!r}, but says {str(error)!r}"
+                    ) from None
             else:
                 if cell.raises:
                     raise Failure(f"{cell.place}: the cell is to raise {cell.raises}, but raised nothing")
