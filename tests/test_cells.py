@@ -49,3 +49,8 @@ def test_no_chapter_is_excused_for_more_than_it_has() -> None:
         name: (sum(n > LONG for n, _ in found[name]), sum(n > LONGEST for n, _ in found[name]))
         for name in EXCESS
     } == EXCESS
+
+
+@pytest.mark.parametrize("chapter", read_book(), ids=lambda chapter: chapter.path.stem)
+def test_each_error_is_shown_with_what_it_says(chapter: Chapter) -> None:
+    assert [str(cell.place) for cell in chapter.python if cell.raises and not cell.saying] == []

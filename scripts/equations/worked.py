@@ -16,7 +16,7 @@ from .book import Book, Read, read_display
 from .chains import Side
 from .environment import Environment
 from .errors import MathError, Redraw, RowError
-from .evaluate import Evaluator, NumPy, ranges_of
+from .evaluate import Branch, Evaluator, NumPy, ranges_of
 from .lower import Expression, Lowering, Table, run
 from .notation import Notation
 from .sets import Set, draw
@@ -120,7 +120,7 @@ def work_out(book: Book, chapter: Text, display: Display) -> list[Worked]:
         seed = zlib.crc32(f"{display.label} worked {attempt}".encode())
         try:
             env = Environment(notation, Readable(attempt), seed, frozenset(), ids)
-            reached: set[tuple[Cases, int]] = set()
+            reached: set[Branch] = set()
             found = [_work_out(read, env, notation, display, reached) for read in reads]
         except (MathError, RowError, Redraw) as error:
             reason = str(error)
@@ -144,7 +144,7 @@ def _coincidences(worked: Worked) -> int:
 
 
 def _work_out(
-    read: Read, env: Environment, notation: Notation, display: Display, reached: set[tuple[Cases, int]]
+    read: Read, env: Environment, notation: Notation, display: Display, reached: set[Branch]
 ) -> Worked:
     first = 1 if check._is_definition(read, notation, display) else 0
     check._draw(read, env, first, reached)  # it holds here too

@@ -247,12 +247,12 @@ class Reader:
         return cell
 
     def split_raises(self, attributes: dict, opened: int) -> None:
-        """``raises="ValueError: expected .* shape"``: the type, and a pattern for the message."""
+        """``raises="ValueError: expected .* shape"``: the type, and perhaps a pattern for the message."""
         given = attributes["raises"]
         attributes["raises"], _, pattern = given.partition(": ")
-        if not attributes["raises"].isidentifier() or not pattern:
+        if not attributes["raises"].isidentifier():
             raise self.refuse(
-                "raises= names one error and what it says, a pattern, as in "
+                "raises= names one error, and perhaps what it says, as in "
                 f'raises="ValueError: expected .* shape"; got {given!r}',
                 opened,
             )
@@ -260,7 +260,7 @@ class Reader:
             re.compile(pattern)
         except re.error as error:
             raise self.refuse(f"raises= holds no pattern: {error}", opened) from None
-        attributes["saying"] = pattern
+        attributes["saying"] = pattern or None
 
     def read_attributes(self, text: str, opened: int) -> dict:
         """``tags=["core"] name="x"`` as Jupytext reads it: key=JSON, spaces between."""
