@@ -2428,33 +2428,38 @@ def _named_arrays(
     schedule: Schedule | None = None,
 ) -> dict[str, np.ndarray]:
     """What training changes, by names that stay the same."""
+    _of_one_training(net, optimizer, schedule)
+    found = {f"net.{name}": array for name, array in net._arrays().items()}
+    if optimizer is not None:
+        for name, array in optimizer._arrays().items():
+            found[f"optimizer.{name}"] = array
+    if schedule is not None:
+        found["schedule"] = np.array(schedule.t)
+    return found
+
+
+# 11 To be continued · of-one-training
+def _of_one_training(net: Any, optimizer: Any, schedule: Any) -> None:
     _instances("checkpoint", Layer, net=net)
-    arrays = {f"net.{name}": array for name, array in net._arrays().items()}
     if optimizer is not None:
         _instances("checkpoint", Optimizer, optimizer=optimizer)
-        for name, array in optimizer._arrays().items():
-            arrays[f"optimizer.{name}"] = array
     if schedule is not None:
         _instances("checkpoint", Schedule, schedule=schedule)
         if schedule.optimizer is not optimizer:
             raise ValueError("give the schedule's optimizer as well")
-        arrays["schedule"] = np.array(schedule.t)
-    return arrays
 
 
 # 11 To be continued · generators
-def _generators(
-    net: Layer, rng: np.random.Generator | None
-) -> dict[str, np.random.Generator]:
+def _generators(net: Layer, rng: Any) -> dict[str, np.random.Generator]:
     """The generator given, and those that layers draw from, by name."""
-    found = {} if rng is None else {"rng": rng}
-    if not all(isinstance(r, np.random.Generator) for r in found.values()):
+    if rng is not None and not isinstance(rng, np.random.Generator):
         kind = type(rng).__name__
         raise TypeError(f"expected a Generator, got {kind}; write loader.rng")
-    for name, member in net._contents("rng."):
-        if isinstance(member, np.random.Generator):
-            found[name] = member
-    return found
+    inside = {
+        name: member for name, member in net._contents("rng.")
+        if isinstance(member, np.random.Generator)
+    }
+    return inside if rng is None else {"rng": rng, **inside}
 
 
 # 11 To be continued · save
@@ -2468,10 +2473,9 @@ def save(
     With the optimizer's state and rate, the generator that shuffles, the
     schedule and the history, training continues bit for bit, from one epoch
     to the next. Generators of random layers are written down in any case.
-    The file appears whole or not at all.
-    Raises TypeError for a buffer that holds no numbers, or a rng that is no
-    generator, ValueError where names collide, and OSError for a place that
-    is no ordinary file.
+    The file appears whole or not at all. Raises TypeError for a buffer that
+    holds no numbers or a rng that is no generator, ValueError where names
+    collide, OSError for a place that is no ordinary file.
     """
     arrays: dict[str, Any] = _named_arrays(net, optimizer, schedule)
     texts: dict[str, Any] = {"history": history or []}
@@ -2479,7 +2483,11 @@ def save(
         texts[name] = generator.bit_generator.state
     for name, text in texts.items():
         arrays[name] = np.array(json.dumps(text, default=np.ndarray.tolist))
-    path = _ordinary(path)
+    _write(_ordinary(path), arrays)
+
+
+# 11 To be continued · write
+def _write(path: Path, arrays: dict[str, Any]) -> None:
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     with _uninterrupted():
         try:
@@ -2491,11 +2499,12 @@ def save(
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
-    for old in path.parent.glob(f"{escape(path.name)}.????????.part"):
-        if old.stat().st_mtime <= begun:  # left by a save that was killed
-            old.unlink(missing_ok=True)
+    for left in path.parent.glob(f"{escape(path.name)}.????????.part"):
+        if left.stat().st_mtime <= begun:  # by a save that was killed
+            left.unlink(missing_ok=True)
 
 
+# 11 To be continued · ordinary
 def _ordinary(path: str | os.PathLike) -> Path:
     """Where the file really stands; behind a link, for instance."""
     path = Path(path).resolve()
@@ -2509,46 +2518,65 @@ def load(
     net: Layer, path: str | os.PathLike, *, optimizer: Optimizer | None = None,
     rng: np.random.Generator | None = None, schedule: Schedule | None = None,
 ) -> list[dict[str, float]]:
-    """Read what ``save`` wrote, into the same kind of network.
+    """Read what ``save`` wrote; return the history that was saved.
 
-    Returns the history that was saved. What is not asked for stays in the
-    file. Raises ValueError, and changes nothing, if the file is no such
-    archive, if names, shapes or dtypes differ, or if the state is that of
-    another kind of generator; OSError for what is no ordinary file.
+    Raises ValueError, and changes nothing, for a file that is no checkpoint
+    of such a network; OSError for what is no ordinary file.
     """
     arrays = _named_arrays(net, optimizer, schedule)
     generators = _generators(net, rng)
-    ours = {name: _kind(a.dtype, a.shape) for name, a in arrays.items()}
-    ours |= dict.fromkeys(["history", *generators], "text")
-    parts = {"optimizer.": optimizer, "schedule": schedule}
-    unasked = tuple(name for name, part in parts.items() if part is None)
-    with open(_ordinary(path), "rb") as file:
-        with _readable(f"{path}: not a checkpoint"):
-            archive: Any = np.lib.npyio.NpzFile(file)
-            kinds = _headers(archive.zip)
-        _agree(ours, {
-            name: kind for name, kind in kinds.items()
-            if name in ours or not (name.startswith(unasked) or name == "rng")
-        }, str, f"{path}: ")
-        with _readable(f"{path}: not a checkpoint"):
-            stored = {name: archive[name] for name in ours}
-    texts = {}
-    for name in ("history", *generators):
-        with _readable(f"{path}: {name} is unreadable"):
-            texts[name] = json.loads(str(stored.pop(name)))
-            if name in generators:
-                type(generators[name].bit_generator)().state = texts[name]
+    stored, texts = _read(path, arrays, generators)
+    _restore(arrays, stored, generators, texts)
+    _set_back(arrays, optimizer, schedule)
+    return texts["history"]
+
+
+# 11 To be continued · restore
+def _restore(
+    arrays: dict, stored: dict, generators: dict, texts: dict
+) -> None:
     for name, array in arrays.items():
         array[...] = stored[name]
     for name, generator in generators.items():
         generator.bit_generator.state = texts[name]
+
+
+# 11 To be continued · set-back
+def _set_back(
+    arrays: dict, optimizer: Optimizer | None, schedule: Schedule | None
+) -> None:
     if optimizer is not None:
         optimizer._set_rates(arrays["optimizer.rates"])
     if schedule is not None:
         schedule.t = int(arrays["schedule"])
-    return texts["history"]
 
 
+# 11 To be continued · read
+def _read(path: Any, arrays: dict, generators: dict) -> tuple[dict, dict]:
+    ours = {name: _kind(a.dtype, a.shape) for name, a in arrays.items()}
+    ours |= dict.fromkeys(["history", *generators], "text")
+    with open(_ordinary(path), "rb") as file:
+        with _readable(f"{path}: not a checkpoint"):
+            archive: Any = np.lib.npyio.NpzFile(file)
+            kinds = _headers(archive.zip)
+        _agree(ours, _asked_for(kinds, ours), str, f"{path}: ")
+        with _readable(f"{path}: not a checkpoint"):
+            stored = {name: archive[name] for name in ours}
+    return stored, _texts(path, stored, generators)
+
+
+# 11 To be continued · asked-for
+def _asked_for(kinds: dict[str, str], ours: dict[str, str]) -> dict[str, str]:
+    """Without the optimizer's part, or the schedule's, if ours has none."""
+    parts = "optimizer.rates", "schedule"
+    unasked = tuple(part[:10] for part in parts if part not in ours)
+    return {
+        name: kind for name, kind in kinds.items()
+        if name in ours or not (name.startswith(unasked) or name == "rng")
+    }
+
+
+# 11 To be continued · headers
 def _kind(dtype: np.dtype, shape: tuple) -> str:
     if dtype.kind == "U" and not shape and dtype.itemsize < 2**26:
         return "text"
@@ -2566,15 +2594,25 @@ def _headers(archive: ZipFile) -> dict[str, str]:
     return kinds
 
 
+# 11 To be continued · texts
+def _texts(path: Any, stored: dict, generators: dict) -> dict[str, Any]:
+    texts = {}
+    for name in ("history", *generators):
+        with _readable(f"{path}: {name} is unreadable"):
+            texts[name] = json.loads(str(stored[name]))
+            if name in generators:
+                type(generators[name].bit_generator)().state = texts[name]
+    return texts
+
+
+# 11 To be continued · readable
 @contextmanager
-def _readable(what: object) -> Iterator[None]:
+def _readable(what: str) -> Iterator[None]:
     """ValueError for whatever goes wrong in reading ``what``."""
     try:
         yield
     except Exception as error:
-        raise ValueError(
-            f"{what} ({error!r})"
-        ) from None
+        raise ValueError(f"{what} ({error!r})") from None
 
 
 # 12 Not by heart · penalties
@@ -6705,4 +6743,4 @@ _PROBES = [
 ]
 
 
-# digest ce9fc123a9f59b7504d5a6dd6873cdbac9ddd8c0ae91ad54ef62dc0a5d17b216
+# digest 743c6fbb0a508f0a9abe53792fd373afcef73dc7fdbed6b72ca7b2340f78cdaf

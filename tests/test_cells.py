@@ -18,7 +18,6 @@ EXCESS: dict[str, tuple[int, int]] = {
     "activations": (6, 4),
     "losses": (8, 5),
     "network": (11, 7),
-    "saving": (5, 4),
     "regularisation": (7, 3),
     "normalisation": (7, 2),
     "convolution": (3, 2),

@@ -40,6 +40,9 @@ SAMPLED = {
     "eq:likelihood-mse": "a logarithm of a power that no rule takes apart",
     "eq:block": "more square roots than a draw can have",
     **dict.fromkeys(("eq:jvp", "eq:duality", "eq:hvp"), "their cells call NumPy itself, not the module"),
+    **dict.fromkeys(
+        ("eq:pair-sum", "eq:pair-product", "eq:pair-modulus"), "eigenvalues, which NumPy computes"
+    ),
     "eq:two-softmax": "powers of e itself, beside the logarithm of a sum",
 }
 
