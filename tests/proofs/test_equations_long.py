@@ -42,6 +42,9 @@ SAMPLED = {
     **dict.fromkeys(("eq:likelihood-mse", "eq:likelihood-l1"), "a logarithm that no rule takes apart"),
     "eq:block": "more square roots than a draw can have",
     **dict.fromkeys(("eq:jvp", "eq:duality", "eq:hvp"), "their cells call NumPy itself, not the module"),
+    **dict.fromkeys(
+        ("eq:pair-sum", "eq:pair-product", "eq:pair-modulus"), "eigenvalues, which NumPy computes"
+    ),
     "eq:two-softmax": "powers of e itself, beside the logarithm of a sum",
 }
 
