@@ -2496,10 +2496,10 @@ def _penalty(
     """Add each slope, strength * pull(w); the sum of all slopes times w."""
     _within("penalty", strength=strength)
     total = 0.0
-    for p in _only_parameters(parameters):
-        slope = strength * pull(p.data)
-        p.grad += slope
-        total += float(np.vdot(slope, p.data))
+    for parameter in _only_parameters(parameters):
+        slope = strength * pull(parameter.data)
+        parameter.grad += slope
+        total += float(np.vdot(slope, parameter.data))
     return total
 
 
@@ -2884,11 +2884,11 @@ def _pair(layer: Layer, name: str, value: Any, least: int) -> tuple[int, int]:
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value,) * 2
     kinds = int, np.integer
     whole = all(isinstance(n, kinds) and n is not True for n in pair)
-    if len(pair) != 2 or not whole or min(pair) < least:
-        raise ValueError(
-            f"{type(layer).__name__}: {name} must be a whole number of at "
-            f"least {least}, or a pair of them, got {value!r}"
-        )
+    _demand(
+        layer, lambda _: len(pair) == 2 and whole and min(pair) >= least,
+        f"{{}} must be a whole number of at least {least}, or a pair of them",
+        **{name: value},
+    )
     return pair
 
 
@@ -2939,22 +2939,16 @@ def _windows(x: _Array, window: tuple[int, ...], steps: tuple) -> _Array:
     return view[:, ::s, ::t, :, ::d, ::e].transpose(1, 0, 4, 5, 2, 3)
 
 
-def _columns(row: np.ndarray, groups: int) -> np.ndarray:
-    """A row of windows as a matrix for each group; each window a column."""
-    size = math.prod(row.shape[:3]) // groups
-    return row.reshape(groups, size, math.prod(row.shape[3:]))
-
-
 # 14 Neighbours · correlate
 def _correlate(x: np.ndarray, weight: np.ndarray, steps: tuple) -> np.ndarray:
     """eq:conv without the bias: (C, H, W, N) to (O, rows, columns, N)."""
     windows = _windows(x, weight.shape[2:], steps)
-    groups = len(x) // weight.shape[1]
-    kernels = weight.reshape(groups, len(weight) // groups, -1)
+    groups, size = len(x) // weight.shape[1], math.prod(weight.shape[1:])
+    kernels = weight.reshape(groups, len(weight) // groups, size)
     rows, columns, n = len(windows), *windows.shape[-2:]
     y = np.empty((*kernels.shape[:2], rows, columns * n), x.dtype)
     for i, row in enumerate(windows):
-        np.matmul(kernels, _columns(row, groups), out=y[:, :, i])
+        np.matmul(kernels, row.reshape(groups, size, -1), out=y[:, :, i])
     return y.reshape(len(weight), rows, columns, n)
 
 
@@ -2968,7 +2962,7 @@ def _correlate_weight(
     total = np.zeros((groups, *size), grad.dtype)
     for i, row in enumerate(_windows(x, window, steps)):
         g = grad[:, i].reshape(groups, size[1], -1)
-        total += _columns(row, groups) @ g.mT
+        total += row.reshape(groups, size[0], -1) @ g.mT
     return total.mT.reshape(weight.shape)
 
 
@@ -2994,7 +2988,6 @@ class _Convolution(Layer):
 
     _transposed = False
 
-    # 14 Neighbours · convolution-received
     def _received(self, grad_output: ArrayLike) -> np.ndarray:
         """Add to the parameters' grad; return the gradient, batch last."""
         x, shape = self._saved()
@@ -3009,7 +3002,6 @@ class _Convolution(Layer):
         _collect(self.bias, _sum(g.reshape(len(g), -1)))  # eq:conv-db
         return g
 
-    # 14 Neighbours · convolution-accumulate
     def accumulate(self, grad_output: ArrayLike) -> None:
         self._received(grad_output)
 
@@ -3043,8 +3035,8 @@ class _Convolution(Layer):
         self._border = ((h - 1) // 2, h // 2), ((w - 1) // 2, w // 2)
         if padding != "same" or self.stride != (1, 1) or self._transposed:
             size = 0 if padding == "valid" else padding
-            p, q = self.padding = _pair(self, "padding", size, 0)
-            self._border = (p, p), (q, q)
+            top, side = self.padding = _pair(self, "padding", size, 0)
+            self._border = (top, top), (side, side)
 
     # 14 Neighbours · convolution-start
     def _draw(self, groups: int, bias: bool, rng: Any) -> None:
@@ -3109,12 +3101,11 @@ class ConvTranspose2d(_Convolution):
         sides = zip(x.shape[2:], self.stride, self._span)
         h, w = ((n - 1) * s + k for n, s, k in sides)
         y = np.zeros((self.out_channels, h, w, len(x)), x.dtype)
-        turned = _batch_last(x)
         shown = _batch_first(y, self._border)
         if 0 in x.shape[2:] or 0 in shown.shape[1:]:
             raise ValueError(f"{self}: {x.shape} leaves nothing to give out")
-        self._cache = turned, shown.shape
-        _spread(turned, self.weight.data, self._steps, y)
+        self._cache = _batch_last(x), shown.shape
+        _spread(self._cache[0], self.weight.data, self._steps, y)
         y += _data(self.bias, 0)[:, None, None, None]
         return shown
 
@@ -3157,9 +3148,9 @@ class _Pool(Layer):
         size = self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
         stride = size if stride is None else stride
         self.stride = _pair(self, "stride", stride, 1)
-        p, q = self.padding = _pair(self, "padding", padding, 0)
-        self._border = (p, p), (q, q)
-        if 2 * p > size[0] or 2 * q > size[1]:
+        self.padding = _pair(self, "padding", padding, 0)
+        self._border = tuple((p, p) for p in self.padding)
+        if any(2 * p > k for p, k in zip(self.padding, size)):
             raise ValueError(
                 f"{type(self).__name__}: padding {self.padding} is more "
                 f"than half of kernel_size {size}"
@@ -6605,4 +6596,4 @@ _PROBES = [
 ]
 
 
-# digest 58dff4421f2425eec7894a616c02339302ce3a834d8fe78cd0b3ed83e269c8a3
+# digest 435ddcf97305fa840ce53260b8cdbb165c6f8246e5bd151592a18af2e759f838

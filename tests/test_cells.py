@@ -22,8 +22,6 @@ EXCESS: dict[str, tuple[int, int]] = {
     "optimizers": (8, 3),
     "training": (10, 6),
     "saving": (5, 4),
-    "regularisation": (7, 3),
-    "convolution": (3, 2),
     "scalar-tape": (5, 0),
     "tensor-tape": (33, 2),
     "recurrence": (7, 2),
