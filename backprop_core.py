@@ -2561,8 +2561,7 @@ class EarlyStopping:
         value, self.waited = self._watched(history[-1]), self.waited + 1
         if self._sign * (self.best - value) > self.min_delta:
             self.best, self.waited = value, 0
-            arrays = _named_arrays(self.net, None)
-            self._kept = {name: a.copy() for name, a in arrays.items()}
+            self._kept = self.net.state_dict()
         stop = self.waited >= self.patience
         if stop and self.restore_best and self._kept:
             self.restore()
@@ -2575,8 +2574,7 @@ class EarlyStopping:
             raise RuntimeError(
                 "EarlyStopping: no epoch with a finite value yet"
             )
-        for name, array in _named_arrays(self.net, None).items():
-            array[...] = self._kept[name]
+        self.net.load_state_dict(self._kept)
 
     # 12 Not by heart · early-stopping-restore-watched
     def _watched(self, row: dict[str, float]) -> float:
@@ -6596,4 +6594,4 @@ _PROBES = [
 ]
 
 
-# digest 435ddcf97305fa840ce53260b8cdbb165c6f8246e5bd151592a18af2e759f838
+# digest 64aabdd6656619cd776dfa92ac3dcdf9f7e20aa04457adcd90b469e83d81252a
