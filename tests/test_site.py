@@ -94,6 +94,12 @@ def test_formulas_are_set_and_found_by_the_search_as_plain_signs(place: Path) ->
     assert "y=2x" in texts and "katex" not in texts and "\\" not in texts
 
 
+def test_every_page_has_a_policy_for_its_scripts(place: Path) -> None:
+    for path in place.glob("site/**/*.html"):
+        text = path.read_text(encoding="utf-8")
+        assert text.count("script-src 'self' file: 'sha256-") == 1 and "unsafe-inline" not in text, path
+
+
 def test_labels_in_code_are_links(place: Path) -> None:
     page = (place / "site" / "01-one.html").read_text(encoding="utf-8")
     assert page.count('<a class="label" href="01-one.html#eq-twice" title="equation 1.1">eq:twice</a>') == 2

@@ -103,7 +103,7 @@ const editable = (box) => {
     const apart = rest.slice(1).some((side) => side.some((v, n) => Math.abs(v - rest[0][n]) > 1e-6 * (1 + Math.abs(v))));
     note.textContent = [
       rest.length ? "Worked out anew." : "",
-      stale.size ? "What is dimmed needs the module: these numbers stay as they were for the first ones." : "",
+      stale.size ? "What stands in italics needs the module: it stays as it was for the first numbers." : "",
       rest.length > 1 ? (apart ? "The sides differ." : "The sides agree.") : "",
     ].filter(Boolean).join(" ");
     box.classList.add("changed");

@@ -115,7 +115,7 @@ def panel(book: Book, equation: Equation, example: dict[str, Any]) -> str:
         ("In code", in_code(book, equation)),
         ("How it was checked", checked(book, equation, example)),
     ]
-    return "".join(f"<h4>{title}</h4>{text}" for title, text in parts if text)
+    return "".join(f'<p class="part">{title}</p>{text}' for title, text in parts if text)
 
 
 def formula(tex: str) -> str:
