@@ -24,7 +24,7 @@ TEXT = chapter_text(
 | $y$ | sums | $\mathbb{R}^{N}$ | `weigh(X, w)` |
 
 $$
-y_n = \sum_d X_{nd} w_d
+y_n = \sum_i X_{ni} w_i
 $$ {#eq:weigh}
 
 $$
