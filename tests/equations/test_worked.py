@@ -160,6 +160,12 @@ def test_readable_numbers_are_readable(book: Book) -> None:
     np.testing.assert_allclose(rows.sum(axis=1), 1)
 
 
+def test_sizes_are_not_given(book: Book) -> None:
+    """A reader who could change them would change the shapes of the tables."""
+    (worked,) = work_out(book, *book.displays["eq:mse"])
+    assert {t.name: kind for t, kind in zip(worked.tables, worked.given, strict=True)}["n"] == "size"
+
+
 def test_the_script_is_small() -> None:
     assert SCRIPT.stat().st_size <= 10_000
     assert "http" not in SCRIPT.read_text(encoding="utf-8")

@@ -30,7 +30,8 @@ LOOK = """() => {
     const article = document.querySelector("article").cloneNode(true);
     article.querySelectorAll("pre, code, .katex").forEach(box => box.remove());
     const scrolls = box => getComputedStyle(box).overflowX == "auto" && box.scrollWidth > box.clientWidth;
-    const boxes = [...document.querySelectorAll(".eq > *, .figure, pre > code")].filter(scrolls);
+    const wide = ".eq > *, .figure, .panel > *, .worked > *, pre > code";
+    const boxes = [...document.querySelectorAll(wide)].filter(scrolls);
     return {
         text: article.textContent,
         width: document.documentElement.scrollWidth,
