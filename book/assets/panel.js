@@ -66,7 +66,8 @@ const reads = (expression, found = new Set()) => {
   if (!Array.isArray(expression)) return found;
   if (expression[0] === "x") found.add(expression[1]);
   if (expression[0] === "call") found.add(expression[2]);
-  for (const part of expression.slice(expression[0] === "call" ? 3 : 1)) reads(part, found);
+  const parts = expression[0] === "call" ? [...expression[3], ...expression.slice(4)] : expression.slice(1);
+  for (const part of parts) reads(part, found);
   return found;
 };
 
