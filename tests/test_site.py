@@ -16,6 +16,7 @@ from build_site import BookLines, build
 from literate.chapter import BookError
 from literate.reader import read_book
 from literate.weave import katex, site_hook
+from literate.weave.pytorch import Table
 from tests.books import ONE, TWO, line_of, write_book
 
 BACK = ["notation.md", "equations.md", "checks.md", "names.md", "module.md", "pytorch.md", "colophon.md"]
@@ -33,6 +34,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def built(folder: Path, one: str = ONE, two: str = TWO) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)  # the cache stands there
+        patch.setattr("literate.weave.pytorch.table", lambda: Table([], {}, {}))  # names of another module
         build(write_book(folder / "book", one, two), folder / "site", nav=NAV)
     return folder / "site"
 
