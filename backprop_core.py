@@ -2484,33 +2484,38 @@ def _named_arrays(
     schedule: Schedule | None = None,
 ) -> dict[str, np.ndarray]:
     """What training changes, by names that stay the same."""
+    _of_one_training(net, optimizer, schedule)
+    found = {f"net.{name}": array for name, array in net._arrays().items()}
+    if optimizer is not None:
+        for name, array in optimizer._arrays().items():
+            found[f"optimizer.{name}"] = array
+    if schedule is not None:
+        found["schedule"] = np.array(schedule.t)
+    return found
+
+
+# 11 To be continued · of-one-training
+def _of_one_training(net: Any, optimizer: Any, schedule: Any) -> None:
     _instances("checkpoint", Layer, net=net)
-    arrays = {f"net.{name}": array for name, array in net._arrays().items()}
     if optimizer is not None:
         _instances("checkpoint", Optimizer, optimizer=optimizer)
-        for name, array in optimizer._arrays().items():
-            arrays[f"optimizer.{name}"] = array
     if schedule is not None:
         _instances("checkpoint", Schedule, schedule=schedule)
         if schedule.optimizer is not optimizer:
             raise ValueError("give the schedule's optimizer as well")
-        arrays["schedule"] = np.array(schedule.t)
-    return arrays
 
 
 # 11 To be continued · generators
-def _generators(
-    net: Layer, rng: np.random.Generator | None
-) -> dict[str, np.random.Generator]:
+def _generators(net: Layer, rng: Any) -> dict[str, np.random.Generator]:
     """The generator given, and those that layers draw from, by name."""
-    found = {} if rng is None else {"rng": rng}
-    if not all(isinstance(r, np.random.Generator) for r in found.values()):
+    if rng is not None and not isinstance(rng, np.random.Generator):
         kind = type(rng).__name__
         raise TypeError(f"expected a Generator, got {kind}; write loader.rng")
-    for name, member in net._contents("rng."):
-        if isinstance(member, np.random.Generator):
-            found[name] = member
-    return found
+    inside = {
+        name: member for name, member in net._contents("rng.")
+        if isinstance(member, np.random.Generator)
+    }
+    return inside if rng is None else {"rng": rng, **inside}
 
 
 # 11 To be continued · save
@@ -2524,10 +2529,9 @@ def save(
     With the optimizer's state and rate, the generator that shuffles, the
     schedule and the history, training continues bit for bit, from one epoch
     to the next. Generators of random layers are written down in any case.
-    The file appears whole or not at all.
-    Raises TypeError for a buffer that holds no numbers, or a rng that is no
-    generator, ValueError where names collide, and OSError for a place that
-    is no ordinary file.
+    The file appears whole or not at all. Raises TypeError for a buffer that
+    holds no numbers or a rng that is no generator, ValueError where names
+    collide, OSError for a place that is no ordinary file.
     """
     arrays: dict[str, Any] = _named_arrays(net, optimizer, schedule)
     texts: dict[str, Any] = {"history": history or []}
@@ -2535,7 +2539,11 @@ def save(
         texts[name] = generator.bit_generator.state
     for name, text in texts.items():
         arrays[name] = np.array(json.dumps(text, default=np.ndarray.tolist))
-    path = _ordinary(path)
+    _write(_ordinary(path), arrays)
+
+
+# 11 To be continued · write
+def _write(path: Path, arrays: dict[str, Any]) -> None:
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     with _uninterrupted():
         try:
@@ -2547,11 +2555,12 @@ def save(
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
-    for old in path.parent.glob(f"{escape(path.name)}.????????.part"):
-        if old.stat().st_mtime <= begun:  # left by a save that was killed
-            old.unlink(missing_ok=True)
+    for left in path.parent.glob(f"{escape(path.name)}.????????.part"):
+        if left.stat().st_mtime <= begun:  # by a save that was killed
+            left.unlink(missing_ok=True)
 
 
+# 11 To be continued · ordinary
 def _ordinary(path: str | os.PathLike) -> Path:
     """Where the file really stands; behind a link, for instance."""
     path = Path(path).resolve()
@@ -2565,46 +2574,65 @@ def load(
     net: Layer, path: str | os.PathLike, *, optimizer: Optimizer | None = None,
     rng: np.random.Generator | None = None, schedule: Schedule | None = None,
 ) -> list[dict[str, float]]:
-    """Read what ``save`` wrote, into the same kind of network.
+    """Read what ``save`` wrote; return the history that was saved.
 
-    Returns the history that was saved. What is not asked for stays in the
-    file. Raises ValueError, and changes nothing, if the file is no such
-    archive, if names, shapes or dtypes differ, or if the state is that of
-    another kind of generator; OSError for what is no ordinary file.
+    Raises ValueError, and changes nothing, for a file that is no checkpoint
+    of such a network; OSError for what is no ordinary file.
     """
     arrays = _named_arrays(net, optimizer, schedule)
     generators = _generators(net, rng)
-    ours = {name: _kind(a.dtype, a.shape) for name, a in arrays.items()}
-    ours |= dict.fromkeys(["history", *generators], "text")
-    parts = {"optimizer.": optimizer, "schedule": schedule}
-    unasked = tuple(name for name, part in parts.items() if part is None)
-    with open(_ordinary(path), "rb") as file:
-        with _readable(f"{path}: not a checkpoint"):
-            archive: Any = np.lib.npyio.NpzFile(file)
-            kinds = _headers(archive.zip)
-        _agree(ours, {
-            name: kind for name, kind in kinds.items()
-            if name in ours or not (name.startswith(unasked) or name == "rng")
-        }, str, f"{path}: ")
-        with _readable(f"{path}: not a checkpoint"):
-            stored = {name: archive[name] for name in ours}
-    texts = {}
-    for name in ("history", *generators):
-        with _readable(f"{path}: {name} is unreadable"):
-            texts[name] = json.loads(str(stored.pop(name)))
-            if name in generators:
-                type(generators[name].bit_generator)().state = texts[name]
+    stored, texts = _read(path, arrays, generators)
+    _restore(arrays, stored, generators, texts)
+    _set_back(arrays, optimizer, schedule)
+    return texts["history"]
+
+
+# 11 To be continued · restore
+def _restore(
+    arrays: dict, stored: dict, generators: dict, texts: dict
+) -> None:
     for name, array in arrays.items():
         array[...] = stored[name]
     for name, generator in generators.items():
         generator.bit_generator.state = texts[name]
+
+
+# 11 To be continued · set-back
+def _set_back(
+    arrays: dict, optimizer: Optimizer | None, schedule: Schedule | None
+) -> None:
     if optimizer is not None:
         optimizer._set_rates(arrays["optimizer.rates"])
     if schedule is not None:
         schedule.t = int(arrays["schedule"])
-    return texts["history"]
 
 
+# 11 To be continued · read
+def _read(path: Any, arrays: dict, generators: dict) -> tuple[dict, dict]:
+    ours = {name: _kind(a.dtype, a.shape) for name, a in arrays.items()}
+    ours |= dict.fromkeys(["history", *generators], "text")
+    with open(_ordinary(path), "rb") as file:
+        with _readable(f"{path}: not a checkpoint"):
+            archive: Any = np.lib.npyio.NpzFile(file)
+            kinds = _headers(archive.zip)
+        _agree(ours, _asked_for(kinds, ours), str, f"{path}: ")
+        with _readable(f"{path}: not a checkpoint"):
+            stored = {name: archive[name] for name in ours}
+    return stored, _texts(path, stored, generators)
+
+
+# 11 To be continued · asked-for
+def _asked_for(kinds: dict[str, str], ours: dict[str, str]) -> dict[str, str]:
+    """Without the optimizer's part, or the schedule's, if ours has none."""
+    parts = "optimizer.rates", "schedule"
+    unasked = tuple(part[:10] for part in parts if part not in ours)
+    return {
+        name: kind for name, kind in kinds.items()
+        if name in ours or not (name.startswith(unasked) or name == "rng")
+    }
+
+
+# 11 To be continued · headers
 def _kind(dtype: np.dtype, shape: tuple) -> str:
     if dtype.kind == "U" and not shape and dtype.itemsize < 2**26:
         return "text"
@@ -2622,15 +2650,25 @@ def _headers(archive: ZipFile) -> dict[str, str]:
     return kinds
 
 
+# 11 To be continued · texts
+def _texts(path: Any, stored: dict, generators: dict) -> dict[str, Any]:
+    texts = {}
+    for name in ("history", *generators):
+        with _readable(f"{path}: {name} is unreadable"):
+            texts[name] = json.loads(str(stored[name]))
+            if name in generators:
+                type(generators[name].bit_generator)().state = texts[name]
+    return texts
+
+
+# 11 To be continued · readable
 @contextmanager
-def _readable(what: object) -> Iterator[None]:
+def _readable(what: str) -> Iterator[None]:
     """ValueError for whatever goes wrong in reading ``what``."""
     try:
         yield
     except Exception as error:
-        raise ValueError(
-            f"{what} ({error!r})"
-        ) from None
+        raise ValueError(f"{what} ({error!r})") from None
 
 
 # 12 Not by heart · penalties
@@ -2660,10 +2698,10 @@ def _penalty(
     """Add each slope, strength * pull(w); the sum of all slopes times w."""
     _within("penalty", strength=strength)
     total = 0.0
-    for p in _only_parameters(parameters):
-        slope = strength * pull(p.data)
-        p.grad += slope
-        total += float(np.vdot(slope, p.data))
+    for parameter in _only_parameters(parameters):
+        slope = strength * pull(parameter.data)
+        parameter.grad += slope
+        total += float(np.vdot(slope, parameter.data))
     return total
 
 
@@ -2725,8 +2763,7 @@ class EarlyStopping:
         value, self.waited = self._watched(history[-1]), self.waited + 1
         if self._sign * (self.best - value) > self.min_delta:
             self.best, self.waited = value, 0
-            arrays = _named_arrays(self.net, None)
-            self._kept = {name: a.copy() for name, a in arrays.items()}
+            self._kept = self.net.state_dict()
         stop = self.waited >= self.patience
         if stop and self.restore_best and self._kept:
             self.restore()
@@ -2739,8 +2776,7 @@ class EarlyStopping:
             raise RuntimeError(
                 "EarlyStopping: no epoch with a finite value yet"
             )
-        for name, array in _named_arrays(self.net, None).items():
-            array[...] = self._kept[name]
+        self.net.load_state_dict(self._kept)
 
     # 12 Not by heart · early-stopping-restore-watched
     def _watched(self, row: dict[str, float]) -> float:
@@ -3048,11 +3084,11 @@ def _pair(layer: Layer, name: str, value: Any, least: int) -> tuple[int, int]:
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value,) * 2
     kinds = int, np.integer
     whole = all(isinstance(n, kinds) and n is not True for n in pair)
-    if len(pair) != 2 or not whole or min(pair) < least:
-        raise ValueError(
-            f"{type(layer).__name__}: {name} must be a whole number of at "
-            f"least {least}, or a pair of them, got {value!r}"
-        )
+    _demand(
+        layer, lambda _: len(pair) == 2 and whole and min(pair) >= least,
+        f"{{}} must be a whole number of at least {least}, or a pair of them",
+        **{name: value},
+    )
     return pair
 
 
@@ -3103,22 +3139,16 @@ def _windows(x: _Array, window: tuple[int, ...], steps: tuple) -> _Array:
     return view[:, ::s, ::t, :, ::d, ::e].transpose(1, 0, 4, 5, 2, 3)
 
 
-def _columns(row: np.ndarray, groups: int) -> np.ndarray:
-    """A row of windows as a matrix for each group; each window a column."""
-    size = math.prod(row.shape[:3]) // groups
-    return row.reshape(groups, size, math.prod(row.shape[3:]))
-
-
 # 14 Neighbours · correlate
 def _correlate(x: np.ndarray, weight: np.ndarray, steps: tuple) -> np.ndarray:
     """eq:conv without the bias: (C, H, W, N) to (O, rows, columns, N)."""
     windows = _windows(x, weight.shape[2:], steps)
-    groups = len(x) // weight.shape[1]
-    kernels = weight.reshape(groups, len(weight) // groups, -1)
+    groups, size = len(x) // weight.shape[1], math.prod(weight.shape[1:])
+    kernels = weight.reshape(groups, len(weight) // groups, size)
     rows, columns, n = len(windows), *windows.shape[-2:]
     y = np.empty((*kernels.shape[:2], rows, columns * n), x.dtype)
     for i, row in enumerate(windows):
-        np.matmul(kernels, _columns(row, groups), out=y[:, :, i])
+        np.matmul(kernels, row.reshape(groups, size, -1), out=y[:, :, i])
     return y.reshape(len(weight), rows, columns, n)
 
 
@@ -3132,7 +3162,7 @@ def _correlate_weight(
     total = np.zeros((groups, *size), grad.dtype)
     for i, row in enumerate(_windows(x, window, steps)):
         g = grad[:, i].reshape(groups, size[1], -1)
-        total += _columns(row, groups) @ g.mT
+        total += row.reshape(groups, size[0], -1) @ g.mT
     return total.mT.reshape(weight.shape)
 
 
@@ -3158,7 +3188,6 @@ class _Convolution(Layer):
 
     _transposed = False
 
-    # 14 Neighbours · convolution-received
     def _received(self, grad_output: ArrayLike) -> np.ndarray:
         """Add to the parameters' grad; return the gradient, batch last."""
         x, shape = self._saved()
@@ -3173,7 +3202,6 @@ class _Convolution(Layer):
         _collect(self.bias, _sum(g.reshape(len(g), -1)))  # eq:conv-db
         return g
 
-    # 14 Neighbours · convolution-accumulate
     def accumulate(self, grad_output: ArrayLike) -> None:
         self._received(grad_output)
 
@@ -3207,8 +3235,8 @@ class _Convolution(Layer):
         self._border = ((h - 1) // 2, h // 2), ((w - 1) // 2, w // 2)
         if padding != "same" or self.stride != (1, 1) or self._transposed:
             size = 0 if padding == "valid" else padding
-            p, q = self.padding = _pair(self, "padding", size, 0)
-            self._border = (p, p), (q, q)
+            top, side = self.padding = _pair(self, "padding", size, 0)
+            self._border = (top, top), (side, side)
 
     # 14 Neighbours · convolution-start
     def _draw(self, groups: int, bias: bool, rng: Any) -> None:
@@ -3273,12 +3301,11 @@ class ConvTranspose2d(_Convolution):
         sides = zip(x.shape[2:], self.stride, self._span)
         h, w = ((n - 1) * s + k for n, s, k in sides)
         y = np.zeros((self.out_channels, h, w, len(x)), x.dtype)
-        turned = _batch_last(x)
         shown = _batch_first(y, self._border)
         if 0 in x.shape[2:] or 0 in shown.shape[1:]:
             raise ValueError(f"{self}: {x.shape} leaves nothing to give out")
-        self._cache = turned, shown.shape
-        _spread(turned, self.weight.data, self._steps, y)
+        self._cache = _batch_last(x), shown.shape
+        _spread(self._cache[0], self.weight.data, self._steps, y)
         y += _data(self.bias, 0)[:, None, None, None]
         return shown
 
@@ -3321,9 +3348,9 @@ class _Pool(Layer):
         size = self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
         stride = size if stride is None else stride
         self.stride = _pair(self, "stride", stride, 1)
-        p, q = self.padding = _pair(self, "padding", padding, 0)
-        self._border = (p, p), (q, q)
-        if 2 * p > size[0] or 2 * q > size[1]:
+        self.padding = _pair(self, "padding", padding, 0)
+        self._border = tuple((p, p) for p in self.padding)
+        if any(2 * p > k for p, k in zip(self.padding, size)):
             raise ValueError(
                 f"{type(self).__name__}: padding {self.padding} is more "
                 f"than half of kernel_size {size}"
@@ -5228,7 +5255,7 @@ _DATA = _atlas("""
     input-not-finite · 10, When a number is lost
     one nan makes the loss nan; a column of nan was divided by its spread 0
     drop or fill these values before anything else
-    input-constant-column · 12, Mean 0, spread 1
+    input-constant-column · 13, Mean 0, spread 1
     a column of one value tells nothing and acts as a second, large bias
     drop it, and never divide by its spread
     input-integer-wrapped · 10, When a number is lost
@@ -5245,7 +5272,7 @@ _DATA = _atlas("""
 
 # 21 The clinic · causes-labels
 _LABELS = _atlas("""
-    test-data-differ · 12, Company
+    test-data-differ · 13, Company
     the network is asked about other numbers than it has learned from
     prepare both alike, with the mean and deviation of the training data
     labels-sorted · 10, Why batches are allowed
@@ -5254,7 +5281,7 @@ _LABELS = _atlas("""
     labels-unbalanced · 6, Where losses come from
     the most frequent answer to everything is right nearly always
     count errors by class; draw or weigh the classes evenly
-    labels-shuffled · 11, Learning what is wrong
+    labels-shuffled · 12, Learning what is wrong
     rows that are close have labels as if drawn by lot: only learned by heart
     look at ten pairs by eye; was only one of x and y put in order?
 """)
@@ -5666,7 +5693,7 @@ def _shuffled_signs(case: _Case) -> _Signs:
 
 # 21 The clinic · causes-loss
 _LOSS = _atlas("""
-    loss-broadcast · 6, How far off: squared, absolute, and in between
+    loss-broadcast · 6, How far off: squared or absolute
     every output meets every target: the best answer to all is their mean
     bring output and target into one shape before the loss
     loss-summed · 10, Why batches are allowed
@@ -5772,7 +5799,7 @@ _START = _atlas("""
     start-constant · 8, A sum of many terms
     units that start alike get the same gradient and stay one unit
     draw the weights at random
-    dead-from-start · 5, Those with a corner
+    dead-from-start · 5, One with a corner
     no example makes these units fire, so no gradient ever reaches them
     centre x, start biases at 0, draw the weights anew, or LeakyReLU
     start-too-large · 8, A sum of many terms
@@ -6006,7 +6033,7 @@ _GRADIENT = _atlas("""
     gradient-wrong · 2, The instrument
     backward does not give the slope of forward
     derive it again and hold it against gradcheck
-    gradient-missing · 15, Going back
+    gradient-missing · 15, Numbers that remember
     the output depends on it, and no gradient arrives: the graph is cut
     add to grad in backward; no .data and no copy on the way
     parameter-without-effect · 2, Where it is blind
@@ -6216,7 +6243,7 @@ _OPTIMIZER = _atlas("""
     optimizer-momentum · 9, Momentum
     a constant slope must end at steps 1/(1-μ) times as long as the first
     velocity = μ * velocity + gradient, kept from step to step
-    decay-sign · 11, A price on weights
+    decay-sign · 12, A price on weights
     decay makes the weights grow
     the gradient gets + λ·w, the step takes it away
     parameter-not-moved · 7, The step
@@ -6500,16 +6527,16 @@ def _kept(case: _Case) -> Iterator[tuple[str, np.ndarray]]:
 
 # 21 The clinic · causes-modes
 _MODES = _atlas("""
-    weights-shared · 11, Stopping early
+    weights-shared · 12, Stopping early
     what was kept is no copy: it moves on with the training
     keep p.data.copy(); to tie layers give both one Parameter
-    dropout-in-evaluation · 11, Dropout
+    dropout-in-evaluation · 12, Dropout
     a part of the network is still missing when it is asked
     drop only if self.training, and call net.eval()
-    dropout-scale · 11, Dropout
+    dropout-scale · 12, Dropout
     in training the next layer gets another mean than in evaluation
     divide what is kept by 1 - p
-    dropout-off · 11, Dropout
+    dropout-off · 12, Dropout
     nothing is dropped in training: it learns by heart
     net.train() before each epoch; eval() must not change p
 """)
@@ -6517,16 +6544,16 @@ _MODES = _atlas("""
 
 # 21 The clinic · causes-company
 _COMPANY = _atlas("""
-    statistics-frozen · 12, Company
+    statistics-frozen · 13, Company
     the running mean and variance stay as they were at the start
     train in training mode, with a momentum above 0
-    statistics-differ · 12, Company
+    statistics-differ · 13, Company
     evaluation normalises with other numbers than training did
     momentum 0.1 and larger batches; the variance, not its root
-    batch-dependent · 12, Company
+    batch-dependent · 13, Company
     an answer depends on the other rows of the batch
     no mean, maximum or softmax along axis 0 in evaluation
-    sees-the-future · 17, A soft look-up
+    sees-the-future · 19, A soft look-up
     the target of a step is visible as the input of the next
     causal=True: -inf on later scores, before the softmax
 """)
@@ -6633,7 +6660,7 @@ def _foretells(x: np.ndarray, y: np.ndarray, ids: bool) -> bool:
 
 # 21 The clinic · causes-run
 _RUN = _atlas("""
-    dead-from-rate · 9, Better steps
+    dead-from-rate · 9, Which way, and how far?
     one step threw the units where no example reaches them any more
     lower the rate, start anew; clip_grad_norm_, LinearWarmup, LeakyReLU
     rate-too-large · 1, What is a slope good for?
@@ -6757,4 +6784,4 @@ _PROBES = [
 ]
 
 
-# digest ba77362c720c173de4ff92f72c97e77100cc6acf660d1e37f8ff043fcd975380
+# digest aafba5cfaae918f869821e504b82ce6d0fdc6a8d70b11fe1207da7824fa26992

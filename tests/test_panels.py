@@ -24,7 +24,7 @@ TEXT = chapter_text(
 | $y$ | sums | $\mathbb{R}^{N}$ | `weigh(X, w)` |
 
 $$
-y_n = \sum_d X_{nd} w_d
+y_n = \sum_i X_{ni} w_i
 $$ {#eq:weigh}
 
 $$
@@ -92,7 +92,7 @@ def test_the_panels_are_handed_to_the_chapter_as_a_script(book: Book, tmp_path: 
     (tmp_path / "equations-01-weigh.html").write_text(f"<p>before</p>{filled(book)}<p>after</p>", "utf-8")
     panels.write_scripts(tmp_path)
     script = (tmp_path / "assets" / "panels" / "01-weigh.js").read_text("utf-8")
-    assert script.startswith('panels({"eq-weigh":"<h4>In words') and "after" not in script
+    assert script.startswith('panels({"eq-weigh":"<p class=\\"part\\">In words') and "after" not in script
 
 
 def test_an_equation_without_small_numbers_says_why() -> None:

@@ -16,6 +16,7 @@ from build_site import BookLines, build
 from literate.chapter import BookError
 from literate.reader import read_book
 from literate.weave import katex, site_hook
+from literate.weave.pytorch import Table
 from tests.books import ONE, TWO, line_of, write_book
 
 BACK = ["notation.md", "equations.md", "checks.md", "names.md", "module.md", "pytorch.md", "colophon.md"]
@@ -33,6 +34,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def built(folder: Path, one: str = ONE, two: str = TWO) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)  # the cache stands there
+        patch.setattr("literate.weave.pytorch.table", lambda: Table([], {}, {}))  # names of another module
         build(write_book(folder / "book", one, two), folder / "site", nav=NAV)
     return folder / "site"
 
@@ -92,6 +94,12 @@ def test_formulas_are_set_and_found_by_the_search_as_plain_signs(place: Path) ->
     index = json.loads((place / "site" / "search" / "search_index.json").read_text(encoding="utf-8"))
     texts = " ".join(entry["text"] for entry in index["docs"])
     assert "y=2x" in texts and "katex" not in texts and "\\" not in texts
+
+
+def test_every_page_has_a_policy_for_its_scripts(place: Path) -> None:
+    for path in place.glob("site/**/*.html"):
+        text = path.read_text(encoding="utf-8")
+        assert text.count("script-src 'self' file: 'sha256-") == 1 and "unsafe-inline" not in text, path
 
 
 def test_labels_in_code_are_links(place: Path) -> None:

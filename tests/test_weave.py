@@ -300,6 +300,18 @@ def test_the_equations_of_a_chapter_are_a_page(book: Book) -> None:
     assert "y = 3x" in pages["equations-02-two.md"] and "y = 2x" not in pages["equations-02-two.md"]
 
 
+def test_the_first_page_shows_slips_and_what_the_book_costs(book: Book) -> None:
+    checks = {**book.checks, "slips": [["A sign", "a", "-a", "they differ\nby <2>"]]}
+    page = "<!-- generated: slips -->\n\n<!-- generated: hours -->\n\n<!-- generated: map -->"
+    text = backmatter.generated(page, Book(book.chapters, book.module, checks))
+    assert "<summary>A sign: <code>a</code> becomes <code>-a</code></summary>" in text
+    assert "<pre><code>they differ\nby &lt;2&gt;</code></pre>" in text
+    assert (
+        "The 2 chapters have 0 thousand words, about 1 hours at 200 words a minute, and 0 exercises" in text
+    )
+    assert "generated:" not in text
+
+
 def test_the_map_draws_who_takes_from_whom(book: Book) -> None:
     text = backmatter.map_of(book)
     assert text.count("<path") == 1 and text.count("<circle") == 2

@@ -66,7 +66,8 @@ const reads = (expression, found = new Set()) => {
   if (!Array.isArray(expression)) return found;
   if (expression[0] === "x") found.add(expression[1]);
   if (expression[0] === "call") found.add(expression[2]);
-  for (const part of expression.slice(expression[0] === "call" ? 3 : 1)) reads(part, found);
+  const parts = expression[0] === "call" ? [...expression[3], ...expression.slice(4)] : expression.slice(1);
+  for (const part of parts) reads(part, found);
   return found;
 };
 
@@ -103,7 +104,7 @@ const editable = (box) => {
     const apart = rest.slice(1).some((side) => side.some((v, n) => Math.abs(v - rest[0][n]) > 1e-6 * (1 + Math.abs(v))));
     note.textContent = [
       rest.length ? "Worked out anew." : "",
-      stale.size ? "What is dimmed needs the module: these numbers stay as they were for the first ones." : "",
+      stale.size ? "What stands in italics needs the module: it stays as it was for the first numbers." : "",
       rest.length > 1 ? (apart ? "The sides differ." : "The sides agree.") : "",
     ].filter(Boolean).join(" ");
     box.classList.add("changed");

@@ -84,7 +84,7 @@ class Worked:
     relations: list[str]
     axes: list[Axis]  # of every side
     tables: list[Table]
-    given: list[str]  # per table: "given", "module" (its code computes it) or "text" (an equation does)
+    given: list[str]  # per table: "given", "size", "module" (its code computes it), "text" (an equation does)
     follows: list[list[int]]  # per table: the tables that it was computed from
 
     def value(self, side: int) -> np.ndarray:
@@ -212,6 +212,8 @@ def _origin(table: Table, notation: Notation) -> str:
     row = notation.rows[table.node.key]
     if row.label:
         return "text"
+    if row.kind == "number":
+        return "size"  # the shapes of the tables hang on it
     return "given" if row.name and not notation.slice_of(row.name) else "module"
 
 

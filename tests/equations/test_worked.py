@@ -160,6 +160,20 @@ def test_readable_numbers_are_readable(book: Book) -> None:
     np.testing.assert_allclose(rows.sum(axis=1), 1)
 
 
+def test_sizes_are_not_given(book: Book) -> None:
+    """A reader who could change them would change the shapes of the tables."""
+    (worked,) = work_out(book, *book.displays["eq:mse"])
+    assert {t.name: kind for t, kind in zip(worked.tables, worked.given, strict=True)}["n"] == "size"
+
+
+def test_the_page_knows_which_tables_a_side_reads() -> None:
+    call = ["call", "f", 1, [["x", 2], "n"], ["x", 3, "n"]]
+    side = json.dumps(["+", ["x", 0], call])
+    code = f"{EVALUATE.splitlines()[1]}console.log([...equation.reads({side})].join())"
+    told = subprocess.run([node(), "-e", code, str(SCRIPT)], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "0,1,2,3"
+
+
 def test_the_script_is_small() -> None:
     assert SCRIPT.stat().st_size <= 10_000
     assert "http" not in SCRIPT.read_text(encoding="utf-8")

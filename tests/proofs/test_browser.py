@@ -30,7 +30,8 @@ LOOK = """() => {
     const article = document.querySelector("article").cloneNode(true);
     article.querySelectorAll("pre, code, .katex").forEach(box => box.remove());
     const scrolls = box => getComputedStyle(box).overflowX == "auto" && box.scrollWidth > box.clientWidth;
-    const boxes = [...document.querySelectorAll(".eq > *, .figure, pre > code")].filter(scrolls);
+    const wide = ".eq > *, .figure, .panel > *, .worked > *, pre > code";
+    const boxes = [...document.querySelectorAll(wide)].filter(scrolls);
     return {
         text: article.textContent,
         width: document.documentElement.scrollWidth,
@@ -208,7 +209,7 @@ def test_an_equation_opens_and_its_numbers_can_be_changed(
         after = sides.all_inner_texts()
         assert after[0] == before[0] and after[1] != before[1]
         assert "stays" in (sides.nth(0).get_attribute("class") or "")
-        assert "need" in (page.locator(f"{FOLD} .note").text_content() or "")
+        assert "stays as it was" in (page.locator(f"{FOLD} .note").text_content() or "")
         page.locator(f"{FOLD} .worked input").first.fill("x")
         page.keyboard.press("Tab")
         assert page.locator(f"{FOLD} [aria-invalid=true]").count() == 1

@@ -81,6 +81,10 @@ Every numbered equation, its label in the source and in the module's comments, a
 what it was checked."""
 
 
+PACE = 200  # words that a reader of prose with formulas reads in a minute
+EVERY_CODE = re.compile(r"(?ms)^```.*?^```$|^\$\$.*?^\$\$.*?$|^---$.*?^---$|<!--.*?-->")
+
+
 def pages(book: Book) -> dict[str, str]:
     return {
         "notation.md": notation(book),
@@ -174,6 +178,37 @@ def checks(book: Book) -> str:
             if tex in reasons:
                 lines.append(f"| ${tex}$ | {chapter_link(chapter)} | {reasons[tex]} |")
     return "\n".join(lines) + "\n"
+
+
+def generated(text: str, book: Book) -> str:
+    """The page with what is computed for the first page in its places."""
+    for name, compute in (("map", map_of), ("slips", slips), ("hours", hours)):
+        place = f"<!-- generated: {name} -->"
+        if place in text:
+            text = text.replace(place, compute(book))
+    return text
+
+
+def hours(book: Book) -> str:
+    """What the book costs: words of prose at a pace, and exercises."""
+    chapters = [chapter for chapter in book.chapters if chapter.number]
+    words = sum(len(EVERY_CODE.sub("", chapter.text).split()) for chapter in chapters)
+    exercises = sum(cell.tag == "exercise" for chapter in chapters for cell in chapter.cells)
+    return (
+        f"**What it costs.** The {len(chapters)} chapters have {words // 1000:,} thousand words, "
+        f"about {max(1, round(words / PACE / 60))} hours at {PACE} words a minute, "
+        f"and {exercises} exercises that take as long as you let them."
+    )
+
+
+def slips(book: Book) -> str:
+    """Each slip as a fold that opens on what the checker said of it."""
+    parts = []
+    for what, before, after, message in book.checks["slips"]:
+        change = f"<code>{html.escape(before)}</code> becomes <code>{html.escape(after)}</code>"
+        said = f"<pre><code>{html.escape(message, quote=False)}</code></pre>"
+        parts.append(f'<details class="slip"><summary>{what}: {change}</summary>{said}</details>')
+    return "\n\n".join(parts)
 
 
 def notation(book: Book) -> str:

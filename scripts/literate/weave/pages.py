@@ -35,7 +35,6 @@ FOLDED = {"solution": "Solution", "check": "The check", "hide-input": "Show the 
 NOTATION = re.compile(r"(?m)^\| *Symbol *\| *Meaning *\| *Set *\| *In code *\|$")
 SETS = '<details class="folded sets"><summary>Sets and code</summary></details>'
 SHORT = 6  # lines of imports that need no folding
-MAP = "<!-- generated: map -->"
 
 
 @dataclass(frozen=True)

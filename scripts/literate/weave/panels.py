@@ -115,7 +115,7 @@ def panel(book: Book, equation: Equation, example: dict[str, Any]) -> str:
         ("In code", in_code(book, equation)),
         ("How it was checked", checked(book, equation, example)),
     ]
-    return "".join(f"<h4>{title}</h4>{text}" for title, text in parts if text)
+    return "".join(f'<p class="part">{title}</p>{text}' for title, text in parts if text)
 
 
 def formula(tex: str) -> str:
@@ -186,7 +186,7 @@ def worked(data: dict[str, Any]) -> str:
 def tables(data: dict[str, Any]) -> Iterator[str]:
     bare = {side[1] for side in data["sides"] if isinstance(side, list) and side[0] == "x"}
     for position, table in enumerate(data["tables"]):
-        if not table["tex"] or (table["kind"] != "given" and position in bare):
+        if not table["tex"] or (table["kind"] in KINDS and position in bare):
             continue
         note = f"<small>{KINDS[table['kind']]}</small>" if table["kind"] in KINDS else ""
         axes = [["", 1, size] for size in table["shape"]]
@@ -285,7 +285,7 @@ def in_code(book: Book, equation: Equation) -> str:
                 )
                 users += [user for user in book.used_in(name.split(".")[0]) if user not in users]
     if not items:
-        return "<p>No line of the module names this equation: it is a step on the way to one that does.</p>"
+        return "<p>No comment in the module names this equation.</p>"
     links = ", ".join(f'<a href="{user.path.stem}.html">{user.number}</a>' for user in users)
     used = f"<p>Used in chapter{'s' * (len(users) > 1)} {links}.</p>" if users else ""
     return "".join(items) + used
@@ -358,4 +358,6 @@ def changed(before: str, after: str) -> tuple[str, str]:
     while end < min(len(one), len(two)) - start and one[-1 - end] == two[-1 - end]:
         end += 1
     start, end = max(0, start - 3), max(0, end - 3)
-    return tuple(" ".join("".join(words[start : len(words) - end]).split()) for words in (one, two))  # type: ignore[return-value]
+    return tuple(
+        " ".join("".join(words[start : len(words) - end]).replace("&", " ").split()) for words in (one, two)
+    )  # type: ignore[return-value]

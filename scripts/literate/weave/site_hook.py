@@ -31,6 +31,7 @@ from literate.weave import pages as weave
 from literate.weave.katex import typeset
 from literate.weave.marks import checks
 from literate.weave.notebook import notebook, tidy
+from literate.weave.policy import write_policies
 
 CACHE = Path(".cache")
 NOTEBOOKS = CACHE / f"site-{os.getpid()}"  # of this build: one that serves may run beside it
@@ -117,7 +118,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     executed, found = executed_or_latest(chapters)
     book = weave.Book(chapters, tangle(chapters), **({"checks": found} if found else {}))
     pages = {chapter.path.name: weave.page(book, chapter, executed[chapter.path]) for chapter in chapters}
-    pages = {name: text.replace(weave.MAP, backmatter.map_of(book)) for name, text in pages.items()}
+    pages = {name: backmatter.generated(text, book) for name, text in pages.items()}
     if not found:
         pages = {
             name: re.sub(r"^# .*$", rf"\g<0>\n\n{RUNNING}", text, count=1, flags=re.M)
@@ -180,6 +181,7 @@ def on_post_build(config: MkDocsConfig) -> None:
     copy_assets(site / "assets")
     typeset(site, [*book.chapters, *(sheet.text for sheet in marker.sheets)])
     panels.write_scripts(site)
+    write_policies(site)
     shutil.rmtree(NOTEBOOKS, ignore_errors=True)
     sweep(CACHE)
     for name in ("sitemap.xml", "sitemap.xml.gz"):  # they hold dates
