@@ -113,7 +113,7 @@ class Script:
                 raise Wrong(f"{self.shown}:{node.lineno}: {name} has no {method} of its own{near}; {hint}")
 
     def _near(self, name: str, others: set[str]) -> str:
-        close = difflib.get_close_matches(name, others, n=1)
+        close = difflib.get_close_matches(name, others, n=1, cutoff=0.8)
         return f" (renamed to {close[0]}?)" if close else ""
 
 
