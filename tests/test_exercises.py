@@ -248,6 +248,14 @@ def test_a_stub_has_signature_docstring_and_equations() -> None:
     assert "accumulate" not in text and "@" not in text  # nothing gives the answer away
 
 
+def test_equations_stand_once_above_several_stubs() -> None:
+    _, exercise = found("activations-corner")
+    text = stub(exercise, marker().core, marker().equations)
+    assert text.count(marker().equations.number("eq:relu-slope")) == 1
+    assert text.index(marker().equations.number("eq:relu-slope")) < text.index("class ReLU")
+    assert text.count("raise NotImplementedError") == 3
+
+
 def test_all_reader_files_run_and_are_narrow() -> None:
     for sheet in marker().sheets:
         text, lines = reader_file(sheet, marker().core, marker().equations)
