@@ -113,7 +113,7 @@ class Script:
                 raise Wrong(f"{self.shown}:{node.lineno}: {name} has no {method} of its own{near}; {hint}")
 
     def _near(self, name: str, others: set[str]) -> str:
-        close = difflib.get_close_matches(name, others, n=1)
+        close = difflib.get_close_matches(name, others, n=1, cutoff=0.8)
         return f" (renamed to {close[0]}?)" if close else ""
 
 
@@ -186,9 +186,10 @@ class Course:
                     setattr(own, owner, answer)
                 elif dot and method in (members := _members(answer)):
                     base = next(kind for kind in answer.__mro__ if kind.__module__ == MODULE)
-                    for key, value in members.items():  # the book derives other classes from this one
+                    for key, value in members.items():
                         setattr(base, key, value)
-                    setattr(own, owner, answer)
+                    if all(kind.__module__ != MODULE for kind in base.__subclasses__()):
+                        setattr(own, owner, answer)  # else the book's other classes would be none of this
                 else:
                     missing.append(f"{name} ({part['shown']})")
         if missing:

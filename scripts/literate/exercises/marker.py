@@ -116,6 +116,8 @@ class Marker:
         if state == "text":
             message = pencil.complaint(self.book, answer.sheet.text, answer.exercise, result["text"])
             state = "failed" if message else "passed"
+        if state == "failed" and self._is_untouched(answer):
+            return Verdict("todo")  # the planted mistake is still there, and nothing else
         if state == "failed":
             if label := result.get("label"):
                 lines = self.equations.lines(label) if label in self.equations.displays else []
@@ -124,6 +126,16 @@ class Marker:
             if text := process.printed():
                 message += f"\nIt printed:\n{text}"
         return Verdict(state, message)
+
+    def _is_untouched(self, answer: Answer) -> bool:
+        """Whether the file has the stub as it was, and what it defines nowhere else."""
+        text = stub(answer.exercise, self.core, self.equations)
+        if text.strip() not in answer.source:
+            return False
+        with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+            names = [getattr(node, "name", "") for node in ast.parse(answer.source).body]
+            return max(map(names.count, answer.exercise.names)) < 2
+        return False
 
     def heading(self, answer: Answer) -> str:
         exercise = answer.exercise

@@ -75,7 +75,7 @@ def sheet_items(path: Path) -> Iterator[Item]:
         return list(mark.mark([answer for _, _, _, answer in claims], variants.course(mark)))
 
     def check(position: int, exercise: Exercise, cell: Cell | None, what: str) -> None:
-        if complaint := misjudged(verdicts()[position], exercise, cell, what):
+        if complaint := misjudged(verdicts()[position], cell, what):
             raise Unanswered(
                 f"{cell.place if cell else exercise.place}: {exercise.name}, {what}: {complaint}"
             )
@@ -89,13 +89,11 @@ def sheet_items(path: Path) -> Iterator[Item]:
         )
 
 
-def misjudged(verdict: Verdict, exercise: Exercise, cell: Cell | None, what: str) -> str:
+def misjudged(verdict: Verdict, cell: Cell | None, what: str) -> str:
     """How a verdict differs from the one that is due, or ""."""
     if cell is None:
-        form, state = exercise.form, verdict.state
-        wanted = "passed" if what == "solution" else "failed" if form == "bug" else "todo"
-        fits = state in (wanted, "todo") if what == "stub" else state == wanted
-        return "" if fits else f"it is {state}, not {wanted}\n{verdict.message}"
+        state, wanted = verdict.state, "passed" if what == "solution" else "todo"
+        return "" if state == wanted else f"it is {state}, not {wanted}\n{verdict.message}"
     says = dict(cell.more)["says"]
     if verdict.state != "failed":
         return f"it is {verdict.state}"

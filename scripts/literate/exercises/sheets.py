@@ -5,7 +5,6 @@ A sheet is written in the vocabulary of the chapters, with tags of its own. Each
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -240,7 +239,3 @@ def _seconds(more: Mapping[str, str], stub: Cell) -> float:
     if not 0 < seconds < 3600:
         raise BookError(stub.place, f"seconds={more['seconds']!r} is no number of seconds from 0 to 3600")
     return seconds
-
-
-def imports(cell: Cell) -> list[ast.stmt]:
-    return [node for node in cell.tree.body if isinstance(node, ast.Import | ast.ImportFrom)]

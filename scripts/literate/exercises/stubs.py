@@ -11,17 +11,18 @@ from functools import cached_property
 
 from literate.chapter import NUMBER, REFERENCE, WIDTH, BookError, Chapter, Display
 
-from .sheets import FOLDER, FORMS, Exercise, Sheet, imports
+from .sheets import FOLDER, FORMS, Exercise, Sheet
 
 STARS = {1: "★☆☆", 2: "★★☆", 3: "★★★"}
 HEADER = '''\
 """Chapter {number}, {title}: exercises.
 
 This file is yours. Nothing writes over it. Replace each "raise
-NotImplementedError" and each "None", then
+NotImplementedError" and each "None", and have it marked, once or whenever you
+save it:
 
-    .venv/bin/pytest {folder}/{file}                 marks it
-    .venv/bin/python scripts/exercises.py --watch {key}   marks it whenever you save
+    .venv/bin/pytest {folder}/{file}
+    .venv/bin/python scripts/exercises.py --watch {key}
 
 Names and stubs must stay; add whatever else you need. backprop_core is the
 book's module, in which what you are asked to write is missing.
@@ -135,12 +136,12 @@ def stub(exercise: Exercise, core: Core, equations: Equations) -> str:
     labels = [label for label in exercise.labels if label in equations.displays]
     above = [f"# {line}" for label in labels for line in _equation(label, equations)]
     parts = [exercise.stub.source.strip()]
-    if exercise.blanks:
-        only_imports = len(imports(exercise.stub)) == len(exercise.stub.tree.body)
-        parts = parts if only_imports or exercise.stub.source.strip() else []
-        parts += _blanks(exercise, core, above)
-        return "\n\n\n".join(parts) + "\n"
-    return "\n".join([*above, *parts]) + "\n"
+    if not exercise.blanks:
+        return "\n".join([*above, *parts]) + "\n"
+    if above and len(exercise.blanks) > 1:  # once for all of them
+        parts.append("\n".join(above))
+        above = []
+    return "\n\n\n".join([*parts, *_blanks(exercise, core, above)]) + "\n"
 
 
 def _blanks(exercise: Exercise, core: Core, above: list[str]) -> Iterator[str]:
