@@ -723,7 +723,7 @@ def check_with_jupytext(item: Chapter) -> None:
             theirs.append((cell.source.strip("\n"), dict(cell.metadata)))
     ours = []
     for cell in item.python:
-        tags = [cell.tag] if cell.tag else None
+        tags = [cell.tag, *["aside"] * cell.aside] if cell.tag else None
         raises = f"{cell.raises}: {cell.saying}" if cell.raises else None
         attributes = {"name": cell.name, "alt": cell.alt, "raises": raises, "tags": tags}
         found = {key: value for key, value in attributes.items() if value}
