@@ -91,8 +91,9 @@ def run(book: Book, module: Module, chosen: list[Chapter], options: argparse.Nam
     if options.mutants and not findings:
         scores = plant(book, chosen, results, options.label)
     if options.module_mutants and not findings:
-        killed, total = plant_in_module(book.chapters, module.text, print)
-        print(f"{killed} of {total} mutants of the module noticed by the equations")
+        for slips, what in ((False, "mutants"), (True, "slips in defaults, dtypes, axes and last steps")):
+            killed, total = plant_in_module(book.chapters, module.text, print, slips)
+            print(f"{killed} of {total} {what} of the module noticed by the equations")
     if options.record and scores:
         exact = exact_book(book.chapters, module.text)
         proved = {label for label in scores if not prove(exact, *book.displays[label])}

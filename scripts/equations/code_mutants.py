@@ -51,13 +51,16 @@ class CodeMutant:
 
 
 def plant_in_module(
-    chapters: Sequence[Text], source: str, report: Callable[[CodeMutant], None]
+    chapters: Sequence[Text], source: str, report: Callable[[CodeMutant], None], slips: bool = False
 ) -> tuple[int, int]:
-    """How many mutants were noticed, and how many there were; survivors are reported."""
+    """How many mutants were noticed, and how many there were; survivors are reported.
+
+    With ``slips`` instead of wrong formulas: wrong defaults, dtypes, axes, one step less, += that overwrites.
+    """
     tree = ast.parse(source)
     users = _users(Book(chapters, _namespace(tree)))
     killed = total = 0
-    for mutant in _mutants(tree, users):
+    for mutant in _mutants(tree, users, slips):
         total += 1
         book = Book(chapters, _namespace(tree))
         if any(result.finding for subject in users[mutant.function] for result in _check(book, subject)):
@@ -116,17 +119,18 @@ class _Traced:
             self.functions.add(frame.f_code.co_qualname.split(".<locals>")[0])
 
 
-def _mutants(tree: ast.Module, users: dict[str, list[Subject]]) -> Iterator[CodeMutant]:
+def _mutants(tree: ast.Module, users: dict[str, list[Subject]], slips: bool) -> Iterator[CodeMutant]:
     """Change the tree, yield what was changed, and change it back."""
     for name, function in _functions(tree, ""):
         if name not in users:
             continue
         for node in _computing(function):
-            for what, attribute, value in _changes(node):
+            for what, attribute, value in (_slips if slips else _changes)(node):
                 before = getattr(node, attribute)
                 setattr(node, attribute, value)
                 ast.fix_missing_locations(tree)
-                yield CodeMutant(name, node.lineno, f"{what} in {ast.unparse(node)}", ast.unparse(tree))
+                line = getattr(node, "lineno", function.lineno)
+                yield CodeMutant(name, line, f"{what} in {ast.unparse(node)}", ast.unparse(tree))
                 setattr(node, attribute, before)
 
 
@@ -167,22 +171,6 @@ def _changes(node: Any) -> Iterator[tuple[str, str, Any]]:
             yield "factor replaced by the other", "right", left
         case ast.BinOp(op=op) | ast.AugAssign(op=op) if type(op) in OPERATORS:
             yield "operator changed", "op", OPERATORS[type(op)]()
-            if isinstance(node, ast.AugAssign) and isinstance(op, ast.Add):
-                own = ast.parse(ast.unparse(node.target), mode="eval").body
-                yield "overwritten, not added to,", "value", ast.BinOp(node.value, ast.Sub(), own)
-        case ast.arguments(defaults=defaults) if defaults:
-            for at, default in enumerate(defaults):
-                if (other := _other_default(default)) is not None:
-                    yield "default changed", "defaults", [*defaults[:at], other, *defaults[at + 1 :]]
-        case ast.keyword("dtype"):
-            yield "dtype changed", "value", ast.Constant("float32")
-        case ast.keyword("axis", ast.UnaryOp()):
-            yield "axis changed", "value", ast.Constant(0)
-        case ast.Call(ast.Name("range"), [*others, last]):
-            one_less = ast.BinOp(last, ast.Sub(), ast.Constant(1))
-            yield "one step less", "args", [*others, one_less]
-        case ast.Call(ast.Attribute(attr="astype"), [_]):
-            yield "dtype changed", "args", [ast.Constant("float32")]
         case ast.Compare(ops=[op]) if type(op) in COMPARISONS:
             yield "comparison changed", "ops", [COMPARISONS[type(op)]()]
         case ast.Constant(bool() | str() | None):
@@ -195,6 +183,26 @@ def _changes(node: Any) -> Iterator[tuple[str, str, Any]]:
             yield "transpose dropped", "attr", "real"
         case ast.UnaryOp(op=ast.USub()):
             yield "sign dropped", "op", ast.UAdd()
+
+
+def _slips(node: Any) -> Iterator[tuple[str, str, Any]]:
+    """Mistakes that only some inputs show: of defaults, dtypes, axes, of the last step, of what adds up."""
+    match node:
+        case ast.AugAssign(target, ast.Add(), value):
+            own = ast.parse(ast.unparse(target), mode="eval").body
+            yield "overwritten, not added to,", "value", ast.BinOp(value, ast.Sub(), own)
+        case ast.arguments(defaults=defaults) if defaults:
+            for at, default in enumerate(defaults):
+                if (other := _other_default(default)) is not None:
+                    yield "default changed", "defaults", [*defaults[:at], other, *defaults[at + 1 :]]
+        case ast.keyword("dtype"):
+            yield "dtype changed", "value", ast.Constant("float16")
+        case ast.keyword("axis", ast.UnaryOp()):
+            yield "axis changed", "value", ast.Constant(0)
+        case ast.Call(ast.Name("range"), [*others, last]):
+            yield "one step less", "args", [*others, ast.BinOp(last, ast.Sub(), ast.Constant(1))]
+        case ast.Call(ast.Attribute(attr="astype"), [_]):
+            yield "dtype changed", "args", [ast.Constant("float16")]
 
 
 def _other_default(node: ast.expr) -> ast.expr | None:

@@ -53,3 +53,35 @@ def test_every_change_of_what_computes_is_tried(make_chapter: Callable[[str], Ch
 def test_a_book_that_fails_anyway_is_refused(make_chapter: Callable[[str], Chapter]) -> None:
     with pytest.raises(MathError, match=r"the unchanged book must pass: .*eq:double"):
         plant_in_module([make_chapter(BODY.replace("y = 2x", "y = 3x"))], SOURCE, print)
+
+
+SLIPS = """
+import numpy as np
+
+
+def total(x, scale=1.0):
+    found = np.zeros(x.shape[1:], dtype=x.dtype)
+    for n in range(len(x)):
+        found += scale * x[n]
+    return found.astype(x.dtype)
+"""
+TOTAL = r"""
+| Symbol | Meaning | Set | In code |
+|---|---|---|---|
+| $N$ | | $\mathbb{N}$ | `N` |
+| $K$ | | $\mathbb{N}$ | `K` |
+| $x$ | | $\mathbb{R}^{N\times K}$ | `x` |
+| $y$ | | $\mathbb{R}^{K}$ | `total(x)` |
+
+$$
+y_k = \sum_n x_{nk}
+$$ {#eq:total}
+"""
+
+
+def test_slips_of_other_kinds(make_chapter: Callable[[str], Chapter]) -> None:
+    """A default, a last step, an overwritten sum and half precision are noticed by six digits."""
+    survivors: list[str] = []
+    chapters = [make_chapter(TOTAL)]
+    found = plant_in_module(chapters, SLIPS, lambda one: survivors.append(str(one)), slips=True)
+    assert (survivors, found) == ([], (5, 5))

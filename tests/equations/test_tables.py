@@ -17,20 +17,17 @@ OUTSIDE = "lies outside its set"
 SETS = [  # what stands in the book, the mistake, what is said
     (r"$\mathbb{R}^{N\times H}$ | `Z` |", r"$\mathbb{N}^{N\times H}$ | `Z` |", OUTSIDE),
     (
-        6,
         r"$\mathbb{R}^{N\times K}$ | `p = S",
         r"$\mathbb{R}^{N\times K}$ one-hot | `p = S",
         "not one-hot",
     ),
     (
-        7,
         r"$\mathbb{R}^{N\times K}$ | `S` |",
         r"$\mathbb{R}^{N\times K}$ rows sum to 1 | `S` |",
         "not sum to 1",
     ),
     (r"\mathbb{R}\to\mathbb{R}$ | `Tanh()`", r"\mathbb{R}\to(0,1)$ | `Tanh()`", OUTSIDE),
     (
-        5,
         r"\mathbb{R}\to\mathbb{R}$ | `ReLU()`",
         r"\mathbb{R}\to\mathbb{R}_{>0}$ | `ReLU()`",
         "lies outside its set",
@@ -61,7 +58,6 @@ CELLS = [
     ("dz = layer.backward(dp)", "layer.backward(dp)\ndz = p * (dp - np.sum(p * dp))"),
     ("dgamma, dbeta = ", "layer.bias.grad[...] = dy.sum(axis=0)\ndgamma, dbeta = "),
     (
-        17,
         "dQ, dK, dV = _attend_backward(dY, Q, K, V, P)",
         "dQ, dK, _ = _attend_backward(dY, Q, K, V, P)\ndV = P.T @ dY",
     ),

@@ -30,4 +30,5 @@ def inline_findings(book: Book, chapter: Chapter) -> list[Finding]:
 def count(chapters: Sequence[Chapter]) -> tuple[int, int]:
     """How many such formulas there are, and how many of them are listed."""
     found = [one for chapter in chapters for one in relations(chapter, prose(chapter))]
-    return len(found), sum(one.shown in listed(one.place.path.parent) for one in found)
+    known = listed(chapters[0].path.parent) if chapters else {}
+    return len(found), sum(one.shown in known for one in found)

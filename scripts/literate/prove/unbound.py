@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import tomllib
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from literate.files import read_text
 UNBOUND = "unbound.toml"
 
 
-@functools.cache
 def listed(folder: Path = BOOK) -> dict[str, str]:
     """{formula or phrase: the reason}"""
     file = folder / UNBOUND
