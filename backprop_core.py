@@ -3496,7 +3496,7 @@ def _remember(value: Any, given: list, *how: Any) -> Any:
     y, places = Tensor.__new__(Tensor), how[-1]
     y.data = value[...]
     if places and (every := _recording.get()):
-        y._record = made = _Record(*how, _seals(given, every))
+        y._record = made = _Record._make((*how, _seal(given, every)))
         y._parents = tuple([made.args[i] for i in places])
         y.requires_grad = True
         y.data.setflags(write=False)
@@ -3616,7 +3616,7 @@ def _sample(array: np.ndarray, every: int) -> np.ndarray:
 
 
 # 16 A tape for arrays · seals-of-all
-def _seals(given: list, every: int) -> list:
+def _seal(given: list, every: int) -> list:
     """What arrays look like now that the tape did not compute itself."""
     arrays = [x for x in given if isinstance(x, np.ndarray)]
     samples = [_sample(x, every) for x in arrays]
@@ -6582,4 +6582,4 @@ _PROBES = [
 ]
 
 
-# digest 10ff9d0f433fb539a440b873d2ea4f8f0f80d0ff690b3259c17a6982302e3dc2
+# digest d2febf5f4c5954ebef31d91dbda95ed786df3f01034323804f9911a3c59fcfd8
