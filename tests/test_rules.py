@@ -371,7 +371,7 @@ def test_what_computes_is_not_taken_for_moving() -> None:
         with pytest.raises(TypeError, match="pad does more here than move"):
             f(Tensor(np.zeros(3)))
     constants = np.pad(Tensor(np.ones(2, np.float32)), 1, constant_values=0.1)
-    np.testing.assert_array_equal(constants.data, np.float32([0.1, 1, 1, 0.1]), strict=True)
+    np.testing.assert_array_equal(constants.data, np.array([0.1, 1, 1, 0.1], np.float32), strict=True)
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (2, 1), (3, 2), (4, 2, 3), (1, 2, 2)])
