@@ -352,6 +352,43 @@ def test_changes_are_found_in_large_arrays_too() -> None:
         y.backward()
 
 
+@pytest.mark.parametrize("part", [np.s_[:, :3], np.s_[::2, 1:], np.s_[:, 0], np.s_[:, ::-1]])
+def test_changes_are_found_in_parts_of_larger_arrays(part: Any) -> None:
+    whole = np.ones((4000, 5))
+    given = whole[part]
+    y = np.sum(Tensor(2.0) * given)
+    whole *= 1.0
+    y.backward()
+    whole += 1e-9
+    with pytest.raises(RuntimeError, match="was changed after"):
+        y.backward()
+    assert bp._sample(given, 61).nbytes <= given.nbytes / 50
+
+
+def test_what_computes_is_not_taken_for_moving() -> None:
+    """Not even where the values cannot tell: the mean of zeros is one of the zeros."""
+    for f in (lambda x: np.pad(x, 1, mode="mean"), lambda x: np.pad(x, 2, mode="linear_ramp")):
+        with pytest.raises(TypeError, match="pad does more here than move"):
+            f(Tensor(np.zeros(3)))
+    constants = np.pad(Tensor(np.ones(2, np.float32)), 1, constant_values=0.1)
+    np.testing.assert_array_equal(constants.data, np.array([0.1, 1, 1, 0.1], np.float32), strict=True)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 1), (3, 2), (4, 2, 3), (1, 2, 2)])
+def test_a_rule_of_another_shape_is_refused(shape: tuple) -> None:
+    y = bp.primitive(lambda g, y, x: np.ones(shape))(np.copy)(Tensor(np.ones((2, 3))))
+    if shape == (4, 2, 3):  # stretched: it is summed back
+        assert gradients(y, [Tensor(1.0)], np.ones((2, 3)))[0] == 0
+        return
+    with pytest.raises(ValueError, match="a rule gave a gradient of shape"):
+        y.backward(np.ones((2, 3)))
+
+
+def test_nan_to_num_changes_nothing_in_place() -> None:
+    x = Tensor([np.nan, 1.0])
+    assert np.nan_to_num(x, copy=False, nan=3.0).data.tolist() == [3, 1] and np.isnan(x.data[0])
+
+
 def test_constants_are_not_copied_with_each_use() -> None:
     import tracemalloc
 
