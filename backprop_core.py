@@ -1,0 +1,6787 @@
+"""Backpropagation in NumPy: the layers, losses and optimizers that the book derives.
+
+Generated from book/*.md by scripts/tangle.py; edit the book, not this file. A comment
+like "04 The linear layer · linear-forward" names the chapter and the cell that follow.
+
+>>> import numpy as np
+>>> from backprop_core import SGD, CrossEntropyLoss, Linear, Network, ReLU
+>>> rng = np.random.default_rng(0)
+>>> x = rng.normal(size=(60, 4))
+>>> labels = x[:, :3].argmax(axis=1)
+>>> net = Network(
+...     Linear(4, 16, rng=rng), ReLU(), Linear(16, 3, rng=rng),
+...     loss=CrossEntropyLoss(),
+... )
+>>> optimizer = SGD(net.parameters(), lr=0.5)
+>>> for step in range(200):
+...     loss = net.loss(x, labels)
+...     net.zero_grad()
+...     grad = net.backward()
+...     optimizer.step()
+>>> loss < 0.05
+True
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import math
+import os
+import random
+import secrets
+import signal
+import sys
+import threading
+import warnings
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextvars import ContextVar, copy_context
+from functools import partial, reduce, wraps
+from glob import escape
+from inspect import signature
+from itertools import pairwise, repeat
+from numbers import Real
+from pathlib import Path
+from types import CellType, FunctionType, GeneratorType, MethodType, ModuleType
+from typing import Any, NamedTuple, Self
+from zipfile import ZipFile
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike
+
+__version__ = "0.2.0"
+
+__all__ = [
+    "gradient_descent", "numerical_gradient", "complex_step_gradient",
+    "gradcheck", "Parameter", "Layer", "Linear", "Flatten", "Activation",
+    "Tanh", "Sigmoid", "ReLU", "LeakyReLU", "ELU", "Softplus", "SiLU", "GELU",
+    "Softmax", "Loss", "MSELoss", "L1Loss", "HuberLoss", "CrossEntropyLoss",
+    "BCEWithLogitsLoss", "Network", "Optimizer", "SGD", "kaiming_normal_",
+    "kaiming_uniform_", "xavier_uniform_", "xavier_normal_", "LayerStatistics",
+    "GradientReport", "gradient_report", "Adagrad", "RMSprop", "Adam", "AdamW",
+    "DataLoader", "Schedule", "CosineAnnealingLR", "LinearWarmup",
+    "ExponentialLR", "StepLR", "clip_grad_norm_", "fit", "save", "load",
+    "l2_penalty", "l1_penalty", "Dropout", "EarlyStopping", "BatchNorm1d",
+    "BatchNorm2d", "LayerNorm", "RMSNorm", "Conv2d", "ConvTranspose2d",
+    "MaxPool2d", "AvgPool2d", "Value", "Tensor", "gradients", "no_grad",
+    "detect_changes", "primitive", "TapeLayer", "Residual", "RNN", "LSTM",
+    "GRU", "Embedding", "Last", "MultiHeadAttention", "PositionEmbedding",
+    "TransformerBlock", "jvp", "hvp", "checkpoint", "Finding", "Diagnosis",
+    "diagnose",
+]
+
+
+# 01 What is a slope good for? · gradient-descent
+def gradient_descent(
+    gradient: Callable, x: ArrayLike, lr: float, steps: int
+) -> np.ndarray:
+    """Follow the slope downhill, eq:descent, and return the whole path.
+
+    ``gradient`` maps a point to the slope there, in the point's shape.
+    Shapes: x any, result (steps + 1, *x.shape); row 0 is x itself.
+    Raises ValueError for a gradient of another shape.
+    """
+    path = [_floating(x)]
+    for _ in range(steps):
+        slope = _of_shape(path[0].shape, gradient(path[-1]))
+        path.append(path[-1] - lr * slope)  # eq:descent
+    return np.stack(path)
+
+
+# 01 What is a slope good for? · floating
+_stepping: ContextVar[bool] = ContextVar("stepping", default=False)
+
+
+def _floating(x: ArrayLike) -> np.ndarray:
+    """x as an array of floating-point numbers; integers become float64.
+
+    Half precision becomes float32: its numbers end at 65504, and sums of
+    squares are soon larger. Raises TypeError for anything that is not a
+    real number and for a mask, ValueError for rows of different lengths.
+    """
+    if type(x) is np.ndarray and x.dtype.char in "fd":
+        return x  # as almost always
+    return _converted(x)
+
+
+# 01 What is a slope good for? · of-shape
+def _of_shape(shape: tuple, x: Any, what: str = "a gradient") -> Any:
+    """x as floating-point numbers; ValueError if its shape is another."""
+    x = _floating(x)
+    if x.shape != shape:
+        raise ValueError(f"expected {what} of shape {shape}, got {x.shape}")
+    return x
+
+
+# 01 What is a slope good for? · converted
+def _converted(x: ArrayLike) -> np.ndarray:
+    """_floating for what is not yet such an array."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError("expected numbers without a mask: x.filled(0.0)")
+    try:
+        array = np.asarray(x)
+    except ValueError:
+        raise ValueError(
+            "expected numbers in an array, got rows of different lengths"
+        ) from None
+    kind = array.dtype.kind
+    if kind in "biu":
+        return array.astype(float)
+    if kind not in ("fc" if _stepping.get() else "f"):
+        what = "numbers, got an array of"
+        what = "real numbers, got" if kind == "c" else what
+        raise TypeError(f"expected {what} {array.dtype}")
+    return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
+# 02 How do I know a derivative is right? · each-element
+def _each_element(slope: Callable, x: Any, grad_output: Any) -> np.ndarray:
+    """Gradient of sum(grad_output * f) in x, eq:upstream.
+
+    ``slope(direction)`` is the derivative of f along one axis of x.
+    """
+    gradient = np.empty(x.shape)
+    for index in np.ndindex(x.shape):
+        direction = np.zeros(x.shape)
+        direction[index] = 1.0
+        gradient[index] = np.sum(grad_output * slope(direction))
+    return gradient
+
+
+# 02 How do I know a derivative is right? · upstream
+def _upstream(output: Any, grad: Any, what: str = "grad_output") -> np.ndarray:
+    """One weight for each output; 1 if there is a single output."""
+    shape = np.shape(output)
+    if grad is not None:
+        return _of_shape(shape, grad, what)
+    if np.size(output) != 1:
+        raise ValueError(
+            f"an output of shape {shape} needs grad_output, one weight for "
+            "each entry (ones would hide mistakes)"
+        )
+    return np.ones(shape)
+
+
+# 02 How do I know a derivative is right? · numerical-gradient
+def numerical_gradient(
+    f: Callable, x: ArrayLike, grad_output: ArrayLike | None = None, *,
+    h: float = 1e-5,
+) -> np.ndarray:
+    """Gradient of sum(grad_output * f(x)) by two-sided steps, eq:central.
+
+    Shapes: x any, grad_output as f(x), result as x, always float64.
+    Raises ValueError if f has several outputs and grad_output is missing.
+    """
+    x = np.asarray(x, dtype=float)
+    def slope(direction: np.ndarray) -> np.ndarray:
+        return (f(x + h * direction) - f(x - h * direction)) / (2 * h)
+
+    return _each_element(slope, x, _upstream(f(x), grad_output))
+
+
+# 02 How do I know a derivative is right? · complex-step-gradient
+def complex_step_gradient(
+    f: Callable, x: ArrayLike, grad_output: ArrayLike | None = None, *,
+    h: float = 1e-20,
+) -> np.ndarray:
+    """Gradient of sum(grad_output * f(x)) by a complex step, eq:complex-step.
+
+    For analytic code only: no abs, no rounding to real numbers.
+    Shapes as in numerical_gradient. Raises TypeError where f returns real
+    numbers. Source: Lyness and Moler, 1967; Squire and Trapp, 1998.
+    """
+    x = np.asarray(x, dtype=float)
+    def slope(direction: np.ndarray) -> np.ndarray:
+        return np.imag(_off_axis(f, x + 1j * h * direction)) / h
+
+    return _each_element(slope, x, _upstream(f(x), grad_output))
+
+
+# 02 How do I know a derivative is right? · off-axis
+def _off_axis(f: Callable, x: np.ndarray) -> np.ndarray:
+    """f at complex numbers, which the guards let pass for as long."""
+    inside = copy_context()
+    inside.run(_stepping.set, True)
+    y = inside.run(f, x)
+    if not np.iscomplexobj(y):
+        raise TypeError(
+            "f lost the imaginary part (abs, a norm, a cast?): "
+            "use numerical_gradient"
+        )
+    return y
+
+
+# 02 How do I know a derivative is right? · relative-error
+def _largest(array: np.ndarray) -> float:
+    """The largest absolute value; 0 for an empty array."""
+    return float(np.max(np.abs(array), initial=0.0))
+
+
+def _relative_error(computed: Any, measured: Any, floor: float = 0.0) -> float:
+    """eq:relative-error; ValueError where the shapes differ."""
+    computed = _of_shape(np.shape(measured), computed)
+    difference = _largest(computed - measured)
+    largest = max(_largest(computed), _largest(measured), floor)
+    return difference / largest if difference else 0.0
+
+
+# 02 How do I know a derivative is right? · claimed-slopes
+def _claimed(layer: Any, x: Any, rest: tuple, grad_output: Any) -> list:
+    """What backward says: slopes in the input, then in each parameter."""
+    probe = copy.deepcopy(layer)
+    probe.forward(x, *rest)
+    parameters: list[Any] = getattr(probe, "parameters", list)()
+    for parameter in parameters:
+        parameter.requires_grad = True
+        parameter.grad[...] = 1.0
+    grad = probe.backward(grad_output)
+    return [grad, *(parameter.grad - 1.0 for parameter in parameters)]
+
+
+# 02 How do I know a derivative is right? · output-of-a-copy
+def _output(
+    layer: Any, x: Any, rest: tuple, position: int = 0, value: Any = None
+) -> np.ndarray:
+    """The output of a copy of the layer, one parameter's data replaced."""
+    trial = copy.deepcopy(layer)
+    if value is not None:
+        trial.parameters()[position].data = value
+        x = x.astype(value.dtype)
+    return trial.forward(x, *rest)
+
+
+# 02 How do I know a derivative is right? · measured-slopes
+def _by_trial(
+    layer: Any, x: Any, rest: tuple, grad_output: Any, derivative: Callable
+) -> list:
+    """The same slopes, from nothing but forward."""
+    found = [derivative(lambda v: _output(layer, v, rest), x, grad_output)]
+    for i, parameter in enumerate(getattr(layer, "parameters", list)()):
+        at = partial(_output, layer, x, rest, i)
+        found.append(derivative(at, parameter.data, grad_output))
+    return found
+
+
+# 02 How do I know a derivative is right? · claimed-sums
+def _bent(layer: Any, x: Any, rest: tuple, small: Any) -> Iterator[tuple]:
+    """The sum of two answers, and the answer to the sum; per thousand."""
+    large = -1e3 * np.flip(small)
+    grads = small, large, small + large
+    answers = [_claimed(layer, x, rest, grad) for grad in grads]
+    for one, other, both in zip(*answers):
+        yield (one + other) / 1e3, both / 1e3
+
+
+# 02 How do I know a derivative is right? · gradcheck
+def gradcheck(
+    layer: Any, x: ArrayLike, *rest: Any,
+    rng: np.random.Generator | int | None = None,
+    derivative: Callable = numerical_gradient,
+) -> float:
+    """Largest relative error (eq:relative-error) of ``layer.backward``.
+
+    Compares every element of the gradients of input and parameters with
+    ``derivative`` under a random upstream gradient, in which backward must
+    be linear. ``rest`` is handed to forward after x. The layer itself is
+    not touched. Expect below 1e-7, or 1e-12 with ``complex_step_gradient``.
+    """
+    x = np.array(x, dtype=float)
+    x.flags.writeable = False
+    shape = np.shape(_output(layer, x, rest))
+    grad = np.asarray(np.random.default_rng(rng).normal(size=shape))
+    grad.flags.writeable = False
+    measured = _by_trial(layer, x, rest, grad, derivative)
+    pairs = [*zip(_claimed(layer, x, rest, grad), measured)]
+    pairs += _bent(layer, x, rest, grad)
+    floor = 1e-3 * max(map(_largest, measured))
+    errors = [_relative_error(*pair, floor) for pair in pairs]
+    return float(np.max(errors))  # unlike max, np.max passes on a nan
+
+
+# 03 Why backwards? · parameter
+class Parameter:
+    """Numbers that training may change, and their gradient.
+
+    ``data`` and ``grad`` have the same shape and dtype; grad starts at 0.
+    Write into them, ``data[...] = new``: others may hold on to them. With
+    ``requires_grad`` False grad stays 0, and no optimizer moves the data.
+    Raises TypeError for what is no number, ValueError for a wrong shape.
+    """
+
+    def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
+        self.data = _floating(data).copy()
+        self.grad: Any = np.zeros_like(self.data)
+        self.requires_grad = requires_grad
+
+    # 03 Why backwards? · parameter-grad
+    @property
+    def grad(self) -> np.ndarray:
+        """The sum of what was added since it was last cleared."""
+        if self._cleared or not self.requires_grad:  # type: ignore[has-type]
+            self._grad[...] = 0.0
+            self._cleared = False
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad: ArrayLike | None) -> None:
+        self._cleared = grad is None
+        if grad is not None:
+            self._grad: np.ndarray = _upstream(self.data, grad, "grad")
+
+    # 03 Why backwards? · parameter-product
+    def _add_product(self, left: np.ndarray, right: np.ndarray) -> None:
+        """grad += left @ right"""
+        if self._cleared and self.requires_grad:
+            np.matmul(left, right, out=self._grad)
+            self._cleared = False
+        elif self.requires_grad:
+            self.grad += left @ right
+
+    # 03 Why backwards? · parameter-array
+    def __repr__(self) -> str:
+        return f"Parameter{self.data.shape}"
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    def __array_ufunc__(self, *_: Any, **__: Any) -> None:
+        raise TypeError("a Parameter is not an array: its numbers are .data")
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("shape", "size", "ndim", "dtype"):
+            return getattr(self.data, name)
+        raise AttributeError(f"a Parameter has no {name}")
+
+    # 03 Why backwards? · parameter-size
+    def numel(self) -> int:
+        """How many numbers."""
+        return self.data.size
+
+
+# 03 Why backwards? · memory
+class _Memory:
+    """What layers and losses share: a memory of the last forward."""
+
+    _cache: Any = None
+    _runs = 0  # forwards since the last backward; after it, less than 0
+    _fitted: tuple = ()  # the shapes that came last
+    takes_lengths: bool = False  # has forward(x, lengths=…), chapter 18
+
+    def _saved(self) -> Any:
+        """What the last forward kept."""
+        if self._cache is None:
+            raise RuntimeError(f"{self}: backward was called before forward")
+        return self._cache
+
+    def __call__(self, *inputs: ArrayLike, **options: Any) -> Any:
+        return self.forward(*inputs, **options)  # type: ignore[attr-defined]
+
+    # 03 Why backwards? · options
+    def __repr__(self) -> str:
+        settings = ", ".join(
+            f"{name}={value!r}"
+            for name, value in vars(self).items()
+            if isinstance(value, (int, float, str, tuple))
+            and not name.startswith("_")
+            and name != "training"
+        )
+        return f"{type(self).__name__}({settings})"
+
+    # 03 Why backwards? · count-runs
+    def _count(self, backward: bool) -> None:
+        """Notice what can only be a mistake: forward twice, then backward."""
+        if backward and self._runs < -1:
+            raise RuntimeError(
+                f"{self}: two forwards, then two backwards; only the last "
+                "forward is remembered, so call backward after each"
+            )
+        self._runs = -abs(self._runs) if backward else max(self._runs, 0) + 1
+
+
+# 03 Why backwards? · layer
+class Layer(_Memory):
+    """One step of a network: a value forwards, a gradient backwards (eq:vjp).
+
+    ``backward`` answers for the last forward, and changes no argument.
+    """
+
+    training: bool = True
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        """The output for x, whose first axis counts examples."""
+        raise NotImplementedError(f"{self} has no forward")
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        """dL/dx in the shape of x, from dL/dy in the shape of the output."""
+        raise NotImplementedError(f"{self} has no backward")
+
+    # 03 Why backwards? · layer-parameters
+    def parameters(self) -> list[Parameter]:
+        """The parameters of this layer and of those inside it, each once."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def zero_grad(self) -> None:
+        """Clear the gradients of all parameters."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    # 03 Why backwards? · layer-members
+    def _members(self) -> Iterator[tuple[str, Any]]:
+        """What this layer is made of: its attributes, by name."""
+        for name, member in vars(self).items():
+            if name != "_cache":
+                yield from _entries(name, member)
+
+    # 03 Why backwards? · layer-contents
+    def _contents(self, prefix: str = "", seen: Any = None) -> Iterator[tuple]:
+        """This layer, and all that it and the layers inside hold."""
+        seen = {self} if seen is None else seen
+        yield prefix, self
+        for name, member in self._members():
+            if not isinstance(member, Layer):
+                yield prefix + name, member
+            elif member not in seen:
+                seen.add(member)
+                yield from member._contents(f"{prefix}{name}.", seen)
+
+    # 03 Why backwards? · layer-names
+    def modules(self) -> list[Layer]:
+        """This layer and all that it contains, each once."""
+        return [m for _, m in self._contents() if isinstance(m, Layer)]
+
+    def named_parameters(self) -> list[tuple[str, Parameter]]:
+        """(name, parameter) pairs; inner layers' names get a prefix."""
+        found: dict[Parameter, str] = {}
+        for name, member in self._contents():
+            if isinstance(member, Parameter):
+                found.setdefault(member, name)
+        return [(name, parameter) for parameter, name in found.items()]
+
+    # 03 Why backwards? · layer-training
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training (or evaluation) and return the layer."""
+        for layer in self.modules():
+            layer.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Switch to evaluation and return the layer."""
+        return self.train(False)
+
+    def accumulate(self, grad_output: ArrayLike) -> None:
+        """``backward`` where nobody asks for the gradient of the input."""
+        self.backward(grad_output)
+
+    # 03 Why backwards? · layer-dtype
+    def to(self, dtype: str | type) -> Self:
+        """Convert the parameters to "float32" or "float64"; returns itself.
+
+        Before an optimizer takes them. Raises ValueError for other dtypes.
+        """
+        name = getattr(dtype, "__name__", str(dtype))
+        if name not in ("float32", "float64", "float"):
+            raise ValueError(f"expected float32 or float64, got {name}")
+        for parameter in self.parameters():
+            parameter.data = parameter.data.astype(name)
+            parameter.grad = parameter.grad.astype(name)
+        return self
+
+    # 03 Why backwards? · layer-guards
+    def _expect(self, x: Any, *shape: Any, what: str = "input") -> np.ndarray:
+        """x as floating-point numbers; a name in ``shape`` fits any size."""
+        array = _floating(x)
+        if what != "start":
+            self._count(backward=what == "grad_output")
+        if (shape, array.shape) != self._fitted and array.shape != shape:
+            self._compare(array.shape, shape, what)
+            self._fitted = shape, array.shape
+        return array
+
+    # 03 Why backwards? · layer-shapes
+    def _compare(self, found: tuple, shape: tuple, what: str) -> None:
+        """Raise ValueError unless the shape found is as expected."""
+        if ... in shape:
+            at = shape.index(...)
+            inner = found[at : at + 1 + len(found) - len(shape)]
+            shape = (*shape[:at], *inner, *shape[at + 1 :])
+        if len(found) != len(shape) or not all(
+            isinstance(wanted, str) or wanted == size
+            for wanted, size in zip(shape, found)
+        ):
+            wanted = ", ".join(map(str, shape)) + "," * (len(shape) == 1)
+            raise ValueError(
+                f"{self}: expected {what} of shape ({wanted}), got {found}"
+            )
+
+    # 03 Why backwards? · layer-arrays
+    def named_buffers(self) -> list[tuple[str, Any]]:
+        """(name, array) pairs of what the layers keep in ``buffers``."""
+        return [
+            (prefix + name, value) for prefix, layer in self._contents()
+            for name, value in getattr(layer, "buffers", {}).items()
+        ]
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """Parameters' data and buffers, by name; themselves, not copies."""
+        found: dict[str, np.ndarray] = {}
+        data = [(name, p.data) for name, p in self.named_parameters()]
+        for name, array in data + self.named_buffers():
+            if name in found:
+                raise ValueError(f"two members have the name {name}")
+            if getattr(array, "dtype", np.dtype(object)).hasobject:
+                raise TypeError(f"{name} is no array of numbers: {array!r}")
+            found[name] = array
+        return found
+
+    # 03 Why backwards? · layer-state
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of all parameters' data and of the buffers, by name."""
+        return {name: a.copy() for name, a in self._arrays().items()}
+
+    def load_state_dict(self, state_dict: Mapping[str, ArrayLike]) -> None:
+        """Write such arrays back, in place: all of them or none.
+
+        Raises ValueError where names or shapes differ.
+        """
+        _overwrite(self._arrays(), state_dict)
+
+
+# 03 Why backwards? · entries
+def _entries(name: str, member: Any) -> Iterator[tuple[str, Any]]:
+    """The member, or what a list or dictionary holds, each with a name."""
+    if not isinstance(member, (dict, list, tuple)):
+        yield name, member
+        return
+    pairs = member.items() if isinstance(member, dict) else enumerate(member)
+    for key, item in pairs:
+        yield from _entries(f"{name}.{key}", item)
+
+
+# 03 Why backwards? · agree
+def _agree(
+    ours: Mapping, theirs: Mapping, kind: Callable = np.shape, what: str = ""
+) -> None:
+    """Raise ValueError unless both have the same kinds under all names."""
+    for name in sorted(ours.keys() | theirs.keys()):
+        here, there = (
+            kind(each[name]) if name in each else "missing"
+            for each in (ours, theirs)
+        )
+        if here != there:
+            raise ValueError(f"{what}{name} is {there} there, {here} here")
+
+
+# 03 Why backwards? · overwrite
+def _overwrite(ours: dict[str, np.ndarray], theirs: Mapping) -> None:
+    """Write arrays into ours, which have the same names and shapes."""
+    _agree(ours, theirs)
+    for name, array in ours.items():
+        array[...] = theirs[name]
+
+
+# 03 Why backwards? · guards
+def _demand(owner: Any, fits: Callable, message: str, **values: Any) -> None:
+    """Raise ValueError, with the name of the setting, unless it fits."""
+    name = owner if isinstance(owner, str) else type(owner).__name__
+    for setting, value in values.items():
+        if not fits(value):
+            expected = message.format(setting)
+            raise ValueError(f"{name}: {expected}, got {value!r}")
+
+
+def _instances(owner: Any, kind: Any, **values: Any) -> None:
+    """Objects of that kind."""
+    message = f"{{}} must be of type {kind.__name__}"
+    _demand(owner, lambda value: isinstance(value, kind), message, **values)
+
+
+# 03 Why backwards? · guards-numbers
+_Real = int | float | np.integer | np.floating
+
+
+def _within(
+    owner: Any, top: float = math.inf, low: float = 0, above: bool = False,
+    **values: Any,
+) -> None:
+    """Numbers, low <= number < top; or low < number."""
+    _demand(
+        owner, lambda value: isinstance(value, _Real) and low <= value < top
+        and not (above and value == low),
+        f"expected {low} {'<' if above else '<='} {{}} < {top}", **values,
+    )
+
+
+# 03 Why backwards? · guards-shares
+def _share(owner: Any, **values: Any) -> None:
+    """Numbers from 0 to 1, both included."""
+    _demand(
+        owner, lambda value: isinstance(value, _Real) and 0 <= value <= 1,
+        "expected 0 <= {} <= 1", **values,
+    )
+
+
+def _positive(owner: Any, **sizes: Any) -> None:
+    """Sizes are whole numbers of at least 1."""
+    _demand(
+        owner,
+        lambda n: isinstance(n, int | np.integer) and n is not True and n > 0,
+        "{} must be a whole number of at least 1", **sizes,
+    )
+
+
+# 03 Why backwards? · generator
+_Seed = np.random.Generator | int | None
+
+
+def _generator(owner: Any, rng: Any) -> np.random.Generator:
+    """The generator given, or a new one from a seed."""
+    if rng is not None and not isinstance(rng, np.random.Generator):
+        _within(owner, rng=rng)
+    return np.random.default_rng(rng)
+
+
+# 04 The linear layer · linear-forward
+class Linear(Layer):
+    """Fully connected layer, Y = XW + b (eq:linear).
+
+    Shapes: input (N, …, in_features), output (N, …, out_features), weight
+    (in_features, out_features), bias (out_features,) or None.
+    Raises ValueError for an input of another shape.
+    """
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        x = self._expect(x, "N", ..., self.in_features)
+        self._cache = x.copy()
+        y = _rows(x) @ self.weight.data
+        if self.bias:
+            y += self.bias.data  # eq:linear
+        return _unfolded(y, x)
+
+    # 04 The linear layer · linear-start
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, *,
+        rng: _Seed = None,
+    ) -> None:
+        _positive(self, in_features=in_features, out_features=out_features)
+        self.in_features, self.out_features = in_features, out_features
+        rng, bound = _generator(self, rng), 1 / in_features**0.5
+        shapes = (in_features, out_features), out_features
+        drawn = [Parameter(rng.uniform(-bound, bound, s)) for s in shapes]
+        self.weight: Parameter = drawn[0]
+        self.bias: Any = drawn[1] if bias else None
+
+    # 04 The linear layer · linear-backward
+    def accumulate(self, grad_output: ArrayLike) -> None:
+        x = self._saved()
+        shape = (*x.shape[:-1], self.out_features)
+        grad = _rows(self._expect(grad_output, *shape, what="grad_output"))
+        self.weight._add_product(_rows(x).T, grad)  # eq:linear-dw
+        if self.bias:
+            ones = np.ones(len(grad), grad.dtype)
+            self.bias._add_product(grad.T, ones)  # eq:linear-db
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        self.accumulate(grad_output)
+        grad = _rows(_floating(grad_output))
+        dx = grad @ self.weight.data.T  # eq:linear-dx
+        return _unfolded(dx, self._saved())
+
+    # 04 The linear layer · linear-repr
+    def __repr__(self) -> str:
+        bias = "" if self.bias else ", bias=False"
+        sizes = f"{self.in_features}, {self.out_features}"
+        return f"{type(self).__name__}({sizes}{bias})"
+
+
+# 04 The linear layer · rows
+def _rows(x: np.ndarray) -> np.ndarray:
+    """x as a table: all axes but the last count rows."""
+    if x.ndim == 2:
+        return x
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
+def _unfolded(rows: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Such a table with the other axes of x, and in its precision."""
+    y = rows.reshape(*x.shape[:-1], rows.shape[1])
+    return y.astype(x.dtype, copy=False)
+
+
+# 04 The linear layer · flatten
+class Flatten(Layer):
+    """One row for each example: (N, …) to (N, product of the rest)."""
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        x = self._expect(x, "N", ...)
+        self._cache = x.shape, x.dtype
+        return x.reshape(len(x), math.prod(x.shape[1:]))
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        shape, dtype = self._saved()
+        rows = (shape[0], math.prod(shape[1:]))
+        grad = self._expect(grad_output, *rows, what="grad_output")
+        return grad.reshape(shape).astype(dtype, copy=False)
+
+
+# 04 The linear layer · row-sums
+def _sum(rows: np.ndarray) -> np.ndarray:
+    """The sum of each row, as a product with ones."""
+    return rows @ np.ones(rows.shape[1], rows.dtype)
+
+
+# 05 Something that bends · activation
+_Pair = tuple[np.ndarray, np.ndarray]
+
+
+class Activation(Layer):
+    """A function applied to every entry alone; any shape in, same out.
+
+    A subclass writes ``value_and_slope``. Backward is eq:elementwise.
+    """
+
+    def value_and_slope(self, x: np.ndarray) -> _Pair:
+        """f(x) and f'(x), both in the shape of x."""
+        raise NotImplementedError(f"{self} has no value_and_slope")
+
+    # 05 Something that bends · activation-passes
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        x = _floating(x)
+        y, slope = self.value_and_slope(x)
+        self._count(backward=False)
+        self._cache, self._dtype = slope, x.dtype
+        return y
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        slope = self._saved()
+        grad = self._expect(grad_output, *slope.shape, what="grad_output")
+        return (grad * slope).astype(self._dtype, copy=False)
+
+    # 05 Something that bends · activation-slope
+    def slope(self, x: ArrayLike) -> np.ndarray:
+        """f'(x), in the shape of x."""
+        x = _floating(x)
+        return self.value_and_slope(x)[1].astype(x.dtype, copy=False)
+
+
+# 05 Something that bends · tanh
+class Tanh(Activation):
+    """The hyperbolic tangent, eq:tanh."""
+
+    def value_and_slope(self, x: np.ndarray) -> _Pair:
+        y = np.tanh(x)
+        return y, 1 - y * y  # eq:tanh-slope
+
+
+# 05 Something that bends · sigmoid
+class Sigmoid(Activation):
+    """eq:sigmoid, computed as eq:sigmoid-safe, which cannot overflow.
+
+    >>> Sigmoid()(np.array([-1000.0, 0.0, 1000.0]))
+    array([0. , 0.5, 1. ])
+    """
+
+    def value_and_slope(self, x: np.ndarray) -> _Pair:
+        e = np.exp(np.minimum(x, -x))
+        total = 1 + e
+        return np.maximum(e, x >= 0) / total, e / (total * total)
+
+
+# 05 Something that bends · relu
+class ReLU(Activation):
+    """Rectified linear unit, eq:relu; the slope at 0 is 0.
+
+    >>> ReLU()(np.array([-2.0, 0.0, 3.0]))
+    array([0., 0., 3.])
+    """
+
+    def value_and_slope(self, x: np.ndarray) -> _Pair:
+        return np.maximum(x, 0), x > 0  # eq:relu-slope
+
+
+# 05 Something that bends · leaky-relu
+class LeakyReLU(Activation):
+    """eq:leaky-relu; ``negative_slope`` is its alpha.
+
+    Raises ValueError unless that is a finite number.
+    Source: Maas, Hannun and Ng, 2013.
+    """
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        _within(self, low=-math.inf, negative_slope=negative_slope)
+        self.negative_slope = float(negative_slope)
+
+    def value_and_slope(self, x: np.ndarray) -> _Pair:
+        slope = np.where(x > 0, x.dtype.type(1), self.negative_slope)
+        return x * slope, slope  # eq:leaky-relu-slope
+
+
+# 05 Something that bends · elu
+class ELU(Activation):
+    """Exponential linear unit, eq:elu.
+
+    Raises ValueError unless ``alpha`` is a finite number.
+    Source: Clevert, Unterthiner and Hochreiter, 2016.
+    """
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        _within(self, low=-math.inf, alpha=alpha)
+        self.alpha = float(alpha)
+
+    def value_and_slope(self, x: np.ndarray) -> _Pair:
+        low = np.minimum(x, 0)
+        y = np.where(x > 0, x, self.alpha * np.expm1(low))
+        slope = np.where(x > 0, 1.0, self.alpha * np.exp(low))
+        return y, slope  # eq:elu-slope
+
+
+# 05 Something that bends · softplus-silu
+class Softplus(Activation):
+    """ln(1 + e^x), eq:softplus, in a form that cannot overflow."""
+
+    def value_and_slope(self, x: np.ndarray) -> _Pair:
+        slope, _ = Sigmoid().value_and_slope(x)
+        return np.logaddexp(0, x), slope  # eq:softplus-slope
+
+
+class SiLU(Activation):
+    """x times sigmoid(x), eq:silu, also known as swish."""
+
+    def value_and_slope(self, x: np.ndarray) -> _Pair:
+        s, slope = Sigmoid().value_and_slope(x)
+        return x * s, s + x * slope  # eq:silu-slope
+
+
+# 05 Something that bends · gelu
+_erfc = np.vectorize(math.erfc, otypes=[float])
+
+
+def _normal_cdf(x: np.ndarray) -> np.ndarray:
+    """Share of a standard normal distribution below x."""
+    return (0.5 * _erfc(-x / 2**0.5)).astype(x.dtype)
+
+
+# 05 Something that bends · gelu-slope
+class GELU(Activation):
+    """x times the normal distribution's share below x, eq:gelu.
+
+    ``approximate="tanh"`` is faster and off by up to 5e-4 (eq:gelu-tanh).
+    Raises ValueError for another name. Source: Hendrycks, Gimpel, 2016.
+    """
+
+    def value_and_slope(self, x: np.ndarray) -> _Pair:
+        near = np.clip(x, -40, 40)  # beyond, all is 0 or 1
+        if self.approximate == "tanh":
+            return self._with_tanh(x, near)
+        share = _normal_cdf(x)
+        density = np.exp(-0.5 * near * near) / (2 * math.pi) ** 0.5
+        return x * share, share + near * density  # eq:gelu-slope
+
+    # 05 Something that bends · gelu-settings
+    def __init__(self, approximate: str = "none") -> None:
+        _one_of(self, "none", "tanh", approximate=approximate)
+        self.approximate = approximate
+
+    # 05 Something that bends · gelu-tanh
+    def _with_tanh(self, x: np.ndarray, near: np.ndarray) -> _Pair:
+        factor, cubic = (2 / math.pi) ** 0.5, 0.044715
+        square = near * near
+        u = near * (factor + factor * cubic * square)  # eq:gelu-inner
+        share = 0.5 + 0.5 * np.tanh(u)
+        slope = 2 * factor + 6 * factor * cubic * square
+        slope *= near * share
+        slope *= 1 - share
+        slope += share  # eq:gelu-tanh-slope
+        return x * share, slope  # eq:gelu-tanh
+
+
+# 05 Something that bends · one-of
+def _one_of(owner: Any, *names: str, **values: Any) -> None:
+    """One of these names."""
+    fits = f"{{}} is {', '.join(map(repr, names[:-1]))} or {names[-1]!r}"
+    _demand(owner, lambda value: value in names, fits, **values)
+
+
+# 05 Something that bends · softmax
+class Softmax(Layer):
+    """Probabilities from logits along ``axis``, eq:softmax-safe.
+
+    Any shape in, same out. Raises ValueError for a single number,
+    TypeError for an axis that is no whole number.
+    """
+
+    axis: int = -1
+
+    # 05 Something that bends · softmax-forward
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        """The probabilities, in the shape of x.
+
+        >>> Softmax()(np.array([1000.0, 1000.0, 0.0]))
+        array([0.5, 0.5, 0. ])
+        """
+        x = _floating(x)
+        if x.ndim == 0:
+            raise ValueError("Softmax(): expected several logits, got one")
+        self._count(backward=False)
+        top = x.max(axis=self.axis, keepdims=True, initial=-np.inf)
+        e = np.exp(x - top)
+        self._cache = e / e.sum(axis=self.axis, keepdims=True)
+        return self._cache.copy()
+
+    # 05 Something that bends · softmax-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        p = self._saved()
+        grad = self._expect(grad_output, *p.shape, what="grad_output")
+        average = (grad * p).sum(axis=self.axis, keepdims=True)
+        dx = p * (grad - average)  # eq:softmax-vjp
+        return dx.astype(p.dtype, copy=False)
+
+    # 05 Something that bends · softmax-settings
+    def __init__(self, axis: int = -1) -> None:
+        if not isinstance(axis, (int, np.integer)):
+            raise TypeError(f"Softmax: axis is a whole number, got {axis!r}")
+        self.axis = axis
+
+
+# 06 What do we want? · loss
+class Loss(_Memory):
+    """One number for how wrong a prediction is.
+
+    ``reduction`` is "mean" (over all entries, or over examples where the
+    entries of an example belong together), "sum", or "none": then forward
+    returns all terms, and backward wants a weight for each.
+    Raises ValueError for another name.
+    """
+
+    reduction: str = "mean"
+
+    def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
+        """The losses to be averaged, and the slope of each in x."""
+        raise NotImplementedError(f"{self} has no value_and_slope")
+
+    # 06 What do we want? · loss-forward
+    def forward(
+        self, prediction: ArrayLike, target: ArrayLike, mask: Any = None
+    ) -> Any:
+        """The loss as one number; all terms if the reduction is "none".
+
+        Only examples where ``mask`` is true count, if it is given.
+        Raises ValueError where shapes differ or the batch is empty.
+        """
+        values, slopes, count = self._examined(prediction, target, mask)
+        scale = 1 / float(count) if self.reduction == "mean" else 1.0
+        self._cache = values.shape, slopes, scale
+        if self.reduction == "none":
+            return values.copy()
+        return scale * np.add.reduce(values, axis=None).item()
+
+    # 06 What do we want? · loss-backward
+    def backward(self, grad_output: ArrayLike = 1.0) -> np.ndarray:
+        """dL/dprediction, in the prediction's shape, times grad_output.
+
+        Raises RuntimeError before the first forward, and where a second
+        backward follows two forwards.
+        """
+        shape, slopes, scale = self._saved()
+        self._count(backward=True)
+        if self.reduction == "none":
+            return self._each(slopes, shape, grad_output)
+        return scale * float(grad_output) * slopes  # type: ignore
+
+    # 06 What do we want? · loss-target
+    def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
+        """The target in the form and precision of the prediction x."""
+        target = _floating(target)
+        if target.shape != x.shape:
+            raise ValueError(
+                f"{self}: expected a target of shape {x.shape}, "
+                f"got {target.shape}"
+            )
+        return target.astype(x.dtype, copy=False)
+
+    def _terms(self, x: np.ndarray, target: np.ndarray) -> tuple:
+        """Values, slopes, and what the mean divides by."""
+        values, slopes = self.value_and_slope(x, self._target(x, target))
+        return values, slopes, values.size
+
+    # 06 What do we want? · loss-examined
+    def _examined(
+        self, prediction: ArrayLike, target: ArrayLike, mask: Any
+    ) -> tuple:
+        self._cache = None  # a forward that fails leaves no old gradient
+        x, target = _floating(prediction), np.asanyarray(target)
+        if type(target) is not np.ndarray or target.dtype.kind == "c":
+            _floating(target)  # says why not
+        values, slopes, count = self._masked(x, target, mask)
+        if not count and self.reduction != "none":
+            raise ValueError(f"{self}: the batch is empty")
+        self._count(backward=False)
+        return values, slopes, count
+
+    # 06 What do we want? · loss-reduction
+    def __init__(self, reduction: str = "mean") -> None:
+        _one_of(self, "mean", "sum", "none", reduction=reduction)
+        self.reduction = reduction
+
+    def _each(self, slopes: Any, shape: tuple, grad: Any) -> np.ndarray:
+        """The slopes, each term's times the gradient that it gets."""
+        grad = _upstream(np.empty(shape), grad).astype(slopes.dtype)
+        return slopes * grad.reshape(shape + (1,) * (slopes.ndim - grad.ndim))
+
+    # 06 What do we want? · loss-mask
+    def _masked(self, x: np.ndarray, target: np.ndarray, mask: Any) -> tuple:
+        """The terms of the examples that count; zeros for the others."""
+        if mask is None:
+            return self._terms(x, target)
+        some, its, count = self._terms(x[mask], target[mask])
+        values = np.zeros(mask.shape + some.shape[1:], some.dtype)
+        values[mask], slopes = some, np.zeros_like(x)
+        slopes[mask] = its
+        return values, slopes, count
+
+
+# 06 What do we want? · mse
+class MSELoss(Loss):
+    """Mean squared error, eq:mse; prediction and target in one shape.
+
+    >>> MSELoss()([1.0, 2.0], [1.0, 4.0])
+    2.0
+    """
+
+    def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
+        difference = x - target
+        return difference * difference, 2 * difference  # eq:mse-grad
+
+
+# 06 What do we want? · l1-loss
+class L1Loss(Loss):
+    """Mean absolute error, eq:l1-loss; the slope at 0 is 0."""
+
+    def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
+        difference = x - target
+        return np.abs(difference), np.sign(difference)  # eq:l1-loss-grad
+
+
+# 06 What do we want? · huber
+class HuberLoss(Loss):
+    """Square up to ``delta``, straight beyond (eq:huber).
+
+    Raises ValueError unless delta is above 0. Source: Huber, 1964.
+    """
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction)
+        _within(self, above=True, delta=delta)
+        self.delta = float(delta)
+
+    def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
+        difference = x - target
+        slope = np.clip(difference, -self.delta, self.delta)  # eq:huber-grad
+        return slope * (difference - 0.5 * slope), slope
+
+
+# 06 What do we want? · cross-entropy
+class CrossEntropyLoss(Loss):
+    """Softmax and cross-entropy in one step, eq:ce-logits.
+
+    Shapes: logits (N, …, K); target integer labels (N, …) or
+    probabilities (N, …, K). The mean is over all labels, but for those
+    equal to ``ignore_index``; ``weight`` (K,) multiplies each class, and
+    the mean of labels is then weighted. ``label_smoothing`` spreads that
+    share over all classes (chapter 12, eq:label-smoothing).
+    Raises ValueError for other shapes, labels outside 0…K-1, or rows that
+    are not probabilities. Source: Bridle, 1990.
+    """
+
+    ignore_index = -100
+
+    # 06 What do we want? · cross-entropy-slope
+    def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
+        shifted = x - np.maximum.reduce(x, axis=-1, keepdims=True)
+        p = np.exp(shifted)
+        total = np.add.reduce(p, axis=-1, keepdims=True)
+        p /= total
+        if target.dtype != bool or np.count_nonzero(target) != total.size:
+            return self._of_shares(shifted - np.log(total), p, target)
+        value = np.log(total)[..., 0]
+        value -= shifted[target].reshape(value.shape)  # eq:ce-logits
+        return value, p - target  # eq:ce-grad
+
+    # 06 What do we want? · cross-entropy-shares
+    def _of_shares(self, logs: Any, p: Any, target: Any) -> _Pair:
+        """The same for rows of any sum; a row of zeros does not count."""
+        value = np.vecdot(target, np.where(target != 0, -logs, 0))  # eq:ce
+        mass = target.sum(axis=-1, keepdims=True, dtype=p.dtype)
+        return value, mass * p - target
+
+    # 06 What do we want? · cross-entropy-target
+    def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
+        if x.ndim < 2 or not x.shape[-1]:
+            raise ValueError(
+                f"{self}: expected logits of shape (N, K), got {x.shape}"
+            )
+        given = np.asarray(target)
+        if given.shape == x.shape[:-1] and given.dtype.kind in "iu":
+            return _one_hot(given, x.shape[-1], self.ignore_index)
+        if given.shape == x.shape:
+            return _probabilities(_floating(given)).astype(x.dtype, copy=False)
+        raise ValueError(
+            f"{self}: expected integer labels of shape {x.shape[:-1]} or "
+            f"probabilities of shape {x.shape}, "
+            f"got {given.dtype} of shape {given.shape}"
+        )
+
+    # 06 What do we want? · cross-entropy-options
+    def __init__(
+        self, reduction: str = "mean", label_smoothing: float = 0.0, *,
+        weight: ArrayLike | None = None, ignore_index: int = -100,
+    ) -> None:
+        super().__init__(reduction)
+        _share(self, label_smoothing=label_smoothing)
+        _within(self, low=-math.inf, ignore_index=ignore_index)
+        self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
+        self.weight = None if weight is None else np.ravel(weight)
+        for number in np.ravel([] if weight is None else weight).tolist():
+            _within(self, weight=number)
+
+    # 06 What do we want? · cross-entropy-terms
+    def _terms(self, x: np.ndarray, target: np.ndarray) -> tuple:
+        table, weight = self._target(x, target), self.weight
+        if weight is not None and weight.shape != x.shape[-1:]:
+            raise ValueError(f"{self}: {weight.size} weights, shape {x.shape}")
+        count: Any = math.prod(x.shape[:-1])
+        if table.dtype == bool:
+            count = np.count_nonzero(table)
+            count = count if weight is None else (table @ weight).sum()
+        if self.label_smoothing:
+            table = self._smoothed(table).astype(x.dtype)
+        if weight is not None:
+            table = (table * weight).astype(x.dtype)
+        return *self.value_and_slope(x, table), count
+
+    # 12 Not by heart · label-smoothing
+    def _smoothed(self, table: np.ndarray) -> np.ndarray:
+        share, mean = self.label_smoothing, table.mean(axis=-1, keepdims=True)
+        return (1 - share) * table + share * mean  # eq:label-smoothing
+
+
+# 06 What do we want? · class-targets
+def _place(index: np.ndarray) -> str:
+    return ", ".join(map(str, index))
+
+
+def _one_hot(labels: np.ndarray, classes: int, ignored: int) -> np.ndarray:
+    """A row for each label, true at its place; none for the ignored."""
+    table = labels[..., None] == np.arange(classes)
+    if 0 <= ignored < classes:
+        table[..., ignored] = False
+    if np.count_nonzero(table) != labels.size:
+        wrong = np.argwhere(~table.any(axis=-1) & (labels != ignored))
+        if len(wrong):
+            raise ValueError(
+                f"label {labels[tuple(wrong[0])]} at index "
+                f"{_place(wrong[0])}: expected 0 to {classes - 1}"
+            )
+    return table
+
+
+# 06 What do we want? · class-probabilities
+def _probabilities(rows: np.ndarray) -> np.ndarray:
+    """The rows, if they are probabilities; small deviations removed."""
+    total = rows.sum(axis=-1, keepdims=True)
+    fits = (abs(total - 1) <= 1e-4) & (rows >= 0)
+    if not fits.all():
+        index = np.argwhere(~fits.all(axis=-1))[0]
+        raise ValueError(
+            f"target row {_place(index)} is not a row of probabilities: "
+            f"{rows[tuple(index)]}"
+        )
+    return rows / total
+
+
+# 06 What do we want? · bce
+class BCEWithLogitsLoss(Loss):
+    """Sigmoid and binary cross-entropy in one step, eq:bce-logits.
+
+    Logits and targets in one shape; targets between 0 and 1.
+    Raises ValueError for other shapes or targets.
+    """
+
+    def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
+        no, p = Softplus().value_and_slope(x)
+        yes, q = Softplus().value_and_slope(-x)
+        value = target * yes + (1 - target) * no  # eq:bce-logits
+        return value, (1 - target) * p - target * q  # eq:bce-grad
+
+    # 06 What do we want? · bce-target
+    def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
+        array = super()._target(x, target)
+        if array.size and not 0 <= array.min() <= array.max() <= 1:
+            raise ValueError(
+                f"{self}: expected targets between 0 and 1, got values "
+                f"from {array.min()} to {array.max()}"
+            )
+        return array
+
+
+# 07 A network learns · network
+class Network(Layer):
+    """Layers in a row, and perhaps a loss at the end. Itself a Layer.
+
+    ``backward`` is eq:net-ds to eq:net-dx for any layers.
+    Raises TypeError for what is not a Layer or a Loss, ValueError for a
+    layer object that is used twice (it remembers only its last forward).
+    """
+
+    takes_lengths = True
+
+    def __init__(self, *layers: Layer, loss: Loss | None = None) -> None:
+        self._admit(layers, loss)
+        self.layers, self.criterion = list(layers), loss
+        self._shapes: list[tuple] = []
+
+    # 07 A network learns · network-forward
+    def forward(self, x: ArrayLike, lengths: Any = None) -> np.ndarray:
+        """The output of the last layer."""
+        y = self._begin(x)
+        for layer in self.layers:
+            y = layer.forward(y, **self._told(layer, lengths))
+            self._shapes.append(y.shape)
+        return y
+
+    def loss(
+        self, x: ArrayLike, target: ArrayLike, lengths: Any = None
+    ) -> Any:
+        """Forward, then the loss. Raises RuntimeError if there is none."""
+        criterion, y = self._loss_at_end(), self.forward(x, lengths)
+        return criterion.forward(y, target, self._mask(y, target, lengths))
+
+    # 07 A network learns · network-backward
+    def backward(self, grad_output: ArrayLike | None = None) -> np.ndarray:
+        """Fill the parameters' grad; return dL/dx in the shape of x.
+
+        Without ``grad_output`` it starts at the loss computed last.
+        """
+        grad = self._start(grad_output)
+        for layer in reversed(self.layers):
+            grad = layer.backward(grad)
+        return grad
+
+    # 07 A network learns · network-guards
+    def _admit(self, layers: tuple, loss: Any) -> None:
+        if loss is not None and not isinstance(loss, Loss):
+            raise TypeError(f"Network: loss is {loss!r}, not a Loss")
+        seen: set[Layer] = set()
+        for i, layer in enumerate(layers):
+            if not isinstance(layer, Layer):
+                raise TypeError(
+                    f"Network: layer {i} is {layer!r}, not a Layer "
+                    "(a loss is given as loss=…)"
+                )
+            if seen.intersection(layer.modules()):
+                raise ValueError(
+                    f"Network: layer {i}, {layer!r}, is there twice"
+                )
+            seen.update(layer.modules())
+
+    # 07 A network learns · network-ends
+    def _begin(self, x: ArrayLike) -> np.ndarray:
+        """A new pass: what the last one left behind is obsolete."""
+        self._shapes = []
+        if self.criterion is not None:
+            self.criterion._cache = None
+        return np.asanyarray(x)
+
+    # 07 A network learns · network-start
+    def _loss_at_end(self) -> Loss:
+        if self.criterion is None:
+            raise RuntimeError("Network: no loss; give one with loss=…")
+        return self.criterion
+
+    def _start(self, grad_output: ArrayLike | None) -> Any:
+        if grad_output is None:
+            return self._loss_at_end().backward()
+        return np.asanyarray(grad_output)
+
+    # 07 A network learns · network-lengths
+    def _told(self, layer: Layer, lengths: Any) -> dict[str, Any]:
+        """The lengths, for a layer that wants to know them."""
+        wants = lengths is not None and layer.takes_lengths
+        return {"lengths": lengths} if wants else {}
+
+    def _mask(self, y: np.ndarray, target: ArrayLike, lengths: Any) -> Any:
+        """Which places of the output belong to a sequence; None if all."""
+        steps = y.shape[:2]
+        if lengths is None or y.ndim < 3 or steps != np.shape(target)[:2]:
+            return None
+        return _counting(self, lengths, *steps)
+
+    # 07 A network learns · network-accumulate
+    def accumulate(self, grad_output: ArrayLike | None = None) -> None:
+        """``backward`` without dL/dx, which training does not need."""
+        grad = self._start(grad_output)
+        for layer in reversed(self.layers[1:]):
+            grad = layer.backward(grad)
+        for first in self.layers[:1]:
+            first.accumulate(grad)
+
+    # 07 A network learns · network-comfort
+    def _members(self) -> Iterator[tuple[str, Any]]:
+        for name, member in super()._members():
+            yield name.removeprefix("layers."), member
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.layers)
+
+    def __getitem__(self, position: int | slice) -> Layer:
+        if isinstance(position, slice):
+            return Network(*self.layers[position])
+        return self.layers[position]
+
+    # 07 A network learns · network-table
+    def __repr__(self) -> str:
+        rows = [("", "layer", "output", "parameters")]
+        for i, layer in enumerate(self.layers):
+            name, shape = repr(layer), "?"
+            if isinstance(layer, Network):
+                name = f"{type(layer).__name__}({len(layer)} layers)"
+            if i < len(self._shapes):
+                shape = f"({', '.join(['N', *map(str, self._shapes[i][1:])])})"
+            size = sum(p.data.size for p in layer.parameters())
+            rows.append((str(i), name, shape, f"{size:,}"))
+        width = [max(map(len, column)) for column in zip(*rows)]
+        return "\n".join(
+            f"{i:>{width[0]}}  {name:{width[1]}}  {shape:{width[2]}}"
+            f"  {size:>{width[3]}}"
+            for i, name, shape, size in rows
+        )
+
+
+# 07 A network learns · optimizer
+class Optimizer:
+    """Moves parameters against their gradients, all as one vector (eq:sgd).
+
+    ``lr`` is the learning rate. A subclass says in which direction to go,
+    and keeps in ``state`` what it has to remember from step to step. What
+    is frozen does not move.
+    Raises ValueError for settings out of range, if there are no
+    parameters, if one is given twice, or if they differ in dtype.
+    """
+
+    base_lr: Any = None  # where schedules begin, chapter 10
+
+    # 07 A network learns · optimizer-step
+    def step(self) -> None:
+        """Move all parameters, in place; their gradients stay.
+
+        Raises RuntimeError if some data or grad has been replaced since.
+        """
+        self._look()
+        self.state["t"] += 1
+        frozen = [p for p in self.parameters if not p.requires_grad]
+        kept = [p.data.copy() for p in frozen]
+        rate = np.asarray(self.lr, self._data.dtype)
+        self._data -= rate * self._direction()  # eq:sgd
+        for p, data in zip(frozen, kept):
+            p.data[...] = data
+
+    # 07 A network learns · optimizer-direction
+    def _direction(self) -> np.ndarray:
+        """Where the parameters go, times -lr: here the gradient itself."""
+        return self._slopes()
+
+    def zero_grad(self) -> None:
+        """Set all gradients to zero."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    # 07 A network learns · optimizer-settings
+    def __init__(
+        self, parameters: Iterable, lr: float = 1e-3, **settings: Any
+    ) -> None:
+        groups = _groups(type(self).__name__, parameters)
+        self.parameters = [p for group in groups for p in group["params"]]
+        self._data, self._grad = _one_vector(self.parameters)
+        self.state = {"t": np.zeros((), dtype=int)}  # steps taken
+        given = {"lr": lr, "weight_decay": 0.0, "maximize": False, **settings}
+        self._set(given, groups)
+
+    # 07 A network learns · optimizer-groups
+    def _set(self, settings: dict[str, Any], groups: list[dict]) -> None:
+        """Make the settings attributes: a number, or a vector of them."""
+        sizes = [sum(p.numel() for p in group["params"]) for group in groups]
+        for name in set().union(*groups) - settings.keys() - {"params"}:
+            raise ValueError(f"{type(self).__name__} has no {name!r}")
+        for name, value in settings.items():
+            each = [group.get(name, value) for group in groups]
+            top = 1 if name in ("momentum", "alpha", "betas") else math.inf
+            for number in np.ravel(each).tolist() if name == "betas" else each:
+                _within(self, top, **{name: number})
+            value = each[0]
+            if any(other != value for other in each):
+                vector = np.repeat(each, sizes, axis=0).T
+                value = vector.astype(self._data.dtype)
+            setattr(self, name, value)
+
+    # 07 A network learns · optimizer-look
+    def _look(self) -> np.ndarray:
+        """The long gradient, if it still holds that of all parameters."""
+        for i, parameter in enumerate(self.parameters):
+            for name, whole in (("data", self._data), ("grad", self._grad)):
+                if getattr(parameter, name).base is not whole:
+                    raise RuntimeError(
+                        f"the {name} of parameter {i} was replaced, or "
+                        "another optimizer has taken it over; write into it "
+                        f"instead: parameter.{name}[...] = …"
+                    )
+        return self._grad
+
+    # 07 A network learns · optimizer-decay
+    def _slopes(self) -> np.ndarray:
+        """The gradient, plus that of the penalty on large parameters."""
+        grad = -self._grad if self.maximize else self._grad
+        if isinstance(self.weight_decay, np.ndarray) or self.weight_decay:
+            grad = grad + self.weight_decay * self._data
+        return grad
+
+    # 07 A network learns · optimizer-state
+    def _remember(self, *names: str) -> None:
+        self.state |= {name: np.zeros_like(self._data) for name in names}
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """What it remembers, and its rates; that of schedules may be inf."""
+        base = math.inf if self.base_lr is None else self.base_lr
+        rates = np.array(np.broadcast_arrays(self.lr, base), float)
+        return {**self.state, "rates": rates}
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of all arrays it needs in order to go on, by name."""
+        return {name: a.copy() for name, a in self._arrays().items()}
+
+    # 07 A network learns · optimizer-load
+    def load_state_dict(self, state_dict: Mapping[str, ArrayLike]) -> None:
+        """Write them back. Raises ValueError for other names or shapes."""
+        arrays = self._arrays()
+        _overwrite(arrays, state_dict)
+        self._set_rates(arrays["rates"])
+
+    def _set_rates(self, rates: np.ndarray) -> None:
+        self.lr, base = rates if rates.ndim > 1 else rates.tolist()
+        self.base_lr = base if np.isfinite(base).all() else None
+
+    # 07 A network learns · optimizer-copies
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"{type(self).__name__} has no {name}")
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._data, self._grad = _one_vector(self.parameters)
+
+
+# 07 A network learns · one-vector
+def _one_vector(parameters: list[Parameter]) -> tuple[np.ndarray, np.ndarray]:
+    """Two long vectors, of which all data and all grad become views."""
+    kinds = sorted({str(parameter.data.dtype) for parameter in parameters})
+    if len(kinds) > 1:
+        raise ValueError(f"parameters differ in dtype: {kinds}")
+    data = np.concatenate([p.data.ravel() for p in parameters])
+    grad = np.concatenate([p.grad.ravel() for p in parameters])
+    ends = np.cumsum([p.data.size for p in parameters])[:-1]
+    parts = zip(parameters, np.split(data, ends), np.split(grad, ends))
+    for p, its, slopes in parts:
+        p.data, p.grad = its.reshape(p.shape), slopes.reshape(p.shape)
+    return data, grad
+
+
+# 07 A network learns · only-parameters
+def _only_parameters(things: Any) -> list[Parameter]:
+    """All of them. Raises TypeError for anything but parameters."""
+    found = list(things) if isinstance(things, Iterable) else [things]
+    for thing in found:
+        if not isinstance(thing, Parameter):
+            raise TypeError(
+                f"expected parameters, got {type(thing).__name__}; "
+                "write net.parameters()"
+            )
+    return list(dict.fromkeys(found))
+
+
+# 07 A network learns · groups
+def _groups(name: str, things: Any) -> list[dict[str, Any]]:
+    """Parameters as groups; most often there is one."""
+    given = list(things) if isinstance(things, Iterable) else [things]
+    if not given or not isinstance(given[0], dict):
+        given = [{"params": given}]
+    parts = [{**g, "params": _only_parameters(g.get("params"))} for g in given]
+    every = [p for part in parts for p in part["params"]]
+    if not every or len(every) > len(set(every)):
+        found = "a parameter in two groups" if every else "no parameters"
+        raise ValueError(f"{name}: got {found}")
+    return parts
+
+
+# 07 A network learns · sgd
+class SGD(Optimizer):
+    """Stochastic gradient descent: straight along the gradient, eq:sgd.
+
+    With ``momentum`` along the velocity, eq:momentum; ``dampening`` takes a
+    share from each new gradient but the first. Raises ValueError for
+    settings out of range, or nesterov without momentum or with dampening.
+    """
+
+    # 09 Which way, and how far? · sgd-momentum
+    def _direction(self) -> np.ndarray:
+        grad = self._slopes()
+        if "velocity" not in self.state:
+            return grad
+        velocity = _fade(  # eq:momentum-velocity
+            self.state["velocity"], self.momentum, self._damped(grad)
+        )
+        if self.nesterov:
+            return grad + self.momentum * velocity  # eq:nesterov
+        return velocity
+
+    # 09 Which way, and how far? · sgd-settings
+    def __init__(
+        self, parameters: Iterable, lr: float = 1e-3, momentum: float = 0.0,
+        dampening: float = 0.0, weight_decay: float = 0.0,
+        nesterov: bool = False, *, maximize: bool = False,
+    ) -> None:
+        super().__init__(**_arguments(locals()))
+        if nesterov and (not np.all(self.momentum) or np.any(self.dampening)):
+            raise ValueError("SGD: nesterov needs momentum > 0, no dampening")
+        if np.any(self.momentum):
+            self._remember("velocity")
+
+    # 09 Which way, and how far? · dampening
+    def _damped(self, grad: np.ndarray) -> np.ndarray:
+        if self.state["t"] == 1 or not np.any(self.dampening):
+            return grad
+        return (1 - self.dampening) * grad
+
+
+# 07 A network learns · counting
+def _counting(
+    owner: object, lengths: ArrayLike | None, n: int, steps: int
+) -> np.ndarray:
+    """Which places (n, steps) belong to a sequence; all without lengths.
+
+    Raises ValueError unless lengths are n whole numbers from 0 to steps.
+    """
+    ends = np.array(np.full(n, steps) if lengths is None else lengths)
+    whole = ends.shape == (n,) and (ends.dtype.kind in "iu" or not n)
+    if not whole or not ((ends >= 0) & (ends <= steps)).all():
+        raise ValueError(
+            f"{type(owner).__name__}: expected {n} lengths, whole numbers "
+            f"from 0 to {steps}, got {lengths!r}"
+        )
+    return np.arange(steps) < ends[:, None]
+
+
+# 08 Why do gradients vanish or explode? · xavier-std
+def _xavier_std(shape: tuple[int, ...], gain: float) -> float:
+    _within("initialiser", gain=gain)
+    fan_in, fan_out = _fans(shape)
+    return gain * (2 / (fan_in + fan_out)) ** 0.5  # eq:xavier
+
+
+# 08 Why do gradients vanish or explode? · kaiming-std
+def _kaiming_std(
+    shape: tuple[int, ...], a: float, mode: str, nonlinearity: str
+) -> float:
+    _within("initialiser", low=-math.inf, a=a)
+    fans = dict(zip(("fan_in", "fan_out"), _fans(shape)))
+    if mode not in list(fans):
+        raise ValueError(f"mode is 'fan_in' or 'fan_out', got {mode!r}")
+    return _gain(nonlinearity, a) / fans[mode] ** 0.5  # eq:kaiming
+
+
+# 08 Why do gradients vanish or explode? · kaiming-normal
+def kaiming_normal_(
+    parameter: Parameter, a: float = 0.0, mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu", rng: _Seed = None,
+) -> Parameter:
+    """Normal with the standard deviation of eq:kaiming, in place."""
+    return _fill(parameter, False, rng, _kaiming_std, a, mode, nonlinearity)
+
+
+# 08 Why do gradients vanish or explode? · fill
+def _fill(
+    parameter: Parameter, uniform: bool, rng: _Seed, spread: Callable,
+    *settings: Any,
+) -> Parameter:
+    """Draw all numbers anew, with mean 0 and the deviation ``spread``."""
+    _only_parameters([parameter])
+    shape = parameter.data.shape
+    std, rng = spread(shape, *settings), _generator("rng", rng)
+    bound = 3**0.5 * std
+    parameter.data[...] = rng.uniform(-bound, bound, shape) if uniform else (
+        rng.normal(0.0, std, shape)
+    )
+    return parameter
+
+
+# 08 Why do gradients vanish or explode? · kaiming-uniform
+def kaiming_uniform_(
+    parameter: Parameter, a: float = 0.0, mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu", rng: _Seed = None,
+) -> Parameter:
+    """Uniform with the standard deviation of eq:kaiming, in place.
+
+    ``a`` is the leaky slope; mode "fan_out" takes eq:kaiming-out. Raises
+    ValueError for other names or fewer than two axes. Source: He, 2015.
+    """
+    return _fill(parameter, True, rng, _kaiming_std, a, mode, nonlinearity)
+
+
+# 08 Why do gradients vanish or explode? · xavier
+def xavier_uniform_(
+    parameter: Parameter, gain: float = 1.0, rng: _Seed = None
+) -> Parameter:
+    """Uniform with the standard deviation of eq:xavier, in place.
+
+    Raises ValueError for fewer than two axes or a negative gain, TypeError
+    for anything but a parameter. Source: Glorot, Bengio, 2010.
+    """
+    return _fill(parameter, True, rng, _xavier_std, gain)
+
+
+# 08 Why do gradients vanish or explode? · xavier-normal
+def xavier_normal_(
+    parameter: Parameter, gain: float = 1.0, rng: _Seed = None
+) -> Parameter:
+    """Normal with the standard deviation of eq:xavier, in place."""
+    return _fill(parameter, False, rng, _xavier_std, gain)
+
+
+# 08 Why do gradients vanish or explode? · fans
+def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    """How many numbers enter and leave one unit.
+
+    (in, out) for a matrix as in Linear, (out, in, …) for a kernel.
+    """
+    if len(shape) < 2:
+        found = f"got shape {shape}"
+        raise ValueError(f"expected a weight of two or more axes, {found}")
+    if len(shape) > 2:
+        window = math.prod(shape[2:])
+        shape = shape[1] * window, shape[0] * window
+    return max(shape[0], 1), max(shape[1], 1)  # a weight may be empty
+
+
+# 08 Why do gradients vanish or explode? · gain
+def _gain(nonlinearity: str, a: float) -> float:
+    """What to multiply the weights by so that the signal survives."""
+    gains = {
+        "linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": 2**0.5,
+        "leaky_relu": (2 / (1 + a * a)) ** 0.5,
+    }
+    if nonlinearity not in list(gains):
+        names = ", ".join(gains)
+        raise ValueError(
+            f"nonlinearity is one of {names}, got {nonlinearity!r}"
+        )
+    return gains[nonlinearity]
+
+
+# 08 Why do gradients vanish or explode? · both-ways
+def _both_ways(
+    net: Network, x: np.ndarray, target: ArrayLike
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """What enters and leaves each layer, and the gradient of each."""
+    outputs, criterion = [x], net._loss_at_end()
+    for layer in net:
+        outputs.append(layer.forward(outputs[-1]))
+    criterion.forward(outputs[-1], target)
+    grads = [criterion.backward()]
+    for layer in reversed(net.layers):
+        grads.append(layer.backward(grads[-1]))
+    return outputs, grads[::-1]
+
+
+# 08 Why do gradients vanish or explode? · layer-statistics
+class LayerStatistics(NamedTuple):
+    """What one layer does to a batch; nan where nothing is measured."""
+
+    layer: str
+    mean: float
+    std: float
+    across: float  # spread across examples, feature by feature
+    grad_mean: float
+    grad_std: float
+    weight_grad: float  # size of the weight's gradient
+    dead: float  # share of units; of activations
+    saturated: float  # share of answers; of Sigmoid and Tanh
+    update: float  # step over weight; of layers with parameters
+    advice: str = ""
+
+
+# 08 Why do gradients vanish or explode? · shares
+def _size(array: np.ndarray, axis: Any = None) -> Any:
+    """The root of the mean square."""
+    return np.sqrt(np.mean(array * array, axis=axis))
+
+
+def _across(y: np.ndarray) -> float:
+    """The spread across examples, feature by feature."""
+    return float(_size(y.reshape(len(y), -1).std(axis=0)))
+
+
+# 08 Why do gradients vanish or explode? · dead-saturated
+def _shares(layer: Layer, y: np.ndarray) -> tuple[float, float]:
+    """The shares of dead units and of saturated answers."""
+    if isinstance(layer, (Sigmoid, Tanh)):
+        low = 0.0 if isinstance(layer, Sigmoid) else -1.0
+        return math.nan, float(np.mean(np.minimum(y - low, 1 - y) < 0.02))
+    if isinstance(layer, Activation):
+        return float(np.mean(~np.any(y != 0, axis=0))), math.nan
+    return math.nan, math.nan
+
+
+# 08 Why do gradients vanish or explode? · advice
+def _advice(
+    row: LayerStatistics, last: float, kept: float, dead: str
+) -> str:
+    """What a row suggests; last: the gradient's spread at the end of the
+    network, kept: the share of x's spread that comes in."""
+    rules = (
+        (not math.isfinite(row.std), "not finite: look at what comes in"),
+        (not math.isfinite(row.grad_std), "not finite: smaller weights"),
+        (0 < kept < 1e-3, "alike: examples look the same; kaiming_"),
+        (row.dead > 0.5, f"dead: {dead}"),
+        (row.saturated > 0.5, "saturated: smaller weights or inputs"),
+        (row.grad_std == 0 < last, "no gradient: look at the next layers"),
+        (row.grad_std < 1e-4 * last, "vanishing: ReLU, kaiming_, less depth"),
+        (row.grad_std > 1e4 * last, "exploding: smaller weights, clip"),
+        (row.update > 3, "long step: lower the learning rate"),
+        (row.std > 1e4, "large output: smaller weights or inputs"),
+    )
+    return next((advice for holds, advice in rules if holds), "")
+
+
+# 08 Why do gradients vanish or explode? · why-dead
+def _is_grown(p: Parameter) -> bool:
+    """Whether weights are far larger than any start."""
+    fan = p.data.shape[0] if p.data.ndim == 2 else 1
+    return bool(_size(p.data) * fan**0.5 > 3)
+
+
+def _why_dead(grown: bool) -> str:
+    if grown:
+        return "killed by the rate, start anew with a lower one"
+    return "from the start, centre x, biases 0, LeakyReLU"
+
+
+# 08 Why do gradients vanish or explode? · first-cause
+def _first_cause(net: Network, x: np.ndarray) -> str:
+    """What explains all the rest: the input's scale, or equal weights."""
+    summed = any(isinstance(layer, Linear) for layer in net.layers[:1])
+    words = x.dtype.kind in "iu" and x.ndim < 3 and not summed
+    size = 0.0 if words else _size(x.astype(float))
+    if 10 < size < math.inf:
+        return f"input of size {size:.3g}: subtract its mean, divide by it"
+    for i, layer in enumerate(net):
+        for p in layer.parameters():
+            meant = i > 0 and not p.data.any()  # a branch may start at 0
+            if _are_equal(p.data) and not meant:
+                return f"layer {i} has equal units: draw its weights"
+    return ""
+
+
+# 08 Why do gradients vanish or explode? · equal-units
+def _are_equal(weight: np.ndarray) -> bool:
+    """Whether all units of a matrix have the same weights."""
+    if weight.ndim != 2 or weight.shape[1] < 2:
+        return False
+    return not np.ptp(weight, axis=1).any()
+
+
+def _short(layer: Layer) -> str:
+    """A layer in one short line."""
+    text = repr(layer)
+    name = f"{type(layer).__name__}(…)"
+    return name if "\n" in text or len(text) > 30 else text
+
+
+# 08 Why do gradients vanish or explode? · report-table
+class GradientReport(list[LayerStatistics]):
+    """The rows as a table; a ``cause`` explains all, and stands alone."""
+
+    cause: str = ""
+
+    def __repr__(self) -> str:
+        head = "layer mean std across grad_std weight dead satur. update"
+        table = [[*head.split(), ""], *map(_cells, self)]
+        width = max(len(name) for name, *_ in table)
+        lines = [self.cause] * bool(self.cause)
+        for name, *cells, advice in table:
+            columns = "".join(f"{cell:>9}" for cell in cells)
+            lines.append(f"{name:<{width}}{columns}  {advice}".rstrip())
+        return "\n".join(lines)
+
+
+# 08 Why do gradients vanish or explode? · report-cells
+def _cells(row: LayerStatistics) -> list[str]:
+    """A row as text, and nothing where nothing is measured."""
+    cells = [f"{value:.1e}" for value in row[1:4] + row[5:7]]
+    cells += [f"{row.dead:.0%}", f"{row.saturated:.0%}", f"{row.update:.0e}"]
+    measured = ["" if cell[:3] == "nan" else cell for cell in cells[4:]]
+    return [row.layer, *cells[:4], *measured, row.advice]
+
+
+# 08 Why do gradients vanish or explode? · updates
+def _updates(
+    net: Network, lr: float, optimizer: Optimizer | None
+) -> dict[Parameter, float]:
+    """How far one step moves each parameter, relative to its length."""
+    before = {p: p.data.copy() for p in net.parameters()}
+    moves = {p: lr * p.grad for p in before}
+    if optimizer is not None:
+        optimizer.step()
+        moves = {p: p.data - was for p, was in before.items()}
+    length = np.linalg.norm
+    return {
+        p: float(length(moves[p])) / max(float(length(was)), 1e-30)
+        for p, was in before.items()
+    }
+
+
+# 08 Why do gradients vanish or explode? · report-row
+def _row(
+    name: str, layer: Layer, y: np.ndarray, grad: np.ndarray,
+    steps: dict[Parameter, float],
+) -> LayerStatistics:
+    size = step = math.nan
+    for p in layer.parameters()[:1]:
+        size, step = float(_size(p.grad)), steps[p]
+    return LayerStatistics(
+        name, float(y.mean()), float(y.std()), _across(y),
+        float(grad.mean()), float(grad.std()), size, *_shares(layer, y), step,
+    )
+
+
+# 08 Why do gradients vanish or explode? · report-rows
+def _report(
+    net: Network, outputs: list, grads: list, steps: dict[Parameter, float]
+) -> GradientReport:
+    """A row for each layer; advice only where no first cause was found."""
+    report, grown, first = GradientReport(), False, _across(outputs[0])
+    report.cause = _first_cause(net, outputs[0])
+    for i, (layer, x, y) in enumerate(zip(net, outputs, outputs[1:])):
+        row = _row(f"{i} {_short(layer)}", layer, y, grads[i + 1], steps)
+        grown = grown or any(map(_is_grown, layer.parameters()[:1]))
+        kept = _across(x) / first if first and i else 1.0
+        if not report.cause:
+            advice = _advice(row, grads[-1].std(), kept, _why_dead(grown))
+            row = row._replace(advice=advice)
+        report.append(row)
+    return report
+
+
+# 08 Why do gradients vanish or explode? · gradient-report
+def gradient_report(
+    net: Network, x: ArrayLike, target: ArrayLike, lr: float = 0.01,
+    optimizer: Optimizer | None = None,
+) -> GradientReport:
+    """Signal and gradient of each layer for one batch, with advice.
+
+    Works on a copy; the network, its gradients, its generators and the
+    optimizer stay as they are. ``update`` is the optimizer's own step, or
+    that of plain descent with ``lr``. Give it thirty examples or more: of
+    few, many units look dead. Raises RuntimeError without a loss.
+    """
+    _instances("gradient_report", Network, net=net)
+    _within("gradient_report", lr=lr)
+    if optimizer is not None:
+        _instances("gradient_report", Optimizer, optimizer=optimizer)
+    net, optimizer = copy.deepcopy((net, optimizer))
+    net.zero_grad()
+    with np.errstate(all="ignore"):
+        passed = _both_ways(net, np.asarray(x), target)
+        return _report(net, *passed, _updates(net, lr, optimizer))
+
+
+# 09 Which way, and how far? · fade
+def _fade(state: np.ndarray, keep: Any, new: np.ndarray) -> np.ndarray:
+    """keep * state + new, in place."""
+    state *= keep
+    state += new
+    return state
+
+
+# 09 Which way, and how far? · arguments
+def _arguments(table: dict[str, Any]) -> dict[str, Any]:
+    """What ``locals()`` says at the start of a constructor, without self."""
+    return {k: v for k, v in table.items() if k not in ("self", "__class__")}
+
+
+# 09 Which way, and how far? · adagrad
+class Adagrad(Optimizer):
+    """Steps divided by the root of all squared slopes, eq:adagrad.
+
+    ``lr_decay`` shortens step t by 1 + (t-1) lr_decay; the sum of squares
+    begins at ``initial_accumulator_value``. Raises ValueError for what is
+    negative. Source: Duchi, Hazan and Singer, 2011.
+    """
+
+    def _direction(self) -> np.ndarray:
+        grad, square = self._slopes(), self.state["square"]
+        square += grad * grad  # eq:adagrad-sum
+        return grad / self._slower(np.sqrt(square) + self.eps)  # eq:adagrad
+
+    # 09 Which way, and how far? · adagrad-settings
+    def __init__(
+        self, parameters: Iterable, lr: float = 0.01, lr_decay: float = 0.0,
+        weight_decay: float = 0.0, initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10, *, maximize: bool = False,
+    ) -> None:
+        super().__init__(**_arguments(locals()))
+        self._remember("square")
+        self.state["square"] += initial_accumulator_value
+
+    def _slower(self, root: np.ndarray) -> np.ndarray:
+        return (1 + (int(self.state["t"]) - 1) * self.lr_decay) * root
+
+
+# 09 Which way, and how far? · rmsprop
+class RMSprop(Optimizer):
+    """Steps divided by the root of a running mean square, eq:rmsprop.
+
+    ``centered`` subtracts the squared mean slope under the root; with
+    ``momentum`` the quotients add up to a velocity. Raises ValueError
+    unless 0 <= alpha, momentum < 1, eps and weight_decay >= 0.
+    Source: Tieleman and Hinton, lecture notes, 2012.
+    """
+
+    def _direction(self) -> np.ndarray:
+        grad, square = self._slopes(), self.state["square"]
+        _fade(square, self.alpha, (1 - self.alpha) * (grad * grad))
+        root = np.sqrt(self._about_the_mean(square, grad))
+        return self._gathered(grad / (root + self.eps))  # eq:rmsprop
+
+    # 09 Which way, and how far? · rmsprop-settings
+    def __init__(
+        self, parameters: Iterable, lr: float = 0.01, alpha: float = 0.99,
+        eps: float = 1e-8, weight_decay: float = 0.0, momentum: float = 0.0,
+        centered: bool = False, *, maximize: bool = False,
+    ) -> None:
+        super().__init__(**_arguments(locals()))
+        self._remember("square", *["mean"] * bool(centered))
+        if np.any(self.momentum):
+            self._remember("velocity")
+
+    # 09 Which way, and how far? · rmsprop-options
+    def _about_the_mean(
+        self, square: np.ndarray, grad: np.ndarray
+    ) -> np.ndarray:
+        if not self.centered:
+            return square
+        mean = self.state["mean"]
+        mean += (1 - self.alpha) * (grad - mean)
+        return np.maximum(square - mean * mean, 0)
+
+    def _gathered(self, step: np.ndarray) -> np.ndarray:
+        if "velocity" not in self.state:
+            return step
+        return _fade(self.state["velocity"], self.momentum, step)
+
+
+# 09 Which way, and how far? · adam
+class Adam(Optimizer):
+    """Average slope over root of average square, eq:adam.
+
+    ``betas`` are the shares of the two averages that survive a step;
+    ``weight_decay`` is added to the gradient; ``amsgrad`` divides by the
+    largest average square so far. Raises ValueError unless there are two
+    betas, 0 <= beta < 1. Source: Kingma, Ba, 2015.
+    """
+
+    def _direction(self) -> np.ndarray:
+        return self._adam(self._slopes())
+
+    # 09 Which way, and how far? · adam-step
+    def _adam(self, grad: np.ndarray) -> np.ndarray:
+        t, (beta1, beta2) = int(self.state["t"]), self.betas
+        m, v = self.state["m"], self.state["v"]
+        _fade(m, beta1, (1 - beta1) * grad)  # eq:adam-m
+        _fade(v, beta2, (1 - beta2) * (grad * grad))  # eq:adam-v
+        root = np.sqrt(self._largest_so_far(v))
+        root *= (1 - beta2**t) ** -0.5  # eq:adam-vhat
+        root += self.eps
+        root *= 1 - beta1**t  # eq:adam-mhat
+        return np.divide(m, root, out=root)
+
+    # 09 Which way, and how far? · adam-settings
+    def __init__(
+        self, parameters: Iterable, lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+        weight_decay: float = 0.0, amsgrad: bool = False, *,
+        maximize: bool = False,
+    ) -> None:
+        if np.shape(betas) != (2,):
+            name = type(self).__name__
+            raise ValueError(f"{name}: expected two betas, got {betas!r}")
+        super().__init__(**_arguments(locals()))
+        self._remember("m", "v", *["v_max"] * bool(amsgrad))
+
+    # 09 Which way, and how far? · amsgrad
+    def _largest_so_far(self, v: np.ndarray) -> np.ndarray:
+        if not self.amsgrad:
+            return v
+        return np.maximum(v, self.state["v_max"], out=self.state["v_max"])
+
+
+# 09 Which way, and how far? · adamw
+class AdamW(Adam):
+    """Adam with decay outside of the fraction, eq:adamw.
+
+    Source: Loshchilov and Hutter, 2019.
+    """
+
+    def _direction(self) -> np.ndarray:
+        grad = -self._grad if self.maximize else self._grad
+        return self._adam(grad) + self.weight_decay * self._data
+
+    # 09 Which way, and how far? · adamw-settings
+    def __init__(
+        self, parameters: Iterable, lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+        weight_decay: float = 0.01, amsgrad: bool = False, *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(**_arguments(locals()))
+
+
+# 10 The loop · data-loader
+class DataLoader:
+    """Batches of (x, y), in a new random order each time it is iterated.
+
+    The first axis counts examples. The last batch may be smaller, unless
+    ``drop_last``. With ``lengths`` (of sequences), (x, y, lengths).
+    Raises ValueError where they differ in number, or for a batch_size
+    below 1.
+    """
+
+    def __len__(self) -> int:
+        whole, rest = divmod(len(self.x), self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    # 10 The loop · data-loader-batches
+    def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
+        order = np.arange(len(self.x))
+        if self.shuffle:
+            self.rng.shuffle(order)
+        for i in range(len(self)):
+            chosen = order[i * self.batch_size : (i + 1) * self.batch_size]
+            yield tuple(array[chosen] for array in self.arrays)
+
+    # 10 The loop · data-loader-settings
+    def __init__(
+        self, x: ArrayLike, y: ArrayLike, batch_size: int = 32,
+        shuffle: bool = True, drop_last: bool = False, rng: _Seed = None,
+        lengths: ArrayLike | None = None,
+    ) -> None:
+        given = (x, y) if lengths is None else (x, y, lengths)
+        self.arrays = [np.asarray(array) for array in given]
+        self.x, self.y = self.arrays[:2]
+        _equally_many(self.arrays)
+        _positive(self, batch_size=batch_size)
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.drop_last, self.rng = drop_last, _generator(self, rng)
+
+
+# 10 The loop · equally-many
+def _equally_many(arrays: list[np.ndarray]) -> None:
+    """Raise ValueError unless all have as many examples."""
+    counts = [len(array) if array.ndim else "no" for array in arrays]
+    if "no" in counts or len(set(counts)) > 1:
+        kinds = zip(counts, ("inputs", "targets", "lengths"))
+        found = ", ".join(f"{count} {kind}" for count, kind in kinds)
+        raise ValueError(f"DataLoader: {found}")
+
+
+# 10 The loop · schedule
+class Schedule:
+    """Sets an optimizer's lr; call ``step`` after each epoch or batch.
+
+    ``formula(base, t)`` gives the rate after t steps; ``base`` is the lr at
+    the optimizer's first schedule. It is kept as optimizer.base_lr, and
+    later schedules begin from it again. Use one schedule at a time: the
+    last that was made or stepped sets the lr.
+    """
+
+    def rate(self, t: int) -> float:
+        """The learning rate after t steps."""
+        return self.formula(self.base, t)
+
+    # 10 The loop · schedule-step
+    def step(self) -> None:
+        """Count one step and set the optimizer's learning rate."""
+        self.t += 1
+        self.optimizer.lr = self.rate(self.t)
+
+    @property
+    def base(self) -> float:
+        """The rate that everything starts from."""
+        return self.optimizer.base_lr
+
+    # 10 The loop · schedule-settings
+    def __init__(
+        self, optimizer: Optimizer, formula: Callable[[float, int], float]
+    ) -> None:
+        _instances(self, Optimizer, optimizer=optimizer)
+        _instances(self, Callable, formula=formula)
+        if optimizer.base_lr is None:
+            optimizer.base_lr = optimizer.lr
+        self.optimizer, self.formula, self.t = optimizer, formula, 0
+        optimizer.lr = self.rate(0)
+
+
+# 10 The loop · cosine
+class CosineAnnealingLR(Schedule):
+    """From base to ``eta_min`` in T_max steps, a cosine, eq:cosine-lr.
+
+    Beyond T_max it rises again, as PyTorch's does.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0
+    ) -> None:
+        _positive(self, T_max=T_max)
+        _within(self, eta_min=eta_min)
+        super().__init__(optimizer, lambda base, t: eta_min + (
+            (base - eta_min) * 0.5 * (1 + math.cos(math.pi * t / T_max))
+        ))
+
+
+# 10 The loop · warm-up
+class LinearWarmup(Schedule):
+    """From base / steps up to base in ``steps`` steps, eq:warmup-lr."""
+
+    def __init__(self, optimizer: Optimizer, steps: int) -> None:
+        _positive(self, steps=steps)
+        super().__init__(
+            optimizer, lambda base, t: base * min(1.0, (t + 1) / steps)
+        )
+
+
+# 10 The loop · exponential-lr
+class ExponentialLR(Schedule):
+    """base times gamma at every step, eq:exponential-lr."""
+
+    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
+        _within(self, gamma=gamma)
+        super().__init__(optimizer, lambda base, t: base * gamma**t)
+
+
+# 10 The loop · step-lr
+class StepLR(Schedule):
+    """base times gamma once every ``step_size`` steps.
+
+    All schedules raise ValueError for what is negative or not finite, or
+    for numbers of steps below 1.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1
+    ) -> None:
+        _positive(self, step_size=step_size)
+        _within(self, gamma=gamma)
+        super().__init__(
+            optimizer, lambda base, t: base * gamma ** (t // step_size)
+        )
+
+
+# 10 The loop · clip
+def clip_grad_norm_(parameters: Iterable[Parameter], max_norm: float) -> float:
+    """Shorten the gradient of all parameters to max_norm, eq:clip, in place.
+
+    Returns its length before, and leaves alone what is not finite. Raises
+    ValueError unless max_norm > 0.
+    """
+    if max_norm != math.inf:
+        _within("clip_grad_norm_", above=True, max_norm=max_norm)
+    grads = [p.grad for p in _only_parameters(parameters)]
+    norm = float(np.max([_largest(grad) for grad in grads], initial=0.0))
+    if 0 < norm < math.inf:
+        norm *= math.hypot(*(np.linalg.norm(grad / norm) for grad in grads))
+    for grad in grads if max_norm < norm < math.inf else ():
+        grad *= max_norm / norm
+    return norm
+
+
+# 10 The loop · first-not-finite
+def _first_not_finite(net: Network, x: ArrayLike) -> str:
+    """Where on the way through the network numbers are lost first."""
+    y = np.asarray(x)
+    if not np.isfinite(y).all():
+        return "the input itself is not finite"
+    for i, layer in enumerate(net):
+        y = layer.forward(y)
+        if not np.isfinite(y).all():
+            name = f"layer {i}, {_short(layer)}"
+            return f"{name}, is the first whose output is not finite"
+    return "every layer's output is finite, the loss is not"
+
+
+# 10 The loop · training
+class _Training:
+    """A call of fit, its arguments as attributes."""
+
+    def __init__(self, **given: Any) -> None:
+        vars(self).update(given)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"fit has no {name}")
+
+    # 10 The loop · train-batch
+    def batch(self, number: int, batch: Sequence) -> tuple[int, dict]:
+        with _uninterrupted():
+            with np.errstate(over="ignore", invalid="ignore"):
+                size, found = _measure(self.net, *batch)
+                self.watch_loss(found["loss"], number, batch[0])
+                self.optimizer.zero_grad()
+                self.net.accumulate()
+            self.limit(number)
+            self.optimizer.step()
+            self.advance("batch")
+        return size, found
+
+    # 10 The loop · train-epoch
+    def epoch(self, number: int, last: int) -> dict[str, Any]:
+        rate = float(np.max(self.optimizer.lr))  # groups may have several
+        row: dict[str, Any] = {"epoch": number, "lr": rate}
+        self.net.train()
+        with self.bar(f"epoch {number}/{last}") as seen:
+            row |= _average(seen, self.batch)
+        if self.validation is not None:
+            self.net.eval()
+            held_out = self.validation
+            found = _average(held_out, lambda _, b: _measure(self.net, *b))
+            row |= {f"validation_{name}": found[name] for name in found}
+        return row
+
+    # 10 The loop · train-run
+    def run(
+        self, epochs: int, callbacks: Sequence[Callable], history: list[dict]
+    ) -> None:
+        first = history[-1]["epoch"] + 1 if history else 1
+        last = first + epochs - 1
+        for number in range(first, last + 1):
+            row = self.epoch(number, last)
+            with _uninterrupted():
+                history.append(row)
+                self.advance("epoch")
+            self.tell(row, last)
+            if any([callback(history) for callback in callbacks]):
+                break
+
+    # 10 The loop · watch-loss
+    def watch_loss(self, loss: float, number: int, x: ArrayLike) -> None:
+        if not math.isfinite(loss):
+            where = _first_not_finite(self.net, x)
+            raise FloatingPointError(
+                f"the loss is {loss} in batch {number}: {where}"
+            )
+
+    # 10 The loop · watch-gradient
+    def watch_gradient(self, number: int) -> None:
+        if not np.isfinite(self.optimizer._look()).all():
+            named = self.net.named_parameters()
+            lost = [name for name, p in named if not np.isfinite(p.grad).all()]
+            raise FloatingPointError(
+                f"the gradient of {', '.join(lost)} is not finite "
+                f"in batch {number}"
+            )
+
+    # 10 The loop · limit
+    def limit(self, number: int) -> None:
+        if self.penalty is not None:
+            self.penalty()
+        if self.max_norm is not None:
+            clip_grad_norm_(self.optimizer.parameters, self.max_norm)
+        self.watch_gradient(number)
+
+    def advance(self, unit: str) -> None:
+        if self.schedule is not None and self.schedule_every == unit:
+            self.schedule.step()
+
+    # 10 The loop · tell
+    def tell(self, row: dict[str, float], last: int) -> None:
+        """An epoch as one line of text."""
+        title = f"epoch {row['epoch']:{len(str(last))}}/{last}"
+        found = [f"{name.replace('_', ' ')} {row[name]:.4f}" for name in row]
+        if self.verbose:
+            print("  ".join([title, *found[2:]]), flush=True)
+
+    # 10 The loop · bar
+    def bar(self, title: str) -> AbstractContextManager[Iterable]:
+        """The data, with a progress bar if there is somebody to see it."""
+        if not self.verbose:
+            return nullcontext(self.data)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a notebook without widgets
+                from tqdm.autonotebook import tqdm
+        except ImportError:
+            return nullcontext(self.data)
+        bar = {"leave": False, "unit": "batch", "disable": None}
+        return tqdm(self.data, desc=title, **bar)
+
+    # 10 The loop · fit-kinds
+    def check(self) -> None:
+        kinds = {
+            "net": Network, "optimizer": Optimizer, "data": Iterable,
+            "callbacks": Iterable, "validation": Iterable,
+            "schedule": Schedule, "penalty": Callable, "history": list,
+        }
+        for i, (name, kind) in enumerate(kinds.items()):
+            given = vars(self)[name]
+            if i < 4 or given is not None:  # the last four may be left out
+                _instances("fit", kind, **{name: given})
+        for function in self.callbacks:
+            _instances("fit", Callable, callbacks=function)
+        self.check_numbers()
+        self.check_owners()
+
+    # 10 The loop · fit-numbers
+    def check_numbers(self) -> None:
+        _demand(
+            "fit", lambda n: isinstance(n, (int, np.integer)) and n >= 0,
+            "{} is a whole number >= 0", epochs=self.epochs,
+        )
+        _demand(
+            "fit", lambda every: every in ("epoch", "batch"),
+            "{} is 'epoch' or 'batch'", schedule_every=self.schedule_every,
+        )
+
+    # 10 The loop · fit-owners
+    def check_owners(self) -> None:
+        found, mine = None, set(self.net.parameters())
+        if self.net._loss_at_end().reduction == "none":
+            found = "the loss has reduction 'none', so no number"
+        if not set(self.optimizer.parameters) & mine:
+            found = "the optimizer has no parameter of this network"
+        owner = getattr(self.schedule, "optimizer", self.optimizer)
+        if owner is not self.optimizer:
+            found = "the schedule belongs to another optimizer"
+        if found:
+            raise ValueError(f"fit: {found}")
+
+
+# 10 The loop · average
+def _average(
+    batches: Iterable, measure: Callable[..., tuple[int, dict]]
+) -> dict[str, float]:
+    """What ``measure`` finds in each batch, averaged over all examples."""
+    total: dict[str, float] = {}
+    count = 0
+    for i, batch in enumerate(batches):
+        size, found = measure(i, _xy(batch))
+        for name, value in found.items():
+            total[name] = total.get(name, 0.0) + value * size
+        count += size
+    _some(count)
+    return {name: value / count for name, value in total.items()}
+
+
+# 10 The loop · uninterrupted
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """In the main thread, let Ctrl-C and SIGTERM wait for the block."""
+    main = threading.current_thread() is threading.main_thread()
+    numbers = [int(signal.SIGINT), int(signal.SIGTERM)] if main else []
+    arrived: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: arrived.append(number))
+        for number in numbers if signal.getsignal(number) is not None
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number in arrived[:1]:
+        signal.raise_signal(number)
+
+
+# 10 The loop · measure
+def _measure(
+    net: Network, x: ArrayLike, y: ArrayLike, lengths: ArrayLike | None = None
+) -> tuple[int, dict[str, float]]:
+    """How many examples, their mean loss, and the accuracy of labels."""
+    criterion, labels = net._loss_at_end(), np.asarray(y)
+    answer = net.forward(x, lengths)
+    mask = net._mask(answer, labels, lengths)
+    loss = criterion.forward(answer, labels, mask)
+    counted = np.ones(len(labels), bool) if mask is None else mask
+    found = {}
+    if isinstance(criterion, CrossEntropyLoss) and labels.ndim < answer.ndim:
+        inside = labels != criterion.ignore_index
+        counted = inside if mask is None else inside & mask
+        right = answer.argmax(axis=-1) == labels
+        found["accuracy"] = float(np.mean(right[counted]))
+    size = int(np.count_nonzero(counted))
+    found["loss"] = loss / size if criterion.reduction == "sum" else loss
+    return size, found
+
+
+# 10 The loop · fit-batches
+def _xy(batch: Any) -> Sequence:
+    if isinstance(batch, (tuple, list)) and len(batch) in (2, 3):
+        return batch
+    raise TypeError(
+        "fit: expected batches (x, y); wrap arrays in DataLoader(x, y)"
+    )
+
+
+def _some(count: int) -> None:
+    if not count:
+        raise ValueError(
+            "fit: no batches (no examples? drop_last? an iterator serves "
+            "one epoch only)"
+        )
+
+
+# 10 The loop · fit
+def fit(
+    net: Network, optimizer: Optimizer, data: Iterable, epochs: int,
+    validation: Iterable | None = None, callbacks: Sequence[Callable] = (),
+    schedule: Schedule | None = None, max_norm: float | None = None,
+    penalty: Callable | None = None, verbose: bool = True, *,
+    schedule_every: str = "epoch", history: list[dict] | None = None,
+) -> list[dict[str, float]]:
+    """Train on batches (x, y) or (x, y, lengths); return the history.
+
+    A row has epoch, lr, loss, for labels accuracy, and validation_… of each.
+    ``penalty()`` may add to gradients before they are clipped to max_norm.
+    A callback gets the history; True stops, as does Ctrl-C. Raises
+    FloatingPointError before a step along what is not finite, ValueError or
+    TypeError for no data and for what does not belong together.
+    """
+    training = _Training(**locals())
+    training.check()
+    history = list(history or [])
+    try:
+        training.run(epochs, callbacks, history)
+    except KeyboardInterrupt:
+        print(f"interrupted after {len(history)} epochs", file=sys.stderr)
+    finally:
+        net.train()
+    return history
+
+
+# 11 To be continued · named-arrays
+def _named_arrays(
+    net: Layer, optimizer: Optimizer | None = None,
+    schedule: Schedule | None = None,
+) -> dict[str, np.ndarray]:
+    """What training changes, by names that stay the same."""
+    _of_one_training(net, optimizer, schedule)
+    found = {f"net.{name}": array for name, array in net._arrays().items()}
+    if optimizer is not None:
+        for name, array in optimizer._arrays().items():
+            found[f"optimizer.{name}"] = array
+    if schedule is not None:
+        found["schedule"] = np.array(schedule.t)
+    return found
+
+
+# 11 To be continued · of-one-training
+def _of_one_training(net: Any, optimizer: Any, schedule: Any) -> None:
+    _instances("checkpoint", Layer, net=net)
+    if optimizer is not None:
+        _instances("checkpoint", Optimizer, optimizer=optimizer)
+    if schedule is not None:
+        _instances("checkpoint", Schedule, schedule=schedule)
+        if schedule.optimizer is not optimizer:
+            raise ValueError("give the schedule's optimizer as well")
+
+
+# 11 To be continued · generators
+def _generators(net: Layer, rng: Any) -> dict[str, np.random.Generator]:
+    """The generator given, and those that layers draw from, by name."""
+    if rng is not None and not isinstance(rng, np.random.Generator):
+        kind = type(rng).__name__
+        raise TypeError(f"expected a Generator, got {kind}; write loader.rng")
+    inside = {
+        name: member for name, member in net._contents("rng.")
+        if isinstance(member, np.random.Generator)
+    }
+    return inside if rng is None else {"rng": rng, **inside}
+
+
+# 11 To be continued · save
+def save(
+    net: Layer, path: str | os.PathLike, *, optimizer: Optimizer | None = None,
+    rng: np.random.Generator | None = None, schedule: Schedule | None = None,
+    history: list[dict] | None = None,
+) -> None:
+    """Write parameters, buffers, and what resuming needs, as .npz.
+
+    With the optimizer's state and rate, the generator that shuffles, the
+    schedule and the history, training continues bit for bit, from one epoch
+    to the next. Generators of random layers are written down in any case.
+    The file appears whole or not at all. Raises TypeError for a buffer that
+    holds no numbers or a rng that is no generator, ValueError where names
+    collide, OSError for a place that is no ordinary file.
+    """
+    arrays: dict[str, Any] = _named_arrays(net, optimizer, schedule)
+    texts: dict[str, Any] = {"history": history or []}
+    for name, generator in _generators(net, rng).items():
+        texts[name] = generator.bit_generator.state
+    for name, text in texts.items():
+        arrays[name] = np.array(json.dumps(text, default=np.ndarray.tolist))
+    _write(_ordinary(path), arrays)
+
+
+# 11 To be continued · write
+def _write(path: Path, arrays: dict[str, Any]) -> None:
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    with _uninterrupted():
+        try:
+            with open(part, "xb") as file:
+                begun = os.fstat(file.fileno()).st_mtime
+                np.savez(file, **arrays)
+                file.flush()
+                os.fsync(file.fileno())  # on the disk before it gets the name
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+    for left in path.parent.glob(f"{escape(path.name)}.????????.part"):
+        if left.stat().st_mtime <= begun:  # by a save that was killed
+            left.unlink(missing_ok=True)
+
+
+# 11 To be continued · ordinary
+def _ordinary(path: str | os.PathLike) -> Path:
+    """Where the file really stands; behind a link, for instance."""
+    path = Path(path).resolve()
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is no ordinary file")
+    return path
+
+
+# 11 To be continued · load
+def load(
+    net: Layer, path: str | os.PathLike, *, optimizer: Optimizer | None = None,
+    rng: np.random.Generator | None = None, schedule: Schedule | None = None,
+) -> list[dict[str, float]]:
+    """Read what ``save`` wrote; return the history that was saved.
+
+    Raises ValueError, and changes nothing, for a file that is no checkpoint
+    of such a network; OSError for what is no ordinary file.
+    """
+    arrays = _named_arrays(net, optimizer, schedule)
+    generators = _generators(net, rng)
+    stored, texts = _read(path, arrays, generators)
+    _restore(arrays, stored, generators, texts)
+    _set_back(arrays, optimizer, schedule)
+    return texts["history"]
+
+
+# 11 To be continued · restore
+def _restore(
+    arrays: dict, stored: dict, generators: dict, texts: dict
+) -> None:
+    for name, array in arrays.items():
+        array[...] = stored[name]
+    for name, generator in generators.items():
+        generator.bit_generator.state = texts[name]
+
+
+# 11 To be continued · set-back
+def _set_back(
+    arrays: dict, optimizer: Optimizer | None, schedule: Schedule | None
+) -> None:
+    if optimizer is not None:
+        optimizer._set_rates(arrays["optimizer.rates"])
+    if schedule is not None:
+        schedule.t = int(arrays["schedule"])
+
+
+# 11 To be continued · read
+def _read(path: Any, arrays: dict, generators: dict) -> tuple[dict, dict]:
+    ours = {name: _kind(a.dtype, a.shape) for name, a in arrays.items()}
+    ours |= dict.fromkeys(["history", *generators], "text")
+    with open(_ordinary(path), "rb") as file:
+        with _readable(f"{path}: not a checkpoint"):
+            archive: Any = np.lib.npyio.NpzFile(file)
+            kinds = _headers(archive.zip)
+        _agree(ours, _asked_for(kinds, ours), str, f"{path}: ")
+        with _readable(f"{path}: not a checkpoint"):
+            stored = {name: archive[name] for name in ours}
+    return stored, _texts(path, stored, generators)
+
+
+# 11 To be continued · asked-for
+def _asked_for(kinds: dict[str, str], ours: dict[str, str]) -> dict[str, str]:
+    """Without the optimizer's part, or the schedule's, if ours has none."""
+    parts = "optimizer.rates", "schedule"
+    unasked = tuple(part[:10] for part in parts if part not in ours)
+    return {
+        name: kind for name, kind in kinds.items()
+        if name in ours or not (name.startswith(unasked) or name == "rng")
+    }
+
+
+# 11 To be continued · headers
+def _kind(dtype: np.dtype, shape: tuple) -> str:
+    if dtype.kind == "U" and not shape and dtype.itemsize < 2**26:
+        return "text"
+    return f"{dtype} of shape {shape}"
+
+
+def _headers(archive: ZipFile) -> dict[str, str]:
+    """What its arrays will be; they are not read."""
+    kinds = {}
+    for entry in archive.namelist():
+        with archive.open(entry) as member:
+            np.lib.format.read_magic(member)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+        kinds[entry.removesuffix(".npy")] = _kind(dtype, shape)
+    return kinds
+
+
+# 11 To be continued · texts
+def _texts(path: Any, stored: dict, generators: dict) -> dict[str, Any]:
+    texts = {}
+    for name in ("history", *generators):
+        with _readable(f"{path}: {name} is unreadable"):
+            texts[name] = json.loads(str(stored[name]))
+            if name in generators:
+                type(generators[name].bit_generator)().state = texts[name]
+    return texts
+
+
+# 11 To be continued · readable
+@contextmanager
+def _readable(what: str) -> Iterator[None]:
+    """ValueError for whatever goes wrong in reading ``what``."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(f"{what} ({error!r})") from None
+
+
+# 12 Not by heart · penalties
+def l2_penalty(parameters: Iterable[Parameter], strength: float) -> float:
+    """Half the strength times the sum of squares, eq:l2.
+
+    Adds its gradient (eq:l2-grad) to the parameters' grad: call it once
+    in a step, after backward. Raises ValueError for a negative strength,
+    TypeError for what is no parameter.
+    """
+    return 0.5 * _penalty(parameters, strength, np.positive)
+
+
+# 12 Not by heart · l1-penalty
+def l1_penalty(parameters: Iterable[Parameter], strength: float) -> float:
+    """The strength times the sum of absolute values, eq:l1.
+
+    Adds its gradient, eq:l1-grad (0 at 0), and raises as l2_penalty does.
+    """
+    return _penalty(parameters, strength, np.sign)
+
+
+# 12 Not by heart · penalty
+def _penalty(
+    parameters: Iterable[Parameter], strength: float, pull: Callable
+) -> float:
+    """Add each slope, strength * pull(w); the sum of all slopes times w."""
+    _within("penalty", strength=strength)
+    total = 0.0
+    for parameter in _only_parameters(parameters):
+        slope = strength * pull(parameter.data)
+        parameter.grad += slope
+        total += float(np.vdot(slope, parameter.data))
+    return total
+
+
+# 12 Not by heart · seed
+_Array = np.ndarray
+_Maybe = ArrayLike | None
+
+
+# 12 Not by heart · dropout
+class Dropout(Layer):
+    """Zero a random share p of the entries in training, eq:dropout.
+
+    Any shape in, same out; in evaluation a copy of the input. ``p`` is the
+    probability of dropping. Raises ValueError unless 0 <= p < 1.
+    Source: Srivastava and others, 2014.
+    """
+
+    def __init__(self, p: float = 0.5, *, rng: _Seed = None) -> None:
+        _within(self, top=1, p=p)
+        self.p, self._rng = float(p), _generator(self, rng)
+
+    # 12 Not by heart · dropout-forward
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        x = _floating(x)
+        factor = np.ones_like(x)
+        if self.training:
+            keep = self._rng.random(x.shape) >= self.p
+            factor = keep / x.dtype.type(1 - self.p)
+        self._cache = factor
+        return x * factor  # eq:dropout
+
+    # 12 Not by heart · dropout-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        factor = self._saved()
+        grad = self._expect(grad_output, *factor.shape, what="grad_output")
+        dx = grad * factor  # eq:dropout-dx
+        return dx.astype(factor.dtype, copy=False)
+
+
+# 12 Not by heart · early-stopping
+class EarlyStopping:
+    """Callback for fit: stop once ``monitor`` no longer improves.
+
+    An epoch is the best if it is better than the best so far by more than
+    ``min_delta``: lower for ``mode`` "min", higher for "max". Stops after
+    ``patience`` epochs without one. ``restore()`` then puts the best one's
+    parameters and buffers back; with ``restore_best`` stopping does that.
+    One instance serves one fit. Raises ValueError for settings out of
+    range or where the history has no such number, RuntimeError for restore
+    before there is a best epoch.
+    """
+
+    best: float
+    waited: int
+    _kept: dict[str, np.ndarray]
+
+    # 12 Not by heart · early-stopping-call
+    def __call__(self, history: list[dict[str, float]]) -> bool:
+        value, self.waited = self._watched(history[-1]), self.waited + 1
+        if self._sign * (self.best - value) > self.min_delta:
+            self.best, self.waited = value, 0
+            self._kept = self.net.state_dict()
+        stop = self.waited >= self.patience
+        if stop and self.restore_best and self._kept:
+            self.restore()
+        return stop
+
+    # 12 Not by heart · early-stopping-restore
+    def restore(self) -> None:
+        """Put the best parameters and buffers back, in place."""
+        if not self._kept:
+            raise RuntimeError(
+                "EarlyStopping: no epoch with a finite value yet"
+            )
+        self.net.load_state_dict(self._kept)
+
+    # 12 Not by heart · early-stopping-restore-watched
+    def _watched(self, row: dict[str, float]) -> float:
+        if self.monitor not in row:
+            raise ValueError(
+                f"EarlyStopping: no {self.monitor} in the history, which has "
+                f"{', '.join(row)}; did fit get validation=…?"
+            )
+        return row[self.monitor]
+
+    # 12 Not by heart · early-stopping-settings
+    def __init__(
+        self, net: Layer, patience: int = 5, min_delta: float = 0.0,
+        monitor: str = "validation_loss", mode: str = "min",
+        restore_best: bool = False,
+    ) -> None:
+        if mode not in ("min", "max"):
+            raise ValueError(
+                f"EarlyStopping: mode is 'min' or 'max', got {mode!r}"
+            )
+        _positive(self, patience=patience)
+        _within(self, min_delta=min_delta)
+        self.net, self.patience, self.min_delta = net, patience, min_delta
+        self.monitor, self.restore_best = monitor, restore_best
+        self._sign = 1 if mode == "min" else -1
+        self.best, self.waited = self._sign * float("inf"), 0
+        self._kept = {}
+
+
+# 13 In shape all the time · normalise
+def _mean(rows: np.ndarray) -> np.ndarray:
+    """The mean of each row, as a column."""
+    return (_sum(rows) / rows.shape[1])[:, None]
+
+
+def _centre(rows: np.ndarray) -> np.ndarray:
+    """The rows less their means, eq:bn-mean; twice, for rounding."""
+    centred = rows - _mean(rows)
+    centred -= _mean(centred)
+    return centred
+
+
+# 13 In shape all the time · to-unit
+def _to_unit(rows: np.ndarray, eps: float) -> tuple[np.ndarray, ...]:
+    """Rows of mean square 1, in place; r; and the mean square before."""
+    square = _mean(rows * rows)  # eq:bn-variance
+    r = 1 / np.sqrt(square + eps)  # eq:bn-factor
+    rows *= r  # eq:bn-xhat
+    return rows, r, square
+
+
+# 13 In shape all the time · normalise-backward
+def _normalise_backward(
+    d: _Array, xhat: _Array, r: _Array, product: _Array,
+    along: _Array, mean: _Array | None,
+) -> _Array:
+    """eq:bn-dx; ``product`` is d times xhat, the others are the means."""
+    dx = np.multiply(xhat, -along, out=product)
+    dx += d
+    if mean is not None:
+        dx -= mean
+    dx *= r
+    return dx
+
+
+# 13 In shape all the time · batch-norm
+class _BatchNorm(Layer):
+    """What BatchNorm1d and BatchNorm2d have in common."""
+
+    _axes: tuple[tuple[str, ...], ...]  # after (N, num_features)
+    running_mean = property(lambda self: self.buffers.get("running_mean"))
+    running_var = property(lambda self: self.buffers.get("running_var"))
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        x, fixed = self._admitted(x)
+        xhat, r = self._statistics(_by_feature(x), fixed)
+        self._cache = xhat, r, x.shape, fixed
+        y = xhat * _data(self.weight, 1)[:, None]
+        y += _data(self.bias, 0)[:, None]
+        return _by_example(y, x.shape, x.dtype)  # eq:bn
+
+    # 13 In shape all the time · batch-norm-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        xhat, r, shape, fixed = self._saved()
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        dy, r = _by_feature(grad), r * _data(self.weight, 1)[:, None]
+        dx, n = dy * xhat, dy.shape[1]
+        dbeta, dgamma = _sum(dy)[:, None], _sum(dx)[:, None]
+        _collect(self.bias, dbeta)  # eq:bn-dbeta
+        _collect(self.weight, dgamma)  # eq:bn-dgamma
+        if fixed:
+            np.multiply(dy, r, out=dx)
+        else:
+            _normalise_backward(dy, xhat, r, dx, dgamma / n, dbeta / n)
+        return _by_example(dx, shape, xhat.dtype)
+
+    # 13 In shape all the time · batch-norm-statistics
+    def _statistics(self, rows: np.ndarray, fixed: bool) -> _Pair:
+        """The normalised rows and their factor."""
+        if fixed:
+            kept = self.running_mean, self.running_var
+            mean, var = (b[:, None].astype(rows.dtype) for b in kept)
+            r = 1 / np.sqrt(var + self.eps)
+            return (rows - mean) * r, r  # eq:bn-eval
+        xhat, r, variance = _to_unit(_centre(rows), self.eps)
+        if self.buffers:
+            self._track(_mean(rows), variance, rows.shape[1])
+        return xhat, r
+
+    # 13 In shape all the time · batch-norm-track
+    def _track(self, mean: np.ndarray, variance: np.ndarray, n: int) -> None:
+        kept, share = self.buffers, self.momentum
+        kept["num_batches_tracked"] += 1
+        if share is None:
+            share = 1 / int(kept["num_batches_tracked"])
+        new = {"running_mean": mean, "running_var": variance * n / (n - 1)}
+        for name, value in new.items():
+            kept[name] = kept[name] + share * (value[:, 0] - kept[name])
+
+    # 13 In shape all the time · batch-norm-settings
+    def __init__(
+        self, num_features: int, eps: float = 1e-5,
+        momentum: float | None = 0.1, affine: bool = True,
+        track_running_stats: bool = True, *, bias: bool = True,
+    ) -> None:
+        _positive(self, num_features=num_features)
+        _within(self, eps=eps)
+        _share(self, momentum=0.0 if momentum is None else momentum)
+        self.num_features, self.eps = num_features, eps
+        self.momentum, zeros = momentum, np.zeros(num_features)
+        self.weight = Parameter(zeros + 1) if affine else None
+        self.bias = Parameter(zeros) if affine and bias else None
+        self.buffers: dict[str, np.ndarray] = {
+            "running_mean": zeros, "running_var": zeros + 1,
+            "num_batches_tracked": np.array(0),
+        } if track_running_stats else {}
+
+    # 13 In shape all the time · batch-norm-guard
+    def _admitted(self, x: ArrayLike) -> tuple[np.ndarray, bool]:
+        """x if its shape fits, and whether the statistics are fixed."""
+        axes = self._axes[-1 if np.ndim(x) > 2 else 0]
+        x = self._expect(x, "N", self.num_features, *axes)
+        n, fixed = x[:, 0].size, bool(self.buffers) and not self.training
+        if n < 2 and not fixed:
+            raise ValueError(
+                f"{self}: {n} value(s) per feature have no spread, got "
+                f"{x.shape}; train on larger batches (DataLoader: "
+                "drop_last=True), or call eval() first"
+            )
+        return x, fixed
+
+
+# 13 In shape all the time · turn
+def _turn(x: np.ndarray) -> np.ndarray:
+    """A view of x with the first axis, the batch, at the end."""
+    return x.transpose(*range(1, x.ndim), 0)
+
+
+def _turn_back(x: np.ndarray) -> np.ndarray:
+    """A view of x with the last axis, the batch, in front."""
+    return x.transpose(-1, *range(x.ndim - 1))
+
+
+# 13 In shape all the time · by-feature
+def _by_feature(x: np.ndarray) -> np.ndarray:
+    """x (N, D, …) with a row for each of the D features."""
+    return _turn(x).reshape(x.shape[1], -1)
+
+
+def _by_example(rows: _Array, shape: tuple, dtype: np.dtype) -> _Array:
+    """Such rows in the shape (N, D, …) again."""
+    turned = rows.reshape(*shape[1:], shape[0])
+    return _turn_back(turned).astype(dtype, copy=False)
+
+
+# 13 In shape all the time · perhaps
+def _data(parameter: Parameter | None, otherwise: float) -> np.ndarray:
+    """The parameter's data, or else one number that changes nothing."""
+    if parameter is None:
+        return np.full(1, otherwise, np.float32)
+    return parameter.data
+
+
+def _collect(parameter: Parameter | None, grad: np.ndarray) -> None:
+    """Add to the parameter's grad, if there is a parameter."""
+    if parameter is not None:
+        parameter.grad += grad.reshape(parameter.grad.shape)
+
+
+# 13 In shape all the time · batch-norm-layers
+class BatchNorm1d(_BatchNorm):
+    """Each feature with mean 0 and variance 1 over the batch, eq:bn.
+
+    Shapes: (N, num_features) or (N, num_features, L) in and out; weight
+    and bias (num_features,), None without ``affine``, or ``bias``.
+    In evaluation ``running_mean`` and ``running_var`` (divided by N-1) are
+    used, eq:bn-eval, unless ``track_running_stats`` is False. ``momentum``
+    is the weight of the newest batch in them; None weighs all alike.
+    Raises ValueError for other shapes and settings, or for fewer than two
+    values of a feature while training. Source: Ioffe and Szegedy, 2015.
+    """
+
+    _axes = (), ("L",)
+
+
+# 13 In shape all the time · batch-norm-layers-batchnorm2d
+class BatchNorm2d(_BatchNorm):
+    """BatchNorm1d for images: one mean and variance per channel.
+
+    Shapes: (N, num_features, H, W) in and out. Raises as BatchNorm1d.
+    """
+
+    _axes = (("H", "W"),)
+
+
+# 13 In shape all the time · row-norm
+class _RowNorm(Layer):
+    """What LayerNorm and RMSNorm have in common: an example is a row."""
+
+    _centred = True
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        x, rows, eps = self._grouped(x)
+        rows = _centre(rows) if self._centred else rows.copy()
+        xhat, r, _ = _to_unit(rows, eps)
+        self._cache = xhat, r, x.shape
+        y = xhat * _data(self.weight, 1).ravel()  # eq:rms
+        if self.bias is not None:
+            y += self.bias.data.ravel()  # eq:ln
+        return y.reshape(x.shape).astype(x.dtype, copy=False)
+
+    # 13 In shape all the time · row-norm-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        xhat, r, shape = self._saved()
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        dy, weight = grad.reshape(xhat.shape), _data(self.weight, 1).ravel()
+        product = dy * xhat
+        _collect(self.bias, _sum(dy.T))
+        _collect(self.weight, _sum(product.T))
+        share = np.ones((xhat.shape[1], 1), xhat.dtype)
+        share *= weight[:, None] / len(share)
+        mean = dy @ share if self._centred else None
+        d, along = dy * weight, product @ share  # eq:ln-dxhat
+        dx = _normalise_backward(d, xhat, r, product, along, mean)
+        return dx.reshape(shape).astype(xhat.dtype, copy=False)
+
+    # 13 In shape all the time · row-norm-grouped
+    def _grouped(self, x: ArrayLike) -> tuple[np.ndarray, np.ndarray, float]:
+        """The input, its rows, and how much guards against zero."""
+        x, own = _floating(x), self.normalized_shape
+        leading = x.shape[: -len(own)] if x.ndim >= len(own) else ("…",)
+        x = self._expect(x, *leading, *own)
+        eps = np.finfo(x.dtype).eps if self.eps is None else self.eps
+        return x, x.reshape(-1, math.prod(own)), float(eps)
+
+    # 13 In shape all the time · row-norm-settings
+    def __init__(
+        self, normalized_shape: int | tuple[int, ...],
+        eps: float | None = 1e-5, elementwise_affine: bool = True,
+        bias: bool = True,
+    ) -> None:
+        own = normalized_shape
+        own = tuple(own) if isinstance(own, (tuple, list)) else (own,)
+        for size in own or [()]:
+            _positive(self, normalized_shape=size)
+        _within(self, eps=0.0 if eps is None else eps)
+        self.normalized_shape, self.eps = own, eps
+        bias = elementwise_affine and bias
+        self.weight = Parameter(np.ones(own)) if elementwise_affine else None
+        self.bias = Parameter(np.zeros(own)) if bias else None
+
+
+# 13 In shape all the time · layer-norm
+class LayerNorm(_RowNorm):
+    """Each example with mean 0 and variance 1 over its last axes, eq:ln.
+
+    Shapes: (…, *normalized_shape) in and out; weight and bias
+    normalized_shape, a number or a tuple; None without
+    ``elementwise_affine``, or ``bias``. Raises ValueError for others.
+    Source: Ba, Kiros and Hinton, 2016.
+    """
+
+
+# 13 In shape all the time · rms-norm
+class RMSNorm(_RowNorm):
+    """Each example divided by the root of its mean square, eq:rms.
+
+    Shapes as LayerNorm; weight but no bias. ``eps`` None means the
+    smallest step of the input's precision, as in PyTorch.
+    Source: Zhang and Sennrich, 2019.
+    """
+
+    _centred = False
+
+    def __init__(
+        self, normalized_shape: int | tuple[int, ...],
+        eps: float | None = None, elementwise_affine: bool = True,
+    ) -> None:
+        super().__init__(normalized_shape, eps, elementwise_affine, False)
+
+
+# 14 Neighbours · pair
+def _pair(layer: Layer, name: str, value: Any, least: int) -> tuple[int, int]:
+    """A size for both directions, or a pair of sizes, as a pair."""
+    pair = tuple(value) if isinstance(value, (tuple, list)) else (value,) * 2
+    kinds = int, np.integer
+    whole = all(isinstance(n, kinds) and n is not True for n in pair)
+    _demand(
+        layer, lambda _: len(pair) == 2 and whole and min(pair) >= least,
+        f"{{}} must be a whole number of at least {least}, or a pair of them",
+        **{name: value},
+    )
+    return pair
+
+
+# 14 Neighbours · pictures
+_Sizes = int | tuple[int, int]
+_NONE = (0, 0), (0, 0)  # the width of a border: above, below; left, right
+
+
+def _batch_last(
+    x: np.ndarray, border: tuple = _NONE, value: float = 0.0
+) -> np.ndarray:
+    """(N, C, H, W) as a new array (C, H, W, N), with a border around."""
+    turned, ((top, below), (left, right)) = _turn(x), border
+    c, h, w, n = turned.shape
+    shape = (c, top + h + below, left + w + right, n)
+    y = np.full(shape, value, x.dtype)
+    y[:, top : top + h, left : left + w] = turned
+    return y
+
+
+# 14 Neighbours · batch-first
+def _batch_first(x: np.ndarray, border: tuple = _NONE) -> np.ndarray:
+    """Back to (N, C, H, W), without the border; nothing is copied."""
+    ((top, below), (left, right)), (_, h, w, _) = border, x.shape
+    return _turn_back(x[:, top : h - below, left : w - right])
+
+
+# 14 Neighbours · places
+def _places(
+    layer: Layer, size: tuple[int, ...], window: tuple[int, ...],
+    stride: tuple[int, int],
+) -> tuple[int, ...]:
+    """How many places a window has, downwards and across."""
+    if any(n < k for n, k in zip(size, window)):
+        raise ValueError(
+            f"{layer}: a window of {window} does not fit into {size}, "
+            "padding included"
+        )
+    return tuple((n - k) // s + 1 for n, k, s in zip(size, window, stride))
+
+
+# 14 Neighbours · windows
+def _windows(x: _Array, window: tuple[int, ...], steps: tuple) -> _Array:
+    """x (C, H, W, N) by windows: (rows, C, kh, kw, columns, N), a view."""
+    (s, t), (d, e) = steps  # the stride, and the dilation
+    span = d * (window[0] - 1) + 1, e * (window[1] - 1) + 1
+    view = sliding_window_view(x, span, axis=(1, 2))
+    return view[:, ::s, ::t, :, ::d, ::e].transpose(1, 0, 4, 5, 2, 3)
+
+
+# 14 Neighbours · correlate
+def _correlate(x: np.ndarray, weight: np.ndarray, steps: tuple) -> np.ndarray:
+    """eq:conv without the bias: (C, H, W, N) to (O, rows, columns, N)."""
+    windows = _windows(x, weight.shape[2:], steps)
+    groups, size = len(x) // weight.shape[1], math.prod(weight.shape[1:])
+    kernels = weight.reshape(groups, len(weight) // groups, size)
+    rows, columns, n = len(windows), *windows.shape[-2:]
+    y = np.empty((*kernels.shape[:2], rows, columns * n), x.dtype)
+    for i, row in enumerate(windows):
+        np.matmul(kernels, row.reshape(groups, size, -1), out=y[:, :, i])
+    return y.reshape(len(weight), rows, columns, n)
+
+
+# 14 Neighbours · correlate-weight
+def _correlate_weight(
+    x: np.ndarray, grad: np.ndarray, weight: np.ndarray, steps: tuple
+) -> np.ndarray:
+    """eq:conv-dw, eq:conv-stride-dm: the gradient of the weight."""
+    groups, window = len(x) // weight.shape[1], weight.shape[2:]
+    size = math.prod(weight.shape[1:]), len(weight) // groups
+    total = np.zeros((groups, *size), grad.dtype)
+    for i, row in enumerate(_windows(x, window, steps)):
+        g = grad[:, i].reshape(groups, size[1], -1)
+        total += row.reshape(groups, size[0], -1) @ g.mT
+    return total.mT.reshape(weight.shape)
+
+
+# 14 Neighbours · spread
+def _spread(grad: _Array, weight: _Array, steps: tuple, x: _Array) -> _Array:
+    """eq:conv-stride-dx: add to x what outputs hand to their windows."""
+    ((s, t), (d, e)), groups = steps, len(x) // weight.shape[1]
+    (outputs, rows, columns, n), (h, w) = grad.shape, weight.shape[2:]
+    back = weight.reshape(groups, outputs // groups, -1).mT
+    for i in range(rows):
+        g = grad[:, i].reshape(groups, outputs // groups, -1)
+        row = (back @ g).reshape(len(x), h, w, columns, n)
+        down = slice(i * s, i * s + d * (h - 1) + 1, d)
+        for v in range(w):
+            across = slice(v * e, v * e + t * (columns - 1) + 1, t)
+            x[:, down, across] += row[:, :, v]
+    return x
+
+
+# 14 Neighbours · convolution
+class _Convolution(Layer):
+    """What Conv2d and ConvTranspose2d have in common."""
+
+    _transposed = False
+
+    def _received(self, grad_output: ArrayLike) -> np.ndarray:
+        """Add to the parameters' grad; return the gradient, batch last."""
+        x, shape = self._saved()
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        g = np.ascontiguousarray(_turn(grad))
+        pair = x, g
+        if self._transposed:
+            g = _batch_last(grad, self._border)
+            pair = g, x
+        weight = self.weight
+        weight.grad += _correlate_weight(*pair, weight.data, self._steps)
+        _collect(self.bias, _sum(g.reshape(len(g), -1)))  # eq:conv-db
+        return g
+
+    def accumulate(self, grad_output: ArrayLike) -> None:
+        self._received(grad_output)
+
+    # 14 Neighbours · convolution-settings
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: _Sizes,
+        stride: _Sizes = 1, padding: _Sizes | str = 0, *,
+        dilation: _Sizes = 1, groups: int = 1, bias: bool = True,
+        rng: _Seed = None,
+    ) -> None:
+        channels = {"in_channels": in_channels, "out_channels": out_channels}
+        _positive(self, groups=groups, **channels)
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"{type(self).__name__}: groups {groups} does not divide "
+                f"{channels}"
+            )
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
+        self.stride = _pair(self, "stride", stride, 1)
+        self._steps = self.stride, _pair(self, "dilation", dilation, 1)
+        self._pad(padding)
+        self._draw(groups, bias, _generator(self, rng))
+
+    # 14 Neighbours · convolution-padding
+    def _pad(self, padding: _Sizes | str) -> None:
+        """The border around the pictures, as _batch_last takes it."""
+        sides = zip(self.kernel_size, self._steps[1])
+        h, w = self._span = tuple(d * (k - 1) + 1 for k, d in sides)
+        self.padding = padding
+        self._border = ((h - 1) // 2, h // 2), ((w - 1) // 2, w // 2)
+        if padding != "same" or self.stride != (1, 1) or self._transposed:
+            size = 0 if padding == "valid" else padding
+            top, side = self.padding = _pair(self, "padding", size, 0)
+            self._border = (top, top), (side, side)
+
+    # 14 Neighbours · convolution-start
+    def _draw(self, groups: int, bias: bool, rng: Any) -> None:
+        """The parameters, at their start."""
+        few, many = self.in_channels, self.out_channels
+        if self._transposed:
+            few, many = many, few
+        shape = many, few // groups, *self.kernel_size
+        bound = math.prod(shape[1:]) ** -0.5
+        self.weight = Parameter(rng.uniform(-bound, bound, shape))
+        drawn = rng.uniform(-bound, bound, self.out_channels)
+        self.bias: Any = Parameter(drawn) if bias else None
+
+
+# 14 Neighbours · conv2d
+class Conv2d(_Convolution):
+    """Convolution, eq:conv: windows of pictures times kernels.
+
+    Shapes: input (N, in_channels, H, W), output (N, out_channels, rows,
+    columns) with rows = (H + 2 padding - span) // stride + 1 and
+    span = dilation (kernel_size - 1) + 1, weight (out_channels,
+    in_channels / groups, *kernel_size), bias (out_channels,) or None.
+    A size is a number or a pair (height, width); padding may be "valid",
+    none, or "same", as much as keeps the size. Weight and bias start
+    uniform in ±1/sqrt(number of inputs of a window).
+    Raises ValueError for other shapes and where no window fits.
+    """
+
+    # 14 Neighbours · conv2d-forward
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        x = self._expect(x, "N", self.in_channels, "H", "W")
+        padded = _batch_last(x, self._border)
+        places = _places(self, padded.shape[1:3], self._span, self.stride)
+        self._cache = padded, (len(x), self.out_channels, *places)
+        y = _correlate(padded, self.weight.data, self._steps)  # eq:conv
+        y += _data(self.bias, 0)[:, None, None, None]
+        return _batch_first(y)
+
+    # 14 Neighbours · conv2d-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        g, x = self._received(grad_output), self._saved()[0]
+        dx = _spread(g, self.weight.data, self._steps, np.zeros_like(x))
+        return _batch_first(dx, self._border)
+
+
+# 14 Neighbours · transposed
+class ConvTranspose2d(_Convolution):
+    """Spreads each pixel over a window, eq:conv-transpose.
+
+    Shapes: input (N, in_channels, H, W), output (N, out_channels, rows,
+    columns) with rows = (H - 1) stride - 2 padding + span, weight
+    (in_channels, out_channels / groups, *kernel_size), bias as in Conv2d,
+    and span, too. Raises ValueError for other shapes, for padding="same",
+    and where padding leaves nothing.
+    """
+
+    _transposed = True
+
+    # 14 Neighbours · transposed-forward
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        x = self._expect(x, "N", self.in_channels, "H", "W")
+        sides = zip(x.shape[2:], self.stride, self._span)
+        h, w = ((n - 1) * s + k for n, s, k in sides)
+        y = np.zeros((self.out_channels, h, w, len(x)), x.dtype)
+        shown = _batch_first(y, self._border)
+        if 0 in x.shape[2:] or 0 in shown.shape[1:]:
+            raise ValueError(f"{self}: {x.shape} leaves nothing to give out")
+        self._cache = _batch_last(x), shown.shape
+        _spread(self._cache[0], self.weight.data, self._steps, y)
+        y += _data(self.bias, 0)[:, None, None, None]
+        return shown
+
+    # 14 Neighbours · transposed-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        g = self._received(grad_output)
+        dx = _correlate(g, self.weight.data, self._steps)
+        return _batch_first(dx.astype(self._saved()[0].dtype, copy=False))
+
+
+# 14 Neighbours · pool
+class _Pool(Layer):
+    """What MaxPool2d and AvgPool2d have in common."""
+
+    _handed: Any  # what the k-th pixel of each window gets of its gradient
+
+    def _pieces(self, x: np.ndarray) -> list[np.ndarray]:
+        """Views of x (C, H, W, N): each window's first pixel, second, …"""
+        size, (s, t) = x.shape[1:3], self.stride
+        rows, columns = _places(self, size, self.kernel_size, self.stride)
+        return [
+            x[:, u:, v:][:, : s * rows : s, : t * columns : t]
+            for u, v in np.ndindex(*self.kernel_size)
+        ]
+
+    # 14 Neighbours · pool-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        shape, dtype, (*places, n), kept = self._saved()
+        grad = self._expect(grad_output, n, *places, what="grad_output")
+        g, dx = _turn(grad), np.zeros(shape, dtype)
+        for k, target in enumerate(self._pieces(dx)):
+            target += self._handed(g, k, kept)
+        return _batch_first(dx, self._border)
+
+    # 14 Neighbours · pool-settings
+    def __init__(
+        self, kernel_size: _Sizes, stride: _Sizes | None = None,
+        padding: _Sizes = 0,
+    ) -> None:
+        size = self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
+        stride = size if stride is None else stride
+        self.stride = _pair(self, "stride", stride, 1)
+        self.padding = _pair(self, "padding", padding, 0)
+        self._border = tuple((p, p) for p in self.padding)
+        if any(2 * p > k for p, k in zip(self.padding, size)):
+            raise ValueError(
+                f"{type(self).__name__}: padding {self.padding} is more "
+                f"than half of kernel_size {size}"
+            )
+
+    # 14 Neighbours · pool-settings-padded
+    def _padded(self, x: ArrayLike, beyond: float) -> np.ndarray:
+        """The pictures, batch last, in a border of that number."""
+        x = self._expect(x, "N", "C", "H", "W")
+        if any(self.padding):
+            return _batch_last(x, self._border, beyond)
+        return np.ascontiguousarray(_turn(x))
+
+
+# 14 Neighbours · max-pool
+class MaxPool2d(_Pool):
+    """The largest number of each window, eq:max-pool.
+
+    Shapes: input (N, C, H, W), output (N, C, rows, columns) with rows =
+    (H + 2 padding - kernel_size) // stride + 1; stride is kernel_size if
+    not given. Where numbers tie, the first gets the gradient.
+    Raises ValueError for other shapes and settings.
+    """
+
+    # 14 Neighbours · max-pool-forward
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        padded = self._padded(x, -np.inf)
+        first, *others = self._pieces(padded)
+        y, winner = first.copy(), np.zeros(first.shape, np.int16)
+        for k, piece in enumerate(others, 1):
+            better = (piece > y) | np.isnan(piece)
+            np.maximum(winner, better * np.int16(k), out=winner)
+            np.maximum(y, piece, out=y)  # eq:max-pool
+        self._cache = padded.shape, y.dtype, y.shape, winner
+        return _batch_first(y)
+
+    def _handed(self, g: _Array, k: int, winner: _Array) -> _Array:
+        won = winner == k  # eq:max-pool-dx
+        return g * won if np.isfinite(g).all() else np.where(won, g, 0)
+
+
+# 14 Neighbours · average-pool
+class AvgPool2d(_Pool):
+    """The mean of each window, eq:avg-pool; a border counts as zeros.
+
+    Shapes and errors as MaxPool2d.
+    """
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        padded = self._padded(x, 0.0)
+        pieces = self._pieces(padded)
+        y = sum(pieces[1:], pieces[0]) / len(pieces)
+        self._cache = padded.shape, y.dtype, y.shape, len(pieces)
+        return _batch_first(y)
+
+    def _handed(self, g: _Array, k: int, many: int) -> _Array:
+        return g / many  # eq:avg-pool-dx
+
+
+# 15 A tape for numbers · value
+class Value:
+    """A number that remembers how it was made.
+
+    ``grad`` is the slope, in this number, of what ``backward`` was called
+    on. ``_parents`` are the numbers it was made from, ``_slopes`` its
+    slope in each of them, ``_sign`` the sign of the operation.
+    """
+
+    def __init__(self, data: float, sign: str = "", *made_from: Any) -> None:
+        self.data, self.grad, self._sign = float(data), 0.0, sign
+        self._parents = tuple([parent for parent, _ in made_from])
+        self._slopes = tuple([slope for _, slope in made_from])
+
+    # 15 A tape for numbers · value-arithmetic
+    def __add__(self, other: Value | float) -> Value:
+        a, b = self, _value(other)
+        return Value(a.data + b.data, "+", (a, 1.0), (b, 1.0))
+
+    def __mul__(self, other: Value | float) -> Value:
+        a, b = self, _value(other)
+        return Value(a.data * b.data, "×", (a, b.data), (b, a.data))
+
+    # 15 A tape for numbers · value-power
+    def __pow__(self, other: Value | float) -> Value:
+        a, n = self.data, _value(other).data
+        steep = a ** (n - 1) if a or n >= 1 else math.inf
+        made_from = [(self, n * steep if n else 0.0)]
+        if isinstance(other, Value):
+            made_from.append((other, a**n * math.log(a) if a else 0.0))
+        return Value(a**n, f"^{n:g}", *made_from)
+
+    # 15 A tape for numbers · value-functions
+    def exp(self) -> Value:
+        y = math.exp(self.data)
+        return Value(y, "exp", (self, y))
+
+    def log(self) -> Value:
+        return Value(math.log(self.data), "log", (self, 1 / self.data))
+
+    def tanh(self) -> Value:
+        y = math.tanh(self.data)
+        return Value(y, "tanh", (self, 1 - y * y))  # eq:tanh-slope
+
+    def relu(self) -> Value:
+        slope = float(self.data > 0)
+        return Value(max(self.data, 0.0), "relu", (self, slope))
+
+    # 15 A tape for numbers · value-the-rest
+    def __neg__(self) -> Value:
+        return self * -1
+
+    def __sub__(self, other: Value | float) -> Value:
+        return self + -other
+
+    def __truediv__(self, other: Value | float) -> Value:
+        return self * _value(other) ** -1
+
+    # 15 A tape for numbers · value-on-the-right
+    def __radd__(self, other: float) -> Value:
+        return self + other
+
+    def __rmul__(self, other: float) -> Value:
+        return self * other
+
+    def __rsub__(self, other: float) -> Value:
+        return -self + other
+
+    def __rtruediv__(self, other: float) -> Value:
+        return self**-1 * other
+
+    def __rpow__(self, base: float) -> Value:
+        return _value(base) ** self
+
+    # 15 A tape for numbers · value-backward
+    def backward(self) -> None:
+        """The slope of this number in all it was made from, in their grad.
+
+        At the beginning grad adds up over the calls, as in Parameter.
+        """
+        slopes = {self: 1.0}
+        for node in _order(self):
+            for parent, slope in zip(node._parents, node._slopes):
+                step = slope * slopes[node]  # eq:chain
+                slopes[parent] = slopes.get(parent, 0.0) + step  # eq:paths
+        for node, slope in slopes.items():
+            node.grad = slope if node._parents else node.grad + slope
+
+    # 15 A tape for numbers · value-repr
+    def __repr__(self) -> str:
+        return f"Value({self.data:g}, grad={self.grad:g})"
+
+
+# 15 A tape for numbers · value-of
+def _value(x: Any) -> Value:
+    if not isinstance(x, (Value, Real)):
+        raise TypeError(f"expected a number, got {type(x).__name__}")
+    return x if isinstance(x, Value) else Value(float(x))
+
+
+# 15 A tape for numbers · order
+def _order(last: Any) -> Iterator[Any]:
+    """``last`` and all it was made from, each before its parents."""
+    seen: set[Any] = set()
+    done: dict[Any, None] = {}  # a set that keeps its order
+    waiting = [last]
+    while waiting:
+        node = waiting[-1]
+        if node in seen:  # and so are all its parents
+            done[waiting.pop()] = None
+        else:
+            seen.add(node)
+            waiting += node._parents
+    return reversed(done)
+
+
+# 16 A tape for arrays · tensor
+class Tensor(NDArrayOperatorsMixin):
+    """An array that remembers how it was made.
+
+    ``data`` is the given array, not a copy; integers become float64.
+    ``grad`` is an array like data after ``backward``, before it None.
+    Raises TypeError for what is not an array of real numbers.
+    """
+
+    grad: np.ndarray | None = None
+    requires_grad: bool = False
+    _parents: tuple[Any, ...] = ()
+    _record: Any = None
+    __hash__ = object.__hash__  # although == compares entries
+
+    def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
+        self.data, self.requires_grad = _real(data), requires_grad
+
+    # 16 A tape for arrays · tensor-protocols
+    def __array_ufunc__(
+        self, function: Any, method: str, *args: Any, **options: Any
+    ) -> Any:
+        """NumPy asks here when an operator or ufunc meets a Tensor."""
+        if options or method != "__call__":
+            _refuse(function, method, options)
+        if function in _RULES:
+            return _apply(_RULES[function], args, options)
+        return _without_rule(function, args, options)
+
+    # 16 A tape for arrays · tensor-array-function
+    def __array_function__(
+        self, function: Any, types: Any, args: tuple, options: dict
+    ) -> Any:
+        """NumPy asks here when any other function of its gets a Tensor."""
+        if function in _RULES:
+            return _apply(_RULES[function], args, options)
+        return _without_rule(function, args, options)
+
+    # 16 A tape for arrays · tensor-backward
+    def backward(self, grad_output: ArrayLike | None = None) -> None:
+        """Add the gradient of sum(grad_output * self) to the leaves' grad.
+
+        A leaf is a Tensor that was not made from others. grad_output may
+        be left out for a single number. Raises ValueError for another
+        shape, RuntimeError if nothing was recorded or if a recorded array
+        has been changed since.
+        """
+        pulled = _pull(self, grad_output)
+        leaves = [(x, new) for x, new in pulled if x._record is None]
+        for x, new in leaves:
+            x.grad = np.asarray(new + (0 if x.grad is None else x.grad))
+
+    # 16 A tape for arrays · tensor-methods
+    def __getattr__(self, name: str) -> Any:
+        """What arrays have: shapes, and methods for which there is a rule."""
+        if name in ("shape", "ndim", "size", "dtype"):
+            return getattr(self.data, name)
+        function = getattr(np, name, None) if hasattr(np.ndarray, name) else 0
+        if function not in _RULES or name == "sort":  # which sorts in place
+            raise AttributeError(f"a Tensor has no {name}")
+        if name in ("sum", "mean", "max", "min"):
+            return lambda axis=None, keepdims=False: function(
+                self, axis=axis, keepdims=keepdims
+            )
+        return partial(function, self)
+
+    # 16 A tape for arrays · tensor-transposed
+    @property
+    def T(self) -> Any:
+        """All axes in reverse."""
+        return np.transpose(self)
+
+    @property
+    def mT(self) -> Any:
+        """The last two axes exchanged; a single axis stays."""
+        return np.swapaxes(self, -1, -2) if self.ndim > 1 else self
+
+    # 16 A tape for arrays · tensor-shapes
+    def reshape(self, *shape: Any) -> Any:
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Any:
+        axes = axes[0] if len(axes) == 1 else axes
+        return np.transpose(self, axes or None)
+
+    def astype(self, dtype: Any) -> Any:
+        return _astype(self, dtype)
+
+    def __getitem__(self, key: Any) -> Any:
+        return _pick(self, *(key if isinstance(key, tuple) else (key,)))
+
+    # 16 A tape for arrays · tensor-item
+    def item(self) -> float:
+        """The number in a Tensor that holds only one."""
+        return self.data.item()
+
+    def detach(self) -> Any:
+        """The same array, as a constant."""
+        return Tensor(self.data, requires_grad=False)
+
+    # 16 A tape for arrays · tensor-as-number
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self.__getitem__, range(len(self)))
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __format__(self, form: str) -> str:
+        return format(self.item(), form) if form else str(self)
+
+    # 16 A tape for arrays · tensor-as-text
+    def __repr__(self) -> str:
+        return f"Tensor({np.array2string(self.data, separator=', ')})"
+
+    def __array__(self, *args: Any, **options: Any) -> np.ndarray:
+        raise TypeError(
+            "this takes no Tensor; the array in it is .data (np.stack joins)"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._record is not None:
+            raise TypeError("a computed Tensor has no copy; take y.detach()")
+        return vars(self)
+
+
+# 16 A tape for arrays · record
+_Rule = namedtuple("_Rule", "name function vjps jvps asked")
+_Record = namedtuple("_Record", "rule args arrays options places seals")
+
+
+# 16 A tape for arrays · apply
+def _apply(rule: _Rule, args: Sequence, options: dict[str, Any]) -> Any:
+    """The rule's function of args, as a Tensor that remembers it."""
+    args, arrays, places, given = list(args), [], [], [*options.values()]
+    for i, x in enumerate(args):
+        if isinstance(x, Tensor):
+            if x.requires_grad:
+                places.append(i)
+            if x._record is None:
+                given.append(x.data)
+            x = x.data
+        elif isinstance(x, np.ndarray):
+            given.append(x)
+        elif isinstance(x, (list, tuple)):
+            args[i] = x = _own(x, rule)
+        arrays.append(x)
+    if (len(args), *places, *options) not in rule.asked:
+        _ask(rule, args, options, places)
+    if rule.vjps is None:
+        return rule.function(*args, **options)
+    value = rule.function(*arrays, **options)
+    return _remember(value, given, rule, args, arrays, options, places)
+
+
+# 16 A tape for arrays · remember
+def _remember(value: Any, given: list, *how: Any) -> Any:
+    """The value as a Tensor, with its record; whole numbers stay plain."""
+    if type(value) is not np.ndarray or value.dtype.kind != "f":
+        if np.asarray(value).dtype.kind in "biu":
+            return value
+        value = _real(value)
+    y, places = Tensor.__new__(Tensor), how[-1]
+    y.data = value[...]
+    if places and (every := _recording.get()):
+        y._record = made = _Record._make((*how, _seal(given, every)))
+        y._parents = tuple([made.args[i] for i in places])
+        y.requires_grad = True
+        y.data.setflags(write=False)
+    return y
+
+
+# 16 A tape for arrays · pull
+def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
+    """Every Tensor behind ``last``, with its whole gradient."""
+    if not getattr(last, "requires_grad", False):
+        raise RuntimeError(
+            "backward: nothing was recorded (no_grad, detach, or no Tensor)"
+        )
+    found = {last: _weights(last.data, given, record)}
+    for node in _order(last):
+        gradient = found.pop(node)
+        yield node, gradient
+        shares = _handed_on(node, gradient, record)
+        for x, share in zip(node._parents, shares):
+            share = _fit(share, x.data)  # eq:chain
+            found[x] = found[x] + share if x in found else share  # eq:paths
+
+
+# 16 A tape for arrays · known
+def _known(node: Tensor, record: bool) -> list:
+    """What rules get: the result and the arguments, as Tensors or arrays."""
+    made = node._record
+    return [node, *made.args] if record else [node.data, *made.arrays]
+
+
+# 16 A tape for arrays · handed-on
+def _handed_on(node: Tensor, g: Any, record: bool) -> Sequence:
+    """What the rules hand on to each parent of a node, from g."""
+    if node._record is None:
+        return ()
+    _check(node._record)
+    rule, *_, options, places, _ = node._record
+    if not record:
+        g = g[...]  # a view that nobody can write to
+        g.setflags(write=False)
+    known = _known(node, record)
+    if callable(rule.vjps):
+        shares = rule.vjps(g, *known, **options)
+        return [shares[i] for i in places]
+    return [rule.vjps[i](g, *known, **options) for i in places]
+
+
+# 16 A tape for arrays · gradients
+def gradients(
+    y: Tensor, inputs: Sequence[Tensor], grad_output: Any = None,
+    create_graph: bool = False,
+) -> list[Any]:
+    """The gradient of sum(grad_output * y) in each input; no grad changes.
+
+    Arrays, of zeros where y does not depend on an input; with create_graph
+    Tensors, which can be differentiated again.
+    Raises as Tensor.backward; TypeError for inputs without requires_grad.
+    """
+    inputs = [] if isinstance(inputs, Tensor) else list(inputs)
+    if not inputs or not all(getattr(x, "requires_grad", 0) for x in inputs):
+        raise TypeError("inputs is a list of Tensors that require a gradient")
+    constant, wanted = isinstance(y, Tensor) and not y.requires_grad, {*inputs}
+    pulled = () if constant else _pull(y, grad_output, create_graph)
+    found = {x: g for x, g in pulled if x in wanted}
+    grads = [
+        found[x] if x in found else np.zeros_like(x.data) for x in inputs
+    ]
+    return [_constant(g) if create_graph else np.array(g) for g in grads]
+
+
+# 16 A tape for arrays · constant
+def _constant(x: Any) -> Tensor:
+    """x as a Tensor without a gradient, unless it is one already."""
+    return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
+
+
+# 16 A tape for arrays · unstretch
+def _fit(g: Any, x: np.ndarray) -> Any:
+    """The gradient in the shape and dtype of x: stretching undone."""
+    if g.shape != x.shape:
+        small = (1,) * (g.ndim - x.ndim) + x.shape
+        axes = tuple([i for i, n in enumerate(small[: g.ndim]) if n == 1])
+        total = g.sum(axis=axes, keepdims=True)
+        if total.shape != small:
+            raise ValueError(
+                f"a rule gave a gradient of shape {g.shape} for an argument "
+                f"of shape {x.shape}"
+            )
+        g = total.reshape(x.shape)
+    return g if g.dtype == x.dtype else g.astype(x.dtype)
+
+
+# 16 A tape for arrays · weights
+def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
+    """given, one number for each of y, as an array or as a Tensor."""
+    array = given.data if (taped := isinstance(given, Tensor)) else given
+    array = _upstream(y, array, what or "grad_output").astype(y.dtype)
+    return array if not record else given if taped else Tensor(array, False)
+
+
+# 16 A tape for arrays · real
+def _real(x: Any) -> np.ndarray:
+    array = _floating(x)
+    if array.dtype.kind != "f":
+        raise TypeError(f"expected real numbers, got {array.dtype}")
+    return array
+
+
+# 16 A tape for arrays · seals
+def _sample(array: np.ndarray, every: int) -> np.ndarray:
+    """A view of all of a small array, of a large one every so many."""
+    if array.size <= 256 or every == 1:
+        return array
+    if array.flags.forc:
+        return array.ravel("K")[::every]
+    return array.swapaxes(0, np.argmax(array.shape))[::every]
+
+
+# 16 A tape for arrays · seals-of-all
+def _seal(given: list, every: int) -> list:
+    """What arrays look like now that the tape did not compute itself."""
+    arrays = [x for x in given if isinstance(x, np.ndarray)]
+    samples = [_sample(x, every) for x in arrays]
+    return [(x, part, part.tobytes()) for x, part in zip(arrays, samples)]
+
+
+# 16 A tape for arrays · check
+def _check(made: _Record) -> None:
+    """Raise RuntimeError if a recorded array was changed or replaced."""
+    wrong = [x for x, part, was in made.seals if part.tobytes() != was]
+    for x, array in zip(made.args, made.arrays):
+        if x is not array and x.data is not array:
+            wrong.append(array)
+    for array in wrong:
+        raise RuntimeError(
+            f"{made.rule.name}: an array of shape {array.shape} was changed "
+            "after it was recorded; do that after backward, or with a copy"
+        )
+
+
+# 16 A tape for arrays · recorded
+_recording: ContextVar[int] = ContextVar("recording", default=61)
+
+
+@contextmanager
+def _recorded(every: int = 61) -> Iterator[None]:
+    before = _recording.set(every)
+    try:
+        yield
+    finally:
+        _recording.reset(before)
+
+
+# 16 A tape for arrays · no-grad
+def no_grad() -> Any:
+    """Record nothing in this block, or in a function under @no_grad().
+
+    A generator shares the switch with its caller: a block in it ends only
+    when the generator does, and @no_grad() does not cover it.
+    """
+    return _recorded(0)
+
+
+# 16 A tape for arrays · detect-changes
+def detect_changes() -> Any:
+    """In this block keep all of each array that is recorded, to compare.
+
+    For debugging: slow, with a copy for each use. backward raises
+    RuntimeError for an array of which any entry has changed.
+    """
+    return _recorded(1)
+
+
+# 16 A tape for arrays · own
+def _own(x: Any, rule: _Rule) -> Any:
+    """A list of numbers as an array; other lists as lists of our own."""
+    numbers = isinstance(rule.function, np.ufunc) or rule.jvps is rule.vjps
+    return np.array(x) if numbers and rule.vjps else _deep(x, lambda x: x)
+
+
+def _deep(thing: Any, change: Callable) -> Any:
+    """The thing with every part changed, however deep in lists it is."""
+    if type(thing) is dict:
+        return {name: _deep(x, change) for name, x in thing.items()}
+    if isinstance(thing, (list, tuple)):
+        parts = [_deep(x, change) for x in thing]
+        return parts if isinstance(thing, list) else tuple(parts)
+    return change(thing)
+
+
+# 16 A tape for arrays · ask
+def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
+    """Raise TypeError, before anything is computed, for what has no rule."""
+    rules = rule.vjps if isinstance(rule.vjps, tuple) else ()
+    form = signature(next(filter(None, rules), rule.vjps or rule.function))
+    extra = [None] * (2 * bool(rule.vjps))  # g and y
+    takes = f"{rule.name}({', '.join([*form.parameters][len(extra):])})"
+    try:
+        form.bind(*extra, *args, **options)
+        if rules and not all([*rules, *[None] * len(args)][i] for i in places):
+            takes = "there a constant, as .data"
+            raise TypeError
+    except TypeError:
+        text = f"{rule.name} has no rule for this call; Tensors take {takes}"
+        raise TypeError(text) from None
+    rule.asked.add((len(args), *places, *options))
+
+
+# 16 A tape for arrays · plain
+def _refuse(function: Any, method: str, options: dict) -> None:
+    if "out" in options:
+        raise TypeError("Tensors do not change in place; write a = a + b")
+    given = ", ".join([method.strip("_"), *options])
+    raise TypeError(f"{function.__name__} has no rule for {given}")
+
+
+def _plain(x: Any) -> Any:
+    """The array in a Tensor, or an array, so that nobody can write to it."""
+    x = x.data if isinstance(x, Tensor) else x
+    return np.broadcast_to(x, x.shape) if isinstance(x, np.ndarray) else x
+
+
+# 16 A tape for arrays · without-rule
+def _without_rule(function: Callable, args: Any, options: dict) -> Any:
+    """Comparisons and counts, of the plain arrays."""
+    value = function(*_deep(args, _plain), **_deep(options, _plain))
+    kinds: list = []
+    _deep(value, lambda x: kinds.append(np.asarray(x).dtype.kind))
+    if not set(kinds) <= set("biuU"):
+        raise TypeError(
+            f"{function.__name__} has no rule for Tensors; make it of "
+            "functions that have one, or give it one with primitive"
+        )
+    return value
+
+
+# 16 A tape for arrays · primitive
+def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
+    """Decorator: Tensors take this function of arrays, too.
+
+    There is a rule for each argument that can be a Tensor:
+    ``rule(g, y, *arguments)`` is its gradient if g is that of the output y
+    and may have a larger shape; it is summed back. ``jvps`` are such rules
+    for slopes, or "linear" or "entrywise"; None derives them from vjps.
+    """
+
+    def decorate(function: Callable) -> Callable:
+        push = vjps if jvps == "entrywise" else jvps
+        rule = _Rule(function.__name__, function, vjps, push, set())
+
+        @wraps(function)
+        def either(*args: Any, **options: Any) -> Any:
+            for x in (*args, *options.values()):
+                if isinstance(x, Tensor):
+                    return _apply(rule, args, options)
+            return function(*args, **options)
+
+        return either
+
+    return decorate
+
+
+# 16 A tape for arrays · scatter
+@primitive(lambda g, y, x, shape, *key: g[key], jvps="linear")
+def _scatter(x: Any, shape: tuple, *key: Any) -> np.ndarray:
+    """Zeros of this shape to which x is added at the key: _pick undone."""
+    whole = np.zeros(shape, x.dtype)
+    once = (int, np.integer, slice, type(None), type(...))  # one place each
+    lists = [np.asarray(part) for part in key if not isinstance(part, once)]
+    if all(places.dtype == bool for places in lists):
+        whole[key] = x
+    else:
+        np.add.at(whole, key, x)  # eq:pick-dw
+    return whole
+
+
+# 16 A tape for arrays · pick
+@primitive(lambda g, y, x, *key: _scatter(g, x.shape, *key), jvps="linear")
+def _pick(x: Any, *key: Any) -> Any:
+    return x[key]  # eq:pick
+
+
+@primitive(lambda g, y, x, dtype: g, jvps="linear")
+def _astype(x: Any, dtype: Any) -> np.ndarray:
+    return x.astype(dtype)
+
+
+# 16 A tape for arrays · slopes
+_SLOPES: dict[Callable, Any] = {
+    **dict.fromkeys((np.positive, np.conjugate), 1), np.negative: -1,
+    **dict.fromkeys((np.sign, np.floor, np.ceil, np.trunc, np.rint), 0),
+    **dict.fromkeys((np.deg2rad, np.radians), math.pi / 180),
+    **dict.fromkeys((np.rad2deg, np.degrees), 180 / math.pi),
+    **dict.fromkeys((np.abs, np.fabs), lambda y, x: np.sign(x)),
+    np.square: lambda y, x: 2 * x, np.reciprocal: lambda y, x: -y * y,
+    np.sqrt: lambda y, x: 0.5 / y, np.cbrt: lambda y, x: y / (3 * x),
+    np.exp: lambda y, x: y, np.exp2: lambda y, x: y * math.log(2),
+    np.expm1: lambda y, x: y + 1, np.log: lambda y, x: 1 / x,
+    np.log1p: lambda y, x: 1 / (1 + x),
+    np.log2: lambda y, x: 1 / (x * math.log(2)),
+    np.log10: lambda y, x: 1 / (x * math.log(10)),
+    np.sin: lambda y, x: np.cos(x), np.cos: lambda y, x: -np.sin(x),
+    np.tan: lambda y, x: 1 + y * y, np.tanh: lambda y, x: 1 - y * y,
+    np.sinh: lambda y, x: np.cosh(x), np.cosh: lambda y, x: np.sinh(x),
+    np.arcsin: lambda y, x: 1 / np.sqrt(1 - x * x),
+    np.arccos: lambda y, x: -1 / np.sqrt(1 - x * x),
+    np.arctan: lambda y, x: 1 / (1 + x * x),
+    np.arcsinh: lambda y, x: 1 / np.sqrt(1 + x * x),
+    np.arccosh: lambda y, x: 1 / np.sqrt((x - 1) * (x + 1)),
+    np.arctanh: lambda y, x: 1 / ((1 - x) * (1 + x)),
+}
+
+
+# 16 A tape for arrays · logistic
+@primitive(lambda g, y, x: g * y * (1 - y), jvps="entrywise")
+def _logistic(x: Any) -> Any:
+    """1 / (1 + exp(-x)), without an overflow."""
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
+
+
+# 16 A tape for arrays · base-slope
+def _base_slope(y: Any, x: Any, n: Any) -> Any:
+    if isinstance(n, (int, float)):
+        return n * x ** (n - 1) if n else 0
+    return n * x ** np.where((x == 0) & (n == 0), 1.0, n - 1.0)
+
+
+def _exponent_slope(y: Any, x: Any, n: Any) -> Any:
+    return y * np.log(np.where(x == 0, 1.0, x))
+
+
+# 16 A tape for arrays · slopes-of-pairs
+_PAIRS: dict[Callable, tuple] = {
+    np.add: (1, 1), np.subtract: (1, -1), np.floor_divide: (0, 0),
+    np.multiply: (lambda y, a, b: b, lambda y, a, b: a),
+    np.fmod: (1, lambda y, a, b: -np.trunc(a / b)),
+    np.mod: (1, lambda y, a, b: -np.floor(a / b)),
+    np.power: (_base_slope, _exponent_slope),
+    np.logaddexp: (
+        lambda y, a, b: _logistic(a - b), lambda y, a, b: _logistic(b - a),
+    ),
+    np.arctan2: (
+        lambda y, a, b: b / (a * a + b * b),
+        lambda y, a, b: -a / (a * a + b * b),
+    ),
+}
+
+
+# 16 A tape for arrays · chosen
+def _chosen(wins: Callable) -> tuple:
+    """Rules of a function that chooses one of its two arguments."""
+
+    def share(g: Any, a: Any, b: Any) -> Any:
+        wins_or_ties = ~wins(b, a)
+        return g * (wins(a, b).view("i1") + wins_or_ties.view("i1")) * 0.5
+
+    return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
+
+
+# 16 A tape for arrays · choices
+_CHOICES: dict[Callable, tuple] = {
+    np.divide: (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
+    np.maximum: _chosen(lambda a, b: a > b),
+    np.minimum: _chosen(lambda a, b: a < b),
+    np.fmax: _chosen(lambda a, b: (a > b) | (b != b)),
+    np.fmin: _chosen(lambda a, b: (a < b) | (b != b)),
+    np.where: (
+        None,
+        lambda g, y, condition, a, b: np.where(condition, g, 0),
+        lambda g, y, condition, a, b: np.where(condition, 0, g),
+    ),
+}
+
+
+# 16 A tape for arrays · rules-matmul
+def _matrices(g: Any, a: Any, b: Any) -> tuple:
+    """A single row or column as a matrix of one, as in NumPy's products."""
+    if b.ndim == 1:
+        g, b = g[..., None], b[:, None]
+    if a.ndim == 1:
+        g, a = g[..., None, :], a[None]
+    return g, a, b
+
+
+def _matmul_left(g: Any, y: Any, a: Any, b: Any) -> Any:
+    g, _, b = _matrices(g, a, b)
+    return g @ b.mT  # eq:stack-da
+
+
+# 16 A tape for arrays · rules-matmul-right
+def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
+    g, a, whole = _matrices(g, a, b)
+    if whole.ndim == 2 < a.ndim:  # one matrix for the whole stack
+        rows = math.prod(a.shape[:-1])
+        a, g = a.reshape(rows, len(b)), g.reshape(rows, whole.shape[1])
+    share = a.mT @ g  # eq:stack-db
+    return share[..., 0] if b.ndim == 1 else share
+
+
+# 16 A tape for arrays · spread-out
+def _spread_out(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    """What belongs to a reduction of x, with the axes that it took away."""
+    gone = not (axis is None or keepdims or x.ndim == 0)
+    return np.expand_dims(g, axis) if gone else g
+
+
+def _cumsum_rule(g: Any, y: Any, x: Any, axis: int | None = None) -> Any:
+    axis = axis or 0
+    return np.flip(np.cumsum(np.flip(g, axis), axis), axis).reshape(x.shape)
+
+
+# 16 A tape for arrays · rules-linear
+_LINEAR: dict[Callable, tuple] = {
+    np.matmul: (_matmul_left, _matmul_right),
+    np.sum: (lambda g, y, x, axis=None, *, keepdims=False: (
+        np.broadcast_to(_spread_out(g, x, axis, keepdims), x.shape)
+    ),),
+    np.cumsum: (_cumsum_rule,),
+    np.transpose: (lambda g, y, x, axes=None: np.transpose(
+        g, None if axes is None else np.argsort(np.mod(axes, x.ndim))
+    ),),
+    np.broadcast_to: (lambda g, y, x, shape: g,),
+    np.reshape: (lambda g, y, x, shape: g.reshape(x.shape),),
+    np.squeeze: (lambda g, y, x, axis=None: g.reshape(x.shape),),
+    np.expand_dims: (lambda g, y, x, axis: g.reshape(x.shape),),
+    np.swapaxes: (lambda g, y, x, axis1, axis2: g.swapaxes(axis1, axis2),),
+}
+
+
+# 16 A tape for arrays · others
+def _max_rule(
+    g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
+) -> Any:
+    best = (x == _spread_out(y, x, axis, keepdims)).astype(x.dtype)
+    best /= best.sum(axis=axis, keepdims=True)
+    return _spread_out(g, x, axis, keepdims) * best
+
+
+_OTHERS: dict[Callable, tuple] = {
+    **dict.fromkeys((np.max, np.amax, np.min, np.amin), (_max_rule,)),
+    np.linalg.inv: (lambda g, y, a: -(y.mT @ g @ y.mT),),
+}
+
+
+# 16 A tape for arrays · join
+def _join_rule(g: Any, y: Any, *parts: Any) -> list:
+    ends = np.cumsum([part.size for part in parts])
+    return [g[end - x.size : end] for end, x in zip(ends, parts)]
+
+
+_JOIN = _Rule(
+    "join", lambda *x: np.concatenate(x), _join_rule, None, set()
+)
+
+
+# 16 A tape for arrays · move
+def _move(function: Callable, *args: Any, **options: Any) -> Any:
+    """The function of Tensors whose entries it only moves."""
+    found: list = []
+    _deep([args, options], lambda x: found.extend([x] * isinstance(x, Tensor)))
+    parts = [x.reshape(-1) for x in found]
+    flat = _apply(_JOIN, [*parts, np.zeros(1, parts[0].dtype)], {})
+
+    def asked(entries: np.ndarray) -> Any:
+        own = iter(np.split(entries, np.cumsum([x.size for x in found])))
+        given = _deep(
+            [args, options],
+            lambda x: next(own).reshape(x.shape)
+            if isinstance(x, Tensor) else x,
+        )
+        return function(*given[0], **given[1])
+
+    marks = np.arange(flat.size) + np.random.default_rng(0).random(flat.size)
+    return _moved(function, flat, marks, asked(flat.data), asked(marks))
+
+
+# 16 A tape for arrays · moved
+def _moved(f: Callable, flat: Any, marks: Any, value: Any, seen: Any) -> Any:
+    """The entries of flat whose marks are seen; constants from value."""
+    if isinstance(value, (list, tuple)):
+        return [_moved(f, flat, marks, *each) for each in zip(value, seen)]
+    last = marks.size - 1
+    place = np.clip(np.nan_to_num(seen), 0, last).astype(int)
+    moved = marks[place] == seen
+    fixed = (seen.astype(value.dtype) == value) | (seen != seen)
+    if not (moved | fixed).all():
+        raise TypeError(
+            f"{f.__name__} does more here than move, and has no rule"
+        )
+    y = flat[np.where(moved, place, last)]
+    y = y if moved.all() else np.where(moved, y, value)
+    return y if y.dtype == value.dtype else y.astype(value.dtype)
+
+
+# 16 A tape for arrays · moving
+_MOVING = [getattr(np, name) for name in """
+    append array_split atleast_1d atleast_2d atleast_3d block broadcast_arrays
+    choose column_stack compress concatenate copy delete diag diagflat
+    diagonal dsplit dstack extract flip fliplr flipud hsplit hstack insert
+    meshgrid moveaxis pad ravel real repeat resize roll rollaxis rot90 select
+    split stack take take_along_axis tile tril triu vsplit vstack
+""".split()]
+
+
+# 16 A tape for arrays · root
+def _root(x: Any, p: float = 0.5) -> Any:
+    """x to the power p > 0, with slope 0 at 0 instead of infinity."""
+    return np.where(x == 0, 0, np.where(x == 0, 1, x) ** p)
+
+
+# 16 A tape for arrays · made-of-sums
+def _average_of(x: Any, *args: Any, **options: Any) -> Any:
+    total = np.sum(x, *args, **options)
+    return total / (x.size / max(total.size, 1))
+
+
+def _var(
+    x: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False
+) -> Any:
+    apart = x - np.mean(x, axis, keepdims=True)
+    total = np.sum(apart * apart, axis, keepdims=keepdims)
+    return total / max(x.size / max(total.size, 1) - ddof, 0)
+
+
+# 16 A tape for arrays · made-by-halves
+def _prod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    shape = np.sum(x.data, axis, keepdims=keepdims).shape
+    whole = axis is None or not x.ndim
+    axes = [*range(x.ndim)] if whole else [*np.ravel(axis)]
+    y = np.moveaxis(x, axes, range(len(axes)))
+    y = y.reshape(math.prod(y.shape[: len(axes)]), *y.shape[len(axes) :])
+    while len(y) > 1:
+        y = np.concatenate([y[0:-1:2] * y[1::2], y[len(y) // 2 * 2 :]])
+    return (y[0] if len(y) else 1 + y.sum(axis=0)).reshape(shape)
+
+
+# 16 A tape for arrays · diff
+def _diff(x: Any, n: int = 1, axis: int = -1) -> Any:
+    for _ in range(n):
+        ends = np.arange(1, x.shape[axis])
+        x = np.take(x, ends, axis) - np.take(x, ends - 1, axis)
+    return x
+
+
+# 16 A tape for arrays · made-of-parts
+def _clip(
+    x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None,
+    max: Any = None,
+) -> Any:
+    low, high = a_min if min is None else min, a_max if max is None else max
+    x = x if low is None else np.where(x < low, low, x)
+    return x if high is None else np.where(x > high, high, x)
+
+
+def _sort(x: Any, axis: int | None = -1) -> Any:
+    x, axis = (x.reshape(-1), 0) if axis is None else (x, axis)
+    return np.take_along_axis(x, np.argsort(x.data, axis, "stable"), axis)
+
+
+# 16 A tape for arrays · rule-einsum
+def _einsum_rule(i: int, g: Any, y: Any, spelled: str, *factors: Any) -> Any:
+    names, out = spelled.split("->")
+    letters = names.split(",")
+    others = [out, *letters[:i], *letters[i + 1 :]]
+    alone = [c for c in letters[i] if c not in "".join(others)]
+    ones = np.ones([factors[i].shape[letters[i].index(c)] for c in alone])
+    asked = ",".join([*others, "".join(alone)]) + "->" + letters[i]
+    share = np.einsum(asked, g, *factors[:i], *factors[i + 1 :], ones)
+    shape = np.broadcast_shapes(share.shape, factors[i].shape)
+    return np.broadcast_to(share, shape)
+
+
+# 16 A tape for arrays · einsum-rule
+_EINSUM = _Rule(
+    "einsum", partial(np.einsum, optimize=True),
+    (None, *[partial(_einsum_rule, i) for i in range(26)]), "linear", set(),
+)
+
+
+# 16 A tape for arrays · made-of-products
+def _einsum(*operands: Any, optimize: Any = True) -> Any:
+    story = np.einsum_path(*_deep(operands, _plain))[1].splitlines()[0]
+    names, out = story.split(":")[1].strip().split("->")
+    texts = isinstance(operands[0], str)
+    factors = [*operands[1:]] if texts else [*operands[:-1:2]]
+    letters = names.split(",")
+    for i, own in enumerate(letters):
+        once = "".join(dict.fromkeys(own))
+        if once != own:  # a letter twice picks the diagonal
+            sizes = [np.shape(factors[i])[own.index(c)] for c in once]
+            mesh = np.ix_(*map(range, sizes))
+            key = tuple([mesh[once.index(c)] for c in own])
+            letters[i], factors[i] = once, factors[i][key]
+    return _apply(_EINSUM, (f"{','.join(letters)}->{out}", *factors), {})
+
+
+# 16 A tape for arrays · tensordot
+def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    if np.ndim(axes) == 0:
+        axes = range(-axes, 0), range(axes)
+    left, right = [*range(np.ndim(a))], [*range(26, 26 + np.ndim(b))]
+    for i, j in zip(*map(np.ravel, axes), strict=True):
+        right[j] = left[i]
+        if np.shape(a)[i] != np.shape(b)[j]:
+            raise ValueError("tensordot: the axes differ in length")
+    out = [i for i in left + right if (left + right).count(i) == 1]
+    return np.einsum(a, left, b, right, out)
+
+
+# 16 A tape for arrays · made-norm
+def _norm(
+    x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False
+) -> Any:
+    axes = tuple(np.ravel(range(x.ndim) if axis is None else axis).tolist())
+    size, fold = np.abs(x), {"axis": axes, "keepdims": keepdims}
+    if ord in (None, "fro") or (ord == 2 and len(axes) == 1):
+        return _root((x * x).sum(**fold))
+    if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
+        size = size.sum(axis=axes[abs(ord) != 1], keepdims=True)
+        ord = math.copysign(np.inf, ord)
+    if ord in (np.inf, -np.inf):
+        return size.max(**fold) if ord > 0 else size.min(**fold)
+    if isinstance(ord, str) or ord <= 0 or len(axes) > 1:
+        raise TypeError(f"norm of axes {axes} has no rule for ord={ord!r}")
+    return _root(_root(size, ord).sum(**fold), 1 / ord)
+
+
+# 16 A tape for arrays · logdet
+@primitive(lambda g, y, x: g[..., None, None] * np.linalg.inv(x).mT)
+def _logdet(x: Any) -> Any:
+    y = np.linalg.slogdet(x)[1]
+    if np.any(y == -np.inf):
+        raise TypeError("det has no rule for singular matrices")
+    return y
+
+
+# 16 A tape for arrays · made-of-others
+_MADE: dict[Callable, Callable] = {
+    np.mean: _average_of, np.var: _var, np.prod: _prod, np.diff: _diff,
+    np.clip: _clip, np.sort: _sort, np.einsum: _einsum, np.fix: np.trunc,
+    np.tensordot: _tensordot, np.linalg.norm: _norm,
+    np.std: lambda x, *args, **options: _root(np.var(x, *args, **options)),
+    np.round: lambda x, decimals=0: np.sign(x) * 0 + x.data.round(decimals),
+    np.sinc: lambda x: np.where(
+        x == 0, 1 - (math.pi * x) ** 2 / 6,
+        np.sin(math.pi * x) / (math.pi * np.where(x == 0, 1, x)),
+    ),
+    np.nan_to_num: lambda x, *args, **options: np.where(
+        np.isfinite(x), x, np.nan_to_num(+x.data, *args, **options)
+    ),
+    np.logaddexp2: lambda a, b: (
+        np.logaddexp(a * math.log(2), b * math.log(2)) / math.log(2)
+    ),
+}
+
+
+# @@ table-of-products
+
+
+# 16 A tape for arrays · table-of-products
+_PRODUCTS: dict[Callable, Callable] = {
+    np.dot: lambda a, b: (
+        a * b if 0 in (np.ndim(a), np.ndim(b)) else
+        a @ b if np.ndim(b) < 3 else np.tensordot(a, b, (-1, -2))
+    ),
+    np.inner: lambda a, b: (
+        a * b if 0 in (np.ndim(a), np.ndim(b)) else
+        np.tensordot(a, b, (-1, -1))
+    ),
+    np.vdot: lambda a, b: np.reshape(a, -1) @ np.reshape(b, -1),
+    np.vecdot: lambda a, b: np.sum(a * b, axis=-1),
+    np.outer: lambda a, b: np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1)),
+    np.hypot: lambda a, b: _root(a * a + b * b),
+    np.float_power: lambda x, n: np.power(x * np.float64(1), n),
+    np.trace: lambda x, offset=0, axis1=0, axis2=1: np.sum(
+        np.diagonal(x, offset, axis1, axis2), axis=-1
+    ),
+    np.linalg.multi_dot: lambda arrays: reduce(np.dot, arrays),
+    np.linalg.solve: lambda a, b: np.linalg.inv(a) @ b,
+    np.linalg.slogdet: lambda a: (np.linalg.slogdet(a.data)[0], _logdet(a)),
+    np.linalg.det: lambda a: (
+        np.linalg.slogdet(a.data)[0] * np.exp(_logdet(a))
+    ),
+}
+
+
+# 16 A tape for arrays · times-slope
+def _times(slope: Any) -> Callable:
+    """The rule of what works entry by entry: the gradient times a slope."""
+    if callable(slope):
+        return lambda g, y, *x: g * slope(y, *x)
+    return lambda g, y, *x: g if slope == 1 else g * slope
+
+
+# 16 A tape for arrays · rules-together
+_ENTRYWISE = _CHOICES | {
+    f: tuple(map(_times, slopes if isinstance(slopes, tuple) else [slopes]))
+    for f, slopes in (_SLOPES | _PAIRS).items()
+}
+_RULES: dict[Callable, _Rule] = {
+    f: _Rule(f.__name__, *rule, set())
+    for f, rule in {
+        **{f: (f, vjps, vjps) for f, vjps in _ENTRYWISE.items()},
+        **{f: (f, vjps, "linear") for f, vjps in _LINEAR.items()},
+        **{f: (f, vjps, None) for f, vjps in _OTHERS.items()},
+        **{f: (partial(_move, f), None, None) for f in _MOVING},
+        **{f: (made, None, None) for f, made in (_MADE | _PRODUCTS).items()},
+    }.items()
+}
+
+
+# 16 A tape for arrays · tape-layer
+class TapeLayer(Layer):
+    """A Layer from a function; the tape finds its backward.
+
+    ``function(x, *parameters)`` takes and returns Tensors.
+
+    >>> weight = Parameter([1.0, 2.0])
+    >>> layer = TapeLayer(lambda x, w: np.tanh(w * x), weight)
+    >>> layer.forward([[0.0, 0.0]])
+    array([[0., 0.]])
+    """
+
+    def __init__(self, function: Callable, *weights: Parameter) -> None:
+        self.function, self.weights = function, list(weights)
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        inputs = [Tensor(x), *[Tensor(p.data) for p in self.weights]]
+        y = self.function(*inputs)
+        if not isinstance(y, Tensor):
+            raise TypeError(f"{self}: the function's result is no Tensor")
+        self._cache = y, inputs
+        return y.data.copy()
+
+    # 16 A tape for arrays · tape-layer-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        y, inputs = self._saved()
+        grad = self._expect(grad_output, *y.shape, what="grad_output")
+        dx, *shares = gradients(y, inputs, grad)
+        for weight, share in zip(self.weights, shares):
+            weight.grad += share
+        return dx
+
+    def __getstate__(self) -> dict:
+        return {**vars(self), "_cache": None}  # a tape is not copied
+
+
+# 17 Depth · residual
+class Residual(Network):
+    """Layers with a road past them, y = x + f(x) (eq:residual).
+
+    Any shape in, same out. Raises ValueError without layers and where f
+    changes the shape, TypeError and ValueError as Network does.
+    Source: He, Zhang, Ren and Sun, 2016.
+    """
+
+    # 17 Depth · residual-forward
+    def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
+        x = _floating(x)
+        change = super().forward(x, lengths)
+        if change.shape != x.shape:
+            raise ValueError(
+                f"Residual: the layers turn shape {x.shape} into "
+                f"{change.shape}; x + f(x) needs the same shape"
+            )
+        return x + change  # eq:residual
+
+    def backward(self, grad_output: _Maybe = None) -> np.ndarray:
+        dx = super().backward(grad_output)
+        return dx + np.asarray(grad_output, dx.dtype)  # eq:residual-dx
+
+    # 17 Depth · residual-settings
+    def __init__(self, *layers: Layer) -> None:
+        if not layers:
+            raise ValueError("Residual: got no layers")
+        super().__init__(*layers)
+
+
+# 18 Time · bends
+_BENDS = {  # a function, and its slope where its value is h
+    "tanh": (np.tanh, lambda h: 1 - h * h),
+    "relu": (partial(np.maximum, 0), np.sign),
+}
+
+
+# 18 Time · rnn
+class RNN(Layer):
+    """h_t = tanh(x_t W + h_{t-1} U + b), step by step (eq:rnn).
+
+    Shapes: input (N, T, input_size), output (N, T, hidden_size): the states
+    at all times. weight (input_size, hidden_size), recurrent
+    (hidden_size, hidden_size), bias (hidden_size,) or None; all start
+    uniform in ±1/sqrt(hidden_size). ``nonlinearity`` is "tanh" or "relu".
+    forward(x, start, lengths) begins with the state ``start``, zero if there
+    is none, and takes it for a constant. What comes after the ``lengths``
+    of the sequences is ignored: outputs and gradients there are 0.
+    ``state`` (N, hidden_size) is the last state, the start of what follows.
+    Raises ValueError for other shapes. Source: Elman, 1990.
+    """
+
+    takes_lengths, nonlinearity = True, "tanh"
+    _biases: tuple = (("bias", 1),)  # in multiples of hidden_size, as is
+    _parts = 1  # the width of the state
+    _bends: Any = _BENDS
+    weight: Parameter
+    recurrent: Parameter
+    bias: Any
+
+    # 18 Time · rnn-walks
+    def _run(self, a: np.ndarray, states: np.ndarray) -> Any:
+        """Fill states[1:] from states[0] and a = xW + b, time first."""
+        bend, _ = self._bends[self.nonlinearity]
+        for t in range(len(a)):
+            states[t + 1] = bend(a[t] + states[t] @ self.recurrent.data)
+
+    def _run_backward(self, dh: _Array, states: _Array, kept: Any) -> _Pair:
+        """From dL/dh of the outputs: dL/d(xW + b) and dL/d(hU)."""
+        back, later = self.recurrent.data.T.copy(), 0
+        da = self._bends[self.nonlinearity][1](states[1:])  # the slopes
+        for t in reversed(range(len(dh))):
+            da[t] *= dh[t] + later  # eq:rnn-bptt
+            later = da[t] @ back
+        return da, da
+
+    # 18 Time · rnn-backward
+    def _rows_backward(self, grad_output: ArrayLike) -> np.ndarray:
+        """Add to the parameters' grad; return the rows of dL/d(xW + b)."""
+        xs, states, behind, kept = self._saved()
+        shape = (*xs.shape[1::-1], self.hidden_size)
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        dh = _time_first(grad)
+        dh[behind] = 0
+        da, du = self._run_backward(dh, states, kept)
+        h, rows = states[:-1, :, : self.hidden_size], _rows(da)
+        self.weight.grad += _rows(xs).T @ rows  # eq:rnn-dw
+        self.recurrent.grad += _rows(h).T @ _rows(du)  # eq:rnn-du
+        _collect(self.bias, _sum(rows.T))  # eq:rnn-db
+        return rows
+
+    # 18 Time · rnn-settings
+    def __init__(
+        self, input_size: int, hidden_size: int, *, bias: bool = True,
+        nonlinearity: str = "tanh", rng: _Seed = None,
+    ) -> None:
+        _positive(self, input_size=input_size, hidden_size=hidden_size)
+        if nonlinearity not in [*self._bends]:
+            raise ValueError(
+                f"{type(self).__name__}: nonlinearity is "
+                f"{' or '.join(self._bends)}, got {nonlinearity!r}"
+            )
+        self.input_size, self.hidden_size = input_size, hidden_size
+        if nonlinearity != "tanh":
+            self.nonlinearity = nonlinearity
+        self.state: np.ndarray | None = None
+        self._start(bias, _generator(self, rng))
+
+    # 18 Time · rnn-start
+    def _start(self, bias: bool, rng: np.random.Generator) -> None:
+        size, ((_, columns), *_) = self.hidden_size, self._biases
+        shapes: dict[str, tuple[int, ...]] = {
+            "weight": (self.input_size, columns * size),
+            "recurrent": (size, columns * size),
+        }
+        shapes |= {name: (n * size,) for name, n in self._biases}
+        for name, shape in shapes.items():
+            drawn = Parameter(rng.uniform(-1, 1, shape) * size**-0.5)
+            setattr(self, name, drawn if bias or len(shape) > 1 else None)
+
+    # 18 Time · rnn-passes
+    def forward(
+        self, x: ArrayLike, start: _Maybe = None, lengths: _Maybe = None
+    ) -> np.ndarray:
+        x = self._expect(x, "N", "T", self.input_size)
+        n, steps, _ = x.shape
+        inside, xs = _counting(self, lengths, n, steps), _time_first(x)
+        behind, width = ~inside.T, self._parts * self.hidden_size
+        xs[behind] = 0
+        states = np.zeros((steps + 1, n, width), x.dtype)
+        if start is not None:
+            states[0] = self._expect(start, n, width, what="start")
+        a = _rows(xs) @ self.weight.data
+        a += _data(self.bias, 0)
+        kept = self._run(a.reshape(steps, n, a.shape[1]), states)
+        self._cache = xs, states, behind, kept
+        self.state = states[inside.sum(axis=1), np.arange(n)]
+        y = _time_first(states[1:, :, : self.hidden_size])
+        y[behind.T] = 0
+        return y
+
+    # 18 Time · rnn-backward-accumulate
+    def accumulate(self, grad_output: ArrayLike) -> None:
+        self._rows_backward(grad_output)
+
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        dx = self._rows_backward(grad_output) @ self.weight.data.T  # eq:rnn-dx
+        xs = self._saved()[0]
+        return _time_first(dx.reshape(xs.shape)).astype(xs.dtype, copy=False)
+
+
+# 18 Time · time-first
+def _time_first(x: np.ndarray) -> np.ndarray:
+    """(N, T, …) to (T, N, …), or back, as a copy in that order."""
+    return x.swapaxes(0, 1).copy()
+
+
+# 18 Time · split
+def _split(a: np.ndarray, blocks: int) -> np.ndarray:
+    """(…, N, blocks * H) seen as (…, blocks, N, H): a block each."""
+    parts = a.reshape(*a.shape[:-1], blocks, a.shape[-1] // blocks)
+    return parts.swapaxes(-2, -3)
+
+
+# 18 Time · lstm
+class LSTM(RNN):
+    """Long short-term memory: a sum, guarded by gates, eq:lstm-cell.
+
+    Shapes as RNN, but weight, recurrent and bias have 4 * hidden_size
+    columns, in the order i, f, g, o, and ``start`` and ``state`` are
+    (N, 2 * hidden_size): the output h, then the cell c.
+    Source: Hochreiter and Schmidhuber, 1997; Gers and others, 2000.
+    """
+
+    _biases, _parts, _bends = (("bias", 4),), 2, ("tanh",)
+
+    # 18 Time · lstm-run
+    def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
+        (h, c), scale = np.split(states, 2, axis=2), self._scale(a)
+        gates, shown = _split(a, 4), np.empty_like(c[1:])
+        a *= scale
+        weight = self.recurrent.data * scale
+        for t, z in enumerate(a):
+            z += h[t] @ weight
+            np.tanh(z, out=z)
+            z *= scale
+            z += 1 - scale  # eq:lstm-gates
+            i, f, g, o = gates[t]
+            c[t + 1] = f * c[t] + i * g  # eq:lstm-cell
+            h[t + 1] = o * np.tanh(c[t + 1], out=shown[t])  # eq:lstm-h
+        return a, shown
+
+    # 18 Time · lstm-backward
+    def _scale(self, a: np.ndarray) -> np.ndarray:
+        """For each column 1/2 where the gate is a sigmoid, 1 for tanh."""
+        scale = np.array([0.5, 0.5, 1, 0.5], a.dtype)
+        return np.repeat(scale, self.hidden_size)
+
+    # 18 Time · lstm-backward-run-backward
+    def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
+        c, back = np.split(states, 2, axis=2)[1], self.recurrent.data.T.copy()
+        (a, m), da = kept, np.empty_like(kept[0])
+        gates, parts = _split(a, 4), _split(da, 4)
+        is_tanh = 2 * self._scale(a) - 1
+        later = dc = np.zeros(1, dh.dtype)
+        for t in reversed(range(len(da))):
+            i, f, g, o = gates[t]
+            total = dh[t] + later  # eq:lstm-dh
+            dc = dc + total * o * (1 - m[t] * m[t])  # eq:lstm-dcell
+            parts[t] = dc * g, dc * c[t], dc * i, total * m[t]
+            da[t] *= (1 - a[t]) * (a[t] + is_tanh)  # eq:lstm-da
+            later, dc = da[t] @ back, dc * f
+        return da, da
+
+
+# 18 Time · gru
+class GRU(RNN):
+    """Gated recurrent unit: between the old state and a new one, eq:gru.
+
+    Shapes as RNN, but weight, recurrent and bias have 3 * hidden_size
+    columns, in the order r, z, n. ``recurrent_bias`` (hidden_size,) stands
+    inside the product with r, eq:gru-n, where ``bias`` cannot replace it.
+    Source: Cho and others, 2014; this form is PyTorch's.
+    """
+
+    _biases, _bends = (("bias", 3), ("recurrent_bias", 1)), ("tanh",)
+    recurrent_bias: Any
+
+    # 18 Time · gru-run
+    def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
+        gates, inner = _split(a, 3), np.empty_like(states[1:])
+        for t, h in enumerate(states[:-1]):
+            u = _split(h @ self.recurrent.data, 3)
+            s = gates[t, :2] + u[:2]
+            gates[t, :2] = 0.5 + 0.5 * np.tanh(0.5 * s)  # eq:gru-gates
+            r, z, n = gates[t]
+            inner[t] = u[2] + _data(self.recurrent_bias, 0)  # eq:gru-inner
+            n[...] = np.tanh(n + r * inner[t])  # eq:gru-n
+            states[t + 1] = (1 - z) * n + z * h  # eq:gru
+        return gates, inner
+
+    # 18 Time · gru-backward
+    def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
+        (gates, inner), back = kept, self.recurrent.data.T.copy()
+        da = np.empty((*dh.shape[:2], len(back)), dh.dtype)
+        du, later = np.empty_like(da), np.zeros(1, dh.dtype)
+        into_a, into_u = _split(da, 3), _split(du, 3)
+        for t in reversed(range(len(dh))):
+            r, z, n = gates[t]
+            total = dh[t] + later  # eq:gru-dh
+            dn = total * (1 - z) * (1 - n * n)  # eq:gru-dn
+            dz = total * (states[t] - n) * z * (1 - z)  # eq:gru-dz
+            dr = dn * inner[t] * r * (1 - r)  # eq:gru-dr
+            into_a[t], into_u[t] = (dr, dz, dn), (dr, dz, dn * r)
+            later = total * z + du[t] @ back
+        _collect(self.recurrent_bias, into_u[:, 2].sum(axis=(0, 1)))
+        return da, du
+
+
+# 18 Time · embedding
+class Embedding(Layer):
+    """A row of numbers for each whole number, eq:embedding.
+
+    Shapes: integers of any shape (N, …) in, (N, …, embedding_dim) out;
+    weight (num_embeddings, embedding_dim), normal with mean 0 and standard
+    deviation ``std`` at first. Integers have no slope: ``backward`` returns
+    zeros in their shape. Raises TypeError for what are not integers,
+    ValueError for integers outside 0…num_embeddings-1.
+    """
+
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        self._cache = self._known(np.array(x))
+        return self.weight.data[self._cache]  # eq:embedding
+
+    # 18 Time · embedding-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        ids, width = self._saved(), self.embedding_dim
+        shape = (*ids.shape, width)
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        entries = ids[..., None] * width + np.arange(width)
+        whole = self.weight.grad.reshape(-1)
+        np.add.at(whole, entries.ravel(), grad.ravel())  # eq:embedding-dw
+        return np.zeros(ids.shape, self.weight.data.dtype)
+
+    # 18 Time · embedding-settings
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, *,
+        std: float = 1.0, rng: _Seed = None,
+    ) -> None:
+        shape = num_embeddings, embedding_dim
+        _positive(self, num_embeddings=shape[0], embedding_dim=shape[1])
+        _within(self, std=std)
+        self.num_embeddings, self.embedding_dim = shape
+        drawn = _generator(self, rng).normal(0.0, std, shape)
+        self.weight = Parameter(drawn)
+
+    # 18 Time · embedding-settings-known
+    def _known(self, ids: np.ndarray) -> np.ndarray:
+        if ids.size and ids.dtype.kind not in "iu":
+            raise TypeError(f"{self}: expected integers, got {ids.dtype}")
+        bad = np.argwhere((ids < 0) | (ids >= self.num_embeddings))
+        if len(bad):
+            raise ValueError(
+                f"{self}: got {ids[tuple(bad[0])]} at index "
+                f"{_place(bad[0])}, expected 0 to {self.num_embeddings - 1}"
+            )
+        return ids.astype(np.intp)
+
+
+# 18 Time · last
+class Last(Layer):
+    """The last step of each sequence: (N, T, D) in, (N, D) out.
+
+    With ``lengths``, the step before the end of each.
+    Raises ValueError for other shapes and for a sequence of no steps.
+    """
+
+    takes_lengths = True
+
+    # 18 Time · last-forward
+    def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
+        x = self._expect(x, "N", "T", "D")
+        ends = _counting(self, lengths, *x.shape[:2]).sum(axis=1)
+        if not ends.all():
+            raise ValueError("Last: a sequence of length 0 has no last step")
+        at = np.arange(len(x)), ends - 1
+        self._cache = at, x.shape, x.dtype
+        return x[at]
+
+    # 18 Time · last-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        at, (n, steps, dim), dtype = self._saved()
+        grad = self._expect(grad_output, n, dim, what="grad_output")
+        dx = np.zeros((n, steps, dim), dtype)
+        dx[at] = grad
+        return dx
+
+
+# 19 Attention · attend
+def _attend(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray,
+    hidden: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """What each query finds, and the weights with which it looked."""
+    _fitting(q, k, v)
+    scores = q * q.shape[-1] ** -0.5 @ k.mT  # eq:scores
+    if hidden is not None:
+        scores += hidden  # -inf hides a key
+    least = np.finfo(scores.dtype).min
+    scores -= scores.max(axis=-1, keepdims=True, initial=least)
+    np.exp(scores, out=scores)
+    total = scores.sum(axis=-1, keepdims=True)
+    scores /= total + (total == 0)  # eq:attention-weights
+    return scores @ v, scores  # eq:attention
+
+
+# 19 Attention · attend-shapes
+def _fitting(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
+    """Raise ValueError unless the shapes are those of one look-up."""
+    alike = q.shape[:-2] + q.shape[-1:] == k.shape[:-2] + k.shape[-1:]
+    if min(q.ndim, k.ndim) < 2 or not alike or k.shape[:-1] != v.shape[:-1]:
+        raise ValueError(
+            "expected q (…, T, d), k (…, S, d), v (…, S, e), "
+            f"got {q.shape}, {k.shape}, {v.shape}"
+        )
+
+
+# 19 Attention · attend-backward
+def _attend_backward(
+    dy: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.ndarray,
+    weights: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The gradients of q, k and v from that of what was found."""
+    dv = weights.mT @ dy  # eq:attention-dv
+    ds = dy @ v.mT  # eq:attention-dp
+    ds -= np.einsum("...ij,...ij->...i", ds, weights)[..., None]
+    ds *= weights  # eq:attention-ds
+    ds *= q.shape[-1] ** -0.5
+    return ds @ k, ds.mT @ q, dv  # eq:attention-dq, eq:attention-dk
+
+
+# 19 Attention · multi-head-attention
+class MultiHeadAttention(Layer):
+    """Every place of a sequence looks at every other, eq:attention.
+
+    forward(x, lengths, attn_mask, memory). Shapes: x (N, T, embed_dim) in
+    and out. It looks at x itself, or at ``memory`` (N, S, embed_dim), whose
+    gradient is then in ``memory_grad``. ``causal`` hides what comes later,
+    ``attn_mask`` keys where it is True; or its numbers are added to the
+    scores. It fits (N, num_heads, T, S). Nobody looks behind the
+    ``lengths`` of x; outputs and gradients there are 0. ``weights`` (N,
+    num_heads, T, S), read-only, are those of the last forward.
+    Raises ValueError for other shapes, or if embed_dim is no multiple of
+    num_heads. Source: Vaswani and others, 2017.
+    """
+
+    takes_lengths = True
+    weights: np.ndarray | None = None
+    memory_grad: np.ndarray | None = None
+
+    # 19 Attention · multi-head-attention-heads
+    def _heads(self, x: np.ndarray) -> np.ndarray:
+        """A view (parts, N, num_heads, T, d) of (N, T, parts * embed_dim)."""
+        parts = x.shape[2] // self.embed_dim
+        size = self.embed_dim // self.num_heads
+        split = x.reshape(*x.shape[:2], parts, self.num_heads, size)
+        return split.transpose(2, 0, 3, 1, 4)
+
+    # 19 Attention · multi-head-attention-passes
+    def forward(
+        self, x: ArrayLike, lengths: _Maybe = None,
+        attn_mask: _Maybe = None, memory: _Maybe = None,
+    ) -> np.ndarray:
+        x = self._expect(x, "N", "T", self.embed_dim)
+        (n, steps, width), both, start = x.shape, x, 0
+        behind = ~_counting(self, lengths, n, steps)
+        if behind.any():
+            both = np.where(behind[..., None], 0, x)
+        if memory is not None:
+            other = self._expect(memory, n, "S", width, what="memory")
+            both, start = np.concatenate([both, other], axis=1), steps
+        q, k, v = self._parts(self.qkv.forward(both), steps, start)
+        size = n, self.num_heads, steps, k.shape[2]
+        keys = behind if memory is None else np.zeros((n, 1), bool)
+        hidden = self._hidden(size, attn_mask, keys, x.dtype)
+        found, weights = _attend(q, k, v, hidden)
+        weights.flags.writeable = False
+        self._cache, self.weights = (behind, start, q, k, v, weights), weights
+        y = self.out.forward(found.swapaxes(1, 2).reshape(x.shape))
+        y[behind] = 0
+        return y.astype(x.dtype, copy=False)
+
+    # 19 Attention · multi-head-attention-backward
+    def _parts(self, z: np.ndarray, steps: int, start: int) -> tuple:
+        """Queries of the first steps; keys and values from start on."""
+        q, k, v = self._heads(z)
+        return q[:, :, :steps], k[:, :, start:], v[:, :, start:]
+
+    # 19 Attention · multi-head-attention-backward-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        behind, start, *cache = self._saved()
+        (n, steps), width = behind.shape, self.embed_dim
+        grad = self._expect(grad_output, n, steps, width, what="grad_output")
+        if behind.any():
+            grad = np.where(behind[..., None], 0, grad)
+        dy = self.out.backward(grad)
+        size = n, start + cache[1].shape[2], 3 * width
+        dqkv = np.zeros(size, dy.dtype)
+        grads = _attend_backward(self._heads(dy)[0], *cache)
+        for into, grad in zip(self._parts(dqkv, steps, start), grads):
+            into[...] = grad
+        dx = self.qkv.backward(dqkv)
+        self.memory_grad = dx[:, start:] if start else None
+        return dx[:, :steps]
+
+    # 19 Attention · attention-hidden
+    def _hidden(
+        self, size: tuple, attn_mask: _Maybe, behind: np.ndarray, dtype: Any
+    ) -> np.ndarray | None:
+        """What is added to scores of this size, (N, heads, T, S)."""
+        given = np.asarray(False if attn_mask is None else attn_mask)
+        pairs = zip(given.shape[::-1], size[::-1])
+        fits = given.ndim <= 4 and all(m in (1, s) for m, s in pairs)
+        if given.dtype.kind not in "bf" or not fits:
+            raise ValueError(
+                f"{self}: expected an attn_mask of truth values or floating-"
+                f"point numbers that fits {size}, got {given.dtype} of shape "
+                f"{given.shape}"
+            )
+        hide = given if given.dtype == bool else np.zeros((), bool)
+        if behind.any():
+            hide = hide | behind[:, None, None]
+        if self.causal:
+            hide = hide | (np.tri(*size[2:]) == 0)
+        if attn_mask is None and not hide.any():
+            return None
+        return np.where(hide, -np.inf, given).astype(dtype)
+
+    # 19 Attention · attention-settings
+    def __init__(
+        self, embed_dim: int, num_heads: int, *, causal: bool = False,
+        rng: _Seed = None,
+    ) -> None:
+        _positive(self, embed_dim=embed_dim, num_heads=num_heads)
+        if embed_dim % num_heads:
+            raise ValueError(
+                f"MultiHeadAttention: embed_dim {embed_dim} is no multiple "
+                f"of num_heads {num_heads}"
+            )
+        self.embed_dim, self.num_heads = embed_dim, num_heads
+        self.causal, rng = causal, _generator(self, rng)
+        self.qkv = Linear(embed_dim, 3 * embed_dim, rng=rng)
+        self.out = Linear(embed_dim, embed_dim, rng=rng)
+
+
+# 19 Attention · position-embedding
+class PositionEmbedding(Embedding):
+    """Adds to every place of a sequence a row of its own, eq:position.
+
+    PositionEmbedding(length, embedding_dim, std=…, rng=…). Shapes:
+    (N, T, embedding_dim) in and out, T at most ``length``; weight (length,
+    embedding_dim), as in Embedding. Raises ValueError for other shapes and
+    for longer sequences.
+    """
+
+    # 19 Attention · position-embedding-forward
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        x = self._expect(x, "N", "T", self.embedding_dim)
+        if x.shape[1] > self.num_embeddings:
+            raise ValueError(
+                f"{self}: expected at most {self.num_embeddings} places, "
+                f"got {x.shape[1]}"
+            )
+        self._cache = x.shape, x.dtype
+        y = x + self.weight.data[: x.shape[1]]  # eq:position
+        return y.astype(x.dtype, copy=False)
+
+    # 19 Attention · position-embedding-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        shape, dtype = self._saved()
+        grad = self._expect(grad_output, *shape, what="grad_output")
+        self.weight.grad[: shape[1]] += grad.sum(axis=0)  # eq:position-dp
+        return grad.astype(dtype)
+
+
+# 19 Attention · transformer-block
+class TransformerBlock(Network):
+    """Attention, then a small network for each place; pre-norm, eq:block.
+
+    Shapes: (N, T, embed_dim) in and out. ``hidden`` is the width of the
+    small network, 4 * embed_dim unless given; ``dropout`` acts on what
+    either adds. Source: Vaswani and others, 2017; Xiong and others, 2020.
+    """
+
+    # 19 Attention · transformer-block-init
+    def __init__(
+        self, embed_dim: int, num_heads: int, hidden: int | None = None, *,
+        dropout: float = 0.0, causal: bool = True, rng: _Seed = None,
+    ) -> None:
+        rng, d = _generator(self, rng), embed_dim
+        hidden = 4 * d if hidden is None else hidden
+        _positive(self, embed_dim=d, hidden=hidden)
+        _within(self, top=1, dropout=dropout)
+        attention = MultiHeadAttention(d, num_heads, causal=causal, rng=rng)
+        wide, narrow = Linear(d, hidden, rng=rng), Linear(hidden, d, rng=rng)
+
+        def branch(*layers: Layer) -> Residual:
+            end = [Dropout(dropout, rng=rng)] if dropout else []
+            return Residual(LayerNorm(d), *layers, *end)
+
+        inner = wide, GELU("tanh"), narrow
+        super().__init__(branch(attention), branch(*inner))
+
+
+# 20 Beyond the gradient · push
+def _pushed(node: Tensor, slopes: dict, record: bool) -> Any:
+    """The slope of a node from those of its parents, eq:jvp."""
+    rule, *_, options, places, _ = node._record
+    total, (y, *known) = np.zeros((), node.dtype), _known(node, record)
+    for i, parent in zip(places, node._parents):
+        if (v := slopes.get(parent)) is None:
+            continue
+        if rule.jvps is None:
+            part = _transposed(node, i, v, record)
+        elif rule.jvps == "linear":
+            args = *known[:i], v, *known[i + 1 :]
+            part = (
+                _apply(rule, args, options) if record
+                else rule.function(*args, **options)
+            )
+        else:
+            part = rule.jvps[i](v, y, *known, **options)
+        total = total + part
+    return np.broadcast_to(total, node.shape).astype(node.dtype)
+
+
+# 20 Beyond the gradient · turn-round
+def _transposed(node: Tensor, i: int, v: Any, record: bool) -> Any:
+    """v through argument i of a node, forwards: its vjp transposed."""
+    u = Tensor(np.zeros_like(node.data))
+    made, known = node._record, _known(node, record)
+    vjps = made.rule.vjps
+    with _recorded():
+        found = vjps if callable(vjps) else vjps[i]
+        share = found(u, *known, **made.options)
+        share = share[i] if callable(vjps) else share
+        share = _constant(_fit(share, made.arrays[i]))
+    return gradients(share, [u], v, record)[0]
+
+
+# 20 Beyond the gradient · follow
+def _follow(y: Any, slopes: dict) -> tuple[Any, Any]:
+    """y, and its slope if those of the first Tensors are these."""
+    if not isinstance(y, Tensor):  # it does not depend on the inputs
+        return np.asarray(y), np.zeros(np.shape(y))
+    order, known = list(_order(y))[::-1], dict(slopes)
+    record = any(isinstance(v, Tensor) for v in slopes.values()) or any(
+        x.requires_grad and not x._parents and x not in slopes for x in order
+    )
+    for node in order:
+        if node not in known and any(x in known for x in node._parents):
+            known[node] = _pushed(node, known, record)
+    slope = known.get(y, np.zeros_like(y.data))
+    return (y, _constant(slope)) if record else (y.data, slope)
+
+
+def _anew(x: Any) -> Tensor:
+    """The same numbers as a Tensor of its own; made from x, if that is one."""
+    if not isinstance(x, Tensor):
+        return Tensor(x)
+    return x[...] if x.requires_grad else Tensor(x.data)
+
+
+# 20 Beyond the gradient · jvp
+def jvp(
+    f: Callable, inputs: Sequence[ArrayLike], directions: Sequence[ArrayLike]
+) -> tuple[Any, Any]:
+    """f(*inputs) and its slope along the directions, eq:jvp.
+
+    Arrays, or lists as f gives; Tensors, where others play a part. Raises
+    TypeError for no list, ValueError for a direction of another shape.
+
+    >>> y, slope = jvp(lambda x: x * x, [3.0], [1.0])
+    >>> float(y), float(slope)
+    (9.0, 6.0)
+    """
+    if not isinstance(inputs, (list, tuple)):
+        raise TypeError("inputs is a list of arrays, one for each argument")
+    with _recorded():
+        points = [_anew(x) for x in inputs]
+        slopes = {
+            x: _weights(x.data, v, isinstance(v, Tensor), "a direction")
+            for x, v in zip(points, directions, strict=True)
+        }
+        y = f(*points)
+    if not isinstance(y, (list, tuple)):
+        return _follow(y, slopes)
+    ways = [_follow(part, slopes) for part in y]
+    return [value for value, _ in ways], [slope for _, slope in ways]
+
+
+# 20 Beyond the gradient · hvp
+def hvp(f: Callable, x: ArrayLike, v: ArrayLike) -> np.ndarray:
+    """The Hessian of f at x times v, eq:hvp, without the Hessian.
+
+    f takes a Tensor and gives one number. Shapes: x any, v and the result
+    as x. Raises ValueError for a v of another shape.
+    Source: Pearlmutter, 1994, who pushes v forwards; here it is pulled
+    back, which is the same for a symmetric matrix.
+
+    >>> hvp(lambda x: np.sum(x * x * x), [1.0, 2.0], [1.0, 0.0])
+    array([6., 0.])
+    """
+    point = Tensor(x)
+    (slope,) = gradients(f(point), [point], create_graph=True)
+    direction = _weights(point.data, v, False, "a direction")
+    return gradients(slope, [point], direction)[0]
+
+
+# 20 Beyond the gradient · replay
+def _replay(
+    f: Callable, inputs: Sequence, g: Any, y: Any, *known: Any
+) -> list:
+    """The rule of a checkpoint: f once more, with a tape, and back."""
+    with _recorded():
+        xs = [
+            _anew(x) if isinstance(given, Tensor) else x
+            for given, x in zip(inputs, known)
+        ]
+        result = _constant(f(*xs))
+    if not np.array_equal(result.data, _plain(y), equal_nan=True):
+        raise RuntimeError(
+            "checkpoint: f gave another result the second time (random "
+            "numbers, or an array that changed)"
+        )
+    tensors = [x for x in xs if isinstance(x, Tensor)]
+    found = gradients(result, tensors, g, isinstance(g, Tensor))
+    by_input = dict(zip(map(id, tensors), found))
+    return [by_input.get(id(x)) for x in xs]
+
+
+# 20 Beyond the gradient · checkpoint
+def checkpoint(f: Callable, *inputs: Any) -> Any:
+    """f(*inputs), of which only the inputs are remembered.
+
+    ``backward`` computes f again and goes back through that; f must give
+    the same array twice. Raises RuntimeError if it does not, ValueError
+    for a Tensor that is no input. Source: Griewank, 1992; Chen and others,
+    2016.
+
+    >>> x = Tensor([1.0, 2.0])
+    >>> checkpoint(lambda x: np.sum(x * x * x), x).backward()
+    >>> x.grad
+    array([ 3., 12.])
+    """
+
+    def forward(*arrays: Any) -> Any:
+        y = f(*arrays)
+        if isinstance(y, Tensor):
+            raise ValueError("checkpoint: f uses a Tensor that is no input")
+        if isinstance(y, (list, tuple)):
+            raise TypeError("checkpoint: f gives one array; np.stack joins")
+        return y
+
+    if not any(isinstance(x, Tensor) for x in inputs):
+        return forward(*inputs)
+    again = partial(_replay, f, inputs)
+    return _apply(_Rule("checkpoint", forward, again, None, set()), inputs, {})
+
+
+# 21 The clinic · case
+class _Case(NamedTuple):
+    """All that there is to look at; xs, ys are some of the rows."""
+
+    net: Network
+    x: np.ndarray
+    y: np.ndarray
+    xs: np.ndarray
+    ys: np.ndarray
+    first: float  # the loss as it is
+    zero: float  # the loss of answering 0 to everything
+    null: float  # that of the best single answer, or little more
+    ids: bool  # x are whole numbers that an embedding looks up
+    optimizer: Any
+    step: Callable | None
+    tests: tuple  # x_test, y_test
+    rng: np.random.Generator
+
+
+_Signs = Iterator[tuple[str, str, str]]  # name, where, figure
+
+
+# 21 The clinic · case-rows
+def _case(
+    net: Network, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
+) -> _Case:
+    """At most 256 rows, 24 of long sequences, and three losses."""
+    long = x.ndim == 3 or (x.dtype.kind in "iu" and x.ndim == y.ndim == 2)
+    most = 24 if long and x.shape[1] > 8 else 256
+    rows = rng.permutation(len(x))[:most] if len(x) > most else slice(None)
+    xs, ys, ids = x[rows], y[rows], x.dtype.kind in "iu"
+    first, out = net.loss(xs, ys), net.forward(xs)
+    middle = ys.mean(axis=0) if ys.shape == out.shape else 0.0
+    answers = 0.0, middle, out.mean(axis=0)
+    zero, *others = (_single(net, out, ys, answer) for answer in answers)
+    null = float(np.nanmin([zero, *others]))
+    with suppress(Exception):
+        net.forward(xs[:2] + 0.5)
+        ids = False
+    return _Case(
+        net, x, y, xs, ys, first, zero, null, ids, None, None, (), rng
+    )
+
+
+# 21 The clinic · single-answer
+def _single(net: Network, out: np.ndarray, y: np.ndarray, a: Any) -> float:
+    """The loss of one answer to everything; infinite if it refuses."""
+    with suppress(Exception):
+        return net._loss_at_end().forward(np.zeros_like(out) + a, y)
+    return math.inf
+
+
+# 21 The clinic · probe-scale
+def _scale_signs(case: _Case) -> _Signs:
+    """Columns of other sizes, or all of x far from size 1."""
+    if case.ids:
+        return
+    x = _as_columns(case.x)
+    used = (np.ptp(x, axis=0) > 0) & (np.mean(x != 0, axis=0) > 0.02)
+    at = np.flatnonzero(used) if used.any() else np.arange(x.shape[1])
+    x = x[:, at]
+    size = np.sqrt(np.sum(x * x, 0) / np.maximum(np.sum(x != 0, 0), 1))
+    big, small, whole = size.max(), size.min(), np.sqrt(np.mean(x * x))
+    if big > 50 * small and (big > 10 or big > 200 * small):
+        figure = f"of size {big:.3g}, another of {small:.3g}"
+        yield "input-columns-differ", f"column {at[size.argmax()]}", figure
+    elif whole > 10 or 0 < whole < 0.02 or _too_wide(case, whole):
+        figure = f"root mean square {whole:.3g}, first loss {case.first:.3g}"
+        yield "input-scale", "all of x", figure
+
+
+# 21 The clinic · probe-size
+def _as_columns(x: ArrayLike) -> np.ndarray:
+    """The features as columns; the steps of a sequence count as rows."""
+    x = np.asarray(x, float)
+    return x.reshape(-1, x.shape[2]) if x.ndim == 3 else x.reshape(len(x), -1)
+
+
+def _too_wide(case: _Case, size: float) -> bool:
+    """Is the first loss high, and as it should be with x made smaller?"""
+    if size < 3 or not case.first > 4 * case.zero:
+        return False
+    return case.net.loss(case.xs / size, case.ys) < 1.25 * case.zero
+
+
+# 21 The clinic · causes-table
+def _atlas(text: str) -> dict[str, list[str]]:
+    """Three lines for each name: name and section, because, cure."""
+    lines = [line.strip() for line in text.strip().splitlines()]
+    return {
+        head.partition(" · ")[0]: [*rest, head.partition(" · ")[2]]
+        for head, *rest in zip(lines[::3], lines[1::3], lines[2::3])
+    }
+
+
+# 21 The clinic · causes-data
+_DATA = _atlas("""
+    input-not-finite · 10, When a number is lost
+    one nan makes the loss nan; a column of nan was divided by its spread 0
+    drop or fill these values before anything else
+    input-constant-column · 13, Mean 0, spread 1
+    a column of one value tells nothing and acts as a second, large bias
+    drop it, and never divide by its spread
+    input-integer-wrapped · 10, When a number is lost
+    small negative numbers do not fit an unsigned type and come out large
+    turn x into floating-point numbers before you subtract
+    input-scale · 8, A sum of many terms
+    weights are drawn for inputs of size 1; others stretch every sum
+    subtract the mean and divide by the standard deviation
+    input-columns-differ · 9, Momentum
+    one rate is too large for one column and too small for another
+    give each column mean 0 and standard deviation 1
+""")
+
+
+# 21 The clinic · causes-labels
+_LABELS = _atlas("""
+    test-data-differ · 13, Company
+    the network is asked about other numbers than it has learned from
+    prepare both alike, with the mean and deviation of the training data
+    labels-sorted · 10, Why batches are allowed
+    each batch taken in order holds one label, and the last bias follows it
+    shuffle x and y together (a loader that shuffles is cure enough)
+    labels-unbalanced · 6, Where losses come from
+    the most frequent answer to everything is right nearly always
+    count errors by class; draw or weigh the classes evenly
+    labels-shuffled · 12, Learning what is wrong
+    rows that are close have labels as if drawn by lot: only learned by heart
+    look at ten pairs by eye; was only one of x and y put in order?
+""")
+
+
+# 21 The clinic · finding
+class Finding(NamedTuple):
+    """One cause: its name, the place, what was measured, what to do."""
+
+    name: str
+    where: str
+    figure: str
+    because: str
+    cure: str
+    section: str
+
+    def __str__(self) -> str:
+        because, cure = (t[0].upper() + t[1:] for t in self[3:5])
+        return (
+            f"{self.name}: {self.where}: {self.figure}\n"
+            f"  {because}.\n  {cure}. (Chapter {self.section})"
+        )
+
+
+# 21 The clinic · diagnosis
+class Diagnosis:
+    """What diagnose found; prints as a report.
+
+    ``findings`` has the most likely cause first, each with name, where,
+    figure, because, cure and section. ``unseen`` says which probes failed.
+    """
+
+    def __init__(self, findings: list[Finding], unseen: list[str]) -> None:
+        self.findings, self.unseen = findings, unseen
+
+    def __repr__(self) -> str:
+        failed = [f"Could not look: {text}" for text in self.unseen]
+        if self.findings:
+            return "\n".join(map(str, [*self.findings, *failed]))
+        return "\n".join([_NOTHING, *failed])
+
+
+# 21 The clinic · nothing-found
+_NOTHING = """\
+Nothing found. Looked at: the data and labels, the loss, the start, the
+gradients of every layer, evaluation against training, one example against
+the batch, restarts; the optimizer and its steps, if they were given.
+Cannot be seen from here: test examples that leaked into the training,
+labels that mean something else, a task that x does not determine."""
+
+
+# 21 The clinic · look
+def _look(case: _Case) -> Diagnosis:
+    """All probes in turn; symptoms only where no cause was found."""
+    found: list[Finding] = []
+    unseen: list[str] = []
+    roots = case.net, case.optimizer, case.step
+    for symptoms, probe in _PROBES:
+        causes = {f.name for f in found} - _NO_EXCUSE
+        if causes & _FATAL or (symptoms and causes):
+            continue
+        with _as_it_was(*roots) as things:
+            _stand_in(things, (case.xs, case.ys))
+            try:
+                for name, where, figure in probe(case):
+                    found.append(Finding(name, where, figure, *_CAUSES[name]))
+            except Exception as error:
+                unseen.append(f"{probe.__name__[1:]}: {error!r}")
+    return Diagnosis(found, unseen)
+
+
+# 21 The clinic · diagnose
+def diagnose(
+    net: Network, x: ArrayLike, y: ArrayLike, *, optimizer: Any = None,
+    step: Callable | None = None, x_test: ArrayLike | None = None,
+    y_test: ArrayLike | None = None,
+    rng: np.random.Generator | int | None = None,
+) -> Diagnosis:
+    """Look for the cause why a network does not learn; change nothing.
+
+    Shapes: x (N, …) and y as net.loss takes them. ``step`` is your own
+    training step, ``step()``, ``step(x, y)`` or ``step(net, x, y)``, and
+    is run a few dozen times; an ``optimizer`` alone is put into the usual
+    loop. Network, optimizer, generators and all that step refers to are
+    put back, bit for bit. ``rng`` chooses rows and directions; None, the
+    same each time. The names are those of chapter 21's tables.
+    Raises RuntimeError without a loss, and what net.loss(x, y) raises.
+    """
+    if step is not None and optimizer is None:
+        found = [t for t in _reach(step) if isinstance(t, Optimizer)]
+        optimizer = next(iter(found), None)
+    with _as_it_was(net):
+        draw = copy.deepcopy(np.random.default_rng(rng or 0))
+        case = _case(net, np.asarray(x), np.asarray(y), draw)
+    return _look(case._replace(
+        optimizer=optimizer, step=step, tests=(x_test, y_test)
+    ))
+
+
+# 21 The clinic · reach-parts
+def _parts(thing: Any) -> Iterable[Any]:
+    """What a thing holds: items, attributes, what a function refers to."""
+    if isinstance(thing, FunctionType):
+        cells = [c for c in thing.__closure__ or () if c != CellType()]
+        return [*cells, thing.__defaults__, _names(thing)]
+    if isinstance(thing, MethodType):
+        return [thing.__self__, thing.__func__]
+    if isinstance(thing, partial):
+        return [thing.func, thing.args, thing.keywords]
+    if isinstance(thing, CellType):
+        return [thing.cell_contents]
+    if isinstance(thing, dict):
+        return list(thing.values())
+    if isinstance(thing, (list, tuple, set)):
+        return list(thing)
+    return [vars(thing)] if hasattr(thing, "__dict__") else []
+
+
+# 21 The clinic · reach-names
+def _names(function: FunctionType) -> dict[str, Any]:
+    """The global variables that a function of the user's refers to."""
+    if function.__module__ == "backprop_core":
+        return {}
+    codes, names = [function.__code__], set[str]()
+    for code in codes:
+        names.update(code.co_names)
+        codes += [c for c in code.co_consts if hasattr(c, "co_names")]
+    known = function.__globals__
+    return {name: known[name] for name in names & known.keys()}
+
+
+# 21 The clinic · reach
+_FIXED = (type, ModuleType, str, bytes, int, float, type(None))
+
+
+def _reach(*roots: Any) -> list[Any]:
+    """Everything that can be reached from here, each thing once."""
+    found: dict[int, Any] = {}
+    todo = list(roots)
+    while todo:
+        thing = todo.pop()
+        if id(thing) not in found and not isinstance(thing, _FIXED):
+            found[id(thing)] = thing
+            todo += _parts(thing)
+    return list(found.values())
+
+
+# 21 The clinic · state
+def _state(thing: Any) -> Any:
+    """What has to be put back into a thing; None for what cannot change."""
+    if isinstance(thing, (np.ndarray, dict, list, set)):
+        return copy.copy(thing)
+    if isinstance(thing, np.random.Generator):
+        return thing.bit_generator.state
+    if isinstance(thing, CellType):
+        return thing.cell_contents
+    if isinstance(thing, np.random.RandomState):
+        return thing.get_state()
+    if isinstance(thing, random.Random):
+        return thing.getstate()
+    return _names(thing) if isinstance(thing, FunctionType) else None
+
+
+# 21 The clinic · put-back
+def _put_back(thing: Any, state: Any) -> None:
+    if isinstance(thing, np.ndarray):
+        if thing.flags.writeable:
+            thing[...] = state
+    elif isinstance(thing, list):
+        thing[:] = state
+    elif isinstance(thing, (dict, set)):
+        thing.clear()
+        thing.update(state)
+    elif isinstance(thing, np.random.Generator):
+        thing.bit_generator.state = state
+    elif isinstance(thing, CellType):
+        thing.cell_contents = state
+    elif isinstance(thing, np.random.RandomState):
+        thing.set_state(state)
+    elif isinstance(thing, random.Random):
+        thing.setstate(state)
+    elif isinstance(thing, FunctionType):
+        thing.__globals__.update(state)
+
+
+# 21 The clinic · as-it-was
+@contextmanager
+def _as_it_was(*roots: Any) -> Iterator[list[Any]]:
+    """Whatever happens inside, everything in reach is put back after it."""
+    things = _reach(*roots)
+    states = [_state(thing) for thing in things]
+    shared = np.random.get_state(), random.getstate()
+    try:
+        with np.errstate(all="ignore"):
+            yield things
+    finally:
+        np.random.set_state(shared[0])
+        random.setstate(shared[1])
+        for thing, state in zip(things, states):
+            _put_back(thing, state)
+
+
+# 21 The clinic · stand-in
+def _stand_in(things: list[Any], batch: tuple) -> None:
+    """A generator cannot go back: for now it gives this batch for ever."""
+    for thing in things:
+        if isinstance(thing, CellType):
+            if isinstance(thing.cell_contents, GeneratorType):
+                thing.cell_contents = repeat(batch)
+            continue
+        if isinstance(thing, FunctionType):
+            thing = thing.__globals__ if _names(thing) else {}
+        for name in thing if isinstance(thing, dict) else ():
+            if isinstance(thing[name], GeneratorType):
+                thing[name] = repeat(batch)
+
+
+# 21 The clinic · layers
+def _layers(layer: Layer, path: str = "") -> Iterator[tuple[str, Layer]]:
+    """Each layer inside with its place and name, innermost first."""
+    for name, member in layer._members():
+        if isinstance(member, Layer):
+            yield from _layers(member, f"{path}.{name}".lstrip("."))
+    if path:
+        yield f"layer {path} {_short(layer)}", layer
+
+
+# 21 The clinic · heard
+class _Heard(NamedTuple):
+    """What went through a layer once, forwards and backwards."""
+
+    name: str
+    layer: Layer
+    x: np.ndarray
+    y: np.ndarray
+    dy: np.ndarray = np.zeros(0)  # empty where no gradient came
+    dx: np.ndarray = np.zeros(0)
+
+
+# 21 The clinic · listen
+def _listen(net: Network, x: Any, y: Any) -> list[_Heard]:
+    """One loss and one backward pass, with an ear at every layer."""
+    heard: dict[str, list] = {}
+    layers = dict(_layers(net))
+    with _as_it_was(net):
+        for name, layer in layers.items():
+            for kind in ("forward", "backward"):
+                ear = _ear(heard, name, kind, getattr(layer, kind))
+                vars(layer)[kind] = ear
+        net.loss(x, y)
+        net.zero_grad()
+        with suppress(Exception):  # the gradient check will tell
+            net.backward()
+    return [_Heard(name, layers[name], *heard[name]) for name in heard]
+
+
+# 21 The clinic · ear
+def _ear(heard: dict, name: str, kind: str, method: Callable) -> Callable:
+    def listening(first: Any, *rest: Any, **options: Any) -> Any:
+        result = method(first, *rest, **options)
+        if kind == "forward" and not rest:
+            heard.pop(name, None)
+            heard[name] = [np.array(first), np.array(result)]
+        elif len(heard.get(name, ())) == 2:
+            heard[name] += [np.array(first), np.array(result)]
+        return result
+
+    return listening
+
+
+# 21 The clinic · input-signs
+def _input_signs(case: _Case) -> _Signs:
+    x = _as_columns(np.zeros((1, 1)) if case.ids else case.x)
+    lost = np.mean(~np.isfinite(x), axis=0)
+    still = (np.ptp(x, axis=0) == 0) & ~np.isin(x[0], (0, 1))
+    if x.shape[1] > 20:  # the border of a picture may be still
+        still &= x[0] != x.min()
+    if lost.any():
+        figure = f"{lost.max():.0%} of it; in all {np.sum(lost > 0)} column(s)"
+        yield "input-not-finite", f"column {lost.argmax()}", figure
+    elif still.any() and len(x) > 2:
+        figure = f"{x[0, still.argmax()]:.3g} in all {len(x)} rows"
+        yield "input-constant-column", f"column {still.argmax()}", figure
+    elif _wrapped(case.x):
+        figure = "values at both ends of the type, few between"
+        yield "input-integer-wrapped", f"x, {case.x.dtype}", figure
+
+
+# 21 The clinic · wrapped
+def _wrapped(x: np.ndarray) -> bool:
+    """Do whole numbers sit at both ends of their range, none between?"""
+    low, width = 0.0, 255.0 if x.max(initial=0) > 1 else 1.0
+    if x.dtype.kind in "iu":
+        low = float(np.iinfo(x.dtype).min)
+        width = float(np.iinfo(x.dtype).max) - low
+    elif not np.allclose(x * (255 / width) % 1 % 0.999, 0, atol=1e-3):
+        return False
+    share = (x[x != 0] - low) / width
+    ends = np.mean(share < 0.25), np.mean((share > 0.75) & (share <= 1))
+    return bool(len(share) > 20 and min(ends) > 0.2 and sum(ends) > 0.85)
+
+
+# 21 The clinic · test-signs
+def _test_signs(case: _Case) -> _Signs:
+    if case.tests[1] is not None and _labels(case) is not None:
+        new = np.mean(~np.isin(case.tests[1], case.y))
+        if new > 0.2:
+            figure = f"{new:.0%} of y_test is not in y"
+            yield "test-data-differ", "y_test", figure
+    if case.tests[0] is None or case.ids:
+        return
+    x, test = _as_columns(case.x), _as_columns(case.tests[0])
+    spread, other = x.std(0), test.std(0)
+    wide = np.maximum(spread, other) * (1 + 4 / len(test) ** 0.5) + 1e-12
+    moved = abs(test.mean(0) - x.mean(0)) / wide
+    used = spread > 0.05 * max(spread.max(), other.max())
+    ratio = np.median(other[used] / spread[used]) if used.any() else 1.0
+    if moved.max() > 1 or not 1 / 3 < ratio < 3:
+        at = int(moved.argmax())
+        means = f"{test[:, at].mean():.3g}, in x {x[:, at].mean():.3g}"
+        figure = f"mean {means}; spread {ratio:.2g} times that of x"
+        yield "test-data-differ", f"x_test, column {at}", figure
+
+
+# 21 The clinic · label-kinds
+def _labels(case: _Case) -> np.ndarray | None:
+    """One label for each example, if that is what y holds."""
+    y = case.y.reshape(len(case.y), -1)
+    two = np.all((y == 0) | (y == 1))
+    if case.y.ndim == 2 and y.shape[1] > 1:
+        return y.argmax(1) if two and np.all(y.sum(1) == 1) else None
+    classes = two or isinstance(case.net.criterion, CrossEntropyLoss)
+    return y[:, 0].astype(int) if y.shape[1] == 1 and classes else None
+
+
+# 21 The clinic · label-signs
+def _label_signs(case: _Case) -> _Signs:
+    labels = _labels(case)
+    if labels is None:
+        return
+    n, count = len(labels), np.unique(labels, return_counts=True)[1]
+    changes, mixed = np.sum(np.diff(labels) != 0), n - np.sum(count**2) / n
+    ordered = mixed > 15 and changes < 0.2 * mixed
+    if ordered and not _mixes(case):
+        figure = f"the label changes {changes} times, not some {mixed:.0f}"
+        yield "labels-sorted", f"y, {n} rows", figure
+    if n >= max(50, 20 * len(count)) and count.max() > 8 * count.min():
+        figure = f"{count.max()} of one, {count.min()} of another"
+        yield "labels-unbalanced", f"y, {n} rows", figure
+
+
+# 21 The clinic · mixes
+def _mixes(case: _Case) -> bool:
+    """Does a step that takes its own batches see many labels at once?"""
+    if case.step is None or _step_arguments(case):
+        return False
+    seen: list[np.ndarray] = []
+    loss = case.net.loss
+
+    def listening(x: Any, y: Any, *rest: Any) -> float:
+        seen.append(np.asarray(y))
+        return loss(x, y, *rest)
+
+    vars(case.net)["loss"] = listening
+    _one_step(case)  # which asks for one loss itself, first
+    kinds, some = (len(np.unique(y, axis=0)) for y in (case.y, seen[-1]))
+    part = len(seen) > 1 and len(seen[-1]) < len(case.y)
+    return part and some > 0.5 * kinds
+
+
+# 21 The clinic · neighbours
+def _neighbours(case: _Case) -> tuple[np.ndarray, np.ndarray, float]:
+    """Rows, the nearest other row of each, how near that is (1: any)."""
+    rows = case.rng.permutation(len(case.x))[:600]
+    x = np.asarray(case.x[rows], float).reshape(len(rows), -1)
+    x = (x - x.mean(0)) / np.where(x.std(0) > 0, x.std(0), 1)
+    square = np.sum(x * x, axis=1)
+    far = np.maximum(square[:, None] + square - 2 * x @ x.T, 0)
+    np.fill_diagonal(far, np.inf)
+    near = np.median(far.min(axis=1)) / max(np.median(far), 1e-30)
+    return rows, rows[far.argmin(axis=1)], float(near**0.5)
+
+
+# 21 The clinic · agreement
+def _agreement(case: _Case) -> tuple[float, float, float, float]:
+    """How far neighbours agree; by chance; its error; how near they are."""
+    rows, best, near = _neighbours(case)
+    labels, n = _labels(case), len(rows)
+    if labels is not None:
+        share = np.unique(labels[rows], return_counts=True)[1] / n
+        chance, agree = np.sum(share**2), np.mean(labels[rows] == labels[best])
+        return agree, chance, (chance * (1 - chance) / n) ** 0.5, near
+    y = case.y.reshape(len(case.y), -1).astype(float)
+    apart = np.mean((y[rows] - y[best]) ** 2)
+    spread = 2 * y[rows].var(axis=0).mean()
+    return 1 - apart / max(spread, 1e-30), 0.0, n**-0.5, near
+
+
+# 21 The clinic · shuffled-signs
+def _shuffled_signs(case: _Case) -> _Signs:
+    """Close rows exist, and their labels agree as if drawn by lot."""
+    if case.ids or len(case.x) < 100 or case.y.ndim > 2:
+        return
+    agree, chance, error, near = _agreement(case)
+    if near < 0.6 and abs(agree - chance) < min(3 * error, 0.1):
+        figure = f"neighbours agree {agree:.0%}, by chance {chance:.0%}"
+        yield "labels-shuffled", "x and y", figure
+
+
+# 21 The clinic · causes-loss
+_LOSS = _atlas("""
+    loss-broadcast · 6, How far off: squared or absolute
+    every output meets every target: the best answer to all is their mean
+    bring output and target into one shape before the loss
+    loss-summed · 10, Why batches are allowed
+    the gradient grows with the batch; the rate was meant for a mean
+    take the mean, or divide the rate by the number of examples
+    softmax-twice · 6, Which class: cross-entropy
+    this loss has its own softmax or sigmoid; a second one sets a floor
+    end with the last linear layer; take the softmax to report only
+    softmax-wrong-axis · 5, One that mixes
+    the shares of different examples sum to 1, not those of the classes
+    take the softmax along the last axis
+    output-activation · 6, Which class: cross-entropy
+    this loss wants any number; the last layer cannot give it
+    end with the last linear layer
+    target-out-of-range · 5, Two that saturate
+    the last layer cannot answer what is asked; the rest stays as error
+    end with a linear layer, or bring y into that range
+""")
+
+
+# 21 The clinic · loss-signs
+def _loss_signs(case: _Case) -> _Signs:
+    """The loss alone, on outputs drawn at random."""
+    loss, y, rng = case.net._loss_at_end(), case.ys, case.rng
+    out = case.net.eval().forward(case.xs)
+    z, mixed = rng.normal(size=out.shape), rng.permutation(len(y))
+    base, last = loss.forward(z, y), out.shape[-1:]
+
+    def same(z: np.ndarray, y: np.ndarray = y, times: float = 1.0) -> bool:
+        return abs(loss.forward(z, y) - times * base) < 1e-8 * abs(base)
+
+    if np.any(y[mixed] != y) and same(z, y[mixed]):
+        figure = f"output {out.shape}, target {y.shape}: order is no matter"
+        yield "loss-broadcast", repr(loss), figure
+        return
+    if same(np.concatenate([z, z]), np.concatenate([y, y]), 2.0):
+        yield "loss-summed", repr(loss), "twice the examples, twice the loss"
+    rows = last > (1,) and same(z + rng.normal(size=(*out.shape[:-1], 1)))
+    if last > (1,) and not rows and same(z + rng.normal(size=last)):
+        figure = "adding to a whole column changes nothing"
+        yield "softmax-wrong-axis", repr(loss), figure
+    yield from _end_signs(case, out, rows)
+
+
+# 21 The clinic · one-sum
+def _one_sum(p: np.ndarray, axis: int) -> bool:
+    share = p.min() >= 0 and p.shape[axis] > 1
+    return bool(share and abs(p.sum(axis=axis) - 1).max() < 1e-4)
+
+
+# 21 The clinic · answer-range
+def _range(case: _Case) -> tuple[str, float, float]:
+    """The last layer and the range of what it can answer."""
+    last = _listen(case.net, case.xs, case.ys)[-1]
+    with suppress(Exception):
+        wide = 1e6 * case.rng.normal(size=last.x.shape)
+        found = [last.layer.forward(sign * wide) for sign in (1, -1)]
+        low, high = np.min(found), np.max(found)
+        if low < high and not isinstance(last.layer, (_BatchNorm, _RowNorm)):
+            low = low if low > -100 else -math.inf
+            return last.name, low, high if high < 100 else math.inf
+    return last.name, -math.inf, math.inf
+
+
+# 21 The clinic · two-class
+def _two_class_logits(loss: Loss, shape: tuple) -> bool:
+    """Does the loss ask for ever larger outputs where the target is 1?"""
+    one = np.ones(shape)
+    with suppress(Exception):
+        return loss.forward(20 * one, one) < loss.forward(one, one) - 1e-6
+    return False
+
+
+# 21 The clinic · end-signs
+def _end_signs(case: _Case, out: np.ndarray, logits: bool) -> _Signs:
+    """What the loss expects against what the last layer can give."""
+    name, low, high = _range(case)
+    two = not logits and _two_class_logits(case.net._loss_at_end(), out.shape)
+    answers = f"answers lie between {low:.3g} and {high:.3g}"
+    axes = [axis for axis in range(out.ndim) if _one_sum(out, axis)]
+    if axes and axes[-1] < out.ndim - 1:
+        figure = f"the output sums to 1 along axis {axes[-1]}"
+        yield "softmax-wrong-axis", name, figure
+        return
+    if axes and logits:
+        yield "softmax-twice", name, "each row of the output sums to 1"
+        return
+    if two and (low, high) == (0, 1):
+        yield "softmax-twice", name, answers
+    if (two or logits) and (low > -math.inf or high < math.inf):
+        yield "output-activation", name, answers
+    elif case.y.shape[1:] == out.shape[1:]:
+        low, high = (0, 1) if two else (low, high)
+        slack = 1e-3 * np.ptp(case.y)
+        outside = np.mean((case.y < low - slack) | (case.y > high + slack))
+        if outside > 0.01:
+            figure = f"{outside:.0%} of y outside of {low:.3g} … {high:.3g}"
+            yield "target-out-of-range", name, figure
+
+
+# 21 The clinic · causes-start
+_START = _atlas("""
+    start-constant · 8, A sum of many terms
+    units that start alike get the same gradient and stay one unit
+    draw the weights at random
+    dead-from-start · 5, One with a corner
+    no example makes these units fire, so no gradient ever reaches them
+    centre x, start biases at 0, draw the weights anew, or LeakyReLU
+    start-too-large · 8, A sum of many terms
+    large weights make sure, wrong answers before anything is learned
+    kaiming_normal_ or xavier_normal_
+    start-too-small · 8, A sum of many terms
+    each layer shrinks the signal until all examples look alike
+    kaiming_normal_ with zero biases
+    saturated · 5, Two that saturate
+    where an activation is flat its slope is 0 and nothing passes back
+    smaller weights, biases near 0, or ReLU
+""")
+
+
+# 21 The clinic · causes-depth
+_DEPTH = _atlas("""
+    vanishing · 8, Fifty layers, four ways
+    each layer takes a share of the gradient; the first are told nothing
+    ReLU with kaiming_normal_, Residual, a norm; LSTM with open gates
+    exploding · 8, Fifty layers, four ways
+    each layer enlarges the gradient; the first are thrown away by one step
+    smaller weights, a norm, clip_grad_norm_
+    activation-missing · 5, Something that bends
+    linear layers in a row are one linear layer
+    put an activation between them
+    no-hidden-layer · 7, Three spirals
+    a flat function cannot follow these data, though neighbours agree
+    add a hidden layer with an activation
+    integer-weights · 3, Why backwards?
+    whole numbers cut every small step off
+    make them floating-point numbers; Parameter does
+""")
+
+
+# 21 The clinic · units
+def _units(array: np.ndarray) -> np.ndarray:
+    """A weight with one row for each unit: Linear's columns, a kernel's."""
+    return array.T if array.ndim == 2 else array.reshape(len(array), -1)
+
+
+# 21 The clinic · constant-signs
+def _constant_signs(case: _Case) -> _Signs:
+    """Units that start alike and are pushed alike stay alike."""
+    net = case.net
+    with suppress(Exception):
+        _gradients(net, case.xs, case.ys)
+    for name, p in net.named_parameters():
+        if p.data.dtype.kind != "f":
+            yield "integer-weights", name, str(p.data.dtype)
+            return
+        if p.data.ndim < 2 or len(_units(p.data)) < 2:
+            continue
+        units, push = _units(p.data), _units(p.grad)
+        together = np.ptp(push, axis=0).max() <= 1e-9 * _largest(push)
+        if not np.ptp(units, axis=0).any() and (together or units.any()):
+            figure = f"{len(units)} units start with the same numbers"
+            yield "start-constant", name, figure
+            return
+
+
+# 21 The clinic · fresh-gradients
+def _gradients(net: Network, x: np.ndarray, y: np.ndarray) -> list:
+    net.zero_grad()
+    net.loss(x, y)
+    net.backward()
+    return [p.grad.copy() for p in net.parameters()]
+
+
+# 21 The clinic · dead-share
+def _dead(heard: _Heard) -> float:
+    """The share of an activation's units that are 0 for every example."""
+    y, axis = heard.y, 1 if heard.y.ndim == 4 else -1
+    if not isinstance(heard.layer, Activation) or y.ndim < 2:
+        return 0.0
+    units = np.moveaxis(y, axis, 0).reshape(y.shape[axis], -1)
+    return float(np.mean(np.all(units == 0, axis=1)))
+
+
+# 21 The clinic · saturated-share
+def _saturated(heard: _Heard) -> float:
+    """The share of answers at an end, of an activation that has two."""
+    if not isinstance(heard.layer, Activation):
+        return 0.0
+    low, high = heard.layer.forward(np.array([-1e6, 1e6]))
+    edge = 0.02 * (high - low)
+    near = np.minimum(abs(heard.y - low), abs(heard.y - high)) < edge
+    return float(np.mean(near)) if 0 < edge < 1 else 0.0
+
+
+# 21 The clinic · gains
+def _gains(net: Network) -> dict[str, float]:
+    """Size of weights times sqrt(fan in): He 1.4, PyTorch's default 0.6."""
+    found = {}
+    for name, layer in _layers(net):
+        w = getattr(layer, "weight", None)
+        embeds = isinstance(layer, Embedding)
+        if isinstance(w, Parameter) and w.data.ndim > 1 and not embeds:
+            size = float(np.sqrt(np.mean(w.data * w.data)))
+            found[name] = size * _fans(w.data.shape)[0] ** 0.5
+    return found
+
+
+# 21 The clinic · start-signs
+def _start_signs(case: _Case) -> _Signs:
+    """Only if the loss is still near that of knowing nothing."""
+    if case.first < 0.5 * case.null or len(case.xs) < 2:
+        return
+    gains, heard = _gains(case.net), _listen(case.net, case.xs, case.ys)
+    *inner, _ = heard
+    worst = max(inner, key=_dead, default=heard[0])
+    if len(case.xs) >= 10 and _dead(worst) >= 0.75 and inner:
+        state = getattr(case.optimizer, "state", {})
+        far = max(gains.values(), default=0) > 3
+        used = far or any(np.any(state[k]) for k in state if k != "t")
+        name = "dead-from-rate" if used else "dead-from-start"
+        sign = "all inputs >= 0, " if np.min(case.x) >= 0 else ""
+        figure = f"{sign}{_dead(worst):.0%} of the units answer 0 to all"
+        yield name, worst.name, figure
+    else:
+        yield from _weight_signs(case, gains, heard)
+
+
+# 21 The clinic · weight-signs
+def _weight_signs(case: _Case, gains: dict, heard: list[_Heard]) -> _Signs:
+    *inner, _ = heard
+    large = max(gains, key=lambda name: gains[name], default="")
+    worst = max(inner, key=_saturated, default=heard[0])
+    stuck = _saturated(worst) if inner else 0.0
+    wild = stuck > 0.5 or case.first > 2 * case.zero
+    if wild and gains.get(large, 0) > 3:
+        size = f"weights {gains[large]:.3g} / √inputs"
+        figure = f"{size}, loss {case.first:.3g}, of nothing {case.zero:.3g}"
+        yield "start-too-large", large, figure
+    if stuck > 0.75:
+        yield "saturated", worst.name, f"{stuck:.0%} of its answers at an end"
+    yield from _depth_signs(gains, heard)
+
+
+# 21 The clinic · depth-signs
+def _depth_signs(gains: dict[str, float], heard: list[_Heard]) -> _Signs:
+    inner = [h for h in heard if h.name in gains and h.dy.size]
+    for h in heard:  # of a sequence that only tells at its end
+        if h.dx.ndim == h.dy.ndim == 3 and not h.dy[:, :-1].any():
+            first, *_, last = _size(h.dx, axis=(0, 2))
+            yield from _slope_signs(h.name, first, last, 1e-6, "step")
+    if len(inner) < 2 or 0 in gains.values():
+        return
+    first, last = _size(inner[0].dy), _size(inner[-1].dy)
+    small = min(gains, key=lambda name: gains[name])
+    weak = _across(inner[-1].x) < 1e-3 * _across(inner[0].y)
+    if gains[small] < 0.2 and (weak or first < 1e-3 * last):
+        figure = f"weights {gains[small]:.2g} / √inputs"
+        yield "start-too-small", small, figure
+        return
+    least = 1e-3 if weak else 1e-6
+    yield from _slope_signs(inner[0].name, first, last, least, "layer")
+
+
+# 21 The clinic · slope-signs
+def _slope_signs(
+    name: str, first: float, last: float, least: float, kind: str
+) -> _Signs:
+    figure = f"gradient {first:.1e}, at the last {kind} {last:.1e}"
+    if first < least * last:
+        yield "vanishing", name, figure
+    elif first > 1e4 * last:
+        yield "exploding", name, figure
+
+
+# 21 The clinic · affine-signs
+def _affine_signs(case: _Case) -> _Signs:
+    """Is f of the middle the middle of f, whatever the weights?"""
+    net, gains = case.net.eval(), _gains(case.net)
+    for _, inner in [("", net), *_layers(net)]:
+        for a, b in pairwise(getattr(inner, "layers", ())):
+            if not (isinstance(a, Linear) and isinstance(b, Linear)):
+                continue
+            if not _narrow(Network(a, b)):
+                figure = f"{_short(b)} follows at once"
+                yield "activation-missing", f"after {_short(a)}", figure
+                return
+    if case.ids:
+        return
+    for p in net.parameters():  # a branch may start at 0
+        p.data = p.data + 0.3 * case.rng.normal(size=p.data.shape)
+    u, v = case.rng.normal(size=(2, *case.xs.shape))
+    a, b, c = (net.forward(z) for z in (u, v, (u + v) / 2))
+    bent, apart = _largest(c - (a + b) / 2), _largest(a - b)
+    if bent < 1e-5 * apart and not _narrow(net):
+        if len(gains) > 1:
+            figure = f"f((u+v)/2) = (f(u)+f(v))/2 through {len(gains)} layers"
+            yield "activation-missing", f"after {next(iter(gains))}", figure
+        elif gains:
+            yield from _flat_signs(case, next(iter(gains)))
+
+
+# 21 The clinic · narrow
+def _narrow(net: Layer) -> bool:
+    """A bottleneck of linear layers means something: few directions."""
+    flat = [layer for _, layer in _layers(net) if isinstance(layer, Linear)]
+    inner = min((layer.out_features for layer in flat[:-1]), default=math.inf)
+    ends = [flat[0].in_features, flat[-1].out_features] if flat else [0]
+    return inner < min(ends)
+
+
+# 21 The clinic · flat-signs
+def _flat_signs(case: _Case, name: str) -> _Signs:
+    """One layer: enough unless neighbours agree on what no plane can say."""
+    labels, n = _labels(case), len(case.x)
+    x = np.column_stack([case.x.reshape(n, -1), np.ones(n)])
+    y = case.y.reshape(n, -1).astype(float)
+    if labels is not None:
+        y = np.eye(labels.max() + 1)[labels]
+    fit = x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    flat = 1 - np.mean((y - fit) ** 2) / max(y.var(axis=0).mean(), 1e-30)
+    if labels is not None:
+        adam = Adam(case.net.parameters(), lr=0.05)
+        own = case._replace(step=None, optimizer=adam)
+        for _ in range(200):
+            _one_step(own)
+        answers = fit, case.net.forward(case.x)
+        flat = max(np.mean(a.argmax(axis=-1) == labels) for a in answers)
+    near = _agreement(case)[0] if n > 20 else 1.0
+    if near > flat + 0.15 and case.first > 0.3 * case.null:
+        figure = f"a plane explains {flat:.0%}, neighbours {near:.0%}"
+        yield "no-hidden-layer", name, figure
+
+
+# 21 The clinic · causes-gradient
+_GRADIENT = _atlas("""
+    gradient-wrong · 2, The instrument
+    backward does not give the slope of forward
+    derive it again and hold it against gradcheck
+    gradient-missing · 15, Numbers that remember
+    the output depends on it, and no gradient arrives: the graph is cut
+    add to grad in backward; no .data and no copy on the way
+    parameter-without-effect · 2, Where it is blind
+    whatever its value, the output is the same; so no check can see it
+    look for a name that was copied and not changed
+    weights-changed-in-backward · 7, The step
+    the gradients of the layers before are taken at weights that moved
+    only the optimizer changes weights, after all of backward
+""")
+
+
+# 21 The clinic · disagrees
+def _disagrees(
+    f: Callable, x: np.ndarray, gradient: np.ndarray,
+    rng: np.random.Generator,
+) -> bool:
+    """Do slopes along random directions contradict the gradient?"""
+    for _ in range(3):
+        d = rng.choice((-1.0, 1.0), size=x.shape)
+        told, fits = float(np.sum(gradient * d)), False
+        for h in (1e-5, 1e-6):  # a kink may lie between
+            slope = (f(x + h * d) - f(x - h * d)) / (2 * h)
+            size = float(np.linalg.norm(gradient)) + abs(slope)
+            fits = fits or abs(slope - told) <= 1e-4 * size + 1e-8
+        if not fits:
+            return True
+    return False
+
+
+# 21 The clinic · measured
+def _measured(
+    f: Callable, x: np.ndarray, rng: np.random.Generator, h: float = 1e-5
+) -> tuple[np.ndarray, np.ndarray]:
+    """Some entries and the slopes measured there; kinks left out."""
+    found, middle = [], f(x)
+    for i in rng.permutation(x.size)[:150]:
+        d = h * (np.arange(x.size) == i).reshape(x.shape)
+        right, left = (f(x + d) - middle) / h, (middle - f(x - d)) / h
+        if abs(right - left) <= 1e-3 * (abs(right) + abs(left)) + 1e-6:
+            found.append((i, (right + left) / 2))
+    at, slopes = np.array(found or np.zeros((0, 2))).T
+    return at.astype(int), slopes
+
+
+# 21 The clinic · pattern
+def _pattern(
+    told: np.ndarray, at: np.ndarray, measured: np.ndarray, n: int
+) -> str:
+    """In which way a gradient is wrong; empty if it is right."""
+    found = told.ravel()[at]
+    size = 1e-3 * max(_largest(measured), _largest(found), 1e-30)
+    factor = found @ measured / max(measured @ measured, 1e-30)
+    square = told.ndim == 2 and told.shape[0] == told.shape[1]
+    turned = told.T.ravel()[at] if square else found
+    loud = abs(measured) > 1e-6 * size
+    masked = not loud.all() and _largest((found - measured)[loud]) <= size
+    scaled = _largest(found - factor * measured) <= size
+    by_n = min(abs(factor / n - 1), abs(factor * n - 1)) < 0.02
+    patterns = (
+        (_largest(found - measured) <= size, ""),
+        (not found.any(), "missing: all zero"),
+        (scaled and abs(factor + 1) < 1e-3, "sign: the other way"),
+        (scaled and by_n, f"sum against mean: {factor:.3g} times too long"),
+        (scaled, f"factor: {factor:.3g} times what it should be"),
+        (square and _largest(turned - measured) <= size, "transposed"),
+        (len(found) > 1 and not np.ptp(told), "wrong axis: all the same"),
+        (masked, "missing mask: not zero where nothing can flow"),
+    )
+    other = f"off by {0.1 * _largest(found - measured) / size:.2g} %"
+    return next((text for holds, text in patterns if holds), other)
+
+
+# 21 The clinic · trial
+class _Trial(NamedTuple):
+    """A layer by itself: its input, a gradient, and its parameters."""
+
+    layer: Layer
+    x: np.ndarray
+    g: np.ndarray
+    own: list[str]
+
+    def at(self, name: str, value: np.ndarray) -> float:
+        """sum(g * output) with x, or the parameter of that name, replaced."""
+        layer = copy.deepcopy(self.layer)
+        if name:
+            dict(layer.named_parameters())[name].data[...] = value
+        return float(np.sum(self.g * layer.forward(self.x if name else value)))
+
+
+# 21 The clinic · trial-make
+def _trial(heard: _Heard, rng: np.random.Generator) -> _Trial:
+    """Five examples like those that came in, moved off every kink."""
+    layer = copy.deepcopy(heard.layer)
+    layer.to("float64")
+    for p in layer.parameters():  # they may have run away
+        p.data[...] = np.clip(np.nan_to_num(p.data), -10, 10)
+    x = heard.x[: 5 if heard.x[:1].size < 5000 else 2]
+    if x.dtype.kind not in "iu":
+        x = np.clip(np.nan_to_num(x), -10, 10).astype(float)
+        x += 0.3 * max(float(x.std()), 1e-3) * rng.normal(size=x.shape)
+    g = rng.normal(size=copy.deepcopy(layer).forward(x).shape)
+    inner = [m for _, m in layer._members() if isinstance(m, Layer)]
+    theirs = {p for m in inner for p in m.parameters()}
+    own = [k for k, p in layer.named_parameters() if p not in theirs]
+    return _Trial(layer, x, g, own)
+
+
+# 21 The clinic · gradient-signs
+def _gradient_signs(case: _Case) -> _Signs:
+    net = case.net
+    net.train()
+    for heard in _listen(net, case.xs, case.ys):
+        with suppress(Exception):  # some work with their own batch only
+            trial = _trial(heard, case.rng)
+            yield from _effect_signs(heard.name, trial, case.rng)
+            yield from _layer_signs(heard, trial, case.rng)
+    loss, y = net._loss_at_end(), case.ys[:5]
+    z = case.rng.normal(size=net.forward(case.xs[:5]).shape)
+    loss.forward(z, y)
+    told = loss.backward()
+
+    def f(z: np.ndarray) -> float:
+        return loss.forward(z, y)
+
+    yield from _one_sign(repr(loss), f, z, told, len(y), case.rng)
+
+
+# 21 The clinic · layer-signs
+def _layer_signs(
+    heard: _Heard, trial: _Trial, rng: np.random.Generator
+) -> _Signs:
+    layer = copy.deepcopy(trial.layer)
+    mine = dict(layer.named_parameters())
+    before = {name: p.data.copy() for name, p in mine.items()}
+    layer.zero_grad()
+    layer.forward(trial.x)
+    try:
+        dx = layer.backward(trial.g)
+    except Exception as error:
+        yield "gradient-wrong", heard.name, f"backward fails: {error}"
+        return
+    moved = max((_largest(mine[k].data - before[k]) for k in mine), default=0)
+    if moved:
+        figure = f"by up to {moved:.2g} in one backward"
+        yield "weights-changed-in-backward", heard.name, figure
+    told = {"": dx} | {name: mine[name].grad for name in trial.own}
+    for name, gradient in told.items():
+        value = before[name] if name else trial.x
+        where, f = f"{heard.name}, {name or 'input'}", partial(trial.at, name)
+        if value.dtype.kind == "f" and value.size:
+            n = len(trial.x)
+            yield from _one_sign(where, f, value, gradient, n, rng)
+
+
+# 21 The clinic · one-sign
+def _one_sign(
+    where: str, f: Callable, value: np.ndarray, gradient: np.ndarray,
+    n: int, rng: np.random.Generator,
+) -> _Signs:
+    gradient, name = np.asarray(gradient), "gradient-wrong"
+    if gradient.shape != value.shape:
+        yield name, where, f"shape {gradient.shape}, not {value.shape}"
+    elif _disagrees(f, value, gradient, rng):
+        pattern = _pattern(gradient, *_measured(f, value, rng), n)
+        if pattern.startswith("missing: "):
+            name = "gradient-missing"
+        if pattern:
+            yield name, where, pattern
+
+
+# 21 The clinic · effect-signs
+def _effect_signs(
+    name: str, trial: _Trial, rng: np.random.Generator
+) -> _Signs:
+    """Whatever the others are: does this parameter change the output?"""
+    bold = copy.deepcopy(trial.layer)
+    for p in bold.parameters():
+        p.data += 0.5 * rng.normal(size=p.data.shape)
+    data = {key: p.data for key, p in bold.named_parameters()}
+    for key in trial.own:
+        at = partial(trial._replace(layer=bold).at, key)
+        before = at(data[key])
+        after = at(data[key] + rng.normal(size=data[key].shape))
+        if data[key].size and abs(after - before) <= 1e-12 * abs(before):
+            figure = "other values, the same output"
+            yield "parameter-without-effect", f"{name}, {key}", figure
+
+
+# 21 The clinic · missed-signs
+def _missed_signs(case: _Case) -> _Signs:
+    """Layers that answer, to which no gradient comes."""
+    case.net.train()
+    heard = _listen(case.net, case.xs, case.ys)
+    told = _gradients(case.net, case.xs, case.ys)
+    empty = {id(p) for p, g in zip(case.net.parameters(), told) if not g.any()}
+    for h in heard:
+        own = h.layer.parameters()
+        if own and not h.dy.size and all(id(p) in empty for p in own):
+            yield "gradient-missing", h.name, "backward never comes to it"
+
+
+# 21 The clinic · causes-optimizer
+_OPTIMIZER = _atlas("""
+    optimizer-correction · 9, Adam: both, and a correction
+    the averages start at 0 and are not divided by 1 - β^t: wrong first steps
+    correct both averages, and count t in every step
+    optimizer-momentum · 9, Momentum
+    a constant slope must end at steps 1/(1-μ) times as long as the first
+    velocity = μ * velocity + gradient, kept from step to step
+    decay-sign · 12, A price on weights
+    decay makes the weights grow
+    the gradient gets + λ·w, the step takes it away
+    parameter-not-moved · 7, The step
+    it has a gradient and stays where it is: the optimizer does not know it
+    hand over net.parameters(); frozen on purpose is no fault
+    gradients-not-zeroed · 7, The step
+    backward adds: the gradient is the sum of all so far, a momentum of 1
+    zero_grad before every backward
+    clipping-misplaced · 10, One bad batch
+    the gradients are shortened when nobody needs them
+    clip between backward and the optimizer's step
+""")
+
+
+# 21 The clinic · constant-slope
+def _steps(
+    optimizer: Optimizer, value: float, slope: float, n: int, **other: Any
+) -> np.ndarray:
+    """How far its like, made anew, moves one number; over the rate."""
+    kind, p, own = type(optimizer), Parameter([value]), vars(optimizer)
+    names = inspect.signature(kind).parameters.keys() - {"parameters", "lr"}
+    settings = {k: getattr(optimizer, k) for k in names if k in own} | other
+    probe: Any = kind([p], lr=1e-3, **settings)
+    for name in own.keys() - vars(probe).keys():
+        setattr(probe, name, own[name])
+    path = [value]
+    for _ in range(n):
+        p.grad[...] = slope
+        probe.step()
+        path.append(p.data[0])
+    return -np.diff(path) / probe.lr
+
+
+# 21 The clinic · optimizer-signs
+def _optimizer_signs(case: _Case) -> _Signs:
+    """Slope 0 and weight 1: does it shrink? Slope 1: how long are steps?"""
+    if not isinstance(case.optimizer, Optimizer):
+        return
+    optimizer, name = case.optimizer, type(case.optimizer).__name__
+    pull = _steps(optimizer, 1.0, 0.0, 1)[0]
+    if pull < -1e-9:
+        yield "decay-sign", name, f"slope 0, weight 1: grows at {-pull:.2g}"
+    decays = "weight_decay" in vars(optimizer)
+    off = {"weight_decay": 0.0} if decays else {}
+    mu = float(getattr(optimizer, "momentum", 0.0) or 0.0)
+    n = 60 if not 0 < mu < 1 else min(2000, 10 + int(-7 / math.log(mu)))
+    steps, steep = (_steps(optimizer, 0.0, s, n, **off) for s in (1.0, 100.0))
+    first, last = steps[0], steps[-1]
+    shown = f"first step {first:.2g} times the rate, last {last:.3g}"
+    if np.allclose(steps, steep, rtol=1e-3):  # the size of the slope is lost
+        adam = hasattr(optimizer, "betas") or "m" in optimizer.state
+        if adam and abs(steps - 1).max() > 0.1:
+            yield "optimizer-correction", name, f"{shown}, not 1"
+    elif mu > 0.01:
+        usual = np.array([1 - mu, 1 - mu * mu])  # plain, Nesterov
+        if min(abs(first / last / usual - 1)) > 0.05:
+            yield "optimizer-momentum", name, f"{shown}, with μ = {mu}"
+
+
+# 21 The clinic · one-step
+def _one_step(case: _Case) -> float:
+    """The user's step, or the usual lines; the loss before it."""
+    loss = case.net.loss(case.xs, case.ys)
+    if case.step is not None:
+        case.step(*_step_arguments(case))
+        return loss
+    case.optimizer.zero_grad()
+    case.net.backward()
+    case.optimizer.step()
+    return loss
+
+
+# 21 The clinic · step-arguments
+def _step_arguments(case: _Case) -> list[Any]:
+    """What the step wants: by name, or (x, y), (net, x, y), all four."""
+    every = inspect.signature(case.step or len).parameters.values()
+    usual = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    plain = [a for a in every if a.kind <= usual and a.default is a.empty]
+    wanted = [a.name for a in plain]
+    x, y = case.xs, case.ys
+    known = {"x": x, "y": y, "batch": (x, y), "net": case.net,
+             "optimizer": case.optimizer}
+    if all(name in known for name in wanted):
+        return [known[name] for name in wanted]
+    all_four = [case.net, x, y]
+    if len(wanted) == 4:
+        all_four.insert(1, case.optimizer)
+    return all_four[-len(wanted):] if len(wanted) > 1 else [(x, y)]
+
+
+# 21 The clinic · watch
+class _Watch:
+    """During one step: what happens to gradients between its calls?"""
+
+    def __init__(self, case: _Case) -> None:
+        self.net, self.parameters = case.net, case.net.parameters()
+        self.marked: list[Parameter] = []
+        self.then: list[np.ndarray] = []  # the gradients at the step
+        self.asleep: list[str] = []
+        self.clipped = ""
+        for owner in (case.net, case.optimizer):
+            for kind in ("zero_grad", "backward", "accumulate", "step"):
+                if hasattr(owner, kind):
+                    setattr(owner, kind, self._tap(owner, kind))
+
+    # 21 The clinic · watch-tap
+    def _tap(self, owner: Any, kind: str) -> Callable:
+        method = getattr(owner, kind)
+
+        def tapped(*given: Any) -> Any:
+            if kind in ("zero_grad", "step"):
+                self.look()
+            if kind == "step":
+                self.then = [p.grad.copy() for p in self.parameters]
+            elif kind != "zero_grad":
+                self._wipe()
+            result = method(*given)
+            if kind == "zero_grad":
+                self._mark(owner.parameters)
+            return result
+
+        return tapped
+
+    # 21 The clinic · watch-marks
+    def _mark(self, inside: Any) -> None:
+        """Just cleared: leave a mark, to see who touches it."""
+        self.marked = list(inside() if callable(inside) else inside)
+        for p in self.marked:
+            p.grad[...] = 1e6
+
+    def _wipe(self) -> None:
+        """Backward begins: was the mark shortened? Take it away."""
+        if any(np.any(p.grad != 1e6) for p in self.marked):
+            self.clipped = "between clearing and backward"
+        for p in self.marked:
+            p.grad[...] = 0.0
+        self.marked, kinds = [], (Dropout, _BatchNorm)
+        self.asleep = [
+            name for name, layer in _layers(self.net)
+            if isinstance(layer, kinds) and not layer.training
+        ]
+
+    def look(self) -> None:
+        """After the step: are the gradients shorter than they were?"""
+        now = [p.grad for p in self.parameters]
+        known = self.then and not self.marked and any(map(np.any, now))
+        if known and _size(_long(now)) < 0.999 * _size(_long(self.then)):
+            self.clipped = "after the optimizer's step"
+
+
+# 21 The clinic · until-moved
+def _until_moved(case: _Case) -> list[np.ndarray]:
+    """Up to eight steps, as some only gather; how far each parameter went."""
+    parameters = case.net.parameters()
+    before = [p.data.copy() for p in parameters]
+    for _ in range(8):
+        _one_step(case)
+        moves = [p.data - b for p, b in zip(parameters, before)]
+        if any(map(np.any, moves)):
+            break
+    return moves
+
+
+# 21 The clinic · step-signs
+def _step_signs(case: _Case) -> _Signs:
+    net, none = case.net, case.step is None
+    if none and case.optimizer is None:
+        return
+    weights = _long(p.data for p in net.parameters())
+    with _as_it_was(net):
+        alone = not none and not _step_arguments(case)
+        seen = (case.x, case.y) if alone else (case.xs, case.ys)
+        fresh = _gradients(net, *seen)
+    watch = _Watch(case)
+    moves = _until_moved(case)
+    watch.look()
+    if watch.clipped:
+        yield "clipping-misplaced", "step", f"gradients change {watch.clipped}"
+    if watch.asleep and not none:
+        frozen = "Norm" in watch.asleep[0]
+        name = "statistics-frozen" if frozen else "dropout-off"
+        yield name, watch.asleep[0], "in evaluation mode during the step"
+    yield from _still_signs(case, fresh, moves, bool(watch.marked))
+    extra = _long(watch.then or fresh) - _long(fresh)
+    yield from _way_signs(_long(moves), _long(fresh), extra, weights)
+
+
+# 21 The clinic · way-signs
+def _way_signs(
+    move: np.ndarray, fresh: np.ndarray, extra: np.ndarray, w: np.ndarray
+) -> _Signs:
+    """Uphill? And is what was added to the gradient minus the weights?"""
+    if _cosine(move, fresh) > 0.9:
+        figure = f"cosine of step and gradient {_cosine(move, fresh):.2f}"
+        yield "gradient-wrong", "step, sign: uphill", figure
+    added = np.linalg.norm(extra) > 1e-6 * np.linalg.norm(fresh)
+    if added and _cosine(extra, w) < -0.999:
+        yield "decay-sign", "step", "the gradient contains minus the weights"
+
+
+# 21 The clinic · long-vectors
+def _long(arrays: Iterable[np.ndarray]) -> np.ndarray:
+    return np.concatenate([a.ravel() for a in arrays])
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    return float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-300))
+
+
+# 21 The clinic · still-signs
+def _still_signs(
+    case: _Case, fresh: list, moves: list, cleared: bool
+) -> _Signs:
+    """A gradient, and no move; or not even in net.parameters()."""
+    known = set(getattr(case.optimizer, "parameters", ()) or ())
+    named = case.net.named_parameters()
+    cleared |= case.step is None or not any(np.any(p.grad) for _, p in named)
+    still = {
+        name: _largest(g) for (name, p), g, m in zip(named, fresh, moves)
+        if np.any(g) and not np.any(m) and p not in known
+        and (cleared or np.any(p.grad))  # else it was frozen on purpose
+    }
+    if still:
+        figure = f"gradient up to {max(still.values()):.2g}, step 0"
+        yield "parameter-not-moved", ", ".join(still), figure
+    for thing in set(_parameters_in(case.net)) - known - {p for _, p in named}:
+        figure = f"{thing} is not in net.parameters()"
+        yield "parameter-not-moved", "not registered", figure
+
+
+# 21 The clinic · parameters-in
+def _parameters_in(*roots: Any) -> list[Parameter]:
+    return [t for t in _reach(*roots) if isinstance(t, Parameter)]
+
+
+# 21 The clinic · zero-signs
+def _zero_signs(case: _Case) -> _Signs:
+    """Does what the last step left in grad change the next one?"""
+    if case.step is None:
+        return
+    _until_moved(case)
+    parameters, ends = case.net.parameters(), []
+    left = max((_largest(p.grad) for p in parameters), default=0.0)
+    for share in (1.0, 0.0):
+        with _as_it_was(case.net, case.optimizer, case.step):
+            for p in parameters:
+                p.grad *= share
+            _one_step(case)
+            ends.append(_long(p.data for p in parameters))
+    if left and _largest(ends[0] - ends[1]) > 1e-9 * _largest(ends[0]):
+        figure = f"what the last one left, up to {left:.2g}, enters this one"
+        yield "gradients-not-zeroed", "step", figure
+
+
+# 21 The clinic · shared-signs
+def _shared_signs(case: _Case) -> _Signs:
+    """Two names for the same numbers, where copies were meant."""
+    named = case.net.named_parameters()
+    kept = [(name, p.data) for name, p in named] + list(_kept(case))
+    for i, (name, p) in enumerate(named):
+        for other, array in kept[i + 1:]:
+            if array.size and np.shares_memory(array, p.data):
+                figure = f"the same memory as {name}"
+                yield "weights-shared", other, figure
+                return
+
+
+# 21 The clinic · kept
+def _kept(case: _Case) -> Iterator[tuple[str, np.ndarray]]:
+    """Arrays that the network or the step keeps beside the weights."""
+    held = list(case.net._contents())
+    for part in _parts(case.step):
+        what = part.cell_contents if isinstance(part, CellType) else part
+        own = vars(what) if hasattr(what, "__dict__") else what
+        held += _entries("step", own)
+    for name, array in held:
+        hidden = any(part.startswith("_") for part in name.split("."))
+        if isinstance(array, np.ndarray) and not hidden:
+            yield name, array
+
+
+# 21 The clinic · causes-modes
+_MODES = _atlas("""
+    weights-shared · 12, Stopping early
+    what was kept is no copy: it moves on with the training
+    keep p.data.copy(); to tie layers give both one Parameter
+    dropout-in-evaluation · 12, Dropout
+    a part of the network is still missing when it is asked
+    drop only if self.training, and call net.eval()
+    dropout-scale · 12, Dropout
+    in training the next layer gets another mean than in evaluation
+    divide what is kept by 1 - p
+    dropout-off · 12, Dropout
+    nothing is dropped in training: it learns by heart
+    net.train() before each epoch; eval() must not change p
+""")
+
+
+# 21 The clinic · causes-company
+_COMPANY = _atlas("""
+    statistics-frozen · 13, Company
+    the running mean and variance stay as they were at the start
+    train in training mode, with a momentum above 0
+    statistics-differ · 13, Company
+    evaluation normalises with other numbers than training did
+    momentum 0.1 and larger batches; the variance, not its root
+    batch-dependent · 13, Company
+    an answer depends on the other rows of the batch
+    no mean, maximum or softmax along axis 0 in evaluation
+    sees-the-future · 19, A soft look-up
+    the target of a step is visible as the input of the next
+    causal=True: -inf on later scores, before the softmax
+""")
+
+
+# 21 The clinic · dropout-signs
+def _dropout_signs(case: _Case) -> _Signs:
+    """Layers without weights: training, training, evaluation, training."""
+    ones = np.ones((100, 100))
+    for name, layer in _layers(case.net):
+        if any(isinstance(m, (Layer, Parameter)) for _, m in layer._members()):
+            continue
+        with suppress(Exception):
+            a, b = (layer.train().forward(ones) for _ in range(2))
+            still, again = (layer.eval().forward(ones) for _ in range(2))
+            c, d = (layer.train().forward(ones) for _ in range(2))
+            drops, later = np.any(a != b), np.any(c != d)
+            if np.any(still != again):
+                figure = "two evaluations of one input differ"
+                yield "dropout-in-evaluation", name, figure
+            if (drops or getattr(layer, "p", 0) > 0) and not later:
+                figure = "after an evaluation" if drops else "in training"
+                yield "dropout-off", name, f"nothing is dropped {figure}"
+            share = b.mean() / max(abs(still.mean()), 1e-30)
+            if drops and abs(share - 1) > max(0.05 * b.std(), 0.02):
+                figure = f"mean {share:.3g} times that in evaluation"
+                yield "dropout-scale", name, figure
+
+
+# 21 The clinic · statistics-signs
+def _statistics_signs(case: _Case) -> _Signs:
+    case.net.train()
+    for heard in _listen(case.net, case.xs, case.ys):
+        layer, x = heard.layer, heard.x
+        kept = getattr(layer, "buffers", None)
+        if not isinstance(kept, dict) or len(x) < 2:
+            continue
+        before = {name: np.copy(value) for name, value in kept.items()}
+        y = layer.train().forward(x)
+        if all(np.array_equal(kept[name], before[name]) for name in before):
+            figure = "a training pass changes none of them"
+            yield "statistics-frozen", heard.name, figure
+            continue
+        if not all(np.isin(v, (0, 1)).all() for v in before.values()):
+            kept.update(before)  # it has been trained
+        else:
+            for _ in range(60):
+                layer.forward(x)
+        off = _size(layer.eval().forward(x) - y) / max(y.std(), 1e-30)
+        if off > 0.5:
+            figure = f"evaluation is {off:.2g} spreads away from training"
+            yield "statistics-differ", heard.name, figure
+
+
+# 21 The clinic · batch-signs
+def _batch_signs(case: _Case) -> _Signs:
+    net, x = case.net, case.xs[:16]
+    net.eval()
+    whole = net.forward(x)
+    if np.any(net.forward(x) != whole):
+        if not any(_dropout_signs(case)):
+            figure = "two evaluations of one input differ"
+            yield "dropout-in-evaluation", "network", figure
+        return
+    ones = [net.forward(x[i : i + 1]) for i in range(len(x[:4]))]
+    few = np.concatenate(ones)
+    if _largest(few - whole[:4]) > 1e-3 * _largest(whole):
+        name = "network"
+        for h in reversed(_listen(net, x, case.ys[:16])):
+            one = h.layer.forward(h.x[:1])
+            if _largest(one - h.y[:1]) > 1e-3 * _largest(h.y):
+                name = h.name
+        figure = f"alone it differs by {_largest(few - whole[:4]):.2g}"
+        yield "batch-dependent", name, figure
+
+
+# 21 The clinic · future-signs
+def _future_signs(case: _Case) -> _Signs:
+    """Another future: does the past of the output move?"""
+    x, y, net = case.xs, case.ys, case.net.eval()
+    if min(x.ndim, y.ndim) < 2 or x.shape[:2] != y.shape[:2]:
+        return
+    out, half = net.forward(x), x.shape[1] // 2
+    if out.ndim == 3 and half and _foretells(x[:, 1:], y[:, :-1], case.ids):
+        other = x.copy()
+        other[:, half:] = np.roll(x[:, half:], 1, axis=0)
+        moved = _largest(net.forward(other)[:, :half] - out[:, :half])
+        if moved > 1e-6 * _largest(out):
+            figure = f"another future moves the past by {moved:.2g}"
+            yield "sees-the-future", "output", figure
+
+
+# 21 The clinic · foretells
+def _foretells(x: np.ndarray, y: np.ndarray, ids: bool) -> bool:
+    """Is the target of a step the input of the next one?"""
+    if ids or x.ndim != 3:
+        return np.array_equal(x, y)
+    rows = _as_columns(x)
+    y = np.eye(y.max() + 1)[y.ravel()] if y.ndim == 2 else _as_columns(y)
+    fit = rows @ np.linalg.lstsq(rows, y, rcond=None)[0]
+    enough = len(rows) > 2 * rows.shape[1]
+    return bool(enough and np.mean((fit - y) ** 2) < 1e-3 * y.var())
+
+
+# 21 The clinic · causes-run
+_RUN = _atlas("""
+    dead-from-rate · 9, Which way, and how far?
+    one step threw the units where no example reaches them any more
+    lower the rate, start anew; clip_grad_norm_, LinearWarmup, LeakyReLU
+    rate-too-large · 1, What is a slope good for?
+    each step jumps over the valley and lands higher
+    divide the rate by 10 until the loss falls
+    rate-too-small · 1, What is a slope good for?
+    each step goes the right way and nearly nowhere
+    multiply the rate by 10 until the loss rises, and go back one
+    restart-helps · 7, Three spirals
+    this start leads into a place that others do not reach
+    another seed; more hidden units make bad luck rare
+""")
+
+
+# 21 The clinic · run
+def _run(case: _Case, factor: float = 1.0, n: int = 40) -> list[float]:
+    """The losses of some steps with the rate times factor, taken back."""
+    size = sum(p.data.size for p in case.net.parameters()) * case.xs.size
+    n = 12 if case.x.ndim > 2 or size > 3e8 else n
+    losses: list[float] = []
+    with _as_it_was(case.net, case.optimizer, case.step):
+        if factor != 1.0:
+            case.optimizer.lr *= factor
+        while len(losses) < n and np.isfinite(losses).all():
+            losses.append(_one_step(case))
+    return losses
+
+
+def _end(losses: list[float]) -> float:
+    return float(np.median(losses[-5:]))
+
+
+# 21 The clinic · rate-signs
+def _rate_signs(case: _Case) -> _Signs:
+    if case.optimizer is None and case.step is None:
+        return
+    losses, lr = _run(case), getattr(case.optimizer, "lr", None)
+    start, end = losses[0], _end(losses)
+    where = f"lr {lr}"
+    figure = f"loss {start:.4g}, {len(losses) - 1} steps later {end:.4g}"
+    top = max(start, case.null)
+    jumps = max(losses) > 3 * top and end > 0.8 * case.null
+    if jumps or not end < 1.05 * top:
+        yield from _killed_signs(case)
+        slower = (_end(_run(case, f)) for f in (1 / 30, 1e-3, 1e-6))
+        if lr is None or any(s < min(start, end) for s in slower):
+            yield "rate-too-large", where, figure
+    elif lr is not None and end > 0.995 * start > 0.3 * case.null:
+        for factor in (1e2, 1e3, 1e4, 1e5, 1e6):
+            quick = _end(_run(case, factor))
+            if quick < 0.7 * start:
+                figure += f", at {factor:.0e} times the rate {quick:.2g}"
+                yield "rate-too-small", where, figure
+                return
+
+
+# 21 The clinic · killed-signs
+def _killed_signs(case: _Case) -> _Signs:
+    before = {h.name: _dead(h) for h in _listen(case.net, case.xs, case.ys)}
+    with _as_it_was(case.net, case.optimizer, case.step):
+        for steps in (12, 24, 36):
+            for _ in range(12):
+                _one_step(case)
+            after = max(_listen(case.net, case.xs, case.ys), key=_dead)
+            was, now = before[after.name], _dead(after)
+            if now >= 0.75 > 0.5 >= was:
+                figure = f"dead {was:.0%}, {steps} steps later {now:.0%}"
+                yield "dead-from-rate", after.name, figure
+                return
+
+
+# 21 The clinic · restart-signs
+def _restart_signs(case: _Case) -> _Signs:
+    """Stuck on a plateau: do other starts of the same size get further?"""
+    data = [p.data for p in case.net.parameters()]
+    whole = case.ids or any(array.dtype.kind != "f" for array in data)
+    if whole or sum(array.size for array in data) > 2000 or case.x.ndim > 2:
+        return
+    few = case._replace(xs=case.xs[:100], ys=case.ys[:100], step=None)
+    losses = _practise(few, anew=False)
+    end = losses[-1]
+    if end > max(0.3 * case.null, 0.95 * losses[-100]):
+        others = sorted(_practise(few, anew=True)[-1] for _ in range(8))
+        if others[1] < 0.15 * end:
+            best = ", ".join(f"{loss:.2g}" for loss in others)
+            figure = f"loss {end:.2g}, from other starts {best}"
+            yield "restart-helps", "the start", figure
+
+
+# 21 The clinic · restart-practise
+def _practise(case: _Case, anew: bool) -> list[float]:
+    """The losses of 300 steps of Adam, perhaps from a new start."""
+    with _as_it_was(case.net):
+        for p in case.net.parameters() if anew else ():
+            p.data[...] = _size(p.data) * case.rng.normal(size=p.data.shape)
+        adam = Adam(case.net.parameters(), lr=0.03)
+        return _run(case._replace(optimizer=adam), n=300)
+
+
+# 21 The clinic · causes-all
+_CAUSES = {**_DATA, **_LABELS, **_LOSS, **_START, **_DEPTH, **_GRADIENT,
+           **_OPTIMIZER, **_MODES, **_COMPANY, **_RUN}
+
+
+_NO_EXCUSE = {*_LABELS, "input-constant-column"}  # explain no other symptom
+
+
+_FATAL = {"input-not-finite", "integer-weights"}  # nothing else can be said
+
+
+# 21 The clinic · probes
+_PROBES = [
+    *((False, probe) for probe in (
+        _input_signs, _scale_signs, _test_signs, _label_signs,
+        _shuffled_signs, _loss_signs, _constant_signs, _affine_signs,
+        _gradient_signs, _missed_signs, _optimizer_signs, _zero_signs,
+        _step_signs, _shared_signs, _dropout_signs, _statistics_signs,
+        _batch_signs, _future_signs,
+    )),
+    (True, _start_signs), (True, _rate_signs), (True, _restart_signs),
+]
+
+
+# digest fcabf6fc504d33e95ef846166b2f8e474201e61424dac5b09c43e5ccbe85978b
