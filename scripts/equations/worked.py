@@ -42,6 +42,8 @@ class Readable(NumPy):
             return _tenths_that_sum_to_one(shape, rng)
         if set_.base == r"\mathbbR":
             low, high, scale = (-3, 4, 1) if self.attempt < WHOLE else (-9, 12, 10)
+            if "distinct" in set_.words:
+                low, high = low - int(np.prod(shape)) // 2, high + int(np.prod(shape)) // 2
             pool = np.arange(1 if set_.positive else low, high + 1) / scale
         elif set_.base[0] in "([":
             ends = [draw(set_, (200,), rng, number).min(), draw(set_, (200,), rng, number).max()]
@@ -172,6 +174,8 @@ def lowered(read: Read, env: Environment) -> Worked:
         elif value.rank == 2 and len(at) == 1:
             at = (1, *at)
         sides.append(lower(side, at))
+    if any(np.any(np.imag(table.data)) for table in lower.tables):
+        raise MathError("its numbers are complex")
     worked = Worked(
         sides,
         [_standing_alone(side) for side in read.equation.sides],

@@ -240,7 +240,8 @@ class Reader:
         if "raises" in attributes:
             self.split_raises(attributes, opened)
         tag = tags[0] if tags else None
-        more = tuple((key, attributes.pop(key)) for key in list(attributes) if key not in ATTRIBUTES)
+        known = (*ATTRIBUTES, "saying")
+        more = tuple((key, attributes.pop(key)) for key in list(attributes) if key not in known)
         place = self.chapter.place(opened + 1)
         cell = Cell(place, source, "python", tag=tag, aside=aside, more=more, **attributes)
         self.check_python(cell, opened)

@@ -77,7 +77,7 @@ def test_mathematics_that_is_not_read_is_refused(chapters: list[Chapter], text: 
 
 
 SENTENCES = [  # what the book says, and with another number
-    ("$10^{-5}$, is near its balance", "$10^{-3}$, is near its balance"),
+    ("as it comes, with $\\lambda=0.01$", "by default, with `alpha=0.02`"),
     ("0.1 by default", "0.01 by default"),
     (r"the default $\alpha=0.99$", r"the default $\alpha=0.999$"),
 ]
@@ -89,9 +89,9 @@ def test_a_wrong_default_in_a_sentence(chapters: list[Chapter], right: str, wron
 
 
 WORDS = [
-    ("a hundred times as large for plain descent", "twenty times as large for plain descent"),
+    ("thirty times as strongly", "twenty times as strongly"),
     ("about three runs", "about two runs"),
-    ("less than half the time", "more than half the time"),
+    ("half the memory", "more than half the memory"),
     ("off by a third", "off by a quarter"),
 ]
 

@@ -27,6 +27,7 @@ ELSEWHERE = {
         "eq:ce-grad",
         "CrossEntropyLoss.value_and_slope",
     ): "a branch for numbers of classes",
+    ("eq:ce-logits", "CrossEntropyLoss.value_and_slope"): "the same branch",
     ("eq:momentum-velocity", "SGD._direction"): "it stands at the return, after the velocity has been kept",
 }
 SWAPS = [

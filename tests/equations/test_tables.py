@@ -43,7 +43,11 @@ MEANINGS = [
     ("input gate |", "forget gate |", "takes block 1"),
     ("update gate |", "reset gate |", "takes block 2"),
     ("| features in |", "| features out |", "the code speaks of 'in'"),
-    ("| weights, one neuron a column |", "| biases, one neuron a column |", "the code speaks of 'weight'"),
+    (
+        "| weights, one neuron per column |",
+        "| biases, one neuron per column |",
+        "the code speaks of 'weight'",
+    ),
     ("running mean after this batch", "running mean so far", "it is computed"),
     ("| mean absolute error |", "| mean squared error |", "grows 2 times"),
     ("after RMSprop's step", "after Adam's step", "names Adam"),
