@@ -50,8 +50,8 @@ def drawn(book: Book) -> list[tuple[str, Worked, list[np.ndarray]]]:
             notation = book.notation(chapter, display.place.line)
             for read in read_display(display.tex, notation):
                 ids = frozenset(one for side in read.sides for one in notation.ids(side))
-                for number in range(1, 9):
-                    env = book.draw(notation, str(display.label), number, notation.literals, ids)
+                for attempt in range(1, 9):
+                    env = book.draw(notation, str(display.label), attempt, notation.literals, ids)
                     try:
                         ranges = ranges_of(read.sides, env)
                         values = [Evaluator(env, ranges)(side) for side in read.sides]
