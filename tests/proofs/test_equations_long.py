@@ -63,7 +63,7 @@ def test_every_equation_is_proved_or_says_why_not(chapters: list[Chapter]) -> No
 
 # Gradient rows that exact arithmetic cannot reach, and why.
 SAMPLED_ROWS = {
-    "numerical_gradient(lambda v: any_function(v @ A), x, g)": "differences, which are no derivative",
+    "numerical_gradient(lambda v: any_map(v, K), x, g)": "differences, which are no derivative",
     'GELU("tanh").slope(x)': "products of rounded constants",
     "L = CrossEntropyLoss()(np.log(p), y) by z": "the logarithm of a sum that the exponential takes back",
 }
