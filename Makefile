@@ -20,7 +20,7 @@ serve: .venv/installed node_modules/.package-lock.json  ## show the book at loca
 exercises: .venv/installed  ## write the exercises into exercises/, keep yours, and say how far you are
 	$(PY) scripts/exercises.py
 
-test: lint node_modules/.package-lock.json  ## check the book, the module and the tools (a minute or two)
+test: lint node_modules/.package-lock.json  ## check the book, the module and the tools (some minutes)
 	$(PYTEST) --dist loadfile
 
 proof: .venv/installed-proof node_modules/.package-lock.json  ## the slow proofs

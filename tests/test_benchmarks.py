@@ -120,4 +120,6 @@ def test_only_the_unavoidable_products() -> None:
 
 def test_the_peak_of_memory_repeats() -> None:
     work = small_mlp().astype("float32")
-    assert peak(ours, work) == pytest.approx(peak(ours, work), rel=0.01)
+    peak(ours, work)  # what is made once stays
+    # Other threads of the test run may hold some hundred bytes.
+    assert peak(ours, work) == pytest.approx(peak(ours, work), rel=0.01, abs=2048)
