@@ -3016,8 +3016,9 @@ class _RowNorm(Layer):
         product = dy * xhat
         _collect(self.bias, _sum(dy.T))
         _collect(self.weight, _sum(product.T))
-        share = np.ones((xhat.shape[1], 1), xhat.dtype)
-        share *= weight[:, None] / len(share)
+        width = xhat.shape[1]
+        share = np.full((width, 1), 1 / width, xhat.dtype)
+        share *= weight[:, None]
         mean = dy @ share if self._centred else None
         d, along = dy * weight, product @ share  # eq:ln-dxhat
         dx = _normalise_backward(d, xhat, r, product, along, mean)
@@ -6784,4 +6785,4 @@ _PROBES = [
 ]
 
 
-# digest fcabf6fc504d33e95ef846166b2f8e474201e61424dac5b09c43e5ccbe85978b
+# digest e3c2b096e2b98e727b2916c90f2846300973b37d20ad5efe6a5b989ddcfb15c0

@@ -117,3 +117,12 @@ def test_a_wrong_share_is_named(wrong: Any) -> None:
 def test_true_is_no_size() -> None:
     with pytest.raises(ValueError, match="num_features must be a whole number of at least 1, got True"):
         bp.BatchNorm1d(True)
+
+
+@pytest.mark.parametrize("kind", [bp.LayerNorm, bp.RMSNorm])
+def test_without_a_gain_the_gradient_is_that_of_a_gain_of_one(kind: Any) -> None:
+    rng = np.random.default_rng(0)
+    x, grad = rng.normal(size=(2, 4, 5))
+    plain, gained = kind(5, elementwise_affine=False), kind(5)
+    np.testing.assert_allclose(plain(x), gained(x), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(plain.backward(grad), gained.backward(grad), rtol=0, atol=1e-14)
