@@ -29,8 +29,13 @@ UNSHOWN = {
     "Adagrad._direction": 3,
     "Adam._adam": 1,
     "AdamW._direction": 1,
+    "CrossEntropyLoss._of_shares": 2,
+    "CrossEntropyLoss._terms": 1,
+    "CrossEntropyLoss.value_and_slope": 1,
+    "Loss._examined": 1,
     "RMSprop._direction": 11,
     "SGD._direction": 5,
+    "_probabilities": 2,
     "clip_grad_norm_": 1,
 }
 
