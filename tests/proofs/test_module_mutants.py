@@ -25,18 +25,9 @@ HARMLESS = {
 # numbers may only fall: tests/test_options.py and tests/test_settings.py try these options, but the
 # chapters are to show them.
 UNSHOWN = {
-    "Adagrad.__init__": 1,
-    "Adagrad._direction": 3,
-    "Adam._adam": 1,
-    "AdamW._direction": 1,
-    "CrossEntropyLoss._of_shares": 2,
-    "CrossEntropyLoss._terms": 1,
-    "CrossEntropyLoss.value_and_slope": 1,
+    "CrossEntropyLoss._of_shares": 1,
     "Loss._examined": 1,
-    "RMSprop._direction": 11,
-    "SGD._direction": 5,
-    "_probabilities": 2,
-    "clip_grad_norm_": 1,
+    "_probabilities": 1,
 }
 
 
