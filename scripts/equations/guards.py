@@ -9,6 +9,7 @@ import numpy as np
 
 from .book import Book
 from .check import Result
+from .environment import Environment
 from .errors import Finding, Redraw, RowError
 from .hollow import keeps_its_value
 from .meanings import meaning_complaint
@@ -37,7 +38,10 @@ def _complaint(
     book: Book, notation: Notation, row: Definition, used: set[Place], displays: Sequence[Result]
 ) -> str | None:
     needed = notation.closure(row.id)
-    draw = lambda attempt: book.draw(notation, f"meaning of {row.key}", attempt, notation.literals, needed)  # noqa: E731
+
+    def draw(attempt: int) -> Environment:
+        return book.draw(notation, f"meaning of {row.key}", attempt, notation.literals, needed)
+
     if message := meaning_complaint(notation, row, draw, row in notation.gradients.values()):
         return message
     if row.place not in used:
