@@ -81,7 +81,15 @@ class Book:
 
     def used_in(self, name: str) -> list[Chapter]:
         """The chapters that import ``name`` from the module."""
-        return [chapter for chapter in self.chapters if name in imported_names(chapter)]
+        return self.importers.get(name, [])
+
+    @cached_property
+    def importers(self) -> dict[str, list[Chapter]]:
+        found: dict[str, list[Chapter]] = {}
+        for chapter in self.chapters:
+            for name in dict.fromkeys(imported_names(chapter)):
+                found.setdefault(name, []).append(chapter)
+        return found
 
     def lines(self, cell: Cell) -> tuple[int, int]:
         """The lines of the module that come from ``cell``."""
