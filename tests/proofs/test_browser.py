@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -275,6 +276,14 @@ def test_solutions_are_folded_and_nothing_is_offered_without_scripts(browser: Br
         assert page.locator(".task").first.is_visible() and page.locator(".task input").count() == 0
         assert not page.locator("details.solution pre").first.is_visible()
         assert not page.locator("details.check pre").first.is_visible()
+
+
+def test_the_cheat_sheet_prints_on_two_sides(browser: Browser, address: str) -> None:
+    with browser.new_context() as tab:
+        page = tab.new_page()
+        page.goto(f"{address}/cheatsheet.html")
+        printed = page.pdf(format="A4", margin=dict.fromkeys(("top", "right", "bottom", "left"), "8mm"))
+        assert re.findall(rb"/Type\s*/Page\b", printed) == [b"/Type /Page"] * 2
 
 
 def test_the_search_finds_a_name(browser: Browser, address: str) -> None:
