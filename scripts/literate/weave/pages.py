@@ -28,7 +28,7 @@ from literate.chapter import (
 )
 from literate.tangle.module import Module
 from literate.weave import light
-from literate.weave.figures import inline_svg, with_shared_letters
+from literate.weave.figures import inline_svg, with_shared_letters, with_short_names
 
 Segment = tuple[Cell | Display | None, str]  # None: prose
 FOLDED = {"solution": "Solution", "check": "The check", "hide-input": "Show the code"}
@@ -153,7 +153,7 @@ def page(book: Book, chapter: Chapter, executed: NotebookNode) -> str:
             woven.append(python(book, chapter, item, outputs[item.place]))
         else:
             woven.append(text)
-    text = with_shared_letters("\n".join(woven))
+    text = with_short_names(with_shared_letters("\n".join(woven)))
     if chapter.number:
         stem = chapter.path.stem
         above = (
