@@ -269,7 +269,7 @@ def _by_trial(
 
 # 02 How do I know a derivative is right? · claimed-sums
 def _bent(layer: Any, x: Any, rest: tuple, small: Any) -> Iterator[tuple]:
-    """The sum of two answers, and the answer to the sum; per thousand."""
+    """The sum of two answers and the answer to the sum, both over 1000."""
     large = -1e3 * np.flip(small)
     grads = small, large, small + large
     answers = [_claimed(layer, x, rest, grad) for grad in grads]
@@ -6785,4 +6785,4 @@ _PROBES = [
 ]
 
 
-# digest e3c2b096e2b98e727b2916c90f2846300973b37d20ad5efe6a5b989ddcfb15c0
+# digest 861d91fa04404e0585bf684a52c4f27b690b0e3ed90444c451a851d289855c27
