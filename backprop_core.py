@@ -1424,11 +1424,34 @@ class Optimizer:
             top = 1 if name in ("momentum", "alpha", "betas") else math.inf
             for number in np.ravel(each).tolist() if name == "betas" else each:
                 _within(self, top, **{name: number})
-            value = each[0]
-            if any(other != value for other in each):
-                vector = np.repeat(each, sizes, axis=0).T
-                value = vector.astype(self._data.dtype)
+            same = all(other == each[0] for other in each)
+            value = each[0] if same else self._each(name, each, sizes)
             setattr(self, name, value)
+        self._names = list(settings)
+
+    # 07 A network learns · optimizer-each
+    def _each(self, name: str, values: list, sizes: list[int]) -> np.ndarray:
+        """The values of the groups, one for each number that is moved."""
+        if any(isinstance(value, bool) for value in values):
+            found = " and ".join(map(str, dict.fromkeys(values)))
+            raise ValueError(
+                f"{type(self).__name__}: {name} is a switch for all groups, "
+                f"got {found}"
+            )
+        return np.repeat(values, sizes, axis=0).T.astype(self._data.dtype)
+
+    # 07 A network learns · optimizer-repr
+    def __repr__(self) -> str:
+        settings = ", ".join(map(self._said, self._names))
+        return f"{type(self).__name__}({settings})"
+
+    def _said(self, name: str) -> str:
+        """A setting with its value, or with those of all groups."""
+        value = getattr(self, name)
+        if isinstance(value, np.ndarray):
+            each = dict.fromkeys(np.ravel(value).tolist())
+            value = " and ".join(f"{number:g}" for number in each)
+        return f"{name}={value}"
 
     # 07 A network learns · optimizer-look
     def _look(self) -> np.ndarray:
@@ -6785,4 +6808,4 @@ _PROBES = [
 ]
 
 
-# digest 88d7832f3ae9afd9193a67f2883768831d6fd34922af9dc9b71beaba578edfc1
+# digest 6aea72ff4a17ae82f06d5bd7c0ea92232e90387696d9708be6fe0819544d5445

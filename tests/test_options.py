@@ -397,3 +397,20 @@ def test_a_learning_rate_of_another_precision_keeps_single_precision_fast() -> N
     optimizer = bp.SGD(net.parameters(), lr=np.float64(0.1))
     steps(net, optimizer)
     assert {p.data.dtype for p in net.parameters()} == {np.dtype("float32")} and math.isfinite(optimizer.lr)
+
+
+@pytest.mark.parametrize("name", ["maximize", "nesterov"])
+def test_groups_cannot_differ_in_a_switch(name: str) -> None:
+    layer = bp.Linear(2, 3, rng=0)
+    groups = [{"params": layer.weight, name: True}, {"params": layer.bias}]
+    with pytest.raises(ValueError, match=f"SGD: {name} is a switch for all groups, got True and False"):
+        bp.SGD(groups, lr=0.1, momentum=0.9)
+
+
+def test_an_optimizer_says_its_settings() -> None:
+    layer = bp.Linear(2, 3, rng=0)
+    assert repr(bp.SGD(layer.parameters(), lr=0.1, momentum=0.9)) == (
+        "SGD(lr=0.1, weight_decay=0.0, maximize=False, momentum=0.9, dampening=0.0, nesterov=False)"
+    )
+    groups = [{"params": layer.weight, "lr": 0.5}, {"params": layer.bias}]
+    assert repr(bp.Adam(groups, lr=0.1)).startswith("Adam(lr=0.5 and 0.1, ")
