@@ -2705,11 +2705,6 @@ def _penalty(
     return total
 
 
-# 12 Not by heart · seed
-_Array = np.ndarray
-_Maybe = ArrayLike | None
-
-
 # 12 Not by heart · dropout
 class Dropout(Layer):
     """Zero a random share p of the entries in training, eq:dropout.
@@ -2804,6 +2799,11 @@ class EarlyStopping:
         self._sign = 1 if mode == "min" else -1
         self.best, self.waited = self._sign * float("inf"), 0
         self._kept = {}
+
+
+# 12 Not by heart · array-types
+_Array = np.ndarray
+_Maybe = ArrayLike | None
 
 
 # 13 In shape all the time · normalise
@@ -6785,4 +6785,4 @@ _PROBES = [
 ]
 
 
-# digest e3c2b096e2b98e727b2916c90f2846300973b37d20ad5efe6a5b989ddcfb15c0
+# digest 9245454140f6dd1922ac89499217cbb975270b82a28276f767df917a2be1edae
