@@ -15,7 +15,6 @@ EXCESS: dict[str, tuple[int, int]] = {
     "recurrence": (5, 0),
     "attention": (8, 0),
     "beyond": (8, 1),
-    "clinic": (40, 2),
 }
 
 
