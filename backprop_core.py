@@ -5000,25 +5000,28 @@ class TransformerBlock(Network):
         super().__init__(branch(attention), branch(*inner))
 
 
+# 20 Beyond the gradient · push-part
+def _part(node: Tensor, i: int, v: Any, record: bool) -> Any:
+    """v, the slope of argument i of a node, forwards through its rule."""
+    rule, *_, options, _, _ = node._record
+    y, *known = _known(node, record)
+    if rule.jvps is None:
+        return _transposed(node, i, v, record)
+    if rule.jvps != "linear":
+        return rule.jvps[i](v, y, *known, **options)
+    args = *known[:i], v, *known[i + 1 :]
+    if record:
+        return _apply(rule, args, options)
+    return rule.function(*args, **options)
+
+
 # 20 Beyond the gradient · push
 def _pushed(node: Tensor, slopes: dict, record: bool) -> Any:
     """The slope of a node from those of its parents, eq:jvp."""
-    rule, *_, options, places, _ = node._record
-    total, (y, *known) = np.zeros((), node.dtype), _known(node, record)
-    for i, parent in zip(places, node._parents):
-        if (v := slopes.get(parent)) is None:
-            continue
-        if rule.jvps is None:
-            part = _transposed(node, i, v, record)
-        elif rule.jvps == "linear":
-            args = *known[:i], v, *known[i + 1 :]
-            part = (
-                _apply(rule, args, options) if record
-                else rule.function(*args, **options)
-            )
-        else:
-            part = rule.jvps[i](v, y, *known, **options)
-        total = total + part
+    total = np.zeros((), node.dtype)
+    for i, parent in zip(node._record.places, node._parents):
+        if parent in slopes:
+            total = total + _part(node, i, slopes[parent], record)
     return np.broadcast_to(total, node.shape).astype(node.dtype)
 
 
@@ -5052,6 +5055,7 @@ def _follow(y: Any, slopes: dict) -> tuple[Any, Any]:
     return (y, _constant(slope)) if record else (y.data, slope)
 
 
+# 20 Beyond the gradient · anew
 def _anew(x: Any) -> Tensor:
     """The same numbers as a Tensor of its own; made from x, if that is one."""
     if not isinstance(x, Tensor):
@@ -5116,15 +5120,31 @@ def _replay(
             for given, x in zip(inputs, known)
         ]
         result = _constant(f(*xs))
-    if not np.array_equal(result.data, _plain(y), equal_nan=True):
-        raise RuntimeError(
-            "checkpoint: f gave another result the second time (random "
-            "numbers, or an array that changed)"
-        )
+    _like_before(result.data, _plain(y))
     tensors = [x for x in xs if isinstance(x, Tensor)]
     found = gradients(result, tensors, g, isinstance(g, Tensor))
     by_input = dict(zip(map(id, tensors), found))
     return [by_input.get(id(x)) for x in xs]
+
+
+# 20 Beyond the gradient · like-before
+def _like_before(again: np.ndarray, before: np.ndarray) -> None:
+    if not np.array_equal(again, before, equal_nan=True):
+        raise RuntimeError(
+            "checkpoint: f gave another result the second time (random "
+            "numbers, or an array that changed)"
+        )
+
+
+# 20 Beyond the gradient · without-tape
+def _without_tape(f: Callable, *arrays: Any) -> Any:
+    """The forward pass of a checkpoint."""
+    y = f(*arrays)
+    if isinstance(y, Tensor):
+        raise ValueError("checkpoint: f uses a Tensor that is no input")
+    if isinstance(y, (list, tuple)):
+        raise TypeError("checkpoint: f gives one array; np.stack joins")
+    return y
 
 
 # 20 Beyond the gradient · checkpoint
@@ -5141,18 +5161,9 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     >>> x.grad
     array([ 3., 12.])
     """
-
-    def forward(*arrays: Any) -> Any:
-        y = f(*arrays)
-        if isinstance(y, Tensor):
-            raise ValueError("checkpoint: f uses a Tensor that is no input")
-        if isinstance(y, (list, tuple)):
-            raise TypeError("checkpoint: f gives one array; np.stack joins")
-        return y
-
+    forward, again = partial(_without_tape, f), partial(_replay, f, inputs)
     if not any(isinstance(x, Tensor) for x in inputs):
         return forward(*inputs)
-    again = partial(_replay, f, inputs)
     return _apply(_Rule("checkpoint", forward, again, None, set()), inputs, {})
 
 
@@ -6827,4 +6838,4 @@ _PROBES = [
 ]
 
 
-# digest 808676250a7e4a3a090bcc850602b0e8d74548768f6add7a7bd1d6f5b6881fe0
+# digest 444849a22d5c6b993aebdb599db5c3531e058d495ee491d05fc2172ace76ddac

@@ -14,7 +14,6 @@ EXCESS: dict[str, tuple[int, int]] = {
     "depth": (2, 0),
     "recurrence": (5, 0),
     "attention": (8, 0),
-    "beyond": (8, 1),
 }
 
 
