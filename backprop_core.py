@@ -4354,9 +4354,6 @@ _MADE: dict[Callable, Callable] = {
 }
 
 
-# @@ table-of-products
-
-
 # 16 A tape for arrays · table-of-products
 _PRODUCTS: dict[Callable, Callable] = {
     np.dot: lambda a, b: (
@@ -6838,4 +6835,4 @@ _PROBES = [
 ]
 
 
-# digest 444849a22d5c6b993aebdb599db5c3531e058d495ee491d05fc2172ace76ddac
+# digest 13f1535c5ba0f203358e08a5ad1724343dd1868f73a715769badb716f9434d71
