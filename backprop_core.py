@@ -4687,9 +4687,8 @@ class GRU(RNN):
     # 18 Time · gru-backward
     def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
         (gates, inner), back = kept, self.recurrent.data.T.copy()
-        da = np.empty((*dh.shape[:2], len(back)), dh.dtype)
-        du, later = np.empty_like(da), np.zeros(1, dh.dtype)
-        into_a, into_u = _split(da, 3), _split(du, 3)
+        da, du = np.empty((2, *dh.shape[:2], len(back)), dh.dtype)
+        into_a, into_u, later = _split(da, 3), _split(du, 3), 0
         for t in reversed(range(len(dh))):
             r, z, n = gates[t]
             total = dh[t] + later  # eq:gru-dh
@@ -6835,4 +6834,4 @@ _PROBES = [
 ]
 
 
-# digest 13f1535c5ba0f203358e08a5ad1724343dd1868f73a715769badb716f9434d71
+# digest beac402dc21ab37c537173a7fd3c88391eace374eca5c71ffcbf195a4533bcbd
