@@ -4856,17 +4856,9 @@ class MultiHeadAttention(Layer):
         attn_mask: _Maybe = None, memory: _Maybe = None,
     ) -> np.ndarray:
         x = self._expect(x, "N", "T", self.embed_dim)
-        (n, steps, width), both, start = x.shape, x, 0
-        behind = ~_counting(self, lengths, n, steps)
-        if behind.any():
-            both = np.where(behind[..., None], 0, x)
-        if memory is not None:
-            other = self._expect(memory, n, "S", width, what="memory")
-            both, start = np.concatenate([both, other], axis=1), steps
-        q, k, v = self._parts(self.qkv.forward(both), steps, start)
-        size = n, self.num_heads, steps, k.shape[2]
-        keys = behind if memory is None else np.zeros((n, 1), bool)
-        hidden = self._hidden(size, attn_mask, keys, x.dtype)
+        behind, both, start = self._seen(x, lengths, memory)
+        q, k, v = self._parts(self.qkv.forward(both), x.shape[1], start)
+        hidden = self._hidden(q, k, attn_mask, behind[:, start:])
         found, weights = _attend(q, k, v, hidden)
         weights.flags.writeable = False
         self._cache, self.weights = (behind, start, q, k, v, weights), weights
@@ -4874,13 +4866,13 @@ class MultiHeadAttention(Layer):
         y[behind] = 0
         return y.astype(x.dtype, copy=False)
 
-    # 19 Attention · multi-head-attention-backward
+    # 19 Attention · multi-head-attention-parts
     def _parts(self, z: np.ndarray, steps: int, start: int) -> tuple:
         """Queries of the first steps; keys and values from start on."""
         q, k, v = self._heads(z)
         return q[:, :, :steps], k[:, :, start:], v[:, :, start:]
 
-    # 19 Attention · multi-head-attention-backward-backward
+    # 19 Attention · multi-head-attention-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         behind, start, *cache = self._saved()
         (n, steps), width = behind.shape, self.embed_dim
@@ -4888,8 +4880,7 @@ class MultiHeadAttention(Layer):
         if behind.any():
             grad = np.where(behind[..., None], 0, grad)
         dy = self.out.backward(grad)
-        size = n, start + cache[1].shape[2], 3 * width
-        dqkv = np.zeros(size, dy.dtype)
+        dqkv = np.zeros((n, start + cache[1].shape[2], 3 * width), dy.dtype)
         grads = _attend_backward(self._heads(dy)[0], *cache)
         for into, grad in zip(self._parts(dqkv, steps, start), grads):
             into[...] = grad
@@ -4897,11 +4888,37 @@ class MultiHeadAttention(Layer):
         self.memory_grad = dx[:, start:] if start else None
         return dx[:, :steps]
 
+    # 19 Attention · attention-seen
+    def _seen(self, x: np.ndarray, lengths: _Maybe, memory: _Maybe) -> tuple:
+        """What lies behind the ends, x and memory in a row, and where the
+        keys start in it."""
+        behind = ~_counting(self, lengths, *x.shape[:2])
+        both = np.where(behind[..., None], 0, x) if behind.any() else x
+        if memory is None:
+            return behind, both, 0
+        size = len(x), "S", self.embed_dim
+        other = self._expect(memory, *size, what="memory")
+        return behind, np.concatenate([both, other], axis=1), x.shape[1]
+
     # 19 Attention · attention-hidden
     def _hidden(
-        self, size: tuple, attn_mask: _Maybe, behind: np.ndarray, dtype: Any
+        self, q: np.ndarray, k: np.ndarray, attn_mask: _Maybe,
+        behind: np.ndarray,
     ) -> np.ndarray | None:
-        """What is added to scores of this size, (N, heads, T, S)."""
+        """What is added to the scores of q and k, if anything is."""
+        given = self._mask(attn_mask, (*q.shape[:3], k.shape[2]))
+        hide = given if given.dtype == bool else np.zeros((), bool)
+        if behind.any():
+            hide = hide | behind[:, None, None]
+        if self.causal:
+            hide = hide | (np.tri(q.shape[2], k.shape[2]) == 0)
+        if attn_mask is None and not hide.any():
+            return None
+        return np.where(hide, -np.inf, given).astype(q.dtype)
+
+    # 19 Attention · attention-mask
+    def _mask(self, attn_mask: _Maybe, size: tuple) -> np.ndarray:
+        """The mask, if it fits scores of this size, (N, heads, T, S)."""
         given = np.asarray(False if attn_mask is None else attn_mask)
         pairs = zip(given.shape[::-1], size[::-1])
         fits = given.ndim <= 4 and all(m in (1, s) for m, s in pairs)
@@ -4911,14 +4928,7 @@ class MultiHeadAttention(Layer):
                 f"point numbers that fits {size}, got {given.dtype} of shape "
                 f"{given.shape}"
             )
-        hide = given if given.dtype == bool else np.zeros((), bool)
-        if behind.any():
-            hide = hide | behind[:, None, None]
-        if self.causal:
-            hide = hide | (np.tri(*size[2:]) == 0)
-        if attn_mask is None and not hide.any():
-            return None
-        return np.where(hide, -np.inf, given).astype(dtype)
+        return given
 
     # 19 Attention · attention-settings
     def __init__(
@@ -4985,15 +4995,12 @@ class TransformerBlock(Network):
         hidden = 4 * d if hidden is None else hidden
         _positive(self, embed_dim=d, hidden=hidden)
         _within(self, top=1, dropout=dropout)
-        attention = MultiHeadAttention(d, num_heads, causal=causal, rng=rng)
+        look = MultiHeadAttention(d, num_heads, causal=causal, rng=rng)
         wide, narrow = Linear(d, hidden, rng=rng), Linear(hidden, d, rng=rng)
-
-        def branch(*layers: Layer) -> Residual:
-            end = [Dropout(dropout, rng=rng)] if dropout else []
-            return Residual(LayerNorm(d), *layers, *end)
-
-        inner = wide, GELU("tanh"), narrow
-        super().__init__(branch(attention), branch(*inner))
+        ends = [[Dropout(dropout, rng=rng)] * (dropout > 0) for _ in range(2)]
+        first = Residual(LayerNorm(d), look, *ends[0])
+        then = Residual(LayerNorm(d), wide, GELU("tanh"), narrow, *ends[1])
+        super().__init__(first, then)
 
 
 # 20 Beyond the gradient · push-part
@@ -6834,4 +6841,4 @@ _PROBES = [
 ]
 
 
-# digest beac402dc21ab37c537173a7fd3c88391eace374eca5c71ffcbf195a4533bcbd
+# digest eeacdd7cbe4176b92b58d7bc684e114c1e2f691fefed97def545c342013a4955

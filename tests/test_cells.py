@@ -12,7 +12,6 @@ LONG, LONGEST = 15, 25  # lines of nine of ten cells, and of any cell
 # Chapters that are not there yet: (cells over 15 lines, cells over 25). The numbers may only fall.
 EXCESS: dict[str, tuple[int, int]] = {
     "depth": (2, 0),
-    "attention": (8, 0),
 }
 
 
