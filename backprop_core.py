@@ -5438,17 +5438,13 @@ def _way_back(thing: Any) -> Callable[[], Any] | None:
 @contextmanager
 def _as_it_was(*roots: Any) -> Iterator[list[Any]]:
     """Whatever happens inside, everything in reach is put back after it."""
-    things = _reach(*roots)
-    ways_back: list[Callable] = [
-        partial(np.random.set_state, np.random.get_state()),
-        partial(random.setstate, random.getstate()),
-        *filter(None, map(_way_back, things)),
-    ]
+    things = _reach(*roots, np.random.mtrand._rand, random._inst)
+    ways_back = [_way_back(thing) for thing in things]
     try:
         with np.errstate(all="ignore"):
             yield things
     finally:
-        for way_back in ways_back:
+        for way_back in filter(None, ways_back):
             way_back()
 
 
@@ -6841,4 +6837,4 @@ _PROBES = [
 ]
 
 
-# digest eeacdd7cbe4176b92b58d7bc684e114c1e2f691fefed97def545c342013a4955
+# digest b3b823ed3817a17d770b51eb9cfe4e84961a3d073d6fc360bd707778e649b22c
