@@ -204,7 +204,7 @@ def complex_step_gradient(
 
 # 02 How do I know a derivative is right? · off-axis
 def _off_axis(f: Callable, x: np.ndarray) -> np.ndarray:
-    """f at complex numbers, which the guards let pass for as long."""
+    """f at complex numbers, which the guards let pass meanwhile."""
     inside = copy_context()
     inside.run(_stepping.set, True)
     y = inside.run(f, x)
@@ -269,7 +269,7 @@ def _by_trial(
 
 # 02 How do I know a derivative is right? · claimed-sums
 def _bent(layer: Any, x: Any, rest: tuple, small: Any) -> Iterator[tuple]:
-    """The sum of two answers, and the answer to the sum; per thousand."""
+    """The sum of two answers and the answer to the sum, both over 1000."""
     large = -1e3 * np.flip(small)
     grads = small, large, small + large
     answers = [_claimed(layer, x, rest, grad) for grad in grads]
@@ -310,7 +310,7 @@ class Parameter:
     ``data`` and ``grad`` have the same shape and dtype; grad starts at 0.
     Write into them, ``data[...] = new``: others may hold on to them. With
     ``requires_grad`` False grad stays 0, and no optimizer moves the data.
-    Raises TypeError for what is no number, ValueError for a wrong shape.
+    Raises TypeError for anything but numbers, ValueError for a wrong shape.
     """
 
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
@@ -911,7 +911,7 @@ class Softmax(Layer):
     """Probabilities from logits along ``axis``, eq:softmax-safe.
 
     Any shape in, same out. Raises ValueError for a single number,
-    TypeError for an axis that is no whole number.
+    TypeError for an axis that is not a whole number.
     """
 
     axis: int = -1
@@ -1089,7 +1089,7 @@ class CrossEntropyLoss(Loss):
     """Softmax and cross-entropy in one step, eq:ce-logits.
 
     Shapes: logits (N, …, K); target integer labels (N, …) or
-    probabilities (N, …, K). The mean is over all labels, but for those
+    probabilities (N, …, K). The mean is over all labels except those
     equal to ``ignore_index``; ``weight`` (K,) multiplies each class, and
     the mean of labels is then weighted. ``label_smoothing`` spreads that
     share over all classes (chapter 12, eq:label-smoothing).
@@ -6837,4 +6837,4 @@ _PROBES = [
 ]
 
 
-# digest b3b823ed3817a17d770b51eb9cfe4e84961a3d073d6fc360bd707778e649b22c
+# digest b5060a83f83c8ac475164dbb9c69a1349ab489ea577837bae5ea130cff2b63f2

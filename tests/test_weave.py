@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from nbformat import NotebookNode, v4
+from PIL import Image
 
 from literate.chapter import BookError, Chapter, Place
 from literate.reader import read_chapter
 from literate.tangle.module import Module
 from literate.weave import backmatter, panels
-from literate.weave.figures import inline_svg, with_shared_letters
+from literate.weave.figures import inline_svg, with_shared_letters, with_short_names
 from literate.weave.katex import search_text
 from literate.weave.notebook import notebook, tidy
 from literate.weave.pages import Book, link_labels, page
@@ -23,7 +28,7 @@ from tests.books import chapter_text, write_book
 SVG = (
     '<?xml version="1.0"?>\n<svg xmlns:xlink="x" width="360pt" height="180pt" viewBox="0 0 360 180">\n'
     '<metadata>m</metadata>\n<defs><style type="text/css">*{a}</style></defs>\n<!-- text -->\n'
-    '<g id="a"><use xlink:href="#b" style="fill: #000000; stroke: #0072b2; clip-path: url(#c)"/></g>\n'
+    '<g id="a"><use href="#b" style="fill: #000000; stroke: #0072b2; clip-path: url(#c)"/></g>\n'
     "</svg>\n"
 )
 IMAGE = v4.new_output("display_data", data={"image/svg+xml": SVG})
@@ -230,7 +235,7 @@ def test_labels_in_highlighted_code_become_links(book: Book) -> None:
 
 def test_a_figure_follows_light_and_dark_and_keeps_to_itself() -> None:
     assert inline_svg(SVG, "f", "alt").split("\n")[1:] == [
-        '<g id="f-a"><use xlink:href="#f-b" style="fill: currentColor; stroke: var(--figure-1); '
+        '<g id="f-a"><use href="#f-b" style="fill: currentColor; stroke: var(--figure-1); '
         'clip-path: url(#f-c)"/></g>',
         "</svg>",
     ]
@@ -322,11 +327,44 @@ def test_the_colophon_holds_the_digest(book: Book) -> None:
     assert "d" * 64 in backmatter.colophon(book)
 
 
+def test_a_figure_has_no_more_digits_than_one_sees() -> None:
+    svg = SVG.replace(
+        "<use", '<path d="M 412.345678 0.123456 L -0.001 7.00005" style="opacity: 0.333"/><use', 1
+    )
+    svg = svg.replace("<use", '<g transform="translate(10.256 0) scale(0.015625 -0.015625)"/><use', 1)
+    body = inline_svg(svg, "f", "alt")
+    assert 'd="M 412.3 0.12 L 0 7" style="opacity: 0.333"' in body
+    assert 'transform="translate(10.3 0) scale(0.015625 -0.015625)"' in body
+
+
+def test_a_picture_within_a_figure_has_few_colours() -> None:
+    every = np.random.default_rng(0).integers(256, size=(40, 40, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(every).save(file, "png")
+    png = base64.b64encode(file.getvalue()).decode()
+    body = inline_svg(SVG.replace("<use", f'<image href="data:image/png;base64,{png}"/><use'), "f", "alt")
+    found = re.search(r"base64,([^\"]*)", body)
+    assert found and len(found[1]) < len(png) / 2
+    small = np.asarray(Image.open(io.BytesIO(base64.b64decode(found[1]))).convert("RGB"), int)
+    assert np.abs(small - every).mean() < 20
+
+
+def test_parts_of_figures_have_names_only_where_they_are_used() -> None:
+    page = (
+        '<g id="figure-1-a"><path id="figure-1-b" d="M 0 0"/><use href="#figure-1-b" '
+        'style="clip-path: url(#figure-1-c)"/></g><clipPath id="figure-1-c"/><h2 id="figure">figure-1-b</h2>'
+    )
+    assert with_short_names(page) == (
+        '<g><path id="f0" d="M 0 0"/><use href="#f0" '
+        'style="clip-path: url(#f1)"/></g><clipPath id="f1"/><h2 id="figure">figure-1-b</h2>'
+    )
+
+
 def test_figures_of_a_page_share_the_outlines_of_letters() -> None:
     letter = '<path id="figure-{}-Sans-41" d="M 0 0 L 1 1" transform="scale(0.01)"/>'
     other = '<path id="figure-2-Sans-42" d="M 9 9 L 1 1" transform="scale(0.01)"/>'
-    page = f'{letter.format(1)}<use xlink:href="#figure-1-Sans-41"/>{letter.format(2)}{other}'
-    page += '<use xlink:href="#figure-2-Sans-41"/><use xlink:href="#figure-2-Sans-42"/><a href="#eq-a">a</a>'
+    page = f'{letter.format(1)}<use href="#figure-1-Sans-41"/>{letter.format(2)}{other}'
+    page += '<use href="#figure-2-Sans-41"/><use href="#figure-2-Sans-42"/><a href="#eq-a">a</a>'
     shared = with_shared_letters(page)
     assert shared.count("<path") == 2 and letter.format(2) not in shared and other in shared
     assert shared.count('"#figure-1-Sans-41"') == 2 and '"#figure-2-Sans-42"' in shared

@@ -15,6 +15,8 @@ needs to know nothing of shapes. An expression is a number, the name of an index
 from __future__ import annotations
 
 import itertools
+import math
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -257,68 +259,100 @@ class Lowering:
 
 # -- evaluating ------------------------------------------------------------------------------
 
-RELATIONS = {
-    "=": np.equal,
-    "!=": np.not_equal,
-    "<": np.less,
-    "<=": np.less_equal,
-    ">": np.greater,
-    ">=": np.greater_equal,
+RELATIONS: dict[str, Callable[..., Any]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
 }
 OPERATIONS: dict[str, Callable[..., Any]] = {
     **ENTRYWISE,
     **RELATIONS,
-    "+": np.add,
-    "-": np.subtract,
-    "*": np.multiply,
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
     "/": np.divide,
     "^": np.power,
-    "neg": np.negative,
+    "neg": operator.neg,
     "max": np.maximum,
     "min": np.minimum,
     "and": np.logical_and,
 }
+Indices = Mapping[str, float]
+Value = Callable[[Indices], float]
 
 
-def run(expression: Expression, tables: Sequence[Table], indices: Mapping[str, int]) -> float:
+def run(expression: Expression, tables: Sequence[Table], indices: Indices) -> float:
     """The number that an expression is."""
-    if isinstance(expression, str):
-        return float(indices[expression])
-    if not isinstance(expression, list):
-        return float(expression)
-    kind, *parts = expression
-    if kind == "x":
-        return lookup(tables[parts[0]], [run(part, tables, indices) for part in parts[1:]])
-    if kind == "call":
-        return lookup(tables[parts[1]], [run(part, tables, indices) for part in parts[2]])
-    if kind in REDUCE and len(parts) == 5:
-        values = [run(parts[4], tables, inner) for inner in steps(expression, tables, indices)]
-        function, neutral = REDUCE[kind]
-        return float(function(np.array(values), initial=neutral))
-    if kind == "cases":
-        for condition, value in zip(parts[::2], parts[1::2], strict=True):
-            if condition is None or run(condition, tables, indices):
-                return run(value, tables, indices)
-        return float("nan")
-    values = [run(part, tables, indices) for part in parts]
     with np.errstate(all="ignore"):
-        return float(OPERATIONS[kind](*values))
+        return compiled(expression, tables)(indices)
 
 
-def steps(
-    expression: Expression, tables: Sequence[Table], indices: Mapping[str, int]
-) -> Iterator[dict[str, int]]:
-    """The values that a sum's index takes."""
+def compiled(expression: Expression, tables: Sequence[Table]) -> Value:
+    """The expression as a function of its indices: each part is looked at once, however often it runs."""
+    if isinstance(expression, str):
+        return operator.itemgetter(expression)
+    if not isinstance(expression, list):
+        constant = float(expression)
+        return lambda at: constant
+    kind, *parts = expression
+    if kind in ("x", "call"):
+        table, place = (parts[0], parts[1:]) if kind == "x" else (parts[1], parts[2])
+        return _entry(tables[table], [compiled(index, tables) for index in place])
+    if kind in REDUCE and len(parts) == 5:
+        return _reduction(expression, tables)
+    values = [compiled(part, tables) if part is not None else _otherwise for part in parts]
+    if kind == "cases":
+        rows = list(zip(values[::2], values[1::2], strict=True))
+        return lambda at: next((value(at) for condition, value in rows if condition(at)), math.nan)
+    function = OPERATIONS[kind]
+    if len(values) == 1:
+        (one,) = values
+        return lambda at: float(function(one(at)))
+    left, right = values
+    return lambda at: float(function(left(at), right(at)))
+
+
+def _otherwise(at: Indices) -> float:
+    return 1.0
+
+
+def _entry(table: Table, place: Sequence[Value]) -> Value:
+    outside = 0.0 if table.zero_outside else math.nan
+    entries = {
+        tuple(index + first for index, first in zip(at, table.first, strict=True)): float(value)
+        for at, value in np.ndenumerate(np.real(table.data))
+    }
+    return lambda at: entries.get(tuple(index(at) for index in place), outside)
+
+
+def _reduction(expression: Expression, tables: Sequence[Table]) -> Value:
+    kind, every, body = expression[0], _steps(expression, tables), compiled(expression[5], tables)
+    function, neutral = REDUCE[kind]
+
+    def reduced(at: Indices) -> float:
+        return float(function(np.array([body(inner) for inner in every(at)]), initial=neutral))
+
+    return reduced
+
+
+def _steps(expression: Expression, tables: Sequence[Table]) -> Callable[[Indices], Iterator[Indices]]:
     _, name, low, high, condition, _ = expression
-    start, end = run(low, tables, indices), run(high, tables, indices)
-    for value in range(round(start), round(end) + 1):
-        inner = {**indices, name: value}
-        if condition is None or run(condition, tables, inner):
-            yield inner
+    first, last = compiled(low, tables), compiled(high, tables)
+    holds = _otherwise if condition is None else compiled(condition, tables)
+
+    def every(at: Indices) -> Iterator[Indices]:
+        inner = dict(at)
+        for value in range(round(first(at)), round(last(at)) + 1):
+            inner[name] = value
+            if holds(inner):
+                yield inner
+
+    return every
 
 
-def lookup(table: Table, place: Sequence[float]) -> float:
-    at = tuple(round(index) - first for index, first in zip(place, table.first, strict=True))
-    if all(0 <= index < size for index, size in zip(at, table.data.shape, strict=True)):
-        return float(table.data[at])
-    return 0.0 if table.zero_outside else float("nan")
+def steps(expression: Expression, tables: Sequence[Table], indices: Indices) -> list[Indices]:
+    """The values that a sum's index takes."""
+    return [dict(inner) for inner in _steps(expression, tables)(indices)]

@@ -28,7 +28,7 @@ def number(value: float) -> str:
     return f"{mantissa}{power}".replace("-", "−")
 
 
-def stages(expression: Expression, tables: Sequence[Table], indices: Mapping[str, int]) -> list[str]:
+def stages(expression: Expression, tables: Sequence[Table], indices: Mapping[str, float]) -> list[str]:
     """The entry with its numbers put in, with each term worked out, and its value."""
     value = number(run(expression, tables, indices))
     found: list[str] = []
@@ -49,17 +49,17 @@ class _Speller:
         self.depth = depth
 
     def say(
-        self, expression: Expression, indices: Mapping[str, int], level: int, sums: int = 0
+        self, expression: Expression, indices: Mapping[str, float], level: int, sums: int = 0
     ) -> tuple[str, int]:
         """The text of an expression, in brackets if it binds less than ``level``; and how it binds."""
         text, own = self.bare(expression, indices, sums)
         return (f"({text})", ATOM) if own < level else (text, own)
 
-    def value(self, expression: Expression, indices: Mapping[str, int]) -> tuple[str, int]:
+    def value(self, expression: Expression, indices: Mapping[str, float]) -> tuple[str, int]:
         found = run(expression, self.tables, indices)
         return number(found), SUM if found < 0 else ATOM
 
-    def bare(self, expression: Expression, indices: Mapping[str, int], sums: int) -> tuple[str, int]:
+    def bare(self, expression: Expression, indices: Mapping[str, float], sums: int) -> tuple[str, int]:
         if not isinstance(expression, list) or expression[0] == "x":
             return self.value(expression, indices)
         kind, *parts = expression
@@ -89,7 +89,7 @@ class _Speller:
         return self.function(kind, parts, indices, sums)
 
     def function(
-        self, kind: str, parts: Sequence[Expression], indices: Mapping[str, int], sums: int
+        self, kind: str, parts: Sequence[Expression], indices: Mapping[str, float], sums: int
     ) -> tuple[str, int]:
         if kind in RELATIONS:
             left, right = (self.say(part, indices, SUM, sums)[0] for part in parts)
@@ -109,7 +109,7 @@ class _Speller:
             return f"|{inside}|", ATOM
         return f"{html.escape(_letter(name), quote=False)}({inside})", ATOM
 
-    def reduced(self, expression: Expression, indices: Mapping[str, int], sums: int) -> tuple[str, int]:
+    def reduced(self, expression: Expression, indices: Mapping[str, float], sums: int) -> tuple[str, int]:
         """A sum term by term; a sum within it is one number."""
         kind, body = expression[0], expression[5]
         every = list(steps(expression, self.tables, indices))

@@ -17,7 +17,7 @@ from .chains import Side
 from .environment import Environment
 from .errors import MathError, Redraw, RowError
 from .evaluate import Branch, Evaluator, NumPy, ranges_of
-from .lower import Expression, Lowering, Table, run
+from .lower import Expression, Lowering, Table, compiled
 from .notation import Notation
 from .sets import Set, draw
 from .syntax import Cases, Node, Symbol, free_indices
@@ -92,10 +92,11 @@ class Worked:
     def value(self, side: int) -> np.ndarray:
         """The side's array, from the data alone."""
         sizes = [axis.high - axis.low + 1 for axis in self.axes]
-        found = [
-            run(self.sides[side], self.tables, dict(zip([a.name for a in self.axes], place, strict=True)))
-            for place in itertools.product(*(range(axis.low, axis.high + 1) for axis in self.axes))
-        ]
+        names = [axis.name for axis in self.axes]
+        entry = compiled(self.sides[side], self.tables)
+        places = itertools.product(*(range(axis.low, axis.high + 1) for axis in self.axes))
+        with np.errstate(all="ignore"):
+            found = [entry(dict(zip(names, place, strict=True))) for place in places]
         return np.array(found).reshape(sizes)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 from equations.text import LABEL, Display, Place, Row, Table, shown_path
 
@@ -35,6 +36,10 @@ class BookError(Exception):
         where = place if isinstance(place, Place) else shown_path(place)
         super().__init__(f"{where}: {message}")
         self.place = place
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """It comes back whole from another process."""
+        return type(self).__new__, (type(self),), {"args": self.args, "place": self.place}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from equations.book import Book, read_display
 from equations.check import check_display
 from equations.errors import MathError
-from equations.mutation_score import different
+from equations.mutate import Mutant, mutants
 from equations.notation import Definition, Notation
 from equations.spell import stages
 from equations.syntax import Apply, Derivative, Entry, Node, Symbol, plain
@@ -21,6 +21,7 @@ from literate.files import write_atomically
 from literate.prove.checks import Source, _checker, _digest, subjects
 
 DIGITS = 10  # of a table's numbers that are no whole ones
+TRIES = 8  # mistakes on either side that are planted to find one with a good message
 Example = dict[str, Any]
 
 
@@ -141,7 +142,7 @@ def tex_of(node: Node, notation: Notation) -> str:
 def slip(book: Book, chapter: Chapter, display: Display) -> list[str]:
     """[what, LaTeX with the slip, message] of a mistake that is noticed when its sides are compared."""
     fallback: list[str] = []
-    for mutant in different(book, chapter, display):
+    for mutant in _telling_first(display.tex):
         try:
             finding = check_display(
                 book.replacing(str(display.label), mutant.tex, fresh=False), chapter, display
@@ -154,3 +155,11 @@ def slip(book: Book, chapter: Chapter, display: Display) -> list[str]:
                 return one
             fallback = fallback or one
     return fallback
+
+
+def _telling_first(tex: str) -> list[Mutant]:
+    """Some mistakes: first those that leave the left side as it is."""
+    left = tex.partition("=")[0]
+    inside = [mutant for mutant in mutants(tex) if mutant.tex.startswith(left)]
+    others = [mutant for mutant in mutants(tex) if not mutant.tex.startswith(left)]
+    return inside[:TRIES] + others[:TRIES]

@@ -12,6 +12,7 @@ from literate.prove.claims import count
 from literate.prove.numbers import prose as lines_of_prose
 from literate.prove.unbound import listed
 from literate.weave import light, panels
+from literate.weave.cheatsheet import cheatsheet
 from literate.weave.pages import Book, imported_names, prose, reference
 from literate.weave.pytorch import pytorch
 from literate.weave.reference import module_reference
@@ -91,6 +92,7 @@ def pages(book: Book) -> dict[str, str]:
         "equations.md": equations(book),
         "checks.md": checks(book),
         "names.md": names(book),
+        "cheatsheet.md": cheatsheet(book),
         "module.md": module_reference(book),
         "pytorch.md": pytorch(book),
         "colophon.md": colophon(book),

@@ -1,9 +1,14 @@
-"""A figure as Matplotlib saves it, made part of a page: its colours follow light and dark."""
+"""A figure as Matplotlib saves it, made part of a page: lighter, its colours follow light and dark."""
 
 from __future__ import annotations
 
+import base64
+import functools
 import html
+import io
 import re
+
+from PIL import Image
 
 COLOURS = {
     "#000000": "currentColor",
@@ -17,6 +22,9 @@ COLOURS = {
     "#7a5fb5": "var(--figure-6)",
 }
 LETTER = re.compile(r'<path id="(?P<id>figure-[\w-]+)" (?P<outline>d="[^"]*" transform="[^"]*")/>\s*')
+NUMBER = re.compile(r'(?:scale|matrix)\([^)]*\)|style="[^"]*"|-?\d+\.\d{2,}')
+PIXELS = re.compile(r"(?<=data:image/png;base64,)[\w+/=\s]+")
+NAME = re.compile(r' id="(figure-[\w-]+)"|(?<=url\(#)figure-[\w-]+|(?<= href="#)figure-[\w-]+')
 SMALLEST = 0.58  # how far a figure shrinks before it scrolls in its own box
 
 
@@ -30,6 +38,8 @@ def inline_svg(svg: str, name: str, alt: str) -> str:
     body = body[body.index(">", body.index("<svg")) + 1 :]
     body = re.sub(r'((?:\bid="|url\(#|href="#))', rf"\1{name}-", body)
     body = re.sub(r"(?<=[ :\"])#[0-9a-f]{6}\b", lambda found: COLOURS.get(found[0], found[0]), body)
+    body = PIXELS.sub(lambda found: _fewer_colours(found[0]), body)
+    body = NUMBER.sub(_rounded, body).replace("xlink:href", "href")
     body = re.sub(r"\n\s*", "\n", body)
     view = f'viewBox="0 0 {width * 0.75:g} {height * 0.75:g}"'
     style = (
@@ -37,8 +47,25 @@ def inline_svg(svg: str, name: str, alt: str) -> str:
     )
     return (
         f'<svg role="img" aria-label="{html.escape(alt)}" {view} style="{style}" fill="currentColor" '
-        f'stroke-linejoin="round" xmlns:xlink="http://www.w3.org/1999/xlink">{body.strip()}'
+        f'stroke-linejoin="round">{body.strip()}'
     )
+
+
+def _rounded(found: re.Match[str]) -> str:
+    """A coordinate to a tenth of a point, small ones to a hundredth; factors and styles stay as they are."""
+    if not found[0][-1].isdigit():
+        return found[0]
+    number = float(found[0])
+    return f"{round(number, 1 if abs(number) > 10 else 2) + 0.0:g}"
+
+
+@functools.cache
+def _fewer_colours(png: str) -> str:
+    """The picture with at most 256 colours."""
+    picture = Image.open(io.BytesIO(base64.b64decode(png)))
+    small = io.BytesIO()
+    picture.quantize(256, method=Image.Quantize.FASTOCTREE).save(small, "png", optimize=True)
+    return min(png, base64.b64encode(small.getvalue()).decode(), key=len)
 
 
 def with_shared_letters(page: str) -> str:
@@ -53,3 +80,16 @@ def with_shared_letters(page: str) -> str:
 
     page = LETTER.sub(once, page)
     return re.sub(r'href="#([\w-]+)"', lambda found: f'href="#{same.get(found[1], found[1])}"', page)
+
+
+def with_short_names(page: str) -> str:
+    """The page with short names for what parts of figures refer to, and none for the rest."""
+    used = {found[0] for found in NAME.finditer(page) if not found[1]}
+    short = {name: f"f{number:x}" for number, name in enumerate(sorted(used))}
+
+    def renamed(found: re.Match[str]) -> str:
+        if not found[1]:
+            return short[found[0]]
+        return f' id="{short[found[1]]}"' if found[1] in used else ""
+
+    return NAME.sub(renamed, page)

@@ -28,7 +28,7 @@ from literate.chapter import (
 )
 from literate.tangle.module import Module
 from literate.weave import light
-from literate.weave.figures import inline_svg, with_shared_letters
+from literate.weave.figures import inline_svg, with_shared_letters, with_short_names
 
 Segment = tuple[Cell | Display | None, str]  # None: prose
 FOLDED = {"solution": "Solution", "check": "The check", "hide-input": "Show the code"}
@@ -81,7 +81,15 @@ class Book:
 
     def used_in(self, name: str) -> list[Chapter]:
         """The chapters that import ``name`` from the module."""
-        return [chapter for chapter in self.chapters if name in imported_names(chapter)]
+        return self.importers.get(name, [])
+
+    @cached_property
+    def importers(self) -> dict[str, list[Chapter]]:
+        found: dict[str, list[Chapter]] = {}
+        for chapter in self.chapters:
+            for name in dict.fromkeys(imported_names(chapter)):
+                found.setdefault(name, []).append(chapter)
+        return found
 
     def lines(self, cell: Cell) -> tuple[int, int]:
         """The lines of the module that come from ``cell``."""
@@ -145,7 +153,7 @@ def page(book: Book, chapter: Chapter, executed: NotebookNode) -> str:
             woven.append(python(book, chapter, item, outputs[item.place]))
         else:
             woven.append(text)
-    text = with_shared_letters("\n".join(woven))
+    text = with_short_names(with_shared_letters("\n".join(woven)))
     if chapter.number:
         stem = chapter.path.stem
         above = (

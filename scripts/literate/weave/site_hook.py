@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import multiprocessing
 import os
 import re
 import shutil
+import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -89,8 +91,12 @@ def executed_or_latest(chapters: list[Chapter]) -> tuple[dict[Path, NotebookNode
     """Executed notebooks and checked equations. A reader who waits for the pages gets them before."""
     global running, failure, behind
     notebooks, missing = latest(chapters, CACHE / "chapters") if serving else ({}, ())
+    if not missing and not notebooks:
+        with multiprocessing.Pool(1, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as beside:
+            found = beside.apply_async(checks, (chapters, CACHE))
+            return run(chapters, CACHE / "chapters"), found.get()
     if not missing:
-        return notebooks or run(chapters, CACHE / "chapters"), checks(chapters, CACHE)
+        return notebooks, checks(chapters, CACHE)
     if running == missing:
         if failure:
             raise failure

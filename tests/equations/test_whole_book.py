@@ -1,4 +1,7 @@
-"""Labels in the module's comments and docstrings stand at what their equations are held against."""
+"""All equations of the book at once: they hold, leave nothing out, and labels in code stand at their place.
+
+The mistakes that can be planted in them are counted by tests/proofs/test_equations_long.py.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+import check_equations
 from equations.book import Book
 from equations.check import Result, check_chapter
 from equations.references import Mark, idle_marks, marks_of
@@ -13,6 +17,18 @@ from literate.chapter import Chapter, code_references
 from literate.reader import read_book
 from literate.tangle.module import Module, tangle
 
+# Public names that stand in no equation, because they compute nothing of their own.
+NO_MATHEMATICS = {
+    *("Layer", "Activation", "Loss", "Optimizer", "Schedule"),  # bases of those that do
+    *("Flatten", "Last", "DataLoader", "fit", "save", "load", "EarlyStopping"),  # they move things around
+    *("no_grad", "primitive", "TapeLayer", "checkpoint"),  # they arrange what others compute
+    "MultiHeadAttention",  # heads side by side; what one of them computes is checked
+    *("gradcheck", "gradient_report", "GradientReport", "LayerStatistics"),  # they measure
+    *("diagnose", "Diagnosis", "Finding", "detect_changes"),  # they look for mistakes
+    *("StepLR", "BatchNorm2d"),  # a staircase; BatchNorm1d with longer rows
+    # draws; the standard deviation is checked
+    *("xavier_normal_", "xavier_uniform_", "kaiming_normal_", "kaiming_uniform_"),
+}
 # References whose equation is held against other code, and why they are right all the same.
 ELSEWHERE = {
     ("eq:vjp", "Layer"): "what every layer does, held against functions that stand for any other",
@@ -65,6 +81,13 @@ def marks(chapters: list[Chapter], module: Module) -> list[Mark]:
     line_of = {place: line for line, place in module.places.items()}
     references = [one for chapter in chapters for cell in chapter.core for one in code_references(cell)]
     return marks_of(module.text, [(line_of[one.place], one.label) for one in references])
+
+
+def test_they_hold_and_leave_nothing_out(
+    chapters: list[Chapter], module: Module, results: list[Result]
+) -> None:
+    assert [str(result.finding) for result in results if result.finding] == []
+    assert set(check_equations.untouched(Book(chapters, module.namespace()), results)) == NO_MATHEMATICS
 
 
 def test_every_reference_stands_at_its_code(

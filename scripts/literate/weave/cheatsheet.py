@@ -1,0 +1,63 @@
+"""The cheat sheet: forward and backward of each layer and loss, from the labelled equations."""
+
+from __future__ import annotations
+
+import html
+import tomllib
+
+from literate.chapter import BookError
+from literate.weave.pages import Book, reference
+
+LIST = "cheatsheet.toml"
+HEAD = """\
+---
+hide: [toc]
+---
+
+# Cheat sheet
+
+Forward and backward of each layer and loss, and what each optimizer does. The number beside a formula
+leads to its derivation. Printed, it fills two sides.
+"""
+
+
+def cheatsheet(book: Book) -> str:
+    lines = [HEAD]
+    for title, entries in listed(book).items():
+        lines += [f"## {title}", "", '<div class="sheet" markdown>', ""]
+        for name, labels in entries.items():
+            chapter, cell = book.pieces[name][0]
+            home = f"{chapter.path.name}#code-{cell.name}"
+            formulas = [formula(book, label) for label in labels]
+            lines += [
+                '<section class="entry" markdown>',
+                f"### [{name}]({home})",
+                *formulas,
+                "</section>",
+                "",
+            ]
+        lines += ["</div>", ""]
+    return "\n".join(lines)
+
+
+def formula(book: Book, label: str) -> str:
+    tex = html.escape(book.equations[label].display.tex, quote=False)
+    number = f'<span markdown="span">{reference(book, label)}</span>'
+    return f'<div class="eq" markdown="block"><div class="arithmatex">\\[{tex}\\]</div>\n{number}</div>'
+
+
+def listed(book: Book) -> dict[str, dict[str, list[str]]]:
+    """{group: {class: [labels]}}; a BookError for what the book does not have."""
+    file = book.chapters[0].path.parent / LIST
+    if not file.exists():
+        return {}
+    groups: dict[str, dict[str, list[str]]] = tomllib.loads(file.read_text(encoding="utf-8"))
+    for entries in groups.values():
+        for name, labels in entries.items():
+            if name not in book.pieces:
+                raise BookError(file, f"the module has no {name}")
+            entries[name] = [f"eq:{label}" for label in labels]
+            for label in entries[name]:
+                if label not in book.equations:
+                    raise BookError(file, f"{name} names {label}, which no chapter has")
+    return groups
