@@ -9,15 +9,6 @@ from literate.reader import read_book
 
 LONG, LONGEST = 15, 25  # lines of nine of ten cells, and of any cell
 
-# Chapters that are not there yet: (cells over 15 lines, cells over 25). The numbers may only fall.
-EXCESS: dict[str, tuple[int, int]] = {
-    "depth": (2, 0),
-    "recurrence": (5, 0),
-    "attention": (8, 0),
-    "beyond": (8, 1),
-    "clinic": (40, 2),
-}
-
 
 def lengths(chapter: Chapter) -> list[tuple[int, str]]:
     """Lines and place of each cell; imports and the code of figures are folded away."""
@@ -33,19 +24,10 @@ def test_cells_are_short(chapter: Chapter) -> None:
     cells = lengths(chapter)
     long = [cell for cell in cells if cell[0] > LONG]
     longest = [cell for cell in cells if cell[0] > LONGEST]
-    allowed = EXCESS.get(chapter.path.stem.split("-", 1)[-1], (len(cells) // 10, 0))
-    assert len(long) <= allowed[0] and len(longest) <= allowed[1], (
+    assert len(long) <= len(cells) // 10 and not longest, (
         f"{len(long)} of {len(cells)} cells have more than {LONG} lines, {len(longest)} more than {LONGEST}; "
-        f"at most {allowed} may: {long}"
+        f"one in ten may have more than {LONG}, none more than {LONGEST}: {long}"
     )
-
-
-def test_no_chapter_is_excused_for_more_than_it_has() -> None:
-    found = {chapter.path.stem.split("-", 1)[-1]: lengths(chapter) for chapter in read_book()}
-    assert {
-        name: (sum(n > LONG for n, _ in found[name]), sum(n > LONGEST for n, _ in found[name]))
-        for name in EXCESS
-    } == EXCESS
 
 
 @pytest.mark.parametrize("chapter", read_book(), ids=lambda chapter: chapter.path.stem)

@@ -148,7 +148,10 @@ def test_mutants_of_the_module(chapters: list[Chapter]) -> None:
 
 # Mistakes in what a later chapter makes, each noticed without its long trainings.
 LATER = [
-    ("        total = total + part\n", "        total = part\n"),
+    (
+        "total = total + _part(node, i, slopes[parent], record)",
+        "total = _part(node, i, slopes[parent], record)",
+    ),
     ("if record else (y.data, slope)\n", "if record else (y.data, -slope)\n"),
     ("slope = known.get(y, np.zeros_like(y.data))", "slope = 2 * known.get(y, np.zeros_like(y.data))"),
 ]
