@@ -2728,11 +2728,6 @@ def _penalty(
     return total
 
 
-# 12 Not by heart · seed
-_Array = np.ndarray
-_Maybe = ArrayLike | None
-
-
 # 12 Not by heart · dropout
 class Dropout(Layer):
     """Zero a random share p of the entries in training, eq:dropout.
@@ -2827,6 +2822,11 @@ class EarlyStopping:
         self._sign = 1 if mode == "min" else -1
         self.best, self.waited = self._sign * float("inf"), 0
         self._kept = {}
+
+
+# 12 Not by heart · array-types
+_Array = np.ndarray
+_Maybe = ArrayLike | None
 
 
 # 13 In shape all the time · normalise
@@ -4377,9 +4377,6 @@ _MADE: dict[Callable, Callable] = {
 }
 
 
-# @@ table-of-products
-
-
 # 16 A tape for arrays · table-of-products
 _PRODUCTS: dict[Callable, Callable] = {
     np.dot: lambda a, b: (
@@ -4713,9 +4710,8 @@ class GRU(RNN):
     # 18 Time · gru-backward
     def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
         (gates, inner), back = kept, self.recurrent.data.T.copy()
-        da = np.empty((*dh.shape[:2], len(back)), dh.dtype)
-        du, later = np.empty_like(da), np.zeros(1, dh.dtype)
-        into_a, into_u = _split(da, 3), _split(du, 3)
+        da, du = np.empty((2, *dh.shape[:2], len(back)), dh.dtype)
+        into_a, into_u, later = _split(da, 3), _split(du, 3), 0
         for t in reversed(range(len(dh))):
             r, z, n = gates[t]
             total = dh[t] + later  # eq:gru-dh
@@ -4883,17 +4879,9 @@ class MultiHeadAttention(Layer):
         attn_mask: _Maybe = None, memory: _Maybe = None,
     ) -> np.ndarray:
         x = self._expect(x, "N", "T", self.embed_dim)
-        (n, steps, width), both, start = x.shape, x, 0
-        behind = ~_counting(self, lengths, n, steps)
-        if behind.any():
-            both = np.where(behind[..., None], 0, x)
-        if memory is not None:
-            other = self._expect(memory, n, "S", width, what="memory")
-            both, start = np.concatenate([both, other], axis=1), steps
-        q, k, v = self._parts(self.qkv.forward(both), steps, start)
-        size = n, self.num_heads, steps, k.shape[2]
-        keys = behind if memory is None else np.zeros((n, 1), bool)
-        hidden = self._hidden(size, attn_mask, keys, x.dtype)
+        behind, both, start = self._seen(x, lengths, memory)
+        q, k, v = self._parts(self.qkv.forward(both), x.shape[1], start)
+        hidden = self._hidden(q, k, attn_mask, behind[:, start:])
         found, weights = _attend(q, k, v, hidden)
         weights.flags.writeable = False
         self._cache, self.weights = (behind, start, q, k, v, weights), weights
@@ -4901,13 +4889,13 @@ class MultiHeadAttention(Layer):
         y[behind] = 0
         return y.astype(x.dtype, copy=False)
 
-    # 19 Attention · multi-head-attention-backward
+    # 19 Attention · multi-head-attention-parts
     def _parts(self, z: np.ndarray, steps: int, start: int) -> tuple:
         """Queries of the first steps; keys and values from start on."""
         q, k, v = self._heads(z)
         return q[:, :, :steps], k[:, :, start:], v[:, :, start:]
 
-    # 19 Attention · multi-head-attention-backward-backward
+    # 19 Attention · multi-head-attention-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         behind, start, *cache = self._saved()
         (n, steps), width = behind.shape, self.embed_dim
@@ -4915,8 +4903,7 @@ class MultiHeadAttention(Layer):
         if behind.any():
             grad = np.where(behind[..., None], 0, grad)
         dy = self.out.backward(grad)
-        size = n, start + cache[1].shape[2], 3 * width
-        dqkv = np.zeros(size, dy.dtype)
+        dqkv = np.zeros((n, start + cache[1].shape[2], 3 * width), dy.dtype)
         grads = _attend_backward(self._heads(dy)[0], *cache)
         for into, grad in zip(self._parts(dqkv, steps, start), grads):
             into[...] = grad
@@ -4924,11 +4911,37 @@ class MultiHeadAttention(Layer):
         self.memory_grad = dx[:, start:] if start else None
         return dx[:, :steps]
 
+    # 19 Attention · attention-seen
+    def _seen(self, x: np.ndarray, lengths: _Maybe, memory: _Maybe) -> tuple:
+        """What lies behind the ends, x and memory in a row, and where the
+        keys start in it."""
+        behind = ~_counting(self, lengths, *x.shape[:2])
+        both = np.where(behind[..., None], 0, x) if behind.any() else x
+        if memory is None:
+            return behind, both, 0
+        size = len(x), "S", self.embed_dim
+        other = self._expect(memory, *size, what="memory")
+        return behind, np.concatenate([both, other], axis=1), x.shape[1]
+
     # 19 Attention · attention-hidden
     def _hidden(
-        self, size: tuple, attn_mask: _Maybe, behind: np.ndarray, dtype: Any
+        self, q: np.ndarray, k: np.ndarray, attn_mask: _Maybe,
+        behind: np.ndarray,
     ) -> np.ndarray | None:
-        """What is added to scores of this size, (N, heads, T, S)."""
+        """What is added to the scores of q and k, if anything is."""
+        given = self._mask(attn_mask, (*q.shape[:3], k.shape[2]))
+        hide = given if given.dtype == bool else np.zeros((), bool)
+        if behind.any():
+            hide = hide | behind[:, None, None]
+        if self.causal:
+            hide = hide | (np.tri(q.shape[2], k.shape[2]) == 0)
+        if attn_mask is None and not hide.any():
+            return None
+        return np.where(hide, -np.inf, given).astype(q.dtype)
+
+    # 19 Attention · attention-mask
+    def _mask(self, attn_mask: _Maybe, size: tuple) -> np.ndarray:
+        """The mask, if it fits scores of this size, (N, heads, T, S)."""
         given = np.asarray(False if attn_mask is None else attn_mask)
         pairs = zip(given.shape[::-1], size[::-1])
         fits = given.ndim <= 4 and all(m in (1, s) for m, s in pairs)
@@ -4938,14 +4951,7 @@ class MultiHeadAttention(Layer):
                 f"point numbers that fits {size}, got {given.dtype} of shape "
                 f"{given.shape}"
             )
-        hide = given if given.dtype == bool else np.zeros((), bool)
-        if behind.any():
-            hide = hide | behind[:, None, None]
-        if self.causal:
-            hide = hide | (np.tri(*size[2:]) == 0)
-        if attn_mask is None and not hide.any():
-            return None
-        return np.where(hide, -np.inf, given).astype(dtype)
+        return given
 
     # 19 Attention · attention-settings
     def __init__(
@@ -5012,36 +5018,36 @@ class TransformerBlock(Network):
         hidden = 4 * d if hidden is None else hidden
         _positive(self, embed_dim=d, hidden=hidden)
         _within(self, top=1, dropout=dropout)
-        attention = MultiHeadAttention(d, num_heads, causal=causal, rng=rng)
+        look = MultiHeadAttention(d, num_heads, causal=causal, rng=rng)
         wide, narrow = Linear(d, hidden, rng=rng), Linear(hidden, d, rng=rng)
+        ends = [[Dropout(dropout, rng=rng)] * (dropout > 0) for _ in range(2)]
+        first = Residual(LayerNorm(d), look, *ends[0])
+        then = Residual(LayerNorm(d), wide, GELU("tanh"), narrow, *ends[1])
+        super().__init__(first, then)
 
-        def branch(*layers: Layer) -> Residual:
-            end = [Dropout(dropout, rng=rng)] if dropout else []
-            return Residual(LayerNorm(d), *layers, *end)
 
-        inner = wide, GELU("tanh"), narrow
-        super().__init__(branch(attention), branch(*inner))
+# 20 Beyond the gradient · push-part
+def _part(node: Tensor, i: int, v: Any, record: bool) -> Any:
+    """v, the slope of argument i of a node, forwards through its rule."""
+    rule, *_, options, _, _ = node._record
+    y, *known = _known(node, record)
+    if rule.jvps is None:
+        return _transposed(node, i, v, record)
+    if rule.jvps != "linear":
+        return rule.jvps[i](v, y, *known, **options)
+    args = *known[:i], v, *known[i + 1 :]
+    if record:
+        return _apply(rule, args, options)
+    return rule.function(*args, **options)
 
 
 # 20 Beyond the gradient · push
 def _pushed(node: Tensor, slopes: dict, record: bool) -> Any:
     """The slope of a node from those of its parents, eq:jvp."""
-    rule, *_, options, places, _ = node._record
-    total, (y, *known) = np.zeros((), node.dtype), _known(node, record)
-    for i, parent in zip(places, node._parents):
-        if (v := slopes.get(parent)) is None:
-            continue
-        if rule.jvps is None:
-            part = _transposed(node, i, v, record)
-        elif rule.jvps == "linear":
-            args = *known[:i], v, *known[i + 1 :]
-            part = (
-                _apply(rule, args, options) if record
-                else rule.function(*args, **options)
-            )
-        else:
-            part = rule.jvps[i](v, y, *known, **options)
-        total = total + part
+    total = np.zeros((), node.dtype)
+    for i, parent in zip(node._record.places, node._parents):
+        if parent in slopes:
+            total = total + _part(node, i, slopes[parent], record)
     return np.broadcast_to(total, node.shape).astype(node.dtype)
 
 
@@ -5075,6 +5081,7 @@ def _follow(y: Any, slopes: dict) -> tuple[Any, Any]:
     return (y, _constant(slope)) if record else (y.data, slope)
 
 
+# 20 Beyond the gradient · anew
 def _anew(x: Any) -> Tensor:
     """The same numbers as a Tensor of its own; made from x, if that is one."""
     if not isinstance(x, Tensor):
@@ -5139,15 +5146,31 @@ def _replay(
             for given, x in zip(inputs, known)
         ]
         result = _constant(f(*xs))
-    if not np.array_equal(result.data, _plain(y), equal_nan=True):
-        raise RuntimeError(
-            "checkpoint: f gave another result the second time (random "
-            "numbers, or an array that changed)"
-        )
+    _like_before(result.data, _plain(y))
     tensors = [x for x in xs if isinstance(x, Tensor)]
     found = gradients(result, tensors, g, isinstance(g, Tensor))
     by_input = dict(zip(map(id, tensors), found))
     return [by_input.get(id(x)) for x in xs]
+
+
+# 20 Beyond the gradient · like-before
+def _like_before(again: np.ndarray, before: np.ndarray) -> None:
+    if not np.array_equal(again, before, equal_nan=True):
+        raise RuntimeError(
+            "checkpoint: f gave another result the second time (random "
+            "numbers, or an array that changed)"
+        )
+
+
+# 20 Beyond the gradient · without-tape
+def _without_tape(f: Callable, *arrays: Any) -> Any:
+    """The forward pass of a checkpoint."""
+    y = f(*arrays)
+    if isinstance(y, Tensor):
+        raise ValueError("checkpoint: f uses a Tensor that is no input")
+    if isinstance(y, (list, tuple)):
+        raise TypeError("checkpoint: f gives one array; np.stack joins")
+    return y
 
 
 # 20 Beyond the gradient · checkpoint
@@ -5164,82 +5187,37 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     >>> x.grad
     array([ 3., 12.])
     """
-
-    def forward(*arrays: Any) -> Any:
-        y = f(*arrays)
-        if isinstance(y, Tensor):
-            raise ValueError("checkpoint: f uses a Tensor that is no input")
-        if isinstance(y, (list, tuple)):
-            raise TypeError("checkpoint: f gives one array; np.stack joins")
-        return y
-
+    forward, again = partial(_without_tape, f), partial(_replay, f, inputs)
     if not any(isinstance(x, Tensor) for x in inputs):
         return forward(*inputs)
-    again = partial(_replay, f, inputs)
     return _apply(_Rule("checkpoint", forward, again, None, set()), inputs, {})
 
 
 # 21 The clinic · case
 class _Case(NamedTuple):
     """All that there is to look at; xs, ys are some of the rows."""
-
     net: Network
     x: np.ndarray
     y: np.ndarray
     xs: np.ndarray
     ys: np.ndarray
-    first: float  # the loss as it is
-    zero: float  # the loss of answering 0 to everything
-    null: float  # that of the best single answer, or little more
+    first: float
+    zero: float
+    null: float
     ids: bool  # x are whole numbers that an embedding looks up
-    optimizer: Any
-    step: Callable | None
-    tests: tuple  # x_test, y_test
     rng: np.random.Generator
-
-
-_Signs = Iterator[tuple[str, str, str]]  # name, where, figure
-
-
-# 21 The clinic · case-rows
-def _case(
-    net: Network, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
-) -> _Case:
-    """At most 256 rows, 24 of long sequences, and three losses."""
-    long = x.ndim == 3 or (x.dtype.kind in "iu" and x.ndim == y.ndim == 2)
-    most = 24 if long and x.shape[1] > 8 else 256
-    rows = rng.permutation(len(x))[:most] if len(x) > most else slice(None)
-    xs, ys, ids = x[rows], y[rows], x.dtype.kind in "iu"
-    first, out = net.loss(xs, ys), net.forward(xs)
-    middle = ys.mean(axis=0) if ys.shape == out.shape else 0.0
-    answers = 0.0, middle, out.mean(axis=0)
-    zero, *others = (_single(net, out, ys, answer) for answer in answers)
-    null = float(np.nanmin([zero, *others]))
-    with suppress(Exception):
-        net.forward(xs[:2] + 0.5)
-        ids = False
-    return _Case(
-        net, x, y, xs, ys, first, zero, null, ids, None, None, (), rng
-    )
-
-
-# 21 The clinic · single-answer
-def _single(net: Network, out: np.ndarray, y: np.ndarray, a: Any) -> float:
-    """The loss of one answer to everything; infinite if it refuses."""
-    with suppress(Exception):
-        return net._loss_at_end().forward(np.zeros_like(out) + a, y)
-    return math.inf
+    optimizer: Any = None
+    step: Callable | None = None
+    tests: tuple = (None, None)  # x_test, y_test
 
 
 # 21 The clinic · probe-scale
+_Signs = Iterator[tuple[str, str, str]]  # name, where, figure
+
+
 def _scale_signs(case: _Case) -> _Signs:
     """Columns of other sizes, or all of x far from size 1."""
-    if case.ids:
-        return
-    x = _as_columns(case.x)
-    used = (np.ptp(x, axis=0) > 0) & (np.mean(x != 0, axis=0) > 0.02)
-    at = np.flatnonzero(used) if used.any() else np.arange(x.shape[1])
-    x = x[:, at]
+    x, at = _used_columns(case)
     size = np.sqrt(np.sum(x * x, 0) / np.maximum(np.sum(x != 0, 0), 1))
     big, small, whole = size.max(), size.min(), np.sqrt(np.mean(x * x))
     if big > 50 * small and (big > 10 or big > 200 * small):
@@ -5248,20 +5226,6 @@ def _scale_signs(case: _Case) -> _Signs:
     elif whole > 10 or 0 < whole < 0.02 or _too_wide(case, whole):
         figure = f"root mean square {whole:.3g}, first loss {case.first:.3g}"
         yield "input-scale", "all of x", figure
-
-
-# 21 The clinic · probe-size
-def _as_columns(x: ArrayLike) -> np.ndarray:
-    """The features as columns; the steps of a sequence count as rows."""
-    x = np.asarray(x, float)
-    return x.reshape(-1, x.shape[2]) if x.ndim == 3 else x.reshape(len(x), -1)
-
-
-def _too_wide(case: _Case, size: float) -> bool:
-    """Is the first loss high, and as it should be with x made smaller?"""
-    if size < 3 or not case.first > 4 * case.zero:
-        return False
-    return case.net.loss(case.xs / size, case.ys) < 1.25 * case.zero
 
 
 # 21 The clinic · causes-table
@@ -5279,9 +5243,6 @@ _DATA = _atlas("""
     input-not-finite · 10, When a number is lost
     one nan makes the loss nan; a column of nan was divided by its spread 0
     drop or fill these values before anything else
-    input-constant-column · 13, Mean 0, spread 1
-    a column of one value tells nothing and acts as a second, large bias
-    drop it, and never divide by its spread
     input-integer-wrapped · 10, When a number is lost
     small negative numbers do not fit an unsigned type and come out large
     turn x into floating-point numbers before you subtract
@@ -5294,27 +5255,9 @@ _DATA = _atlas("""
 """)
 
 
-# 21 The clinic · causes-labels
-_LABELS = _atlas("""
-    test-data-differ · 13, Company
-    the network is asked about other numbers than it has learned from
-    prepare both alike, with the mean and deviation of the training data
-    labels-sorted · 10, Why batches are allowed
-    each batch taken in order holds one label, and the last bias follows it
-    shuffle x and y together (a loader that shuffles is cure enough)
-    labels-unbalanced · 6, Where losses come from
-    the most frequent answer to everything is right nearly always
-    count errors by class; draw or weigh the classes evenly
-    labels-shuffled · 12, Learning what is wrong
-    rows that are close have labels as if drawn by lot: only learned by heart
-    look at ten pairs by eye; was only one of x and y put in order?
-""")
-
-
 # 21 The clinic · finding
 class Finding(NamedTuple):
     """One cause: its name, the place, what was measured, what to do."""
-
     name: str
     where: str
     figure: str
@@ -5343,9 +5286,26 @@ class Diagnosis:
 
     def __repr__(self) -> str:
         failed = [f"Could not look: {text}" for text in self.unseen]
-        if self.findings:
-            return "\n".join(map(str, [*self.findings, *failed]))
-        return "\n".join([_NOTHING, *failed])
+        found = [str(finding) for finding in self.findings] or [_NOTHING]
+        return "\n".join(found + failed)
+
+
+# 21 The clinic · look
+def _look(case: _Case) -> Diagnosis:
+    """All probes in turn; symptoms only where no cause was found."""
+    told = Diagnosis([], [])
+    for symptoms, probe in _PROBES:
+        causes = {f.name for f in told.findings} - _NO_EXCUSE
+        if causes & _FATAL or (symptoms and causes):
+            continue
+        with _as_it_was(case.net, case.optimizer, case.step) as things:
+            _stand_in(things, (case.xs, case.ys))
+            try:
+                for sign in probe(case):
+                    told.findings.append(Finding(*sign, *_CAUSES[sign[0]]))
+            except Exception as error:
+                told.unseen.append(f"{probe.__name__[1:]}: {error!r}")
+    return told
 
 
 # 21 The clinic · nothing-found
@@ -5355,26 +5315,6 @@ gradients of every layer, evaluation against training, one example against
 the batch, restarts; the optimizer and its steps, if they were given.
 Cannot be seen from here: test examples that leaked into the training,
 labels that mean something else, a task that x does not determine."""
-
-
-# 21 The clinic · look
-def _look(case: _Case) -> Diagnosis:
-    """All probes in turn; symptoms only where no cause was found."""
-    found: list[Finding] = []
-    unseen: list[str] = []
-    roots = case.net, case.optimizer, case.step
-    for symptoms, probe in _PROBES:
-        causes = {f.name for f in found} - _NO_EXCUSE
-        if causes & _FATAL or (symptoms and causes):
-            continue
-        with _as_it_was(*roots) as things:
-            _stand_in(things, (case.xs, case.ys))
-            try:
-                for name, where, figure in probe(case):
-                    found.append(Finding(name, where, figure, *_CAUSES[name]))
-            except Exception as error:
-                unseen.append(f"{probe.__name__[1:]}: {error!r}")
-    return Diagnosis(found, unseen)
 
 
 # 21 The clinic · diagnose
@@ -5405,22 +5345,55 @@ def diagnose(
     ))
 
 
+# 21 The clinic · case-rows
+def _case(
+    net: Network, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
+) -> _Case:
+    """Some of the rows, and three losses."""
+    xs, ys = _some_rows(x, y, rng)
+    first, out = net.loss(xs, ys), net.forward(xs)
+    middle = ys.mean(axis=0) if ys.shape == out.shape else 0.0
+    answers = 0.0, middle, out.mean(axis=0)
+    zero, *others = (_single(net, out, ys, answer) for answer in answers)
+    null, ids = float(np.nanmin([zero, *others])), x.dtype.kind in "iu"
+    with suppress(Exception):
+        net.forward(xs[:2] + 0.5)
+        ids = False
+    return _Case(net, x, y, xs, ys, first, zero, null, ids, rng)
+
+
+# 21 The clinic · some-rows
+def _some_rows(
+    x: np.ndarray, y: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """At most 256 rows, 24 of long sequences."""
+    long = x.ndim == 3 or (x.dtype.kind in "iu" and x.ndim == y.ndim == 2)
+    most = 24 if long and x.shape[1] > 8 else 256
+    rows = rng.permutation(len(x))[:most] if len(x) > most else slice(None)
+    return x[rows], y[rows]
+
+
+# 21 The clinic · single-answer
+def _single(net: Network, out: np.ndarray, y: np.ndarray, a: Any) -> float:
+    """The loss of one answer to everything; infinite if it refuses."""
+    with suppress(Exception):
+        return net._loss_at_end().forward(np.zeros_like(out) + a, y)
+    return math.inf
+
+
 # 21 The clinic · reach-parts
+_HELD = "__self__", "__func__", "func", "args", "keywords", "cell_contents"
+
+
 def _parts(thing: Any) -> Iterable[Any]:
     """What a thing holds: items, attributes, what a function refers to."""
     if isinstance(thing, FunctionType):
         cells = [c for c in thing.__closure__ or () if c != CellType()]
         return [*cells, thing.__defaults__, _names(thing)]
-    if isinstance(thing, MethodType):
-        return [thing.__self__, thing.__func__]
-    if isinstance(thing, partial):
-        return [thing.func, thing.args, thing.keywords]
-    if isinstance(thing, CellType):
-        return [thing.cell_contents]
-    if isinstance(thing, dict):
-        return list(thing.values())
-    if isinstance(thing, (list, tuple, set)):
-        return list(thing)
+    if isinstance(thing, (MethodType, partial, CellType)):
+        return [getattr(thing, k) for k in _HELD if hasattr(thing, k)]
+    if isinstance(thing, (dict, list, tuple, set)):
+        return list(thing.values() if isinstance(thing, dict) else thing)
     return [vars(thing)] if hasattr(thing, "__dict__") else []
 
 
@@ -5453,59 +5426,49 @@ def _reach(*roots: Any) -> list[Any]:
     return list(found.values())
 
 
-# 21 The clinic · state
-def _state(thing: Any) -> Any:
-    """What has to be put back into a thing; None for what cannot change."""
-    if isinstance(thing, (np.ndarray, dict, list, set)):
-        return copy.copy(thing)
-    if isinstance(thing, np.random.Generator):
-        return thing.bit_generator.state
-    if isinstance(thing, CellType):
-        return thing.cell_contents
-    if isinstance(thing, np.random.RandomState):
-        return thing.get_state()
-    if isinstance(thing, random.Random):
-        return thing.getstate()
-    return _names(thing) if isinstance(thing, FunctionType) else None
-
-
 # 21 The clinic · put-back
-def _put_back(thing: Any, state: Any) -> None:
+def _refill(thing: Any, items: Any) -> None:
+    """Give an array, a list, a dict or a set its items back."""
     if isinstance(thing, np.ndarray):
         if thing.flags.writeable:
-            thing[...] = state
+            thing[...] = items
     elif isinstance(thing, list):
-        thing[:] = state
-    elif isinstance(thing, (dict, set)):
+        thing[:] = items
+    else:
         thing.clear()
-        thing.update(state)
-    elif isinstance(thing, np.random.Generator):
-        thing.bit_generator.state = state
-    elif isinstance(thing, CellType):
-        thing.cell_contents = state
-    elif isinstance(thing, np.random.RandomState):
-        thing.set_state(state)
-    elif isinstance(thing, random.Random):
-        thing.setstate(state)
-    elif isinstance(thing, FunctionType):
-        thing.__globals__.update(state)
+        thing.update(items)
+
+
+# 21 The clinic · way-back
+def _way_back(thing: Any) -> Callable[[], Any] | None:
+    """What makes a thing as it is now; None for what cannot change."""
+    if isinstance(thing, (np.ndarray, dict, list, set)):
+        return partial(_refill, thing, copy.copy(thing))
+    if isinstance(thing, FunctionType):
+        return partial(thing.__globals__.update, _names(thing))
+    if isinstance(thing, CellType):
+        return partial(setattr, thing, "cell_contents", thing.cell_contents)
+    if isinstance(thing, np.random.Generator):
+        bits = thing.bit_generator
+        return partial(setattr, bits, "state", bits.state)
+    if isinstance(thing, np.random.RandomState):
+        return partial(thing.set_state, thing.get_state())
+    random_state = isinstance(thing, random.Random)
+    return partial(thing.setstate, thing.getstate()) if random_state else None
 
 
 # 21 The clinic · as-it-was
 @contextmanager
 def _as_it_was(*roots: Any) -> Iterator[list[Any]]:
     """Whatever happens inside, everything in reach is put back after it."""
-    things = _reach(*roots)
-    states = [_state(thing) for thing in things]
-    shared = np.random.get_state(), random.getstate()
+    things = _reach(*roots, np.random.mtrand._rand, random._inst)
+    ways_back = [_way_back(thing) for thing in things]
     try:
         with np.errstate(all="ignore"):
             yield things
     finally:
-        np.random.set_state(shared[0])
-        random.setstate(shared[1])
-        for thing, state in zip(things, states):
-            _put_back(thing, state)
+        for way_back in filter(None, ways_back):
+            way_back()
 
 
 # 21 The clinic · stand-in
@@ -5576,6 +5539,30 @@ def _ear(heard: dict, name: str, kind: str, method: Callable) -> Callable:
     return listening
 
 
+# 21 The clinic · probe-size
+def _as_columns(x: ArrayLike) -> np.ndarray:
+    """The features as columns; the steps of a sequence count as rows."""
+    x = np.asarray(x, float)
+    return x.reshape(-1, x.shape[2]) if x.ndim == 3 else x.reshape(len(x), -1)
+
+
+# 21 The clinic · used-columns
+def _used_columns(case: _Case) -> tuple[np.ndarray, np.ndarray]:
+    """Columns that are not nearly always 0, as the corner of a picture is."""
+    x = _as_columns(np.zeros((1, 1)) if case.ids else case.x)
+    used = (np.ptp(x, axis=0) > 0) & (np.mean(x != 0, axis=0) > 0.02)
+    at = np.flatnonzero(used | ~used.any())
+    return x[:, at], at
+
+
+# 21 The clinic · probe-too-wide
+def _too_wide(case: _Case, size: float) -> bool:
+    """Is the first loss high, and as it should be with x made smaller?"""
+    if size < 3 or not case.first > 4 * case.zero:
+        return False
+    return case.net.loss(case.xs / size, case.ys) < 1.25 * case.zero
+
+
 # 21 The clinic · input-signs
 def _input_signs(case: _Case) -> _Signs:
     x = _as_columns(np.zeros((1, 1)) if case.ids else case.x)
@@ -5610,14 +5597,18 @@ def _wrapped(x: np.ndarray) -> bool:
 
 # 21 The clinic · test-signs
 def _test_signs(case: _Case) -> _Signs:
-    if case.tests[1] is not None and _labels(case) is not None:
-        new = np.mean(~np.isin(case.tests[1], case.y))
+    x_test, y_test = case.tests
+    if y_test is not None and _labels(case) is not None:
+        new = np.mean(~np.isin(y_test, case.y))
         if new > 0.2:
             figure = f"{new:.0%} of y_test is not in y"
             yield "test-data-differ", "y_test", figure
-    if case.tests[0] is None or case.ids:
-        return
-    x, test = _as_columns(case.x), _as_columns(case.tests[0])
+    if x_test is not None and not case.ids:
+        yield from _moved_signs(_as_columns(case.x), _as_columns(x_test))
+
+
+# 21 The clinic · moved-signs
+def _moved_signs(x: np.ndarray, test: np.ndarray) -> _Signs:
     spread, other = x.std(0), test.std(0)
     wide = np.maximum(spread, other) * (1 + 4 / len(test) ** 0.5) + 1e-12
     moved = abs(test.mean(0) - x.mean(0)) / wide
@@ -5628,6 +5619,23 @@ def _test_signs(case: _Case) -> _Signs:
         means = f"{test[:, at].mean():.3g}, in x {x[:, at].mean():.3g}"
         figure = f"mean {means}; spread {ratio:.2g} times that of x"
         yield "test-data-differ", f"x_test, column {at}", figure
+
+
+# 21 The clinic · causes-labels
+_LABELS = _atlas("""
+    labels-sorted · 10, Why batches are allowed
+    each batch taken in order holds one label, and the last bias follows it
+    shuffle x and y together (a loader that shuffles is cure enough)
+    labels-unbalanced · 6, Where losses come from
+    the most frequent answer to everything is right nearly always
+    count errors by class; draw or weigh the classes evenly
+    labels-shuffled · 12, Learning what is wrong
+    rows that are close have labels as if drawn by lot: only learned by heart
+    look at ten pairs by eye; was only one of x and y put in order?
+    input-constant-column · 13, Mean 0, spread 1
+    a column of one value tells nothing and acts as a second, large bias
+    drop it, and never divide by its spread
+""")
 
 
 # 21 The clinic · label-kinds
@@ -5672,8 +5680,7 @@ def _mixes(case: _Case) -> bool:
     vars(case.net)["loss"] = listening
     _one_step(case)  # which asks for one loss itself, first
     kinds, some = (len(np.unique(y, axis=0)) for y in (case.y, seen[-1]))
-    part = len(seen) > 1 and len(seen[-1]) < len(case.y)
-    return part and some > 0.5 * kinds
+    return len(seen) > 1 and len(seen[-1]) < len(case.y) and some > kinds / 2
 
 
 # 21 The clinic · neighbours
@@ -5723,12 +5730,6 @@ _LOSS = _atlas("""
     loss-summed · 10, Why batches are allowed
     the gradient grows with the batch; the rate was meant for a mean
     take the mean, or divide the rate by the number of examples
-    softmax-twice · 6, Which class: cross-entropy
-    this loss has its own softmax or sigmoid; a second one sets a floor
-    end with the last linear layer; take the softmax to report only
-    softmax-wrong-axis · 5, One that mixes
-    the shares of different examples sum to 1, not those of the classes
-    take the softmax along the last axis
     output-activation · 6, Which class: cross-entropy
     this loss wants any number; the last layer cannot give it
     end with the last linear layer
@@ -5741,25 +5742,35 @@ _LOSS = _atlas("""
 # 21 The clinic · loss-signs
 def _loss_signs(case: _Case) -> _Signs:
     """The loss alone, on outputs drawn at random."""
-    loss, y, rng = case.net._loss_at_end(), case.ys, case.rng
+    loss, y = case.net._loss_at_end(), case.ys
     out = case.net.eval().forward(case.xs)
-    z, mixed = rng.normal(size=out.shape), rng.permutation(len(y))
-    base, last = loss.forward(z, y), out.shape[-1:]
-
-    def same(z: np.ndarray, y: np.ndarray = y, times: float = 1.0) -> bool:
-        return abs(loss.forward(z, y) - times * base) < 1e-8 * abs(base)
-
+    z, mixed = case.rng.normal(size=out.shape), case.rng.permutation(len(y))
+    same = partial(_same_loss, loss, loss.forward(z, y))
     if np.any(y[mixed] != y) and same(z, y[mixed]):
         figure = f"output {out.shape}, target {y.shape}: order is no matter"
         yield "loss-broadcast", repr(loss), figure
         return
     if same(np.concatenate([z, z]), np.concatenate([y, y]), 2.0):
         yield "loss-summed", repr(loss), "twice the examples, twice the loss"
-    rows = last > (1,) and same(z + rng.normal(size=(*out.shape[:-1], 1)))
-    if last > (1,) and not rows and same(z + rng.normal(size=last)):
+    yield from _shift_signs(case, out, lambda shift: same(z + shift, y))
+
+
+# 21 The clinic · same-loss
+def _same_loss(
+    loss: Loss, base: float, z: np.ndarray, y: np.ndarray, times: float = 1.0
+) -> bool:
+    return abs(loss.forward(z, y) - times * base) < 1e-8 * abs(base)
+
+
+# 21 The clinic · shift-signs
+def _shift_signs(case: _Case, out: np.ndarray, same: Callable) -> _Signs:
+    """May one add a number to each row of the output? To each column?"""
+    row, column = out.shape[-1:], (*out.shape[:-1], 1)
+    logits = row > (1,) and same(case.rng.normal(size=column))
+    if row > (1,) and not logits and same(case.rng.normal(size=row)):
         figure = "adding to a whole column changes nothing"
-        yield "softmax-wrong-axis", repr(loss), figure
-    yield from _end_signs(case, out, rows)
+        yield "softmax-wrong-axis", repr(case.net._loss_at_end()), figure
+    yield from _end_signs(case, out, logits)
 
 
 # 21 The clinic · one-sum
@@ -5791,31 +5802,44 @@ def _two_class_logits(loss: Loss, shape: tuple) -> bool:
     return False
 
 
+# 21 The clinic · causes-softmax
+_SOFTMAX = _atlas("""
+    softmax-twice · 6, Which class: cross-entropy
+    this loss has its own softmax or sigmoid; a second one sets a floor
+    end with the last linear layer; take the softmax to report only
+    softmax-wrong-axis · 5, One that mixes
+    the shares of different examples sum to 1, not those of the classes
+    take the softmax along the last axis
+""")
+
+
 # 21 The clinic · end-signs
 def _end_signs(case: _Case, out: np.ndarray, logits: bool) -> _Signs:
     """What the loss expects against what the last layer can give."""
     name, low, high = _range(case)
     two = not logits and _two_class_logits(case.net._loss_at_end(), out.shape)
-    answers = f"answers lie between {low:.3g} and {high:.3g}"
     axes = [axis for axis in range(out.ndim) if _one_sum(out, axis)]
     if axes and axes[-1] < out.ndim - 1:
         figure = f"the output sums to 1 along axis {axes[-1]}"
         yield "softmax-wrong-axis", name, figure
-        return
-    if axes and logits:
+    elif axes and logits:
         yield "softmax-twice", name, "each row of the output sums to 1"
-        return
-    if two and (low, high) == (0, 1):
-        yield "softmax-twice", name, answers
-    if (two or logits) and (low > -math.inf or high < math.inf):
+    elif (two or logits) and (low > -math.inf or high < math.inf):
+        answers = f"answers lie between {low:.3g} and {high:.3g}"
+        if two and (low, high) == (0, 1):
+            yield "softmax-twice", name, answers
         yield "output-activation", name, answers
     elif case.y.shape[1:] == out.shape[1:]:
-        low, high = (0, 1) if two else (low, high)
-        slack = 1e-3 * np.ptp(case.y)
-        outside = np.mean((case.y < low - slack) | (case.y > high + slack))
-        if outside > 0.01:
-            figure = f"{outside:.0%} of y outside of {low:.3g} … {high:.3g}"
-            yield "target-out-of-range", name, figure
+        yield from _outside(case.y, name, *((0, 1) if two else (low, high)))
+
+
+# 21 The clinic · outside
+def _outside(y: np.ndarray, name: str, low: float, high: float) -> _Signs:
+    slack = 1e-3 * np.ptp(y)
+    outside = np.mean((y < low - slack) | (y > high + slack))
+    if outside > 0.01:
+        figure = f"{outside:.0%} of y outside of {low:.3g} … {high:.3g}"
+        yield "target-out-of-range", name, figure
 
 
 # 21 The clinic · causes-start
@@ -5823,38 +5847,32 @@ _START = _atlas("""
     start-constant · 8, A sum of many terms
     units that start alike get the same gradient and stay one unit
     draw the weights at random
-    dead-from-start · 5, One with a corner
-    no example makes these units fire, so no gradient ever reaches them
-    centre x, start biases at 0, draw the weights anew, or LeakyReLU
     start-too-large · 8, A sum of many terms
     large weights make sure, wrong answers before anything is learned
     kaiming_normal_ or xavier_normal_
     start-too-small · 8, A sum of many terms
     each layer shrinks the signal until all examples look alike
     kaiming_normal_ with zero biases
-    saturated · 5, Two that saturate
-    where an activation is flat its slope is 0 and nothing passes back
-    smaller weights, biases near 0, or ReLU
+    integer-weights · 3, Why backwards?
+    whole numbers cut every small step off
+    make them floating-point numbers; Parameter does
 """)
 
 
-# 21 The clinic · causes-depth
-_DEPTH = _atlas("""
+# 21 The clinic · causes-signal
+_SIGNAL = _atlas("""
+    dead-from-start · 5, One with a corner
+    no example makes these units fire, so no gradient ever reaches them
+    centre x, start biases at 0, draw the weights anew, or LeakyReLU
+    saturated · 5, Two that saturate
+    where an activation is flat its slope is 0 and nothing passes back
+    smaller weights, biases near 0, or ReLU
     vanishing · 8, Fifty layers, four ways
     each layer takes a share of the gradient; the first are told nothing
     ReLU with kaiming_normal_, Residual, a norm; LSTM with open gates
     exploding · 8, Fifty layers, four ways
     each layer enlarges the gradient; the first are thrown away by one step
     smaller weights, a norm, clip_grad_norm_
-    activation-missing · 5, Something that bends
-    linear layers in a row are one linear layer
-    put an activation between them
-    no-hidden-layer · 7, Three spirals
-    a flat function cannot follow these data, though neighbours agree
-    add a hidden layer with an activation
-    integer-weights · 3, Why backwards?
-    whole numbers cut every small step off
-    make them floating-point numbers; Parameter does
 """)
 
 
@@ -5993,31 +6011,46 @@ def _slope_signs(
         yield "exploding", name, figure
 
 
+# 21 The clinic · causes-bend
+_BEND = _atlas("""
+    activation-missing · 5, Something that bends
+    linear layers in a row are one linear layer
+    put an activation between them
+    no-hidden-layer · 7, Three spirals
+    a flat function cannot follow these data, though neighbours agree
+    add a hidden layer with an activation
+""")
+
+
 # 21 The clinic · affine-signs
 def _affine_signs(case: _Case) -> _Signs:
-    """Is f of the middle the middle of f, whatever the weights?"""
-    net, gains = case.net.eval(), _gains(case.net)
-    for _, inner in [("", net), *_layers(net)]:
-        for a, b in pairwise(getattr(inner, "layers", ())):
-            if not (isinstance(a, Linear) and isinstance(b, Linear)):
-                continue
-            if not _narrow(Network(a, b)):
+    """Two linear layers in a row, or a function without any bend."""
+    inner = [case.net, *(layer for _, layer in _layers(case.net))]
+    for layers in (getattr(layer, "layers", ()) for layer in inner):
+        for a, b in pairwise(layers):
+            linear = isinstance(a, Linear) and isinstance(b, Linear)
+            if linear and not _narrow(Network(a, b)):
                 figure = f"{_short(b)} follows at once"
                 yield "activation-missing", f"after {_short(a)}", figure
                 return
-    if case.ids:
-        return
+    if not case.ids:
+        yield from _middle_signs(case, case.net.eval())
+
+
+# 21 The clinic · middle-signs
+def _middle_signs(case: _Case, net: Network) -> _Signs:
+    """Is f of the middle the middle of f, whatever the weights?"""
     for p in net.parameters():  # a branch may start at 0
         p.data = p.data + 0.3 * case.rng.normal(size=p.data.shape)
     u, v = case.rng.normal(size=(2, *case.xs.shape))
     a, b, c = (net.forward(z) for z in (u, v, (u + v) / 2))
-    bent, apart = _largest(c - (a + b) / 2), _largest(a - b)
-    if bent < 1e-5 * apart and not _narrow(net):
-        if len(gains) > 1:
-            figure = f"f((u+v)/2) = (f(u)+f(v))/2 through {len(gains)} layers"
-            yield "activation-missing", f"after {next(iter(gains))}", figure
-        elif gains:
-            yield from _flat_signs(case, next(iter(gains)))
+    flat = _largest(c - (a + b) / 2) < 1e-5 * _largest(a - b)
+    weights = list(_gains(net))
+    if flat and len(weights) > 1 and not _narrow(net):
+        figure = f"f((u+v)/2) = (f(u)+f(v))/2 through {len(weights)} layers"
+        yield "activation-missing", f"after {weights[0]}", figure
+    elif flat and weights and not _narrow(net):
+        yield from _flat_signs(case, weights[0])
 
 
 # 21 The clinic · narrow
@@ -6032,24 +6065,29 @@ def _narrow(net: Layer) -> bool:
 # 21 The clinic · flat-signs
 def _flat_signs(case: _Case, name: str) -> _Signs:
     """One layer: enough unless neighbours agree on what no plane can say."""
-    labels, n = _labels(case), len(case.x)
+    flat = _explained(case, _labels(case))
+    near = _agreement(case)[0] if len(case.x) > 20 else 1.0
+    if near > flat + 0.15 and case.first > 0.3 * case.null:
+        figure = f"a plane explains {flat:.0%}, neighbours {near:.0%}"
+        yield "no-hidden-layer", name, figure
+
+
+# 21 The clinic · explained
+def _explained(case: _Case, labels: np.ndarray | None) -> float:
+    """How much a plane explains, by least squares or as it is trained."""
+    n = len(case.x)
     x = np.column_stack([case.x.reshape(n, -1), np.ones(n)])
     y = case.y.reshape(n, -1).astype(float)
     if labels is not None:
         y = np.eye(labels.max() + 1)[labels]
     fit = x @ np.linalg.lstsq(x, y, rcond=None)[0]
-    flat = 1 - np.mean((y - fit) ** 2) / max(y.var(axis=0).mean(), 1e-30)
-    if labels is not None:
-        adam = Adam(case.net.parameters(), lr=0.05)
-        own = case._replace(step=None, optimizer=adam)
-        for _ in range(200):
-            _one_step(own)
-        answers = fit, case.net.forward(case.x)
-        flat = max(np.mean(a.argmax(axis=-1) == labels) for a in answers)
-    near = _agreement(case)[0] if n > 20 else 1.0
-    if near > flat + 0.15 and case.first > 0.3 * case.null:
-        figure = f"a plane explains {flat:.0%}, neighbours {near:.0%}"
-        yield "no-hidden-layer", name, figure
+    if labels is None:
+        return 1 - np.mean((y - fit) ** 2) / max(y.var(0).mean(), 1e-30)
+    adam = Adam(case.net.parameters(), lr=0.05)
+    for _ in range(200):
+        _one_step(case._replace(step=None, optimizer=adam))
+    answers = fit, case.net.forward(case.x)
+    return max(np.mean(a.argmax(axis=-1) == labels) for a in answers)
 
 
 # 21 The clinic · causes-gradient
@@ -6132,7 +6170,7 @@ def _pattern(
 
 # 21 The clinic · trial
 class _Trial(NamedTuple):
-    """A layer by itself: its input, a gradient, and its parameters."""
+    """A layer by itself: its input, a gradient, its own parameters."""
 
     layer: Layer
     x: np.ndarray
@@ -6173,43 +6211,38 @@ def _gradient_signs(case: _Case) -> _Signs:
         with suppress(Exception):  # some work with their own batch only
             trial = _trial(heard, case.rng)
             yield from _effect_signs(heard.name, trial, case.rng)
-            yield from _layer_signs(heard, trial, case.rng)
+            yield from _layer_signs(heard.name, trial, case.rng)
     loss, y = net._loss_at_end(), case.ys[:5]
     z = case.rng.normal(size=net.forward(case.xs[:5]).shape)
     loss.forward(z, y)
-    told = loss.backward()
-
-    def f(z: np.ndarray) -> float:
-        return loss.forward(z, y)
-
-    yield from _one_sign(repr(loss), f, z, told, len(y), case.rng)
+    yield from _one_sign(
+        repr(loss), lambda z: loss.forward(z, y), z, loss.backward(), len(y),
+        case.rng,
+    )
 
 
 # 21 The clinic · layer-signs
 def _layer_signs(
-    heard: _Heard, trial: _Trial, rng: np.random.Generator
+    name: str, trial: _Trial, rng: np.random.Generator
 ) -> _Signs:
     layer = copy.deepcopy(trial.layer)
-    mine = dict(layer.named_parameters())
-    before = {name: p.data.copy() for name, p in mine.items()}
     layer.zero_grad()
     layer.forward(trial.x)
     try:
-        dx = layer.backward(trial.g)
+        told = {"": layer.backward(trial.g)}
     except Exception as error:
-        yield "gradient-wrong", heard.name, f"backward fails: {error}"
+        yield "gradient-wrong", name, f"backward fails: {error}"
         return
-    moved = max((_largest(mine[k].data - before[k]) for k in mine), default=0)
+    was, now = (dict(a.named_parameters()) for a in (trial.layer, layer))
+    moved = max((_largest(now[k].data - was[k].data) for k in was), default=0)
     if moved:
         figure = f"by up to {moved:.2g} in one backward"
-        yield "weights-changed-in-backward", heard.name, figure
-    told = {"": dx} | {name: mine[name].grad for name in trial.own}
-    for name, gradient in told.items():
-        value = before[name] if name else trial.x
-        where, f = f"{heard.name}, {name or 'input'}", partial(trial.at, name)
-        if value.dtype.kind == "f" and value.size:
-            n = len(trial.x)
-            yield from _one_sign(where, f, value, gradient, n, rng)
+        yield "weights-changed-in-backward", name, figure
+    told |= {key: now[key].grad for key in trial.own}
+    for key, gradient in told.items():
+        value = was[key].data if key else trial.x
+        where, f = f"{name}, {key or 'input'}", partial(trial.at, key)
+        yield from _one_sign(where, f, value, gradient, len(trial.x), rng)
 
 
 # 21 The clinic · one-sign
@@ -6218,6 +6251,8 @@ def _one_sign(
     n: int, rng: np.random.Generator,
 ) -> _Signs:
     gradient, name = np.asarray(gradient), "gradient-wrong"
+    if value.dtype.kind != "f" or not value.size:
+        return
     if gradient.shape != value.shape:
         yield name, where, f"shape {gradient.shape}, not {value.shape}"
     elif _disagrees(f, value, gradient, rng):
@@ -6270,15 +6305,6 @@ _OPTIMIZER = _atlas("""
     decay-sign · 12, A price on weights
     decay makes the weights grow
     the gradient gets + λ·w, the step takes it away
-    parameter-not-moved · 7, The step
-    it has a gradient and stays where it is: the optimizer does not know it
-    hand over net.parameters(); frozen on purpose is no fault
-    gradients-not-zeroed · 7, The step
-    backward adds: the gradient is the sum of all so far, a momentum of 1
-    zero_grad before every backward
-    clipping-misplaced · 10, One bad batch
-    the gradients are shortened when nobody needs them
-    clip between backward and the optimizer's step
 """)
 
 
@@ -6289,10 +6315,9 @@ def _steps(
     """How far its like, made anew, moves one number; over the rate."""
     kind, p, own = type(optimizer), Parameter([value]), vars(optimizer)
     names = inspect.signature(kind).parameters.keys() - {"parameters", "lr"}
-    settings = {k: getattr(optimizer, k) for k in names if k in own} | other
+    settings = {k: own[k] for k in names if k in own} | other
     probe: Any = kind([p], lr=1e-3, **settings)
-    for name in own.keys() - vars(probe).keys():
-        setattr(probe, name, own[name])
+    vars(probe).update({k: own[k] for k in own.keys() - vars(probe).keys()})
     path = [value]
     for _ in range(n):
         p.grad[...] = slope
@@ -6310,12 +6335,18 @@ def _optimizer_signs(case: _Case) -> _Signs:
     pull = _steps(optimizer, 1.0, 0.0, 1)[0]
     if pull < -1e-9:
         yield "decay-sign", name, f"slope 0, weight 1: grows at {-pull:.2g}"
-    decays = "weight_decay" in vars(optimizer)
-    off = {"weight_decay": 0.0} if decays else {}
     mu = float(getattr(optimizer, "momentum", 0.0) or 0.0)
     n = 60 if not 0 < mu < 1 else min(2000, 10 + int(-7 / math.log(mu)))
+    off = {"weight_decay": 0.0} if "weight_decay" in vars(optimizer) else {}
     steps, steep = (_steps(optimizer, 0.0, s, n, **off) for s in (1.0, 100.0))
-    first, last = steps[0], steps[-1]
+    yield from _length_signs(optimizer, steps, steep, mu)
+
+
+# 21 The clinic · length-signs
+def _length_signs(
+    optimizer: Optimizer, steps: np.ndarray, steep: np.ndarray, mu: float
+) -> _Signs:
+    first, last, name = steps[0], steps[-1], type(optimizer).__name__
     shown = f"first step {first:.2g} times the rate, last {last:.3g}"
     if np.allclose(steps, steep, rtol=1e-3):  # the size of the slope is lost
         adam = hasattr(optimizer, "betas") or "m" in optimizer.state
@@ -6325,6 +6356,23 @@ def _optimizer_signs(case: _Case) -> _Signs:
         usual = np.array([1 - mu, 1 - mu * mu])  # plain, Nesterov
         if min(abs(first / last / usual - 1)) > 0.05:
             yield "optimizer-momentum", name, f"{shown}, with μ = {mu}"
+
+
+# 21 The clinic · causes-step
+_STEP = _atlas("""
+    parameter-not-moved · 7, The step
+    it has a gradient and stays where it is: the optimizer does not know it
+    hand over net.parameters(); frozen on purpose is no fault
+    gradients-not-zeroed · 7, The step
+    backward adds: the gradient is the sum of all so far, a momentum of 1
+    zero_grad before every backward
+    clipping-misplaced · 10, One bad batch
+    the gradients are shortened when nobody needs them
+    clip between backward and the optimizer's step
+    weights-shared · 12, Stopping early
+    what was kept is no copy: it moves on with the training
+    keep p.data.copy(); to tie layers give both one Parameter
+""")
 
 
 # 21 The clinic · one-step
@@ -6352,10 +6400,8 @@ def _step_arguments(case: _Case) -> list[Any]:
              "optimizer": case.optimizer}
     if all(name in known for name in wanted):
         return [known[name] for name in wanted]
-    all_four = [case.net, x, y]
-    if len(wanted) == 4:
-        all_four.insert(1, case.optimizer)
-    return all_four[-len(wanted):] if len(wanted) > 1 else [(x, y)]
+    few: dict[int, list] = {1: [(x, y)], 2: [x, y], 3: [case.net, x, y]}
+    return few.get(len(wanted), [case.net, case.optimizer, x, y])
 
 
 # 21 The clinic · watch
@@ -6398,24 +6444,25 @@ class _Watch:
         for p in self.marked:
             p.grad[...] = 1e6
 
-    def _wipe(self) -> None:
-        """Backward begins: was the mark shortened? Take it away."""
-        if any(np.any(p.grad != 1e6) for p in self.marked):
-            self.clipped = "between clearing and backward"
-        for p in self.marked:
-            p.grad[...] = 0.0
-        self.marked, kinds = [], (Dropout, _BatchNorm)
-        self.asleep = [
-            name for name, layer in _layers(self.net)
-            if isinstance(layer, kinds) and not layer.training
-        ]
-
     def look(self) -> None:
         """After the step: are the gradients shorter than they were?"""
         now = [p.grad for p in self.parameters]
         known = self.then and not self.marked and any(map(np.any, now))
         if known and _size(_long(now)) < 0.999 * _size(_long(self.then)):
             self.clipped = "after the optimizer's step"
+
+    # 21 The clinic · watch-wipe
+    def _wipe(self) -> None:
+        """Backward begins: was the mark shortened? Take it away."""
+        if any(np.any(p.grad != 1e6) for p in self.marked):
+            self.clipped = "between clearing and backward"
+        for p in self.marked:
+            p.grad[...] = 0.0
+        self.marked = []
+        self.asleep = [
+            name for name, layer in _layers(self.net)
+            if isinstance(layer, (Dropout, _BatchNorm)) and not layer.training
+        ]
 
 
 # 21 The clinic · until-moved
@@ -6433,12 +6480,12 @@ def _until_moved(case: _Case) -> list[np.ndarray]:
 
 # 21 The clinic · step-signs
 def _step_signs(case: _Case) -> _Signs:
-    net, none = case.net, case.step is None
-    if none and case.optimizer is None:
+    net, given = case.net, case.step is not None
+    if not given and case.optimizer is None:
         return
     weights = _long(p.data for p in net.parameters())
     with _as_it_was(net):
-        alone = not none and not _step_arguments(case)
+        alone = given and not _step_arguments(case)
         seen = (case.x, case.y) if alone else (case.xs, case.ys)
         fresh = _gradients(net, *seen)
     watch = _Watch(case)
@@ -6446,10 +6493,9 @@ def _step_signs(case: _Case) -> _Signs:
     watch.look()
     if watch.clipped:
         yield "clipping-misplaced", "step", f"gradients change {watch.clipped}"
-    if watch.asleep and not none:
-        frozen = "Norm" in watch.asleep[0]
-        name = "statistics-frozen" if frozen else "dropout-off"
-        yield name, watch.asleep[0], "in evaluation mode during the step"
+    for where in watch.asleep[:given]:
+        name = "statistics-frozen" if "Norm" in where else "dropout-off"
+        yield name, where, "in evaluation mode during the step"
     yield from _still_signs(case, fresh, moves, bool(watch.marked))
     extra = _long(watch.then or fresh) - _long(fresh)
     yield from _way_signs(_long(moves), _long(fresh), extra, weights)
@@ -6473,6 +6519,7 @@ def _long(arrays: Iterable[np.ndarray]) -> np.ndarray:
     return np.concatenate([a.ravel() for a in arrays])
 
 
+# 21 The clinic · two-ways
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-300))
 
@@ -6493,14 +6540,10 @@ def _still_signs(
     if still:
         figure = f"gradient up to {max(still.values()):.2g}, step 0"
         yield "parameter-not-moved", ", ".join(still), figure
-    for thing in set(_parameters_in(case.net)) - known - {p for _, p in named}:
+    held = {t for t in _reach(case.net) if isinstance(t, Parameter)}
+    for thing in held - known - {p for _, p in named}:
         figure = f"{thing} is not in net.parameters()"
         yield "parameter-not-moved", "not registered", figure
-
-
-# 21 The clinic · parameters-in
-def _parameters_in(*roots: Any) -> list[Parameter]:
-    return [t for t in _reach(*roots) if isinstance(t, Parameter)]
 
 
 # 21 The clinic · zero-signs
@@ -6551,9 +6594,9 @@ def _kept(case: _Case) -> Iterator[tuple[str, np.ndarray]]:
 
 # 21 The clinic · causes-modes
 _MODES = _atlas("""
-    weights-shared · 12, Stopping early
-    what was kept is no copy: it moves on with the training
-    keep p.data.copy(); to tie layers give both one Parameter
+    test-data-differ · 13, Company
+    the network is asked about other numbers than it has learned from
+    prepare both alike, with the mean and deviation of the training data
     dropout-in-evaluation · 12, Dropout
     a part of the network is still missing when it is asked
     drop only if self.training, and call net.eval()
@@ -6620,38 +6663,46 @@ def _statistics_signs(case: _Case) -> _Signs:
         if all(np.array_equal(kept[name], before[name]) for name in before):
             figure = "a training pass changes none of them"
             yield "statistics-frozen", heard.name, figure
-            continue
-        if not all(np.isin(v, (0, 1)).all() for v in before.values()):
-            kept.update(before)  # it has been trained
-        else:
-            for _ in range(60):
-                layer.forward(x)
-        off = _size(layer.eval().forward(x) - y) / max(y.std(), 1e-30)
-        if off > 0.5:
+        elif (off := _statistics_off(layer, x, y, before)) > 0.5:
             figure = f"evaluation is {off:.2g} spreads away from training"
             yield "statistics-differ", heard.name, figure
 
 
+# 21 The clinic · statistics-off
+def _statistics_off(
+    layer: Any, x: np.ndarray, y: np.ndarray, before: dict
+) -> float:
+    """How far evaluation is from training, once the means have settled."""
+    if not all(np.isin(v, (0, 1)).all() for v in before.values()):
+        layer.buffers.update(before)  # it has been trained
+    else:
+        for _ in range(60):
+            layer.forward(x)
+    return _size(layer.eval().forward(x) - y) / max(y.std(), 1e-30)
+
+
 # 21 The clinic · batch-signs
 def _batch_signs(case: _Case) -> _Signs:
-    net, x = case.net, case.xs[:16]
-    net.eval()
+    net, x = case.net.eval(), case.xs[:16]
     whole = net.forward(x)
     if np.any(net.forward(x) != whole):
         if not any(_dropout_signs(case)):
             figure = "two evaluations of one input differ"
             yield "dropout-in-evaluation", "network", figure
         return
-    ones = [net.forward(x[i : i + 1]) for i in range(len(x[:4]))]
-    few = np.concatenate(ones)
-    if _largest(few - whole[:4]) > 1e-3 * _largest(whole):
-        name = "network"
-        for h in reversed(_listen(net, x, case.ys[:16])):
-            one = h.layer.forward(h.x[:1])
-            if _largest(one - h.y[:1]) > 1e-3 * _largest(h.y):
-                name = h.name
-        figure = f"alone it differs by {_largest(few - whole[:4]):.2g}"
-        yield "batch-dependent", name, figure
+    few = np.concatenate([net.forward(row[None]) for row in x[:4]])
+    apart = _largest(few - whole[:4])
+    if apart > 1e-3 * _largest(whole):
+        heard = _listen(net, x, case.ys[:16])
+        name = next((h.name for h in heard if _mixes_rows(h)), "network")
+        yield "batch-dependent", name, f"alone it differs by {apart:.2g}"
+
+
+# 21 The clinic · mixes-rows
+def _mixes_rows(heard: _Heard) -> bool:
+    """Does a row by itself come out otherwise than in company?"""
+    alone = heard.layer.forward(heard.x[:1])
+    return _largest(alone - heard.y[:1]) > 1e-3 * _largest(heard.y)
 
 
 # 21 The clinic · future-signs
@@ -6713,6 +6764,7 @@ def _run(case: _Case, factor: float = 1.0, n: int = 40) -> list[float]:
     return losses
 
 
+# 21 The clinic · run-end
 def _end(losses: list[float]) -> float:
     return float(np.median(losses[-5:]))
 
@@ -6723,7 +6775,6 @@ def _rate_signs(case: _Case) -> _Signs:
         return
     losses, lr = _run(case), getattr(case.optimizer, "lr", None)
     start, end = losses[0], _end(losses)
-    where = f"lr {lr}"
     figure = f"loss {start:.4g}, {len(losses) - 1} steps later {end:.4g}"
     top = max(start, case.null)
     jumps = max(losses) > 3 * top and end > 0.8 * case.null
@@ -6731,13 +6782,13 @@ def _rate_signs(case: _Case) -> _Signs:
         yield from _killed_signs(case)
         slower = (_end(_run(case, f)) for f in (1 / 30, 1e-3, 1e-6))
         if lr is None or any(s < min(start, end) for s in slower):
-            yield "rate-too-large", where, figure
+            yield "rate-too-large", f"lr {lr}", figure
     elif lr is not None and end > 0.995 * start > 0.3 * case.null:
         for factor in (1e2, 1e3, 1e4, 1e5, 1e6):
             quick = _end(_run(case, factor))
             if quick < 0.7 * start:
                 figure += f", at {factor:.0e} times the rate {quick:.2g}"
-                yield "rate-too-small", where, figure
+                yield "rate-too-small", f"lr {lr}", figure
                 return
 
 
@@ -6785,11 +6836,12 @@ def _practise(case: _Case, anew: bool) -> list[float]:
 
 
 # 21 The clinic · causes-all
-_CAUSES = {**_DATA, **_LABELS, **_LOSS, **_START, **_DEPTH, **_GRADIENT,
-           **_OPTIMIZER, **_MODES, **_COMPANY, **_RUN}
+_CAUSES = {**_DATA, **_LABELS, **_LOSS, **_SOFTMAX, **_START, **_SIGNAL,
+           **_BEND, **_GRADIENT, **_OPTIMIZER, **_STEP, **_MODES, **_COMPANY,
+           **_RUN}
 
 
-_NO_EXCUSE = {*_LABELS, "input-constant-column"}  # explain no other symptom
+_NO_EXCUSE = {*_LABELS, "test-data-differ"}  # explain no other symptom
 
 
 _FATAL = {"input-not-finite", "integer-weights"}  # nothing else can be said
@@ -6808,4 +6860,4 @@ _PROBES = [
 ]
 
 
-# digest 6aea72ff4a17ae82f06d5bd7c0ea92232e90387696d9708be6fe0819544d5445
+# digest c3012b5a2e814c7923c97da101f16bce979f5a508776d7a8561cb6c92b38d39a

@@ -241,6 +241,12 @@ def test_a_figure_follows_light_and_dark_and_keeps_to_itself() -> None:
     ]
 
 
+def test_a_number_in_parentheses_has_one_pair(tmp_path: Path) -> None:
+    text = woven(tmp_path, 'As (@eq:a) and @eq:a say.\n\n$$\na\n$$ {#eq:a unchecked="a name"}\n')
+    link = "[(1.1)](01-cell.md#eq-a){.eqref}"
+    assert f"As {link} and {link} say." in text
+
+
 # -- notebooks -----------------------------------------------------------------------
 
 

@@ -167,6 +167,7 @@ def page(book: Book, chapter: Chapter, executed: NotebookNode) -> str:
 
 def prose(book: Book, text: str) -> str:
     def resolve(part: str) -> str:
+        part = re.sub(rf"\((@{LABEL})\)", r"\1", part)  # the number brings its own parentheses
         return REFERENCE.sub(lambda found: reference(book, found[1]), part)
 
     text = NUMBER.sub(lambda found: found["shown"], text)
