@@ -7,9 +7,9 @@ import re
 
 from nbformat import NotebookNode, v4
 
-from literate.chapter import NUMBER, REFERENCE, Chapter, Display
+from literate.chapter import NUMBER, Chapter, Display
 from literate.weave.figures import inline_svg
-from literate.weave.pages import Book, outside_code, segments
+from literate.weave.pages import Book, outside_code, segments, with_references
 
 ADMONITION = re.compile(r'^(?:!!!|\?\?\?)\+? +([\w-]+)(?: +"(.*)")?$')
 
@@ -55,7 +55,7 @@ def prose(book: Book, text: str) -> str:
     text = re.sub(r"\[\^(\w+)\]", r"<sup>\1</sup>", text)
     text = re.sub(r"\]\((\d\d-[\w-]+)\.md(?:#[\w-]+)?\)", r"](\1.ipynb)", text)
     text = re.sub(r"\[([^\]]+)\]\([\w-]+\.md(?:#[\w-]+)?\)", r"\1", text)
-    return outside_code(_quotes(text), lambda part: REFERENCE.sub(lambda m: _number(book, m[1]), part))
+    return outside_code(_quotes(text), lambda part: with_references(part, lambda label: _number(book, label)))
 
 
 def _number(book: Book, label: str) -> str:

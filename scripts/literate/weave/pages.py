@@ -167,13 +167,18 @@ def page(book: Book, chapter: Chapter, executed: NotebookNode) -> str:
 
 def prose(book: Book, text: str) -> str:
     def resolve(part: str) -> str:
-        part = re.sub(rf"\((@{LABEL})\)", r"\1", part)  # the number brings its own parentheses
-        return REFERENCE.sub(lambda found: reference(book, found[1]), part)
+        return with_references(part, lambda label: reference(book, label))
 
     text = NUMBER.sub(lambda found: found["shown"], text)
     # A notation row may name the equation that defines its symbol.
     text = re.sub(rf"(?m)^(\|.*)`({LABEL})`( *\|)$", lambda m: m[1] + reference(book, m[2]) + m[3], text)
     return outside_code(text, resolve)
+
+
+def with_references(text: str, show: Callable[[str], str]) -> str:
+    """@eq:… as ``show`` writes it. The number brings its own parentheses."""
+    text = re.sub(rf"\((@{LABEL})\)", r"\1", text)
+    return REFERENCE.sub(lambda found: show(found[1]), text)
 
 
 def reference(book: Book, label: str) -> str:
