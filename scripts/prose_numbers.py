@@ -12,6 +12,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from literate.chapter import BookError
 from literate.files import sweep, write_atomically
 from literate.prove.numbers import recomputed
@@ -30,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     for path in options.chapters or book_files():
         try:
             sweep(path.parent)
-            text, changes = recomputed(path)
+            with threadpool_limits(1):  # the products of the book are small
+                text, changes = recomputed(path)
             if options.update and changes:
                 write_atomically(path, text)
         except (BookError, Failure) as error:
