@@ -175,20 +175,6 @@ def test_what_cannot_be_shown_is_refused(tmp_path: Path) -> None:
         woven(tmp_path, "```python\nshow()\n```\n", widget)
 
 
-def test_an_exercise_is_open_its_solution_and_check_are_folded(tmp_path: Path) -> None:
-    cells = "".join(
-        f'```python tags=["{tag}"] name="x"\n{code}\n```\n\n'
-        for tag, code in (("exercise", "x = ..."), ("solution", "x = 1"), ("check", "assert x == 1"))
-    )
-    assert woven(tmp_path, cells) == (
-        '```{.python .exercise title="Your turn"}\nx = ...\n```\n\n\n'
-        '<details class="folded solution" markdown>\n<summary>Solution</summary>\n\n'
-        "```{.python}\nx = 1\n```\n\n</details>\n\n\n\n\n"
-        '<details class="folded check" markdown>\n<summary>The check</summary>\n\n'
-        "```{.python}\nassert x == 1\n```\n\n</details>"
-    )
-
-
 def test_an_aside_is_folded_with_its_thread(tmp_path: Path) -> None:
     one = one_chapter(
         tmp_path, '```python tags=["core", "aside"] name="half"\ndef half(x):\n    return x / 2\n```\n'
