@@ -1,6 +1,7 @@
 """The process in which readers' answers run: it may hang or die without harm.
 
-Its tasks come on standard input. For each it writes a line of JSON to the file whose number it is given.
+Its tasks come on standard input. Each is done by a copy of the process, which writes a line of JSON to the
+file whose number is given: what an answer changes or leaves running ends with it.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Script:
             code = compile(ast.Module([node], []), path, "exec", flags=FLAGS, dont_inherit=True)
             try:
                 exec(code, self.namespace)
-            except (Exception, SystemExit) as error:
+            except BaseException as error:  # SystemExit and KeyboardInterrupt are the answer's own
                 self.broken.append(self.told(error))
             else:
                 self.own.update(
@@ -70,7 +71,9 @@ class Script:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of a backslash in a text
-                return ast.parse(source, self.path)
+                tree = ast.parse(source, self.path)
+                compile(source, self.path, "exec", flags=FLAGS, dont_inherit=True)  # finds a return outside
+                return tree
         except SyntaxError as error:
             raise Wrong(f"{self.shown}:{error.lineno or 1}: this does not parse: {error.msg}") from None
         except (ValueError, RecursionError, MemoryError) as error:
@@ -117,16 +120,15 @@ class Script:
         return f" (renamed to {close[0]}?)" if close else ""
 
 
-def _bound(node: ast.stmt) -> list[str]:
-    match node:
-        case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
-            return [name]
-        case ast.Assign(targets=targets):
-            leaves = [leaf for target in targets for leaf in ast.walk(target)]
-            return [leaf.id for leaf in leaves if isinstance(leaf, ast.Name)]
-        case ast.AnnAssign(target=ast.Name(id=name)):
-            return [name]
-    return []
+def _bound(node: ast.AST) -> list[str]:
+    """The names that a statement gives a value to, also inside its blocks; imports do not count."""
+    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return [node.name]
+    if isinstance(node, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+        return []
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        return [node.id]
+    return [name for part in ast.iter_child_nodes(node) for name in _bound(part)]
 
 
 @contextlib.contextmanager
@@ -217,7 +219,7 @@ def marked(
         return {"state": "todo"}
     except Wrong as error:
         return {"state": "failed", "message": str(error), "label": error.label}
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         return _failed(error, script, task, {part["path"]: part["shown"] for part in job["course"]})
     return {"state": "passed"}
 
@@ -258,11 +260,13 @@ def _failed(
             return {"state": "todo"}
         message = f"it needs what is not written yet: {others.get(last.filename, script.shown)}:{last.lineno}"
         return {"state": "failed", "message": message, "label": ""}
-    if isinstance(error, AssertionError):
-        return {"state": "failed", "message": str(error) or script.told(error), "label": ""}
+    if isinstance(error, AssertionError) and line is None:
+        return {"state": "failed", "message": str(error), "label": ""}
     said = script.told(error)
     if line is None:
         said = f"the answer cannot be used as the task asks: {said}"
+    if script.broken:
+        said += f"\nIn the same file this failed, and may be the reason:\n{script.broken[0]}"
     return {"state": "failed", "message": said, "label": ""}
 
 
@@ -280,10 +284,15 @@ def main() -> None:
     book = module("book", job["module"], job["module_path"])
     core = module(MODULE, job["module"], job["module_path"])
     for task in job["tasks"]:
-        os.write(results, b"begin\n")
-        answer = marked(job, task, core, book)
-        sys.stdout.flush()
-        os.write(results, json.dumps(answer).encode() + b"\n")
+        if os.fork() == 0:
+            os.write(results, b"begin\n")
+            answer = marked(job, task, core, book)
+            with contextlib.suppress(Exception):  # an answer may have closed it
+                sys.stdout.flush()
+            os.write(results, json.dumps(answer).encode() + b"\n")
+            os._exit(0)
+        if os.wait()[1]:
+            break
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ OUTPUT = 1_000_000  # characters that an answer may print
 SHOWN = 600  # of what it printed, in a message
 START = 60  # seconds in which the process must come up
 WIDEST = 100
+_OURS = Path(sys.prefix) == ROOT / ".venv"
+COMMAND = f"{'.venv/bin/' if _OURS else ''}python scripts/exercises.py"  # as the reader can give it
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ class Marker:
                 "without": [name for exercise in sheet.exercises for name in exercise.without],
             }
             for sheet in self.sheets
-            if sheet.key in course
+            if sheet.key in course and any(exercise.blanks for exercise in sheet.exercises)
         ]
         return {
             "module": self.module.text,
@@ -173,7 +175,7 @@ class Marker:
             "variable": exercise.variable,
             "needs": {name: tree.get(name, []) for name in exercise.names},
             "hidden": [*exercise.blanks, *exercise.without],
-            "restore": f"python scripts/exercises.py --stub {exercise.name} prints the stub",
+            "restore": f"{COMMAND} --stub {exercise.name} prints the stub",
             "check": check.source if check else "",
             "check_path": str(check.place.path) if check else "",
             "check_line": check.place.line if check else 1,
@@ -242,7 +244,7 @@ class _Process:
             return (
                 None
                 if self.served
-                else self._end(f"the marker does not start: {self.printed()}", answer, place=False)
+                else self._end(f"the marker does not start: {self.printed()}", answer, abort=False)
             )
         self.served = True
         seconds = answer.exercise.seconds
@@ -254,7 +256,7 @@ class _Process:
             return self._end(f"printed more than {OUTPUT:,} characters and was ended", answer)
         if line is None:
             return self._end(f"has not ended after {seconds:g} s, the limit of this exercise", answer)
-        return self._end("ended the process that ran it", answer, place=False)
+        return self._end("ended the process that ran it", answer, abort=False)
 
     def _line(self, seconds: float) -> str | None:
         """The next line of the results; None when time is up, "" when there is none."""
@@ -293,21 +295,25 @@ class _Process:
             self.output += chunk[: max(0, 4 * SHOWN - len(self.output))]
         return True
 
-    def _end(self, message: str, answer: Answer, place: bool = True) -> dict[str, Any]:
-        """End the process; it says where it was."""
+    def _end(self, message: str, answer: Answer, abort: bool = True) -> dict[str, Any]:
+        """End the process, or what is left of it; it says where it was."""
         self.ended = True
-        where = ""
-        if place:
-            self.child.send_signal(signal.SIGABRT)
-            deadline = time.monotonic() + 2
-            while self.child.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.02)
-            found = re.search(
-                rf'File "{re.escape(str(answer.path))}", line (\d+)',
-                Path(self.trace).read_text("utf-8", "replace"),
-            )
-            where = f"{shown_path(answer.path)}:{found[1]}: " if found else ""
+        if abort:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.child.pid, signal.SIGABRT)
+            self._wait(2)
+        trace = Path(self.trace).read_text("utf-8", "replace")
+        found = re.search(rf'File "{re.escape(str(answer.path))}", line (\d+)', trace)
+        where = f"{shown_path(answer.path)}:{found[1]}: " if found else ""
         return {"state": "failed", "message": f"{where}it {message}"}
+
+    def _wait(self, seconds: float) -> None:
+        """Until all have ended that could write results."""
+        limit = time.monotonic() + seconds
+        with selectors.DefaultSelector() as watched:
+            watched.register(self.results, selectors.EVENT_READ)
+            while watched.select(max(0, limit - time.monotonic())) and os.read(self.results, 65536):
+                pass
 
     def printed(self) -> str:
         text = self.output.decode(errors="replace").strip()

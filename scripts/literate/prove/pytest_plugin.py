@@ -1,7 +1,7 @@
 """Pytest plugin: a chapter is a test file.
 
 ``pytest book/04-linear.md`` has one item for each cell, transcript, docstring with examples,
-exercise, computed number, equation and notation table. The cells share one namespace and run in
+computed number, equation and notation table. The cells share one namespace and run in
 reading order; an item chosen alone (``-k``, a node id) first runs the cells above it.
 Files of exercises, and readers' answers to them, are marked by ``literate.exercises``.
 """
