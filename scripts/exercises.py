@@ -130,7 +130,8 @@ def progress(marker: Marker) -> int:
     print(f"     {len(holds)} of {len(wanted)} equations hold in your code{numbers and ': ' + numbers}")
     if failed := [answer for answer, verdict in everything if verdict.state == "failed"]:
         keys = list(dict.fromkeys(answer.sheet.key for answer in failed))
-        print(f"     {len(failed)} answers do not hold yet; {COMMAND} {keys[0]} says why")
+        count = "1 answer does" if len(failed) == 1 else f"{len(failed)} answers do"
+        print(f"     {count} not hold yet; {COMMAND} {keys[0]} says why")
     elif todo := [answer for answer, verdict in everything if verdict.state == "todo"]:
         print(f"     Next: {marker.heading(todo[0])}, in {shown_path(todo[0].path)}")
     return 0

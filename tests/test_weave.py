@@ -227,7 +227,8 @@ def test_a_figure_follows_light_and_dark_and_keeps_to_itself() -> None:
 
 def test_a_notebook_reads_well_in_jupyter(tmp_path: Path) -> None:
     body = (
-        'See @eq:a[^1], [next](02-two.md#x), [names](names.md), [task](exercises/a-b.md#c).\n\n!!! note "Mind"\n    The sign.\n\n'
+        "See @eq:a[^1], [next](02-two.md#x), [names](names.md), [task](exercises/a.md#c).\n\n"
+        '!!! note "Mind"\n    The sign.\n\n'
         '[^1]: Below.\n\n$$\na\n$$ {#eq:a unchecked="a name"}\n\n```python\nprint(1)\n```\n'
     )
     one = one_chapter(tmp_path, body)
@@ -235,7 +236,8 @@ def test_a_notebook_reads_well_in_jupyter(tmp_path: Path) -> None:
     title, imports, text, code, end = result.cells
     assert (title.source, imports.source) == ("# Cell", "import numpy as np")
     assert text.source == (
-        "See (1.1)<sup>1</sup>, [next](02-two.ipynb), names, [task](../exercises/a-b.html#c).\n\n<!-- -->\n\n> **Mind**\n>\n> The sign.\n>\n\n"
+        "See (1.1)<sup>1</sup>, [next](02-two.ipynb), names, [task](../exercises/a.html#c).\n\n"
+        "<!-- -->\n\n> **Mind**\n>\n> The sign.\n>\n\n"
         "<sup>1</sup> Below.\n\n$$\na\n\\tag{1.1}\n$$"
     )
     assert code.outputs == [output("1\n")] and end.source == "The end."

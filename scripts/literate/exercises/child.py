@@ -11,6 +11,7 @@ import ast
 import contextlib
 import difflib
 import faulthandler
+import importlib
 import json
 import linecache
 import os
@@ -18,6 +19,7 @@ import sys
 import traceback
 import types
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -270,6 +272,15 @@ def _failed(
     return {"state": "failed", "message": said, "label": ""}
 
 
+def load_shared(tasks: list[dict[str, Any]]) -> None:
+    """Import once, for all copies, what the checks of several tasks import."""
+    nodes = [node for task in tasks for node in ast.parse(task["check"]).body]
+    names = Counter(node.module for node in nodes if isinstance(node, ast.ImportFrom))
+    for name, count in names.items():
+        if name and count > 2:
+            importlib.import_module(name)
+
+
 def main() -> None:
     results = int(sys.argv[1])
     job = json.load(sys.stdin)
@@ -283,6 +294,7 @@ def main() -> None:
     faulthandler.enable(trace)  # on SIGABRT it says where we are
     book = module("book", job["module"], job["module_path"])
     core = module(MODULE, job["module"], job["module_path"])
+    load_shared(job["tasks"])
     for task in job["tasks"]:
         if os.fork() == 0:
             os.write(results, b"begin\n")
