@@ -455,6 +455,17 @@ def test_a_loop_without_end_is_ended_and_the_rest_is_marked() -> None:
     assert second.state == "passed"
 
 
+def test_the_process_stays_as_long_as_it_is_well() -> None:
+    judged("linear-count", COUNT)
+    first = marker()._process
+    judged("linear-count", "while True:\n    pass\n", COUNT, seconds=0.5)
+    judged("linear-count", "import os\nos._exit(3)\n")
+    assert first and marker()._process is first
+    os.killpg(first.child.pid, signal.SIGKILL)
+    assert judged("linear-count", COUNT)[0].message == "it ended the process that ran it"
+    assert judged("linear-count", COUNT)[0].state == "passed" and marker()._process is not first
+
+
 def test_megabytes_are_not_shown() -> None:
     flood = "while True:\n    print('x' * 100)\n"
     first, second = judged("linear-count", flood, COUNT)

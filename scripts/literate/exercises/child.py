@@ -1,7 +1,7 @@
 """The process in which readers' answers run: it may hang or die without harm.
 
-Its tasks come on standard input. Each is done by a copy of the process, which writes a line of JSON to the
-file whose number is given: what an answer changes or leaves running ends with it.
+Its jobs come on standard input. Each task of a job is done by a copy of the process, which writes a line of
+JSON to the file whose number is given: what an answer changes or leaves running ends with it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import importlib
 import json
 import linecache
 import os
+import signal
 import sys
 import traceback
 import types
@@ -281,30 +282,42 @@ def load_shared(tasks: list[dict[str, Any]]) -> None:
             importlib.import_module(name)
 
 
-def main() -> None:
-    results = int(sys.argv[1])
-    job = json.load(sys.stdin)
+def answered(job: dict[str, Any], task: dict[str, Any], results: int, trace: int) -> None:
+    """What a copy of the process does."""
+    os.setpgid(0, 0)  # whatever it starts can be ended with it
     with open(os.devnull, encoding="utf-8") as nothing:
         os.dup2(nothing.fileno(), 0)
+    os.ftruncate(trace, 0)
+    os.lseek(trace, 0, os.SEEK_SET)
+    faulthandler.enable(trace)  # on SIGABRT it says where we are
+    os.write(results, f"begin {os.getpid()}\n".encode())
+    answer = marked(job, task, sys.modules[MODULE], sys.modules["book"])
+    with contextlib.suppress(Exception):  # an answer may have closed it
+        sys.stdout.flush()
+    os.write(results, json.dumps(answer).encode() + b"\n")
+
+
+def main() -> None:
+    """Do the jobs, each a line of JSON; the first line has the module."""
+    results, trace = map(int, sys.argv[1:])
+    setup = json.loads(sys.stdin.buffer.readline())
     if sys.platform != "win32":
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    trace = open(job["trace"], "w", encoding="utf-8")  # noqa: SIM115
-    faulthandler.enable(trace)  # on SIGABRT it says where we are
-    book = module("book", job["module"], job["module_path"])
-    core = module(MODULE, job["module"], job["module_path"])
-    load_shared(job["tasks"])
-    for task in job["tasks"]:
-        if os.fork() == 0:
-            os.write(results, b"begin\n")
-            answer = marked(job, task, core, book)
-            with contextlib.suppress(Exception):  # an answer may have closed it
-                sys.stdout.flush()
-            os.write(results, json.dumps(answer).encode() + b"\n")
-            os._exit(0)
-        if os.wait()[1]:
-            break
+    for name in ("book", MODULE):
+        module(name, setup["module"], setup["module_path"])
+    for line in sys.stdin.buffer:
+        job = {**setup, **json.loads(line)}
+        load_shared(job["tasks"])
+        for task in job["tasks"]:
+            if (pid := os.fork()) == 0:
+                answered(job, task, results, trace)
+                os._exit(0)
+            os.waitpid(pid, 0)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)  # what the answer has left running
+            os.write(results, b"end\n")
 
 
 if __name__ == "__main__":
