@@ -17,6 +17,7 @@ import linecache
 import os
 import signal
 import sys
+import tempfile
 import traceback
 import types
 import warnings
@@ -32,6 +33,7 @@ from literate.exercises.judge import VOCABULARY, Wrong
 MODULE = "backprop_core"
 HERE = "exercises"  # the name of the reader's module
 MEMORY = 8 << 30
+TRACE = 50_000  # bytes of what a crash says
 FLAGS = __future__.annotations.compiler_flag  # the book's own answers are annotated
 PYTHONS = frozenset(("__module__", "__dict__", "__weakref__", "__doc__", "__qualname__"))
 Answer = dict[str, Any]
@@ -287,7 +289,6 @@ def answered(job: dict[str, Any], task: dict[str, Any], results: int, trace: int
     os.setpgid(0, 0)  # whatever it starts can be ended with it
     with open(os.devnull, encoding="utf-8") as nothing:
         os.dup2(nothing.fileno(), 0)
-    os.ftruncate(trace, 0)
     os.lseek(trace, 0, os.SEEK_SET)
     faulthandler.enable(trace)  # on SIGABRT it says where we are
     os.write(results, f"begin {os.getpid()}\n".encode())
@@ -299,7 +300,9 @@ def answered(job: dict[str, Any], task: dict[str, Any], results: int, trace: int
 
 def main() -> None:
     """Do the jobs, each a line of JSON; the first line has the module."""
-    results, trace = map(int, sys.argv[1:])
+    results = int(sys.argv[1])
+    crashes = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+    trace = crashes.fileno()
     setup = json.loads(sys.stdin.buffer.readline())
     if sys.platform != "win32":
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -317,7 +320,9 @@ def main() -> None:
             os.waitpid(pid, 0)
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)  # what the answer has left running
-            os.write(results, b"end\n")
+            said = os.pread(trace, TRACE, 0).decode(errors="replace")
+            os.ftruncate(trace, 0)
+            os.write(results, b"end " + json.dumps(said).encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -11,14 +11,13 @@ import selectors
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from equations.book import Book
 from literate.chapter import ROOT, BookError, Chapter, shown_path
@@ -200,16 +199,15 @@ class _Process:
 
     def __init__(self, setup: dict[str, Any]) -> None:
         self.ended = self.served = False
-        self.trace = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
         self.results, writing = os.pipe()
         path = os.pathsep.join([str(ROOT / "scripts"), str(ROOT)])
         threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
         self.child = subprocess.Popen(
-            [sys.executable, "-m", "literate.exercises.child", str(writing), str(self.trace.fileno())],
+            [sys.executable, "-m", "literate.exercises.child", str(writing)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            pass_fds=[writing, self.trace.fileno()],
+            pass_fds=[writing],
             start_new_session=True,
             env={**threads, **os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"},
         )
@@ -222,9 +220,7 @@ class _Process:
         for stream in (self.results, self.out):
             os.set_blocking(stream, False)
             self.watched.register(stream, selectors.EVENT_READ)
-        self.close = weakref.finalize(
-            self, _closed, self.child, self.groups, self.results, self.watched, self.trace
-        )
+        self.close = weakref.finalize(self, _closed, self.child, self.groups, self.results, self.watched)
         self.send(setup)
 
     def send(self, job: dict[str, Any]) -> None:
@@ -251,7 +247,7 @@ class _Process:
         self.groups[1:] = [int(begin.removeprefix("begin "))]
         seconds = answer.exercise.seconds
         line = self._line(seconds)
-        if line and line != "end":
+        if line and not line.startswith("end "):
             self._wait()
             found: dict[str, Any] = json.loads(line)
             return found
@@ -261,34 +257,33 @@ class _Process:
             message = f"has not ended after {seconds:g} s, the limit of this exercise"
         else:
             message = "ended the process that ran it"
-        if line != "end":
-            self._abort()
-        trace = os.pread(self.trace.fileno(), 1_000_000, 0).decode(errors="replace")
-        found_ = re.search(rf'File "{re.escape(str(answer.path))}", line (\d+)', trace)
+        trace = line.removeprefix("end ") if line else self._abort()
+        found_ = re.search(rf'File "{re.escape(str(answer.path))}", line (\d+)', json.loads(trace or '""'))
         where = f"{shown_path(answer.path)}:{found_[1]}: " if found_ else ""
         return {"state": "failed", "message": f"{where}it {message}"}
 
-    def _abort(self) -> None:
+    def _abort(self) -> str:
         """End the copy that runs; it says where it was."""
         for sign in (signal.SIGABRT, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.groups[1], sign)
-            if self._wait(2):
-                return
+            if trace := self._wait(2):
+                return trace
         self.ended = True
+        return ""
 
-    def _wait(self, seconds: float = START) -> bool:
-        """Until the copy has gone, with all that it has started. Whether it has."""
+    def _wait(self, seconds: float = START) -> str:
+        """Until the copy has gone, with all that it has started: where it was, or "" if it stays."""
         limit = time.monotonic() + seconds
         while (wait := limit - time.monotonic()) > 0 and not self.ended:
             before, self.count = self.count, 0
             line = self._line(wait)
             self.count += before
-            if line == "end":
-                return True
+            if line and line.startswith("end "):
+                return line.removeprefix("end ")
             if line == "" and self.count <= OUTPUT:
                 self.ended = True
-        return False
+        return ""
 
     def _line(self, seconds: float) -> str | None:
         """The next line of the results; None when time is up, "" when there is none."""
@@ -335,11 +330,7 @@ class _Process:
 
 
 def _closed(
-    child: subprocess.Popen[bytes],
-    groups: list[int],
-    results: int,
-    watched: selectors.BaseSelector,
-    trace: IO[bytes],
+    child: subprocess.Popen[bytes], groups: list[int], results: int, watched: selectors.BaseSelector
 ) -> None:
     """End the process and all that it has started."""
     for group in groups:
@@ -347,7 +338,7 @@ def _closed(
             os.killpg(group, signal.SIGKILL)
     child.wait()
     assert child.stdin and child.stdout
-    for stream in (child.stdin, child.stdout, watched, trace):
+    for stream in (child.stdin, child.stdout, watched):
         with contextlib.suppress(OSError):
             stream.close()
     os.close(results)
