@@ -129,6 +129,12 @@ def _converted(x: ArrayLike) -> np.ndarray:
         raise ValueError(
             "expected numbers in an array, got rows of different lengths"
         ) from None
+    return _widened(array)
+
+
+# 01 What is a slope good for? · widened
+def _widened(array: np.ndarray) -> np.ndarray:
+    """Whole numbers as float64, half precision as single."""
     kind = array.dtype.kind
     if kind in "biu":
         return array.astype(float)
@@ -6785,4 +6791,4 @@ _PROBES = [
 ]
 
 
-# digest e3c2b096e2b98e727b2916c90f2846300973b37d20ad5efe6a5b989ddcfb15c0
+# digest f8656baea26322026632403fa4aa3c556f756a5134843ff22e6ec7ecfe3589cb
