@@ -129,6 +129,12 @@ def _converted(x: ArrayLike) -> np.ndarray:
         raise ValueError(
             "expected numbers in an array, got rows of different lengths"
         ) from None
+    return _widened(array)
+
+
+# 01 What is a slope good for? · widened
+def _widened(array: np.ndarray) -> np.ndarray:
+    """Whole numbers as float64, half precision as single."""
     kind = array.dtype.kind
     if kind in "biu":
         return array.astype(float)
@@ -6860,4 +6866,4 @@ _PROBES = [
 ]
 
 
-# digest c3012b5a2e814c7923c97da101f16bce979f5a508776d7a8561cb6c92b38d39a
+# digest 7577ac2c5c708f680926e07082240201967de98a4ad2d5df8146465c6597380b

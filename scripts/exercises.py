@@ -16,7 +16,7 @@ from pathlib import Path
 
 from literate.chapter import BookError, shown_path
 from literate.exercises import folder
-from literate.exercises.marker import Answer, Marker, Verdict
+from literate.exercises.marker import COMMAND, Answer, Marker, Verdict
 from literate.exercises.sheets import Sheet
 from literate.exercises.stubs import section
 from literate.reader import read_book
@@ -47,6 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
         return progress(marker)
     except BookError as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"cannot mark: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -109,8 +112,10 @@ def bar(verdicts: Sequence[Verdict], width: int = 10) -> str:
 def progress(marker: Marker) -> int:
     """A line for each chapter, then which equations hold in the reader's code."""
     everything: list[tuple[Answer, Verdict]] = []
-    for sheet in marker.sheets:
-        found = marked(marker, sheet)
+    answers = [folder.answers(marker, sheet) for sheet in marker.sheets]
+    verdicts = marker.mark([one for listed in answers for one in listed], folder.course(marker))
+    for sheet, listed in zip(marker.sheets, answers, strict=True):
+        found = [(one, next(verdicts)) for one in listed]
         everything += found
         signs = "".join(SIGNS[verdict.state] for _, verdict in found)
         shown = bar([verdict for _, verdict in found])
@@ -125,7 +130,8 @@ def progress(marker: Marker) -> int:
     print(f"     {len(holds)} of {len(wanted)} equations hold in your code{numbers and ': ' + numbers}")
     if failed := [answer for answer, verdict in everything if verdict.state == "failed"]:
         keys = list(dict.fromkeys(answer.sheet.key for answer in failed))
-        print(f"     {len(failed)} answers do not hold yet; python scripts/exercises.py {keys[0]} says why")
+        count = "1 answer does" if len(failed) == 1 else f"{len(failed)} answers do"
+        print(f"     {count} not hold yet; {COMMAND} {keys[0]} says why")
     elif todo := [answer for answer, verdict in everything if verdict.state == "todo"]:
         print(f"     Next: {marker.heading(todo[0])}, in {shown_path(todo[0].path)}")
     return 0

@@ -66,20 +66,6 @@ y = half(x)
 raise ValueError
 ```
 
-```python tags=["exercise"] name="double"
-def double(x):
-    ...
-```
-
-```python tags=["solution"] name="double"
-def double(x):
-    return x + x
-```
-
-```python tags=["check"] name="double"
-assert double(2) == 4
-```
-
 ```pycon
 >>> half(1)
 0.5
@@ -118,9 +104,6 @@ def test_cells(sample: Chapter) -> None:
         ("python", "hide-input", None, at("np.zeros")),
         ("python", "notation", None, at("y = half(x)")),
         ("python", None, None, at("raise ValueError")),
-        ("python", "exercise", "double", at("    ...") - 1),
-        ("python", "solution", "double", at("x + x") - 1),
-        ("python", "check", "double", at("assert double")),
         ("pycon", None, None, at("```pycon") + 1),
         ("console", None, None, at("$ python")),
         ("text", None, None, at("   indented")),
@@ -155,10 +138,7 @@ def test_references_and_numbers(sample: Chapter) -> None:
 # -- what it refuses ------------------------------------------------------------------
 
 CORE = core("def f(): ...", "f")
-TAGS = (
-    "core, hide-input, notation, exercise, solution, check, "
-    'or ["core", "aside"] for a core cell that the site folds away'
-)
+TAGS = 'core, hide-input, notation, or ["core", "aside"] for a core cell that the site folds away'
 SHOWN = "python, pycon, text, console, py, toml, yaml, json, diff, tex"
 DISPLAY = "$$ x $$ "
 HOLDS = "holds the character U+{}; remove it"
@@ -439,15 +419,10 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
         "tags",
         'a core cell needs a name, as in name="linear-backward"',
     ),
-    "a check without name": (
-        fence("x = 1", 'tags=["check"]'),
-        "tags",
-        'a check cell needs a name, as in name="linear-backward"',
-    ),
     "a name without a core cell": (
         fence("1", 'name="x"'),
         "name=",
-        "only core cells and exercises have a name",
+        "only core cells have a name",
     ),
     "a figure without text": (
         fence("1", 'tags=["hide-input"]'),
@@ -530,11 +505,6 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
         fence("from backprop_core import x"),
         "backprop_core",
         "import backprop_core only in the chapter's first cell",
-    ),
-    "an exercise without solution": (
-        fence("x = 1", 'tags=["exercise"] name="x"') + fence("x", 'tags=["check"] name="x"'),
-        "exercise",
-        "exercise 'x' needs three cells in this order: exercise, solution, check",
     ),
     # -- mathematics
     "a display without label": (

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import exercises
 from literate.chapter import BOOK, ROOT, BookError
 from literate.exercises import folder, patterns, pytest_items, variants
 from literate.exercises.judge import Wrong, gradients, number, says
-from literate.exercises.marker import Answer, Marker, Verdict
+from literate.exercises.marker import COMMAND, Answer, Marker, Verdict
 from literate.exercises.pytest_items import marker
 from literate.exercises.sheets import Exercise, Sheet, read_sheets
 from literate.exercises.stubs import reader_file, stub
@@ -149,6 +151,12 @@ REFUSED = {
         "",
         "agrees",
         "a python cell here has one of the tags",
+    ),
+    "a cell without a name": (
+        'tags=["check"] name="one-twice"',
+        'tags=["check"]',
+        'tags=["check"]',
+        "a check cell needs a name, as in name=",
     ),
     "no seconds": (
         'level="1"',
@@ -334,9 +342,9 @@ BAD = {
     "renamed": (
         "linear_cuont = 45\nlinear_growth = 1.0\n",
         r"_linear\.py: linear_count is gone \(renamed to linear_cuont\?\); "
-        r"python scripts/exercises\.py --stub linear-count prints the stub",
+        rf"{re.escape(COMMAND)} --stub linear-count prints the stub",
     ),
-    "empty": ("", r"_linear\.py: linear_count is gone; python scripts/exercises\.py --stub linear-count"),
+    "empty": ("", rf"_linear\.py: linear_count is gone; {re.escape(COMMAND)} --stub linear-count"),
     "fails where it is defined": (
         "linear_growth = 1.0\nlinear_count = nothing\n",
         r"linear_count is not there, because this failed:\nexercises/\d\d_linear\.py:2: NameError: name "
@@ -351,6 +359,31 @@ BAD = {
         COUNT + "linear_count = 'many'\n",
         r"how many numbers: expected a number, got str: 'many'",
     ),
+    "a return outside": (
+        f"{COUNT}return 3\n",
+        r"_linear\.py:3: this does not parse: 'return' outside function",
+    ),
+    "tabs and spaces": (
+        "def f():\n\tx = 1\n        return x\n",
+        r"_linear\.py:3: this does not parse: inconsistent use of tabs",
+    ),
+    "an import that fails": (
+        "import torchh\nlinear_count = torchh.count\n",
+        r"linear_count is not there, because this failed:\n.*_linear\.py:1: ModuleNotFoundError: No module",
+    ),
+    "interrupts itself": (
+        "linear_growth = 1.0\nraise KeyboardInterrupt\n",
+        r"_linear\.py:2: KeyboardInterrupt",
+    ),
+    "its own assertion": (
+        "class Odd(float):\n    def __float__(self):\n        assert False, 'odd'\n\n"
+        "linear_count, linear_growth = Odd(3), 1.0\n",
+        r"_linear\.py:3: AssertionError: odd",
+    ),
+    "a crash": (
+        "import os, signal\n\nos.kill(os.getpid(), signal.SIGSEGV)\n",
+        r"_linear\.py:3: it ended the process that ran it",
+    ),
     "reads itself to death": (
         "def f(x):\n    return f(x)\n\nlinear_count = f(1)\n",
         r"_linear\.py:2: RecursionError: maximum recursion depth",
@@ -358,11 +391,53 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("source, message", BAD.values(), ids=BAD)
-def test_bad_input_is_told_with_file_and_line(source: str, message: str) -> None:
-    said = told("linear-count", source)
-    assert re.search(message, said)
-    assert "Traceback" not in said and "scripts/literate" not in said
+@functools.cache
+def judged_bad() -> dict[str, Verdict]:
+    """All in one run of the process that marks: it has a copy of itself for each."""
+    return dict(zip(BAD, judged("linear-count", *(source for source, _ in BAD.values())), strict=True))
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_told_with_file_and_line(name: str) -> None:
+    verdict = judged_bad()[name]
+    assert verdict.state == "failed"
+    assert re.search(BAD[name][1], verdict.message)
+    assert "Traceback" not in verdict.message and "scripts/literate" not in verdict.message
+
+
+def test_a_name_may_get_its_value_in_any_statement() -> None:
+    sources = (
+        "linear_count = 40\nlinear_count += 5\nlinear_growth = 170 / 45\n",
+        "if True:\n    linear_count, linear_growth = 45, 170 / 45\n",
+        f"linear_count = linear_growth = 0\nfor i in [1]:\n    linear_count = 45\n{COUNT}",
+        f"import sys\n{COUNT}\nsys.stdout.close()\n",
+    )
+    assert [verdict.state for verdict in judged("linear-count", *sources)] == ["passed"] * 4
+
+
+def test_what_failed_elsewhere_in_the_file_is_told_as_a_reason() -> None:
+    head = "import torchh\nfrom backprop_core import Linear\n\n\nclass Linear(Linear):\n"
+    said = told(
+        "linear-backward", f"{head}    def backward(self, grad_output):\n        return torchh.tensor(1)\n"
+    )
+    assert re.search(r"_linear\.py:7: NameError: name 'torchh' is not defined", said)
+    assert re.search(
+        r"In the same file this failed, and may be the reason:\n.*_linear\.py:1: ModuleNotFoundError", said
+    )
+
+
+def test_a_file_of_an_editor_under_windows_is_read(tmp_path: Path) -> None:
+    sheet, exercise = found("linear-count")
+    text = reader_file(sheet, marker().core, marker().equations)[0]
+    done = text.replace("linear_count = None", "linear_count = 45")
+    done = done.replace("linear_growth = None", "linear_growth = 170 / 45")
+    path = tmp_path / sheet.file
+    answers = []
+    for each in (text, done):
+        path.write_bytes(b"\xef\xbb\xbf" + each.replace("\n", "\r\n").encode())
+        answers += [one for one in folder.answers(marker(), sheet, tmp_path) if one.exercise is exercise]
+        assert folder.course(marker(), tmp_path)[sheet.key] == (path, answers[-1].source)
+    assert [verdict.state for verdict in marker().mark(answers)] == ["todo", "passed"]
 
 
 def test_another_statement_that_fails_leaves_the_others_alone() -> None:
@@ -378,6 +453,17 @@ def test_a_loop_without_end_is_ended_and_the_rest_is_marked() -> None:
         first.message,
     )
     assert second.state == "passed"
+
+
+def test_the_process_stays_as_long_as_it_is_well() -> None:
+    judged("linear-count", COUNT)
+    first = marker()._process
+    judged("linear-count", "while True:\n    pass\n", COUNT, seconds=0.5)
+    judged("linear-count", "import os\nos._exit(3)\n")
+    assert first and marker()._process is first
+    os.killpg(first.child.pid, signal.SIGKILL)
+    assert judged("linear-count", COUNT)[0].message == "it ended the process that ran it"
+    assert judged("linear-count", COUNT)[0].state == "passed" and marker()._process is not first
 
 
 def test_megabytes_are_not_shown() -> None:
@@ -431,7 +517,7 @@ def test_a_method_that_is_gone_or_renamed() -> None:
         "linear-backward", f"{head}    def backwards(self, grad_output):\n        return grad_output\n"
     )
     assert re.search(
-        r"_linear\.py:4: Linear has no backward of its own \(renamed to backwards\?\); python scripts", said
+        r"_linear\.py:4: Linear has no backward of its own \(renamed to backwards\?\); .*python scripts", said
     )
     assert "Linear has no backward of its own; " in told("linear-backward", f"{head}    pass\n")
 
@@ -621,7 +707,7 @@ def test_make_exercises_says_how_far_they_are(mine: Path, capsys: pytest.Capture
     assert f" 1 of {marked} " in line and "✓" in line and "✗" in line and "·" in line
     assert re.search(r"█?░+ 1 of \d+ exercises", out)
     assert re.search(r"\n     0 of \d+ equations hold in your code\n", out)
-    assert re.search(r"answers? do not hold yet; python scripts/exercises\.py \w+ says why", out)
+    assert re.search(rf"1 answer does not hold yet; {re.escape(COMMAND)} linear says why", out)
 
 
 def test_one_chapter_says_everything(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -675,6 +761,35 @@ def test_a_file_that_cannot_be_read_is_told(mine: Path, capsys: pytest.CaptureFi
     assert exercises.main(["linear"]) == 1
     assert f"{mine}:2: not UTF-8" in capsys.readouterr().err
     assert mine.read_bytes() == b"a = 1\nb = '\xff'\n"
+
+
+def test_a_folder_that_cannot_be_is_told(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in mine.parent.iterdir():
+        path.unlink()
+    mine.parent.rmdir()
+    mine.parent.write_text("a file", encoding="utf-8")
+    assert exercises.main([]) == 1
+    err = capsys.readouterr().err
+    assert f"{mine.parent}/" in err and "cannot be written" in err and "Traceback" not in err
+    assert mine.parent.read_text(encoding="utf-8") == "a file"
+
+
+def test_ctrl_c_ends_the_marking_and_what_it_has_started(
+    mine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mark = f"waiting-{os.getpid()}"
+    start = f"subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)', '{mark}'])"
+    mine.write_text(f"import subprocess, sys\n{start}\n", encoding="utf-8")
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 2)
+    try:
+        assert exercises.main(["linear"]) == 130
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert capsys.readouterr().err == ""
+    shown = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert not [line for line in shown.split("\n") if mark in line and "sleep(60)" in line]
 
 
 def test_every_part_i_backward_is_asked_for() -> None:

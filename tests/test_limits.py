@@ -287,15 +287,11 @@ def test_the_limit_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
             limits.seconds()
 
 
-@pytest.mark.parametrize("subject", ["transcript", "number", "stub", "definition"])
+@pytest.mark.parametrize("subject", ["transcript", "number", "definition"])
 def test_in_other_places(subject: str, tmp_path: Path) -> None:
     body = {
         "transcript": "```pycon\n>>> time.sleep(99)\n```\n",
         "number": "Here is 1<!-- = time.sleep(99) -->.\n",
-        "stub": "".join(
-            fence(text, f'tags=["{tag}"] name="x"')
-            for tag, text in (("exercise", "x = 99"), ("solution", "x = 0"), ("check", "time.sleep(x)"))
-        ),
         "definition": fence("x = any(i for i in iter(int, 1))", 'tags=["core"] name="x"'),
     }[subject]
     item = chapter(body, imports=IMPORTS, folder=tmp_path)

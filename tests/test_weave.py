@@ -180,20 +180,6 @@ def test_what_cannot_be_shown_is_refused(tmp_path: Path) -> None:
         woven(tmp_path, "```python\nshow()\n```\n", widget)
 
 
-def test_an_exercise_is_open_its_solution_and_check_are_folded(tmp_path: Path) -> None:
-    cells = "".join(
-        f'```python tags=["{tag}"] name="x"\n{code}\n```\n\n'
-        for tag, code in (("exercise", "x = ..."), ("solution", "x = 1"), ("check", "assert x == 1"))
-    )
-    assert woven(tmp_path, cells) == (
-        '```{.python .exercise title="Your turn"}\nx = ...\n```\n\n\n'
-        '<details class="folded solution" markdown>\n<summary>Solution</summary>\n\n'
-        "```{.python}\nx = 1\n```\n\n</details>\n\n\n\n\n"
-        '<details class="folded check" markdown>\n<summary>The check</summary>\n\n'
-        "```{.python}\nassert x == 1\n```\n\n</details>"
-    )
-
-
 def test_an_aside_is_folded_with_its_thread(tmp_path: Path) -> None:
     one = one_chapter(
         tmp_path, '```python tags=["core", "aside"] name="half"\ndef half(x):\n    return x / 2\n```\n'
@@ -252,18 +238,20 @@ def test_a_number_in_parentheses_has_one_pair(tmp_path: Path) -> None:
 
 def test_a_notebook_reads_well_in_jupyter(tmp_path: Path) -> None:
     body = (
-        'See @eq:a[^1], [next](02-two.md#x), [names](names.md).\n\n!!! note "Mind"\n    The sign.\n\n'
+        "See @eq:a[^1], [next](02-two.md#x), [names](names.md), [task](exercises/a.md#c).\n\n"
+        '!!! note "Mind"\n    The sign.\n\n'
         '[^1]: Below.\n\n$$\na\n$$ {#eq:a unchecked="a name"}\n\n```python\nprint(1)\n```\n'
     )
     one = one_chapter(tmp_path, body)
-    result = notebook(Book([one], Module("", {}, "dd")), one, executed(one, output("1\n")))
-    title, imports, text, code = result.cells
+    result = notebook(Book([one], Module("", {}, "dd")), one, executed(one, output("1\n")), "The end.\n")
+    title, imports, text, code, end = result.cells
     assert (title.source, imports.source) == ("# Cell", "import numpy as np")
     assert text.source == (
-        "See (1.1)<sup>1</sup>, [next](02-two.ipynb), names.\n\n<!-- -->\n\n> **Mind**\n>\n> The sign.\n>\n\n"
+        "See (1.1)<sup>1</sup>, [next](02-two.ipynb), names, [task](../exercises/a.html#c).\n\n"
+        "<!-- -->\n\n> **Mind**\n>\n> The sign.\n>\n\n"
         "<sup>1</sup> Below.\n\n$$\na\n\\tag{1.1}\n$$"
     )
-    assert code.outputs == [output("1\n")]
+    assert code.outputs == [output("1\n")] and end.source == "The end."
     assert result.metadata.backprop_core.digest == "dd"
 
 

@@ -77,6 +77,13 @@ def test_a_chapter_leads_to_its_exercises() -> None:
     assert f"[{len(sheet.exercises)} exercises to this chapter](exercises/{sheet.key}.md)" in text
 
 
+def test_a_notebook_ends_with_the_commands() -> None:
+    for sheet in marker().sheets:
+        text = exercises.at_the_end(sheet)
+        assert f"[{len(sheet.exercises)} exercises](../exercises/{sheet.key}.html)" in text
+        assert f"\n.venv/bin/pytest exercises/{sheet.file}\n" in text
+
+
 def test_a_book_without_exercises_has_no_index(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(marker(), "sheets", [])
     assert exercises.pages(book, marker()) == {}

@@ -20,7 +20,6 @@ MODULE_NAME = "backprop_core"
 WIDTH = 79  # of the lines of core cells and of the module
 Place.base = ROOT
 
-EXERCISE = ("exercise", "solution", "check")
 REFERENCE = re.compile(rf"@({LABEL})")
 FENCE = re.compile(r"^(?P<indent> *)(?P<mark>`{3,}|~{3,})(?P<info>.*)$")
 CODE_REFERENCE = re.compile(rf"(?<![\w@])({LABEL})")

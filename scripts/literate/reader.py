@@ -20,7 +20,6 @@ from equations.slicing import free_names, stored_names
 
 from .chapter import (
     BOOK,
-    EXERCISE,
     FENCE,
     LABEL,
     MODULE_NAME,
@@ -41,7 +40,7 @@ from .files import read_text
 from .prose import Prose
 from .rules import check_book
 
-TAGS = ("core", "hide-input", "notation", *EXERCISE)
+TAGS = ("core", "hide-input", "notation")
 ATTRIBUTES = ("tags", "name", "alt", "raises")
 SHOWN = ("text", "console", "py", "toml", "yaml", "json", "diff", "tex")
 
@@ -109,7 +108,7 @@ class Reader:
 
     tags: tuple[str, ...] = TAGS
     attributes: tuple[str, ...] = ATTRIBUTES
-    named: tuple[str, ...] = ("core", *EXERCISE)  # the tags of cells that have a name
+    named: tuple[str, ...] = ("core",)  # the tags of cells that have a name
 
     def __init__(self, chapter: Chapter) -> None:
         self.chapter = chapter
@@ -137,7 +136,6 @@ class Reader:
         if not self.chapter.title:
             raise self.refuse("the chapter has no title: begin it with '# Title'", 1)
         self.check_import_cell()
-        self.check_exercises()
         self.check_transcripts()
 
     def check_characters(self) -> None:
@@ -310,7 +308,7 @@ class Reader:
         if cell.tag in self.named and not cell.name:
             raise self.refuse(f'a {cell.tag} cell needs a name, as in name="linear-backward"', opened)
         if cell.tag not in self.named and cell.name:
-            raise self.refuse("only core cells and exercises have a name", opened)
+            raise self.refuse("only core cells have a name", opened)
         if cell.tag == "hide-input" and not cell.alt:
             raise self.refuse('a figure needs alt="…": say what one sees in it', opened)
         if cell.raises and cell.tag:
@@ -318,7 +316,7 @@ class Reader:
         if cell.tag == "core":
             self.check_core(cell, tree)
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and cell.tag not in EXERCISE and _is_bare_comparison(node):
+            if isinstance(node, ast.Call) and _is_bare_comparison(node):
                 raise BookError(
                     cell.at(node),
                     "what this prints is compared with nothing; write it as a transcript (```pycon, >>> "
@@ -376,25 +374,13 @@ class Reader:
                         cell.place.line + node.lineno - 1,
                     )
 
-    def check_exercises(self) -> None:
-        exercises: dict[str | None, list[Cell]] = {}
-        for cell in self.chapter.python:
-            if cell.tag in EXERCISE:
-                exercises.setdefault(cell.name, []).append(cell)
-        for name, cells in exercises.items():
-            if tuple(cell.tag for cell in cells) != EXERCISE:
-                raise self.refuse(
-                    f"exercise {name!r} needs three cells in this order: {', '.join(EXERCISE)}",
-                    cells[0].place.line - 1,
-                )
-
     def check_transcripts(self) -> None:
         """A reader who types along has the names of the transcripts; the cells of a notebook have not."""
         last: dict[str, int] = {}  # names that a transcript was the last to set, and its line
         for cell in self.chapter.cells:
             if cell.kind == "pycon":
                 last.update(dict.fromkeys(_names_of_transcript(cell.source), cell.place.line))
-            for node in cell.tree.body if cell.kind == "python" and cell.tag not in EXERCISE else ():
+            for node in cell.tree.body if cell.kind == "python" else ():
                 stored, simple = stored_names(node), isinstance(node, ast.Assign | ast.Expr)
                 read = free_names(node) - (frozenset() if simple else stored)
                 if wrong := sorted(read & last.keys()):

@@ -1,4 +1,4 @@
-"""Mistakes planted in the module are noticed by the chapters alone: equations, transcripts, exercises."""
+"""Mistakes planted in the module are noticed by the chapters alone: equations, transcripts, numbers."""
 
 from __future__ import annotations
 

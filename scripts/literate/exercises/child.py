@@ -1,6 +1,7 @@
 """The process in which readers' answers run: it may hang or die without harm.
 
-Its tasks come on standard input. For each it writes a line of JSON to the file whose number it is given.
+Its jobs come on standard input. Each task of a job is done by a copy of the process, which writes a line of
+JSON to the file whose number is given: what an answer changes or leaves running ends with it.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ import ast
 import contextlib
 import difflib
 import faulthandler
+import importlib
 import json
 import linecache
 import os
+import signal
 import sys
+import tempfile
 import traceback
 import types
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,6 +33,7 @@ from literate.exercises.judge import VOCABULARY, Wrong
 MODULE = "backprop_core"
 HERE = "exercises"  # the name of the reader's module
 MEMORY = 8 << 30
+TRACE = 50_000  # bytes of what a crash says
 FLAGS = __future__.annotations.compiler_flag  # the book's own answers are annotated
 PYTHONS = frozenset(("__module__", "__dict__", "__weakref__", "__doc__", "__qualname__"))
 Answer = dict[str, Any]
@@ -59,7 +65,7 @@ class Script:
             code = compile(ast.Module([node], []), path, "exec", flags=FLAGS, dont_inherit=True)
             try:
                 exec(code, self.namespace)
-            except (Exception, SystemExit) as error:
+            except BaseException as error:  # SystemExit and KeyboardInterrupt are the answer's own
                 self.broken.append(self.told(error))
             else:
                 self.own.update(
@@ -70,7 +76,9 @@ class Script:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of a backslash in a text
-                return ast.parse(source, self.path)
+                tree = ast.parse(source, self.path)
+                compile(source, self.path, "exec", flags=FLAGS, dont_inherit=True)  # finds a return outside
+                return tree
         except SyntaxError as error:
             raise Wrong(f"{self.shown}:{error.lineno or 1}: this does not parse: {error.msg}") from None
         except (ValueError, RecursionError, MemoryError) as error:
@@ -117,16 +125,15 @@ class Script:
         return f" (renamed to {close[0]}?)" if close else ""
 
 
-def _bound(node: ast.stmt) -> list[str]:
-    match node:
-        case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
-            return [name]
-        case ast.Assign(targets=targets):
-            leaves = [leaf for target in targets for leaf in ast.walk(target)]
-            return [leaf.id for leaf in leaves if isinstance(leaf, ast.Name)]
-        case ast.AnnAssign(target=ast.Name(id=name)):
-            return [name]
-    return []
+def _bound(node: ast.AST) -> list[str]:
+    """The names that a statement gives a value to, also inside its blocks; imports do not count."""
+    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return [node.name]
+    if isinstance(node, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+        return []
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        return [node.id]
+    return [name for part in ast.iter_child_nodes(node) for name in _bound(part)]
 
 
 @contextlib.contextmanager
@@ -217,7 +224,7 @@ def marked(
         return {"state": "todo"}
     except Wrong as error:
         return {"state": "failed", "message": str(error), "label": error.label}
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         return _failed(error, script, task, {part["path"]: part["shown"] for part in job["course"]})
     return {"state": "passed"}
 
@@ -258,32 +265,64 @@ def _failed(
             return {"state": "todo"}
         message = f"it needs what is not written yet: {others.get(last.filename, script.shown)}:{last.lineno}"
         return {"state": "failed", "message": message, "label": ""}
-    if isinstance(error, AssertionError):
-        return {"state": "failed", "message": str(error) or script.told(error), "label": ""}
+    if isinstance(error, AssertionError) and line is None:
+        return {"state": "failed", "message": str(error), "label": ""}
     said = script.told(error)
     if line is None:
         said = f"the answer cannot be used as the task asks: {said}"
+    if script.broken:
+        said += f"\nIn the same file this failed, and may be the reason:\n{script.broken[0]}"
     return {"state": "failed", "message": said, "label": ""}
 
 
-def main() -> None:
-    results = int(sys.argv[1])
-    job = json.load(sys.stdin)
+def load_shared(tasks: list[dict[str, Any]]) -> None:
+    """Import once, for all copies, what the checks of several tasks import."""
+    nodes = [node for task in tasks for node in ast.parse(task["check"]).body]
+    names = Counter(node.module for node in nodes if isinstance(node, ast.ImportFrom))
+    for name, count in names.items():
+        if name and count > 2:
+            importlib.import_module(name)
+
+
+def answered(job: dict[str, Any], task: dict[str, Any], results: int, trace: int) -> None:
+    """What a copy of the process does."""
+    os.setpgid(0, 0)  # whatever it starts can be ended with it
     with open(os.devnull, encoding="utf-8") as nothing:
         os.dup2(nothing.fileno(), 0)
+    os.lseek(trace, 0, os.SEEK_SET)
+    faulthandler.enable(trace)  # on SIGABRT it says where we are
+    os.write(results, f"begin {os.getpid()}\n".encode())
+    answer = marked(job, task, sys.modules[MODULE], sys.modules["book"])
+    with contextlib.suppress(Exception):  # an answer may have closed it
+        sys.stdout.flush()
+    os.write(results, json.dumps(answer).encode() + b"\n")
+
+
+def main() -> None:
+    """Do the jobs, each a line of JSON; the first line has the module."""
+    results = int(sys.argv[1])
+    crashes = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+    trace = crashes.fileno()
+    setup = json.loads(sys.stdin.buffer.readline())
     if sys.platform != "win32":
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    trace = open(job["trace"], "w", encoding="utf-8")  # noqa: SIM115
-    faulthandler.enable(trace)  # on SIGABRT it says where we are
-    book = module("book", job["module"], job["module_path"])
-    core = module(MODULE, job["module"], job["module_path"])
-    for task in job["tasks"]:
-        os.write(results, b"begin\n")
-        answer = marked(job, task, core, book)
-        sys.stdout.flush()
-        os.write(results, json.dumps(answer).encode() + b"\n")
+    for name in ("book", MODULE):
+        module(name, setup["module"], setup["module_path"])
+    for line in sys.stdin.buffer:
+        job = {**setup, **json.loads(line)}
+        load_shared(job["tasks"])
+        for task in job["tasks"]:
+            if (pid := os.fork()) == 0:
+                answered(job, task, results, trace)
+                os._exit(0)
+            os.waitpid(pid, 0)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)  # what the answer has left running
+            said = os.pread(trace, TRACE, 0).decode(errors="replace")
+            os.ftruncate(trace, 0)
+            os.write(results, b"end " + json.dumps(said).encode() + b"\n")
 
 
 if __name__ == "__main__":

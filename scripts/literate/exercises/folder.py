@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from literate.chapter import ROOT, BookError, shown_path
+from literate.chapter import ROOT, BookError
 from literate.files import read_text, write_atomically
 
-from .marker import Answer, Marker
+from .marker import COMMAND, Answer, Marker
 from .sheets import FOLDER, Sheet
 from .stubs import reader_file
 
@@ -39,12 +39,17 @@ def answers(marker: Marker, sheet: Sheet, folder: Path = FILES) -> list[Answer]:
     """The exercises of a chapter as the reader's file answers them."""
     path = file_of(sheet, folder)
     if not path.exists():
-        raise BookError(path, f"not there; python {shown_path(ROOT / 'scripts')}/exercises.py writes it")
-    source = read_text(path)
+        raise BookError(path, f"not there; {COMMAND} writes it")
+    source = read_source(path)
     return [Answer(sheet, exercise, path, source) for exercise in sheet.exercises]
+
+
+def read_source(path: Path) -> str:
+    """A reader's file; some editors begin it with a mark that Python takes for a name."""
+    return read_text(path).removeprefix("\ufeff")
 
 
 def course(marker: Marker, folder: Path = FILES) -> dict[str, tuple[Path, str]]:
     """The reader's files by chapter, those that are there."""
     paths = {sheet.key: file_of(sheet, folder) for sheet in marker.sheets}
-    return {key: (path, read_text(path)) for key, path in paths.items() if path.exists()}
+    return {key: (path, read_source(path)) for key, path in paths.items() if path.exists()}

@@ -11,8 +11,8 @@ import selectors
 import signal
 import subprocess
 import sys
-import tempfile
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,6 +31,8 @@ OUTPUT = 1_000_000  # characters that an answer may print
 SHOWN = 600  # of what it printed, in a message
 START = 60  # seconds in which the process must come up
 WIDEST = 100
+_OURS = Path(sys.prefix) == ROOT / ".venv"
+COMMAND = f"{'.venv/bin/' if _OURS else ''}python scripts/exercises.py"  # as the reader can give it
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Marker:
 
     chapters: Sequence[Chapter]
     sheets: list[Sheet] = field(init=False)
+    _process: _Process | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.sheets = read_sheets(self.chapters)
@@ -99,17 +102,24 @@ class Marker:
             yield next(found) if answer.exercise.is_marked else Verdict("open")
 
     def _run(self, answers: list[Answer], course: dict[str, tuple[Path, str]]) -> Iterator[Verdict]:
-        """Run a process; where an answer ends it, go on with another."""
+        """The process stays for the next time, unless an answer or Ctrl-C has ended it."""
         while answers:
-            with _Process(self._job(answers, course)) as process:
-                for answer in list(answers):
-                    result = process.result(answer)
-                    if result is None:  # what an earlier answer left behind has ended the process
-                        break
+            process = self._process = self._process or _Process(self._setup())
+            whole = False
+            try:
+                process.send(self._job(answers, course))
+                while answers and not process.ended:
+                    verdict = self._verdict(answers[0], process.result(answers[0]), process)
                     answers.pop(0)
-                    yield self._verdict(answer, result, process)
-                    if process.ended:
-                        break
+                    whole = not answers and not process.ended  # nobody need ask for more
+                    yield verdict
+            finally:
+                if not whole:
+                    process.close()
+                    self._process = None
+
+    def _setup(self) -> dict[str, Any]:
+        return {"module": self.module.text, "module_path": str(ROOT / "backprop_core.py")}
 
     def _verdict(self, answer: Answer, result: dict[str, Any], process: _Process) -> Verdict:
         state, message = result["state"], result.get("message", "")
@@ -152,14 +162,9 @@ class Marker:
                 "without": [name for exercise in sheet.exercises for name in exercise.without],
             }
             for sheet in self.sheets
-            if sheet.key in course
+            if sheet.key in course and any(exercise.blanks for exercise in sheet.exercises)
         ]
-        return {
-            "module": self.module.text,
-            "module_path": str(ROOT / "backprop_core.py"),
-            "course": parts,
-            "tasks": [self._task(answer) for answer in answers],
-        }
+        return {"course": parts, "tasks": [self._task(answer) for answer in answers]}
 
     def _task(self, answer: Answer) -> dict[str, Any]:
         exercise = answer.exercise
@@ -173,7 +178,7 @@ class Marker:
             "variable": exercise.variable,
             "needs": {name: tree.get(name, []) for name in exercise.names},
             "hidden": [*exercise.blanks, *exercise.without],
-            "restore": f"python scripts/exercises.py --stub {exercise.name} prints the stub",
+            "restore": f"{COMMAND} --stub {exercise.name} prints the stub",
             "check": check.source if check else "",
             "check_path": str(check.place.path) if check else "",
             "check_line": check.place.line if check else 1,
@@ -190,16 +195,11 @@ def _methods(source: str) -> dict[str, list[str]]:
 
 
 class _Process:
-    """The process in which answers run."""
+    """The process in which answers run, each in a copy of it."""
 
-    def __init__(self, job: dict[str, Any]) -> None:
-        self.job = job
+    def __init__(self, setup: dict[str, Any]) -> None:
         self.ended = self.served = False
-
-    def __enter__(self) -> _Process:
-        handle, self.trace = tempfile.mkstemp(prefix="exercises-")
-        os.close(handle)
-        reading, writing = os.pipe()
+        self.results, writing = os.pipe()
         path = os.pathsep.join([str(ROOT / "scripts"), str(ROOT)])
         threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
         self.child = subprocess.Popen(
@@ -212,66 +212,93 @@ class _Process:
             env={**threads, **os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"},
         )
         os.close(writing)
-        self.results, self.buffer, self.output, self.count = reading, b"", b"", 0
-        self.watched = selectors.DefaultSelector()
+        self.groups = [self.child.pid]  # and that of the copy that runs
         assert self.child.stdin and self.child.stdout
-        for stream in (reading, self.child.stdout.fileno()):
+        self.out = self.child.stdout.fileno()
+        self.buffer, self.output, self.count = b"", b"", 0
+        self.watched = selectors.DefaultSelector()
+        for stream in (self.results, self.out):
             os.set_blocking(stream, False)
             self.watched.register(stream, selectors.EVENT_READ)
-        try:
-            self.child.stdin.write(json.dumps({**self.job, "trace": self.trace}).encode())
-            self.child.stdin.close()
-        except BrokenPipeError:
-            self.ended = True
-        return self
+        self.close = weakref.finalize(self, _closed, self.child, self.groups, self.results, self.watched)
+        self.send(setup)
 
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.child.pid, signal.SIGKILL)  # with all that the answers have started
-        self.child.wait()
-        self.watched.close()
-        os.close(self.results)
-        assert self.child.stdout
-        self.child.stdout.close()
-        os.unlink(self.trace)
+    def send(self, job: dict[str, Any]) -> None:
+        assert self.child.stdin
+        with contextlib.suppress(BrokenPipeError):  # result() says what is wrong
+            self.child.stdin.write(json.dumps(job).encode() + b"\n")
+            self.child.stdin.flush()
 
-    def result(self, answer: Answer) -> dict[str, Any] | None:
-        """What came of an answer; None if the process ended before its turn."""
+    def result(self, answer: Answer) -> dict[str, Any]:
+        """What came of an answer."""
+        self.count = 0
+        self._drain()  # what others have printed
         self.output, self.count = b"", 0
-        if self._line(START) != "begin":
-            return (
-                None
+        begin = self._line(START)
+        if not begin:
+            self.ended = True
+            text = (
+                "ended the process that ran it"
                 if self.served
-                else self._end(f"the marker does not start: {self.printed()}", answer, place=False)
+                else f"the marker does not start: {self.printed()}"
             )
+            return {"state": "failed", "message": f"it {text}" if self.served else text}
         self.served = True
+        self.groups[1:] = [int(begin.removeprefix("begin "))]
         seconds = answer.exercise.seconds
         line = self._line(seconds)
-        if line:
+        if line and not line.startswith("end "):
+            self._wait()
             found: dict[str, Any] = json.loads(line)
             return found
         if self.count > OUTPUT:
-            return self._end(f"printed more than {OUTPUT:,} characters and was ended", answer)
-        if line is None:
-            return self._end(f"has not ended after {seconds:g} s, the limit of this exercise", answer)
-        return self._end("ended the process that ran it", answer, place=False)
+            message = f"printed more than {OUTPUT:,} characters and was ended"
+        elif line is None:
+            message = f"has not ended after {seconds:g} s, the limit of this exercise"
+        else:
+            message = "ended the process that ran it"
+        trace = line.removeprefix("end ") if line else self._abort()
+        found_ = re.search(rf'File "{re.escape(str(answer.path))}", line (\d+)', json.loads(trace or '""'))
+        where = f"{shown_path(answer.path)}:{found_[1]}: " if found_ else ""
+        return {"state": "failed", "message": f"{where}it {message}"}
+
+    def _abort(self) -> str:
+        """End the copy that runs; it says where it was."""
+        for sign in (signal.SIGABRT, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.groups[1], sign)
+            if trace := self._wait(2):
+                return trace
+        self.ended = True
+        return ""
+
+    def _wait(self, seconds: float = START) -> str:
+        """Until the copy has gone, with all that it has started: where it was, or "" if it stays."""
+        limit = time.monotonic() + seconds
+        while (wait := limit - time.monotonic()) > 0 and not self.ended:
+            before, self.count = self.count, 0
+            line = self._line(wait)
+            self.count += before
+            if line and line.startswith("end "):
+                return line.removeprefix("end ")
+            if line == "" and self.count <= OUTPUT:
+                self.ended = True
+        return ""
 
     def _line(self, seconds: float) -> str | None:
         """The next line of the results; None when time is up, "" when there is none."""
         limit = time.monotonic() + seconds
-        assert self.child.stdout
-        out = self.child.stdout.fileno()
         while True:
             if b"\n" in self.buffer:
                 line, _, self.buffer = self.buffer.partition(b"\n")
-                self._drain(out)
+                self._drain()
                 return line.decode()
             wait = limit - time.monotonic()
             if wait <= 0:
                 return None
             ready = [key.fd for key, _ in self.watched.select(wait)]
-            if out in ready and not self._drain(out):
-                self.watched.unregister(out)
+            if self.out in ready and not self._drain():
+                self.watched.unregister(self.out)
             if self.count > OUTPUT:
                 return ""
             if self.results in ready:
@@ -280,11 +307,11 @@ class _Process:
                     return ""
                 self.buffer += chunk
 
-    def _drain(self, out: int) -> bool:
+    def _drain(self) -> bool:
         """Keep the beginning of what was printed. False at its end."""
         while self.count <= OUTPUT:
             try:
-                chunk = os.read(out, 65536)
+                chunk = os.read(self.out, 65536)
             except BlockingIOError:
                 return True
             if not chunk:
@@ -293,22 +320,6 @@ class _Process:
             self.output += chunk[: max(0, 4 * SHOWN - len(self.output))]
         return True
 
-    def _end(self, message: str, answer: Answer, place: bool = True) -> dict[str, Any]:
-        """End the process; it says where it was."""
-        self.ended = True
-        where = ""
-        if place:
-            self.child.send_signal(signal.SIGABRT)
-            deadline = time.monotonic() + 2
-            while self.child.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.02)
-            found = re.search(
-                rf'File "{re.escape(str(answer.path))}", line (\d+)',
-                Path(self.trace).read_text("utf-8", "replace"),
-            )
-            where = f"{shown_path(answer.path)}:{found[1]}: " if found else ""
-        return {"state": "failed", "message": f"{where}it {message}"}
-
     def printed(self) -> str:
         text = self.output.decode(errors="replace").strip()
         text = "".join(sign if sign.isprintable() or sign == "\n" else "·" for sign in text)
@@ -316,3 +327,18 @@ class _Process:
         short = "\n".join(lines)[:SHOWN]
         more = f"\n    … ({self.count:,} characters)" if self.count > len(short) + 1 else ""
         return f"    {short.replace(chr(10), chr(10) + '    ')}{more}" if short else ""
+
+
+def _closed(
+    child: subprocess.Popen[bytes], groups: list[int], results: int, watched: selectors.BaseSelector
+) -> None:
+    """End the process and all that it has started."""
+    for group in groups:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+    child.wait()
+    assert child.stdin and child.stdout
+    for stream in (child.stdin, child.stdout, watched):
+        with contextlib.suppress(OSError):
+            stream.close()
+    os.close(results)

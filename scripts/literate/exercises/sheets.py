@@ -39,9 +39,6 @@ class SheetReader(Reader):
     def check_import_cell(self) -> None:
         """Each cell imports what it needs."""
 
-    def check_exercises(self) -> None:
-        """Looked at section by section, see _exercise."""
-
 
 @dataclass(frozen=True)
 class Exercise:

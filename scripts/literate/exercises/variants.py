@@ -48,17 +48,25 @@ def _imports(marker: Marker, exercise: Exercise) -> str:
     return f"from backprop_core import {', '.join(names)}" if names else ""
 
 
-def solved(marker: Marker, sheet: Sheet, exercise: Exercise | None = None, text: str = "") -> str:
-    """A reader's file with all solutions; ``text`` stands in place of that of ``exercise``."""
+def solved(
+    marker: Marker, sheet: Sheet, exercise: Exercise | None = None, text: str = "", brief: bool = False
+) -> str:
+    """A reader's file with all solutions; ``text`` stands in place of that of ``exercise``.
+
+    A brief one leaves out what no other answer needs: experiments, which take their time.
+    """
     parts = ["import numpy as np"]
     for one in sheet.exercises:
-        parts.append(text if one is exercise else solution(marker, one))
+        if one is exercise:
+            parts.append(text)
+        elif one.blanks or not brief:
+            parts.append(solution(marker, one))
     return "\n\n\n".join(parts)
 
 
 def course(marker: Marker) -> dict[str, tuple[Path, str]]:
-    """All the reader's files, solved."""
-    return {sheet.key: (_path(sheet), solved(marker, sheet)) for sheet in marker.sheets}
+    """All the reader's files, solved, as far as they make a module."""
+    return {sheet.key: (_path(sheet), solved(marker, sheet, brief=True)) for sheet in marker.sheets}
 
 
 def _path(sheet: Sheet) -> Path:
@@ -66,7 +74,11 @@ def _path(sheet: Sheet) -> Path:
 
 
 def variants(marker: Marker, sheet: Sheet) -> Iterator[tuple[Exercise, Cell | None, str, Answer]]:
-    """(exercise, its wrong cell, what it is, the answer) for all that is tested."""
+    """(exercise, its wrong cell, what it is, the answer) for all that is tested.
+
+    A solution stands in a file with all others, as at a reader who has done everything; stubs and wrong
+    answers stand in a brief one.
+    """
     for exercise in sheet.exercises:
         if not exercise.is_marked:
             continue
@@ -78,5 +90,5 @@ def variants(marker: Marker, sheet: Sheet) -> Iterator[tuple[Exercise, Cell | No
         for position, cell in enumerate(exercise.wrong, 1):
             texts.append((cell, f"wrong answer {position}", f"{right}\n\n{cell.source}"))
         for cell_, what, text in texts:
-            source = solved(marker, sheet, exercise, text)
+            source = solved(marker, sheet, exercise, text, brief=what != "solution")
             yield exercise, cell_, what, Answer(sheet, exercise, _path(sheet), source)

@@ -1,7 +1,7 @@
 """Pytest plugin: a chapter is a test file.
 
 ``pytest book/04-linear.md`` has one item for each cell, transcript, docstring with examples,
-exercise, computed number, equation and notation table. The cells share one namespace and run in
+computed number, equation and notation table. The cells share one namespace and run in
 reading order; an item chosen alone (``-k``, a node id) first runs the cells above it.
 Files of exercises, and readers' answers to them, are marked by ``literate.exercises``.
 """
@@ -140,11 +140,8 @@ def _claims(session: Session) -> Iterator[Claim]:
         if cell.kind != "python":
             continue
         yield line, _name(cell), partial(session.run_to, end)
-        if cell.tag == "check":
-            yield line, f"exercise {cell.name}: the stub fails", after(end, session.check_stub, cell)
-        if cell.tag != "exercise":
-            for test in _docstrings(cell, cell.tree.body):
-                yield line, test.name, after(end, session.check_examples, test)
+        for test in _docstrings(cell, cell.tree.body):
+            yield line, test.name, after(end, session.check_examples, test)
     for number in session.chapter.numbers:
         line = number.place.line
         name = f"number {number.shown} at line {line}"

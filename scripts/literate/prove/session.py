@@ -40,7 +40,6 @@ class Session:
         self.chapter = chapter
         self.before = before
         self.namespace: dict = {"__name__": "__main__"}
-        self.stubs: dict[str | None, dict] = {}  # the namespace after each exercise cell
         self.flags = 0
         self.done = 0
         self.failed: Place | None = None
@@ -111,23 +110,6 @@ class Session:
             else:
                 if cell.raises:
                     raise Failure(f"{cell.place}: the cell is to raise {cell.raises}, but raised nothing")
-        if cell.tag == "exercise":
-            self.stubs[cell.name] = dict(self.namespace)
-
-    def check_stub(self, check: Cell) -> None:
-        """The check must fail on the exercise as the reader gets it."""
-        solved = dict(self.namespace)
-        self.namespace.update(self.stubs[check.name])
-        try:
-            self.execute(check)
-        except Failure:  # it did what no cell may
-            raise
-        except Exception:
-            return
-        finally:
-            self.namespace.clear()
-            self.namespace.update(solved)
-        raise Failure(f"{check.place}: the check passes without the solution of {check.name!r}")
 
     def check_examples(self, test: doctest.DocTest) -> None:
         """Examples have a copy of the namespace: Jupyter does not run them, so no cell may depend on them."""

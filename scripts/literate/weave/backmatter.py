@@ -8,6 +8,7 @@ import re
 
 from equations.inline import relations
 from literate.chapter import CODE_REFERENCE, LABEL, MODULE_NAME, Cell, Chapter
+from literate.exercises.sheets import read_sheets
 from literate.prove.claims import count
 from literate.prove.numbers import prose as lines_of_prose
 from literate.prove.unbound import listed
@@ -195,7 +196,7 @@ def hours(book: Book) -> str:
     """What the book costs: words of prose at a pace, and exercises."""
     chapters = [chapter for chapter in book.chapters if chapter.number]
     words = sum(len(EVERY_CODE.sub("", chapter.text).split()) for chapter in chapters)
-    exercises = sum(cell.tag == "exercise" for chapter in chapters for cell in chapter.cells)
+    exercises = sum(len(sheet.exercises) for sheet in read_sheets(book.chapters))
     return (
         f"**What it costs.** The {len(chapters)} chapters have {words // 1000:,} thousand words, "
         f"about {max(1, round(words / PACE / 60))} hours at {PACE} words a minute, "

@@ -184,3 +184,19 @@ def linked(text: str, sheet: Sheet) -> str:
     text = text.replace("</span></p>", f'<a href="{page}">Exercises</a></span></p>', 1)
     link = f"[{len(sheet.exercises)} exercises to this chapter]({FOLDER}/{sheet.text.path.name})"
     return f"{text.rstrip()}\n\n{link} wait in a file of their own.\n{{.to-exercises}}\n"
+
+
+def at_the_end(sheet: Sheet) -> str:
+    """What stands at the end of a chapter's notebook."""
+    mine = f"{FOLDER}/{sheet.file}"
+    return f"""\
+## Exercises
+
+[{len(sheet.exercises)} exercises](../{FOLDER}/{sheet.key}.html) belong to this chapter. In the folder of
+the book, the first of these commands writes `{mine}`, which has a stub for each; the second marks it.
+
+```console
+.venv/bin/python scripts/exercises.py
+.venv/bin/pytest {mine}
+```
+"""

@@ -14,7 +14,8 @@ from literate.weave.pages import Book, outside_code, segments, with_references
 ADMONITION = re.compile(r'^(?:!!!|\?\?\?)\+? +([\w-]+)(?: +"(.*)")?$')
 
 
-def notebook(book: Book, chapter: Chapter, executed: NotebookNode) -> NotebookNode:
+def notebook(book: Book, chapter: Chapter, executed: NotebookNode, end: str = "") -> NotebookNode:
+    """``end`` is the text of a last cell."""
     runs = dict(zip((cell.place for cell in chapter.python), executed.cells, strict=True))
     result = v4.new_notebook(metadata=copy.deepcopy(executed.metadata))
     result.metadata["backprop_core"] = {"digest": book.module.digest}
@@ -32,6 +33,7 @@ def notebook(book: Book, chapter: Chapter, executed: NotebookNode) -> NotebookNo
         else:
             text.append(source)
     _add_text(result, text)
+    _add_text(result, [end])
     for number, cell in enumerate(result.cells, 1):
         cell.id = f"cell-{number}"
     return result
@@ -54,6 +56,7 @@ def prose(book: Book, text: str) -> str:
     text = re.sub(r"^\[\^(\w+)\]:", r"<sup>\1</sup>", text, flags=re.M)
     text = re.sub(r"\[\^(\w+)\]", r"<sup>\1</sup>", text)
     text = re.sub(r"\]\((\d\d-[\w-]+)\.md(?:#[\w-]+)?\)", r"](\1.ipynb)", text)
+    text = re.sub(r"\]\((exercises/[\w-]+)\.md(#[\w-]+)?\)", r"](../\1.html\2)", text)
     text = re.sub(r"\[([^\]]+)\]\([\w-]+\.md(?:#[\w-]+)?\)", r"\1", text)
     return outside_code(_quotes(text), lambda part: with_references(part, lambda label: _number(book, label)))
 

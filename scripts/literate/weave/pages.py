@@ -31,7 +31,7 @@ from literate.weave import light
 from literate.weave.figures import inline_svg, with_shared_letters, with_short_names
 
 Segment = tuple[Cell | Display | None, str]  # None: prose
-FOLDED = {"solution": "Solution", "check": "The check", "hide-input": "Show the code"}
+FOLDED = {"check": "The check", "hide-input": "Show the code"}
 NOTATION = re.compile(r"(?m)^\| *Symbol *\| *Meaning *\| *Set *\| *In code *\|$")
 SETS = '<details class="folded sets"><summary>Sets and code</summary></details>'
 SHORT = 6  # lines of imports that need no folding
@@ -216,10 +216,6 @@ def python(book: Book, chapter: Chapter, cell: Cell, outputs: list[NotebookNode]
             return f'<div id="code-{cell.name}" markdown>\n\n{code}\n\n</div>\n'
         case "hide-input":
             return f"{shown}\n\n{folded(cell)}\n"
-        case "solution" | "check":
-            return f"{folded(cell)}\n\n{shown}\n"
-        case "exercise":
-            return f"{fence(cell, 'exercise', 'Your turn')}\n"
         case "notation":
             return f"{fence(cell, 'notation', 'notation')}\n\n{shown}\n"
         case _ if cell is chapter.python[0] and cell.source.count("\n") > SHORT:

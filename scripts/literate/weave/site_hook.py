@@ -132,8 +132,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         }
     pages = {name: panels.with_openers(text, book) for name, text in pages.items()}
     marker = Marker(chapters)
+    ends = {}
     for sheet in marker.sheets:
         pages[sheet.chapter.path.name] = exercises.linked(pages[sheet.chapter.path.name], sheet)
+        ends[sheet.chapter.path] = exercises.at_the_end(sheet)
     pages |= (woven := exercises.pages(book, marker))
     if woven:
         files.append(File.generated(config, exercises.INDEX, content=woven[exercises.INDEX]))
@@ -142,7 +144,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for chapter in chapters:
         if chapter.number:
             name = f"notebooks/{chapter.path.stem}.ipynb"
-            text = nbformat.writes(notebook(book, chapter, executed[chapter.path]))
+            text = nbformat.writes(
+                notebook(book, chapter, executed[chapter.path], ends.get(chapter.path, ""))
+            )
             write_atomically(NOTEBOOKS / name, text + "\n")
             files.append(File(name, str(NOTEBOOKS), config.site_dir, config.use_directory_urls))
     config.copyright = f"Made from source {book.module.digest[:12]}"
