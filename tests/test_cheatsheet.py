@@ -11,7 +11,7 @@ import backprop_core
 from literate.chapter import BOOK, LABEL
 from literate.reader import read_book
 from literate.tangle.module import tangle
-from literate.weave.cheatsheet import cheatsheet, listed
+from literate.weave.cheatsheet import cheatsheet, ends, listed
 from literate.weave.pages import Book
 
 KINDS = (backprop_core.Layer, backprop_core.Loss, backprop_core.Optimizer)
@@ -44,3 +44,10 @@ def test_the_formulas_are_those_of_the_chapters(book: Book) -> None:
     assert book.equations["eq:linear-dw"].display.tex.replace("&", "&amp;") in page
     shown = [label for entries in listed(book).values() for labels in entries.values() for label in labels]
     assert page.count('class="eq"') == len(shown) == len(set(shown))
+
+
+def test_of_a_chain_the_ends_are_shown() -> None:
+    chain = "\\begin{aligned}\na &= b \\\\\n  &= c \\\\\n  &= d\n\\end{aligned}"
+    assert ends(chain) == "a = d"
+    for other in ("a = b = c", chain.replace("  &= c", "e &= c"), r"\begin{aligned} a &= b \end{aligned}"):
+        assert ends(other) == other

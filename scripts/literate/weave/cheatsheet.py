@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import html
+import re
 import tomllib
 
 from literate.chapter import BookError
 from literate.weave.pages import Book, reference
 
 LIST = "cheatsheet.toml"
+CHAIN = re.compile(r"\\begin\{aligned\}(.*)\\end\{aligned\}", re.S)
 HEAD = """\
 ---
 hide: [toc]
@@ -41,9 +43,20 @@ def cheatsheet(book: Book) -> str:
 
 
 def formula(book: Book, label: str) -> str:
-    tex = html.escape(book.equations[label].display.tex, quote=False)
+    tex = html.escape(ends(book.equations[label].display.tex), quote=False)
     number = f'<span markdown="span">{reference(book, label)}</span>'
     return f'<div class="eq" markdown="block"><div class="arithmatex">\\[{tex}\\]</div>\n{number}</div>'
+
+
+def ends(tex: str) -> str:
+    """The beginning and the end of a chain of equations; other formulas as they are."""
+    chain = CHAIN.fullmatch(tex.strip())
+    if not chain:
+        return tex
+    first, *others = [row.strip() for row in chain[1].split("\\\\")]
+    if not others or any(not row.startswith("&=") for row in others):
+        return tex
+    return f"{first.partition('&=')[0].strip()} = {others[-1][2:].strip()}"
 
 
 def listed(book: Book) -> dict[str, dict[str, list[str]]]:
