@@ -339,9 +339,10 @@ FEW: list[Any] = [
 ]
 OVER = """() => {
     const page = document.documentElement.clientWidth, out = [];
-    const tell = (box, over) => over > 1 && out.push(`${box.closest("section").id}: ${box.textContent.slice(0, 60)}: ${over}`);
+    const name = box => `${box.closest("section").id}: ${box.textContent.slice(0, 60)}`;
+    const tell = (box, over) => over > 1 && out.push([name(box), over]);
     for (const box of document.querySelectorAll("section *")) {
-        if (box.parentElement.closest("svg, .katex")) continue;
+        if (box.parentElement.closest("svg, .katex")) continue;  // KaTeX clips what is wider than its box
         const {left, right, width} = box.getBoundingClientRect();
         if (width) tell(box, Math.max(right - page, -left));
         if (box.matches("pre > code")) tell(box, box.scrollWidth - box.clientWidth);
@@ -397,7 +398,7 @@ def test_the_pdf_has_pages_links_and_an_outline(printed: bytes) -> None:
     (names,) = re.findall(rb"<<((?:/\S+ \[\d+ 0 R /XYZ [^]]*\]\s*)+)>>", printed)
     targets = set(re.findall(rb"/(\S+) \[", names))
     links = re.findall(rb"/Dest /(\S+?)[\s>]", printed)
-    assert len(links) > 200 and set(links) <= targets
+    assert len(links) > 150 and set(links) <= targets
     assert all(link.startswith(b"http") for link in re.findall(rb"/URI \(([^)]*)\)", printed))
 
 

@@ -1,4 +1,4 @@
-"""The whole book as one page to print: the finished pages of the site in a single file, with all they need."""
+"""The whole book as one page to print: finished pages of the site in a single file, with all they need."""
 
 from __future__ import annotations
 
