@@ -339,7 +339,7 @@ FEW: list[Any] = [
 ]
 OVER = """() => {
     const page = document.documentElement.clientWidth, out = [];
-    const name = box => `${box.closest("section").id}: ${box.textContent.slice(0, 60)}`;
+    const name = box => `${box.closest("section[id]").id}: ${box.textContent.slice(0, 60)}`;
     const tell = (box, over) => over > 1 && out.push([name(box), over]);
     for (const box of document.querySelectorAll("section *")) {
         if (box.parentElement.closest("svg, .katex")) continue;  // KaTeX clips what is wider than its box
