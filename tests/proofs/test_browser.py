@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Response, sync_playwright
 
+import pdf
 from build_site import build
 from literate.chapter import ROOT
+from literate.weave.onefile import one_file
 
 pytestmark = pytest.mark.xdist_group("browser")
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"}
 DESK = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"}
@@ -88,8 +89,8 @@ def address(site: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser(site: Path) -> Iterator[Browser]:  # the site first: Playwright takes the event loop
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    assert found, f"none of {', '.join(BROWSERS)} is installed"
+    found = next((path for name in pdf.BROWSERS if (path := shutil.which(name))), None)
+    assert found, f"none of {', '.join(pdf.BROWSERS)} is installed"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield browser
@@ -294,3 +295,114 @@ def test_the_search_finds_a_name(browser: Browser, address: str) -> None:
         page.wait_for_selector(".md-search-result__link", timeout=60_000)
         links = page.locator(".md-search-result__link").evaluate_all("links => links.map(a => a.href)")
         assert any("02-checking.html" in link for link in links)
+
+
+@pytest.mark.parametrize("place", ["file", "/some/path"])
+def test_the_site_works_from_a_folder_and_below_a_path(
+    browser: Browser, site: Path, tmp_path: Path, place: str
+) -> None:
+    """All that pages ask for is there and lies below their own folder; nothing is said on the console."""
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some" / "path").symlink_to(site)
+    handler = functools.partial(Quiet, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        home = site.as_uri() if place == "file" else f"http://127.0.0.1:{server.server_port}{place}"
+        wrong: list[str] = []
+        with browser.new_context(**DESK) as tab:
+            page = tab.new_page()
+            own = (f"{home}/", "data:", "blob:")
+            page.on("request", lambda one: None if one.url.startswith(own) else wrong.append(one.url))
+            page.on("requestfailed", lambda one: wrong.append(one.url))
+            page.on("response", lambda one: wrong.append(one.url) if one.status >= 400 else None)
+            page.on("console", lambda message: wrong.append(message.text))
+            page.on("pageerror", lambda error: wrong.append(str(error)))
+            for name in ("index.html", "exercises/linear.html", "notebooks/01-slope.html", "04-linear.html"):
+                page.goto(f"{home}/{name}", wait_until="networkidle")
+            page.locator(".md-search__input").press_sequentially("gradcheck")
+            page.wait_for_selector(".md-search-result__link", timeout=60_000)
+            page.keyboard.press("Escape")
+            page.locator(f"{FOLD} > summary").click()
+            page.wait_for_selector(f"{FOLD} .worked input")
+            page.get_by_role("link", name="5. Something that bends").first.click()
+            page.wait_for_url(f"{home}/05-activations.html")
+        server.shutdown()
+    assert wrong == []
+
+
+# -- the book in one file ---------------------------------------------------------------
+
+FEW: list[Any] = [
+    {"Preface": "index.md"},
+    {"Part I": ["04-linear.md", "09-optimizers.md"]},
+    {"Back matter": ["cheatsheet.md", "names.md"]},
+]
+OVER = """() => {
+    const page = document.documentElement.clientWidth, out = [];
+    const name = box => `${box.closest("section[id]").id}: ${box.textContent.slice(0, 60)}`;
+    const tell = (box, over) => over > 1 && out.push([name(box), over]);
+    for (const box of document.querySelectorAll("section *")) {
+        if (box.parentElement.closest("svg, .katex")) continue;  // KaTeX clips what is wider than its box
+        const {left, right, width} = box.getBoundingClientRect();
+        if (width) tell(box, Math.max(right - page, -left));
+        if (box.matches("pre > code")) tell(box, box.scrollWidth - box.clientWidth);
+    }
+    for (const box of document.querySelectorAll("section .katex-html")) {
+        const room = box.closest("td, p, li, .arithmatex, h2, h3, dd, summary").getBoundingClientRect();
+        const end = box.lastElementChild.getBoundingClientRect().right;
+        tell(box, end - Math.max(room.right, box.closest("td") ? page : 0));
+    }
+    return out;
+}"""
+
+
+@pytest.fixture(scope="module")
+def one(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("one") / "book.html"  # another folder: all it needs is inside
+    path.write_text(one_file(site, FEW, "How backpropagation really works"), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def printed(one: Path) -> bytes:
+    found = next(path for name in pdf.BROWSERS if (path := shutil.which(name)))
+    pdf.write_pdf(found, one, one.with_suffix(".pdf"))
+    return one.with_suffix(".pdf").read_bytes()
+
+
+def test_nothing_runs_out_of_the_printed_page(browser: Browser, one: Path) -> None:
+    asked: list[str] = []
+    with browser.new_context(viewport={"width": 673, "height": 971}) as tab:  # A4 without its margins
+        page = tab.new_page()
+        page.emulate_media(media="print")
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(one.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") == 673
+        assert page.evaluate(OVER) == []
+        wraps = "all => all.filter(one => getComputedStyle(one).whiteSpace != 'pre').length"
+        assert page.locator(".core pre > code").count() > 20
+        assert page.locator(".core pre > code").evaluate_all(wraps) == 0
+    assert [url for url in asked if not url.startswith("data:")] == [one.as_uri()]
+
+
+def test_the_pdf_has_pages_links_and_an_outline(printed: bytes) -> None:
+    assert 40 < len(re.findall(rb"/Type\s*/Page\b", printed)) < 80
+    titles = re.findall(rb"/Title \(([^)]*)\)", printed)
+    for title in (
+        b"Part I",
+        b"4. The linear layer",
+        b"Cheat sheet",
+        b"Three questions, one upstream gradient",
+    ):
+        assert titles.count(title) == 1, title
+    (names,) = re.findall(rb"<<((?:/\S+ \[\d+ 0 R /XYZ [^]]*\]\s*)+)>>", printed)
+    targets = set(re.findall(rb"/(\S+) \[", names))
+    links = re.findall(rb"/Dest /(\S+?)[\s>]", printed)
+    assert len(links) > 150 and set(links) <= targets
+    assert all(link.startswith(b"http") for link in re.findall(rb"/URI \(([^)]*)\)", printed))
+
+
+def test_two_prints_are_the_same_to_the_byte(printed: bytes, one: Path, tmp_path: Path) -> None:
+    found = next(path for name in pdf.BROWSERS if (path := shutil.which(name)))
+    pdf.write_pdf(found, one, tmp_path / "again.pdf")
+    assert (tmp_path / "again.pdf").read_bytes() == printed

@@ -1,0 +1,67 @@
+"""Write site/book.html, the whole book in one file, and site/book.pdf, which an installed browser prints.
+
+The site is taken as it is: build it first.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config import load_config
+
+from literate.chapter import ROOT, shown_path
+from literate.files import reason
+from literate.weave.onefile import one_file
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+SECONDS = 1800  # a slow machine needs some minutes
+DATE = re.compile(rb"/(?:Creation|Mod)Date \(D:[^)]*\)")  # would make two prints of one book differ
+
+
+def write_pdf(browser: str, page: Path, pdf: Path) -> None:
+    """Print ``page`` with the browser; an OSError or SubprocessError if it does not."""
+    with tempfile.TemporaryDirectory() as profile:
+        printed = Path(profile) / "book.pdf"
+        options = ["--headless", "--disable-gpu", "--no-pdf-header-footer", "--generate-pdf-document-outline"]
+        options += [f"--user-data-dir={profile}", f"--print-to-pdf={printed}"]
+        options += ["--no-sandbox"] * (hasattr(os, "geteuid") and os.geteuid() == 0)  # which root cannot have
+        subprocess.run(
+            [browser, *options, page.resolve().as_uri()], capture_output=True, timeout=SECONDS, check=True
+        )
+        # Blanks of the same length: a PDF tells where its objects stand.
+        pdf.write_bytes(DATE.sub(lambda date: b" " * len(date[0]), printed.read_bytes()))
+
+
+def main(site: Path = ROOT / "site") -> int:
+    config: dict[str, Any] = dict(load_config(str(ROOT / "mkdocs.yml")))
+    page, pdf = site / "book.html", site / "book.pdf"
+    try:
+        page.write_text(one_file(site, config["nav"], config["site_name"]), encoding="utf-8")
+    except OSError as error:
+        missing = shown_path(Path(error.filename or site))
+        print(f"{missing}: {reason(error)}; make site builds what is needed", file=sys.stderr)
+        return 1
+    print(f"{shown_path(page)} is the whole book in one file")
+    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if not browser:
+        print(f"No PDF: none of {', '.join(BROWSERS)} is installed. Any browser prints the file.")
+        return 0
+    try:
+        write_pdf(browser, page, pdf)
+    except (OSError, subprocess.SubprocessError) as error:
+        print(f"{shown_path(pdf)}: {browser} did not print it: {error}", file=sys.stderr)
+        return 1
+    print(f"{shown_path(pdf)} is the same as a PDF, {pdf.stat().st_size / 1e6:.0f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    os.environ["NO_MKDOCS_2_WARNING"] = "1"
+    sys.exit(main())
