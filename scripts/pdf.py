@@ -16,8 +16,8 @@ from typing import Any
 
 from mkdocs.config import load_config
 
-from literate.chapter import ROOT, shown_path
-from literate.files import reason
+from literate.chapter import ROOT, BookError, shown_path
+from literate.files import reason, write_atomically
 from literate.weave.onefile import one_file
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -36,14 +36,19 @@ def write_pdf(browser: str, page: Path, pdf: Path) -> None:
             [browser, *options, page.resolve().as_uri()], capture_output=True, timeout=SECONDS, check=True
         )
         # Blanks of the same length: a PDF tells where its objects stand.
-        pdf.write_bytes(DATE.sub(lambda date: b" " * len(date[0]), printed.read_bytes()))
+        new = pdf.with_name(f".{pdf.name}.new")
+        new.write_bytes(DATE.sub(lambda date: b" " * len(date[0]), printed.read_bytes()))
+        new.replace(pdf)
 
 
 def main(site: Path = ROOT / "site") -> int:
     config: dict[str, Any] = dict(load_config(str(ROOT / "mkdocs.yml")))
     page, pdf = site / "book.html", site / "book.pdf"
     try:
-        page.write_text(one_file(site, config["nav"], config["site_name"]), encoding="utf-8")
+        write_atomically(page, one_file(site, config["nav"], config["site_name"]))
+    except BookError as error:
+        print(error, file=sys.stderr)
+        return 1
     except OSError as error:
         missing = shown_path(Path(error.filename or site))
         print(f"{missing}: {reason(error)}; make site builds what is needed", file=sys.stderr)
