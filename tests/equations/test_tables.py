@@ -6,12 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 
 from equations.book import Book
-from equations.check import check_chapter
+from equations.check import Result, check_chapter
 from equations.guards import guard_table
 from literate.chapter import ROOT, Chapter
 from literate.reader import parse_chapter, read_book
@@ -77,26 +76,36 @@ def chapters() -> list[Chapter]:
     return read_book()
 
 
-def findings(chapters: list[Chapter], right: str, wrong: str) -> str:
-    """What is said about the first chapter in which this stands, with one change."""
+def changed_at(chapters: list[Chapter], right: str, wrong: str) -> tuple[Book, Chapter]:
+    """The book with one change, in the first chapter in which this stands; and that chapter."""
     at = next(place for place, chapter in enumerate(chapters) if chapter.number and right in chapter.text)
     changed = parse_chapter(chapters[at].text.replace(right, wrong, 1), chapters[at].path)
     chapters = [*chapters[:at], changed, *chapters[at + 1 :]]
-    book = Book(chapters, tangle(chapters).namespace())
-    results: Any = list(check_chapter(book, changed))
-    found = [result.finding for result in results if result.finding]
-    found += [one for table in changed.tables for one in guard_table(book, changed, table, results)]
-    return "\n".join(map(str, found))
+    return Book(chapters, tangle(chapters).namespace()), changed
+
+
+def of_equations(chapters: list[Chapter], right: str, wrong: str) -> str:
+    """What the chapter's equations find."""
+    results = check_chapter(*changed_at(chapters, right, wrong))
+    return "\n".join(str(result.finding) for result in results if result.finding)
+
+
+def of_tables(chapters: list[Chapter], right: str, wrong: str) -> str:
+    """What its tables are blamed for, were all of their rows used."""
+    book, changed = changed_at(chapters, right, wrong)
+    rows = frozenset(row.place for table in changed.tables for row in table.rows)
+    used = [Result("every row", changed.tables[0].place, rows=rows)]
+    return "\n".join(str(one) for table in changed.tables for one in guard_table(book, changed, table, used))
 
 
 @pytest.mark.parametrize(("right", "wrong", "said"), SETS)
 def test_a_wrong_set_is_found(chapters: list[Chapter], right: str, wrong: str, said: str) -> None:
-    assert said in findings(chapters, right, wrong)
+    assert said in of_equations(chapters, right, wrong)
 
 
 @pytest.mark.parametrize(("right", "wrong", "said"), MEANINGS)
 def test_a_wrong_meaning_is_found(chapters: list[Chapter], right: str, wrong: str, said: str) -> None:
-    found = findings(chapters, right, wrong)
+    found = of_tables(chapters, right, wrong)
     assert "its meaning" in found and said in found
 
 
@@ -121,7 +130,7 @@ def said_of_cells() -> list[str]:
 
 def of_cells() -> list[str]:
     chapters = read_book()
-    return [findings(chapters, right, wrong) for right, wrong in CELLS]
+    return [of_tables(chapters, right, wrong) for right, wrong in CELLS]
 
 
 @pytest.mark.parametrize("case", range(len(CELLS)), ids=[wrong for _, wrong in CELLS])
