@@ -8,6 +8,7 @@ const tend = () => {
 };
 addEventListener("load", tend);
 addEventListener("resize", tend);
+document.fonts.ready.then(tend);
 
 // Figures of one cell that belong together become a strip: one at a time, moved by keys, a finger or two buttons.
 const stepper = (strip) => {
