@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from literate.chapter import Chapter
@@ -33,3 +35,11 @@ def test_cells_are_short(chapter: Chapter) -> None:
 @pytest.mark.parametrize("chapter", read_book(), ids=lambda chapter: chapter.path.stem)
 def test_each_error_is_shown_with_what_it_says(chapter: Chapter) -> None:
     assert [str(cell.place) for cell in chapter.python if cell.raises and not cell.saying] == []
+
+
+@pytest.mark.parametrize("chapter", read_book(), ids=lambda chapter: chapter.path.stem)
+def test_no_two_sections_of_a_chapter_share_a_heading(chapter: Chapter) -> None:
+    """Pages and notebooks number the second one differently, and links to it break."""
+    prose = re.sub(r"(?ms)^```.*?^```", "", chapter.text)
+    headings = re.findall(r"(?m)^#+ (.*)$", prose)
+    assert len(headings) == len(set(headings)) > 0
