@@ -43,6 +43,8 @@ def test_solutions_and_checks_are_folded_and_wrong_answers_left_out(
             assert "\\[" not in seen
         assert f"{{#{exercise.name}}}" in seen and f'data-exercise="{exercise.name}"' in seen
     assert page.count("<details") == page.count("</details>")
+    secret = re.findall(r'<details class="folded (?:solution|check)[^>]*>', page)
+    assert secret and all('data-search-exclude="true"' in fold for fold in secret)
     assert len(re.findall("^## ", page, re.M)) == len(sheet.exercises)
     assert page.count('??? hint "Hint"') == sum(exercise.is_marked for exercise in sheet.exercises)
 

@@ -89,7 +89,7 @@ EVERY_CODE = re.compile(r"(?ms)^```.*?^```$|^\$\$.*?^\$\$.*?$|^---$.*?^---$|<!--
 
 def pages(book: Book) -> dict[str, str]:
     return {
-        "notation.md": notation(book),
+        "notation.md": panels.EXCLUDED + notation(book),
         "equations.md": equations(book),
         "checks.md": checks(book),
         "names.md": names(book),

@@ -14,6 +14,8 @@ CHAIN = re.compile(r"\\begin\{aligned\}(.*)\\end\{aligned\}", re.S)
 HEAD = """\
 ---
 hide: [toc]
+search:
+  exclude: true
 ---
 
 # Cheat sheet

@@ -151,8 +151,9 @@ class _Woven:
 
 
 def _folded(summary: str, text: str) -> str:
-    kind = summary.lower()
-    return f'<details class="folded {kind}" markdown>\n<summary>{summary}</summary>\n\n{text}\n\n</details>'
+    """What a reader opens on purpose; the search must not tell it."""
+    attributes = f'class="folded {summary.lower()}" data-search-exclude="true" markdown'
+    return f"<details {attributes}>\n<summary>{summary}</summary>\n\n{text}\n\n</details>"
 
 
 def _unlabelled(item: Display) -> Display:
