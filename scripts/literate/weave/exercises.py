@@ -13,6 +13,7 @@ from literate.exercises.variants import source_of
 from literate.weave.pages import NOTATION, SETS, Book, display, fence, folded, prose, segments
 
 INDEX = "exercises.md"
+UNSEARCHED = 'data-search-exclude="true"'  # what a reader opens on purpose, the search must not tell
 KEPT = "Ticks are kept in this browser, and nowhere else."
 HOW = """\
 Understanding is what remains when the book is closed. `make exercises` writes the folder `exercises/`,
@@ -81,7 +82,7 @@ class _Woven:
             self.close()
             if self.now and self.now.blanks:
                 self.put(self.from_the_book(self.now))
-            self.put(folded(item))
+            self.put(folded(item).replace(" markdown>", f" {UNSEARCHED} markdown>", 1))
         elif item.tag == "wrong":
             self.close()
 
@@ -151,9 +152,11 @@ class _Woven:
 
 
 def _folded(summary: str, text: str) -> str:
-    """What a reader opens on purpose; the search must not tell it."""
-    attributes = f'class="folded {summary.lower()}" data-search-exclude="true" markdown'
-    return f"<details {attributes}>\n<summary>{summary}</summary>\n\n{text}\n\n</details>"
+    kind = summary.lower()
+    return (
+        f'<details class="folded {kind}" {UNSEARCHED} markdown>\n<summary>{summary}</summary>\n\n{text}'
+        "\n\n</details>"
+    )
 
 
 def _unlabelled(item: Display) -> Display:
