@@ -29,7 +29,7 @@ from literate.reader import read_book
 PYTHON = sys.executable
 SENTENCE = ("book/04-linear.md", "A neuron takes a weighted sum.", "A neuron takes one weighted sum.")
 EQUATION = ("book/04-linear.md", "Y = XW + b", "Y = b + XW")
-CELL = ("book/20-beyond.md", "    grad = ", "    grad = 1 * ")  # in the last core cell that has one
+CELL = ("book/20-beyond.md", "    return y\n```", "    return (y)\n```")  # in the last core cell that has it
 
 
 @contextmanager

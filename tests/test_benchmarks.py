@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import backprop_core as bp
+import book
 import gemm
 import naive
 import ours
@@ -123,3 +124,9 @@ def test_the_peak_of_memory_repeats() -> None:
     peak(ours, work)  # what is made once stays
     # Other threads of the test run may hold some hundred bytes.
     assert peak(ours, work) == pytest.approx(peak(ours, work), rel=0.01, abs=2048)
+
+
+@pytest.mark.parametrize("edit", [book.SENTENCE, book.EQUATION, book.CELL])
+def test_what_the_benchmark_changes_stands_in_the_book(edit: tuple[str, str, str]) -> None:
+    file, old, new = edit
+    assert old in (ROOT / file).read_text(encoding="utf-8") and old != new
