@@ -104,10 +104,11 @@ def _columns(code: str) -> int:
 def _styles(site: Path, page: str) -> str:
     """The style sheets that a page loads, with their fonts."""
     files = [site / name for name in re.findall(r'<link rel="stylesheet" href="([^"]*)"', page)]
-    return "\n".join(
-        URL.sub(lambda url, home=file.parent: _data(home / url[1]), file.read_text(encoding="utf-8"))  # type: ignore[misc]
-        for file in files
-    )
+    return "\n".join(map(_style, files))
+
+
+def _style(file: Path) -> str:
+    return URL.sub(lambda url: _data(file.parent / url[1]), file.read_text(encoding="utf-8"))
 
 
 def _data(file: Path) -> str:
