@@ -301,7 +301,7 @@ def answered(job: dict[str, Any], task: dict[str, Any], results: int, trace: int
 def main() -> None:
     """Do the jobs, each a line of JSON; the first line has the module."""
     results = int(sys.argv[1])
-    crashes = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+    crashes = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  open until the process ends
     trace = crashes.fileno()
     setup = json.loads(sys.stdin.buffer.readline())
     if sys.platform != "win32":
