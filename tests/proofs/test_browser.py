@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Response, sync_playwright
+from playwright.sync_api import Browser, Response, expect, sync_playwright
 
 import pdf
 from build_site import build
@@ -134,7 +134,7 @@ def visit(browser: Browser, address: str, name: str, screen: dict[str, Any], aud
         page.on("pageerror", lambda error: seen.wrong.append(str(error)))
         page.goto(f"{address}/{name}", wait_until="networkidle")
         scheme = {"light": "default", "dark": "slate"}[screen["color_scheme"]]
-        page.wait_for_function("want => document.body.dataset.mdColorScheme == want", arg=scheme)
+        expect(page.locator("body")).to_have_attribute("data-md-color-scheme", scheme)
         page.evaluate("document.querySelectorAll('details').forEach(box => box.open = true)")
         page.evaluate("document.fonts.ready.then(() => dispatchEvent(new Event('resize')))")
         seen.look = page.evaluate(LOOK)
@@ -251,9 +251,9 @@ def test_a_strip_of_figures_moves_by_button_and_by_key(browser: Browser, address
         steps = page.locator(".steps > .figure").count()
         assert steps > 2 and count.text_content() == f"1 of {steps}"
         page.get_by_role("button", name="next ›").click()
-        page.wait_for_function("document.querySelector('.stepper output').textContent.startsWith('2 ')")
+        expect(count).to_have_text(f"2 of {steps}")
         page.locator(".steps").press("ArrowLeft")
-        page.wait_for_function("document.querySelector('.stepper output').textContent.startsWith('1 ')")
+        expect(count).to_have_text(f"1 of {steps}")
 
 
 def test_without_scripts_the_figures_of_a_strip_follow_one_another(browser: Browser, address: str) -> None:
