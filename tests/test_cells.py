@@ -12,6 +12,8 @@ from literate.reader import read_book
 LONG, LONGEST = 15, 25  # lines of nine of ten cells, and of any cell
 WORDS = 2_000  # of prose, in a chapter
 WORDY = {"16-tensor-tape": 2_250, "21-clinic": 2_270}  # have more, and may only get shorter
+ROWS = 8  # of a notation table
+TABLES = {"01-slope": 9}  # have more, and may only get shorter
 APART = re.compile(r"(?ms)^```.*?^```$|^\$\$.*?^\$\$.*?$|\A---$.*?^---$|<!--.*?-->|^\|[^\n]*$|^\[\^[^\n]*$")
 
 
@@ -45,6 +47,12 @@ def test_prose_is_short(chapter: Chapter) -> None:
     counted, most = words(chapter.text), WORDY.get(chapter.path.stem, WORDS)
     assert counted <= most, f"{counted} words of prose; at most {most} are allowed"
     assert chapter.path.stem not in WORDY or counted > WORDS, "short enough: take it off the list"
+
+
+@pytest.mark.parametrize("chapter", read_book(), ids=lambda chapter: chapter.path.stem)
+def test_notation_tables_are_short(chapter: Chapter) -> None:
+    most = TABLES.get(chapter.path.stem, ROWS)
+    assert [str(table.place) for table in chapter.tables if len(table.rows) > most] == []
 
 
 def test_only_prose_counts_as_prose() -> None:
