@@ -1,4 +1,4 @@
-"""What is printed stays short: the length of the cells of each chapter."""
+"""What is printed stays short: the cells of each chapter, and its prose."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from literate.chapter import Chapter
 from literate.reader import read_book
 
 LONG, LONGEST = 15, 25  # lines of nine of ten cells, and of any cell
+WORDS = 2_000  # of prose, in a chapter
+WORDY = {"16-tensor-tape": 2_280, "21-clinic": 2_260}  # have more, and may only get shorter
+ROWS = 8  # of a notation table
+TABLES = {"01-slope": 9}  # have more, and may only get shorter
+APART = re.compile(r"(?ms)^```.*?^```$|^\$\$.*?^\$\$.*?$|\A---$.*?^---$|<!--.*?-->|^\|[^\n]*$|^\[\^[^\n]*$")
 
 
 def lengths(chapter: Chapter) -> list[tuple[int, str]]:
@@ -30,6 +35,29 @@ def test_cells_are_short(chapter: Chapter) -> None:
         f"{len(long)} of {len(cells)} cells have more than {LONG} lines, {len(longest)} more than {LONGEST}; "
         f"one in ten may have more than {LONG}, none more than {LONGEST}: {long}"
     )
+
+
+def words(text: str) -> int:
+    """Words of prose: without code, displayed equations, tables and footnotes."""
+    return len(APART.sub("", text).split())
+
+
+@pytest.mark.parametrize("chapter", read_book(), ids=lambda chapter: chapter.path.stem)
+def test_prose_is_short(chapter: Chapter) -> None:
+    counted, most = words(chapter.text), WORDY.get(chapter.path.stem, WORDS)
+    assert counted <= most, f"{counted} words of prose; at most {most} are allowed"
+    assert chapter.path.stem not in WORDY or counted > WORDS, "short enough: take it off the list"
+
+
+@pytest.mark.parametrize("chapter", read_book(), ids=lambda chapter: chapter.path.stem)
+def test_notation_tables_are_short(chapter: Chapter) -> None:
+    most = TABLES.get(chapter.path.stem, ROWS)
+    assert [str(table.place) for table in chapter.tables if len(table.rows) > most] == []
+
+
+def test_only_prose_counts_as_prose() -> None:
+    around = "---\na: b\n---\nOne.\n\n```python\nx = 1\n```\n\n| a | b |\n\n$$\nx = y\n$$ {#eq:x}\n"
+    assert words(f"{around}\nTwo 3<!-- = x -->.[^a]\n\n[^a]: Note.\n") == 3
 
 
 @pytest.mark.parametrize("chapter", read_book(), ids=lambda chapter: chapter.path.stem)
