@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import http.server
 import re
 import shutil
@@ -26,6 +27,9 @@ AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"}
 DESK = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"}
 HEAVIEST = 1_300_000  # bytes of one page with all that it loads
+HEAVIEST_CHAPTER = 250_000  # bytes of its HTML; panels and figures are files of their own
+HEAVIEST_COMPRESSED = 60_000
+HEAVIEST_FIGURE = 75_000
 RAW = ("$", "\\(", "\\[", "eq:", "{#", "{.", "!!!", "```", "<!--")
 
 LOOK = """() => {
@@ -152,6 +156,15 @@ def test_nothing_comes_from_elsewhere_and_nothing_goes_wrong(visits: list[Visit]
 def test_no_page_is_heavy(visits: list[Visit], site: Path) -> None:
     assert {seen.name: seen.size for seen in visits if seen.size > HEAVIEST} == {}
     assert (site / "search" / "search_index.json").stat().st_size < HEAVIEST
+
+
+def test_no_chapter_is_heavy(site: Path) -> None:
+    texts = [path.read_bytes() for path in site.glob("[0-9][0-9]-*.html")]
+    assert len(texts) > 20 and min(map(len, texts)) > 30_000
+    assert max(map(len, texts)) <= HEAVIEST_CHAPTER
+    assert max(len(gzip.compress(text, 6)) for text in texts) <= HEAVIEST_COMPRESSED
+    figures = [path.stat().st_size for path in site.glob("assets/figures/*.svg")]
+    assert len(figures) > 70 and max(figures) <= HEAVIEST_FIGURE
 
 
 def test_everybody_can_read_it(visits: list[Visit]) -> None:

@@ -28,7 +28,7 @@ from literate.chapter import (
 )
 from literate.tangle.module import Module
 from literate.weave import light
-from literate.weave.figures import inline_svg, with_shared_letters, with_short_names
+from literate.weave.figures import inline_svg
 
 Segment = tuple[Cell | Display | None, str]  # None: prose
 FOLDED = {"check": "The check", "hide-input": "Show the code"}
@@ -153,7 +153,7 @@ def page(book: Book, chapter: Chapter, executed: NotebookNode) -> str:
             woven.append(python(book, chapter, item, outputs[item.place]))
         else:
             woven.append(text)
-    text = with_short_names(with_shared_letters("\n".join(woven)))
+    text = "\n".join(woven)
     if chapter.number:
         stem = chapter.path.stem
         above = (
@@ -194,7 +194,7 @@ def display(book: Book, item: Display) -> str:
     mark = ""
     if item.label in book.marks:
         title, kind = book.marks[item.label]
-        mark = f'<span class="mark {kind}" role="img" aria-label="{title}" title="{title}"></span>'
+        mark = f'<span class="mark {kind}" role="img" title="{title}"></span>'
     number = f'aria-label="Equation {equation.number}">({equation.number})'
     link = f'<a class="eqno" href="#{equation.anchor}" {number}</a>'
     return f'<div class="eq" id="{equation.anchor}">{tex}<span>{mark}{link}</span></div>\n'

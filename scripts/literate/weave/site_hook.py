@@ -30,6 +30,7 @@ from literate.run.notebooks import latest, run
 from literate.tangle.module import tangle
 from literate.weave import backmatter, exercises, panels
 from literate.weave import pages as weave
+from literate.weave.figures import write_figures
 from literate.weave.katex import typeset
 from literate.weave.marks import checks
 from literate.weave.notebook import notebook, tidy
@@ -189,6 +190,7 @@ def on_post_build(config: MkDocsConfig) -> None:
     global behind
     site = Path(config.site_dir)
     copy_assets(site / "assets")
+    write_figures(site)
     typeset(site, [*book.chapters, *(sheet.text for sheet in marker.sheets)])
     panels.write_scripts(site)
     write_policies(site)
