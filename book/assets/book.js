@@ -10,26 +10,29 @@ addEventListener("load", tend);
 addEventListener("resize", tend);
 document.fonts.ready.then(tend);
 
-// Figures of one cell that belong together become a strip: one at a time, moved by keys, a finger or two buttons.
+// Figures of one cell that belong together become a strip: one at a time, moved by keys, a finger, buttons or a slider.
 const stepper = (strip) => {
   const bar = document.createElement("p");
-  const [back, count, next] = ["button", "output", "button"].map((tag) => bar.appendChild(document.createElement(tag)));
+  const [back, slider, next, count] = ["button", "input", "button", "output"].map((tag) => bar.appendChild(document.createElement(tag)));
   const last = strip.children.length;
-  const move = (by) => strip.scrollBy({ left: by * strip.clientWidth });
+  const now = () => 1 + Math.round(strip.scrollLeft / strip.clientWidth);
+  const go = (to, behavior = "auto") => strip.scrollTo({ left: (to - 1) * strip.clientWidth, behavior });
   const show = () => {
-    const now = 1 + Math.round(strip.scrollLeft / strip.clientWidth);
-    count.textContent = `${now} of ${last}`;
-    back.disabled = now === 1;
-    next.disabled = now === last;
+    count.textContent = `${now()} of ${last}`;
+    slider.value = now();
+    back.disabled = now() === 1;
+    next.disabled = now() === last;
   };
   bar.className = "stepper";
   back.textContent = "‹ back";
   next.textContent = "next ›";
-  back.onclick = () => move(-1);
-  next.onclick = () => move(1);
+  back.onclick = () => go(now() - 1);
+  next.onclick = () => go(now() + 1);
+  Object.assign(slider, { type: "range", min: 1, max: last, ariaLabel: "figure" });
+  slider.oninput = () => go(+slider.value, "instant");
   strip.onkeydown = (event) => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (by) event.preventDefault(), move(by);
+    if (by) event.preventDefault(), go(now() + by);
   };
   strip.onscroll = show;
   strip.classList.add("strip");
@@ -37,3 +40,41 @@ const stepper = (strip) => {
   show();
 };
 addEventListener("load", () => document.querySelectorAll(".steps").forEach(stepper));
+
+// A symbol of a formula says what it is when a pointer comes to it: by the last table above that has a row for it.
+const bare = (box) => box.textContent.replace(/[\s\u200b]/g, "");
+const rowsAbove = (equation) => {
+  const rows = {};
+  for (const row of document.querySelectorAll("article tbody tr")) {
+    if (row.compareDocumentPosition(equation) & Node.DOCUMENT_POSITION_PRECEDING) break;
+    const symbol = row.closest("table").rows[0].cells[0].textContent === "Symbol" && row.querySelector(".katex");
+    if (symbol) rows[bare(symbol.querySelector(".katex-html") ?? symbol)] = row;
+  }
+  return rows;
+};
+const rowOf = (box, inside, rows) => {
+  let found = null;
+  for (; box !== inside; box = box.parentElement) {
+    const names = [bare(box), bare(box) + (box.nextElementSibling ? bare(box.nextElementSibling) : "")];
+    const name = names.reverse().find((one) => Object.hasOwn(rows, one));
+    if (name) found = { box, row: rows[name] };  // the largest part that is a symbol: the whole of a derivative
+  }
+  return found;
+};
+const about = document.createElement("div");
+about.className = "about";
+about.setAttribute("role", "tooltip");
+const tell = ({ target }) => {
+  if (about.contains(target)) return;
+  const inside = target.closest?.(".eq .katex-html");
+  const equation = inside?.closest(".eq");
+  const found = inside && rowOf(target, inside, (equation.rows ??= rowsAbove(equation)));
+  document.querySelector(".asked")?.classList.remove("asked");
+  about.remove();
+  if (!found) return;
+  found.box.classList.add("asked");
+  about.innerHTML = [...found.row.cells].map((cell) => cell.innerHTML).join(" · ");
+  equation.append(about);
+};
+addEventListener("pointerover", tell);
+addEventListener("keydown", (event) => event.key === "Escape" && tell({ target: document.body }));

@@ -27,10 +27,10 @@ COLOURS = {
     "#b8860b": "var(--figure-5)",
     "#7a5fb5": "var(--figure-6)",
 }
-LETTER = re.compile(r'<path id="(?P<id>figure-[\w-]+)" (?P<outline>d="[^"]*" transform="[^"]*")/>\s*')
+LETTER = re.compile(r'<path id="(?P<id>figure-[\w.-]+)" (?P<outline>d="[^"]*" transform="[^"]*")/>\s*')
 NUMBER = re.compile(r'(?:scale|matrix)\([^)]*\)|style="[^"]*"|-?\d+\.\d{2,}')
 PIXELS = re.compile(r"(?<=data:image/png;base64,)[\w+/=\s]+")
-NAME = re.compile(r' id="(figure-[\w-]+)"|(?<=url\(#)figure-[\w-]+|(?<= href="#)figure-[\w-]+')
+NAME = re.compile(r' id="(figure-[\w.-]+)"|(?<=url\(#)figure-[\w.-]+|(?<= href="#)figure-[\w.-]+')
 SMALLEST = 0.58  # how far a figure shrinks before it scrolls in its own box
 
 
