@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import http.server
+import io
 import re
 import shutil
 import threading
@@ -13,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Response, expect, sync_playwright
 
 import pdf
@@ -256,7 +259,7 @@ def test_without_scripts_an_equation_leads_to_its_page(browser: Browser, address
         assert "With numbers" in (page.locator(".panel").nth(1).text_content() or "")
 
 
-def test_a_strip_of_figures_moves_by_button_and_by_key(browser: Browser, address: str) -> None:
+def test_a_strip_of_figures_moves_by_button_key_and_slider(browser: Browser, address: str) -> None:
     with browser.new_context(**PHONE, reduced_motion="reduce") as tab:
         page = tab.new_page()
         page.goto(f"{address}/15-scalar-tape.html")
@@ -267,6 +270,53 @@ def test_a_strip_of_figures_moves_by_button_and_by_key(browser: Browser, address
         expect(count).to_have_text(f"2 of {steps}")
         page.locator(".steps").press("ArrowLeft")
         expect(count).to_have_text(f"1 of {steps}")
+        page.get_by_role("slider", name="figure").press("End")
+        expect(count).to_have_text(f"{steps} of {steps}")
+        last = page.locator(".steps img").last
+        expect(last).to_be_in_viewport()
+        last.evaluate("image => image.decode()")
+        assert last.evaluate("image => image.naturalWidth") > 100
+        expect(page.get_by_role("button", name="next ›")).to_be_disabled()
+
+
+SYMBOL = "#eq-linear-dw .katex-html b"
+
+
+def test_a_symbol_under_the_pointer_says_what_it_is(browser: Browser, address: str) -> None:
+    """A letter; the whole of a derivative; nothing when the pointer leaves, or with Escape."""
+    with browser.new_context(**DESK) as tab:
+        page = tab.new_page()
+        page.goto(f"{address}/04-linear.html")
+        about = page.get_by_role("tooltip")
+        page.locator(SYMBOL).get_by_text("X", exact=True).hover()
+        expect(about).to_contain_text("the batch, one example per row")
+        expect(about.locator("code")).to_have_text("X")
+        page.evaluate(AXE.read_text(encoding="utf-8"))  # not a tag: the policy forbids it
+        assert [one["id"] for one in page.evaluate(AUDIT.replace(".katex", "article p .katex"))] == []
+        page.locator(SYMBOL).get_by_text("W", exact=True).hover()
+        expect(about).to_contain_text("gradient")
+        page.keyboard.press("Escape")
+        expect(about).to_have_count(0)
+        page.locator(SYMBOL).get_by_text("X", exact=True).hover()
+        expect(about).to_have_count(1)
+        page.locator("h1").hover()
+        expect(about).to_have_count(0)
+
+
+def test_a_figure_takes_the_colours_of_the_page_and_not_of_the_system(browser: Browser, address: str) -> None:
+    """A reader whose system is dark and who has chosen the light scheme, and the other way round."""
+    for system, chosen, ink in (("dark", "default", 90), ("light", "slate", 160)):
+        with browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=system) as tab:
+            page = tab.new_page()
+            page.goto(f"{address}/04-linear.html")
+            page.evaluate(f"document.body.dataset.mdColorScheme = '{chosen}'")
+            image = page.locator(".figure img").first
+            image.scroll_into_view_if_needed()
+            image.evaluate("image => image.decode()")
+            shot = np.asarray(Image.open(io.BytesIO(image.screenshot())).convert("L"), int)
+            paper = np.median(shot)
+            assert (paper > 200) == (chosen == "default")
+            assert (shot < ink).any() if chosen == "default" else (shot > ink).any()
 
 
 def test_without_scripts_the_figures_of_a_strip_follow_one_another(browser: Browser, address: str) -> None:

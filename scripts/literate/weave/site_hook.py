@@ -32,6 +32,7 @@ from literate.weave import backmatter, exercises, panels
 from literate.weave import pages as weave
 from literate.weave.figures import write_figures
 from literate.weave.katex import typeset
+from literate.weave.loading import lighten
 from literate.weave.marks import checks
 from literate.weave.notebook import notebook, tidy
 from literate.weave.policy import write_policies
@@ -193,6 +194,7 @@ def on_post_build(config: MkDocsConfig) -> None:
     write_figures(site)
     typeset(site, [*book.chapters, *(sheet.text for sheet in marker.sheets)])
     panels.write_scripts(site)
+    lighten(site)
     write_policies(site)
     shutil.rmtree(NOTEBOOKS, ignore_errors=True)
     sweep(CACHE)
