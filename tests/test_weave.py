@@ -299,10 +299,13 @@ def test_the_equations_of_a_chapter_are_a_page(book: Book) -> None:
 
 
 def test_the_first_page_shows_slips_and_what_the_book_costs(book: Book) -> None:
-    checks = {**book.checks, "slips": [["A sign", "a", "-a", "they differ\nby <2>"]]}
+    slips = [["A sign", "a", "-a", "they differ\nby <2>"], ["A factor", r"\frac2n", "1", "no"]]
+    checks = {**book.checks, "slips": slips}
     page = "<!-- generated: slips -->\n\n<!-- generated: hours -->\n\n<!-- generated: map -->"
     text = backmatter.generated(page, Book(book.chapters, book.module, checks))
     assert "<summary>A sign: <code>a</code> becomes <code>-a</code></summary>" in text
+    assert r'A factor: <span class="arithmatex">\(\frac2n\)</span> becomes <span' in text
+    assert text.count('<details class="slip" name="slip">') == 2  # opening one closes the other
     assert "<pre><code>they differ\nby &lt;2&gt;</code></pre>" in text
     assert (
         "The 2 chapters have 0 thousand words, about 1 hours at 200 words a minute, and 0 exercises" in text

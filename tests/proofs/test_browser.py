@@ -142,7 +142,10 @@ def visit(browser: Browser, address: str, name: str, screen: dict[str, Any], aud
         page.goto(f"{address}/{name}", wait_until="networkidle")
         scheme = {"light": "default", "dark": "slate"}[screen["color_scheme"]]
         expect(page.locator("body")).to_have_attribute("data-md-color-scheme", scheme)
-        page.evaluate("document.querySelectorAll('details').forEach(box => box.open = true)")
+        # Of those that share a name only one would be open.
+        page.evaluate(
+            "document.querySelectorAll('details').forEach(box => { box.name = ''; box.open = true })"
+        )
         page.evaluate("document.fonts.ready.then(() => dispatchEvent(new Event('resize')))")
         seen.look = page.evaluate(LOOK)
         page.evaluate(AXE.read_text(encoding="utf-8"))  # not a tag: the policy forbids it

@@ -18,6 +18,7 @@ UNPRINTED = re.compile(
     r'|<p class="(?:above|to-exercises)">.*?</p>\s*',
     re.S,
 )
+DETAILS = re.compile(r'<details(?! class="folded sets)( class="[^"]*")?(?: name="[^"]*")?')  # all are open
 HEADING = re.compile(r"<h([1-6])(?=[ >])")
 PRE = re.compile(r"<pre>(.*?)</pre>", re.S)
 FIGURE = re.compile(r'<img src="(assets/figures/[^"]*)"([^>]*) loading="lazy"')
@@ -69,7 +70,7 @@ def _section(site: Path, page: str, name: str, title: str, in_part: bool) -> str
     text = UNPRINTED.sub("", _found(r"<article[^>]*>(.*)</article>", page))
     text = re.sub(r"(<h1[^>]*>).*?</h1>", lambda start: f"{start[1]}{title}</h1>", text, count=1, flags=re.S)
     text = HEADING.sub(lambda h: f'{h[0]} aria-level="{int(h[1]) + in_part}"', text)
-    text = re.sub(r"<details(?! class=\"folded sets)", "<details open", text)
+    text = DETAILS.sub(r"<details open\1", text)
     text = FIGURE.sub(lambda image: f'<img src="{_data_of(site / image[1])}"{image[2]}', text)
     text = PRE.sub(lambda pre: f'<pre style="--columns: {_columns(pre[1])}">{pre[1]}</pre>', text)
     return TAG.sub(lambda tag: _own(tag[0], name), text)
