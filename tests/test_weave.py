@@ -165,6 +165,15 @@ def test_a_figure_comes_before_its_folded_code(tmp_path: Path) -> None:
     )
 
 
+def test_figures_of_one_cell_are_a_strip_that_is_described_once(tmp_path: Path) -> None:
+    text = woven(tmp_path, '```python tags=["hide-input"] alt="A <line>."\ndraw()\n```\n', IMAGE, IMAGE)
+    strip = text.partition("</div>")[0]
+    assert strip.startswith(
+        '<div class="steps" role="group" tabindex="0" aria-label="A &lt;line&gt;. Step by step, 2 figures.">'
+    )
+    assert re.findall(r'<svg role="img" aria-label="([^"]*)"', strip) == ["1 of 2", "2 of 2"]
+
+
 def test_a_figure_needs_an_alt(tmp_path: Path) -> None:
     with pytest.raises(BookError) as caught:
         woven(tmp_path, "```python\ndraw()\n```\n", IMAGE)

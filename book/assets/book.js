@@ -63,17 +63,28 @@ const rowOf = (box, inside, rows) => {
 const about = document.createElement("div");
 about.className = "about";
 about.setAttribute("role", "tooltip");
-const tell = ({ target }) => {
+let asked = null;
+const hush = () => {
+  asked?.classList.remove("asked");
+  asked = null;
+  about.remove();
+};
+const tell = ({ target, clientX, clientY }) => {
   if (about.contains(target)) return;
   const inside = target.closest?.(".eq .katex-html");
-  const equation = inside?.closest(".eq");
-  const found = inside && rowOf(target, inside, (equation.rows ??= rowsAbove(equation)));
-  document.querySelector(".asked")?.classList.remove("asked");
-  about.remove();
+  if (!inside) return hush();
+  const equation = inside.closest(".eq");
+  equation.rows ??= rowsAbove(equation);
+  // The boxes of a fraction lie over one another: not only the uppermost is meant.
+  const under = document.elementsFromPoint(clientX, clientY).filter((box) => inside.contains(box));
+  const found = under.map((box) => rowOf(box, inside, equation.rows)).find(Boolean);
+  if (found && found.box === asked) return;
+  hush();
   if (!found) return;
-  found.box.classList.add("asked");
+  asked = found.box;
+  asked.classList.add("asked");
   about.innerHTML = [...found.row.cells].map((cell) => cell.innerHTML).join(" · ");
   equation.append(about);
 };
-addEventListener("pointerover", tell);
-addEventListener("keydown", (event) => event.key === "Escape" && tell({ target: document.body }));
+for (const kind of ["pointermove", "pointerdown"]) addEventListener(kind, tell);
+addEventListener("keydown", (event) => event.key === "Escape" && hush());

@@ -35,7 +35,7 @@ KEPT = re.compile(r"(<(?:pre|script|style|textarea)\b.*?</(?:pre|script|style|te
 BLANKS = re.compile(r"[ \t]*(\n)[ \t\n]*|[ \t]{2,}")
 BLOCK = re.compile(r"<pre>.*?</pre>", re.S)
 MARK = re.compile(r'<span(?: class="(\w+)")?>([^<]*)</span>')
-RUN = re.compile(r"<span class=(\w+)>[^<]*</span>(?:\s*<span class=\1>[^<]*</span>)+")
+RUN = re.compile(r"<i class=(\w+)>[^<]*</i>(?:\s*<i class=\1>[^<]*</i>)+")
 DIGITS = "abcdefghijklmnopqrstuvwxyz"
 
 # The marks of Pygments by the colour that Material gives them; the first stands for all. The rest is plain.
@@ -145,11 +145,11 @@ def code(page: str) -> str:
 
 def _coloured(mark: re.Match[str]) -> str:
     colour = COLOUR.get(mark[1])
-    return f"<span class={colour}>{mark[2]}</span>" if colour else mark[2]
+    return f"<i class={colour}>{mark[2]}</i>" if colour else mark[2]
 
 
 def _joined(run: re.Match[str]) -> str:
-    return f"<span class={run[1]}>{re.sub(r'<[^>]*>', '', run[0])}</span>"
+    return f"<i class={run[1]}>{re.sub(r'<[^>]*>', '', run[0])}</i>"
 
 
 # -- sets -----------------------------------------------------------------------------
