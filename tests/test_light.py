@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+import material
 import pytest
 
 from literate.chapter import BOOK, ROOT
@@ -58,22 +60,53 @@ def test_no_chapter_is_heavy_with_formulas(weights: dict[str, int], book: Book) 
 
 
 FORMULA = (
-    '<span class="katex-mathml"><math xmlns="http://www.w3.org/1998/Math/MathML"><semantics><mi>W</mi>'
+    '<span class="katex"><span class="katex-mathml"><math xmlns="http://www.w3.org/1998/Math/MathML"><semantics>'
+    '<mrow><mi>W</mi><mspace width="1em"></mspace><mrow><mo stretchy="false">+</mo></mrow>'
+    '<mi mathvariant="normal">d</mi><mi mathvariant="bold">x</mi></mrow>'
     '<annotation encoding="application/x-tex">W</annotation></semantics></math></span>'
-    '<span class="katex-html" aria-hidden="true">'
+    '<span class="katex-html" aria-hidden="true"><span class="katex-base">'
     '<span class="katex-strut" style="height:1em;top:2em;"></span>'
-    '<span class="mord mathnormal" style="height:1em;top:2em;">W</span><span class="mord">1</span></span>'
+    '<span class="mord mathnormal" style="height:1em;top:2em;">W</span><span class="mord">1</span>'
+    '<span class="vlist"><span class="mord">2</span></span></span></span></span>'
 )
+STYLE = ".katex .katex-strut{a:b}.katex .katex-base{}.katex .mathnormal{c:d}.katex .vlist>span{e:url(f.woff)}"
 
 
-def test_lengths_become_classes_and_what_katex_does_not_style_goes() -> None:
-    (formula,), css = light.formulas([FORMULA], ".katex .katex-strut{a:b}.katex .mathnormal>x{c:d}")
+def test_formulas_have_short_names_and_no_boxes_that_nothing_tells_apart() -> None:
+    (formula,), css = light.formulas([FORMULA], STYLE)
     assert formula == (
-        '<span class="katex-mathml"><math><mi>W</mi></math></span>'
-        '<span class="katex-html" aria-hidden="true"><span class="katex-strut _a"></span>'
-        '<span class="mathnormal _a">W</span><span>1</span></span>'
+        '<span class="katex"><span class="katex-mathml">'
+        '<math><mi>W</mi><mo>+</mo><mi>d</mi><mi mathvariant="bold">x</mi></math></span>'
+        '<span class="katex-html" aria-hidden="true"><b class=_b><b class="_c _a"></b><b class="_d _a">W</b>1'
+        "<b class=_e><b>2</b></b></b></span></span>"
     )
-    assert css == "._a{height:1em!important;top:2em!important}"
+    assert css == (
+        ".katex ._c{a:b}.katex ._b{}.katex ._d{c:d}.katex ._e>b{e:url(f.woff)}.katex b{font-weight:inherit}"
+        "._a{height:1em!important;top:2em!important}"
+    )
+
+
+def test_a_letter_alone_is_text() -> None:
+    letter = (
+        '<span class="katex"><span class="katex-mathml"><math><mi>W</mi></math></span>'
+        '<span class="katex-html" aria-hidden="true"><span class="katex-base"><span class="katex-strut" '
+        'style="height:1em;"></span><span class="mord mathnormal"{}>W</span></span></span></span>'
+    )
+    pair, _ = light.formulas([letter.format(""), letter.format(' style="margin-right:1em;"')], STYLE)
+    assert [re.sub("_.", "_", one) for one in pair] == ["<i class=katex>W</i>", '<i class="katex _">W</i>']
+    assert katex._plain(pair[0]) == "W"
+
+
+def test_no_class_of_katex_is_left_with_a_name_that_its_style_lost(book: Book) -> None:
+    every = sorted({one for chapter in book.chapters for one in formulas_of(chapter.text)})
+    set_, css = light.formulas(katex._katex(every, book.chapters), KATEX)
+    used = {
+        name for text in set_ for names in re.findall(r'class="?([\w -]+)', text) for name in names.split()
+    }
+    defined = set(re.findall(r"\.([A-Za-z_][\w-]*)(?=[^{}]*\{)", css))
+    assert used - defined == set() and len(used) > 300
+    assert not re.search(r"<b [^>]*style=|<span(?! class=\"katex)", "".join(set_))
+    assert "<span" not in light.CLASS.sub("", css) and ">span" not in css
 
 
 def test_the_names_of_lengths_are_distinct_and_new() -> None:
@@ -83,9 +116,35 @@ def test_the_names_of_lengths_are_distinct_and_new() -> None:
 
 
 def test_code_loses_marks_that_change_no_colour() -> None:
-    before = '<span class="n">x</span><span class="w"> </span><span class="o">+</span>'
-    page = f'<span class="n">a</span><pre>{before}</pre>'
-    assert light.code(page) == '<span class="n">a</span><pre>x <span class="o">+</span></pre>'
+    before = (
+        '<span></span><code><span class="n">x</span><span class="w"> </span><span class="o">+</span> '
+        '<span class="ow">not</span> <span class="k">in</span> <span class="mi">1</span>'
+        '<span class="kc">None</span>'
+        '<span class="c1"># <a href="#a">a</a></span></code>'
+    )
+    assert light.code(f'<span class="n">a</span><pre>{before}</pre>') == (
+        '<span class="n">a</span><pre><code>x + <i class=k>not in</i> <i class=mi>1</i>None'
+        '<span class="c1"># <a href="#a">a</a></span></code></pre>'
+    )
+
+
+def test_marks_that_become_one_have_one_colour() -> None:
+    """Material's own style sheet, and ours for the one that we colour otherwise."""
+    folder = Path(material.__file__).parent / "templates" / "assets" / "stylesheets"
+    css = next(folder.glob("main.*.css")).read_text(encoding="utf-8")
+    rules = re.findall(r"([^{}]*)\{color:var\(--md-code-hl-(\w+)-color\)\}", css)
+    colour = {mark: name for marks, name in rules for mark in re.findall(r"\.highlight \.(\w+)", marks)}
+    for marks in light.COLOURS:
+        assert len({colour[mark] for mark in marks.split()} - {"operator"}) == 1, marks
+    plain = {name for mark, name in colour.items() if mark not in light.COLOUR}
+    assert plain == {"name", "variable", "operator", "punctuation"}
+
+
+def test_blanks_go_where_they_mean_nothing() -> None:
+    page = "<p>a  b \n\n  c</p>\n<pre>  d\n\n</pre>\n\n<script>  e</script>  <i>f</i> <i>g\u00a0 </i>"
+    assert light.page(page) == (
+        "<p>a b\nc</p>\n<pre>  d\n\n</pre>\n<script>  e</script> <i>f</i> <i>g\u00a0 </i>"
+    )
 
 
 def test_a_set_is_plain_html() -> None:

@@ -29,8 +29,10 @@ ONE = """\
 <a class="eqref" href="02-two.html#hidden">folded</a>
 <div id="eq-a"><code>x = "<b id="eq-b">" href="#eq-a"</b></code></div>
 <svg><clipPath id="p1"></clipPath><use xlink:href="#p1" clip-path="url(#p1)"/></svg>
+<img src="assets/figures/f.svg" width="1" loading="lazy" alt="f">
 <details class="folded aside"><summary>For the library</summary><pre><code>a<b>bc</b> = 1 &lt; 2
 d</code></pre></details>
+<details class="slip" name="slip"><summary>A sign</summary>differs</details>
 <details class="folded opens" data-panel="eq-a"><summary>open</summary>panel</details>
 <details class="folded sets"><summary>Sets</summary></details>
 """
@@ -41,6 +43,8 @@ TWO = '<h1 id="two">T</h1><h2 id="same">S</h2><details class="folded solution"><
 def site(tmp_path: Path) -> Path:
     (tmp_path / "assets").mkdir()
     (tmp_path / "assets" / "f.woff2").write_bytes(b"font")
+    (tmp_path / "assets" / "figures").mkdir()
+    (tmp_path / "assets" / "figures" / "f.svg").write_text("<svg/>")
     (tmp_path / "assets" / "a.css").write_text("@font-face{src:url(f.woff2),url(f.ttf)} a{fill:url(#g)}")
     for name, title, text in [
         ("index", "Welcome", '<h1 id="welcome">Welcome</h1>'),
@@ -83,6 +87,7 @@ def test_what_only_a_screen_can_use_is_left_out(book: str) -> None:
     for gone in ("notebook", "&para;", "panel", "solution", "hidden", "<script", "<h1>E"):
         assert gone not in book.partition("</style>")[2], gone
     assert '<details open class="folded aside">' in book
+    assert '<details open class="slip"><summary>' in book  # without a name, of which one alone would be open
     assert '<details class="folded sets">' in book  # folded, for it hides columns of the table below
 
 
@@ -98,6 +103,10 @@ def test_the_order_is_that_of_the_nav_and_headings_have_their_level(book: str) -
 def test_styles_and_fonts_are_inside(book: str) -> None:
     assert "src:url(data:font/woff2;base64,Zm9udA==),url(data:,)" in book
     assert "a{fill:url(#g)}" in book and '<link rel="stylesheet"' not in book
+
+
+def test_figures_are_inside_and_need_not_be_waited_for(book: str) -> None:
+    assert '<img src="data:image/svg+xml;base64,PHN2Zy8+" width="1" alt="f">' in book
 
 
 def test_a_block_of_code_says_how_wide_it_is(book: str) -> None:

@@ -17,7 +17,7 @@ from literate.chapter import BookError, Chapter, Place
 from literate.reader import read_chapter
 from literate.tangle.module import Module
 from literate.weave import backmatter, panels
-from literate.weave.figures import inline_svg, with_shared_letters, with_short_names
+from literate.weave.figures import colours, inline_svg, with_shared_letters, with_short_names, write_figures
 from literate.weave.katex import search_text
 from literate.weave.notebook import notebook, tidy
 from literate.weave.pages import Book, link_labels, page
@@ -99,8 +99,7 @@ def test_a_mark_stands_beside_the_number(book: Book) -> None:
     book.marks = {"eq:twice": ("checked, gradient included", "checked")}
     text = page(book, book.chapters[0], executed(book.chapters[0]))
     assert (
-        '<span class="mark checked" role="img" aria-label="checked, gradient included" '
-        'title="checked, gradient included"></span><a class="eqno"'
+        '<span class="mark checked" role="img" title="checked, gradient included"></span><a class="eqno"'
     ) in text
 
 
@@ -164,6 +163,15 @@ def test_a_figure_comes_before_its_folded_code(tmp_path: Path) -> None:
         '</figure>\n\n<details class="folded hide-input" markdown>\n<summary>Show the code</summary>\n\n'
         "```{.python}\ndraw()\n```\n\n</details>"
     )
+
+
+def test_figures_of_one_cell_are_a_strip_that_is_described_once(tmp_path: Path) -> None:
+    text = woven(tmp_path, '```python tags=["hide-input"] alt="A <line>."\ndraw()\n```\n', IMAGE, IMAGE)
+    strip = text.partition("</div>")[0]
+    assert strip.startswith(
+        '<div class="steps" role="group" tabindex="0" aria-label="A &lt;line&gt;. Step by step, 2 figures.">'
+    )
+    assert re.findall(r'<svg role="img" aria-label="([^"]*)"', strip) == ["1 of 2", "2 of 2"]
 
 
 def test_a_figure_needs_an_alt(tmp_path: Path) -> None:
@@ -300,10 +308,13 @@ def test_the_equations_of_a_chapter_are_a_page(book: Book) -> None:
 
 
 def test_the_first_page_shows_slips_and_what_the_book_costs(book: Book) -> None:
-    checks = {**book.checks, "slips": [["A sign", "a", "-a", "they differ\nby <2>"]]}
+    slips = [["A sign", "a", "-a", "they differ\nby <2>"], ["A factor", r"\frac2n", "1", "no"]]
+    checks = {**book.checks, "slips": slips}
     page = "<!-- generated: slips -->\n\n<!-- generated: hours -->\n\n<!-- generated: map -->"
     text = backmatter.generated(page, Book(book.chapters, book.module, checks))
     assert "<summary>A sign: <code>a</code> becomes <code>-a</code></summary>" in text
+    assert r'A factor: <span class="arithmatex">\(\frac2n\)</span> becomes <span' in text
+    assert text.count('<details class="slip" name="slip">') == 2  # opening one closes the other
     assert "<pre><code>they differ\nby &lt;2&gt;</code></pre>" in text
     assert (
         "The 2 chapters have 0 thousand words, about 1 hours at 200 words a minute, and 0 exercises" in text
@@ -363,6 +374,42 @@ def test_figures_of_a_page_share_the_outlines_of_letters() -> None:
     assert shared.count("<path") == 2 and letter.format(2) not in shared and other in shared
     assert shared.count('"#figure-1-Sans-41"') == 2 and '"#figure-2-Sans-42"' in shared
     assert '<a href="#eq-a">' in shared
+
+
+PALETTES = (
+    '[data-md-color-scheme="default"] { --ink: #111; --ink-soft: #222; --paper: #fff; --figure-1: #00f; }\n'
+    '[data-md-color-scheme="slate"] { --ink: #eee; --ink-soft: #ddd; --paper: #000; --figure-1: #88f; }\n'
+)
+
+
+def test_a_finished_figure_is_a_file_that_is_asked_for_late(tmp_path: Path) -> None:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "book.css").write_text(PALETTES)
+    (tmp_path / "notebooks").mkdir()
+    for name, number in (("a", 1), ("notebooks/a", 2)):
+        svg = inline_svg(SVG.replace("#c", "#b"), f"figure-{number}", "A &lt;line&gt;")
+        (tmp_path / f"{name}.html").write_text(f'<p>x</p><figure class="figure">{svg}</figure><svg>y</svg>')
+    write_figures(tmp_path)
+    (file,) = (tmp_path / "assets" / "figures").iterdir()  # both pages show the same
+    image = (
+        f'<p>x</p><figure class="figure"><img src="{{}}assets/figures/{file.name}" width="480" height="240" '
+        'style="min-width: 278px" loading="lazy" alt="A &amp;lt;line&amp;gt;"></figure><svg>y</svg>'
+    )
+    assert (tmp_path / "a.html").read_text() == image.format("")
+    assert (tmp_path / "notebooks" / "a.html").read_text() == image.format("../")
+    text = file.read_text()
+    assert text.startswith(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 360 180" fill="currentColor" '
+    )
+    assert f"<style>{colours(PALETTES)}</style>" in text
+    assert '<use href="#f0" style="fill: currentColor; stroke: var(--figure-1); clip-path: url(#f0)"' in text
+
+
+def test_the_colours_of_figures_are_those_of_the_book() -> None:
+    assert colours(PALETTES) == (
+        "svg{color:#111;--figure-paper:#fff;--figure-grey:#222;--figure-1:#00f}"
+        "@media(prefers-color-scheme:dark){svg{color:#eee;--figure-paper:#000;--figure-grey:#ddd;--figure-1:#88f}}"
+    )
 
 
 def one_class(folder: Path, source: str) -> Book:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import http.server
+import io
 import re
 import shutil
 import threading
@@ -12,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Response, expect, sync_playwright
 
 import pdf
@@ -26,6 +30,9 @@ AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"}
 DESK = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"}
 HEAVIEST = 1_300_000  # bytes of one page with all that it loads
+HEAVIEST_CHAPTER = 250_000  # bytes of its HTML; panels and figures are files of their own
+HEAVIEST_COMPRESSED = 60_000
+HEAVIEST_FIGURE = 75_000
 RAW = ("$", "\\(", "\\[", "eq:", "{#", "{.", "!!!", "```", "<!--")
 
 LOOK = """() => {
@@ -135,7 +142,10 @@ def visit(browser: Browser, address: str, name: str, screen: dict[str, Any], aud
         page.goto(f"{address}/{name}", wait_until="networkidle")
         scheme = {"light": "default", "dark": "slate"}[screen["color_scheme"]]
         expect(page.locator("body")).to_have_attribute("data-md-color-scheme", scheme)
-        page.evaluate("document.querySelectorAll('details').forEach(box => box.open = true)")
+        # Of those that share a name only one would be open.
+        page.evaluate(
+            "document.querySelectorAll('details').forEach(box => { box.name = ''; box.open = true })"
+        )
         page.evaluate("document.fonts.ready.then(() => dispatchEvent(new Event('resize')))")
         seen.look = page.evaluate(LOOK)
         page.evaluate(AXE.read_text(encoding="utf-8"))  # not a tag: the policy forbids it
@@ -152,6 +162,15 @@ def test_nothing_comes_from_elsewhere_and_nothing_goes_wrong(visits: list[Visit]
 def test_no_page_is_heavy(visits: list[Visit], site: Path) -> None:
     assert {seen.name: seen.size for seen in visits if seen.size > HEAVIEST} == {}
     assert (site / "search" / "search_index.json").stat().st_size < HEAVIEST
+
+
+def test_no_chapter_is_heavy(site: Path) -> None:
+    texts = [path.read_bytes() for path in site.glob("[0-9][0-9]-*.html")]
+    assert len(texts) > 20 and min(map(len, texts)) > 30_000
+    assert max(map(len, texts)) <= HEAVIEST_CHAPTER
+    assert max(len(gzip.compress(text, 6)) for text in texts) <= HEAVIEST_COMPRESSED
+    figures = [path.stat().st_size for path in site.glob("assets/figures/*.svg")]
+    assert len(figures) > 70 and max(figures) <= HEAVIEST_FIGURE
 
 
 def test_everybody_can_read_it(visits: list[Visit]) -> None:
@@ -243,7 +262,7 @@ def test_without_scripts_an_equation_leads_to_its_page(browser: Browser, address
         assert "With numbers" in (page.locator(".panel").nth(1).text_content() or "")
 
 
-def test_a_strip_of_figures_moves_by_button_and_by_key(browser: Browser, address: str) -> None:
+def test_a_strip_of_figures_moves_by_button_key_and_slider(browser: Browser, address: str) -> None:
     with browser.new_context(**PHONE, reduced_motion="reduce") as tab:
         page = tab.new_page()
         page.goto(f"{address}/15-scalar-tape.html")
@@ -254,6 +273,63 @@ def test_a_strip_of_figures_moves_by_button_and_by_key(browser: Browser, address
         expect(count).to_have_text(f"2 of {steps}")
         page.locator(".steps").press("ArrowLeft")
         expect(count).to_have_text(f"1 of {steps}")
+        page.get_by_role("slider", name="figure").press("End")
+        expect(count).to_have_text(f"{steps} of {steps}")
+        last = page.locator(".steps img").last
+        expect(last).to_be_in_viewport()
+        last.evaluate("image => image.decode()")
+        assert last.evaluate("image => image.naturalWidth") > 100
+        expect(page.get_by_role("button", name="next ›")).to_be_disabled()
+
+
+SYMBOL = "#eq-linear-dw .katex-html b"
+
+
+def test_a_symbol_under_the_pointer_says_what_it_is(browser: Browser, address: str) -> None:
+    """A letter; the whole of a derivative; nothing when the pointer leaves, or with Escape."""
+    with browser.new_context(**DESK) as tab:
+        page = tab.new_page()
+        page.goto(f"{address}/04-linear.html")
+        about = page.get_by_role("tooltip")
+
+        def point_at(selector: str, text: str) -> None:
+            box = page.locator(selector).get_by_text(text, exact=True)
+            box.scroll_into_view_if_needed()
+            place = box.bounding_box()
+            assert place
+            page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+
+        point_at(SYMBOL, "X")
+        expect(about).to_contain_text("the batch, one example per row")
+        expect(about.locator("code")).to_have_text("X")
+        point_at(SYMBOL, "W")
+        expect(about).to_contain_text("dW")
+        page.keyboard.press("Escape")
+        expect(about).to_have_count(0)
+        point_at(SYMBOL, "X")
+        expect(about).to_have_count(1)
+        page.mouse.move(1, 1)
+        expect(about).to_have_count(0)
+        point_at(SYMBOL, "X")
+        page.evaluate(AXE.read_text(encoding="utf-8"))  # not a tag: the policy forbids it
+        assert [one["id"] for one in page.evaluate(AUDIT)] == []
+        expect(about).to_have_count(1)
+
+
+def test_a_figure_takes_the_colours_of_the_page_and_not_of_the_system(browser: Browser, address: str) -> None:
+    """A reader whose system is dark and who has chosen the light scheme, and the other way round."""
+    for system, chosen, ink in (("dark", "default", 90), ("light", "slate", 160)):
+        with browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=system) as tab:
+            page = tab.new_page()
+            page.goto(f"{address}/04-linear.html")
+            page.evaluate(f"document.body.dataset.mdColorScheme = '{chosen}'")
+            image = page.locator(".figure img").first
+            image.scroll_into_view_if_needed()
+            image.evaluate("image => image.decode()")
+            shot = np.asarray(Image.open(io.BytesIO(image.screenshot())).convert("L"), int)
+            paper = np.median(shot)
+            assert (paper > 200) == (chosen == "default")
+            assert (shot < ink).any() if chosen == "default" else (shot > ink).any()
 
 
 def test_without_scripts_the_figures_of_a_strip_follow_one_another(browser: Browser, address: str) -> None:

@@ -205,13 +205,18 @@ def hours(book: Book) -> str:
 
 
 def slips(book: Book) -> str:
-    """Each slip as a fold that opens on what the checker said of it."""
+    """Each slip as a fold that opens on what the checker said of it, and closes the others."""
     parts = []
     for what, before, after, message in book.checks["slips"]:
-        change = f"<code>{html.escape(before)}</code> becomes <code>{html.escape(after)}</code>"
+        show = panels.formula if "\\" in before else _code
         said = f"<pre><code>{html.escape(message, quote=False)}</code></pre>"
-        parts.append(f'<details class="slip"><summary>{what}: {change}</summary>{said}</details>')
+        summary = f"<summary>{what}: {show(before)} becomes {show(after)}</summary>"
+        parts.append(f'<details class="slip" name="slip">{summary}{said}</details>')
     return "\n\n".join(parts)
+
+
+def _code(text: str) -> str:
+    return f"<code>{html.escape(text)}</code>"
 
 
 def notation(book: Book) -> str:

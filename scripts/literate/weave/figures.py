@@ -1,12 +1,18 @@
-"""A figure as Matplotlib saves it, made part of a page: lighter, its colours follow light and dark."""
+"""A figure as Matplotlib saves it, made lighter and part of a page. Its colours follow light and dark.
+
+While a page is woven, its figures stand in it. In the finished site each is a file of its own, which a
+browser asks for when a reader comes near; it takes the colours of the page from the page's ``color-scheme``.
+"""
 
 from __future__ import annotations
 
 import base64
 import functools
+import hashlib
 import html
 import io
 import re
+from pathlib import Path
 
 from PIL import Image
 
@@ -21,10 +27,10 @@ COLOURS = {
     "#b8860b": "var(--figure-5)",
     "#7a5fb5": "var(--figure-6)",
 }
-LETTER = re.compile(r'<path id="(?P<id>figure-[\w-]+)" (?P<outline>d="[^"]*" transform="[^"]*")/>\s*')
+LETTER = re.compile(r'<path id="(?P<id>figure-[\w.-]+)" (?P<outline>d="[^"]*" transform="[^"]*")/>\s*')
 NUMBER = re.compile(r'(?:scale|matrix)\([^)]*\)|style="[^"]*"|-?\d+\.\d{2,}')
 PIXELS = re.compile(r"(?<=data:image/png;base64,)[\w+/=\s]+")
-NAME = re.compile(r' id="(figure-[\w-]+)"|(?<=url\(#)figure-[\w-]+|(?<= href="#)figure-[\w-]+')
+NAME = re.compile(r' id="(figure-[\w.-]+)"|(?<=url\(#)figure-[\w.-]+|(?<= href="#)figure-[\w.-]+')
 SMALLEST = 0.58  # how far a figure shrinks before it scrolls in its own box
 
 
@@ -66,6 +72,60 @@ def _fewer_colours(png: str) -> str:
     small = io.BytesIO()
     picture.quantize(256, method=Image.Quantize.FASTOCTREE).save(small, "png", optimize=True)
     return min(png, base64.b64encode(small.getvalue()).decode(), key=len)
+
+
+FIGURE = re.compile(
+    r'(?P<start><figure class="figure">)<svg role="img" aria-label="(?P<alt>[^"]*)" (?P<view>viewBox="[^"]*")'
+    r' style="width: (?P<width>\d+)px; (?P<least>min-width: \d+px);[^"]*"(?P<rest>.*?</svg>)(?=</figure>)',
+    re.S,
+)
+SCHEMES = {"default": "{}", "slate": "@media(prefers-color-scheme:dark){{{}}}"}
+
+
+def write_figures(site: Path) -> None:
+    """Move the figures of all pages into files, one for all that are the same."""
+    texts = {page: page.read_text(encoding="utf-8") for page in sorted(site.rglob("*.html"))}
+    texts = {page: text for page, text in texts.items() if FIGURE.search(text)}
+    if not texts:
+        return
+    folder = site / "assets" / "figures"
+    folder.mkdir(parents=True)
+    style = colours((site / "assets" / "book.css").read_text(encoding="utf-8"))
+    for page, text in texts.items():
+        address = "../" * (len(page.relative_to(site).parts) - 1) + "assets/figures/"
+        moved = FIGURE.sub(lambda found: _image(found, folder, style, address), text)  # noqa: B023
+        page.write_text(moved, encoding="utf-8")
+
+
+def _image(found: re.Match[str], folder: Path, style: str, address: str) -> str:
+    text = standalone(found["view"], found["rest"], style)
+    name = f"{hashlib.sha256(text.encode()).hexdigest()[:12]}.svg"
+    (folder / name).write_text(text, encoding="utf-8")
+    *_, wide, high = map(float, re.findall(r"[\d.]+", found["view"]))
+    height = round(int(found["width"]) * high / wide)
+    return (
+        f'{found["start"]}<img src="{address}{name}" width="{found["width"]}" height="{height}" '
+        f'style="{found["least"]}" loading="lazy" alt="{found["alt"]}">'
+    )
+
+
+def standalone(view: str, rest: str, style: str) -> str:
+    """A figure as a file: the end of its first tag and all that follows are in ``rest``."""
+    start, _, body = rest.partition(">")
+    text = with_short_names(with_shared_letters(body))
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {view}{start}><style>{style}</style>{text}'
+
+
+def colours(css: str) -> str:
+    """The colours of figures in light and dark, from the style sheet of the book."""
+    rules = []
+    for scheme, frame in SCHEMES.items():
+        block = css[css.index(f'[data-md-color-scheme="{scheme}"]') :].partition("}")[0]
+        value = dict(re.findall(r"--([\w-]+):\s*([^;]+);", block))
+        figure = {f"--{name}": colour for name, colour in value.items() if name.startswith("figure-")}
+        own = {"color": value["ink"], "--figure-paper": value["paper"], "--figure-grey": value["ink-soft"]}
+        rules.append(frame.format(f"svg{{{';'.join(f'{k}:{v}' for k, v in (own | figure).items())}}}"))
+    return "".join(rules)
 
 
 def with_shared_letters(page: str) -> str:

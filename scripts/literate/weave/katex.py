@@ -23,12 +23,12 @@ def typeset(site: Path, chapters: Sequence[Chapter]) -> None:
     pages = {path: path.read_text(encoding="utf-8") for path in sorted(site.rglob("*.html"))}
     formulas = sorted({_formula(found) for text in pages.values() for found in FORMULA.finditer(text)})
     style = site / "assets" / "katex" / "katex.min.css"
-    known = style.read_text(encoding="utf-8")
-    set_, added = light.formulas(_katex(formulas, chapters), known)
-    style.write_text(known + added, encoding="utf-8")
+    set_, lighter = light.formulas(_katex(formulas, chapters), style.read_text(encoding="utf-8"))
+    style.write_text(lighter, encoding="utf-8")
     done = dict(zip(formulas, set_, strict=True))
     for path, text in pages.items():
-        path.write_text(light.code(FORMULA.sub(lambda found: _set(found, done), text)), encoding="utf-8")
+        text = FORMULA.sub(lambda found: _set(found, done), text)
+        path.write_text(light.page(light.code(text)), encoding="utf-8")
     search_text(site / "search" / "search_index.json", done)
 
 
@@ -37,7 +37,8 @@ def _formula(found: re.Match[str]) -> Formula:
 
 
 def _set(found: re.Match[str], done: dict[Formula, str]) -> str:
-    return f'<{found["tag"]} class="arithmatex">{done[_formula(found)]}</{found["tag"]}>'
+    done_ = done[_formula(found)]
+    return f'<div class="arithmatex">{done_}</div>' if found["tag"] == "div" else done_
 
 
 def _katex(formulas: Sequence[Formula], chapters: Sequence[Chapter]) -> list[str]:
@@ -94,5 +95,7 @@ def search_text(index: Path, done: dict[Formula, str]) -> None:
 
 
 def _plain(katex: str) -> str:
-    math = katex[katex.index("<math") : katex.index("</math>")]
-    return re.sub(r"<annotation.*?</annotation>|<[^>]*>|[\u200b\u2061]", "", math, flags=re.S)
+    math = re.search(r"<math.*</math>", katex, re.S)
+    return re.sub(
+        r"<annotation.*?</annotation>|<[^>]*>|[\u200b\u2061]", "", math[0] if math else katex, flags=re.S
+    )

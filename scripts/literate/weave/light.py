@@ -1,7 +1,8 @@
 """The same page in fewer bytes: what KaTeX and Pygments write, without what no reader sees.
 
 KaTeX writes the lengths of each box into the box, and names that its own style sheet does not know.
-Here each length is a class, told once for the whole site; on the screen nothing changes.
+Here each length is a class, told once for the whole site, classes have short names, a box is a <b> where
+KaTeX has a <span>, and a box without a name is none; on the screen nothing changes.
 """
 
 from __future__ import annotations
@@ -10,36 +11,122 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+OUTER = {"katex", "katex-display", "katex-mathml", "katex-html", "katex-error"}
 TAG = re.compile(r'<span(?: class="(?P<names>[^"]*)")?(?: style="(?P<style>[^"]*)")?>')
 VISIBLE = '<span class="katex-html" aria-hidden="true">'
-UNSEEN = re.compile(r'<annotation.*?</annotation>|</?semantics>|(?<=<math) xmlns="[^"]*"', re.S)
-PLAIN_CODE = re.compile(r'<span class="[nw]">([^<]*)</span>')  # names and blanks have the colour of all code
+# A letter alone is read like any other text.
+LETTER = re.compile(
+    r'<span class="katex-base"><span [^>]*></span><span class="mord mathnormal"(?P<rest>[^>]*)>(?P<letter>.)'
+    r"</span></span></span></span>"
+)
+IN_TEXT = '<span class="katex"><span class="katex-mathml">'
+UNSEEN = re.compile(
+    r'<annotation.*?</annotation>|</?semantics>|(?<=<math) xmlns="[^"]*"|</?mspace[^>]*>', re.S
+)
+SPOKEN = {"display", "mathvariant", "linethickness", "accent"}  # what MathML tells those who hear it
+ATTRIBUTE = re.compile(r' (?P<name>[a-z]+)="(?P<value>[^"]*)"')
+BOX = re.compile(r"<span(?P<names>[^>]*)>|(?P<end></span>)")
+INSIDE = {"katex-base", "katex-sizing"}  # boxes that make no difference between what stands in them
+MATH = re.compile(r"<math.*</math>", re.S)
+ROW = re.compile(r"<mrow>(<(m[ino])[^>]*>[^<]*</\2>)</mrow>")  # of one sign
+WHOLE = re.compile(r"(<math[^>]*>)<mrow>(.*)</mrow></math>", re.S)
+CLASS = re.compile(r"\.([A-Za-z][\w-]*)(?=[^{}]*\{)")  # in a style sheet
+KEPT = re.compile(r"(<(?:pre|script|style|textarea)\b.*?</(?:pre|script|style|textarea)>)", re.S)
+BLANKS = re.compile(r"[ \t]*(\n)[ \t\n]*|[ \t]{2,}")
 BLOCK = re.compile(r"<pre>.*?</pre>", re.S)
+MARK = re.compile(r'<span(?: class="(\w+)")?>([^<]*)</span>')
+RUN = re.compile(r"<i class=(\w+)>[^<]*</i>(?:\s*<i class=\1>[^<]*</i>)+")
 DIGITS = "abcdefghijklmnopqrstuvwxyz"
+
+# The marks of Pygments by the colour that Material gives them; the first stands for all. The rest is plain.
+COLOURS = (
+    "k kd kn kp kr kt nd ni nl nt ow",
+    "s s1 s2 sb sc si ss cpf l",
+    "se cp sh sr sx",
+    "mi il m mb mf mh mo",
+    "nb bp no",
+    "nf nc ne nn",
+    "c c1 ch cm cs sd",
+    "gp ge gh go gr gs gt gu",
+)
+COLOUR = {mark: marks.split()[0] for marks in COLOURS for mark in marks.split()}
 
 
 def formulas(set_by_katex: Iterable[str], stylesheet: str) -> tuple[list[str], str]:
-    """The formulas, light, and what must be added to KaTeX's ``stylesheet`` for them."""
-    known = set(re.findall(r"\.([A-Za-z][\w-]*)", re.sub(r"\{[^}]*\}", " ", stylesheet)))
+    """The formulas, light, and the style sheet that they need in the place of KaTeX's ``stylesheet``."""
+    known = set(CLASS.findall(stylesheet)) - OUTER
     parts = [text.partition(VISIBLE) for text in set_by_katex]
-    styles = Counter(found["style"] for _, _, seen in parts for found in TAG.finditer(seen) if found["style"])
-    often = sorted(styles, key=lambda style: (-styles[style], style))
-    name = {style: f"_{_letters(number)}" for number, style in enumerate(often)}
+    used: Counter[str] = Counter()
+    styles: Counter[str] = Counter()
+    for found in (found for _, _, seen in parts for found in TAG.finditer(seen)):
+        used.update(known.intersection((found["names"] or "").split()))
+        styles.update([found["style"]] if found["style"] else [])
+    often = sorted({*used, *styles}, key=lambda one: (-used[one] - styles[one], one))
+    name = {one: f"_{_letters(number)}" for number, one in enumerate(often)}
+
+    inside = {name[one] for one in INSIDE & {*name}}
 
     def tag(found: re.Match[str]) -> str:
-        names = [one for one in (found["names"] or "").split() if one in known]
-        names += [name[found["style"]]] if found["style"] else []
-        return f'<span class="{" ".join(names)}">' if len(names) > 1 else f"<span{_one(names)}>"
+        names = [name[one] for one in (found["names"] or "").split() if one in known]
+        return f"<span{_class(names + ([name[found['style']]] if found['style'] else []))}>"
 
-    light = [UNSEEN.sub("", unseen) + start + TAG.sub(tag, seen) for unseen, start, seen in parts]
+    def light(unseen: str, start: str, seen: str) -> str:
+        lone = LETTER.fullmatch(seen)
+        if lone and unseen.startswith(IN_TEXT):
+            style = re.findall(r'style="([^"]*)"', lone["rest"])
+            return f"<i{_class(['katex', *(name[one] for one in style)])}>{lone['letter']}</i>"
+        return MATH.sub(lambda math: _spoken(math[0]), unseen) + start + _boxes(TAG.sub(tag, seen), inside)
+
     # As strong as the attribute was: its own rules must not win against these.
     rules = (
-        f".{name[style]}{{{style.rstrip(';').replace(';', '!important;')}!important}}" for style in often
+        f".{name[style]}{{{style.rstrip(';').replace(';', '!important;')}!important}}"
+        for style in often
+        if style in styles
     )
-    return light, "".join(rules)
+    boxes = CLASS.sub(lambda found: f".{name.get(found[1], found[1])}", stylesheet).replace(">span", ">b")
+    return [light(*part) for part in parts], f"{boxes}.katex b{{font-weight:inherit}}{''.join(rules)}"
 
 
-def _one(names: list[str]) -> str:
+def _boxes(seen: str, inside: set[str]) -> str:
+    """The formula with short boxes, and without those that have no name where no rule counts boxes."""
+    parts, at = [], 0
+    around = [(True, False)]  # of each box, whether it is written and whether it is like no box
+    for found in BOX.finditer(seen):
+        parts.append(seen[at : found.start()])
+        at = found.end()
+        if not found["end"]:
+            names = re.findall(r"_[a-z]+", found["names"])
+            written = bool(names) or not around[-1][1]
+            around.append((written, not names or not inside.isdisjoint(names)))
+            parts.append(f"<b{found['names']}>" if written else "")
+        elif len(around) > 1:
+            parts.append("</b>" if around.pop()[0] else "")
+        else:  # of a box that begins before what is seen
+            parts.append(found[0])
+    return "".join([*parts, seen[at:]])
+
+
+def _spoken(math: str) -> str:
+    """MathML without what only those would see who do not see it."""
+
+    def spoken(found: re.Match[str]) -> str:
+        return found[0] if found["name"] in SPOKEN and found["value"] != "normal" else ""
+
+    math = ATTRIBUTE.sub(spoken, UNSEEN.sub("", math))
+    return WHOLE.sub(r"\1\2</math>", ROW.sub(r"\1", math))
+
+
+def page(text: str) -> str:
+    """The page without blanks and empty lines that a browser skips."""
+    parts = KEPT.split(text)
+    return "".join(
+        part if n % 2 else BLANKS.sub(lambda blanks: blanks[1] or " ", part) for n, part in enumerate(parts)
+    )
+
+
+def _class(names: list[str]) -> str:
+    if len(names) > 1:
+        return f' class="{" ".join(names)}"'
     return f" class={names[0]}" if names else ""
 
 
@@ -52,13 +139,24 @@ def _letters(number: int) -> str:
 
 
 def code(page: str) -> str:
-    """The page without marks in its code that change no colour."""
-    return BLOCK.sub(lambda block: PLAIN_CODE.sub(r"\1", block[0]), page)
+    """The page with one mark for each run of code in a colour, and none for the colour of all code."""
+    return BLOCK.sub(lambda block: RUN.sub(_joined, MARK.sub(_coloured, block[0])), page)
+
+
+def _coloured(mark: re.Match[str]) -> str:
+    colour = COLOUR.get(mark[1])
+    return f"<i class={colour}>{mark[2]}</i>" if colour else mark[2]
+
+
+def _joined(run: re.Match[str]) -> str:
+    return f"<i class={run[1]}>{re.sub(r'<[^>]*>', '', run[0])}</i>"
 
 
 # -- sets -----------------------------------------------------------------------------
 
-ROW = re.compile(r"(?m)^(\|[^|\n]*\|[^|\n]*\| *)\$([^$|\n]*)\$")  # a table's third column begins with a set
+TABLE_ROW = re.compile(
+    r"(?m)^(\|[^|\n]*\|[^|\n]*\| *)\$([^$|\n]*)\$"
+)  # a table's third column begins with a set
 WORDS = {
     r"\mathbb{N}": "ℕ",
     r"\mathbb{R}": "ℝ",
@@ -83,7 +181,7 @@ def sets(text: str) -> str:
         plain = plain_set(found[2])
         return found[0] if plain is None else f'{found[1]}<span class="set">{plain}</span>'
 
-    return ROW.sub(light, text)
+    return TABLE_ROW.sub(light, text)
 
 
 def plain_set(tex: str) -> str | None:

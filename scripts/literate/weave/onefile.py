@@ -18,8 +18,10 @@ UNPRINTED = re.compile(
     r'|<p class="(?:above|to-exercises)">.*?</p>\s*',
     re.S,
 )
+DETAILS = re.compile(r'<details(?! class="folded sets)( class="[^"]*")?(?: name="[^"]*")?')  # all are open
 HEADING = re.compile(r"<h([1-6])(?=[ >])")
 PRE = re.compile(r"<pre>(.*?)</pre>", re.S)
+FIGURE = re.compile(r'<img src="(assets/figures/[^"]*)"([^>]*) loading="lazy"')
 URL = re.compile(r"""url\(["']?(?!data:|#)([^"')]+)["']?\)""")
 KINDS = {".woff2": "font/woff2", ".svg": "image/svg+xml", ".png": "image/png"}
 
@@ -35,7 +37,7 @@ def one_file(site: Path, nav: list[Any], book: str) -> str:
         opening = "" if part in ("", before) else f'<p class="part" role="heading" aria-level="1">{part}</p>'
         before = part
         contents += [f"<dt>{part}</dt>"] * bool(opening) + [f'<dd><a href="#{name}">{title}</a></dd>']
-        text = _section(pages[name], name, title, bool(part))
+        text = _section(site, pages[name], name, title, bool(part))
         sections.append(f'<section id="{name}" style="page: p{number}">{opening}{text}</section>')
     first = next(iter(pages.values()))
     style = "\n".join([_styles(site, first), STYLE.read_text(encoding="utf-8"), *heads])
@@ -63,12 +65,13 @@ def _listed(nav: list[Any], part: str = "") -> Iterator[tuple[str, str, str]]:
             yield part, label, target.removesuffix(".md")
 
 
-def _section(page: str, name: str, title: str, in_part: bool) -> str:
+def _section(site: Path, page: str, name: str, title: str, in_part: bool) -> str:
     """The article of a page: its own title, headings at their level in the book, ids that are its own."""
     text = UNPRINTED.sub("", _found(r"<article[^>]*>(.*)</article>", page))
     text = re.sub(r"(<h1[^>]*>).*?</h1>", lambda start: f"{start[1]}{title}</h1>", text, count=1, flags=re.S)
     text = HEADING.sub(lambda h: f'{h[0]} aria-level="{int(h[1]) + in_part}"', text)
-    text = re.sub(r"<details(?! class=\"folded sets)", "<details open", text)
+    text = DETAILS.sub(r"<details open\1", text)
+    text = FIGURE.sub(lambda image: f'<img src="{_data_of(site / image[1])}"{image[2]}', text)
     text = PRE.sub(lambda pre: f'<pre style="--columns: {_columns(pre[1])}">{pre[1]}</pre>', text)
     return TAG.sub(lambda tag: _own(tag[0], name), text)
 
@@ -114,7 +117,11 @@ def _style(file: Path) -> str:
 def _data(file: Path) -> str:
     if not file.exists():  # an older form of a font, which no browser asks for
         return "url(data:,)"
-    return f"url(data:{KINDS[file.suffix]};base64,{base64.b64encode(file.read_bytes()).decode()})"
+    return f"url({_data_of(file)})"
+
+
+def _data_of(file: Path) -> str:
+    return f"data:{KINDS[file.suffix]};base64,{base64.b64encode(file.read_bytes()).decode()}"
 
 
 def _css_string(text: str) -> str:

@@ -28,12 +28,13 @@ from literate.chapter import (
 )
 from literate.tangle.module import Module
 from literate.weave import light
-from literate.weave.figures import inline_svg, with_shared_letters, with_short_names
+from literate.weave.figures import inline_svg
 
 Segment = tuple[Cell | Display | None, str]  # None: prose
 FOLDED = {"check": "The check", "hide-input": "Show the code"}
 NOTATION = re.compile(r"(?m)^\| *Symbol *\| *Meaning *\| *Set *\| *In code *\|$")
 SETS = '<details class="folded sets"><summary>Sets and code</summary></details>'
+ALT = re.compile(r'aria-label="[^"]*"')
 SHORT = 6  # lines of imports that need no folding
 
 
@@ -153,7 +154,7 @@ def page(book: Book, chapter: Chapter, executed: NotebookNode) -> str:
             woven.append(python(book, chapter, item, outputs[item.place]))
         else:
             woven.append(text)
-    text = with_short_names(with_shared_letters("\n".join(woven)))
+    text = "\n".join(woven)
     if chapter.number:
         stem = chapter.path.stem
         above = (
@@ -194,7 +195,8 @@ def display(book: Book, item: Display) -> str:
     mark = ""
     if item.label in book.marks:
         title, kind = book.marks[item.label]
-        mark = f'<span class="mark {kind}" role="img" aria-label="{title}" title="{title}"></span>'
+        title = title.replace(f"{MODULE_NAME}.", "")
+        mark = f'<span class="mark {kind}" role="img" title="{title}"></span>'
     number = f'aria-label="Equation {equation.number}">({equation.number})'
     link = f'<a class="eqno" href="#{equation.anchor}" {number}</a>'
     return f'<div class="eq" id="{equation.anchor}">{tex}<span>{mark}{link}</span></div>\n'
@@ -279,7 +281,11 @@ def output(cell: Cell, item: NotebookNode, name: str) -> str:
 def steps(cell: Cell, figures: list[str]) -> str:
     """Several figures of one cell: a strip that keys, a finger or the buttons of book.js move."""
     label = html.escape(f"{cell.alt} Step by step, {len(figures)} figures.")
-    return f'<div class="steps" role="group" tabindex="0" aria-label="{label}">{"".join(figures)}</div>'
+    own = [
+        ALT.sub(f'aria-label="{number} of {len(figures)}"', figure, count=1)
+        for number, figure in enumerate(figures, 1)
+    ]
+    return f'<div class="steps" role="group" tabindex="0" aria-label="{label}">{"".join(own)}</div>'
 
 
 def quiet(text: str, kind: str = "") -> str:

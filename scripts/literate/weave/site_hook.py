@@ -30,7 +30,9 @@ from literate.run.notebooks import latest, run
 from literate.tangle.module import tangle
 from literate.weave import backmatter, exercises, panels
 from literate.weave import pages as weave
+from literate.weave.figures import write_figures
 from literate.weave.katex import typeset
+from literate.weave.loading import lighten
 from literate.weave.marks import checks
 from literate.weave.notebook import notebook, tidy
 from literate.weave.policy import write_policies
@@ -189,8 +191,10 @@ def on_post_build(config: MkDocsConfig) -> None:
     global behind
     site = Path(config.site_dir)
     copy_assets(site / "assets")
+    write_figures(site)
     typeset(site, [*book.chapters, *(sheet.text for sheet in marker.sheets)])
     panels.write_scripts(site)
+    lighten(site)
     write_policies(site)
     shutil.rmtree(NOTEBOOKS, ignore_errors=True)
     sweep(CACHE)
