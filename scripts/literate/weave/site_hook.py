@@ -189,7 +189,7 @@ def on_post_build(config: MkDocsConfig) -> None:
     global behind
     site = Path(config.site_dir)
     copy_assets(site / "assets")
-    typeset(site, [*book.chapters, *(sheet.text for sheet in marker.sheets)])
+    typeset(site, [*book.chapters, *(sheet.text for sheet in marker.sheets)], CACHE / "formulas.json")
     panels.write_scripts(site)
     write_policies(site)
     shutil.rmtree(NOTEBOOKS, ignore_errors=True)
