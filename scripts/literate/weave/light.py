@@ -10,6 +10,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from material.plugins.search import plugin as search
+
 TAG = re.compile(r'<span(?: class="(?P<names>[^"]*)")?(?: style="(?P<style>[^"]*)")?>')
 VISIBLE = '<span class="katex-html" aria-hidden="true">'
 UNSEEN = re.compile(r'<annotation.*?</annotation>|</?semantics>|(?<=<math) xmlns="[^"]*"', re.S)
@@ -54,6 +56,24 @@ def _letters(number: int) -> str:
 def code(page: str) -> str:
     """The page without marks in its code that change no colour."""
     return BLOCK.sub(lambda block: PLAIN_CODE.sub(r"\1", block[0]), page)
+
+
+# -- search ---------------------------------------------------------------------------
+
+FIGURE = re.compile(r"<svg\b.*?</svg>", re.S)
+BETWEEN = re.compile(r">\s+<")  # which the search would keep as one blank
+SPAN = re.compile(r"</?span[^>]*>")
+
+
+class SearchParser(search.Parser):
+    """The search's own reader of pages, spared the marks of code and the lines of figures.
+
+    Nothing in them is found, but they are most of a page's tags, and it reads one tag after the other.
+    """
+
+    def feed(self, page: str) -> None:
+        page = FIGURE.sub(lambda figure: " " if BETWEEN.search(figure[0]) else "", page)
+        super().feed(BLOCK.sub(lambda block: SPAN.sub("", block[0]), page))
 
 
 # -- sets -----------------------------------------------------------------------------

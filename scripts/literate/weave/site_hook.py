@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import nbformat
+from material.plugins.search import plugin as search
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import Abort
 from mkdocs.livereload import LiveReloadServer
@@ -28,7 +29,7 @@ from literate.files import sweep, write_atomically
 from literate.reader import read_book
 from literate.run.notebooks import latest, run
 from literate.tangle.module import tangle
-from literate.weave import backmatter, exercises, panels
+from literate.weave import backmatter, exercises, light, panels
 from literate.weave import pages as weave
 from literate.weave.katex import typeset
 from literate.weave.marks import checks
@@ -77,6 +78,7 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
 
 def on_startup(command: str, **_: Any) -> None:
     global serving
+    search.Parser = light.SearchParser
     serving = command == "serve"
 
 
