@@ -61,7 +61,7 @@ clean:  ## remove what was built and installed
 .venv/installed: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12")'
 	test -x $(PY) || $(PYTHON) -m venv .venv
-	$(PY) -m pip install --quiet $(UV) && .venv/bin/uv pip install --python $(PY) --quiet --require-hashes -r $< \
+	$(PY) -m pip install --quiet $(UV) && .venv/bin/uv pip install --python $(PY) --quiet --compile-bytecode --require-hashes -r $< \
 		|| $(PY) -m pip install --quiet --require-hashes -r $<
 	@touch $@
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import material
 import pytest
+from material.plugins.search import plugin as search
 
 from literate.chapter import BOOK, ROOT
 from literate.reader import read_book
@@ -153,6 +154,22 @@ def test_a_set_is_plain_html() -> None:
     assert light.sets(row) == f"| $X$ | a batch, of $N$ | {plain}, zero outside | `x` |"
     assert light.plain_set(r"\{1,\dots,K\}^{N}") == "{1, …, <i>K</i>}<sup><i>N</i></sup>"
     assert light.plain_set(r"\mathbb{R}_{>0}") == "ℝ<sub> &gt; 0</sub>"
+
+
+def test_the_search_finds_the_same_as_with_all_marks() -> None:
+    page = (
+        '<h1 id="a">One</h1><p>See<svg><path d="M 0"/></svg>this.</p><svg>\n<g>\n</g></svg>\n'
+        '<div><pre><span></span><code><span class="k">def</span><span class="w"> </span>f():\n'
+        '    <span class="s">&quot;a &lt;b&gt;&quot;</span>\n</code></pre></div><h2 id="b">Two</h2>'
+        '<p>No <span>code</span><svg data-search-exclude="true"><a> b </a></svg>here.</p>'
+    )
+    sections = []
+    for parser in (search.Parser(), light.SearchParser()):
+        parser.feed(page)
+        parser.close()
+        sections.append([(one.id, one.title, "".join(one.text)) for one in parser.data])
+    assert sections[0] == sections[1] and len(sections[0]) == 2
+    assert "def f():" in sections[1][0][2]
 
 
 @pytest.mark.parametrize("tex", [r"\frac12", "R^2", "x}", "{x", r"\mathbb{R}^{", r"\alpha", "a'"])

@@ -166,7 +166,28 @@ def test_katex_is_asked_for_when_it_is_missing(monkeypatch: pytest.MonkeyPatch, 
     (tmp_path / "assets" / "katex" / "katex.min.css").touch()
     (tmp_path / "a.html").write_text('<span class="arithmatex">\\(x\\)</span>', encoding="utf-8")
     with pytest.raises(BookError, match="npm ci --ignore-scripts\nCannot find package"):
-        katex.typeset(tmp_path, [])
+        katex.typeset(tmp_path, [], tmp_path / "formulas.json")
+
+
+def test_only_new_formulas_are_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[list[katex.Formula]] = []
+
+    def set_by_katex(formulas: list[katex.Formula], _: object) -> list[str]:
+        asked.append(formulas)
+        return [f"<b>{tex}</b>" for tex, _ in formulas]
+
+    monkeypatch.setattr(katex, "_katex", set_by_katex)
+    version, cache = tmp_path / "package.json", tmp_path / "formulas.json"
+    monkeypatch.setattr(katex, "VERSION", version)
+    version.write_text("1", encoding="utf-8")
+    x, y = ("x", False), ("y", True)
+    assert katex._kept([x], [], cache) == katex._kept([x], [], cache) == ["<b>x</b>"]
+    assert katex._kept([x, y], [], cache) == ["<b>x</b>", "<b>y</b>"]
+    assert katex._kept([("x", True)], [], cache) == ["<b>x</b>"]
+    assert asked == [[x], [y], [("x", True)]]
+    version.write_text("2", encoding="utf-8")
+    katex._kept([y], [], cache)
+    assert asked[3:] == [[y]]
 
 
 def test_serving_shows_pages_at_once_and_again_when_the_chapters_have_run(

@@ -5,6 +5,7 @@ A sheet is written in the vocabulary of the chapters, with tags of its own. Each
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -124,9 +125,16 @@ def read_sheets(chapters: Sequence[Chapter]) -> list[Sheet]:
     return sorted(sheets, key=lambda sheet: sheet.chapter.number)
 
 
+@functools.lru_cache(maxsize=256)
+def parse_sheet(text: str, path: Path, number: int) -> Chapter:
+    """Read a sheet's text; the same text gives the same object, so nothing may change it."""
+    sheet = Chapter(path, text, number)
+    SheetReader(sheet).read()
+    return sheet
+
+
 def read_sheet(path: Path, chapter: Chapter, chapters: Sequence[Chapter]) -> Sheet:
-    text = Chapter(path, read_text(path), chapter.number)
-    SheetReader(text).read()
+    text = parse_sheet(read_text(path), path, chapter.number)
     known = {display.label for one in [*chapters, text] for display in one.displays}
     for reference in text.references:
         if reference.label not in known:

@@ -32,7 +32,7 @@ def check_all(book: Book, module: str, cache: Path) -> dict[str, Found]:
     """{label: {"draws": 5, "against": [names]}}; a BookError if an equation does not hold."""
     file = cache / "equations.json"
     known: dict[str, Found] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    source, tool = Source(module), _checker()
+    source, tool = source_of(module), _checker()
     found: dict[str, Found] = {}
     kept: dict[str, Found] = {}
     wrong: list[Result] = []
@@ -118,6 +118,12 @@ class Source:
                 seen.add(name)
                 todo.extend(self.uses[name])
         return _digest([self.always, [self.text[name] for name in sorted(seen)]])
+
+
+@functools.lru_cache(maxsize=4)
+def source_of(text: str) -> Source:
+    """The source of a module, which equations and examples ask for in turn."""
+    return Source(text)
 
 
 # -- counts of planted mistakes ----------------------------------------------------

@@ -18,7 +18,7 @@ from equations.syntax import Apply, Derivative, Entry, Node, Symbol, plain
 from equations.worked import Unshown, Worked, work_out
 from literate.chapter import Chapter, Display
 from literate.files import write_atomically
-from literate.prove.checks import Source, _checker, _digest, subjects
+from literate.prove.checks import _checker, _digest, source_of, subjects
 
 DIGITS = 10  # of a table's numbers that are no whole ones
 TRIES = 8  # mistakes on either side that are planted to find one with a good message
@@ -29,7 +29,7 @@ def examples(book: Book, module: str, cache: Path) -> dict[str, Example]:
     """{label: {"symbols": …, "equations": …, "why": …, "slip": …}} of all checked displays."""
     file = cache / "examples.json"
     known: dict[str, Example] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    source, tool = Source(module), _digest([_checker(), Path(__file__).read_text(encoding="utf-8")])
+    source, tool = source_of(module), _digest([_checker(), Path(__file__).read_text(encoding="utf-8")])
     found, kept = {}, {}
     for chapter, subject, rests in subjects(book):
         if isinstance(subject, Display) and rests:

@@ -1,7 +1,8 @@
-"""Set the formulas of the finished site with KaTeX: one call of Node, no script in the pages."""
+"""Set the formulas of the finished site with KaTeX: one call of Node at most, no script in the pages."""
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
 import re
@@ -12,18 +13,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from literate.chapter import BOOK, ROOT, BookError, Chapter, Place
+from literate.files import read_text, write_atomically
 from literate.weave import light
 
 FORMULA = re.compile(r'<(?P<tag>span|div) class="arithmatex">\\[([](?P<tex>.*?)\\[)\]]</(?P=tag)>', re.S)
 IN_SEARCH = re.compile(r"\\[([](.*?)\\[)\]]", re.S)
 Formula = tuple[str, bool]  # LaTeX, displayed
+SCRIPT = Path(__file__).with_name("katex.mjs")
+VERSION = ROOT / "node_modules" / "katex" / "package.json"
 
 
-def typeset(site: Path, chapters: Sequence[Chapter]) -> None:
+def typeset(site: Path, chapters: Sequence[Chapter], cache: Path) -> None:
+    """Set all formulas. ``cache`` is the file that keeps them for the next build."""
     pages = {path: path.read_text(encoding="utf-8") for path in sorted(site.rglob("*.html"))}
     formulas = sorted({_formula(found) for text in pages.values() for found in FORMULA.finditer(text)})
     style = site / "assets" / "katex" / "katex.min.css"
-    set_, lighter = light.formulas(_katex(formulas, chapters), style.read_text(encoding="utf-8"))
+    set_, lighter = light.formulas(_kept(formulas, chapters, cache), style.read_text(encoding="utf-8"))
     style.write_text(lighter, encoding="utf-8")
     done = dict(zip(formulas, set_, strict=True))
     for path, text in pages.items():
@@ -41,11 +46,23 @@ def _set(found: re.Match[str], done: dict[Formula, str]) -> str:
     return f'<div class="arithmatex">{done_}</div>' if found["tag"] == "div" else done_
 
 
+def _kept(formulas: Sequence[Formula], chapters: Sequence[Chapter], cache: Path) -> list[str]:
+    """The formulas as HTML. KaTeX is asked for those that this version of it has not set before."""
+    tool = hashlib.sha256((read_text(SCRIPT) + read_text(VERSION)).encode()).hexdigest()[:20]
+    before = json.loads(cache.read_text(encoding="utf-8")) if cache.exists() else {}
+    known = {(tex, display): text for tex, display, text in before.get(tool, [])}
+    missing = [formula for formula in formulas if formula not in known]
+    if missing:
+        known |= zip(missing, _katex(missing, chapters), strict=True)
+        entries = [[*formula, known[formula]] for formula in formulas]
+        write_atomically(cache, json.dumps({tool: entries}, ensure_ascii=False))
+    return [known[formula] for formula in formulas]
+
+
 def _katex(formulas: Sequence[Formula], chapters: Sequence[Chapter]) -> list[str]:
     request = json.dumps([{"tex": tex, "display": display} for tex, display in formulas])
-    script = Path(__file__).with_name("katex.mjs")
     result = subprocess.run(
-        [node(), script], input=request, capture_output=True, text=True, encoding="utf-8", check=False
+        [node(), SCRIPT], input=request, capture_output=True, text=True, encoding="utf-8", check=False
     )
     if result.returncode:
         raise BookError(

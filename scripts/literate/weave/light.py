@@ -11,6 +11,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from material.plugins.search import plugin as search
+
 OUTER = {"katex", "katex-display", "katex-mathml", "katex-html", "katex-error"}
 TAG = re.compile(r'<span(?: class="(?P<names>[^"]*)")?(?: style="(?P<style>[^"]*)")?>')
 VISIBLE = '<span class="katex-html" aria-hidden="true">'
@@ -150,6 +152,24 @@ def _coloured(mark: re.Match[str]) -> str:
 
 def _joined(run: re.Match[str]) -> str:
     return f"<i class={run[1]}>{re.sub(r'<[^>]*>', '', run[0])}</i>"
+
+
+# -- search ---------------------------------------------------------------------------
+
+FIGURE = re.compile(r"<svg\b.*?</svg>", re.S)
+BETWEEN = re.compile(r">\s+<")  # which the search would keep as one blank
+SPAN = re.compile(r"</?span[^>]*>")
+
+
+class SearchParser(search.Parser):
+    """The search's own reader of pages, spared the marks of code and the lines of figures.
+
+    Nothing in them is found, but they are most of a page's tags, and it reads one tag after the other.
+    """
+
+    def feed(self, page: str) -> None:
+        page = FIGURE.sub(lambda figure: " " if BETWEEN.search(figure[0]) else "", page)
+        super().feed(BLOCK.sub(lambda block: SPAN.sub("", block[0]), page))
 
 
 # -- sets -----------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import nbformat
+from material.plugins.search import plugin as search
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import Abort
 from mkdocs.livereload import LiveReloadServer
@@ -28,7 +29,7 @@ from literate.files import sweep, write_atomically
 from literate.reader import read_book
 from literate.run.notebooks import latest, run
 from literate.tangle.module import tangle
-from literate.weave import backmatter, exercises, panels
+from literate.weave import backmatter, exercises, light, panels
 from literate.weave import pages as weave
 from literate.weave.figures import write_figures
 from literate.weave.katex import typeset
@@ -79,6 +80,7 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
 
 def on_startup(command: str, **_: Any) -> None:
     global serving
+    search.Parser = light.SearchParser
     serving = command == "serve"
 
 
@@ -192,7 +194,7 @@ def on_post_build(config: MkDocsConfig) -> None:
     site = Path(config.site_dir)
     copy_assets(site / "assets")
     write_figures(site)
-    typeset(site, [*book.chapters, *(sheet.text for sheet in marker.sheets)])
+    typeset(site, [*book.chapters, *(sheet.text for sheet in marker.sheets)], CACHE / "formulas.json")
     panels.write_scripts(site)
     lighten(site)
     write_policies(site)
