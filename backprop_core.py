@@ -3713,21 +3713,21 @@ def _apply(rule: _Rule, args: Sequence, options: dict[str, Any]) -> Any:
     if rule.vjps is None:
         return rule.function(*args, **options)
     value = rule.function(*arrays, **options)
-    return _remember(value, given, rule, args, arrays, options, places)
+    return _remember(value, given, (rule, args, arrays, options, places))
 
 
 # 16 A tape for arrays · remember
-def _remember(value: Any, given: list, *how: Any) -> Any:
+def _remember(value: Any, given: list, how: tuple) -> Any:
     """The value as a Tensor, with its record; whole numbers stay plain."""
     if type(value) is not np.ndarray or value.dtype.kind != "f":
         if np.asarray(value).dtype.kind in "biu":
             return value
         value = _real(value)
-    y, places = Tensor.__new__(Tensor), how[-1]
+    y, (_, args, _, _, places) = Tensor.__new__(Tensor), how
     y.data = value[...]
     if places and (every := _recording.get()):
-        y._record = made = _Record._make((*how, _seal(given, every)))
-        y._parents = tuple([made.args[i] for i in places])
+        y._record = _Record(*how, _seal(given, every))
+        y._parents = tuple([args[i] for i in places])
         y.requires_grad = True
         y.data.setflags(write=False)
     return y
@@ -3744,7 +3744,7 @@ def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
     for node in _order(last):
         gradient = found.pop(node)
         yield node, gradient
-        shares = _handed_on(node, gradient, record)
+        shares = _handed_on(node, gradient, record) if node._record else ()
         for x, share in zip(node._parents, shares):
             share = _fit(share, x.data)  # eq:chain
             found[x] = found[x] + share if x in found else share  # eq:paths
@@ -3760,10 +3760,8 @@ def _known(node: Tensor, record: bool) -> list:
 # 16 A tape for arrays · handed-on
 def _handed_on(node: Tensor, g: Any, record: bool) -> Sequence:
     """What the rules hand on to each parent of a node, from g."""
-    if node._record is None:
-        return ()
     _check(node._record)
-    rule, *_, options, places, _ = node._record
+    rule, _, _, options, places, _ = node._record
     if not record:
         g = g[...]  # a view that nobody can write to
         g.setflags(write=False)
@@ -3806,16 +3804,17 @@ def _constant(x: Any) -> Tensor:
 # 16 A tape for arrays · unstretch
 def _fit(g: Any, x: np.ndarray) -> Any:
     """The gradient in the shape and dtype of x: stretching undone."""
+    was = g.shape
+    if len(was) > x.ndim:  # axes that x does not have
+        g = g.sum(axis=tuple(range(len(was) - x.ndim)))
+    if g.shape != x.shape:  # axes that have length 1 in x
+        axes = [i for i, n in enumerate(x.shape[: g.ndim]) if n == 1]
+        g = g.sum(axis=tuple(axes), keepdims=True)
     if g.shape != x.shape:
-        small = (1,) * (g.ndim - x.ndim) + x.shape
-        axes = tuple([i for i, n in enumerate(small[: g.ndim]) if n == 1])
-        total = g.sum(axis=axes, keepdims=True)
-        if total.shape != small:
-            raise ValueError(
-                f"a rule gave a gradient of shape {g.shape} for an argument "
-                f"of shape {x.shape}"
-            )
-        g = total.reshape(x.shape)
+        raise ValueError(
+            f"a rule gave a gradient of shape {was} for an argument of "
+            f"shape {x.shape}"
+        )
     return g if g.dtype == x.dtype else g.astype(x.dtype)
 
 
@@ -3848,18 +3847,18 @@ def _sample(array: np.ndarray, every: int) -> np.ndarray:
 # 16 A tape for arrays · seals-of-all
 def _seal(given: list, every: int) -> list:
     """What arrays look like now that the tape did not compute itself."""
-    arrays = [x for x in given if isinstance(x, np.ndarray)]
-    samples = [_sample(x, every) for x in arrays]
-    return [(x, part, part.tobytes()) for x, part in zip(arrays, samples)]
+    return [
+        (x, part := _sample(x, every), part.tobytes())
+        for x in given if isinstance(x, np.ndarray)
+    ]
 
 
 # 16 A tape for arrays · check
 def _check(made: _Record) -> None:
     """Raise RuntimeError if a recorded array was changed or replaced."""
+    pairs = zip(made.args, made.arrays)
     wrong = [x for x, part, was in made.seals if part.tobytes() != was]
-    for x, array in zip(made.args, made.arrays):
-        if x is not array and x.data is not array:
-            wrong.append(array)
+    wrong += [a for x, a in pairs if x is not a and x.data is not a]
     for array in wrong:
         raise RuntimeError(
             f"{made.rule.name}: an array of shape {array.shape} was changed "
@@ -6866,4 +6865,4 @@ _PROBES = [
 ]
 
 
-# digest 7577ac2c5c708f680926e07082240201967de98a4ad2d5df8146465c6597380b
+# digest 6e99cb592f38dfd0bafa75c199f81bf4e550cd2e07073ac826ce7771d2b0fea9
