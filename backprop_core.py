@@ -3615,10 +3615,8 @@ class Tensor(NDArrayOperatorsMixin):
             return getattr(self.data, name)
         function = getattr(np, name, None) if hasattr(np.ndarray, name) else 0
         if function not in _RULES or name == "sort":  # which sorts in place
-            raise AttributeError(f"a Tensor has no {name}")
-        if name in ("sum", "mean", "max", "min"):
-            return lambda axis=None, keepdims=False: function(
-                self, axis=axis, keepdims=keepdims
+            raise AttributeError(
+                f"a Tensor has no {name}; the array in it is .data"
             )
         return partial(function, self)
 
@@ -3641,11 +3639,17 @@ class Tensor(NDArrayOperatorsMixin):
         axes = axes[0] if len(axes) == 1 else axes
         return np.transpose(self, axes or None)
 
+    def flatten(self) -> Any:
+        return np.ravel(self)
+
     def astype(self, dtype: Any) -> Any:
         return _astype(self, dtype)
 
     def __getitem__(self, key: Any) -> Any:
         return _pick(self, *(key if isinstance(key, tuple) else (key,)))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError(_IN_PLACE)
 
     # 16 A tape for arrays · tensor-item
     def item(self) -> float:
@@ -3712,6 +3716,8 @@ def _apply(rule: _Rule, args: Sequence, options: dict[str, Any]) -> Any:
         _ask(rule, args, options, places)
     if rule.vjps is None:
         return rule.function(*args, **options)
+    if options and any(isinstance(x, Tensor) for x in options.values()):
+        raise TypeError(f"{rule.name} takes a Tensor by its place, unnamed")
     value = rule.function(*arrays, **options)
     return _remember(value, given, (rule, args, arrays, options, places))
 
@@ -3902,8 +3908,9 @@ def detect_changes() -> Any:
 # 16 A tape for arrays · own
 def _own(x: Any, rule: _Rule) -> Any:
     """A list of numbers as an array; other lists as lists of our own."""
-    numbers = isinstance(rule.function, np.ufunc) or rule.jvps is rule.vjps
-    return np.array(x) if numbers and rule.vjps else _deep(x, lambda x: x)
+    ufunc = isinstance(getattr(np, rule.name, None), np.ufunc)
+    numbers = ufunc or (rule.vjps and rule.jvps is rule.vjps)
+    return np.array(x) if numbers else _deep(x, lambda x: x)
 
 
 def _deep(thing: Any, change: Callable) -> Any:
@@ -3935,11 +3942,17 @@ def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
 
 
 # 16 A tape for arrays · plain
+_IN_PLACE = "Tensors do not change in place; write a = a + b, or np.where"
+_INSTEAD = (
+    "; make it of functions that have one, or give it one with primitive"
+)
+
+
 def _refuse(function: Any, method: str, options: dict) -> None:
-    if "out" in options:
-        raise TypeError("Tensors do not change in place; write a = a + b")
+    if "out" in options or method == "at":
+        raise TypeError(_IN_PLACE)
     given = ", ".join([method.strip("_"), *options])
-    raise TypeError(f"{function.__name__} has no rule for {given}")
+    raise TypeError(f"{function.__name__} has no rule for {given}{_INSTEAD}")
 
 
 def _plain(x: Any) -> Any:
@@ -3951,14 +3964,15 @@ def _plain(x: Any) -> Any:
 # 16 A tape for arrays · without-rule
 def _without_rule(function: Callable, args: Any, options: dict) -> Any:
     """Comparisons and counts, of the plain arrays."""
-    value = function(*_deep(args, _plain), **_deep(options, _plain))
+    try:
+        value = function(*_deep(args, _plain), **_deep(options, _plain))
+    except ValueError as error:
+        raise TypeError(_IN_PLACE) if "read-only" in str(error) else error
     kinds: list = []
     _deep(value, lambda x: kinds.append(np.asarray(x).dtype.kind))
     if not set(kinds) <= set("biuU"):
-        raise TypeError(
-            f"{function.__name__} has no rule for Tensors; make it of "
-            "functions that have one, or give it one with primitive"
-        )
+        name = function.__name__
+        raise TypeError(f"{name} has no rule for Tensors{_INSTEAD}")
     return value
 
 
@@ -4069,8 +4083,9 @@ _PAIRS: dict[Callable, tuple] = {
     ),
     np.arctan2: (
         lambda y, a, b: b / (a * a + b * b),
-        lambda y, a, b: -a / (a * a + b * b),
+        lambda y, a, b: a / -(a * a + b * b),
     ),
+    np.copysign: (lambda y, a, b: np.sign(a) * np.sign(y), 0),
 }
 
 
@@ -4207,11 +4222,11 @@ def _moved(f: Callable, flat: Any, marks: Any, value: Any, seen: Any) -> Any:
     """The entries of flat whose marks are seen; constants from value."""
     if isinstance(value, (list, tuple)):
         return [_moved(f, flat, marks, *each) for each in zip(value, seen)]
-    last = marks.size - 1
+    last, value = marks.size - 1, _real(value)
     place = np.clip(np.nan_to_num(seen), 0, last).astype(int)
     moved = marks[place] == seen
-    fixed = (seen.astype(value.dtype) == value) | (seen != seen)
-    if not (moved | fixed).all():
+    there = np.where(moved, flat.data[place], seen).astype(value.dtype)
+    if not np.array_equal(there, value, equal_nan=True):
         raise TypeError(
             f"{f.__name__} does more here than move, and has no rule"
         )
@@ -4221,12 +4236,13 @@ def _moved(f: Callable, flat: Any, marks: Any, value: Any, seen: Any) -> Any:
 
 
 # 16 A tape for arrays · moving
-_MOVING = [getattr(np, name) for name in """
+_MOVING = [getattr(np, name, None) or getattr(np.fft, name) for name in """
     append array_split atleast_1d atleast_2d atleast_3d block broadcast_arrays
     choose column_stack compress concatenate copy delete diag diagflat
-    diagonal dsplit dstack extract flip fliplr flipud hsplit hstack insert
-    meshgrid moveaxis pad ravel real repeat resize roll rollaxis rot90 select
-    split stack take take_along_axis tile tril triu vsplit vstack
+    diagonal dsplit dstack extract fftshift flip fliplr flipud hsplit hstack
+    ifftshift insert meshgrid moveaxis pad ravel real repeat resize roll
+    rollaxis rot90 select split stack take take_along_axis tile tril triu
+    vsplit vstack
 """.split()]
 
 
@@ -4262,8 +4278,19 @@ def _prod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     return (y[0] if len(y) else 1 + y.sum(axis=0)).reshape(shape)
 
 
+# 16 A tape for arrays · running-product
+def _cumprod(x: Any, axis: int | None = None) -> Any:
+    x, axis = (x.reshape(-1), 0) if axis is None or not x.ndim else (x, axis)
+    y, reach = np.moveaxis(x, axis, 0), 1
+    while reach < len(y):  # so many factors are in each product by now
+        y = np.concatenate([y[:reach], y[reach:] * y[:-reach]])
+        reach *= 2
+    return np.moveaxis(y, 0, axis)
+
+
 # 16 A tape for arrays · diff
 def _diff(x: Any, n: int = 1, axis: int = -1) -> Any:
+    np.diff(x.data, n, axis)  # which raises if it has to
     for _ in range(n):
         ends = np.arange(1, x.shape[axis])
         x = np.take(x, ends, axis) - np.take(x, ends - 1, axis)
@@ -4335,22 +4362,47 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return np.einsum(a, left, b, right, out)
 
 
+# 16 A tape for arrays · made-cross
+def _cross(a: Any, b: Any, *, axis: int = -1) -> Any:
+    np.linalg.cross(*_deep((a, b), _plain), axis=axis)  # looks at the shapes
+    on, further = (partial(np.roll, shift=i, axis=axis) for i in (-1, -2))
+    return on(a) * further(b) - further(a) * on(b)
+
+
+def _trapezoid(
+    y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1
+) -> Any:
+    if x is not None:
+        dx = np.diff(x if np.ndim(x) == 1 else np.moveaxis(x, axis, -1))
+    y = np.moveaxis(y, axis, -1)
+    return np.sum(dx * (y[..., 1:] + y[..., :-1]), axis=-1) / 2
+
+
 # 16 A tape for arrays · made-norm
+def _length(
+    x: Any, *, axis: Any = None, keepdims: bool = False, ord: Any = 2
+) -> Any:
+    size, fold = np.abs(x), {"axis": axis, "keepdims": keepdims}
+    if ord in (math.inf, -math.inf):
+        return size.max(**fold) if ord > 0 else size.min(**fold)
+    if not isinstance(ord, _Real) or ord <= 0:
+        raise TypeError(f"norm has no rule for ord={ord!r}")
+    powers = x * x if ord == 2 else _root(size, ord)
+    return _root(powers.sum(**fold), 1 / ord)
+
+
+# 16 A tape for arrays · made-matrix-norm
 def _norm(
     x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False
 ) -> Any:
     axes = tuple(np.ravel(range(x.ndim) if axis is None else axis).tolist())
-    size, fold = np.abs(x), {"axis": axes, "keepdims": keepdims}
-    if ord in (None, "fro") or (ord == 2 and len(axes) == 1):
-        return _root((x * x).sum(**fold))
-    if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
-        size = size.sum(axis=axes[abs(ord) != 1], keepdims=True)
-        ord = math.copysign(np.inf, ord)
-    if ord in (np.inf, -np.inf):
-        return size.max(**fold) if ord > 0 else size.min(**fold)
-    if isinstance(ord, str) or ord <= 0 or len(axes) > 1:
+    if len(axes) == 2 and ord in (1, -1, math.inf, -math.inf):
+        x = np.abs(x).sum(axis=axes[abs(ord) != 1], keepdims=True)
+        ord = math.copysign(math.inf, ord)
+    elif len(axes) > 1 and ord not in (None, "fro"):
         raise TypeError(f"norm of axes {axes} has no rule for ord={ord!r}")
-    return _root(_root(size, ord).sum(**fold), 1 / ord)
+    ord = 2 if ord in (None, "fro") else ord
+    return _length(x, axis=axes, keepdims=keepdims, ord=ord)
 
 
 # 16 A tape for arrays · logdet
@@ -4366,15 +4418,25 @@ def _logdet(x: Any) -> Any:
 _MADE: dict[Callable, Callable] = {
     np.mean: _average_of, np.var: _var, np.prod: _prod, np.diff: _diff,
     np.clip: _clip, np.sort: _sort, np.einsum: _einsum, np.fix: np.trunc,
-    np.tensordot: _tensordot, np.linalg.norm: _norm,
+    np.tensordot: _tensordot, np.linalg.norm: _norm, np.cumprod: _cumprod,
+    np.trapezoid: _trapezoid,
+    np.nansum: lambda x, *args, **options: np.sum(
+        np.where(np.isnan(x), 0, x), *args, **options
+    ),
+    np.nanmean: lambda x, *args, **options: (
+        np.nansum(x, *args, **options)
+        / np.sum(~np.isnan(x), *args, dtype=x.dtype, **options)
+    ),
     np.std: lambda x, *args, **options: _root(np.var(x, *args, **options)),
-    np.round: lambda x, decimals=0: np.sign(x) * 0 + x.data.round(decimals),
+    **dict.fromkeys((np.round, np.around), lambda x, decimals=0: (
+        np.sign(x) * 0 + x.data.round(decimals)
+    )),
     np.sinc: lambda x: np.where(
         x == 0, 1 - (math.pi * x) ** 2 / 6,
         np.sin(math.pi * x) / (math.pi * np.where(x == 0, 1, x)),
     ),
-    np.nan_to_num: lambda x, *args, **options: np.where(
-        np.isfinite(x), x, np.nan_to_num(+x.data, *args, **options)
+    np.nan_to_num: lambda x, copy=True, *args, **options: np.where(
+        np.isfinite(x), x, np.nan_to_num(x.data, True, *args, **options)
     ),
     np.logaddexp2: lambda a, b: (
         np.logaddexp(a * math.log(2), b * math.log(2)) / math.log(2)
@@ -4393,7 +4455,6 @@ _PRODUCTS: dict[Callable, Callable] = {
         np.tensordot(a, b, (-1, -1))
     ),
     np.vdot: lambda a, b: np.reshape(a, -1) @ np.reshape(b, -1),
-    np.vecdot: lambda a, b: np.sum(a * b, axis=-1),
     np.outer: lambda a, b: np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1)),
     np.hypot: lambda a, b: _root(a * a + b * b),
     np.float_power: lambda x, n: np.power(x * np.float64(1), n),
@@ -4406,6 +4467,30 @@ _PRODUCTS: dict[Callable, Callable] = {
     np.linalg.det: lambda a: (
         np.linalg.slogdet(a.data)[0] * np.exp(_logdet(a))
     ),
+}
+
+
+# 16 A tape for arrays · table-of-linalg
+_LINALG: dict[Callable, Callable] = {
+    **dict.fromkeys((np.cross, np.linalg.cross), _cross),
+    **dict.fromkeys((np.vecdot, np.linalg.vecdot), lambda a, b, axis=-1: (
+        np.sum(np.multiply(a, b), axis)
+    )),
+    np.linalg.vector_norm: _length,
+    np.linalg.matrix_norm: lambda x, *, keepdims=False, ord="fro": (
+        _norm(x, ord, (-2, -1), keepdims)
+    ),
+    np.linalg.matrix_power: lambda a, n: reduce(
+        np.matmul, [np.linalg.inv(a) if n < 0 else a] * abs(n),
+        0 * a + np.linalg.matrix_power(a.data, 0),
+    ),
+    np.linalg.matmul: np.matmul, np.linalg.outer: np.outer,
+    np.linalg.tensordot: lambda a, b, *, axes=2: np.tensordot(a, b, axes),
+    np.linalg.matrix_transpose: lambda x: x.mT,
+    np.linalg.diagonal: lambda x, *, offset=0: np.diagonal(x, offset, -2, -1),
+    np.linalg.trace: lambda x, *, offset=0: np.trace(x, offset, -2, -1),
+    np.zeros_like: lambda x: np.zeros(x.shape, x.dtype),
+    np.ones_like: lambda x: np.ones(x.shape, x.dtype),
 }
 
 
@@ -4429,7 +4514,10 @@ _RULES: dict[Callable, _Rule] = {
         **{f: (f, vjps, "linear") for f, vjps in _LINEAR.items()},
         **{f: (f, vjps, None) for f, vjps in _OTHERS.items()},
         **{f: (partial(_move, f), None, None) for f in _MOVING},
-        **{f: (made, None, None) for f, made in (_MADE | _PRODUCTS).items()},
+        **{
+            f: (made, None, None)
+            for f, made in (_MADE | _PRODUCTS | _LINALG).items()
+        },
     }.items()
 }
 
@@ -6865,4 +6953,4 @@ _PROBES = [
 ]
 
 
-# digest 6e99cb592f38dfd0bafa75c199f81bf4e550cd2e07073ac826ce7771d2b0fea9
+# digest 48cc9c678d77af23b67d7329302ec1f48e599dc277ba12e04f348e3dd5d31cc8
