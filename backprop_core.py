@@ -3726,6 +3726,8 @@ def _apply(rule: _Rule, args: Sequence, options: dict[str, Any]) -> Any:
 def _remember(value: Any, given: list, how: tuple) -> Any:
     """The value as a Tensor, with its record; whole numbers stay plain."""
     if type(value) is not np.ndarray or value.dtype.kind != "f":
+        if isinstance(value, (list, tuple)):
+            return _several(value, given, *how)
         if np.asarray(value).dtype.kind in "biu":
             return value
         value = _real(value)
@@ -3984,6 +3986,8 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
     ``rule(g, y, *arguments)`` is its gradient if g is that of the output y
     and may have a larger shape; it is summed back. ``jvps`` are such rules
     for slopes, or "linear" or "entrywise"; None derives them from vjps.
+    Where the function gives several arrays, g and y are tuples, and jvps
+    are derived.
     """
 
     def decorate(function: Callable) -> Callable:
@@ -4000,6 +4004,26 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
         return either
 
     return decorate
+
+
+# 16 A tape for arrays · several
+def _several(
+    values: Sequence, given: list, rule: _Rule, *how: Any
+) -> tuple[Tensor, ...]:
+    """The values as Tensors, which are parts of one."""
+    arrays = [np.asarray(value) for value in values]
+    ends = np.cumsum([array.size for array in arrays])
+
+    def parts(x: Any) -> tuple:
+        cut = [x[n - a.size : n] for n, a in zip(ends, arrays)]
+        return tuple([y.reshape(a.shape) for y, a in zip(cut, arrays)])
+
+    def cutting(vjp: Any) -> Any:
+        return vjp and (lambda g, y, *x, **o: vjp(parts(g), parts(y), *x, **o))
+
+    rule = rule._replace(vjps=[*map(cutting, rule.vjps)], jvps=None)
+    whole = np.concatenate([array.ravel() for array in arrays])
+    return parts(_remember(whole, given, (rule, *how)))
 
 
 # 16 A tape for arrays · scatter
@@ -6953,4 +6977,4 @@ _PROBES = [
 ]
 
 
-# digest 48cc9c678d77af23b67d7329302ec1f48e599dc277ba12e04f348e3dd5d31cc8
+# digest 020c2296d0f4cdf19a47f974cad8327cf6289fb1f65f0e4ac4b5a7495e89e372
