@@ -335,9 +335,13 @@ class Parameter:
 
     @grad.setter
     def grad(self, grad: ArrayLike | None) -> None:
+        mine = vars(self).get("_grad")
+        if grad is not None and grad is not mine:
+            new, kind = _upstream(self.data, grad, "grad"), self.data.dtype
+            if mine is None or (mine.shape, mine.dtype) != (new.shape, kind):
+                self._grad: np.ndarray = np.empty_like(self.data)
+            self._grad[...] = new
         self._cleared = grad is None
-        if grad is not None:
-            self._grad: np.ndarray = _upstream(self.data, grad, "grad")
 
     # 03 Why backwards? · parameter-product
     def _add_product(self, left: np.ndarray, right: np.ndarray) -> None:
@@ -1387,7 +1391,7 @@ class Optimizer:
     def step(self) -> None:
         """Move all parameters, in place; their gradients stay.
 
-        Raises RuntimeError if some data or grad has been replaced since.
+        Raises RuntimeError if some data has been replaced since.
         """
         self._look()
         self.state["t"] += 1
@@ -1462,14 +1466,13 @@ class Optimizer:
     # 07 A network learns · optimizer-look
     def _look(self) -> np.ndarray:
         """The long gradient, if it still holds that of all parameters."""
-        for i, parameter in enumerate(self.parameters):
-            for name, whole in (("data", self._data), ("grad", self._grad)):
-                if getattr(parameter, name).base is not whole:
-                    raise RuntimeError(
-                        f"the {name} of parameter {i} was replaced, or "
-                        "another optimizer has taken it over; write into it "
-                        f"instead: parameter.{name}[...] = …"
-                    )
+        for i, p in enumerate(self.parameters):
+            if p.data.base is not self._data or p.grad.base is not self._grad:
+                raise RuntimeError(
+                    f"the data of parameter {i} was replaced, or another "
+                    "optimizer has taken it over; write into it instead: "
+                    "parameter.data[...] = …"
+                )
         return self._grad
 
     # 07 A network learns · optimizer-decay
@@ -1525,7 +1528,7 @@ def _one_vector(parameters: list[Parameter]) -> tuple[np.ndarray, np.ndarray]:
     ends = np.cumsum([p.data.size for p in parameters])[:-1]
     parts = zip(parameters, np.split(data, ends), np.split(grad, ends))
     for p, its, slopes in parts:
-        p.data, p.grad = its.reshape(p.shape), slopes.reshape(p.shape)
+        p.data, p._grad = its.reshape(p.shape), slopes.reshape(p.shape)
     return data, grad
 
 
@@ -6977,4 +6980,4 @@ _PROBES = [
 ]
 
 
-# digest 020c2296d0f4cdf19a47f974cad8327cf6289fb1f65f0e4ac4b5a7495e89e372
+# digest 4bcf23c52990018f849aa9cacbcaf6e74f7c88a60fb8cb8d8a5252832e1fe24f

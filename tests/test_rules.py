@@ -496,3 +496,57 @@ def test_a_parameter_is_no_array_and_none_clears_its_gradient() -> None:
     whole = parameter.grad
     parameter.grad = None
     assert parameter.grad is whole and not whole.any()
+
+
+def _eigh_rule(g: Any, y: Any, a: Any) -> Any:
+    (dw, dv), (w, v), one = g, y, np.eye(a.shape[-1])
+    gaps = w[None, :] - w[:, None] + one
+    return v @ (dw * one + (1 - one) * (v.mT @ dv) / gaps) @ v.mT
+
+
+@bp.primitive(_eigh_rule)
+def eigh(a: Any) -> tuple:
+    return tuple(np.linalg.eigh(a))
+
+
+SEVERAL: dict[str, Function] = {
+    "all": lambda s: np.sum(eigh(s)[0] ** 2 * [1, 2, 3]) + np.sum(eigh(s)[1] ** 2 * [[1], [2], [4]]),
+    "one of them": lambda s: np.sum(eigh(s)[1][:, 0] ** 4),
+    "one by the other": lambda s: np.sum(np.exp(eigh(s)[0] / 5) * eigh(s)[1] ** 2 * [[1], [2], [4]]),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_a_primitive_with_several_results(name: str) -> None:
+    def f(a: Any) -> Any:
+        return SEVERAL[name](a + np.swapaxes(a, 0, 1))
+
+    a, v = np.random.default_rng(3).normal(size=(2, 3, 3))
+
+    def plain(a: np.ndarray) -> np.ndarray:
+        start = Tensor(a)
+        return gradients(f(start), [start])[0]
+
+    found = plain(a)
+    np.testing.assert_allclose(found, numeric(f, a, None), rtol=1e-6, atol=1e-8)
+    assert jvp(f, [a], [v])[1] == pytest.approx(np.sum(found * v), rel=1e-10)
+    second = (plain(a + 1e-5 * v) - plain(a - 1e-5 * v)) / 2e-5
+    np.testing.assert_allclose(hvp(f, a, v), second, rtol=1e-6, atol=1e-6)
+    found = jvp(lambda x: gradients(f(x[...]), [x], create_graph=True)[0], [Tensor(a)], [v])[1]
+    np.testing.assert_allclose(found.data, second, rtol=1e-6, atol=1e-6)
+
+
+def test_several_results_of_any_shape_and_precision() -> None:
+    @bp.primitive(lambda g, y, x: g[0].sum() + g[1] * y[1].size + g[2] * 2 * x)
+    def three(x: Any) -> list:
+        return [x.sum(), np.zeros((0, 2), x.dtype), x * x]
+
+    x = Tensor(np.float32([1, 2]))
+    total, empty, square = three(x)
+    assert [y.shape for y in (total, empty, square)] == [(), (0, 2), (2,)]
+    assert {y.dtype for y in (total, empty, square)} == {np.dtype(np.float32)}
+    assert not square.data.flags.writeable
+
+
+def test_several_results_of_plain_arrays_stay_plain() -> None:
+    assert type(eigh(np.eye(3))[0]) is np.ndarray
