@@ -3737,7 +3737,7 @@ def _remember(value: Any, given: list, how: tuple) -> Any:
     y, (_, args, _, _, places) = Tensor.__new__(Tensor), how
     y.data = value[...]
     if places and (every := _recording.get()):
-        y._record = _Record(*how, _seal(given, every))
+        y._record = _Record._make((*how, _seal(given, every)))
         y._parents = tuple([args[i] for i in places])
         y.requires_grad = True
         y.data.setflags(write=False)
@@ -3972,7 +3972,9 @@ def _without_rule(function: Callable, args: Any, options: dict) -> Any:
     try:
         value = function(*_deep(args, _plain), **_deep(options, _plain))
     except ValueError as error:
-        raise TypeError(_IN_PLACE) if "read-only" in str(error) else error
+        if "read-only" in str(error):
+            raise TypeError(_IN_PLACE) from None
+        raise
     kinds: list = []
     _deep(value, lambda x: kinds.append(np.asarray(x).dtype.kind))
     if not set(kinds) <= set("biuU"):
@@ -4274,7 +4276,7 @@ _MOVING = [getattr(np, name, None) or getattr(np.fft, name) for name in """
 
 
 # 16 A tape for arrays · root
-def _root(x: Any, p: float = 0.5) -> Any:
+def _root(x: Any, p: Any = 0.5) -> Any:
     """x to the power p > 0, with slope 0 at 0 instead of infinity."""
     return np.where(x == 0, 0, np.where(x == 0, 1, x) ** p)
 
@@ -6980,4 +6982,4 @@ _PROBES = [
 ]
 
 
-# digest 4bcf23c52990018f849aa9cacbcaf6e74f7c88a60fb8cb8d8a5252832e1fe24f
+# digest 414a8c0bb5238600ec35288c4ac53b76bba95bcff0acfda953cc6117ca7c3f41
