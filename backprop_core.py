@@ -106,7 +106,7 @@ def _floating(x: ArrayLike) -> np.ndarray:
     """
     if type(x) is np.ndarray and x.dtype.char in "fd":
         return x  # as almost always
-    return _converted(x)
+    return _widened(_as_array(x))
 
 
 # 01 What is a slope good for? · of-shape
@@ -118,18 +118,17 @@ def _of_shape(shape: tuple, x: Any, what: str = "a gradient") -> Any:
     return x
 
 
-# 01 What is a slope good for? · converted
-def _converted(x: ArrayLike) -> np.ndarray:
-    """_floating for what is not yet such an array."""
+# 01 What is a slope good for? · as-array
+def _as_array(x: ArrayLike) -> np.ndarray:
+    """x as an array, of whatever kind; neither a mask nor ragged rows."""
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError("expected numbers without a mask: x.filled(0.0)")
     try:
-        array = np.asarray(x)
+        return np.asarray(x)
     except ValueError:
         raise ValueError(
             "expected numbers in an array, got rows of different lengths"
         ) from None
-    return _widened(array)
 
 
 # 01 What is a slope good for? · widened
@@ -339,7 +338,7 @@ class Parameter:
         if grad is not None and grad is not mine:
             new, kind = _upstream(self.data, grad, "grad"), self.data.dtype
             if mine is None or (mine.shape, mine.dtype) != (new.shape, kind):
-                self._grad: np.ndarray = np.empty_like(self.data)
+                self._grad: np.ndarray = np.empty(new.shape, kind)
             self._grad[...] = new
         self._cleared = grad is None
 
@@ -1000,7 +999,9 @@ class Loss(_Memory):
         self._count(backward=True)
         if self.reduction == "none":
             return self._each(slopes, shape, grad_output)
-        return scale * float(grad_output) * slopes  # type: ignore
+        if type(grad_output) is not float:
+            grad_output = _of_shape((), grad_output, "grad_output").item()
+        return scale * grad_output * slopes
 
     # 06 What do we want? · loss-target
     def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
@@ -1023,9 +1024,7 @@ class Loss(_Memory):
         self, prediction: ArrayLike, target: ArrayLike, mask: Any
     ) -> tuple:
         self._cache = None  # a forward that fails leaves no old gradient
-        x, target = _floating(prediction), np.asanyarray(target)
-        if type(target) is not np.ndarray or target.dtype.kind == "c":
-            _floating(target)  # says why not
+        x, target = _floating(prediction), _as_array(target)
         values, slopes, count = self._masked(x, target, mask)
         if not count and self.reduction != "none":
             raise ValueError(f"{self}: the batch is empty")
@@ -1304,7 +1303,7 @@ class Network(Layer):
         self._shapes = []
         if self.criterion is not None:
             self.criterion._cache = None
-        return np.asanyarray(x)
+        return _as_array(x)
 
     # 07 A network learns · network-start
     def _loss_at_end(self) -> Loss:
@@ -1315,7 +1314,7 @@ class Network(Layer):
     def _start(self, grad_output: ArrayLike | None) -> Any:
         if grad_output is None:
             return self._loss_at_end().backward()
-        return np.asanyarray(grad_output)
+        return _as_array(grad_output)
 
     # 07 A network learns · network-lengths
     def _told(self, layer: Layer, lengths: Any) -> dict[str, Any]:
@@ -1936,7 +1935,7 @@ def gradient_report(
     net, optimizer = copy.deepcopy((net, optimizer))
     net.zero_grad()
     with np.errstate(all="ignore"):
-        passed = _both_ways(net, np.asarray(x), target)
+        passed = _both_ways(net, _as_array(x), target)
         return _report(net, *passed, _updates(net, lr, optimizer))
 
 
@@ -2121,7 +2120,7 @@ class DataLoader:
         lengths: ArrayLike | None = None,
     ) -> None:
         given = (x, y) if lengths is None else (x, y, lengths)
-        self.arrays = [np.asarray(array) for array in given]
+        self.arrays = [_as_array(array) for array in given]
         self.x, self.y = self.arrays[:2]
         _equally_many(self.arrays)
         _positive(self, batch_size=batch_size)
@@ -2752,7 +2751,7 @@ class Dropout(Layer):
 
     # 12 Not by heart · dropout-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
-        x = _floating(x)
+        x = self._expect(x, ...)
         factor = np.ones_like(x)
         if self.training:
             keep = self._rng.random(x.shape) >= self.p
@@ -2949,7 +2948,7 @@ class _BatchNorm(Layer):
     # 13 In shape all the time · batch-norm-guard
     def _admitted(self, x: ArrayLike) -> tuple[np.ndarray, bool]:
         """x if its shape fits, and whether the statistics are fixed."""
-        axes = self._axes[-1 if np.ndim(x) > 2 else 0]
+        axes = self._axes[-1 if _floating(x).ndim > 2 else 0]
         x = self._expect(x, "N", self.num_features, *axes)
         n, fixed = x[:, 0].size, bool(self.buffers) and not self.training
         if n < 2 and not fixed:
@@ -4567,7 +4566,8 @@ class TapeLayer(Layer):
         self.function, self.weights = function, list(weights)
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        inputs = [Tensor(x), *[Tensor(p.data) for p in self.weights]]
+        x, weights = self._expect(x, ...), self.weights
+        inputs = [Tensor(x), *[Tensor(p.data) for p in weights]]
         y = self.function(*inputs)
         if not isinstance(y, Tensor):
             raise TypeError(f"{self}: the function's result is no Tensor")
@@ -4858,7 +4858,8 @@ class Embedding(Layer):
     """
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        self._cache = self._known(np.array(x))
+        self._count(backward=False)
+        self._cache = self._known(_as_array(x).copy())
         return self.weight.data[self._cache]  # eq:embedding
 
     # 18 Time · embedding-backward
@@ -5064,7 +5065,7 @@ class MultiHeadAttention(Layer):
     # 19 Attention · attention-mask
     def _mask(self, attn_mask: _Maybe, size: tuple) -> np.ndarray:
         """The mask, if it fits scores of this size, (N, heads, T, S)."""
-        given = np.asarray(False if attn_mask is None else attn_mask)
+        given = _as_array(False if attn_mask is None else attn_mask)
         pairs = zip(given.shape[::-1], size[::-1])
         fits = given.ndim <= 4 and all(m in (1, s) for m, s in pairs)
         if given.dtype.kind not in "bf" or not fits:
@@ -6982,4 +6983,4 @@ _PROBES = [
 ]
 
 
-# digest 414a8c0bb5238600ec35288c4ac53b76bba95bcff0acfda953cc6117ca7c3f41
+# digest 128dc5fa8521d35bf1d1c9e6ef538701b7be46c20d3d964aa8e34396075c164d
