@@ -504,7 +504,7 @@ class Layer(_Memory):
     def _expect(self, x: Any, *shape: Any, what: str = "input") -> np.ndarray:
         """x as floating-point numbers; a name in ``shape`` fits any size."""
         array = _floating(x)
-        if what != "start":
+        if what in ("input", "grad_output"):
             self._count(backward=what == "grad_output")
         if (shape, array.shape) != self._fitted and array.shape != shape:
             self._compare(array.shape, shape, what)
@@ -911,7 +911,8 @@ class GELU(Activation):
 # 05 Something that bends · one-of
 def _one_of(owner: Any, *names: str, **values: Any) -> None:
     """One of these names."""
-    fits = f"{{}} is {', '.join(map(repr, names[:-1]))} or {names[-1]!r}"
+    *most, last = map(repr, names)
+    fits = f"{{}} is {', '.join(most)}{' or ' * bool(most)}{last}"
     _demand(owner, lambda value: value in names, fits, **values)
 
 
@@ -1629,8 +1630,7 @@ def _kaiming_std(
 ) -> float:
     _within("initialiser", low=-math.inf, a=a)
     fans = dict(zip(("fan_in", "fan_out"), _fans(shape)))
-    if mode not in list(fans):
-        raise ValueError(f"mode is 'fan_in' or 'fan_out', got {mode!r}")
+    _one_of("initialiser", *fans, mode=mode)
     return _gain(nonlinearity, a) / fans[mode] ** 0.5  # eq:kaiming
 
 
@@ -1714,11 +1714,7 @@ def _gain(nonlinearity: str, a: float) -> float:
         "linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": 2**0.5,
         "leaky_relu": (2 / (1 + a * a)) ** 0.5,
     }
-    if nonlinearity not in list(gains):
-        names = ", ".join(gains)
-        raise ValueError(
-            f"nonlinearity is one of {names}, got {nonlinearity!r}"
-        )
+    _one_of("initialiser", *gains, nonlinearity=nonlinearity)
     return gains[nonlinearity]
 
 
@@ -2388,10 +2384,8 @@ class _Training:
             "fit", lambda n: isinstance(n, (int, np.integer)) and n >= 0,
             "{} is a whole number >= 0", epochs=self.epochs,
         )
-        _demand(
-            "fit", lambda every: every in ("epoch", "batch"),
-            "{} is 'epoch' or 'batch'", schedule_every=self.schedule_every,
-        )
+        every = self.schedule_every
+        _one_of("fit", "epoch", "batch", schedule_every=every)
 
     # 10 The loop · fit-owners
     def check_owners(self) -> None:
@@ -2819,10 +2813,7 @@ class EarlyStopping:
         monitor: str = "validation_loss", mode: str = "min",
         restore_best: bool = False,
     ) -> None:
-        if mode not in ("min", "max"):
-            raise ValueError(
-                f"EarlyStopping: mode is 'min' or 'max', got {mode!r}"
-            )
+        _one_of(self, "min", "max", mode=mode)
         _positive(self, patience=patience)
         _within(self, min_delta=min_delta)
         self.net, self.patience, self.min_delta = net, patience, min_delta
@@ -3619,6 +3610,10 @@ class Tensor(NDArrayOperatorsMixin):
         if function not in _RULES or name == "sort":  # which sorts in place
             raise AttributeError(
                 f"a Tensor has no {name}; the array in it is .data"
+            )
+        if name in ("sum", "mean", "max", "min"):  # keepdims comes second
+            return lambda axis=None, keepdims=False, **options: function(
+                self, axis=axis, keepdims=keepdims, **options
             )
         return partial(function, self)
 
@@ -4685,11 +4680,7 @@ class RNN(Layer):
         nonlinearity: str = "tanh", rng: _Seed = None,
     ) -> None:
         _positive(self, input_size=input_size, hidden_size=hidden_size)
-        if nonlinearity not in [*self._bends]:
-            raise ValueError(
-                f"{type(self).__name__}: nonlinearity is "
-                f"{' or '.join(self._bends)}, got {nonlinearity!r}"
-            )
+        _one_of(self, *self._bends, nonlinearity=nonlinearity)
         self.input_size, self.hidden_size = input_size, hidden_size
         if nonlinearity != "tanh":
             self.nonlinearity = nonlinearity
@@ -6983,4 +6974,4 @@ _PROBES = [
 ]
 
 
-# digest 128dc5fa8521d35bf1d1c9e6ef538701b7be46c20d3d964aa8e34396075c164d
+# digest a925fe58b64f2cb546ca3af1616d2a3b70703d301dbbe27dddbe632f1978b159

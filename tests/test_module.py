@@ -512,7 +512,7 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "gain": (
         lambda: bp.kaiming_normal_(bp.Parameter(np.ones((2, 2))), nonlinearity="gelu"),
         ValueError,
-        "nonlinearity is one of linear, sigmoid, tanh, relu, leaky_relu, got 'gelu'",
+        "nonlinearity is 'linear', 'sigmoid', 'tanh', 'relu' or 'leaky_relu', got 'gelu'",
     ),
     "mixed": (
         lambda: bp.SGD([bp.Parameter([1.0]), bp.Parameter(np.ones(1, np.float32))], lr=0.1),

@@ -263,6 +263,13 @@ def test_nothing_of_double_precision_is_kept_of_single(name: str) -> None:
     assert np.asarray(layer.backward(np.ones(y.shape))).dtype == np.float32
 
 
+def test_a_memory_is_no_second_forward() -> None:
+    layer, x = bp.MultiHeadAttention(4, 2, rng=0), np.ones((2, 3, 4))
+    y = layer.forward(x, memory=x)
+    first = layer.backward(np.ones(y.shape))
+    np.testing.assert_array_equal(layer.backward(np.ones(y.shape)), first)
+
+
 def test_two_losses_and_two_backwards_are_noticed() -> None:
     loss = bp.MSELoss()
     loss(X, X + 1)
