@@ -3639,6 +3639,7 @@ class Tensor(NDArrayOperatorsMixin):
     def flatten(self) -> Any:
         return np.ravel(self)
 
+    # 16 A tape for arrays · tensor-entries
     def astype(self, dtype: Any) -> Any:
         return _astype(self, dtype)
 
@@ -3733,8 +3734,7 @@ def _remember(value: Any, given: list, how: tuple) -> Any:
     if places and (every := _recording.get()):
         y._record = _Record._make((*how, _seal(given, every)))
         y._parents = tuple([args[i] for i in places])
-        y.requires_grad = True
-        y.data.setflags(write=False)
+        y.requires_grad, y.data.flags.writeable = True, False
     return y
 
 
@@ -3947,6 +3947,7 @@ _INSTEAD = (
 )
 
 
+# 16 A tape for arrays · refuse
 def _refuse(function: Any, method: str, options: dict) -> None:
     if "out" in options or method == "at":
         raise TypeError(_IN_PLACE)
@@ -4006,9 +4007,7 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
 
 
 # 16 A tape for arrays · several
-def _several(
-    values: Sequence, given: list, rule: _Rule, *how: Any
-) -> tuple[Tensor, ...]:
+def _several(values: Any, given: list, rule: _Rule, *how: Any) -> tuple:
     """The values as Tensors, which are parts of one."""
     arrays = [np.asarray(value) for value in values]
     ends = np.cumsum([array.size for array in arrays])
@@ -4441,15 +4440,7 @@ def _logdet(x: Any) -> Any:
 _MADE: dict[Callable, Callable] = {
     np.mean: _average_of, np.var: _var, np.prod: _prod, np.diff: _diff,
     np.clip: _clip, np.sort: _sort, np.einsum: _einsum, np.fix: np.trunc,
-    np.tensordot: _tensordot, np.linalg.norm: _norm, np.cumprod: _cumprod,
-    np.trapezoid: _trapezoid,
-    np.nansum: lambda x, *args, **options: np.sum(
-        np.where(np.isnan(x), 0, x), *args, **options
-    ),
-    np.nanmean: lambda x, *args, **options: (
-        np.nansum(x, *args, **options)
-        / np.sum(~np.isnan(x), *args, dtype=x.dtype, **options)
-    ),
+    np.tensordot: _tensordot, np.linalg.norm: _norm,
     np.std: lambda x, *args, **options: _root(np.var(x, *args, **options)),
     **dict.fromkeys((np.round, np.around), lambda x, decimals=0: (
         np.sign(x) * 0 + x.data.round(decimals)
@@ -4493,12 +4484,27 @@ _PRODUCTS: dict[Callable, Callable] = {
 }
 
 
-# 16 A tape for arrays · table-of-linalg
-_LINALG: dict[Callable, Callable] = {
+# 16 A tape for arrays · table-of-more
+_MORE: dict[Callable, Callable] = {
+    np.cumprod: _cumprod, np.trapezoid: _trapezoid,
     **dict.fromkeys((np.cross, np.linalg.cross), _cross),
     **dict.fromkeys((np.vecdot, np.linalg.vecdot), lambda a, b, axis=-1: (
         np.sum(np.multiply(a, b), axis)
     )),
+    np.nansum: lambda x, *args, **options: np.sum(
+        np.where(np.isnan(x), 0, x), *args, **options
+    ),
+    np.nanmean: lambda x, *args, **options: (
+        np.nansum(x, *args, **options)
+        / np.sum(~np.isnan(x), *args, dtype=x.dtype, **options)
+    ),
+    np.zeros_like: lambda x: np.zeros(x.shape, x.dtype),
+    np.ones_like: lambda x: np.ones(x.shape, x.dtype),
+}
+
+
+# 16 A tape for arrays · table-of-linalg
+_COMPOSED: dict[Callable, Callable] = _MADE | _PRODUCTS | _MORE | {
     np.linalg.vector_norm: _length,
     np.linalg.matrix_norm: lambda x, *, keepdims=False, ord="fro": (
         _norm(x, ord, (-2, -1), keepdims)
@@ -4512,8 +4518,6 @@ _LINALG: dict[Callable, Callable] = {
     np.linalg.matrix_transpose: lambda x: x.mT,
     np.linalg.diagonal: lambda x, *, offset=0: np.diagonal(x, offset, -2, -1),
     np.linalg.trace: lambda x, *, offset=0: np.trace(x, offset, -2, -1),
-    np.zeros_like: lambda x: np.zeros(x.shape, x.dtype),
-    np.ones_like: lambda x: np.ones(x.shape, x.dtype),
 }
 
 
@@ -4537,10 +4541,7 @@ _RULES: dict[Callable, _Rule] = {
         **{f: (f, vjps, "linear") for f, vjps in _LINEAR.items()},
         **{f: (f, vjps, None) for f, vjps in _OTHERS.items()},
         **{f: (partial(_move, f), None, None) for f in _MOVING},
-        **{
-            f: (made, None, None)
-            for f, made in (_MADE | _PRODUCTS | _LINALG).items()
-        },
+        **{f: (made, None, None) for f, made in _COMPOSED.items()},
     }.items()
 }
 
@@ -6974,4 +6975,4 @@ _PROBES = [
 ]
 
 
-# digest a925fe58b64f2cb546ca3af1616d2a3b70703d301dbbe27dddbe632f1978b159
+# digest 0b3a339413933cfef462c498e1ced88b836f58eb4c7c32b739c83b5b407bc353
