@@ -106,7 +106,7 @@ def _floating(x: ArrayLike) -> np.ndarray:
     """
     if type(x) is np.ndarray and x.dtype.char in "fd":
         return x  # as almost always
-    return _converted(x)
+    return _widened(_as_array(x))
 
 
 # 01 What is a slope good for? · of-shape
@@ -118,18 +118,17 @@ def _of_shape(shape: tuple, x: Any, what: str = "a gradient") -> Any:
     return x
 
 
-# 01 What is a slope good for? · converted
-def _converted(x: ArrayLike) -> np.ndarray:
-    """_floating for what is not yet such an array."""
+# 01 What is a slope good for? · as-array
+def _as_array(x: ArrayLike) -> np.ndarray:
+    """x as an array, of whatever kind; neither a mask nor ragged rows."""
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError("expected numbers without a mask: x.filled(0.0)")
     try:
-        array = np.asarray(x)
+        return np.asarray(x)
     except ValueError:
         raise ValueError(
             "expected numbers in an array, got rows of different lengths"
         ) from None
-    return _widened(array)
 
 
 # 01 What is a slope good for? · widened
@@ -335,9 +334,13 @@ class Parameter:
 
     @grad.setter
     def grad(self, grad: ArrayLike | None) -> None:
+        mine = vars(self).get("_grad")
+        if grad is not None and grad is not mine:
+            new, kind = _upstream(self.data, grad, "grad"), self.data.dtype
+            if mine is None or (mine.shape, mine.dtype) != (new.shape, kind):
+                self._grad: np.ndarray = np.empty(new.shape, kind)
+            self._grad[...] = new
         self._cleared = grad is None
-        if grad is not None:
-            self._grad: np.ndarray = _upstream(self.data, grad, "grad")
 
     # 03 Why backwards? · parameter-product
     def _add_product(self, left: np.ndarray, right: np.ndarray) -> None:
@@ -501,7 +504,7 @@ class Layer(_Memory):
     def _expect(self, x: Any, *shape: Any, what: str = "input") -> np.ndarray:
         """x as floating-point numbers; a name in ``shape`` fits any size."""
         array = _floating(x)
-        if what != "start":
+        if what in ("input", "grad_output"):
             self._count(backward=what == "grad_output")
         if (shape, array.shape) != self._fitted and array.shape != shape:
             self._compare(array.shape, shape, what)
@@ -908,7 +911,8 @@ class GELU(Activation):
 # 05 Something that bends · one-of
 def _one_of(owner: Any, *names: str, **values: Any) -> None:
     """One of these names."""
-    fits = f"{{}} is {', '.join(map(repr, names[:-1]))} or {names[-1]!r}"
+    *most, last = map(repr, names)
+    fits = f"{{}} is {', '.join(most)}{' or ' * bool(most)}{last}"
     _demand(owner, lambda value: value in names, fits, **values)
 
 
@@ -996,7 +1000,9 @@ class Loss(_Memory):
         self._count(backward=True)
         if self.reduction == "none":
             return self._each(slopes, shape, grad_output)
-        return scale * float(grad_output) * slopes  # type: ignore
+        if type(grad_output) is not float:
+            grad_output = _of_shape((), grad_output, "grad_output").item()
+        return scale * grad_output * slopes
 
     # 06 What do we want? · loss-target
     def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
@@ -1019,9 +1025,7 @@ class Loss(_Memory):
         self, prediction: ArrayLike, target: ArrayLike, mask: Any
     ) -> tuple:
         self._cache = None  # a forward that fails leaves no old gradient
-        x, target = _floating(prediction), np.asanyarray(target)
-        if type(target) is not np.ndarray or target.dtype.kind == "c":
-            _floating(target)  # says why not
+        x, target = _floating(prediction), _as_array(target)
         values, slopes, count = self._masked(x, target, mask)
         if not count and self.reduction != "none":
             raise ValueError(f"{self}: the batch is empty")
@@ -1300,7 +1304,7 @@ class Network(Layer):
         self._shapes = []
         if self.criterion is not None:
             self.criterion._cache = None
-        return np.asanyarray(x)
+        return _as_array(x)
 
     # 07 A network learns · network-start
     def _loss_at_end(self) -> Loss:
@@ -1311,7 +1315,7 @@ class Network(Layer):
     def _start(self, grad_output: ArrayLike | None) -> Any:
         if grad_output is None:
             return self._loss_at_end().backward()
-        return np.asanyarray(grad_output)
+        return _as_array(grad_output)
 
     # 07 A network learns · network-lengths
     def _told(self, layer: Layer, lengths: Any) -> dict[str, Any]:
@@ -1387,7 +1391,7 @@ class Optimizer:
     def step(self) -> None:
         """Move all parameters, in place; their gradients stay.
 
-        Raises RuntimeError if some data or grad has been replaced since.
+        Raises RuntimeError if some data has been replaced since.
         """
         self._look()
         self.state["t"] += 1
@@ -1462,14 +1466,13 @@ class Optimizer:
     # 07 A network learns · optimizer-look
     def _look(self) -> np.ndarray:
         """The long gradient, if it still holds that of all parameters."""
-        for i, parameter in enumerate(self.parameters):
-            for name, whole in (("data", self._data), ("grad", self._grad)):
-                if getattr(parameter, name).base is not whole:
-                    raise RuntimeError(
-                        f"the {name} of parameter {i} was replaced, or "
-                        "another optimizer has taken it over; write into it "
-                        f"instead: parameter.{name}[...] = …"
-                    )
+        for i, p in enumerate(self.parameters):
+            if p.data.base is not self._data or p.grad.base is not self._grad:
+                raise RuntimeError(
+                    f"the data of parameter {i} was replaced, or another "
+                    "optimizer has taken it over; write into it instead: "
+                    "parameter.data[...] = …"
+                )
         return self._grad
 
     # 07 A network learns · optimizer-decay
@@ -1525,7 +1528,7 @@ def _one_vector(parameters: list[Parameter]) -> tuple[np.ndarray, np.ndarray]:
     ends = np.cumsum([p.data.size for p in parameters])[:-1]
     parts = zip(parameters, np.split(data, ends), np.split(grad, ends))
     for p, its, slopes in parts:
-        p.data, p.grad = its.reshape(p.shape), slopes.reshape(p.shape)
+        p.data, p._grad = its.reshape(p.shape), slopes.reshape(p.shape)
     return data, grad
 
 
@@ -1627,8 +1630,7 @@ def _kaiming_std(
 ) -> float:
     _within("initialiser", low=-math.inf, a=a)
     fans = dict(zip(("fan_in", "fan_out"), _fans(shape)))
-    if mode not in list(fans):
-        raise ValueError(f"mode is 'fan_in' or 'fan_out', got {mode!r}")
+    _one_of("initialiser", *fans, mode=mode)
     return _gain(nonlinearity, a) / fans[mode] ** 0.5  # eq:kaiming
 
 
@@ -1712,11 +1714,7 @@ def _gain(nonlinearity: str, a: float) -> float:
         "linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": 2**0.5,
         "leaky_relu": (2 / (1 + a * a)) ** 0.5,
     }
-    if nonlinearity not in list(gains):
-        names = ", ".join(gains)
-        raise ValueError(
-            f"nonlinearity is one of {names}, got {nonlinearity!r}"
-        )
+    _one_of("initialiser", *gains, nonlinearity=nonlinearity)
     return gains[nonlinearity]
 
 
@@ -1933,7 +1931,7 @@ def gradient_report(
     net, optimizer = copy.deepcopy((net, optimizer))
     net.zero_grad()
     with np.errstate(all="ignore"):
-        passed = _both_ways(net, np.asarray(x), target)
+        passed = _both_ways(net, _as_array(x), target)
         return _report(net, *passed, _updates(net, lr, optimizer))
 
 
@@ -2118,7 +2116,7 @@ class DataLoader:
         lengths: ArrayLike | None = None,
     ) -> None:
         given = (x, y) if lengths is None else (x, y, lengths)
-        self.arrays = [np.asarray(array) for array in given]
+        self.arrays = [_as_array(array) for array in given]
         self.x, self.y = self.arrays[:2]
         _equally_many(self.arrays)
         _positive(self, batch_size=batch_size)
@@ -2386,10 +2384,8 @@ class _Training:
             "fit", lambda n: isinstance(n, (int, np.integer)) and n >= 0,
             "{} is a whole number >= 0", epochs=self.epochs,
         )
-        _demand(
-            "fit", lambda every: every in ("epoch", "batch"),
-            "{} is 'epoch' or 'batch'", schedule_every=self.schedule_every,
-        )
+        every = self.schedule_every
+        _one_of("fit", "epoch", "batch", schedule_every=every)
 
     # 10 The loop · fit-owners
     def check_owners(self) -> None:
@@ -2749,7 +2745,7 @@ class Dropout(Layer):
 
     # 12 Not by heart · dropout-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
-        x = _floating(x)
+        x = self._expect(x, ...)
         factor = np.ones_like(x)
         if self.training:
             keep = self._rng.random(x.shape) >= self.p
@@ -2817,10 +2813,7 @@ class EarlyStopping:
         monitor: str = "validation_loss", mode: str = "min",
         restore_best: bool = False,
     ) -> None:
-        if mode not in ("min", "max"):
-            raise ValueError(
-                f"EarlyStopping: mode is 'min' or 'max', got {mode!r}"
-            )
+        _one_of(self, "min", "max", mode=mode)
         _positive(self, patience=patience)
         _within(self, min_delta=min_delta)
         self.net, self.patience, self.min_delta = net, patience, min_delta
@@ -2946,7 +2939,7 @@ class _BatchNorm(Layer):
     # 13 In shape all the time · batch-norm-guard
     def _admitted(self, x: ArrayLike) -> tuple[np.ndarray, bool]:
         """x if its shape fits, and whether the statistics are fixed."""
-        axes = self._axes[-1 if np.ndim(x) > 2 else 0]
+        axes = self._axes[-1 if _floating(x).ndim > 2 else 0]
         x = self._expect(x, "N", self.num_features, *axes)
         n, fixed = x[:, 0].size, bool(self.buffers) and not self.training
         if n < 2 and not fixed:
@@ -3615,10 +3608,12 @@ class Tensor(NDArrayOperatorsMixin):
             return getattr(self.data, name)
         function = getattr(np, name, None) if hasattr(np.ndarray, name) else 0
         if function not in _RULES or name == "sort":  # which sorts in place
-            raise AttributeError(f"a Tensor has no {name}")
-        if name in ("sum", "mean", "max", "min"):
-            return lambda axis=None, keepdims=False: function(
-                self, axis=axis, keepdims=keepdims
+            raise AttributeError(
+                f"a Tensor has no {name}; the array in it is .data"
+            )
+        if name in ("sum", "mean", "max", "min"):  # keepdims comes second
+            return lambda axis=None, keepdims=False, **options: function(
+                self, axis=axis, keepdims=keepdims, **options
             )
         return partial(function, self)
 
@@ -3641,11 +3636,18 @@ class Tensor(NDArrayOperatorsMixin):
         axes = axes[0] if len(axes) == 1 else axes
         return np.transpose(self, axes or None)
 
+    def flatten(self) -> Any:
+        return np.ravel(self)
+
+    # 16 A tape for arrays · tensor-entries
     def astype(self, dtype: Any) -> Any:
         return _astype(self, dtype)
 
     def __getitem__(self, key: Any) -> Any:
         return _pick(self, *(key if isinstance(key, tuple) else (key,)))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError(_IN_PLACE)
 
     # 16 A tape for arrays · tensor-item
     def item(self) -> float:
@@ -3712,24 +3714,27 @@ def _apply(rule: _Rule, args: Sequence, options: dict[str, Any]) -> Any:
         _ask(rule, args, options, places)
     if rule.vjps is None:
         return rule.function(*args, **options)
+    if options and any(isinstance(x, Tensor) for x in options.values()):
+        raise TypeError(f"{rule.name} takes a Tensor by its place, unnamed")
     value = rule.function(*arrays, **options)
-    return _remember(value, given, rule, args, arrays, options, places)
+    return _remember(value, given, (rule, args, arrays, options, places))
 
 
 # 16 A tape for arrays · remember
-def _remember(value: Any, given: list, *how: Any) -> Any:
+def _remember(value: Any, given: list, how: tuple) -> Any:
     """The value as a Tensor, with its record; whole numbers stay plain."""
     if type(value) is not np.ndarray or value.dtype.kind != "f":
+        if isinstance(value, (list, tuple)):
+            return _several(value, given, *how)
         if np.asarray(value).dtype.kind in "biu":
             return value
         value = _real(value)
-    y, places = Tensor.__new__(Tensor), how[-1]
+    y, (_, args, _, _, places) = Tensor.__new__(Tensor), how
     y.data = value[...]
     if places and (every := _recording.get()):
-        y._record = made = _Record._make((*how, _seal(given, every)))
-        y._parents = tuple([made.args[i] for i in places])
-        y.requires_grad = True
-        y.data.setflags(write=False)
+        y._record = _Record._make((*how, _seal(given, every)))
+        y._parents = tuple([args[i] for i in places])
+        y.requires_grad, y.data.flags.writeable = True, False
     return y
 
 
@@ -3744,7 +3749,7 @@ def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
     for node in _order(last):
         gradient = found.pop(node)
         yield node, gradient
-        shares = _handed_on(node, gradient, record)
+        shares = _handed_on(node, gradient, record) if node._record else ()
         for x, share in zip(node._parents, shares):
             share = _fit(share, x.data)  # eq:chain
             found[x] = found[x] + share if x in found else share  # eq:paths
@@ -3760,10 +3765,8 @@ def _known(node: Tensor, record: bool) -> list:
 # 16 A tape for arrays · handed-on
 def _handed_on(node: Tensor, g: Any, record: bool) -> Sequence:
     """What the rules hand on to each parent of a node, from g."""
-    if node._record is None:
-        return ()
     _check(node._record)
-    rule, *_, options, places, _ = node._record
+    rule, _, _, options, places, _ = node._record
     if not record:
         g = g[...]  # a view that nobody can write to
         g.setflags(write=False)
@@ -3806,16 +3809,17 @@ def _constant(x: Any) -> Tensor:
 # 16 A tape for arrays · unstretch
 def _fit(g: Any, x: np.ndarray) -> Any:
     """The gradient in the shape and dtype of x: stretching undone."""
+    was = g.shape
+    if len(was) > x.ndim:  # axes that x does not have
+        g = g.sum(axis=tuple(range(len(was) - x.ndim)))
+    if g.shape != x.shape:  # axes that have length 1 in x
+        axes = [i for i, n in enumerate(x.shape[: g.ndim]) if n == 1]
+        g = g.sum(axis=tuple(axes), keepdims=True)
     if g.shape != x.shape:
-        small = (1,) * (g.ndim - x.ndim) + x.shape
-        axes = tuple([i for i, n in enumerate(small[: g.ndim]) if n == 1])
-        total = g.sum(axis=axes, keepdims=True)
-        if total.shape != small:
-            raise ValueError(
-                f"a rule gave a gradient of shape {g.shape} for an argument "
-                f"of shape {x.shape}"
-            )
-        g = total.reshape(x.shape)
+        raise ValueError(
+            f"a rule gave a gradient of shape {was} for an argument of "
+            f"shape {x.shape}"
+        )
     return g if g.dtype == x.dtype else g.astype(x.dtype)
 
 
@@ -3848,18 +3852,18 @@ def _sample(array: np.ndarray, every: int) -> np.ndarray:
 # 16 A tape for arrays · seals-of-all
 def _seal(given: list, every: int) -> list:
     """What arrays look like now that the tape did not compute itself."""
-    arrays = [x for x in given if isinstance(x, np.ndarray)]
-    samples = [_sample(x, every) for x in arrays]
-    return [(x, part, part.tobytes()) for x, part in zip(arrays, samples)]
+    return [
+        (x, part := _sample(x, every), part.tobytes())
+        for x in given if isinstance(x, np.ndarray)
+    ]
 
 
 # 16 A tape for arrays · check
 def _check(made: _Record) -> None:
     """Raise RuntimeError if a recorded array was changed or replaced."""
+    pairs = zip(made.args, made.arrays)
     wrong = [x for x, part, was in made.seals if part.tobytes() != was]
-    for x, array in zip(made.args, made.arrays):
-        if x is not array and x.data is not array:
-            wrong.append(array)
+    wrong += [a for x, a in pairs if x is not a and x.data is not a]
     for array in wrong:
         raise RuntimeError(
             f"{made.rule.name}: an array of shape {array.shape} was changed "
@@ -3903,8 +3907,9 @@ def detect_changes() -> Any:
 # 16 A tape for arrays · own
 def _own(x: Any, rule: _Rule) -> Any:
     """A list of numbers as an array; other lists as lists of our own."""
-    numbers = isinstance(rule.function, np.ufunc) or rule.jvps is rule.vjps
-    return np.array(x) if numbers and rule.vjps else _deep(x, lambda x: x)
+    ufunc = isinstance(getattr(np, rule.name, None), np.ufunc)
+    numbers = ufunc or (rule.vjps and rule.jvps is rule.vjps)
+    return np.array(x) if numbers else _deep(x, lambda x: x)
 
 
 def _deep(thing: Any, change: Callable) -> Any:
@@ -3936,11 +3941,18 @@ def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
 
 
 # 16 A tape for arrays · plain
+_IN_PLACE = "Tensors do not change in place; write a = a + b, or np.where"
+_INSTEAD = (
+    "; make it of functions that have one, or give it one with primitive"
+)
+
+
+# 16 A tape for arrays · refuse
 def _refuse(function: Any, method: str, options: dict) -> None:
-    if "out" in options:
-        raise TypeError("Tensors do not change in place; write a = a + b")
+    if "out" in options or method == "at":
+        raise TypeError(_IN_PLACE)
     given = ", ".join([method.strip("_"), *options])
-    raise TypeError(f"{function.__name__} has no rule for {given}")
+    raise TypeError(f"{function.__name__} has no rule for {given}{_INSTEAD}")
 
 
 def _plain(x: Any) -> Any:
@@ -3952,14 +3964,17 @@ def _plain(x: Any) -> Any:
 # 16 A tape for arrays · without-rule
 def _without_rule(function: Callable, args: Any, options: dict) -> Any:
     """Comparisons and counts, of the plain arrays."""
-    value = function(*_deep(args, _plain), **_deep(options, _plain))
+    try:
+        value = function(*_deep(args, _plain), **_deep(options, _plain))
+    except ValueError as error:
+        if "read-only" in str(error):
+            raise TypeError(_IN_PLACE) from None
+        raise
     kinds: list = []
     _deep(value, lambda x: kinds.append(np.asarray(x).dtype.kind))
     if not set(kinds) <= set("biuU"):
-        raise TypeError(
-            f"{function.__name__} has no rule for Tensors; make it of "
-            "functions that have one, or give it one with primitive"
-        )
+        name = function.__name__
+        raise TypeError(f"{name} has no rule for Tensors{_INSTEAD}")
     return value
 
 
@@ -3971,6 +3986,8 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
     ``rule(g, y, *arguments)`` is its gradient if g is that of the output y
     and may have a larger shape; it is summed back. ``jvps`` are such rules
     for slopes, or "linear" or "entrywise"; None derives them from vjps.
+    Where the function gives several arrays, g and y are tuples, and jvps
+    are derived.
     """
 
     def decorate(function: Callable) -> Callable:
@@ -3987,6 +4004,24 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
         return either
 
     return decorate
+
+
+# 16 A tape for arrays · several
+def _several(values: Any, given: list, rule: _Rule, *how: Any) -> tuple:
+    """The values as Tensors, which are parts of one."""
+    arrays = [np.asarray(value) for value in values]
+    ends = np.cumsum([array.size for array in arrays])
+
+    def parts(x: Any) -> tuple:
+        cut = [x[n - a.size : n] for n, a in zip(ends, arrays)]
+        return tuple([y.reshape(a.shape) for y, a in zip(cut, arrays)])
+
+    def cutting(vjp: Any) -> Any:
+        return vjp and (lambda g, y, *x, **o: vjp(parts(g), parts(y), *x, **o))
+
+    rule = rule._replace(vjps=[*map(cutting, rule.vjps)], jvps=None)
+    whole = np.concatenate([array.ravel() for array in arrays])
+    return parts(_remember(whole, given, (rule, *how)))
 
 
 # 16 A tape for arrays · scatter
@@ -4070,8 +4105,9 @@ _PAIRS: dict[Callable, tuple] = {
     ),
     np.arctan2: (
         lambda y, a, b: b / (a * a + b * b),
-        lambda y, a, b: -a / (a * a + b * b),
+        lambda y, a, b: a / -(a * a + b * b),
     ),
+    np.copysign: (lambda y, a, b: np.sign(a) * np.sign(y), 0),
 }
 
 
@@ -4208,11 +4244,11 @@ def _moved(f: Callable, flat: Any, marks: Any, value: Any, seen: Any) -> Any:
     """The entries of flat whose marks are seen; constants from value."""
     if isinstance(value, (list, tuple)):
         return [_moved(f, flat, marks, *each) for each in zip(value, seen)]
-    last = marks.size - 1
+    last, value = marks.size - 1, _real(value)
     place = np.clip(np.nan_to_num(seen), 0, last).astype(int)
     moved = marks[place] == seen
-    fixed = (seen.astype(value.dtype) == value) | (seen != seen)
-    if not (moved | fixed).all():
+    there = np.where(moved, flat.data[place], seen).astype(value.dtype)
+    if not np.array_equal(there, value, equal_nan=True):
         raise TypeError(
             f"{f.__name__} does more here than move, and has no rule"
         )
@@ -4222,17 +4258,18 @@ def _moved(f: Callable, flat: Any, marks: Any, value: Any, seen: Any) -> Any:
 
 
 # 16 A tape for arrays · moving
-_MOVING = [getattr(np, name) for name in """
+_MOVING = [getattr(np, name, None) or getattr(np.fft, name) for name in """
     append array_split atleast_1d atleast_2d atleast_3d block broadcast_arrays
     choose column_stack compress concatenate copy delete diag diagflat
-    diagonal dsplit dstack extract flip fliplr flipud hsplit hstack insert
-    meshgrid moveaxis pad ravel real repeat resize roll rollaxis rot90 select
-    split stack take take_along_axis tile tril triu vsplit vstack
+    diagonal dsplit dstack extract fftshift flip fliplr flipud hsplit hstack
+    ifftshift insert meshgrid moveaxis pad ravel real repeat resize roll
+    rollaxis rot90 select split stack take take_along_axis tile tril triu
+    vsplit vstack
 """.split()]
 
 
 # 16 A tape for arrays · root
-def _root(x: Any, p: float = 0.5) -> Any:
+def _root(x: Any, p: Any = 0.5) -> Any:
     """x to the power p > 0, with slope 0 at 0 instead of infinity."""
     return np.where(x == 0, 0, np.where(x == 0, 1, x) ** p)
 
@@ -4263,8 +4300,19 @@ def _prod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     return (y[0] if len(y) else 1 + y.sum(axis=0)).reshape(shape)
 
 
+# 16 A tape for arrays · running-product
+def _cumprod(x: Any, axis: int | None = None) -> Any:
+    x, axis = (x.reshape(-1), 0) if axis is None or not x.ndim else (x, axis)
+    y, reach = np.moveaxis(x, axis, 0), 1
+    while reach < len(y):  # so many factors are in each product by now
+        y = np.concatenate([y[:reach], y[reach:] * y[:-reach]])
+        reach *= 2
+    return np.moveaxis(y, 0, axis)
+
+
 # 16 A tape for arrays · diff
 def _diff(x: Any, n: int = 1, axis: int = -1) -> Any:
+    np.diff(x.data, n, axis)  # which raises if it has to
     for _ in range(n):
         ends = np.arange(1, x.shape[axis])
         x = np.take(x, ends, axis) - np.take(x, ends - 1, axis)
@@ -4336,22 +4384,47 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return np.einsum(a, left, b, right, out)
 
 
+# 16 A tape for arrays · made-cross
+def _cross(a: Any, b: Any, *, axis: int = -1) -> Any:
+    np.linalg.cross(*_deep((a, b), _plain), axis=axis)  # looks at the shapes
+    on, further = (partial(np.roll, shift=i, axis=axis) for i in (-1, -2))
+    return on(a) * further(b) - further(a) * on(b)
+
+
+def _trapezoid(
+    y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1
+) -> Any:
+    if x is not None:
+        dx = np.diff(x if np.ndim(x) == 1 else np.moveaxis(x, axis, -1))
+    y = np.moveaxis(y, axis, -1)
+    return np.sum(dx * (y[..., 1:] + y[..., :-1]), axis=-1) / 2
+
+
 # 16 A tape for arrays · made-norm
+def _length(
+    x: Any, *, axis: Any = None, keepdims: bool = False, ord: Any = 2
+) -> Any:
+    size, fold = np.abs(x), {"axis": axis, "keepdims": keepdims}
+    if ord in (math.inf, -math.inf):
+        return size.max(**fold) if ord > 0 else size.min(**fold)
+    if not isinstance(ord, _Real) or ord <= 0:
+        raise TypeError(f"norm has no rule for ord={ord!r}")
+    powers = x * x if ord == 2 else _root(size, ord)
+    return _root(powers.sum(**fold), 1 / ord)
+
+
+# 16 A tape for arrays · made-matrix-norm
 def _norm(
     x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False
 ) -> Any:
     axes = tuple(np.ravel(range(x.ndim) if axis is None else axis).tolist())
-    size, fold = np.abs(x), {"axis": axes, "keepdims": keepdims}
-    if ord in (None, "fro") or (ord == 2 and len(axes) == 1):
-        return _root((x * x).sum(**fold))
-    if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
-        size = size.sum(axis=axes[abs(ord) != 1], keepdims=True)
-        ord = math.copysign(np.inf, ord)
-    if ord in (np.inf, -np.inf):
-        return size.max(**fold) if ord > 0 else size.min(**fold)
-    if isinstance(ord, str) or ord <= 0 or len(axes) > 1:
+    if len(axes) == 2 and ord in (1, -1, math.inf, -math.inf):
+        x = np.abs(x).sum(axis=axes[abs(ord) != 1], keepdims=True)
+        ord = math.copysign(math.inf, ord)
+    elif len(axes) > 1 and ord not in (None, "fro"):
         raise TypeError(f"norm of axes {axes} has no rule for ord={ord!r}")
-    return _root(_root(size, ord).sum(**fold), 1 / ord)
+    ord = 2 if ord in (None, "fro") else ord
+    return _length(x, axis=axes, keepdims=keepdims, ord=ord)
 
 
 # 16 A tape for arrays · logdet
@@ -4369,13 +4442,15 @@ _MADE: dict[Callable, Callable] = {
     np.clip: _clip, np.sort: _sort, np.einsum: _einsum, np.fix: np.trunc,
     np.tensordot: _tensordot, np.linalg.norm: _norm,
     np.std: lambda x, *args, **options: _root(np.var(x, *args, **options)),
-    np.round: lambda x, decimals=0: np.sign(x) * 0 + x.data.round(decimals),
+    **dict.fromkeys((np.round, np.around), lambda x, decimals=0: (
+        np.sign(x) * 0 + x.data.round(decimals)
+    )),
     np.sinc: lambda x: np.where(
         x == 0, 1 - (math.pi * x) ** 2 / 6,
         np.sin(math.pi * x) / (math.pi * np.where(x == 0, 1, x)),
     ),
-    np.nan_to_num: lambda x, *args, **options: np.where(
-        np.isfinite(x), x, np.nan_to_num(+x.data, *args, **options)
+    np.nan_to_num: lambda x, copy=True, *args, **options: np.where(
+        np.isfinite(x), x, np.nan_to_num(x.data, True, *args, **options)
     ),
     np.logaddexp2: lambda a, b: (
         np.logaddexp(a * math.log(2), b * math.log(2)) / math.log(2)
@@ -4394,7 +4469,6 @@ _PRODUCTS: dict[Callable, Callable] = {
         np.tensordot(a, b, (-1, -1))
     ),
     np.vdot: lambda a, b: np.reshape(a, -1) @ np.reshape(b, -1),
-    np.vecdot: lambda a, b: np.sum(a * b, axis=-1),
     np.outer: lambda a, b: np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1)),
     np.hypot: lambda a, b: _root(a * a + b * b),
     np.float_power: lambda x, n: np.power(x * np.float64(1), n),
@@ -4407,6 +4481,43 @@ _PRODUCTS: dict[Callable, Callable] = {
     np.linalg.det: lambda a: (
         np.linalg.slogdet(a.data)[0] * np.exp(_logdet(a))
     ),
+}
+
+
+# 16 A tape for arrays · table-of-more
+_MORE: dict[Callable, Callable] = {
+    np.cumprod: _cumprod, np.trapezoid: _trapezoid,
+    **dict.fromkeys((np.cross, np.linalg.cross), _cross),
+    **dict.fromkeys((np.vecdot, np.linalg.vecdot), lambda a, b, axis=-1: (
+        np.sum(np.multiply(a, b), axis)
+    )),
+    np.nansum: lambda x, *args, **options: np.sum(
+        np.where(np.isnan(x), 0, x), *args, **options
+    ),
+    np.nanmean: lambda x, *args, **options: (
+        np.nansum(x, *args, **options)
+        / np.sum(~np.isnan(x), *args, dtype=x.dtype, **options)
+    ),
+    np.zeros_like: lambda x: np.zeros(x.shape, x.dtype),
+    np.ones_like: lambda x: np.ones(x.shape, x.dtype),
+}
+
+
+# 16 A tape for arrays · table-of-linalg
+_COMPOSED: dict[Callable, Callable] = _MADE | _PRODUCTS | _MORE | {
+    np.linalg.vector_norm: _length,
+    np.linalg.matrix_norm: lambda x, *, keepdims=False, ord="fro": (
+        _norm(x, ord, (-2, -1), keepdims)
+    ),
+    np.linalg.matrix_power: lambda a, n: reduce(
+        np.matmul, [np.linalg.inv(a) if n < 0 else a] * abs(n),
+        0 * a + np.linalg.matrix_power(a.data, 0),
+    ),
+    np.linalg.matmul: np.matmul, np.linalg.outer: np.outer,
+    np.linalg.tensordot: lambda a, b, *, axes=2: np.tensordot(a, b, axes),
+    np.linalg.matrix_transpose: lambda x: x.mT,
+    np.linalg.diagonal: lambda x, *, offset=0: np.diagonal(x, offset, -2, -1),
+    np.linalg.trace: lambda x, *, offset=0: np.trace(x, offset, -2, -1),
 }
 
 
@@ -4430,7 +4541,7 @@ _RULES: dict[Callable, _Rule] = {
         **{f: (f, vjps, "linear") for f, vjps in _LINEAR.items()},
         **{f: (f, vjps, None) for f, vjps in _OTHERS.items()},
         **{f: (partial(_move, f), None, None) for f in _MOVING},
-        **{f: (made, None, None) for f, made in (_MADE | _PRODUCTS).items()},
+        **{f: (made, None, None) for f, made in _COMPOSED.items()},
     }.items()
 }
 
@@ -4451,7 +4562,8 @@ class TapeLayer(Layer):
         self.function, self.weights = function, list(weights)
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        inputs = [Tensor(x), *[Tensor(p.data) for p in self.weights]]
+        x, weights = self._expect(x, ...), self.weights
+        inputs = [Tensor(x), *[Tensor(p.data) for p in weights]]
         y = self.function(*inputs)
         if not isinstance(y, Tensor):
             raise TypeError(f"{self}: the function's result is no Tensor")
@@ -4569,11 +4681,7 @@ class RNN(Layer):
         nonlinearity: str = "tanh", rng: _Seed = None,
     ) -> None:
         _positive(self, input_size=input_size, hidden_size=hidden_size)
-        if nonlinearity not in [*self._bends]:
-            raise ValueError(
-                f"{type(self).__name__}: nonlinearity is "
-                f"{' or '.join(self._bends)}, got {nonlinearity!r}"
-            )
+        _one_of(self, *self._bends, nonlinearity=nonlinearity)
         self.input_size, self.hidden_size = input_size, hidden_size
         if nonlinearity != "tanh":
             self.nonlinearity = nonlinearity
@@ -4742,7 +4850,8 @@ class Embedding(Layer):
     """
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        self._cache = self._known(np.array(x))
+        self._count(backward=False)
+        self._cache = self._known(_as_array(x).copy())
         return self.weight.data[self._cache]  # eq:embedding
 
     # 18 Time · embedding-backward
@@ -4948,7 +5057,7 @@ class MultiHeadAttention(Layer):
     # 19 Attention · attention-mask
     def _mask(self, attn_mask: _Maybe, size: tuple) -> np.ndarray:
         """The mask, if it fits scores of this size, (N, heads, T, S)."""
-        given = np.asarray(False if attn_mask is None else attn_mask)
+        given = _as_array(False if attn_mask is None else attn_mask)
         pairs = zip(given.shape[::-1], size[::-1])
         fits = given.ndim <= 4 and all(m in (1, s) for m, s in pairs)
         if given.dtype.kind not in "bf" or not fits:
@@ -6866,4 +6975,4 @@ _PROBES = [
 ]
 
 
-# digest 7577ac2c5c708f680926e07082240201967de98a4ad2d5df8146465c6597380b
+# digest 0b3a339413933cfef462c498e1ced88b836f58eb4c7c32b739c83b5b407bc353

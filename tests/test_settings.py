@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import backprop_core as bp
+from tests.layers import CASES, filled
 
 BAD: list[Any] = [None, "x", -1, float("nan"), float("inf"), [], True, object()]
 X = np.random.default_rng(0).normal(size=(20, 4))
@@ -187,6 +188,86 @@ def test_two_forwards_and_two_backwards_are_noticed(make: Callable[[], Any]) -> 
         layer.backward(grad)
     layer.forward(X)
     layer.backward(grad)
+
+
+@pytest.mark.parametrize("name", [*CASES, "Embedding", "Dropout at rest"])
+def test_everything_notices_two_forwards_and_two_backwards(name: str) -> None:
+    odd = {
+        "Embedding": (lambda: bp.Embedding(5, 3, rng=0), (LABELS,), False),
+        "Dropout at rest": (lambda: bp.Dropout().eval(), (X,), False),
+    }
+    make, given, _ = (CASES | odd)[name]
+    layer = make()
+    for _ in range(2):
+        y = np.asarray(layer.forward(*given))
+    layer.backward(np.ones(y.shape))
+    with pytest.raises(RuntimeError, match="two forwards, then two backwards"):
+        layer.backward(np.ones(y.shape))
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != "memory of attention"])
+def test_what_is_no_array_of_numbers_is_refused_in_one_sentence(name: str) -> None:
+    make, (x, *rest), _ = CASES[name]
+    bad: list[Any] = [[[1.0], [1.0, 2.0]], np.ma.masked_greater(x, 0), x * 1j, "x", None, x.astype(str)]
+    for it in bad:
+        with pytest.raises((TypeError, ValueError), match=r"expected"):
+            make().forward(it, *rest)
+        if isinstance(make(), bp.Loss):
+            with pytest.raises((TypeError, ValueError), match=r"expected"):
+                make().forward(x, it)
+    layer = make()
+    y = np.asarray(layer.forward(x, *rest))
+    for it in bad:
+        with pytest.raises((TypeError, ValueError), match=r"expected"):
+            layer.backward("x" if it is None and isinstance(layer, bp.Network) else it)
+    with pytest.raises(ValueError, match=r"expected grad_output of shape \("):
+        layer.backward(np.ones((2, *y.shape)))
+
+
+def test_a_mask_is_lost_nowhere() -> None:
+    hidden = np.ma.masked_greater(np.arange(4), 2)
+    for act in (
+        lambda: bp.Embedding(5, 3, rng=0).forward(hidden),
+        lambda: bp.DataLoader(X[:4], hidden),
+        lambda: bp.gradient_report(net(), np.ma.masked_greater(X, 0), LABELS),
+        lambda: bp.MultiHeadAttention(4, 2).forward(X[None, :4], attn_mask=hidden),
+    ):
+        with pytest.raises(TypeError, match="without a mask"):
+            act()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nothing_of_double_precision_is_kept_of_single(name: str) -> None:
+    make, given, _ = CASES[name]
+    layer = filled(make())
+    if isinstance(layer, bp.Layer):
+        layer.to("float32")
+    given = tuple(np.float32(a) if isinstance(a, np.ndarray) and a.dtype == float else a for a in given)
+    y = np.asarray(layer.forward(*given))
+    found: list[np.ndarray] = []
+
+    def look(thing: Any) -> None:
+        if isinstance(thing, np.ndarray):
+            found.append(thing)
+        for part in (
+            thing
+            if isinstance(thing, (list, tuple))
+            else vars(thing).values()
+            if hasattr(thing, "__dict__")
+            else ()
+        ):
+            look(part)
+
+    look(layer)
+    assert not [a.shape for a in found if a.dtype == float and a.size > 1]
+    assert np.asarray(layer.backward(np.ones(y.shape))).dtype == np.float32
+
+
+def test_a_memory_is_no_second_forward() -> None:
+    layer, x = bp.MultiHeadAttention(4, 2, rng=0), np.ones((2, 3, 4))
+    y = layer.forward(x, memory=x)
+    first = layer.backward(np.ones(y.shape))
+    np.testing.assert_array_equal(layer.backward(np.ones(y.shape)), first)
 
 
 def test_two_losses_and_two_backwards_are_noticed() -> None:
