@@ -1,4 +1,7 @@
-"""Formulas in the running text: held against the code, or listed in book/unbound.toml with a reason."""
+"""What a text states beside its displays: formulas in sentences, defaults, what its symbols mean.
+
+Held against the code, or against the lists book/unbound.toml and book/symbols.toml.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,13 @@ from equations.errors import Finding
 from equations.inline import complaints, relations
 from literate.chapter import Chapter
 from literate.prove.numbers import prose
+from literate.prove.symbols import symbol_findings
 from literate.prove.unbound import listed
+
+
+def text_findings(book: Book, chapter: Chapter) -> list[Finding]:
+    """What a chapter says beside its displays that does not hold, or that nothing holds to account."""
+    return [*inline_findings(book, chapter), *symbol_findings(chapter)]
 
 
 def inline_findings(book: Book, chapter: Chapter) -> list[Finding]:
