@@ -160,8 +160,9 @@ def _equations(session: Session) -> Iterator[Claim]:
         )
         for line, name, check in items:
             yield line, name, partial(session.limited, chapter.place(line), check)
-    places = [one.place for one in (*relations(chapter, prose(chapter)), *chapter.tables)]
-    for line in sorted({place.line for place in places})[:1]:
+    places = [one.place for one in relations(chapter, prose(chapter))]
+    places += [table.place for table in chapter.tables]
+    for line in sorted(place.line for place in places)[:1]:
         check = partial(_check_text, chapter, before)
         yield line, "what the text says", partial(session.limited, chapter.place(line), check)
 
