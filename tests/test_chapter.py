@@ -151,7 +151,7 @@ RAISES = (
     'raises= names one error, and perhaps what it says, as in raises="ValueError: expected .* shape"; got'
 )
 COMPARED = (
-    "what this prints is compared with nothing; write it as a transcript "
+    "what this says is compared with nothing; write it as a transcript "
     "(```pycon, >>> np.allclose(…), True), or assert it"
 )
 TRANSCRIBED = (
@@ -377,6 +377,15 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
     "a comparison that is only printed": (fence("print(np.allclose(1, 1))"), "print", COMPARED),
     "two of them": (fence("print(np.allclose(1, 1), np.array_equal([1], [1]))"), "print", COMPARED),
     "and one inside of another": (fence("print(all(np.allclose(x, x) for x in (1, 2)))"), "print", COMPARED),
+    "beside a word": (fence("print('equal:', np.allclose(1, 1))"), "print", COMPARED),
+    "by a method": (fence("print(np.isclose([1], [1]).all())"), "print", COMPARED),
+    "by a limit": (fence("print(abs(1 - 1) < 1e-6)"), "print", COMPARED),
+    "in a text": (fence("print(f'{abs(1 - 1) < 1e-6}')"), "print", COMPARED),
+    "turned round": (fence("print(not np.any(np.abs(1 - 1) > 1e-6))"), "print", COMPARED),
+    "as a choice": (fence("print('yes' if np.allclose(1, 1) else 'no')"), "print", COMPARED),
+    "under a name": (fence("close = abs(1 - 1) < 1e-6\nprint(close)"), "print", COMPARED),
+    "left to stand alone": (fence("np.allclose(1, 1)"), "np.allclose", COMPARED),
+    "an assertion with a way out": (fence("assert True or 1 < 0"), "assert", COMPARED),
     "a name from a transcript": (
         "```pycon\n>>> a = 1\n```\n" + fence("print(a)"),
         "print",

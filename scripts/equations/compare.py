@@ -20,7 +20,7 @@ def compare(
 ) -> None:
     """Raise Differ where the two sides differ.
 
-    What is defined on neither side is left out at a corner; where one side has a value, the other must have it.
+    What is defined on neither side is left out at a corner; what one side defines the other must, too.
     """
     order = ranges.order
     left, right = _matched(left, right, right_is_number)

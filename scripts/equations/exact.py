@@ -365,7 +365,7 @@ def prove(book: Book, chapter: Text, display: Display) -> Proof:
 
 
 def _rows_and_arguments(read: Read) -> Iterator[Branch]:
-    """The rows of cases and the arguments of maxima and minima: both sides must agree where each was taken."""
+    """The rows of cases and the arguments of maxima and minima: where each is taken both sides must agree."""
     for node in (node for side in read.sides for node in side.walk()):
         if isinstance(node, Cases):
             yield from ((node, row) for row in range(len(node.values)))

@@ -6,6 +6,7 @@ What has a limit or an endless series is tried at small steps, an average is tak
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Callable
 
@@ -73,9 +74,9 @@ def average(tex: str) -> bool:
     weights = 0.7 * np.array(list(itertools.product((-1, 1), repeat=3)))
     squares = {"y": np.mean((weights @ x) ** 2), "w": np.mean(weights**2), "x": np.mean(x**2), "D": 3}
     sides = [re.findall(r"\\overline\{(\w)\^2\}|(D)", side) for side in tex.split("=")]
-    values = [np.prod([squares[a or b] for a, b in side]) for side in sides]
+    values = [math.prod(float(squares[a or b]) for a, b in side) for side in sides]
     rest = re.sub(r"\\overline\{\w\^2\}|D|\\,|\s|=", "", tex)
-    return not rest and len(values) == 2 and bool(np.isclose(*values, rtol=1e-12))
+    return not rest and len(values) == 2 and math.isclose(*values, rel_tol=1e-12)
 
 
 def shapes(tex: str) -> bool:

@@ -1,6 +1,6 @@
-"""What a text states beside its displays: formulas in sentences, defaults, what its symbols mean.
+"""What a text states beside its displays: formulas in sentences, defaults, meanings of symbols, references.
 
-Held against the code, or against the lists book/unbound.toml and book/symbols.toml.
+Held against the code, or against the lists book/unbound.toml, symbols.toml and references.toml.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from equations.errors import Finding
 from equations.inline import complaints, relations
 from literate.chapter import Chapter
 from literate.prove.numbers import prose
+from literate.prove.references import reference_findings
 from literate.prove.symbols import symbol_findings
 from literate.prove.unbound import listed
 
 
 def text_findings(book: Book, chapter: Chapter) -> list[Finding]:
     """What a chapter says beside its displays that does not hold, or that nothing holds to account."""
-    return [*inline_findings(book, chapter), *symbol_findings(chapter)]
+    twice = [*symbol_findings(chapter), *reference_findings(chapter)]
+    return [*inline_findings(book, chapter), *twice]
 
 
 def inline_findings(book: Book, chapter: Chapter) -> list[Finding]:

@@ -162,6 +162,7 @@ def _equations(session: Session) -> Iterator[Claim]:
             yield line, name, partial(session.limited, chapter.place(line), check)
     places = [one.place for one in relations(chapter, prose(chapter))]
     places += [table.place for table in chapter.tables]
+    places += [reference.place for reference in chapter.references]
     for line in sorted(place.line for place in places)[:1]:
         check = partial(_check_text, chapter, before)
         yield line, "what the text says", partial(session.limited, chapter.place(line), check)

@@ -37,9 +37,7 @@ def _sense(file: Path, symbol: str, wordings: list[str]) -> Sense:
     found: Sense = {}
     for wording in wordings:
         if not (parts := WORDING.fullmatch(wording)):
-            raise BookError(
-                file, f"{symbol}: {wording!r} does not end with its chapters, as [7, 12]"
-            )
+            raise BookError(file, f"{symbol}: {wording!r} does not end with its chapters, as [7, 12]")
         found[parts[1]] = Counter(map(int, parts[2].split(", ")))
     return found
 
