@@ -502,7 +502,7 @@ def _names_of_transcript(source: str) -> set[str]:
     return found
 
 
-def _unjudged(tree: ast.Module) -> Iterator[ast.AST]:
+def _unjudged(tree: ast.Module) -> Iterator[ast.expr | ast.stmt]:
     """Where code says whether numbers agree, and nobody looks: ``print(np.allclose(a, b))``.
 
     Printed in any form, left to stand alone, or in an assertion that cannot fail.
