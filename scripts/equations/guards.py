@@ -62,10 +62,15 @@ def _complaint(
     names = {
         node.id for one in slice_.statements for node in ast.walk(one.node) if isinstance(node, ast.Name)
     }
-    if any(_multiplies_rows(notation, node) for one in slice_.statements for node in ast.walk(one.node)):
-        return f"the cell of `{row.row.code}` multiplies arrays of the table itself; let the module do it"
     if names & notation.module.keys():
-        return _own_mathematics(book, notation, row, row in notation.gradients.values())
+        own = any(
+            _multiplies_rows(notation, node) for one in slice_.statements for node in ast.walk(one.node)
+        )
+        return _own_mathematics(book, notation, row, row in notation.gradients.values()) or (
+            f"the cell of `{row.row.code}` multiplies arrays of the table itself; let the module do it"
+            if own
+            else None
+        )
     if not any(_calculates(one.node) for one in slice_.statements):
         return None  # a function that stands for any other, of anything
     return f"`{row.row.code}` retypes the mathematics; call the module, or let an equation define it: `eq:…`"
