@@ -11,6 +11,7 @@ from equations.book import Book
 from equations.defaults import wrong_defaults
 from equations.errors import Finding
 from equations.inline import complaints, relations
+from equations.terms import loose_terms
 from literate.chapter import Chapter
 from literate.prove.numbers import prose
 from literate.prove.references import reference_findings
@@ -27,7 +28,8 @@ def text_findings(book: Book, chapter: Chapter) -> list[Finding]:
 def inline_findings(book: Book, chapter: Chapter) -> list[Finding]:
     """What the running text of a chapter states without anything to hold it to account."""
     reasons = listed(chapter.path.parent)
-    found = complaints(book, chapter, prose(chapter), reasons)
+    lines = prose(chapter)
+    found = [*complaints(book, chapter, lines, reasons), *loose_terms(chapter, lines, reasons)]
     findings = [Finding(inline.place, "inline", message) for inline, message in found]
     for first, lines in [
         (1, prose(chapter)),
