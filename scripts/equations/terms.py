@@ -1,8 +1,8 @@
 r"""Formulas in the running text that state nothing by themselves: $1-\eta a$, $\frac{\eta}{1-\alpha}$.
 
-"Every step multiplies the distance by $1-\eta a$" is a claim all the same, and nothing evaluates it. So such
-a formula is part of a display of its chapter, or of a formula that is held to account, letter by letter; or it
-is listed with its reason, and a change of it is seen.
+"Every step multiplies the distance by $1-\eta a$" is a claim all the same, and nothing evaluates it. So
+such a formula is part of a display of its chapter or of a formula that is held to account; or it
+is listed with its reason, letter by letter, so that a change of it is seen.
 """
 
 from __future__ import annotations
