@@ -630,7 +630,22 @@ def test_refused_above_the_body(text: str, message: str) -> None:
 
 
 EQUATION = "$$ x $$ {#eq:x}\n"
+HERE = "| In PyTorch | Here |\n|---|---|\n| `x.grad` | `{}` |\n\n" + fence(
+    "x = np.add(1, 2)\nprint(sorted([x]))"
+)
 BOOKS = {
+    "code in a table that no cell has": (
+        [HERE.format("np.add(1, 3)")],
+        "book/01-sample.md:17: `np.add(1, 3)` stands in no code of the book",
+    ),
+    "a name in a table that does not exist": (
+        [HERE.format("_unfit")],
+        "book/01-sample.md:17: `_unfit` stands in no code of the book",
+    ),
+    "two functions that changed places": (
+        [HERE.format("reversed([x])")],
+        "book/01-sample.md:17: `reversed([x])` stands in no code of the book",
+    ),
     "a label twice": (
         [EQUATION + "@eq:x", "\n" + EQUATION],
         "book/02-sample.md:16: eq:x is already at book/01-sample.md:15",
@@ -772,3 +787,8 @@ def test_mutated_chapters() -> None:
 
     run()
     assert accepted > 10
+
+
+def test_code_in_a_table_may_leave_out_what_is_between() -> None:
+    for shown in ("np.add(…)", "y = np.add(1, 2)", "print(sorted(…))"):
+        check_book([chapter(HERE.format(shown))])

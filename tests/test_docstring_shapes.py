@@ -125,4 +125,6 @@ def test_a_docstring_gives_the_bound_of_the_start(cls: type) -> None:
     layer = cls(**settings, rng=0)
     sizes = {**settings, "number of inputs of a window": layer.weight.data[0].size}
     bound = sizes[named] ** -0.5
-    assert 0.9 * bound < abs(layer.weight.data).max() <= bound
+    for drawn in (layer.weight.data, layer.bias.data):
+        assert -bound <= drawn.min() < -0.5 * bound and 0.5 * bound < drawn.max() <= bound
+    assert 0.9 * bound < abs(layer.weight.data).max() and abs(layer.weight.data.mean()) < 0.2 * bound

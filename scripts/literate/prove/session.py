@@ -150,8 +150,8 @@ class Session:
             exec(self.compiled(cell.source, cell.place, "exec"), self.namespace)
             if cell.alt and (numbers := untold(self.chapter, cell, drawn())):
                 raise Failure(
-                    f"{cell.place}: the alternative text says {', '.join(numbers)}, which neither the figure nor "
-                    "the code of its section has; correct it, or list it in book/unbound.toml"
+                    f"{cell.place}: the alternative text says {', '.join(numbers)}, which neither the figure "
+                    "nor the code of its section has; correct it, or list it in book/unbound.toml"
                 )
 
     def compiled(self, source: str, place: Place, mode: str) -> CodeType:
