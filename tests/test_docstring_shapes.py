@@ -121,7 +121,8 @@ def test_a_wrong_shape_is_found(cls: type, right: str, wrong: str) -> None:
 @pytest.mark.parametrize("cls", [bp.RNN, bp.Conv2d])
 def test_a_docstring_gives_the_bound_of_the_start(cls: type) -> None:
     (named,) = re.findall(r"uniform in ±1/sqrt\(([^)]+)\)", " ".join((inspect.getdoc(cls) or "").split()))
-    settings = {**CASES[cls], **({"input_size": 40, "hidden_size": 90} if cls is bp.RNN else {})}
+    wide = {"hidden_size": 90} if cls is bp.RNN else {"out_channels": 60}
+    settings = {**CASES[cls], **wide}
     layer = cls(**settings, rng=0)
     sizes = {**settings, "number of inputs of a window": layer.weight.data[0].size}
     bound = sizes[named] ** -0.5
