@@ -797,6 +797,13 @@ def test_powers_of_zero(n: float, slope: float) -> None:
     assert exponent.grad == 0
 
 
+def test_powers_of_zero_in_arrays() -> None:
+    x, n = Tensor([0.0, 0.0, 2.0]), Tensor([0.0, 2.0, 3.0])
+    of_x, of_n = gradients(x**n, [x, n], np.ones(3))
+    assert of_x.tolist() == [0, 0, 12]
+    assert np.allclose(of_n, [0, 0, 8 * math.log(2)])
+
+
 def test_numbers_that_are_none_pass_through() -> None:
     x = Value(math.nan)
     y = x.relu()
