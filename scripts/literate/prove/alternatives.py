@@ -14,7 +14,7 @@ from literate.chapter import Cell, Chapter
 from .unbound import listed
 
 TYPED = re.compile(r"(?<![\w.])(?=(\d+\.\d+|\d+e-?\d+|\d+)(?![\w.]))")
-NUMBER = re.compile(r"(?<![\w.])(\d+(?:[.,]\d+)?(?:e-?\d+)?)(?!\w)")
+NUMBER = re.compile(r"(?<![\w.])(?<!chapter )(\d+(?:[.,]\d+)?(?:e-?\d+)?)(?!\w)")
 
 
 def drawn() -> str:
@@ -32,10 +32,11 @@ def untold(chapter: Chapter, cell: Cell, written: str) -> list[str]:
     where = chapter.sections
     here = where[cell.place.line - 1]
     near = [one.source for one in chapter.cells if where[one.place.line - 1] == here]
-    known = set(TYPED.findall("\n".join([*near, written.replace("−", "-")])))
+    known = set(map(float, TYPED.findall("\n".join([*near, written]))))
     reasons = listed(chapter.path.parent)
     return [
         number
         for number in NUMBER.findall(cell.alt or "")
-        if number.replace(",", "") not in known and f"{chapter.number}: {number} in a figure" not in reasons
+        if float(number.replace(",", "")) not in known
+        and f"{chapter.number}: {number} in a figure" not in reasons
     ]
