@@ -11,7 +11,7 @@ from literate.chapter import BookError, Chapter
 from literate.prove.symbols import senses, symbol_findings
 from literate.reader import parse_chapter, read_book
 
-SEVERAL = 47  # symbols with more than one sense in the book; the number may only fall
+SEVERAL = 46  # symbols with more than one sense in the book; the number may only fall
 
 MISTAKES = [  # what a table says, and something else
     ("| where its lowest point is |", "| where its highest point is |"),
