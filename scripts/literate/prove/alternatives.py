@@ -32,7 +32,8 @@ def untold(chapter: Chapter, cell: Cell, written: str) -> list[str]:
     where = chapter.sections
     here = where[cell.place.line - 1]
     near = [one.source for one in chapter.cells if where[one.place.line - 1] == here]
-    known = set(map(float, TYPED.findall("\n".join([*near, written]))))
+    texts = re.sub(r"(?<=\d)_(?=\d)", "", "\n".join([*near, written]))  # 10_000
+    known = set(map(float, TYPED.findall(texts)))
     reasons = listed(chapter.path.parent)
     return [
         number
