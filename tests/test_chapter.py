@@ -792,3 +792,11 @@ def test_mutated_chapters() -> None:
 def test_code_in_a_table_may_leave_out_what_is_between() -> None:
     for shown in ("np.add(…)", "y = np.add(1, 2)", "print(sorted(…))"):
         check_book([chapter(HERE.format(shown))])
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["judge(np.allclose(1, 1))", "print(np.sum(abs(x) < 1e-5))", "print(x < 2)", "assert np.allclose(1, 1)"],
+)
+def test_a_comparison_that_somebody_looks_at_is_taken(code: str) -> None:
+    chapter(fence(f"judge, x = print, np.ones(2)\n{code}"))
