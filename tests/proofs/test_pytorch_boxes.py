@@ -103,7 +103,7 @@ def equals() -> bool:
 
 
 def states() -> bool:
-    theirs, (h, c) = torch.nn.LSTM(3, 5)(torch.ones(7, 2, 3))
+    _, (h, c) = torch.nn.LSTM(3, 5)(torch.ones(7, 2, 3))
     layer = bp.LSTM(3, 5)
     y = layer.forward(np.ones((2, 7, 3)))
     state = layer.state
