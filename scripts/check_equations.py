@@ -29,7 +29,7 @@ from equations.syntax import show
 from literate.chapter import BookError, Chapter, Display
 from literate.files import write_atomically
 from literate.prove.checks import write_counts
-from literate.prove.claims import count, inline_findings
+from literate.prove.claims import count, text_findings
 from literate.reader import read_book
 from literate.tangle.module import Module, tangle
 
@@ -114,7 +114,7 @@ def check(book: Book, chapter: Chapter, labels: list[str]) -> tuple[list[Result]
     findings = [result.finding for result in results if result.finding]
     if not findings:
         findings = [one for table in chapter.tables for one in guard_table(book, chapter, table, results)]
-    return results, findings + inline_findings(book, chapter)
+    return results, findings + text_findings(book, chapter)
 
 
 def untouched(book: Book, results: list[Result]) -> list[str]:

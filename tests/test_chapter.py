@@ -151,7 +151,7 @@ RAISES = (
     'raises= names one error, and perhaps what it says, as in raises="ValueError: expected .* shape"; got'
 )
 COMPARED = (
-    "what this prints is compared with nothing; write it as a transcript "
+    "what this says is compared with nothing; write it as a transcript "
     "(```pycon, >>> np.allclose(…), True), or assert it"
 )
 TRANSCRIBED = (
@@ -377,6 +377,15 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
     "a comparison that is only printed": (fence("print(np.allclose(1, 1))"), "print", COMPARED),
     "two of them": (fence("print(np.allclose(1, 1), np.array_equal([1], [1]))"), "print", COMPARED),
     "and one inside of another": (fence("print(all(np.allclose(x, x) for x in (1, 2)))"), "print", COMPARED),
+    "beside a word": (fence("print('equal:', np.allclose(1, 1))"), "print", COMPARED),
+    "by a method": (fence("print(np.isclose([1], [1]).all())"), "print", COMPARED),
+    "by a limit": (fence("print(abs(1 - 1) < 1e-6)"), "print", COMPARED),
+    "in a text": (fence("print(f'{abs(1 - 1) < 1e-6}')"), "print", COMPARED),
+    "turned round": (fence("print(not np.any(np.abs(1 - 1) > 1e-6))"), "print", COMPARED),
+    "as a choice": (fence("print('yes' if np.allclose(1, 1) else 'no')"), "print", COMPARED),
+    "under a name": (fence("close = abs(1 - 1) < 1e-6\nprint(close)"), "print", COMPARED),
+    "left to stand alone": (fence("np.allclose(1, 1)"), "np.allclose", COMPARED),
+    "an assertion with a way out": (fence("assert True or 1 < 0"), "assert", COMPARED),
     "a name from a transcript": (
         "```pycon\n>>> a = 1\n```\n" + fence("print(a)"),
         "print",
@@ -621,7 +630,22 @@ def test_refused_above_the_body(text: str, message: str) -> None:
 
 
 EQUATION = "$$ x $$ {#eq:x}\n"
+HERE = "| In PyTorch | Here |\n|---|---|\n| `x.grad` | `{}` |\n\n" + fence(
+    "x = np.add(1, 2)\nprint(sorted([x]))"
+)
 BOOKS = {
+    "code in a table that no cell has": (
+        [HERE.format("np.add(1, 3)")],
+        "book/01-sample.md:17: `np.add(1, 3)` stands in no code of the book",
+    ),
+    "a name in a table that does not exist": (
+        [HERE.format("_unfit")],
+        "book/01-sample.md:17: `_unfit` stands in no code of the book",
+    ),
+    "two functions that changed places": (
+        [HERE.format("reversed([x])")],
+        "book/01-sample.md:17: `reversed([x])` stands in no code of the book",
+    ),
     "a label twice": (
         [EQUATION + "@eq:x", "\n" + EQUATION],
         "book/02-sample.md:16: eq:x is already at book/01-sample.md:15",
@@ -763,3 +787,16 @@ def test_mutated_chapters() -> None:
 
     run()
     assert accepted > 10
+
+
+def test_code_in_a_table_may_leave_out_what_is_between() -> None:
+    for shown in ("np.add(…)", "y = np.add(1, 2)", "print(sorted(…))"):
+        check_book([chapter(HERE.format(shown))])
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["judge(np.allclose(1, 1))", "print(np.sum(abs(x) < 1e-5))", "print(x < 2)", "assert np.allclose(1, 1)"],
+)
+def test_a_comparison_that_somebody_looks_at_is_taken(code: str) -> None:
+    chapter(fence(f"judge, x = print, np.ones(2)\n{code}"))

@@ -114,6 +114,14 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "true": (lambda: bp.Conv2d(3, 5, True), "Conv2d: kernel_size must be a whole number .* got True"),
     "same": (lambda: bp.Conv2d(3, 5, 3, 2, "same"), "padding must be a whole number .* got 'same'"),
+    "same, with steps across": (
+        lambda: bp.Conv2d(3, 5, 3, (1, 2), "same"),
+        "padding must be a whole number .* got 'same'",
+    ),
+    "same, with steps down": (
+        lambda: bp.Conv2d(3, 5, 3, (2, 1), "same"),
+        "padding must be a whole number .* got 'same'",
+    ),
     "same, turned around": (lambda: bp.ConvTranspose2d(3, 5, 3, 1, "same"), "padding must be .* got 'same'"),
     "groups": (lambda: bp.Conv2d(4, 6, 3, groups=4), "Conv2d: groups 4 does not divide .*out_channels': 6"),
     "dilation": (lambda: bp.Conv2d(3, 5, 3, dilation=0), "dilation must be a whole number of at least 1"),

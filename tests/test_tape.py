@@ -797,6 +797,31 @@ def test_powers_of_zero(n: float, slope: float) -> None:
     assert exponent.grad == 0
 
 
+def test_products_of_few_and_of_none() -> None:
+    for length in range(6):
+        x = Tensor(np.arange(1.0, 1 + 2 * length).reshape(length, 2))
+        assert np.prod(x, axis=0).data.tolist() == np.prod(x.data, axis=0).tolist()
+    assert np.prod(Tensor(np.ones(0))).item() == 1 and np.prod(Tensor(np.ones((2, 0)))).item() == 1
+
+
+def test_sorting_takes_the_last_axis_unless_told_otherwise() -> None:
+    values = np.random.default_rng(0).normal(size=(3, 4, 5))
+    x, g = Tensor(values), np.random.default_rng(1).normal(size=(3, 4, 5))
+    for axes in ((), (-1,), (0,), (1,)):
+        y: Any = np.sort(x, *axes)
+        (slope,) = gradients(y, [x], g)
+        assert np.array_equal(y.data, np.sort(values, *axes))
+        back = np.argsort(np.argsort(values, *axes), *axes)
+        assert np.array_equal(slope, np.take_along_axis(g, back, *(axes or (-1,))))
+
+
+def test_powers_of_zero_in_arrays() -> None:
+    x, n = Tensor([0.0, 0.0, 2.0]), Tensor([0.0, 2.0, 3.0])
+    of_x, of_n = gradients(x**n, [x, n], np.ones(3))
+    assert of_x.tolist() == [0, 0, 12]
+    assert np.allclose(of_n, [0, 0, 8 * math.log(2)])
+
+
 def test_numbers_that_are_none_pass_through() -> None:
     x = Value(math.nan)
     y = x.relu()

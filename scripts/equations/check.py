@@ -167,10 +167,6 @@ def _unreached(branch: Branch, draws: int) -> str:
     return f"the two sides of {show(node)} were equal in none of {draws} draws"
 
 
-def _cases(side: Node) -> Iterator[Cases]:
-    return (node for node in side.walk() if isinstance(node, Cases))
-
-
 def _has_conditions(read: Read, notation: Notation) -> bool:
     """Whether a single draw may see one branch only: of what is compared by values, not by indices."""
     calls = ("max", "min", "abs", "sign")

@@ -7,9 +7,10 @@ only what computes: guards that raise are the business of other tests.
 from __future__ import annotations
 
 import ast
+import random
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -37,6 +38,7 @@ COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
 }
 CALLS = {"sum": "mean", "mean": "sum", "maximum": "minimum", "minimum": "maximum", "max": "min", "exp": "log"}
 Subject = tuple[Text, Display | Table]
+_Place = tuple[str, int, Any, str, str, Any]  # function, its line, node, what, attribute, new value
 
 
 @dataclass(frozen=True)
@@ -57,17 +59,28 @@ def plant_in_module(
 
     With ``slips`` instead of wrong formulas: wrong defaults, dtypes, axes, one step less, += that overwrites.
     """
-    tree = ast.parse(source)
-    users = _users(Book(chapters, _namespace(tree)))
+    equations = Equations(chapters, source)
     killed = total = 0
-    for mutant in _mutants(tree, users, slips):
+    for mutant in mutants_of(source, equations.users, slips):
         total += 1
-        book = Book(chapters, _namespace(tree))
-        if any(result.finding for subject in users[mutant.function] for result in _check(book, subject)):
+        if equations.notice(mutant):
             killed += 1
         else:
             report(mutant)
     return killed, total
+
+
+class Equations:
+    """The checks of a book's equations, by the functions that run in them."""
+
+    def __init__(self, chapters: Sequence[Text], source: str) -> None:
+        self.chapters = chapters
+        self.users = _users(Book(chapters, _namespace(ast.parse(source))))
+
+    def notice(self, mutant: CodeMutant) -> bool:
+        book = Book(self.chapters, _namespace(ast.parse(mutant.source)))
+        checks = (_check(book, subject) for subject in self.users.get(mutant.function, ()))
+        return any(result.finding for check in checks for result in check)
 
 
 def _namespace(tree: ast.Module) -> dict[str, Any]:
@@ -119,19 +132,41 @@ class _Traced:
             self.functions.add(frame.f_code.co_qualname.split(".<locals>")[0])
 
 
-def _mutants(tree: ast.Module, users: dict[str, list[Subject]], slips: bool) -> Iterator[CodeMutant]:
-    """Change the tree, yield what was changed, and change it back."""
+def functions_of(source: str) -> list[str]:
+    """The qualified names of all functions and methods."""
+    return [name for name, _ in _functions(ast.parse(source), "")]
+
+
+def mutants_of(source: str, functions: Collection[str], slips: bool) -> Iterator[CodeMutant]:
+    """All mistakes of one sort in these functions."""
+    tree = ast.parse(source)
+    for place in _places(tree, functions, slips):
+        yield _planted(tree, place)
+
+
+def sample_of(source: str, functions: Collection[str], size: int, seed: int) -> list[CodeMutant]:
+    """Some mistakes of both sorts in these functions."""
+    tree = ast.parse(source)
+    places = [place for slips in (False, True) for place in _places(tree, functions, slips)]
+    return [_planted(tree, place) for place in random.Random(seed).sample(places, min(size, len(places)))]
+
+
+def _places(tree: ast.Module, functions: Collection[str], slips: bool) -> Iterator[_Place]:
     for name, function in _functions(tree, ""):
-        if name not in users:
-            continue
-        for node in _computing(function):
+        for node in _computing(function) if name in functions else ():
             for what, attribute, value in (_slips if slips else _changes)(node):
-                before = getattr(node, attribute)
-                setattr(node, attribute, value)
-                ast.fix_missing_locations(tree)
-                line = getattr(node, "lineno", function.lineno)
-                yield CodeMutant(name, line, f"{what} in {ast.unparse(node)}", ast.unparse(tree))
-                setattr(node, attribute, before)
+                yield name, function.lineno, node, what, attribute, value
+
+
+def _planted(tree: ast.Module, place: _Place) -> CodeMutant:
+    """Change the tree, write down what it is then, and change it back."""
+    name, line, node, what, attribute, value = place
+    before = getattr(node, attribute)
+    setattr(node, attribute, value)
+    ast.fix_missing_locations(tree)
+    shown, source = ast.unparse(node), ast.unparse(tree)
+    setattr(node, attribute, before)
+    return CodeMutant(name, getattr(node, "lineno", line), f"{what} in {shown}", source)
 
 
 def _functions(node: ast.AST, owner: str) -> Iterator[tuple[str, ast.FunctionDef]]:

@@ -20,7 +20,7 @@ def compare(
 ) -> None:
     """Raise Differ where the two sides differ.
 
-    At a corner that is so among the entries where both sides have a value; elsewhere no side may lack one.
+    What is defined on neither side is left out at a corner; what one side defines the other must, too.
     """
     order = ranges.order
     left, right = _matched(left, right, right_is_number)
@@ -47,7 +47,7 @@ def _with_values(first: np.ndarray, second: np.ndarray, at_corner: bool) -> tupl
     """The two sides, with 0 for what has no value on either."""
     lacks = ~np.isfinite(first), ~np.isfinite(second)
     both, one = lacks[0] | lacks[1], lacks[0] ^ lacks[1]
-    if not at_corner and np.any(one):
+    if np.any(one):
         side = "left" if np.any(lacks[0] & one) else "right"
         raise Differ(f"the {side} side is not a number where the other is; write what is defined there, too")
     if np.all(both) or (np.any(both) and not at_corner):

@@ -2,7 +2,7 @@
 
 Random real numbers never meet: x = 0, a tie of a maximum, a third argument that is the largest. So each
 display is held against the code on a few draws more, whose numbers are few and simple. What is not
-defined there (ln 0) is left out entry by entry; what is defined on both sides must agree.
+defined on neither side (ln 0) is left out entry by entry; what one side defines the other must, too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import numpy as np
 from .sets import Set, elements, limits
 
 # Each kind of draw, in the order in which they are made.
-CORNERS = ("ties 1", "ties 2", "equal", "single 1", "single 2", "soft", "large 1", "large 2")
+LARGES = tuple(f"large {number}" for number in range(1, 7))
+CORNERS = ("ties 1", "ties 2", "equal", "single 1", "single 2", "soft", *LARGES)
 OF_BRANCHES = tuple(f"{kind} {number}" for number in range(3, 9) for kind in ("ties", "equal"))
 MORE = tuple(f"ties {number}" for number in range(9, 60))  # while a branch has not been reached
 LARGE = 4e3  # times numbers from 0.3 to 1.7, of either sign
@@ -47,7 +48,10 @@ def draw_corner(
     values = simple(set_, number)
     if kind == "equal" and shape:
         return np.full(shape, rng.choice(values))
-    return np.asarray(rng.choice(values, shape))
+    found = np.asarray(rng.choice(values, shape))
+    if corner == "ties 1" and shape and 0 in values:  # at least one
+        found.flat[rng.integers(found.size)] = 0
+    return found
 
 
 def simple(set_: Set, number: object) -> np.ndarray:

@@ -83,4 +83,10 @@ def derivative(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, orde
     def moved(count: int) -> np.ndarray:
         return derivative(function, x + count * step, order - 1)
 
-    return (8 * (moved(1) - moved(-1)) - (moved(2) - moved(-2))) / (12 * step)
+    inner, outer = (moved(1), moved(-1)), (moved(2), moved(-2))
+    near, far = inner[0] - inner[1], outer[0] - outer[1]
+    if order == 1:
+        bend = np.abs(outer[0] + outer[1] - inner[0] - inner[1])
+        if np.any(bend > 0.05 * np.abs(near) + 1e-6):
+            raise Redraw("the draws lie on a kink")
+    return (8 * near - far) / (12 * step)

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from . import field
-from .book import Book, read_display
-from .check import _cases, _draw, _has_conditions, _is_definition
+from .book import Book, Read, read_display
+from .check import _draw, _has_conditions, _is_definition
 from .compare import exact_difference
 from .derivatives import gradient
 from .errors import MathError, Redraw, RowError
@@ -25,6 +25,7 @@ from .evaluate import Branch, evaluate_definition, evaluate_number
 from .field import Element, element, elements, slopes, varied
 from .notation import Definition, Notation
 from .sets import Set, draw, limits
+from .syntax import Call, Cases
 from .text import Display, Text
 
 TRIES = 400
@@ -327,9 +328,7 @@ def prove(book: Book, chapter: Text, display: Display) -> Proof:
         for read in read_display(book.replaced.get(str(display.label), display.tex), notation):
             first = 1 if _is_definition(read, notation, display) else 0
             needed = frozenset(id_ for side in read.sides for id_ in notation.ids(side))
-            branches = {
-                (node, row) for side in read.sides for node in _cases(side) for row in range(len(node.values))
-            }
+            branches = set(_rows_and_arguments(read))
             wanted = BRANCHES if branches or _has_conditions(read, notation) else 1
             seen: set[Branch] = set()
             good = different = refused = 0
@@ -363,6 +362,15 @@ def prove(book: Book, chapter: Text, display: Display) -> Proof:
     except (MathError, TypeError, ValueError, AttributeError, ArithmeticError, IndexError) as error:
         return Proof(f"{type(error).__name__}: {error}")
     return Proof()
+
+
+def _rows_and_arguments(read: Read) -> Iterator[Branch]:
+    """The rows of cases and the arguments of maxima and minima: where each is taken both sides must agree."""
+    for node in (node for side in read.sides for node in side.walk()):
+        if isinstance(node, Cases):
+            yield from ((node, row) for row in range(len(node.values)))
+        elif isinstance(node, Call) and node.name in ("max", "min"):
+            yield from ((node, number) for number in range(len(node.arguments)))
 
 
 def prove_row(book: Book, notation: Notation, pair: tuple[str, str], row: Definition) -> Proof:

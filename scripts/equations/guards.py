@@ -18,6 +18,8 @@ from .slicing import computes
 from .stand_ins import HELPERS
 from .text import Place, Row, Table, Text
 
+PRODUCTS = tuple(f"np.{name}" for name in "matmul dot einsum tensordot inner outer kron".split())
+
 
 def guard_table(book: Book, chapter: Text, table: Table, displays: Iterable[Result]) -> list[Finding]:
     """Findings about a table, given what the chapter's checked equations rest on."""
@@ -60,11 +62,41 @@ def _complaint(
     names = {
         node.id for one in slice_.statements for node in ast.walk(one.node) if isinstance(node, ast.Name)
     }
-    reads = [notation.named.get(name) for name in notation.reads(row.id)]
-    is_constant = all(read is not None and read.kind == "number" for read in reads)
-    if is_constant or names & (notation.module.keys() | HELPERS.keys()):
-        return _own_mathematics(book, notation, row, row in notation.gradients.values())
+    if names & notation.module.keys():
+        own = any(
+            _multiplies_rows(notation, node) for one in slice_.statements for node in ast.walk(one.node)
+        )
+        return _own_mathematics(book, notation, row, row in notation.gradients.values()) or (
+            f"the cell of `{row.row.code}` multiplies arrays of the table itself; let the module do it"
+            if own
+            else None
+        )
+    if not any(_calculates(one.node) for one in slice_.statements):
+        return None  # a function that stands for any other, of anything
     return f"`{row.row.code}` retypes the mathematics; call the module, or let an equation define it: `eq:…`"
+
+
+def _multiplies_rows(notation: Notation, node: ast.AST) -> bool:
+    """``X @ W``, ``np.einsum("ij,jk", X, W)``: a product of what the table draws."""
+    match node:
+        case ast.BinOp(left, ast.MatMult(), right):
+            factors = [left, right]
+        case ast.Call(function, arguments) if ast.unparse(function) in PRODUCTS:
+            factors = arguments
+        case _:
+            return False
+    plain = [one.value if isinstance(one, ast.Attribute) else one for one in factors]  # X.T
+    rows = [notation.named.get(one.id) for one in plain if isinstance(one, ast.Name)]
+    return sum(row is not None and notation.slice_for(row.id) is None for row in rows) > 1
+
+
+def _calculates(node: ast.AST) -> bool:
+    """Whether it does more than call the functions that stand for any other."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in HELPERS:
+        return False
+    if isinstance(node, ast.BinOp | ast.UnaryOp | ast.Compare | ast.Call):
+        return True
+    return any(map(_calculates, ast.iter_child_nodes(node)))
 
 
 def _own_mathematics(book: Book, notation: Notation, row: Definition, is_gradient: bool) -> str | None:

@@ -1,7 +1,7 @@
 r"""Formulas in the running text that state something: $\mu=0.9$, $\tanh x=2\sigma(2x)-1$, $A\in(0,1)^{N}$.
 
-A symbol that is a number is a setting: the code of its section must have it, or it is a default of what
-the line names. What the table in force can evaluate is held against it like a display. The rest (a
+A symbol that is a number is a setting: the code of its section must give it to that name, or it is a default
+of what the line names. What the table in force can evaluate is held against it like a display. The rest (a
 condition, a name given in passing) is listed with its reason, letter by letter, so that no change of it
 goes unseen.
 """
@@ -78,12 +78,22 @@ def _setting(book: Book, chapter: Text, inline: Inline) -> str:
     near = chapter.sections[inline.place.line - 1]
     cells = [cell for cell in chapter.cells if chapter.sections[cell.place.line - 1] == near]
     later = [cell for cell in chapter.cells if cell.place.line > inline.place.line][:1]
-    found = [number for cell in [*cells, *later] for number in _numbers(cell.source)]
+    names = _names_of(left.strip(), book.notation(chapter, inline.place.line))
+    found = [number for cell in [*cells, *later] for number in _given(cell.source, names)]
     named = re.findall(r"[A-Z]\w+", chapter.text.split("\n")[inline.place.line - 1])
-    found += [default for name in named for default in _defaults(book.module.get(name))]
+    found += [number for name in named for number in _defaults(book.module.get(name))]
     if any(math.isclose(value, one, rel_tol=1e-12) for one in found):
         return ""
-    return f"no code of this section has {right.strip()}, and it is no default of what the line names"
+    code = " or ".join(sorted(names))
+    return (
+        f"no code of this section has {code} = {right.strip()}, and it is no default of what the line names"
+    )
+
+
+def _names_of(symbol: str, notation: Notation) -> set[str]:
+    """What the code may call a symbol: its letter or its row's name."""
+    rows = [row for key, row in notation.rows.items() if key.replace(" ", "") == symbol.replace(" ", "")]
+    return {re.sub(r"[\\{} ]", "", symbol), *(row.name for row in rows if row.name)}
 
 
 def number_of(tex: str) -> float | None:
@@ -112,21 +122,52 @@ class _NoDraw:
         constant = staticmethod(np.asarray)
 
 
-def _numbers(source: str) -> list[float]:
+def _given(source: str, names: Collection[str]) -> Iterator[float]:
+    """The numbers that code gives to one of these names: assigned, as a keyword or a default, in a row."""
+    lines = source.split("\n")
+    if any(line.startswith(">>>") for line in lines):  # a transcript
+        source = "\n".join(line[4:] for line in lines if line.startswith((">>>", "...")))
     try:
         tree = ast.parse(source)
-    except SyntaxError:  # a transcript
-        return [float(one) for one in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?(?![\w.])", source)]
-    found = []
+    except SyntaxError:
+        return
     for node in ast.walk(tree):
+        for target, value in _pairs(node):
+            if isinstance(target, ast.Name) and target.id in names:
+                yield from _numbers(value)
+            if isinstance(target, ast.Name) and isinstance(value, ast.Tuple):  # betas=(0.9, 0.999)
+                yield from (
+                    number
+                    for place, one in enumerate(value.elts, 1)
+                    if f"{target.id.removesuffix('s')}_{place}" in names
+                    for number in _numbers(one)
+                )
+
+
+def _pairs(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    match node:
+        case ast.Assign([ast.Tuple(targets)], ast.Tuple(values)):
+            yield from zip(targets, values, strict=False)
+        case ast.Assign(targets, value):
+            yield from ((target, value) for target in targets)
+        case ast.For(target, value):
+            yield target, value
+        case ast.keyword(str() as name, value):
+            yield ast.Name(name), value
+        case ast.arguments(args=arguments, defaults=defaults) if defaults:
+            last = arguments[-len(defaults) :]
+            yield from ((ast.Name(one.arg), value) for one, value in zip(last, defaults, strict=False))
+
+
+def _numbers(value: ast.expr) -> Iterator[float]:
+    for node in ast.walk(value):
         if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            found += [float(str(node.value)), -float(str(node.value))]
+            yield float(str(node.value))
         if isinstance(node, ast.BinOp | ast.UnaryOp) and not list(_names(node)):
             try:
-                found.append(float(eval(compile(ast.Expression(node), "", "eval"), {})))
+                yield float(eval(compile(ast.Expression(node), "", "eval"), {}))
             except (TypeError, ValueError, ArithmeticError):
                 continue
-    return found
 
 
 def _names(node: ast.AST) -> Iterator[ast.AST]:

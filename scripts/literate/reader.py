@@ -14,6 +14,7 @@ import functools
 import json
 import os
 import re
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from equations.slicing import free_names, stored_names
@@ -44,7 +45,10 @@ TAGS = ("core", "hide-input", "notation")
 ATTRIBUTES = ("tags", "name", "alt", "raises")
 SHOWN = ("text", "console", "py", "toml", "yaml", "json", "diff", "tex")
 
-COMPARISONS = ("np.allclose", "np.array_equal", "np.isclose", "all", "any", "math.isclose", "np.all")
+COMPARISONS = ("np.allclose", "np.array_equal", "np.isclose", "math.isclose")
+OF_ALL = ("all", "any", "np.all", "np.any")
+COUNTS = ("sum", "mean", "count_nonzero")
+NEXT_TO_NOTHING = 1e-3  # who asks whether something is smaller asks whether it agrees
 
 LONGEST, DEEPEST = 5_000, 100  # characters of a line; levels of a cell's syntax
 NAME = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
@@ -315,13 +319,12 @@ class Reader:
             raise self.refuse("raises= belongs to a plain demonstration", opened)
         if cell.tag == "core":
             self.check_core(cell, tree)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and _is_bare_comparison(node):
-                raise BookError(
-                    cell.at(node),
-                    "what this prints is compared with nothing; write it as a transcript (```pycon, >>> "
-                    "np.allclose(…), True), or assert it",
-                )
+        for node in _unjudged(tree):
+            raise BookError(
+                cell.at(node),
+                "what this says is compared with nothing; write it as a transcript (```pycon, >>> "
+                "np.allclose(…), True), or assert it",
+            )
         if cell.tag is None and all(map(_is_definition, tree.body)):
             raise self.refuse(
                 'a cell that only defines belongs to the module: add tags=["core"] and a name, '
@@ -499,11 +502,44 @@ def _names_of_transcript(source: str) -> set[str]:
     return found
 
 
-def _is_bare_comparison(node: ast.AST) -> bool:
-    """``print(np.allclose(a, b))``: it says True or False, and nobody looks."""
-    if not (isinstance(node, ast.Call) and ast.unparse(node.func) == "print" and node.args):
-        return False
-    return all(isinstance(one, ast.Call) and ast.unparse(one.func) in COMPARISONS for one in node.args)
+def _unjudged(tree: ast.Module) -> Iterator[ast.expr | ast.stmt]:
+    """Where code says whether numbers agree, and nobody looks: ``print(np.allclose(a, b))``.
+
+    Printed in any form, left to stand alone, or in an assertion that cannot fail.
+    """
+    named = {
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and _is_verdict(node.value)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(ast.Name("print"), arguments):
+                of_all = [isinstance(x, ast.Call) and ast.unparse(x.func) in OF_ALL for x in arguments]
+                if (arguments and all(of_all)) or any(_is_verdict(one, named) for one in arguments):
+                    yield node
+            case ast.Expr(ast.Call(function)) if ast.unparse(function) not in COMPARISONS:
+                continue  # what it is handed to may look
+            case ast.Expr(value) if _is_verdict(value, named):
+                yield node
+            case ast.Assert(ast.BoolOp(ast.Or(), parts)) if any(isinstance(x, ast.Constant) for x in parts):
+                yield node
+
+
+def _is_verdict(node: ast.AST, named: Collection[str] = ()) -> bool:
+    """``np.allclose(a, b)``, ``abs(a - b).max() < 1e-6`` or what is made of them; not how many."""
+    match node:
+        case ast.Name(name):
+            return name in named
+        case ast.Call(function) if ast.unparse(function) in COMPARISONS:
+            return True
+        case ast.Call(function) if ast.unparse(function).rpartition(".")[2] in COUNTS:
+            return False
+        case ast.Compare(_, [ast.Lt() | ast.LtE() | ast.Gt() | ast.GtE()], [ast.Constant(float() as small)]):
+            return small <= NEXT_TO_NOTHING
+    return any(_is_verdict(child, named) for child in ast.iter_child_nodes(node))
 
 
 def _optional(tree: ast.Module) -> list[ast.stmt]:

@@ -1,8 +1,9 @@
-"""What must hold between chapters: numbers, labels and names."""
+"""What must hold between chapters: numbers, labels, names, and code in tables."""
 
 from __future__ import annotations
 
 import ast
+import re
 
 from .chapter import (
     CODE_REFERENCE,
@@ -20,6 +21,7 @@ def check_book(chapters: list[Chapter]) -> None:
     _check_numbers(chapters)
     _check_labels(chapters)
     _check_names(chapters)
+    _check_tables(chapters)
 
 
 def _check_numbers(chapters: list[Chapter]) -> None:
@@ -75,3 +77,25 @@ def _check_names(chapters: list[Chapter]) -> None:
             cells[key] = cell
         for cell in chapter.core:
             names.update(dict.fromkeys(defined_names(cell), cell))
+
+
+def _check_tables(chapters: list[Chapter]) -> None:
+    """In the column "Here" of a table stands code that some chapter has; … stands for anything."""
+    code = _spaced("\n".join(cell.source for chapter in chapters for cell in chapter.cells))
+    for chapter in chapters:
+        column: int | None = None
+        lines = chapter.text.split("\n")
+        for number, line in enumerate(lines, 1):
+            parts = [part.strip() for part in line.strip("|").split("|")]
+            if not line.startswith("|"):
+                column = None
+            elif not lines[number - 2].startswith("|"):
+                column = parts.index("Here") if "Here" in parts else None
+            for shown in re.findall(r"`([^`]+)`", parts[column] if column is not None else ""):
+                wanted = re.escape(_spaced(re.sub(r"^\w+ = ", "", shown))).replace("…", ".{1,80}?")
+                if not re.search(rf"(?<!\w){wanted}(?!\w)", code):
+                    raise BookError(chapter.place(number), f"`{shown}` stands in no code of the book")
+
+
+def _spaced(code: str) -> str:
+    return " ".join(code.split())

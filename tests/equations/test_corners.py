@@ -21,6 +21,22 @@ MISTAKES = [
     ("eq:relative-error", r"\;\tau", r"\;\frac{\tau}{90}", "differ"),
     ("eq:softmax-safe", r"\max_k", r"\min_k", "claims to be stable"),
     ("eq:softmax-safe", r"-\max_k z_k", "", "claims to be stable"),
+    ("eq:softmax-safe", r"\max_k z_k", "z_1", "claims to be stable"),
+    (
+        "eq:l1-grad",
+        r"\operatorname{sign}(w_i)",
+        r"\frac{w_i}{\lvert w_i\rvert}",
+        "is not a number where the other is",
+    ),
+    (
+        "eq:soft-threshold",
+        r"\operatorname{sign}(a_i)",
+        r"\frac{a_i}{\lvert a_i\rvert}",
+        "is not a number where the other is",
+    ),
+    ("eq:gelu", r"x\,\Phi", r"\frac{x^2}{x}\Phi", "is not a number where the other is"),
+    ("eq:bce", r"t_n\ln", r"t_n^2\ln", "differ"),
+    ("eq:bce-logits", r"t_n s_n", r"t_n^2 s_n", "differ"),
     ("eq:sigmoid-safe", r"e^{-\lvert x\rvert}} & x \ge 0", r"e^{-x}} & x \ge 0", None),
     (
         "eq:sigmoid-safe",

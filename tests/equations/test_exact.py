@@ -24,6 +24,9 @@ MISTAKES = {
     "a constant": ("eq:mse-grad", r"\frac2n", r"\frac{2.0000001}{n}", "eq:mse-grad"),
     "a sign": ("eq:tanh-slope", "1-", "1+", "eq:tanh-slope"),
     "an index": ("eq:linear-dw-index", "X_{ni}", "X_{in}", "eq:linear-dw-index"),
+    "an argument of a minimum": ("eq:clip", r"\frac{c}{r}", r"\frac{c}{r+10^{-9}}", "eq:clip"),
+    "its other argument": ("eq:clip", "1,", "1.0000000001,", "eq:clip"),
+    "an argument of a maximum": ("eq:relative-error", r"\tau", r"1.0000000001\tau", "eq:relative-error"),
     "one example less": ("eq:bn-variance", r"\frac1N", r"\frac1{N-1}", "eq:bn"),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from equations.book import Book
-from literate.chapter import BookError, Chapter
+from literate.chapter import BOOK, BookError, Chapter
 from literate.prove.claims import inline_findings
 from literate.prove.numbers import check_typed
 from literate.prove.unbound import listed
@@ -20,6 +20,10 @@ MISTAKES = [  # what stands in the book, the mistake
     (r"$0<\eta<\frac{2}{a}$", r"$0<\eta<\frac{1}{9a}$"),
     (r"$\epsilon=0.3$", r"$\epsilon=0.35$"),
     (r"$\sqrt{H\cdot\frac{1}{3H}} = 1/\sqrt3$", r"$\sqrt{H\cdot\frac{1}{3H}} = 1/\sqrt2$"),
+    (r"$x=2$", r"$x=3$"),  # another number of the section, which has another name there
+    (r"$b=5$", r"$b=6$"),
+    (r"$\beta_2=0.999$", r"$\beta_2=0.9$"),
+    (r"$h=10^{-5}$", r"$h=10^{-6}$"),
     (r"$u=k-i+1$", r"$u=k+i-1$"),  # listed; its change is not
     ("\n## One product\n", "\n## One product\n\nAnd so $Y = XW - b$.\n"),
 ]
@@ -46,6 +50,29 @@ def findings(chapters: list[Chapter], right: str, wrong: str) -> list[str]:
 def test_a_wrong_formula_in_the_text(chapters: list[Chapter], right: str, wrong: str) -> None:
     (found,) = findings(chapters, right, wrong)
     assert "Make it a display" in found and "book/unbound.toml" in found
+
+
+TERMS = [  # formulas that state nothing by themselves
+    (r"the same factor, $1-\eta a$", r"the same factor, $1+\eta a$"),
+    (r"is $a$ everywhere", r"is $2a$ everywhere"),
+    (r"$\frac{\eta}{\sqrt{1-\alpha}}$", r"$\frac{\eta}{1-\alpha}$"),
+    (r"The slope of tanh is $1-e^2$", r"The slope of tanh is $1-e$"),
+    (r"$\pm1/\sqrt H$", r"$\pm1/H$"),
+    (r"$N\cdot D\cdot M$", r"$N\cdot D\cdot D$"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong"), TERMS)
+def test_a_wrong_term_in_the_text(chapters: list[Chapter], right: str, wrong: str) -> None:
+    (found,) = findings(chapters, right, wrong)
+    assert "is no part of any display" in found and "book/unbound.toml" in found
+
+
+def test_the_list_has_nothing_that_the_book_has_not(chapters: list[Chapter]) -> None:
+    exercises = [path.read_text(encoding="utf-8") for path in sorted((BOOK / "exercises").glob("*.md"))]
+    text = " ".join(" ".join([*(chapter.text for chapter in chapters), *exercises]).split())
+    formulas = [one for one in listed() if not one.endswith(" in a figure")]
+    assert [one for one in formulas if one not in text and one not in text.lower()] == []
 
 
 def test_a_wrong_membership(chapters: list[Chapter]) -> None:

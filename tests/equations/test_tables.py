@@ -62,6 +62,8 @@ CELLS = [
     ("dW, db = layer.weight.grad, layer.bias.grad", "dW, db = X.T @ dY, layer.bias.grad"),
     ("dW, db = layer", "layer.weight.grad[...] = X.T @ dY\ndW, db = layer"),
     ("dX = layer.backward(dY)", "dX = layer.backward(dY) * 0 + dY @ W.T"),
+    ("dW, db = layer.weight.grad,", "dW, db = np.einsum('ni,nj->ij', X, dY),"),
+    ("dW, db = layer.weight", "np.matmul(X.T, dY, out=layer.weight.grad)\ndW, db = layer.weight"),
     ("dz = layer.backward(dp)", "layer.backward(dp)\ndz = p * (dp - np.sum(p * dp))"),
     ("dgamma, dbeta = ", "layer.bias.grad[...] = dy.sum(axis=0)\ndgamma, dbeta = "),
     (
@@ -107,6 +109,21 @@ def test_a_wrong_set_is_found(chapters: list[Chapter], right: str, wrong: str, s
 def test_a_wrong_meaning_is_found(chapters: list[Chapter], right: str, wrong: str, said: str) -> None:
     found = of_tables(chapters, right, wrong)
     assert "its meaning" in found and said in found
+
+
+RETYPED = [
+    ("`numerical_gradient(any_function, x, h=h)`", "`(any_function(x + h) - any_function(x - h)) / (2 * h)`"),
+    ("`CrossEntropyLoss()(np.eye(K), np.arange(K))`", "`np.log(np.e + K - 1) - 1`"),
+    ("`y = any_function(x)`", "`y = np.sin(any_function(x))`"),
+    ("Y2 = second.forward(first.forward(X))", "Y2 = second.forward(X @ W1 + b1)"),
+    ("Y2 = second.forward(first.forward(X))", "Y2 = second.forward(np.dot(X, W1) + b1)"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong"), RETYPED)
+def test_mathematics_that_a_row_does_itself_is_found(chapters: list[Chapter], right: str, wrong: str) -> None:
+    found = of_tables(chapters, right, wrong)
+    assert "retypes the mathematics" in found or "multiplies arrays of the table" in found
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""Formulas in the running text: held against the code, or listed in book/unbound.toml with a reason."""
+"""What a text states beside its displays: formulas in sentences, defaults, meanings of symbols, references.
+
+Held against the code, or against the lists book/unbound.toml, symbols.toml and references.toml.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,25 @@ from equations.book import Book
 from equations.defaults import wrong_defaults
 from equations.errors import Finding
 from equations.inline import complaints, relations
+from equations.terms import loose_terms
 from literate.chapter import Chapter
 from literate.prove.numbers import prose
+from literate.prove.references import reference_findings
+from literate.prove.symbols import symbol_findings
 from literate.prove.unbound import listed
+
+
+def text_findings(book: Book, chapter: Chapter) -> list[Finding]:
+    """What a chapter says beside its displays that does not hold, or that nothing holds to account."""
+    twice = [*symbol_findings(chapter), *reference_findings(chapter)]
+    return [*inline_findings(book, chapter), *twice]
 
 
 def inline_findings(book: Book, chapter: Chapter) -> list[Finding]:
     """What the running text of a chapter states without anything to hold it to account."""
     reasons = listed(chapter.path.parent)
-    found = complaints(book, chapter, prose(chapter), reasons)
+    lines = prose(chapter)
+    found = [*complaints(book, chapter, lines, reasons), *loose_terms(chapter, lines, reasons)]
     findings = [Finding(inline.place, "inline", message) for inline, message in found]
     for first, lines in [
         (1, prose(chapter)),

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from literate.chapter import NUMBER, BookError, Chapter, Number
 
+from .alternatives import TYPED
 from .session import Session
 from .unbound import listed
 
@@ -40,7 +41,6 @@ COMPARISON = re.compile(
     rf"|by {_PART}|{_MANY} per ?cent|{_PART} of (?:it|them|the (?:time|memory|cost|error)))\b",
     re.I,
 )
-TYPED = re.compile(r"(?<![\w.])(?=(\d+\.\d+|\d+e-?\d+|\d+)(?![\w.]))")
 
 
 def recomputed(path: Path) -> tuple[str, list[str]]:

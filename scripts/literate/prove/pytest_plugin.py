@@ -26,7 +26,7 @@ from literate.chapter import BookError, Cell, Chapter, Place
 from literate.exercises import pytest_items as exercises
 from literate.limits import leave, witnessed
 from literate.prove.checks import read_counts
-from literate.prove.claims import inline_findings
+from literate.prove.claims import text_findings
 from literate.prove.numbers import check_typed, prose
 from literate.prove.session import Failure, Session
 from literate.reader import book_files
@@ -160,14 +160,17 @@ def _equations(session: Session) -> Iterator[Claim]:
         )
         for line, name, check in items:
             yield line, name, partial(session.limited, chapter.place(line), check)
-    for line in sorted({one.place.line for one in relations(chapter, prose(chapter))})[:1]:
-        check = partial(_check_inline, chapter, before)
-        yield line, "formulas in the text", partial(session.limited, chapter.place(line), check)
+    places = [one.place for one in relations(chapter, prose(chapter))]
+    places += [table.place for table in chapter.tables]
+    places += [reference.place for reference in chapter.references]
+    for line in sorted(place.line for place in places)[:1]:
+        check = partial(_check_text, chapter, before)
+        yield line, "what the text says", partial(session.limited, chapter.place(line), check)
 
 
-def _check_inline(chapter: Chapter, before: Sequence[Chapter]) -> None:
+def _check_text(chapter: Chapter, before: Sequence[Chapter]) -> None:
     texts = [*before, chapter]
-    if findings := inline_findings(Book(texts, tangle(texts).namespace()), chapter):
+    if findings := text_findings(Book(texts, tangle(texts).namespace()), chapter):
         raise Wrong("\n".join(map(str, findings)))
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from literate.chapter import MODULE_NAME, BookError, Cell, Chapter, Number, Place
 from literate.files import read_text, scratch, write_atomically
 from literate.limits import Limits, Misbehaved, Output
+from literate.prove.alternatives import drawn, untold
 from literate.reader import book_files, corpus, read_chapter
 from literate.tangle.module import Module, tangle
 
@@ -147,6 +148,11 @@ class Session:
     def execute(self, cell: Cell) -> None:
         with self.strictly(cell.place):
             exec(self.compiled(cell.source, cell.place, "exec"), self.namespace)
+            if cell.alt and (numbers := untold(self.chapter, cell, drawn())):
+                raise Failure(
+                    f"{cell.place}: the alternative text says {', '.join(numbers)}, which neither the figure "
+                    "nor the code of its section has; correct it, or list it in book/unbound.toml"
+                )
 
     def compiled(self, source: str, place: Place, mode: str) -> CodeType:
         """Padded and under the chapter's path: a traceback then shows the lines of the book."""

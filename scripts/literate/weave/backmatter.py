@@ -42,7 +42,7 @@ is checked line by line.
 Random numbers never meet. So each equation is held against the code at corners as well: at zero and where
 numbers tie, where all of them are equal, with one example only, with targets that are shares, and, where a
 form claims not to overflow, with numbers in the thousands. Each case of a brace and each argument of a
-maximum must have been seen. What is not defined at a corner is left out there.
+maximum must have been seen. What neither side defines at a corner is left out there.
 
 Random numbers show no more than six digits. So {proved} of the equations are also *proved*: the module's
 own code runs once more, on numbers without rounding, those of the finite field with $2^{{61}}-1$ elements,
@@ -54,6 +54,8 @@ the same way, against the derivative of their forward.
 The tables are held to their word. A computed value lies in the set of its row. A cell may not work out the
 mathematics itself: with the module's backward made wrong its value has to change. Where *Meaning* has a word
 that can be tested (a variance grows fourfold when the numbers double, a mean moves with them), it is.
+The others are held to a list of all symbols of the book, in which each meaning is written once more, and
+so are the references from sentences to equations: no program can tell whether they are meant so.
 A label in the code stands at what its equation is held against. And of the {stated} formulas in running
 text that state something {bound} are bound to the code of their section, or to the table; the others are
 listed below.
@@ -72,7 +74,8 @@ SLIPS = """\
 These messages are real: the mistakes were made when this page was built, one after the other, and
 the checker said this."""
 UNCHECKED = """\
-Some displays are not equations between numbers. The check leaves them out, and each says why."""
+Some displays are not equations between numbers. The check leaves them out, and each says why. The book's
+tests try them in ways of their own: a series at smaller and smaller steps, an average over all cases."""
 
 UNBOUND = """\
 Formulas in running text that no code is held against. A change of any of them is asked about."""

@@ -1,0 +1,62 @@
+r"""Formulas in the running text that state nothing by themselves: $1-\eta a$, $\frac{\eta}{1-\alpha}$.
+
+"Every step multiplies the distance by $1-\eta a$" is a claim all the same, and nothing evaluates it. So
+such a formula is part of a display of its chapter or of a formula that is held to account; or it
+is listed with its reason, letter by letter, so that a change of it is seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+
+from .inline import FORMULA, RELATION, Inline, relations
+from .text import Place, Text
+
+ONE = re.compile(  # a symbol with its marks, a number, a bracket of names like (N,T,D)
+    r"-?\\?[A-Za-z]+(?:[_^'](?:\w|\\[a-z]+|\{[^{}]*\})?)*|\\(?:hat|bar|dot|tilde)\s*\w(?:_\w|_\{\w+\})?|-?\d+"
+)
+NOISE = re.compile(r"\\(?:[,;!: ]|left\b|right\b|cdot\b)|\s")
+ARGUMENT = r"\s*(\\[a-zA-Z]+|[^\s{\\])"  # without braces
+
+
+def terms(chapter: Text, prose: Sequence[str]) -> Iterator[Inline]:
+    """The formulas without a relation that are more than a symbol or a number."""
+    for line, text in enumerate(prose, 1):
+        for tex in FORMULA.findall(re.sub(r"`[^`]*`|<!--.*?-->", "", text)):
+            is_stated = RELATION.search(re.sub(r"\\(?:left|right)\b", "", tex)) and r"\to " not in tex
+            if not is_stated and not ONE.fullmatch(tex.strip()):
+                yield Inline(Place(chapter.path, line), tex)
+
+
+def loose_terms(chapter: Text, prose: Sequence[str], listed: Collection[str]) -> Iterator[tuple[Inline, str]]:
+    """Those that stand in no display or relation of the chapter, nor in the list; and what to do."""
+    known = [display.tex for display in chapter.displays]
+    known += [inline.tex for inline in relations(chapter, prose)]
+    known += [row.symbol for table in chapter.tables for row in table.rows]
+    plain = [_plain(tex) for tex in known]
+    for inline in terms(chapter, prose):
+        if inline.shown not in listed and not any(_is_part(_plain(inline.tex), whole) for whole in plain):
+            yield (
+                inline,
+                f"${inline.shown}$ is no part of any display of this chapter, so nothing holds it to "
+                "account. Write it as a display does, or list it with its reason in book/unbound.toml",
+            )
+
+
+def _plain(tex: str) -> str:
+    """Without spaces, and with braces in the same places."""
+    tex = re.sub(rf"(\\frac|\\sqrt){ARGUMENT}", r"\1{\2}", tex)
+    tex = re.sub(rf"(\\frac\{{[^{{}}]*\}}){ARGUMENT}", r"\1{\2}", tex)
+    return NOISE.sub("", re.sub(r"([_^])\{(\\?\w)\}", r"\1\2", tex))
+
+
+def _is_part(part: str, whole: str) -> bool:
+    """Not of a power or a longer name: 1-e is no part of 1-e^2."""
+    at = whole.find(part)
+    while at >= 0:
+        before, after = whole[at - 1 : at], whole[at + len(part) : at + len(part) + 1]
+        if after not in ("^", "_", "'", "!") and not (part[0].isalpha() and before == "\\"):
+            return True
+        at = whole.find(part, at + 1)
+    return False

@@ -1,0 +1,43 @@
+"""The numbers in a figure's alternative text: drawn in the figure, set in the code of its section, or listed.
+
+Who cannot see a figure has nothing but this text. A number that only a look at the curve tells is listed in
+book/unbound.toml, by its chapter: '2: 1e-8 in a figure'.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+
+from literate.chapter import Cell, Chapter
+
+from .unbound import listed
+
+TYPED = re.compile(r"(?<![\w.])(?=(\d+\.\d+|\d+e-?\d+|\d+)(?![\w.]))")
+NUMBER = re.compile(r"(?<![\w.])(?<!chapter )(\d+(?:[.,]\d+)?(?:e-?\d+)?)(?!\w)")
+
+
+def drawn() -> str:
+    """All that stands written in the figures that are open."""
+    if "matplotlib.pyplot" not in sys.modules:
+        return ""
+    from matplotlib import pyplot, text
+
+    figures = [pyplot.figure(number) for number in pyplot.get_fignums()]
+    return "\n".join(one.get_text() for figure in figures for one in figure.findobj(text.Text))
+
+
+def untold(chapter: Chapter, cell: Cell, written: str) -> list[str]:
+    """The numbers of a cell's alternative text that nothing else has."""
+    where = chapter.sections
+    here = where[cell.place.line - 1]
+    near = [one.source for one in chapter.cells if where[one.place.line - 1] == here]
+    texts = re.sub(r"(?<=\d)_(?=\d)", "", "\n".join([*near, written]))  # 10_000
+    known = set(map(float, TYPED.findall(texts)))
+    reasons = listed(chapter.path.parent)
+    return [
+        number
+        for number in NUMBER.findall(cell.alt or "")
+        if float(number.replace(",", "")) not in known
+        and f"{chapter.number}: {number} in a figure" not in reasons
+    ]

@@ -1,0 +1,49 @@
+"""The references of the prose: book/references.toml has them once more, chapter by chapter, in reading order.
+
+Whether a sentence means the equation that it names, no program can tell. So a reference is written twice:
+one that names another equation by mistake, or two that changed places, do not agree with the list.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+
+from equations.errors import Finding
+from literate.chapter import BOOK, BookError, Chapter
+from literate.files import read_text
+
+REFERENCES = "references.toml"
+
+
+def listed_references(folder: Path = BOOK) -> dict[str, list[str]]:
+    """{chapter: its labels, without eq:}"""
+    file = folder / REFERENCES
+    if not file.exists():
+        return {}
+    try:
+        return {chapter: labels.split() for chapter, labels in tomllib.loads(read_text(file)).items()}
+    except (tomllib.TOMLDecodeError, AttributeError) as error:
+        raise BookError(file, f"not a table of texts: {error}") from None
+
+
+def reference_findings(chapter: Chapter) -> Iterator[Finding]:
+    """The first reference that differs from the list."""
+    if not (listed := listed_references(chapter.path.parent)):
+        return
+    found = [one for one in chapter.references if not one.in_code]
+    wanted = listed.get(chapter.path.stem, [])
+    for at, (reference, label) in enumerate(zip_longest(found, wanted)):
+        if reference is None or reference.label != f"eq:{label}":
+            place = reference.place if reference else chapter.place(1)
+            here = reference.label if reference else "no further reference"
+            after = f"after eq:{wanted[at - 1]} " if at else ""
+            there = f"eq:{label}" if label else "none"
+            message = (
+                f"{here} stands here, but {after}book/{REFERENCES} has {there} as reference {at + 1} of "
+                f"{chapter.path.stem}; change the one that is wrong"
+            )
+            yield Finding(place, "reference", message)
+            return

@@ -1,0 +1,66 @@
+"""What the symbols mean: the tables and book/symbols.toml agree, and no symbol gets a further sense."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from literate.chapter import BookError, Chapter
+from literate.prove.symbols import senses, symbol_findings
+from literate.reader import parse_chapter, read_book
+
+SEVERAL = 46  # symbols with more than one sense in the book; the number may only fall
+
+MISTAKES = [  # what a table says, and something else
+    ("| where its lowest point is |", "| where its highest point is |"),
+    ("| the larger one |", "| the smaller one |"),
+    ("| 1 where an entry is kept, otherwise 0 |", "| 1 where an entry is dropped, otherwise 0 |"),
+    ("| curvature along each axis |", "| slope along each axis |"),
+    ("| rectified linear unit |", "| exponential linear unit |"),
+    ("| mean of each row |", "| mean of each column |"),
+    ("| examples of the first worker |", "| examples of the second worker |"),
+    ("| $q$ | height and width", "| $r$ | height and width"),
+]
+
+
+@pytest.fixture(scope="module")
+def chapters() -> list[Chapter]:
+    return read_book()
+
+
+def test_tables_and_list_agree(chapters: list[Chapter]) -> None:
+    assert [str(one) for chapter in chapters for one in symbol_findings(chapter)] == []
+    rows = [(c.number, row) for c in chapters for table in c.tables for row in table.rows]
+    said = Counter((row.symbol, row.meaning, number) for number, row in rows)
+    listed = [
+        (symbol, wording, number)
+        for symbol, found in senses().items()
+        for sense in found
+        for wording, numbers in sense.items()
+        for number in numbers.elements()
+    ]
+    idle = Counter(listed) - said
+    assert not idle, f"no table says this any more; take it out of book/symbols.toml: {idle}"
+
+
+def test_no_further_symbol_has_several_senses() -> None:
+    several = [symbol for symbol, found in senses().items() if len(found) > 1]
+    assert len(several) <= SEVERAL, "give the new thing a letter of its own"
+    assert len(several) == SEVERAL, "fewer than before: lower SEVERAL"
+
+
+@pytest.mark.parametrize(("right", "wrong"), MISTAKES)
+def test_another_meaning_is_found(chapters: list[Chapter], right: str, wrong: str) -> None:
+    chapter = next(one for one in chapters if right in one.text)
+    found = list(symbol_findings(parse_chapter(chapter.text.replace(right, wrong, 1), chapter.path)))
+    assert found and all("book/symbols.toml has" in str(one) for one in found)
+
+
+def test_a_list_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    assert senses(tmp_path) == {}
+    for text, said in [("'x' = [['input']]", "does not end with its chapters"), ("'x' = ", "not TOML")]:
+        (tmp_path / "symbols.toml").write_text(text, encoding="utf-8")
+        with pytest.raises(BookError, match=said):
+            senses(tmp_path)

@@ -1,0 +1,155 @@
+"""What the book says of PyTorch in its boxes "Differs from PyTorch", asked of PyTorch itself.
+
+Each sentence stands here as it stands in the book: who changes it there is asked to try it here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+import backprop_core as bp
+from literate.reader import read_book
+
+ONES = np.ones((2, 3))
+
+
+def linear() -> bool:
+    ours, theirs = bp.Linear(3, 5), torch.nn.Linear(3, 5)
+    return ours.weight.data.shape == (3, 5) and theirs.weight.shape == (5, 3)
+
+
+def single_row() -> bool:
+    return torch.nn.Linear(3, 5)(torch.ones(3)).shape == (5,)
+
+
+def softplus() -> bool:
+    x = torch.tensor([19.9, 20.1], dtype=torch.float64)
+    bent = (torch.nn.Softplus()(x) - x).tolist()
+    ours = bp.Softplus().forward(x.numpy()) - x.numpy()
+    return "beta" in inspect.signature(torch.nn.Softplus).parameters and bent[0] > 0 == bent[1] < ours[1]
+
+
+def softmax_axis() -> bool:
+    names = [inspect.signature(one).parameters for one in (torch.nn.Softmax, bp.Softmax)]
+    return "dim" in names[0] and "axis" in names[1]
+
+
+def classes() -> bool:
+    logits, labels = np.random.default_rng(0).normal(size=(2, 4, 3)), np.array([[0, 1, 2, 0], [1, 1, 0, 2]])
+    theirs = torch.nn.CrossEntropyLoss()(torch.tensor(logits).movedim(2, 1), torch.tensor(labels))
+    return math.isclose(theirs.item(), bp.CrossEntropyLoss().forward(logits, labels))
+
+
+def free_targets() -> bool:
+    logits, rows = torch.zeros(1, 2), torch.tensor([[0.9, 0.9]])
+    return math.isclose(torch.nn.CrossEntropyLoss()(logits, rows).item(), 1.8 * math.log(2), rel_tol=1e-6)
+
+
+def all_ignored() -> bool:
+    loss = torch.nn.CrossEntropyLoss(ignore_index=0)(torch.zeros(1, 2), torch.tensor([0]))
+    with pytest.raises(ValueError, match="empty"):
+        bp.CrossEntropyLoss(ignore_index=0).forward(np.zeros((1, 2)), np.array([0]))
+    return math.isnan(loss.item())
+
+
+def shuffling() -> bool:
+    theirs = inspect.signature(torch.utils.data.DataLoader).parameters["shuffle"].default
+    return not theirs and inspect.signature(bp.DataLoader).parameters["shuffle"].default is True
+
+
+def checking() -> bool:
+    x = torch.ones(2, dtype=torch.float64, requires_grad=True)
+    right = torch.autograd.gradcheck(lambda x: x**2, (x,))
+    with pytest.raises(RuntimeError):
+        torch.autograd.gradcheck(lambda x: x.detach() ** 2 + 0 * x, (x,))
+    return right is True and isinstance(bp.gradcheck(bp.Tanh(), ONES, rng=0), float)
+
+
+def time_first() -> bool:
+    x = torch.ones(7, 2, 3)
+    first, second = torch.nn.RNN(3, 5), torch.nn.RNN(3, 5, batch_first=True)
+    ours = bp.RNN(3, 5).forward(np.ones((2, 7, 3)))
+    shapes = [first(x)[1].shape[1], second(x.movedim(0, 1))[1].shape[1], ours.shape[:2]]
+    return shapes == [2, 2, (2, 7)]
+
+
+def masks() -> bool:
+    x = torch.randn(1, 3, 4, dtype=torch.float64)
+    layer = torch.nn.MultiheadAttention(4, 1, batch_first=True, dtype=torch.float64)
+    hidden = torch.zeros(3, 3, dtype=torch.bool)
+    hidden[:, 2] = True
+    weights = layer(x, x, x, attn_mask=hidden)[1]
+    ours = bp.MultiHeadAttention(4, 1, rng=0)
+    other = np.concatenate([x.numpy()[:, :2], x.numpy()[:, 2:] + 1], axis=1)
+    one, two = (ours.forward(each, attn_mask=hidden.numpy())[:, :2] for each in (x.numpy(), other))
+    return not weights[..., 2].any() and np.array_equal(one, two)
+
+
+def requiring() -> bool:
+    return bp.Tensor(1.0).requires_grad and not torch.tensor(1.0).requires_grad
+
+
+def equals() -> bool:
+    x, ours = torch.ones(2, requires_grad=True), bp.Tensor(np.ones(2))
+    x.max(0).values.backward()
+    share = bp.gradients(ours.max(0), [ours])[0]
+    return x.grad is not None and sorted(x.grad.tolist()) == [0, 1] and share.tolist() == [0.5, 0.5]
+
+
+def states() -> bool:
+    _, (h, c) = torch.nn.LSTM(3, 5)(torch.ones(7, 2, 3))
+    layer = bp.LSTM(3, 5)
+    y = layer.forward(np.ones((2, 7, 3)))
+    state = layer.state
+    return h.shape == c.shape == (1, 2, 5) and state is not None and np.array_equal(state[:, :5], y[:, -1])
+
+
+def unused() -> bool:
+    x, y = torch.tensor(1.0, requires_grad=True), torch.tensor(1.0, requires_grad=True)
+    with pytest.raises(RuntimeError):
+        torch.autograd.grad(x * 2, [y])
+    a, b = bp.Tensor(1.0), bp.Tensor(1.0)
+    return float(bp.gradients(a * 2, [b])[0]) == 0
+
+
+SAID: dict[str, Callable[[], bool]] = {
+    "`torch.nn.Linear` stores its weight as `(out_features, in_features)`": linear,
+    "PyTorch's layer also takes a single row without a batch axis.": single_row,
+    "`torch.nn.Softplus` has a `beta` and becomes a straight line above 20": softplus,
+    "What PyTorch calls `dim` is `axis` here": softmax_axis,
+    "PyTorch puts the classes on the second axis, `(N, K, …)`; here they are on the last": classes,
+    "`torch.nn.CrossEntropyLoss` also takes target rows that do not sum to 1.": free_targets,
+    "PyTorch's mean is `nan`; ours says that the batch is empty.": all_ignored,
+    "shuffles only with `shuffle=True`. Ours takes arrays, and shuffles unless told not to": shuffling,
+    "`torch.autograd.gradcheck` returns True or raises. Ours returns the error": checking,
+    "take $(T,N,D)$ unless `batch_first=True`; ours always take $(N,T,D)$.": time_first,
+    "An `attn_mask` means the same in both: `True` hides.": masks,
+    "A `Tensor` requires a gradient unless told otherwise; PyTorch's does not.": requiring,
+    "`x.max(axis)` lets equals share, where PyTorch's `max(dim)` picks one of them.": equals,
+    "and the state is in `.state`, for the LSTM $h$ and $c$ side by side.": states,
+    "gives zeros for an input that was not used, where PyTorch raises an error": unused,
+}
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    lines = "\n".join(chapter.text for chapter in read_book()).split("\n")
+    return " ".join(" ".join(lines).split())
+
+
+@pytest.mark.parametrize("sentence", SAID)
+def test_the_sentence_stands_in_the_book_and_is_true(text: str, sentence: str) -> None:
+    assert sentence in text, "the book says something else now; try that here"
+    assert SAID[sentence]()
+
+
+def test_every_box_has_a_sentence_here(text: str) -> None:
+    boxes = text.split('"Differs from PyTorch')[1:]
+    assert len(boxes) > 7
+    assert [box[:60] for box in boxes if not any(one in box[:1200] for one in SAID)] == []

@@ -1,0 +1,48 @@
+"""References in the prose: each chapter and book/references.toml agree; another label is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from literate.chapter import BookError, Chapter
+from literate.prove.references import listed_references, reference_findings
+from literate.reader import parse_chapter, read_book
+
+MISTAKES = [  # what a sentence says, and a wrong label that exists, or a pair that changed places
+    ("which is @eq:linear-dx.", "which is @eq:linear-dw."),
+    ("The sum @eq:adagrad-sum can", "The sum @eq:rmsprop-average can"),
+    ("In @eq:lstm-dh", "In @eq:lstm-dcell"),
+    (
+        "the sum @eq:chain-many is the matrix product\n@eq:chain-matrix",
+        "the sum @eq:chain-matrix is the matrix product\n@eq:chain-many",
+    ),
+    ("From @eq:lstm-da on", "From here on"),
+    ("From @eq:lstm-da on", "From @eq:lstm-da and @eq:lstm-h on"),
+]
+
+
+@pytest.fixture(scope="module")
+def chapters() -> list[Chapter]:
+    return read_book()
+
+
+def test_chapters_and_list_agree(chapters: list[Chapter]) -> None:
+    assert [str(one) for chapter in chapters for one in reference_findings(chapter)] == []
+    assert listed_references().keys() <= {chapter.path.stem for chapter in chapters}
+    assert sum(map(len, listed_references().values())) > 250
+
+
+@pytest.mark.parametrize(("right", "wrong"), MISTAKES)
+def test_another_reference_is_found(chapters: list[Chapter], right: str, wrong: str) -> None:
+    chapter = next(one for one in chapters if right in one.text)
+    (found,) = reference_findings(parse_chapter(chapter.text.replace(right, wrong, 1), chapter.path))
+    assert "change the one that is wrong" in str(found)
+
+
+def test_the_list_may_be_missing_but_not_broken(tmp_path: Path) -> None:
+    assert listed_references(tmp_path) == {}
+    (tmp_path / "references.toml").write_text("04 = ", encoding="utf-8")
+    with pytest.raises(BookError, match="not a table of texts"):
+        listed_references(tmp_path)
