@@ -43,6 +43,8 @@ def test_tables_and_list_agree(chapters: list[Chapter]) -> None:
     ]
     idle = Counter(listed) - said
     assert not idle, f"no table says this any more; take it out of book/symbols.toml: {idle}"
+    new = said - Counter(listed)
+    assert not new, f"add to book/symbols.toml: {new}"
 
 
 def test_no_further_symbol_has_several_senses() -> None:
@@ -56,6 +58,12 @@ def test_another_meaning_is_found(chapters: list[Chapter], right: str, wrong: st
     chapter = next(one for one in chapters if right in one.text)
     found = list(symbol_findings(parse_chapter(chapter.text.replace(right, wrong, 1), chapter.path)))
     assert found and all("book/symbols.toml has" in str(one) for one in found)
+
+
+def test_a_chapter_that_is_not_on_the_list_is_left_alone(chapters: list[Chapter]) -> None:
+    text = next(one for one in chapters if "| curvature along each axis |" in one.text).text
+    text = text.replace("| curvature along each axis |", "| slope along each axis |")
+    assert not list(symbol_findings(parse_chapter(text, chapters[0].path.with_stem("22-yours"))))
 
 
 def test_a_list_that_cannot_be_read_is_refused(tmp_path: Path) -> None:

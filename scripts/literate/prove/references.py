@@ -30,11 +30,11 @@ def listed_references(folder: Path = BOOK) -> dict[str, list[str]]:
 
 
 def reference_findings(chapter: Chapter) -> Iterator[Finding]:
-    """The first reference that differs from the list."""
-    if not (listed := listed_references(chapter.path.parent)):
+    """The first reference that differs from the list; none in a chapter that is not on it."""
+    wanted = listed_references(chapter.path.parent).get(chapter.path.stem)
+    if wanted is None:
         return
     found = [one for one in chapter.references if not one.in_code]
-    wanted = listed.get(chapter.path.stem, [])
     for at, (reference, label) in enumerate(zip_longest(found, wanted)):
         if reference is None or reference.label != f"eq:{label}":
             place = reference.place if reference else chapter.place(1)

@@ -43,11 +43,11 @@ def _sense(file: Path, symbol: str, wordings: list[str]) -> Sense:
 
 
 def symbol_findings(chapter: Chapter) -> Iterator[Finding]:
-    """Rows whose Meaning is not what the list says of their symbol in this chapter."""
-    folder = chapter.path.parent
-    if not (listed := senses(folder)):
+    """Rows whose Meaning is not what the list says of their symbol; none in a chapter that is not on it."""
+    listed, number = senses(chapter.path.parent), chapter.number
+    if not any(at[number] for found in listed.values() for sense in found for at in sense.values()):
         return
-    number, met = chapter.number, Counter[tuple[str, str]]()
+    met = Counter[tuple[str, str]]()
     for row in (row for table in chapter.tables for row in table.rows):
         met[row.symbol, row.meaning] += 1
         wordings = {w: at[number] for sense in listed.get(row.symbol, []) for w, at in sense.items()}
