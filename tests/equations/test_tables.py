@@ -54,7 +54,7 @@ MEANINGS = [
     ("running mean after this batch", "running mean so far", "it is computed"),
     ("| mean absolute error |", "| mean squared error |", "grows 2 times"),
     ("after RMSprop's step", "after Adam's step", "names Adam"),
-    ("largest number of each window", "smallest number of each window", "it is not that of"),
+    ("| largest number of each window |", "| smallest number of each window |", "it is not that of"),
     ("standard deviation after Glorot", "standard deviation after He", "'xavier'"),
     ("gradient of the queries", "gradient of the keys", "speaks of what the table calls"),
 ]

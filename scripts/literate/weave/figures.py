@@ -93,8 +93,8 @@ def write_figures(site: Path) -> None:
     style = colours((site / "assets" / "book.css").read_text(encoding="utf-8"))
     for page, text in texts.items():
         address = "../" * (len(page.relative_to(site).parts) - 1) + "assets/figures/"
-        moved = FIGURE.sub(lambda found: _image(found, folder, style, address), text)  # noqa: B023
-        page.write_text(moved, encoding="utf-8")
+        image = functools.partial(_image, folder=folder, style=style, address=address)
+        page.write_text(FIGURE.sub(image, text), encoding="utf-8")
 
 
 def _image(found: re.Match[str], folder: Path, style: str, address: str) -> str:

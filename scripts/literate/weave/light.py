@@ -191,7 +191,7 @@ WORDS = {
     "-": " − ",
     ">": " &gt; ",
 }
-TOKEN = re.compile(r"\\mathbb\{[NRC]\}|\\[a-z]+|\\[{}]|\s+|[\^_]|[{}]|[A-Za-z]|\d[\d.]*|[,+>()-]")
+TOKEN = re.compile(r"\\mathbb\{[NRC]\}|\\[a-z]+|\\[{}]|\s+|[\^_]|[{}]|[A-Za-z]|\d[\d.]*|[],+>()[-]")
 
 
 def sets(text: str) -> str:
