@@ -130,10 +130,10 @@ SAID: dict[str, Callable[[], bool]] = {
     "`torch.autograd.gradcheck` returns True or raises. Ours returns the error": checking,
     "take $(T,N,D)$ unless `batch_first=True`; ours always take $(N,T,D)$.": time_first,
     "An `attn_mask` means the same in both: `True` hides.": masks,
-    "A `Tensor` requires a gradient unless told otherwise; PyTorch's does not.": requiring,
-    "`x.max(axis)` lets equals share, where PyTorch's `max(dim)` picks one of them.": equals,
-    "and the state is in `.state`, for the LSTM $h$ and $c$ side by side.": states,
-    "gives zeros for an input that was not used, where PyTorch raises an error": unused,
+    "A `Tensor` requires a gradient unless told otherwise.": requiring,
+    "In `x.max(axis)` equals share; PyTorch's `max(dim)` picks one.": equals,
+    "keep the state in `.state`, for the LSTM $h$ and $c$ side by side.": states,
+    "gives zeros for an unused input, where PyTorch raises an error": unused,
 }
 
 
