@@ -53,6 +53,7 @@ def test_a_chapter_that_is_not_on_the_list_is_left_alone(chapters: list[Chapter]
 
 def test_the_list_may_be_missing_but_not_broken(tmp_path: Path) -> None:
     assert listed_references(tmp_path) == {}
-    (tmp_path / "references.toml").write_text("04 = ", encoding="utf-8")
-    with pytest.raises(BookError, match="not a table of texts"):
-        listed_references(tmp_path)
+    for text, said in [("04 = ", "not TOML"), ("04 = 3", "not a table of texts")]:
+        (tmp_path / "references.toml").write_text(text, encoding="utf-8")
+        with pytest.raises(BookError, match=said):
+            listed_references(tmp_path)

@@ -6,14 +6,13 @@ one that names another equation by mistake, or two that changed places, do not a
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
 from equations.errors import Finding
 from literate.chapter import BOOK, BookError, Chapter
-from literate.files import read_text
+from literate.prove.unbound import read_list
 
 REFERENCES = "references.toml"
 
@@ -21,11 +20,9 @@ REFERENCES = "references.toml"
 def listed_references(folder: Path = BOOK) -> dict[str, list[str]]:
     """{chapter: its labels, without eq:}"""
     file = folder / REFERENCES
-    if not file.exists():
-        return {}
     try:
-        return {chapter: labels.split() for chapter, labels in tomllib.loads(read_text(file)).items()}
-    except (tomllib.TOMLDecodeError, AttributeError) as error:
+        return {chapter: labels.split() for chapter, labels in read_list(file).items()}
+    except AttributeError as error:
         raise BookError(file, f"not a table of texts: {error}") from None
 
 

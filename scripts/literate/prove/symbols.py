@@ -7,14 +7,13 @@ says something else than the list is a finding, and so is a symbol that gets a f
 from __future__ import annotations
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from equations.errors import Finding
 from literate.chapter import BOOK, BookError, Chapter
-from literate.files import read_text
+from literate.prove.unbound import read_list
 
 SYMBOLS = "symbols.toml"
 WORDING = re.compile(r"(.+) \[(\d+(?:, \d+)*)\]", re.DOTALL)
@@ -24,12 +23,7 @@ Sense = dict[str, Counter[int]]  # {wording: how often each chapter has it}
 def senses(folder: Path = BOOK) -> dict[str, list[Sense]]:
     """{symbol: its senses}"""
     file = folder / SYMBOLS
-    if not file.exists():
-        return {}
-    try:
-        listed = tomllib.loads(read_text(file))
-    except tomllib.TOMLDecodeError as error:
-        raise BookError(file, f"not TOML: {error}") from None
+    listed = read_list(file)
     return {symbol: [_sense(file, symbol, sense) for sense in found] for symbol, found in listed.items()}
 
 
