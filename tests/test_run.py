@@ -45,17 +45,20 @@ def executed(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return sorted(line.split()[0] for line in capsys.readouterr().out.splitlines() if "executed" in line)
 
 
-def test_a_chapter_may_read_those_before_it_as_texts(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_chapter_may_read_files_that_it_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     book, cache = tmp_path / "book", tmp_path / "cache"
-    listing = '[path.name for path in __import__("pathlib").Path("book").glob("*")]'
-    reading = f"{TWO}\nWords.\n\n```python\nprint({listing})\n```\n"
-    *_, notebook = run(read_book(write_book(book, ONE, reading)), cache).values()
-    assert any(text == "['01-one.md']\n" for text in texts(notebook))
-    executed(capsys)
+    data = book / "data"
+    data.mkdir(parents=True)
+    code = "from pathlib import Path; print(Path('data/a.txt').read_text(), *Path('data').iterdir())"
+    reading = f"{TWO}\nWords.\n\n```python\n{code}\n```\n"
+    for text, again in [("old", ["01-one", "02-two", "index"]), ("new", ["02-two"])]:
+        (data / "a.txt").write_text(text)
+        (data / "b.txt").write_text(text)
+        *_, notebook = run(read_book(write_book(book, ONE, reading)), cache).values()
+        assert any(shown == f"{text} data/a.txt\n" for shown in texts(notebook))
+        assert executed(capsys) == again
     run(read_book(write_book(book, f"{ONE}\nMore words.\n", reading)), cache)
-    assert executed(capsys) == ["02-two"]
+    assert executed(capsys) == []
 
 
 def test_only_what_changed_is_run_again_also_when_a_chapter_fails(

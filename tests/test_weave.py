@@ -246,7 +246,8 @@ def test_a_number_in_parentheses_has_one_pair(tmp_path: Path) -> None:
 
 def test_a_notebook_reads_well_in_jupyter(tmp_path: Path) -> None:
     body = (
-        "See @eq:a[^1], [next](02-two.md#x), [names](names.md), [task](exercises/a.md#c).\n\n"
+        "See @eq:a[^1], [next](02-two.md#x), [names](names.md), [task](exercises/a.md#c), "
+        "[text](data/a.txt).\n\n"
         '!!! note "Mind"\n    The sign.\n\n'
         '[^1]: Below.\n\n$$\na\n$$ {#eq:a unchecked="a name"}\n\n```python\nprint(1)\n```\n'
     )
@@ -255,7 +256,8 @@ def test_a_notebook_reads_well_in_jupyter(tmp_path: Path) -> None:
     title, imports, text, code, end = result.cells
     assert (title.source, imports.source) == ("# Cell", "import numpy as np")
     assert text.source == (
-        "See (1.1)<sup>1</sup>, [next](02-two.ipynb), names, [task](../exercises/a.html#c).\n\n"
+        "See (1.1)<sup>1</sup>, [next](02-two.ipynb), names, [task](../exercises/a.html#c), "
+        "[text](../data/a.txt).\n\n"
         "<!-- -->\n\n> **Mind**\n>\n> The sign.\n>\n\n"
         "<sup>1</sup> Below.\n\n$$\na\n\\tag{1.1}\n$$"
     )

@@ -77,11 +77,10 @@ def book_files(folder: Path = BOOK) -> list[Path]:
     return ([index] if os.path.lexists(index) else []) + numbered
 
 
-def corpus(chapter: Chapter) -> list[Path]:
-    """The chapters before this one, if it reads them as a text: it finds them in a folder "book"."""
-    if not any('Path("book")' in cell.source for cell in chapter.python):
-        return []
-    return [path for path in book_files(chapter.path.parent) if path.name < chapter.path.name]
+def data_files(chapter: Chapter) -> dict[str, Path]:
+    """The files beside the chapter, in the folder "data", that its cells name, by those names."""
+    files = {f"data/{path.name}": path for path in sorted(chapter.path.parent.glob("data/*"))}
+    return {name: files[name] for name in files if any(name in cell.source for cell in chapter.python)}
 
 
 def read_book(folder: Path = BOOK) -> list[Chapter]:

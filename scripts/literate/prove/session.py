@@ -23,7 +23,7 @@ from literate.chapter import MODULE_NAME, BookError, Cell, Chapter, Number, Plac
 from literate.files import read_text, scratch, write_atomically
 from literate.limits import Limits, Misbehaved, Output
 from literate.prove.alternatives import drawn, untold
-from literate.reader import book_files, corpus, read_chapter
+from literate.reader import book_files, data_files, read_chapter
 from literate.tangle.module import Module, tangle
 
 FUTURE_FLAGS = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
@@ -63,8 +63,8 @@ class Session:
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(scratch())
             (folder / "temporary").mkdir()
-            for path in [folder / "cwd" / "book" / path.name for path in corpus(self.chapter)]:
-                write_atomically(path, read_text(self.chapter.path.with_name(path.name)))
+            for name, path in data_files(self.chapter).items():
+                write_atomically(folder / "cwd" / name, read_text(path))
             (folder / "cwd").mkdir(exist_ok=True)
             module = folder / f"{MODULE_NAME}.py"
             write_atomically(module, self.earlier.text)

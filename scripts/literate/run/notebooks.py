@@ -30,7 +30,7 @@ from traitlets.config import Config
 from literate import limits
 from literate.chapter import MODULE_NAME, ROOT, BookError, Cell, Chapter, Place
 from literate.files import read_text, scratch, write_atomically
-from literate.reader import corpus
+from literate.reader import data_files
 from literate.run.kernels import ENVIRONMENT, prepare
 from literate.tangle.module import Module, prefix
 
@@ -158,7 +158,7 @@ def _key(chapter: Chapter, module: Module) -> str:
     """Everything the outputs depend on, except for where the cells stand in the file."""
     cells = [astuple(cell)[1:] for cell in chapter.python]
     versions = [platform.python_version(), *map(version, PACKAGES)]
-    texts = [read_text(path) for path in corpus(chapter)]
+    texts = [read_text(path) for path in data_files(chapter).values()]
     sources = [read_text(path) for path in [*sorted(SETUP.parent.glob("*.py")), Path(limits.__file__)]]
     parts = [cells, module.text, versions, sources, texts]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
@@ -179,8 +179,8 @@ async def _execute(chapter: Chapter, module: Module) -> NotebookNode:
         temporary = Path(folder, "temporary")
         neutral.mkdir()
         temporary.mkdir()
-        for path in corpus(chapter):
-            write_atomically(neutral / "book" / path.name, read_text(path))
+        for name, path in data_files(chapter).items():
+            write_atomically(neutral / name, read_text(path))
         environment = os.environ | ENVIRONMENT
         environment |= {"PYTHONPATH": str(module_path.parent), "IPYTHONDIR": str(Path(folder, "ipython"))}
         environment["TMPDIR"] = str(temporary)

@@ -57,6 +57,7 @@ def prose(book: Book, text: str) -> str:
     text = re.sub(r"\[\^(\w+)\]", r"<sup>\1</sup>", text)
     text = re.sub(r"\]\((\d\d-[\w-]+)\.md(?:#[\w-]+)?\)", r"](\1.ipynb)", text)
     text = re.sub(r"\]\((exercises/[\w-]+)\.md(#[\w-]+)?\)", r"](../\1.html\2)", text)
+    text = re.sub(r"\]\((data/[\w.-]+)\)", r"](../\1)", text)
     text = re.sub(r"\[([^\]]+)\]\([\w-]+\.md(?:#[\w-]+)?\)", r"\1", text)
     return outside_code(_quotes(text), lambda part: with_references(part, lambda label: _number(book, label)))
 
