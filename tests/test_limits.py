@@ -165,9 +165,14 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def kernels() -> Iterator[None]:
-    """Those that fork kernels start before children are counted; what tests leave is collected here."""
+    """Those that fork kernels start before children are counted; what tests leave is collected here.
+
+    What stands in the memory already need not be looked at each time.
+    """
     prepare()
+    gc.freeze()
     yield
+    gc.unfreeze()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gc.collect()

@@ -83,9 +83,7 @@ def test_a_wrong_membership(chapters: list[Chapter]) -> None:
     assert right == [] and "lies outside its set" in wrong
 
 
-def test_the_book_says_nothing_unbound_and_unlisted(chapters: list[Chapter]) -> None:
-    book = Book(chapters, tangle(chapters).namespace())
-    assert [str(one) for chapter in chapters for one in inline_findings(book, chapter)] == []
+def test_what_is_listed_has_a_reason() -> None:
     assert all(len(reason) > 10 for reason in listed().values())
 
 

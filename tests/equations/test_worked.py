@@ -1,9 +1,13 @@
-"""Equations as plain data: worked examples, and the same data in a browser's language."""
+"""Equations as plain data: worked examples, and the same data in a browser's language.
+
+Every eighth equation of the book; tests/proofs/test_worked_long.py takes all.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,7 +23,7 @@ from equations.sets import parse_set
 from equations.spell import number, stages
 from equations.syntax import Symbol
 from equations.worked import Readable, Unshown, Worked, lowered, work_out
-from literate.chapter import BOOK, ROOT
+from literate.chapter import BOOK, ROOT, Chapter, Display
 from literate.reader import read_book
 from literate.tangle.module import tangle
 from literate.weave.katex import node
@@ -41,27 +45,28 @@ def book() -> Book:
     return Book(chapters, tangle(chapters).namespace())
 
 
-@pytest.fixture(scope="module")
-def drawn(book: Book) -> list[tuple[str, Worked, list[np.ndarray]]]:
-    """Every checked equation on one of the checker's own draws: label, data, and what the evaluator says."""
-    found = []
-    for chapter in book.chapters:
-        for display in checked_displays(chapter):
-            notation = book.notation(chapter, display.place.line)
-            for read in read_display(display.tex, notation):
-                ids = frozenset(one for side in read.sides for one in notation.ids(side))
-                for attempt in range(1, 9):
-                    env = book.draw(notation, str(display.label), attempt, notation.literals, ids)
-                    try:
-                        ranges = ranges_of(read.sides, env)
-                        values = [Evaluator(env, ranges)(side) for side in read.sides]
-                        found.append((str(display.label), lowered(read, env), [v.data for v in values]))
-                    except Redraw:
-                        continue
-                    except MathError as error:
-                        assert str(error) == "its numbers are complex"
-                    break
-    return found
+def some(book: Book, step: int) -> list[tuple[Chapter, Display]]:
+    """Every checked display, or one of ``step``."""
+    return [(chapter, one) for chapter in book.chapters for one in checked_displays(chapter)][::step]
+
+
+def drawn(book: Book, step: int) -> Iterator[tuple[str, Worked, list[np.ndarray]]]:
+    """Equations on one of the checker's own draws: label, data, and what the evaluator says."""
+    for chapter, display in some(book, step):
+        notation = book.notation(chapter, display.place.line)
+        for read in read_display(display.tex, notation):
+            ids = frozenset(one for side in read.sides for one in notation.ids(side))
+            for attempt in range(1, 9):
+                env = book.draw(notation, str(display.label), attempt, notation.literals, ids)
+                try:
+                    ranges = ranges_of(read.sides, env)
+                    values = [Evaluator(env, ranges)(side) for side in read.sides]
+                    yield str(display.label), lowered(read, env), [v.data for v in values]
+                except Redraw:
+                    continue
+                except MathError as error:
+                    assert str(error) == "its numbers are complex"
+                break
 
 
 def in_node(every: list[dict[str, Any]]) -> list[list[list[float]]]:
@@ -83,13 +88,12 @@ def as_json(worked: Worked) -> dict[str, Any]:
     return {"t": tables, "s": worked.sides, "a": [[axis.name, axis.low, axis.high] for axis in worked.axes]}
 
 
-def test_the_page_computes_what_the_checker_computes(
-    drawn: list[tuple[str, Worked, list[np.ndarray]]],
-) -> None:
-    """Both sides of every equation, on a random draw, in Node and in Python."""
-    assert len({label for label, _, _ in drawn}) > 200
-    answers = in_node([as_json(worked) for _, worked, _ in drawn])
-    for (label, worked, values), sides in zip(drawn, answers, strict=True):
+def test_the_page_computes_what_the_checker_computes(book: Book, step: int = 8) -> None:
+    """Both sides of equations, on a random draw, in Node and in Python."""
+    every = list(drawn(book, step))
+    assert len({label for label, _, _ in every}) > 200 / step
+    answers = in_node([as_json(worked) for _, worked, _ in every])
+    for (label, worked, values), sides in zip(every, answers, strict=True):
         for position, (value, side) in enumerate(zip(values, sides, strict=True)):
             entries = worked.value(position).reshape(-1)
             np.testing.assert_allclose(side, entries, rtol=1e-9, atol=1e-9, err_msg=label)
@@ -97,17 +101,16 @@ def test_the_page_computes_what_the_checker_computes(
             np.testing.assert_allclose(np.unique(np.round(side, 7)), expected, atol=2e-7, err_msg=label)
 
 
-def test_every_checked_display_has_a_worked_example(book: Book) -> None:
+def test_a_checked_display_has_a_worked_example(book: Book, step: int = 8) -> None:
     """On small numbers, with all entries finite."""
-    for chapter in book.chapters:
-        for display in checked_displays(chapter):
-            if display.label in COMPLEX:
-                with pytest.raises(Unshown, match="its numbers are complex"):
-                    work_out(book, chapter, display)
-                continue
-            for worked in work_out(book, chapter, display):
-                assert all(np.all(np.isfinite(worked.value(n))) for n in range(len(worked.sides)))
-                assert all(max(table.data.shape, default=0) <= 12 for table in worked.tables), display.label
+    for chapter, display in some(book, step):
+        if display.label in COMPLEX:
+            with pytest.raises(Unshown, match="its numbers are complex"):
+                work_out(book, chapter, display)
+            continue
+        for worked in work_out(book, chapter, display):
+            assert all(np.all(np.isfinite(worked.value(n))) for n in range(len(worked.sides)))
+            assert all(max(table.data.shape, default=0) <= 12 for table in worked.tables), display.label
 
 
 def test_data_that_differs_from_the_evaluator_is_refused(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
