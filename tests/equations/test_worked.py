@@ -22,8 +22,9 @@ from equations.lower import Lowering, Table, run
 from equations.sets import parse_set
 from equations.spell import number, stages
 from equations.syntax import Symbol
+from equations.text import Display, Text
 from equations.worked import Readable, Unshown, Worked, lowered, work_out
-from literate.chapter import BOOK, ROOT, Chapter, Display
+from literate.chapter import BOOK, ROOT
 from literate.reader import read_book
 from literate.tangle.module import tangle
 from literate.weave.katex import node
@@ -45,7 +46,7 @@ def book() -> Book:
     return Book(chapters, tangle(chapters).namespace())
 
 
-def some(book: Book, step: int) -> list[tuple[Chapter, Display]]:
+def some(book: Book, step: int) -> list[tuple[Text, Display]]:
     """Every checked display, or one of ``step``."""
     return [(chapter, one) for chapter in book.chapters for one in checked_displays(chapter)][::step]
 
