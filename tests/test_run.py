@@ -12,7 +12,7 @@ from literate.chapter import BookError, Chapter
 from literate.reader import read_book, read_chapter
 from literate.run.notebooks import check, differences, execute, run
 from literate.tangle.module import Module, tangle
-from tests.books import ONE, TWO, chapter_text, line_of, write_book
+from tests.books import ONE, TWO, chapter_text, core, line_of, write_book
 
 EMPTY = Module("", {}, "")
 
@@ -75,6 +75,7 @@ def test_only_what_changed_is_run_again_also_when_a_chapter_fails(
     assert rerun(two=TWO.replace("By @eq:twice", "Some more prose.\n\nBy @eq:twice")) == []
     assert rerun(two=TWO.replace("forward(2) +", "forward(3) +")) == ["02-two"]
     assert rerun(one=ONE.replace("2 * x", "x + x")) == ["01-one", "02-two"]
+    assert rerun(one=ONE + core("def triple(x):\n    return 3 * x", "triple")) == ["01-one"]
     assert rerun() == []
     with pytest.raises(BookError, match=r"01-one.md:\d+: NameError: name 'nothing' is not defined"):
         rerun(one=f"{ONE}\n```python\nnothing\n```\n", two=TWO.replace("forward(2) +", "forward(4) +"))

@@ -6,9 +6,7 @@ is committed in book/checks.json, written by ``make checks``, and repeated by th
 
 from __future__ import annotations
 
-import ast
 import functools
-import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,22 +20,23 @@ from equations.errors import MathError
 from equations.mutation_score import Score
 from literate.chapter import BookError, Chapter, Display, Place, Table
 from literate.files import write_atomically
+from literate.tangle.reach import Source, digest_of
 
 COUNTS = "checks.json"
 SOURCES = sorted(Path(equations.__file__).parent.glob("*"))
 Found = dict[str, Any]  # "draws" and "against" of a display
 
 
-def check_all(book: Book, module: str, cache: Path) -> dict[str, Found]:
+def check_all(book: Book, source: Source, cache: Path) -> dict[str, Found]:
     """{label: {"draws": 5, "against": [names]}}; a BookError if an equation does not hold."""
     file = cache / "equations.json"
     known: dict[str, Found] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    source, tool = source_of(module), _checker()
+    tool = _checker()
     found: dict[str, Found] = {}
     kept: dict[str, Found] = {}
     wrong: list[Result] = []
     for chapter, subject, rests in subjects(book):
-        key = _digest([tool, *(rests.texts if rests else ()), source.reached(rests.names if rests else ())])
+        key = digest_of([tool, *(rests.texts if rests else ()), source.reached(rests.names if rests else ())])
         if not rests or key not in known:
             results = list(_check(book, chapter, subject))
             wrong += [result for result in results if result.finding]
@@ -75,55 +74,9 @@ def _check(book: Book, chapter: Chapter, subject: Display | Table) -> Iterable[R
     return check_rows(book, chapter, subject)
 
 
-def _digest(parts: object) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
-
-
 @functools.cache
 def _checker() -> str:
-    return _digest([path.read_text(encoding="utf-8") for path in SOURCES if path.is_file()])
-
-
-class Source:
-    """The source of a module, and how much of it names reach."""
-
-    def __init__(self, text: str) -> None:
-        self.text: dict[str, list[str]] = {}  # what binds a name
-        self.uses: dict[str, set[str]] = {}
-        self.always: list[str] = []  # statements that act whenever the module is imported
-        for node in ast.parse(text).body[1:]:  # without its docstring
-            source = ast.unparse(node)
-            names = self._bound(node)
-            is_definition = isinstance(node, ast.ClassDef | ast.FunctionDef)
-            if not is_definition and not any(name.startswith("__") for name in names):
-                self.always.append(source)
-            for name in names:
-                self.text.setdefault(name, []).append(source)
-                leaves = {leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
-                self.uses.setdefault(name, set()).update(leaves)
-
-    @staticmethod
-    def _bound(node: ast.stmt) -> list[str]:
-        if isinstance(node, ast.ClassDef | ast.FunctionDef):
-            return [node.name]
-        return [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-
-    def reached(self, names: Iterable[str]) -> str:
-        """A digest of all that these names run."""
-        seen: set[str] = set()
-        todo = list(names)
-        while todo:
-            name = todo.pop()
-            if name in self.uses and name not in seen:
-                seen.add(name)
-                todo.extend(self.uses[name])
-        return _digest([self.always, [self.text[name] for name in sorted(seen)]])
-
-
-@functools.lru_cache(maxsize=4)
-def source_of(text: str) -> Source:
-    """The source of a module, which equations and examples ask for in turn."""
-    return Source(text)
+    return digest_of([path.read_text(encoding="utf-8") for path in SOURCES if path.is_file()])
 
 
 # -- counts of planted mistakes ----------------------------------------------------
@@ -154,7 +107,7 @@ def write_counts(folder: Path, book: Book, scores: Mapping[str, Score], proved: 
 
 def _text_of(book: Book, chapter: Any, display: Display) -> str:
     """The display and its rows: what changes the mistakes that can be planted in it."""
-    return _digest(of_display(book, chapter, display).texts)
+    return digest_of(of_display(book, chapter, display).texts)
 
 
 def stale(book: Book, counts: Mapping[str, Found]) -> list[Place]:

@@ -18,22 +18,23 @@ from equations.syntax import Apply, Derivative, Entry, Node, Symbol, plain
 from equations.worked import Unshown, Worked, work_out
 from literate.chapter import Chapter, Display
 from literate.files import write_atomically
-from literate.prove.checks import _checker, _digest, source_of, subjects
+from literate.prove.checks import _checker, subjects
+from literate.tangle.reach import Source, digest_of
 
 DIGITS = 10  # of a table's numbers that are no whole ones
 TRIES = 8  # mistakes on either side that are planted to find one with a good message
 Example = dict[str, Any]
 
 
-def examples(book: Book, module: str, cache: Path) -> dict[str, Example]:
+def examples(book: Book, source: Source, cache: Path) -> dict[str, Example]:
     """{label: {"symbols": …, "equations": …, "why": …, "slip": …}} of all checked displays."""
     file = cache / "examples.json"
     known: dict[str, Example] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    source, tool = source_of(module), _digest([_checker(), Path(__file__).read_text(encoding="utf-8")])
+    tool = digest_of([_checker(), Path(__file__).read_text(encoding="utf-8")])
     found, kept = {}, {}
     for chapter, subject, rests in subjects(book):
         if isinstance(subject, Display) and rests:
-            key = _digest([tool, str(subject.label), *rests.texts, source.reached(rests.names)])
+            key = digest_of([tool, str(subject.label), *rests.texts, source.reached(rests.names)])
             kept[key] = known[key] if key in known else example(book, chapter, subject)
             found[str(subject.label)] = kept[key]
     write_atomically(file, json.dumps(kept))

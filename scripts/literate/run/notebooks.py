@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import itertools
 import json
 import os
@@ -32,7 +31,8 @@ from literate.chapter import MODULE_NAME, ROOT, BookError, Cell, Chapter, Place
 from literate.files import read_text, scratch, write_atomically
 from literate.reader import data_files
 from literate.run.kernels import ENVIRONMENT, prepare
-from literate.tangle.module import Module, prefix
+from literate.tangle.module import Module, before, prefix
+from literate.tangle.reach import Source, digest_of
 
 T = TypeVar("T")
 
@@ -82,7 +82,6 @@ def _summary(cell: NotebookNode) -> str:
 async def _run(chapters: Sequence[Chapter], cache: Path) -> dict[Path, NotebookNode]:
     free = asyncio.Semaphore(max(2, os.cpu_count() or 1))
     failures: list[BookError] = []
-    modules = {chapter.path: prefix(chapters, chapter.number) for chapter in chapters}
     entries = _entries(chapters, cache)
     missing = [chapter for chapter in chapters if not entries[chapter.path].exists()]
     done = itertools.count(1)
@@ -91,7 +90,7 @@ async def _run(chapters: Sequence[Chapter], cache: Path) -> dict[Path, NotebookN
         async with free:
             start, what = time.monotonic(), "executed in"
             try:
-                notebook = await _execute(chapter, modules[chapter.path])
+                notebook = await _execute(chapter, prefix(chapters, chapter.number))
                 _keep(entries[chapter.path], nbformat.writes(notebook))
             except BookError as error:
                 failures.append(error)
@@ -113,7 +112,7 @@ async def _run(chapters: Sequence[Chapter], cache: Path) -> dict[Path, NotebookN
 def _entries(chapters: Sequence[Chapter], cache: Path) -> dict[Path, Path]:
     """Where the cache keeps each chapter as it stands."""
     return {
-        chapter.path: cache / f"{chapter.path.stem}-{_key(chapter, prefix(chapters, chapter.number))}.ipynb"
+        chapter.path: cache / f"{chapter.path.stem}-{_key(chapter, before(chapters, chapter.number))}.ipynb"
         for chapter in chapters
     }
 
@@ -154,14 +153,13 @@ def _keep(entry: Path, text: str) -> None:
             path.unlink()
 
 
-def _key(chapter: Chapter, module: Module) -> str:
+def _key(chapter: Chapter, earlier: Sequence[Chapter]) -> str:
     """Everything the outputs depend on, except for where the cells stand in the file."""
     cells = [astuple(cell)[1:] for cell in chapter.python]
     versions = [platform.python_version(), *map(version, PACKAGES)]
     texts = [read_text(path) for path in data_files(chapter).values()]
     sources = [read_text(path) for path in [*sorted(SETUP.parent.glob("*.py")), Path(limits.__file__)]]
-    parts = [cells, module.text, versions, sources, texts]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
+    return digest_of([cells, Source(earlier).reached_by(chapter), versions, sources, texts])
 
 
 # -- one kernel ---------------------------------------------------------------

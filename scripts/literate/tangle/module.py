@@ -85,9 +85,13 @@ def _tangle(chapters: tuple[Chapter, ...]) -> Module:
     return Module(f"{text}{DIGEST}{digest}\n", places, digest)
 
 
+def before(chapters: Sequence[Chapter], number: int) -> list[Chapter]:
+    return [chapter for chapter in chapters if chapter.number < number]
+
+
 def prefix(chapters: Sequence[Chapter], number: int) -> Module:
     """The module as the chapter of this number finds it: tangled from the chapters before it."""
-    return tangle([chapter for chapter in chapters if chapter.number < number])
+    return tangle(before(chapters, number))
 
 
 def _header(chapters: Sequence[Chapter], pieces: Sequence[Chunk]) -> list[str]:

@@ -15,6 +15,7 @@ from literate.chapter import MODULE_NAME, BookError, Chapter
 from literate.prove.checks import Found, check_all, count_of, read_counts
 from literate.prove.examples import examples
 from literate.tangle.module import namespace_of, tangle
+from literate.tangle.reach import Source
 
 # What a slip of the pen is, in which equation, and what it turns into what.
 SLIPS = [
@@ -34,7 +35,8 @@ def checks(chapters: Sequence[Chapter], cache: Path) -> dict[str, Any]:
     """
     module = tangle(chapters)
     book = Book(chapters, module.namespace())
-    found = check_all(book, module.text, cache)
+    source = Source(chapters)
+    found = check_all(book, source, cache)
     counts = read_counts(chapters[0].path.parent)
     marks: dict[str, list[str]] = {}
     total, proved = [0, 0], 0
@@ -56,7 +58,7 @@ def checks(chapters: Sequence[Chapter], cache: Path) -> dict[str, Any]:
         "mutants": total,
         "proved": proved,
         "slips": list(_slips(book, module.text)),
-        "examples": examples(book, module.text, cache),
+        "examples": examples(book, source, cache),
     }
 
 
