@@ -1056,7 +1056,7 @@ class Loss(_Memory):
 
 # 06 What do we want? · mse
 class MSELoss(Loss):
-    """Mean squared error, eq:mse; prediction and target in one shape.
+    """Mean squared error, eq:mse; prediction and target of the same shape.
 
     >>> MSELoss()([1.0, 2.0], [1.0, 4.0])
     2.0
@@ -3326,7 +3326,7 @@ class ConvTranspose2d(_Convolution):
         y = np.zeros((self.out_channels, h, w, len(x)), x.dtype)
         shown = _batch_first(y, self._border)
         if 0 in x.shape[2:] or 0 in shown.shape[1:]:
-            raise ValueError(f"{self}: {x.shape} leaves nothing to give out")
+            raise ValueError(f"{self}: {x.shape} leaves no output")
         self._cache = _batch_last(x), shown.shape
         _spread(self._cache[0], self.weight.data, self._steps, y)
         y += _data(self.bias, 0)[:, None, None, None]
@@ -3516,8 +3516,8 @@ class Value:
         slopes = {self: 1.0}
         for node in _order(self):
             for parent, slope in zip(node._parents, node._slopes):
-                step = slope * slopes[node]  # eq:chain
-                slopes[parent] = slopes.get(parent, 0.0) + step  # eq:paths
+                share = slope * slopes[node]  # eq:chain
+                slopes[parent] = slopes.get(parent, 0.0) + share  # eq:paths
         for node, slope in slopes.items():
             node.grad = slope if node._parents else node.grad + slope
 
@@ -6975,4 +6975,4 @@ _PROBES = [
 ]
 
 
-# digest 0b3a339413933cfef462c498e1ced88b836f58eb4c7c32b739c83b5b407bc353
+# digest fa82afb754d606bd3dd576bc23fb2bede8ba7b0687deb5719cacb23fadacd2bc
