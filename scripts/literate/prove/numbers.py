@@ -32,7 +32,7 @@ _MORE = (
     "|more|less|fewer|better|worse)"
 )
 _ABOUT = "(?:about|almost|nearly|roughly|(?:little |hardly )?(?:more|less) than|at most|at least|up to)"
-_THING = "(?:runs|times|digits|per ?cent|seconds|minutes|steps|lines)"
+_THING = "(?:runs|(?:forward )?passes|times|digits|per ?cent|seconds|minutes|steps|lines)"
 COMPARISON = re.compile(
     rf"\b(?:{_MANY} times {_MORE}|twice {_MORE}"
     rf"|{_PART} (?:as \w+|the (?:time|memory|cost|price|size|length|error))"
