@@ -319,7 +319,8 @@ def test_the_first_page_shows_slips_and_what_the_book_costs(book: Book) -> None:
     assert text.count('<details class="slip" name="slip">') == 2  # opening one closes the other
     assert "<pre><code>they differ\nby &lt;2&gt;</code></pre>" in text
     assert (
-        "The 2 chapters have 0 thousand words, about 1 hours at 200 words a minute, and 0 exercises" in text
+        "The 2 chapters have 0 thousand words, about 1 hours of plain reading at 200 words a minute, "
+        "more with a pencil, and 0 exercises" in text
     )
     assert "generated:" not in text
 
@@ -327,7 +328,7 @@ def test_the_first_page_shows_slips_and_what_the_book_costs(book: Book) -> None:
 def test_the_map_draws_who_takes_from_whom(book: Book) -> None:
     text = backmatter.map_of(book)
     assert text.count("<path") == 1 and text.count("<circle") == 2
-    assert '- [2. Two](02-two.md) <span class="uses">uses Double from 1</span>' in text
+    assert '- [2. Two](02-two.md) <span class="uses">uses <code>Double</code> from 1</span>' in text
 
 
 def test_the_colophon_holds_the_digest(book: Book) -> None:

@@ -76,7 +76,7 @@ def test_a_chapter_leads_to_its_exercises() -> None:
     text = exercises.linked('<p class="above">Chapter 1<span><a href="x">x</a></span></p>\n\n# One\n', sheet)
     assert text.count(f'href="exercises/{sheet.key}.html"') == 1
     assert f"({len(sheet.exercises)} " not in text
-    assert f"[{len(sheet.exercises)} exercises to this chapter](exercises/{sheet.key}.md)" in text
+    assert f"[{len(sheet.exercises)} exercises](exercises/{sheet.key}.md)" in text
 
 
 def test_a_notebook_ends_with_the_commands() -> None:

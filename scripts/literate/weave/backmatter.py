@@ -202,7 +202,8 @@ def hours(book: Book) -> str:
     exercises = sum(len(sheet.exercises) for sheet in read_sheets(book.chapters))
     return (
         f"**What it costs.** The {len(chapters)} chapters have {words // 1000:,} thousand words, "
-        f"about {max(1, round(words / PACE / 60))} hours at {PACE} words a minute, "
+        f"about {max(1, round(words / PACE / 60))} hours of plain reading at {PACE} words a minute, "
+        "more with a pencil, "
         f"and {exercises} exercises that take as long as you let them."
     )
 
@@ -270,7 +271,8 @@ def map_of(book: Book) -> str:
     for row, chapter in enumerate(chapters):
         taken: dict[int, list[str]] = {}
         for name in imported_names(chapter):
-            taken.setdefault(home[name].number, []).append(name)
+            if not name.startswith("_"):
+                taken.setdefault(home[name].number, []).append(_code(name))
         for source in sorted({chapters.index(home[name]) for name in imported_names(chapter)}):
             arcs.append(_arc(source, row, len(chapters)))
         uses = "; ".join(f"{', '.join(names)} from {number}" for number, names in sorted(taken.items()))

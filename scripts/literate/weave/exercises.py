@@ -186,8 +186,8 @@ def linked(text: str, sheet: Sheet) -> str:
     """A chapter's page with the way to its exercises."""
     page = f"{FOLDER}/{sheet.text.path.stem}.html"
     text = text.replace("</span></p>", f'<a href="{page}">Exercises</a></span></p>', 1)
-    link = f"[{len(sheet.exercises)} exercises to this chapter]({FOLDER}/{sheet.text.path.name})"
-    return f"{text.rstrip()}\n\n{link} wait in a file of their own.\n{{.to-exercises}}\n"
+    link = f"[{len(sheet.exercises)} exercises]({FOLDER}/{sheet.text.path.name})"
+    return f"{text.rstrip()}\n\n{link} for this chapter are on a page of their own.\n{{.to-exercises}}\n"
 
 
 def at_the_end(sheet: Sheet) -> str:

@@ -24,7 +24,11 @@ SLIPS = [
     ("Two indices are swapped", "eq:linear-dw-index", r"\sum_n X_{ni}", r"\sum_n X_{in}"),
     ("A transpose is dropped", "eq:linear-dw", r"X^\top", "X"),
 ]
-CODE_SLIP = ("_product(grad.T, ones)", "_product(grad.T, ones / len(grad))", r"\frac{\partial L}{\partial b}")
+CODE_SLIP = (
+    "self.bias._add_product(grad.T, ones)",
+    "self.bias._add_product(grad.T, ones / len(grad))",
+    r"\frac{\partial L}{\partial b}",
+)
 
 
 def checks(chapters: Sequence[Chapter], cache: Path) -> dict[str, Any]:
