@@ -39,7 +39,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar, copy_context
-from functools import partial, reduce, wraps
+from functools import lru_cache, partial, reduce, wraps
 from glob import escape
 from inspect import signature
 from itertools import pairwise, repeat
@@ -442,9 +442,9 @@ class Layer(_Memory):
     # 03 Why backwards? · layer-members
     def _members(self) -> Iterator[tuple[str, Any]]:
         """What this layer is made of: its attributes, by name."""
-        for name, member in vars(self).items():
-            if name != "_cache":
-                yield from _entries(name, member)
+        passing = "_cache", "_fitted", "_shapes"  # of the last forward
+        mine = vars(self).items()
+        return _entries((n, m) for n, m in mine if n not in passing)
 
     # 03 Why backwards? · layer-contents
     def _contents(self, prefix: str = "", seen: Any = None) -> Iterator[tuple]:
@@ -561,14 +561,15 @@ class Layer(_Memory):
 
 
 # 03 Why backwards? · entries
-def _entries(name: str, member: Any) -> Iterator[tuple[str, Any]]:
-    """The member, or what a list or dictionary holds, each with a name."""
-    if not isinstance(member, (dict, list, tuple)):
-        yield name, member
-        return
-    pairs = member.items() if isinstance(member, dict) else enumerate(member)
-    for key, item in pairs:
-        yield from _entries(f"{name}.{key}", item)
+def _entries(pairs: Iterable, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Names and members; for a list or dictionary, all that it holds."""
+    for name, member in pairs:
+        if isinstance(member, (dict, list, tuple)):
+            is_dict = isinstance(member, dict)
+            inner = member.items() if is_dict else enumerate(member)
+            yield from _entries(inner, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", member
 
 
 # 03 Why backwards? · agree
@@ -691,7 +692,7 @@ class Linear(Layer):
         grad = _rows(self._expect(grad_output, *shape, what="grad_output"))
         self.weight._add_product(_rows(x).T, grad)  # eq:linear-dw
         if self.bias:
-            ones = np.ones(len(grad), grad.dtype)
+            ones = _ones(len(grad), grad.dtype)
             self.bias._add_product(grad.T, ones)  # eq:linear-db
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
@@ -717,8 +718,15 @@ def _rows(x: np.ndarray) -> np.ndarray:
 
 def _unfolded(rows: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Such a table with the other axes of x, and in its precision."""
-    y = rows.reshape(*x.shape[:-1], rows.shape[1])
+    y = rows if x.ndim == 2 else rows.reshape(*x.shape[:-1], rows.shape[1])
     return y.astype(x.dtype, copy=False)
+
+
+# 04 The linear layer · ones
+@lru_cache(maxsize=16)
+def _ones(size: int, dtype: np.dtype) -> np.ndarray:
+    """A vector of ones; the last few are kept, so do not write into it."""
+    return np.ones(size, dtype)
 
 
 # 04 The linear layer · flatten
@@ -740,7 +748,7 @@ class Flatten(Layer):
 # 04 The linear layer · row-sums
 def _sum(rows: np.ndarray) -> np.ndarray:
     """The sum of each row, as a product with ones."""
-    return rows @ np.ones(rows.shape[1], rows.dtype)
+    return rows @ _ones(rows.shape[1], rows.dtype)
 
 
 # 05 Something that bends · activation
@@ -809,7 +817,7 @@ class ReLU(Activation):
     """
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
-        return np.maximum(x, 0), x > 0  # eq:relu-slope
+        return x.clip(0, np.inf), x > 0  # eq:relu-slope
 
 
 # 05 Something that bends · leaky-relu
@@ -2985,7 +2993,7 @@ def _data(parameter: Parameter | None, otherwise: float) -> np.ndarray:
 def _collect(parameter: Parameter | None, grad: np.ndarray) -> None:
     """Add to the parameter's grad, if there is a parameter."""
     if parameter is not None:
-        parameter.grad += grad.reshape(parameter.grad.shape)
+        parameter.grad += grad.reshape(parameter.data.shape)
 
 
 # 13 In shape all the time · batch-norm-layers
@@ -6700,7 +6708,7 @@ def _kept(case: _Case) -> Iterator[tuple[str, np.ndarray]]:
     for part in _parts(case.step):
         what = part.cell_contents if isinstance(part, CellType) else part
         own = vars(what) if hasattr(what, "__dict__") else what
-        held += _entries("step", own)
+        held += _entries({"step": own}.items())
     for name, array in held:
         hidden = any(part.startswith("_") for part in name.split("."))
         if isinstance(array, np.ndarray) and not hidden:
@@ -6975,4 +6983,4 @@ _PROBES = [
 ]
 
 
-# digest 0b3a339413933cfef462c498e1ced88b836f58eb4c7c32b739c83b5b407bc353
+# digest d2f58d2a12637c1ee7416d46c467506c97fb5486f0ada6598b3df8336f43da13
