@@ -4678,8 +4678,8 @@ class RNN(Layer):
         dh[behind] = 0
         da, du = self._run_backward(dh, states, kept)
         h, rows = states[:-1, :, : self.hidden_size], _rows(da)
-        self.weight.grad += _rows(xs).T @ rows  # eq:rnn-dw
-        self.recurrent.grad += _rows(h).T @ _rows(du)  # eq:rnn-du
+        self.weight._add_product(_rows(xs).T, rows)  # eq:rnn-dw
+        self.recurrent._add_product(_rows(h).T, _rows(du))  # eq:rnn-du
         _collect(self.bias, _sum(rows.T))  # eq:rnn-db
         return rows
 
@@ -4769,12 +4769,12 @@ class LSTM(RNN):
         (h, c), scale = np.split(states, 2, axis=2), self._scale(a)
         gates, shown = _split(a, 4), np.empty_like(c[1:])
         a *= scale
-        weight = self.recurrent.data * scale
+        weight, shift = self.recurrent.data * scale, 1 - scale
         for t, z in enumerate(a):
             z += h[t] @ weight
             np.tanh(z, out=z)
             z *= scale
-            z += 1 - scale  # eq:lstm-gates
+            z += shift  # eq:lstm-gates
             i, f, g, o = gates[t]
             c[t + 1] = f * c[t] + i * g  # eq:lstm-cell
             h[t + 1] = o * np.tanh(c[t + 1], out=shown[t])  # eq:lstm-h
@@ -4797,7 +4797,8 @@ class LSTM(RNN):
             i, f, g, o = gates[t]
             total = dh[t] + later  # eq:lstm-dh
             dc = dc + total * o * (1 - m[t] * m[t])  # eq:lstm-dcell
-            parts[t] = dc * g, dc * c[t], dc * i, total * m[t]
+            parts[t, 0], parts[t, 1] = dc * g, dc * c[t]
+            parts[t, 2], parts[t, 3] = dc * i, total * m[t]
             da[t] *= (1 - a[t]) * (a[t] + is_tanh)  # eq:lstm-da
             later, dc = da[t] @ back, dc * f
         return da, da
@@ -6983,4 +6984,4 @@ _PROBES = [
 ]
 
 
-# digest d2f58d2a12637c1ee7416d46c467506c97fb5486f0ada6598b3df8336f43da13
+# digest 99286bba043db04fe75b252e8a03dbd322d3e413e6684b9ba0331d3aac8728aa
