@@ -432,7 +432,8 @@ class Layer(_Memory):
     # 03 Why backwards? · layer-parameters
     def parameters(self) -> list[Parameter]:
         """The parameters of this layer and of those inside it, each once."""
-        return [parameter for _, parameter in self.named_parameters()]
+        held = (m for _, m in self._contents() if isinstance(m, Parameter))
+        return list(dict.fromkeys(held))
 
     def zero_grad(self) -> None:
         """Clear the gradients of all parameters."""
@@ -564,10 +565,10 @@ class Layer(_Memory):
 def _entries(pairs: Iterable, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Names and members; for a list or dictionary, all that it holds."""
     for name, member in pairs:
-        if isinstance(member, (dict, list, tuple)):
-            is_dict = isinstance(member, dict)
-            inner = member.items() if is_dict else enumerate(member)
-            yield from _entries(inner, f"{prefix}{name}.")
+        if isinstance(member, (list, tuple)):
+            member = dict(enumerate(member))
+        if isinstance(member, dict):
+            yield from _entries(member.items(), f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", member
 
@@ -1029,9 +1030,7 @@ class Loss(_Memory):
         return values, slopes, values.size
 
     # 06 What do we want? · loss-examined
-    def _examined(
-        self, prediction: ArrayLike, target: ArrayLike, mask: Any
-    ) -> tuple:
+    def _examined(self, prediction: Any, target: Any, mask: Any) -> tuple:
         self._cache = None  # a forward that fails leaves no old gradient
         x, target = _floating(prediction), _as_array(target)
         values, slopes, count = self._masked(x, target, mask)
@@ -1608,9 +1607,7 @@ class SGD(Optimizer):
 
 
 # 07 A network learns · counting
-def _counting(
-    owner: object, lengths: ArrayLike | None, n: int, steps: int
-) -> np.ndarray:
+def _counting(owner: Any, lengths: Any, n: int, steps: int) -> np.ndarray:
     """Which places (n, steps) belong to a sequence; all without lengths.
 
     Raises ValueError unless lengths are n whole numbers from 0 to steps.
@@ -1633,13 +1630,11 @@ def _xavier_std(shape: tuple[int, ...], gain: float) -> float:
 
 
 # 08 Why do gradients vanish or explode? · kaiming-std
-def _kaiming_std(
-    shape: tuple[int, ...], a: float, mode: str, nonlinearity: str
-) -> float:
+def _kaiming_std(shape: tuple, a: float, mode: str, bend: str) -> float:
     _within("initialiser", low=-math.inf, a=a)
     fans = dict(zip(("fan_in", "fan_out"), _fans(shape)))
     _one_of("initialiser", *fans, mode=mode)
-    return _gain(nonlinearity, a) / fans[mode] ** 0.5  # eq:kaiming
+    return _gain(bend, a) / fans[mode] ** 0.5  # eq:kaiming
 
 
 # 08 Why do gradients vanish or explode? · kaiming-normal
@@ -1727,9 +1722,7 @@ def _gain(nonlinearity: str, a: float) -> float:
 
 
 # 08 Why do gradients vanish or explode? · both-ways
-def _both_ways(
-    net: Network, x: np.ndarray, target: ArrayLike
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def _both_ways(net: Network, x: Any, target: Any) -> tuple[list, list]:
     """What enters and leaves each layer, and the gradient of each."""
     outputs, criterion = [x], net._loss_at_end()
     for layer in net:
@@ -1781,9 +1774,7 @@ def _shares(layer: Layer, y: np.ndarray) -> tuple[float, float]:
 
 
 # 08 Why do gradients vanish or explode? · advice
-def _advice(
-    row: LayerStatistics, last: float, kept: float, dead: str
-) -> str:
+def _advice(row: LayerStatistics, last: float, kept: float, dead: str) -> str:
     """What a row suggests; last: the gradient's spread at the end of the
     network, kept: the share of x's spread that comes in."""
     rules = (
@@ -1872,9 +1863,7 @@ def _cells(row: LayerStatistics) -> list[str]:
 
 
 # 08 Why do gradients vanish or explode? · updates
-def _updates(
-    net: Network, lr: float, optimizer: Optimizer | None
-) -> dict[Parameter, float]:
+def _updates(net: Network, lr: float, optimizer: Any) -> dict:
     """How far one step moves each parameter, relative to its length."""
     before = {p: p.data.copy() for p in net.parameters()}
     moves = {p: lr * p.grad for p in before}
@@ -2013,9 +2002,7 @@ class RMSprop(Optimizer):
             self._remember("velocity")
 
     # 09 Which way, and how far? · rmsprop-options
-    def _about_the_mean(
-        self, square: np.ndarray, grad: np.ndarray
-    ) -> np.ndarray:
+    def _about_the_mean(self, square: np.ndarray, grad: np.ndarray) -> Any:
         if not self.centered:
             return square
         mean = self.state["mean"]
@@ -2168,9 +2155,7 @@ class Schedule:
         return self.optimizer.base_lr
 
     # 10 The loop · schedule-settings
-    def __init__(
-        self, optimizer: Optimizer, formula: Callable[[float, int], float]
-    ) -> None:
+    def __init__(self, optimizer: Optimizer, formula: Callable) -> None:
         _instances(self, Optimizer, optimizer=optimizer)
         _instances(self, Callable, formula=formula)
         if optimizer.base_lr is None:
@@ -2304,9 +2289,7 @@ class _Training:
         return row
 
     # 10 The loop · train-run
-    def run(
-        self, epochs: int, callbacks: Sequence[Callable], history: list[dict]
-    ) -> None:
+    def run(self, epochs: int, callbacks: Sequence, history: list) -> None:
         first = history[-1]["epoch"] + 1 if history else 1
         last = first + epochs - 1
         for number in range(first, last + 1):
@@ -2410,9 +2393,7 @@ class _Training:
 
 
 # 10 The loop · average
-def _average(
-    batches: Iterable, measure: Callable[..., tuple[int, dict]]
-) -> dict[str, float]:
+def _average(batches: Iterable, measure: Callable) -> dict[str, float]:
     """What ``measure`` finds in each batch, averaged over all examples."""
     total: dict[str, float] = {}
     count = 0
@@ -2446,9 +2427,7 @@ def _uninterrupted() -> Iterator[None]:
 
 
 # 10 The loop · measure
-def _measure(
-    net: Network, x: ArrayLike, y: ArrayLike, lengths: ArrayLike | None = None
-) -> tuple[int, dict[str, float]]:
+def _measure(net: Network, x: Any, y: Any, lengths: Any = None) -> tuple:
     """How many examples, their mean loss, and the accuracy of labels."""
     criterion, labels = net._loss_at_end(), np.asarray(y)
     answer = net.forward(x, lengths)
@@ -2513,8 +2492,7 @@ def fit(
 
 # 11 To be continued · named-arrays
 def _named_arrays(
-    net: Layer, optimizer: Optimizer | None = None,
-    schedule: Schedule | None = None,
+    net: Layer, optimizer: Any = None, schedule: Any = None
 ) -> dict[str, np.ndarray]:
     """What training changes, by names that stay the same."""
     _of_one_training(net, optimizer, schedule)
@@ -2621,19 +2599,15 @@ def load(
 
 
 # 11 To be continued · restore
-def _restore(
-    arrays: dict, stored: dict, generators: dict, texts: dict
-) -> None:
+def _restore(arrays: dict, stored: dict, rngs: dict, texts: dict) -> None:
     for name, array in arrays.items():
         array[...] = stored[name]
-    for name, generator in generators.items():
+    for name, generator in rngs.items():
         generator.bit_generator.state = texts[name]
 
 
 # 11 To be continued · set-back
-def _set_back(
-    arrays: dict, optimizer: Optimizer | None, schedule: Schedule | None
-) -> None:
+def _set_back(arrays: dict, optimizer: Any, schedule: Any) -> None:
     if optimizer is not None:
         optimizer._set_rates(arrays["optimizer.rates"])
     if schedule is not None:
@@ -2725,9 +2699,7 @@ def l1_penalty(parameters: Iterable[Parameter], strength: float) -> float:
 
 
 # 12 Not by heart · penalty
-def _penalty(
-    parameters: Iterable[Parameter], strength: float, pull: Callable
-) -> float:
+def _penalty(parameters: Iterable, strength: float, pull: Callable) -> float:
     """Add each slope, strength * pull(w); the sum of all slopes times w."""
     _within("penalty", strength=strength)
     total = 0.0
@@ -2842,11 +2814,12 @@ def _mean(rows: np.ndarray) -> np.ndarray:
     return (_sum(rows) / rows.shape[1])[:, None]
 
 
-def _centre(rows: np.ndarray) -> np.ndarray:
-    """The rows less their means, eq:bn-mean; twice, for rounding."""
-    centred = rows - _mean(rows)
+def _centre(rows: np.ndarray) -> _Pair:
+    """The rows less their means, eq:bn-mean, twice for rounding; means."""
+    mean = _mean(rows)
+    centred = rows - mean
     centred -= _mean(centred)
-    return centred
+    return centred, mean
 
 
 # 13 In shape all the time · to-unit
@@ -2911,9 +2884,10 @@ class _BatchNorm(Layer):
             mean, var = (b[:, None].astype(rows.dtype) for b in kept)
             r = 1 / np.sqrt(var + self.eps)
             return (rows - mean) * r, r  # eq:bn-eval
-        xhat, r, variance = _to_unit(_centre(rows), self.eps)
+        centred, mean = _centre(rows)
+        xhat, r, variance = _to_unit(centred, self.eps)
         if self.buffers:
-            self._track(_mean(rows), variance, rows.shape[1])
+            self._track(mean, variance, rows.shape[1])
         return xhat, r
 
     # 13 In shape all the time · batch-norm-track
@@ -3030,7 +3004,7 @@ class _RowNorm(Layer):
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, rows, eps = self._grouped(x)
-        rows = _centre(rows) if self._centred else rows.copy()
+        rows = _centre(rows)[0] if self._centred else rows.copy()
         xhat, r, _ = _to_unit(rows, eps)
         self._cache = xhat, r, x.shape
         y = xhat * _data(self.weight, 1).ravel()  # eq:rms
@@ -3128,9 +3102,7 @@ _Sizes = int | tuple[int, int]
 _NONE = (0, 0), (0, 0)  # the width of a border: above, below; left, right
 
 
-def _batch_last(
-    x: np.ndarray, border: tuple = _NONE, value: float = 0.0
-) -> np.ndarray:
+def _batch_last(x: _Array, border: tuple = _NONE, value: float = 0) -> _Array:
     """(N, C, H, W) as a new array (C, H, W, N), with a border around."""
     turned, ((top, below), (left, right)) = _turn(x), border
     c, h, w, n = turned.shape
@@ -3148,10 +3120,7 @@ def _batch_first(x: np.ndarray, border: tuple = _NONE) -> np.ndarray:
 
 
 # 14 Neighbours · places
-def _places(
-    layer: Layer, size: tuple[int, ...], window: tuple[int, ...],
-    stride: tuple[int, int],
-) -> tuple[int, ...]:
+def _places(layer: Layer, size: tuple, window: tuple, stride: tuple) -> tuple:
     """How many places a window has, downwards and across."""
     if any(n < k for n, k in zip(size, window)):
         raise ValueError(
@@ -4928,10 +4897,7 @@ class Last(Layer):
 
 
 # 19 Attention · attend
-def _attend(
-    q: np.ndarray, k: np.ndarray, v: np.ndarray,
-    hidden: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+def _attend(q: _Array, k: _Array, v: _Array, hidden: Any = None) -> _Pair:
     """What each query finds, and the weights with which it looked."""
     _fitting(q, k, v)
     scores = q * q.shape[-1] ** -0.5 @ k.mT  # eq:scores
@@ -4958,9 +4924,8 @@ def _fitting(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
 
 # 19 Attention · attend-backward
 def _attend_backward(
-    dy: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.ndarray,
-    weights: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    dy: _Array, q: _Array, k: _Array, v: _Array, weights: _Array
+) -> tuple[_Array, _Array, _Array]:
     """The gradients of q, k and v from that of what was found."""
     dv = weights.mT @ dy  # eq:attention-dv
     ds = dy @ v.mT  # eq:attention-dp
@@ -5049,9 +5014,8 @@ class MultiHeadAttention(Layer):
 
     # 19 Attention · attention-hidden
     def _hidden(
-        self, q: np.ndarray, k: np.ndarray, attn_mask: _Maybe,
-        behind: np.ndarray,
-    ) -> np.ndarray | None:
+        self, q: _Array, k: _Array, attn_mask: _Maybe, behind: _Array
+    ) -> _Array | None:
         """What is added to the scores of q and k, if anything is."""
         given = self._mask(attn_mask, (*q.shape[:3], k.shape[2]))
         hide = given if given.dtype == bool else np.zeros((), bool)
@@ -6984,4 +6948,4 @@ _PROBES = [
 ]
 
 
-# digest 99286bba043db04fe75b252e8a03dbd322d3e413e6684b9ba0331d3aac8728aa
+# digest bdb25b63cc86dcb2ef4a2ed31e044c9761714d99835c95d0a917ba14c2138427
