@@ -4738,12 +4738,12 @@ class LSTM(RNN):
         (h, c), scale = np.split(states, 2, axis=2), self._scale(a)
         gates, shown = _split(a, 4), np.empty_like(c[1:])
         a *= scale
-        weight, shift = self.recurrent.data * scale, 1 - scale
+        weight = self.recurrent.data * scale
         for t, z in enumerate(a):
             z += h[t] @ weight
             np.tanh(z, out=z)
             z *= scale
-            z += shift  # eq:lstm-gates
+            z += 1 - scale  # eq:lstm-gates
             i, f, g, o = gates[t]
             c[t + 1] = f * c[t] + i * g  # eq:lstm-cell
             h[t + 1] = o * np.tanh(c[t + 1], out=shown[t])  # eq:lstm-h
@@ -4766,8 +4766,7 @@ class LSTM(RNN):
             i, f, g, o = gates[t]
             total = dh[t] + later  # eq:lstm-dh
             dc = dc + total * o * (1 - m[t] * m[t])  # eq:lstm-dcell
-            parts[t, 0], parts[t, 1] = dc * g, dc * c[t]
-            parts[t, 2], parts[t, 3] = dc * i, total * m[t]
+            parts[t] = dc * g, dc * c[t], dc * i, total * m[t]
             da[t] *= (1 - a[t]) * (a[t] + is_tanh)  # eq:lstm-da
             later, dc = da[t] @ back, dc * f
         return da, da
@@ -6948,4 +6947,4 @@ _PROBES = [
 ]
 
 
-# digest bdb25b63cc86dcb2ef4a2ed31e044c9761714d99835c95d0a917ba14c2138427
+# digest d6e98f023d8839a547c4f0dd03f1c9392a752a61e0cf0359403779abea184825
