@@ -709,6 +709,13 @@ class Linear(Layer):
         return f"{type(self).__name__}({sizes}{bias})"
 
 
+# 04 The linear layer · ones
+@lru_cache(maxsize=16)
+def _ones(size: int, dtype: np.dtype) -> np.ndarray:
+    """A vector of ones; the last few are kept, so do not write into it."""
+    return np.ones(size, dtype)
+
+
 # 04 The linear layer · rows
 def _rows(x: np.ndarray) -> np.ndarray:
     """x as a table: all axes but the last count rows."""
@@ -721,13 +728,6 @@ def _unfolded(rows: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Such a table with the other axes of x, and in its precision."""
     y = rows if x.ndim == 2 else rows.reshape(*x.shape[:-1], rows.shape[1])
     return y.astype(x.dtype, copy=False)
-
-
-# 04 The linear layer · ones
-@lru_cache(maxsize=16)
-def _ones(size: int, dtype: np.dtype) -> np.ndarray:
-    """A vector of ones; the last few are kept, so do not write into it."""
-    return np.ones(size, dtype)
 
 
 # 04 The linear layer · flatten
@@ -6947,4 +6947,4 @@ _PROBES = [
 ]
 
 
-# digest d6e98f023d8839a547c4f0dd03f1c9392a752a61e0cf0359403779abea184825
+# digest c08260a88d1f43b1ecbe3ef92709cd30501eeb9fcb32f2dd8b7e1321e83876de
