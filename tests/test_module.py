@@ -321,6 +321,37 @@ def test_layers_in_lists_and_dictionaries_are_found_and_shared_parameters_once()
     tree = Tree()
     tree.eval()
     assert not tree.cells[1]["inner"].training
+    held = [parameter for _, parameter in tree.named_parameters()]
+    assert [id(parameter) for parameter in tree.parameters()] == [id(parameter) for parameter in held]
+
+
+def test_a_forward_leaves_nothing_that_a_walk_over_the_layers_must_pass_through() -> None:
+    net = classifier(loss=bp.CrossEntropyLoss())
+    before = {name for name, _ in net._contents()}
+    net.loss(batch(), [1, 0, 2])
+    net.backward()
+    left = {name for name, _ in net._contents()} - before
+    assert {name.rpartition(".")[2] for name in left} == {"_runs", "_dtype"}
+
+
+def test_relu_of_what_is_not_finite() -> None:
+    x = np.array([-np.inf, -1.0, np.nan, 1.0, np.inf], np.float32)
+    relu = bp.ReLU()
+    y = relu(x)
+    np.testing.assert_array_equal(y, np.array([0, 0, np.nan, 1, np.inf], np.float32))
+    np.testing.assert_array_equal(relu.backward(np.ones_like(x)), np.array([0, 0, 0, 1, 1], np.float32))
+    assert y.dtype == np.float32 and not np.signbit(y[:2]).any()
+
+
+def test_what_linear_layers_share_stays_as_it_is() -> None:
+    rng = np.random.default_rng(0)
+    grads = rng.normal(size=(2, 3, 5))
+    for grad in grads:
+        layer = bp.Linear(4, 5, rng=0)
+        layer.forward(batch())
+        layer.backward(grad)
+        layer.bias.grad *= 7.0
+        np.testing.assert_allclose(layer.bias.grad, 7 * grad.sum(axis=0), rtol=1e-14)
 
 
 def test_a_network_names_its_parameters_and_prints_as_a_table() -> None:
