@@ -3574,9 +3574,7 @@ class Tensor(NDArrayOperatorsMixin):
         """NumPy asks here when an operator or ufunc meets a Tensor."""
         if options or method != "__call__":
             _refuse(function, method, options)
-        if function in _RULES:
-            return _apply(_RULES[function], args, options)
-        return _without_rule(function, args, options)
+        return self.__array_function__(function, (), args, options)
 
     # 16 A tape for arrays · tensor-array-function
     def __array_function__(
@@ -3717,11 +3715,11 @@ def _apply(rule: _Rule, args: Sequence, options: dict[str, Any]) -> Any:
     if options and any(isinstance(x, Tensor) for x in options.values()):
         raise TypeError(f"{rule.name} takes a Tensor by its place, unnamed")
     value = rule.function(*arrays, **options)
-    return _remember(value, given, (rule, args, arrays, options, places))
+    return _remember(value, given, rule, args, arrays, options, places)
 
 
 # 16 A tape for arrays · remember
-def _remember(value: Any, given: list, how: tuple) -> Any:
+def _remember(value: Any, given: list, *how: Any) -> Any:
     """The value as a Tensor, with its record; whole numbers stay plain."""
     if type(value) is not np.ndarray or value.dtype.kind != "f":
         if isinstance(value, (list, tuple)):
@@ -3732,9 +3730,10 @@ def _remember(value: Any, given: list, how: tuple) -> Any:
     y, (_, args, _, _, places) = Tensor.__new__(Tensor), how
     y.data = value[...]
     if places and (every := _recording.get()):
+        y.data.setflags(write=False)
         y._record = _Record._make((*how, _seal(given, every)))
         y._parents = tuple([args[i] for i in places])
-        y.requires_grad, y.data.flags.writeable = True, False
+        y.requires_grad = True
     return y
 
 
@@ -3809,17 +3808,18 @@ def _constant(x: Any) -> Tensor:
 # 16 A tape for arrays · unstretch
 def _fit(g: Any, x: np.ndarray) -> Any:
     """The gradient in the shape and dtype of x: stretching undone."""
-    was = g.shape
-    if len(was) > x.ndim:  # axes that x does not have
-        g = g.sum(axis=tuple(range(len(was) - x.ndim)))
-    if g.shape != x.shape:  # axes that have length 1 in x
-        axes = [i for i, n in enumerate(x.shape[: g.ndim]) if n == 1]
-        g = g.sum(axis=tuple(axes), keepdims=True)
-    if g.shape != x.shape:
-        raise ValueError(
-            f"a rule gave a gradient of shape {was} for an argument of "
-            f"shape {x.shape}"
-        )
+    was, shape = g.shape, x.shape
+    if was != shape:
+        if len(was) > len(shape):  # axes that x does not have
+            g = g.sum(axis=tuple(range(len(was) - len(shape))))
+        if g.shape != shape:  # axes that have length 1 in x
+            axes = [i for i, n in enumerate(shape[: g.ndim]) if n == 1]
+            g = g.sum(axis=tuple(axes), keepdims=True)
+        if g.shape != shape:
+            raise ValueError(
+                f"a rule gave a gradient of shape {was} for an argument of "
+                f"shape {shape}"
+            )
     return g if g.dtype == x.dtype else g.astype(x.dtype)
 
 
@@ -3827,7 +3827,8 @@ def _fit(g: Any, x: np.ndarray) -> Any:
 def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
     """given, one number for each of y, as an array or as a Tensor."""
     array = given.data if (taped := isinstance(given, Tensor)) else given
-    array = _upstream(y, array, what or "grad_output").astype(y.dtype)
+    array = _upstream(y, array, what or "grad_output")
+    array = array.astype(y.dtype, copy=False)
     return array if not record else given if taped else Tensor(array, False)
 
 
@@ -3841,8 +3842,8 @@ def _real(x: Any) -> np.ndarray:
 
 # 16 A tape for arrays · seals
 def _sample(array: np.ndarray, every: int) -> np.ndarray:
-    """A view of all of a small array, of a large one every so many."""
-    if array.size <= 256 or every == 1:
+    """A view of every so many of the numbers of a large array."""
+    if every == 1:
         return array
     if array.flags.forc:
         return array.ravel("K")[::every]
@@ -3852,23 +3853,30 @@ def _sample(array: np.ndarray, every: int) -> np.ndarray:
 # 16 A tape for arrays · seals-of-all
 def _seal(given: list, every: int) -> list:
     """What arrays look like now that the tape did not compute itself."""
-    return [
-        (x, part := _sample(x, every), part.tobytes())
-        for x in given if isinstance(x, np.ndarray)
-    ]
+    seals = []
+    for x in given:
+        if isinstance(x, np.ndarray):
+            part = x if x.size <= 256 else _sample(x, every)
+            seals.append((x, part, part.tobytes()))
+    return seals
 
 
 # 16 A tape for arrays · check
 def _check(made: _Record) -> None:
     """Raise RuntimeError if a recorded array was changed or replaced."""
-    pairs = zip(made.args, made.arrays)
-    wrong = [x for x, part, was in made.seals if part.tobytes() != was]
-    wrong += [a for x, a in pairs if x is not a and x.data is not a]
-    for array in wrong:
-        raise RuntimeError(
-            f"{made.rule.name}: an array of shape {array.shape} was changed "
-            "after it was recorded; do that after backward, or with a copy"
-        )
+    for array, part, was in made.seals:
+        if part.tobytes() != was:
+            break
+    else:
+        for x, array in zip(made.args, made.arrays):
+            if x is not array and x.data is not array:
+                break
+        else:
+            return
+    raise RuntimeError(
+        f"{made.rule.name}: an array of shape {array.shape} was changed "
+        "after it was recorded; do that after backward, or with a copy"
+    )
 
 
 # 16 A tape for arrays · recorded
@@ -4021,7 +4029,7 @@ def _several(values: Any, given: list, rule: _Rule, *how: Any) -> tuple:
 
     rule = rule._replace(vjps=[*map(cutting, rule.vjps)], jvps=None)
     whole = np.concatenate([array.ravel() for array in arrays])
-    return parts(_remember(whole, given, (rule, *how)))
+    return parts(_remember(whole, given, rule, *how))
 
 
 # 16 A tape for arrays · scatter
@@ -4116,8 +4124,10 @@ def _chosen(wins: Callable) -> tuple:
     """Rules of a function that chooses one of its two arguments."""
 
     def share(g: Any, a: Any, b: Any) -> Any:
-        wins_or_ties = ~wins(b, a)
-        return g * (wins(a, b).view("i1") + wins_or_ties.view("i1")) * 0.5
+        won = wins(a, b)
+        tied = won == wins(b, a)
+        whole = g * won
+        return whole + 0.5 * g * tied if np.count_nonzero(tied) else whole
 
     return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
 
@@ -6975,4 +6985,4 @@ _PROBES = [
 ]
 
 
-# digest 0b3a339413933cfef462c498e1ced88b836f58eb4c7c32b739c83b5b407bc353
+# digest 1c12b80dd5d6a27f522b404af952726f1e002be91382b1cbf89e8ca0c0325567
