@@ -3604,7 +3604,7 @@ class Tensor(NDArrayOperatorsMixin):
         """What arrays have: shapes, and methods for which there is a rule."""
         if name in ("shape", "ndim", "size", "dtype"):
             return getattr(self.data, name)
-        function = getattr(np, name, None) if hasattr(np.ndarray, name) else 0
+        function = hasattr(np.ndarray, name) and getattr(np, name, None)
         if function not in _RULES or name == "sort":  # which sorts in place
             raise AttributeError(
                 f"a Tensor has no {name}; the array in it is .data"
@@ -3730,10 +3730,9 @@ def _remember(value: Any, given: list, *how: Any) -> Any:
     y, (_, args, _, _, places) = Tensor.__new__(Tensor), how
     y.data = value[...]
     if places and (every := _recording.get()):
-        y.data.setflags(write=False)
         y._record = _Record._make((*how, _seal(given, every)))
         y._parents = tuple([args[i] for i in places])
-        y.requires_grad = True
+        y.requires_grad, y.data.flags.writeable = True, False
     return y
 
 
@@ -3843,8 +3842,6 @@ def _real(x: Any) -> np.ndarray:
 # 16 A tape for arrays · seals
 def _sample(array: np.ndarray, every: int) -> np.ndarray:
     """A view of every so many of the numbers of a large array."""
-    if every == 1:
-        return array
     if array.flags.forc:
         return array.ravel("K")[::every]
     return array.swapaxes(0, np.argmax(array.shape))[::every]
@@ -3853,38 +3850,34 @@ def _sample(array: np.ndarray, every: int) -> np.ndarray:
 # 16 A tape for arrays · seals-of-all
 def _seal(given: list, every: int) -> list:
     """What arrays look like now that the tape did not compute itself."""
-    seals = []
-    for x in given:
-        if isinstance(x, np.ndarray):
-            part = x if x.size <= 256 else _sample(x, every)
-            seals.append((x, part, part.tobytes()))
-    return seals
+    return [
+        (x, part := _sample(x, every) if x.size > 256 else x, part.tobytes())
+        for x in given if isinstance(x, np.ndarray)
+    ]
 
 
 # 16 A tape for arrays · check
 def _check(made: _Record) -> None:
     """Raise RuntimeError if a recorded array was changed or replaced."""
-    for array, part, was in made.seals:
-        if part.tobytes() != was:
-            break
-    else:
-        for x, array in zip(made.args, made.arrays):
-            if x is not array and x.data is not array:
-                break
-        else:
-            return
-    raise RuntimeError(
-        f"{made.rule.name}: an array of shape {array.shape} was changed "
-        "after it was recorded; do that after backward, or with a copy"
-    )
+    wrong = [x for x, part, was in made.seals if part.tobytes() != was]
+    for x, array in zip(made.args, made.arrays):
+        if x is not array and x.data is not array:
+            wrong.append(array)
+    if wrong:
+        raise RuntimeError(
+            f"{made.rule.name}: an array of shape {wrong[0].shape} was "
+            "changed after it was recorded; do that after backward, or "
+            "with a copy"
+        )
 
 
 # 16 A tape for arrays · recorded
-_recording: ContextVar[int] = ContextVar("recording", default=61)
+_EVERY = 61
+_recording: ContextVar[int] = ContextVar("recording", default=_EVERY)
 
 
 @contextmanager
-def _recorded(every: int = 61) -> Iterator[None]:
+def _recorded(every: int = _EVERY) -> Iterator[None]:
     before = _recording.set(every)
     try:
         yield
@@ -4016,7 +4009,7 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
 
 # 16 A tape for arrays · several
 def _several(values: Any, given: list, rule: _Rule, *how: Any) -> tuple:
-    """The values as Tensors, which are parts of one."""
+    """The values as Tensors: parts of one long vector, as are g and y."""
     arrays = [np.asarray(value) for value in values]
     ends = np.cumsum([array.size for array in arrays])
 
@@ -4230,10 +4223,13 @@ _JOIN = _Rule(
 
 # 16 A tape for arrays · move
 def _move(function: Callable, *args: Any, **options: Any) -> Any:
-    """The function of Tensors whose entries it only moves."""
+    """The function of Tensors whose entries it only moves.
+
+    A mark says which entry it is, and by a random fraction that it is one.
+    """
     found: list = []
     _deep([args, options], lambda x: found.extend([x] * isinstance(x, Tensor)))
-    parts = [x.reshape(-1) for x in found]
+    parts = [x.reshape(x.size) for x in found]
     flat = _apply(_JOIN, [*parts, np.zeros(1, parts[0].dtype)], {})
 
     def asked(entries: np.ndarray) -> Any:
@@ -4307,12 +4303,13 @@ def _prod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     y = y.reshape(math.prod(y.shape[: len(axes)]), *y.shape[len(axes) :])
     while len(y) > 1:
         y = np.concatenate([y[0:-1:2] * y[1::2], y[len(y) // 2 * 2 :]])
-    return (y[0] if len(y) else 1 + y.sum(axis=0)).reshape(shape)
+    return (y[0] if len(y) else y.sum(axis=0) + 1).reshape(shape)
 
 
 # 16 A tape for arrays · running-product
 def _cumprod(x: Any, axis: int | None = None) -> Any:
-    x, axis = (x.reshape(-1), 0) if axis is None or not x.ndim else (x, axis)
+    if axis is None or not x.ndim:
+        x, axis = x.reshape(x.size), 0
     y, reach = np.moveaxis(x, axis, 0), 1
     while reach < len(y):  # so many factors are in each product by now
         y = np.concatenate([y[:reach], y[reach:] * y[:-reach]])
@@ -4340,12 +4337,13 @@ def _clip(
 
 
 def _sort(x: Any, axis: int | None = -1) -> Any:
-    x, axis = (x.reshape(-1), 0) if axis is None else (x, axis)
+    x, axis = (x.reshape(x.size), 0) if axis is None else (x, axis)
     return np.take_along_axis(x, np.argsort(x.data, axis, "stable"), axis)
 
 
 # 16 A tape for arrays · rule-einsum
 def _einsum_rule(i: int, g: Any, y: Any, spelled: str, *factors: Any) -> Any:
+    """An einsum of g with all other factors, with the letters of this one."""
     names, out = spelled.split("->")
     letters = names.split(",")
     others = [out, *letters[:i], *letters[i + 1 :]]
@@ -4394,6 +4392,13 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return np.einsum(a, left, b, right, out)
 
 
+# 16 A tape for arrays · made-inner
+def _inner(a: Any, b: Any, axis: int) -> Any:
+    """Products along the last axis of a and this one of b."""
+    single = 0 in (np.ndim(a), np.ndim(b))
+    return a * b if single else np.tensordot(a, b, (-1, axis))
+
+
 # 16 A tape for arrays · made-cross
 def _cross(a: Any, b: Any, *, axis: int = -1) -> Any:
     np.linalg.cross(*_deep((a, b), _plain), axis=axis)  # looks at the shapes
@@ -4416,7 +4421,7 @@ def _length(
 ) -> Any:
     size, fold = np.abs(x), {"axis": axis, "keepdims": keepdims}
     if ord in (math.inf, -math.inf):
-        return size.max(**fold) if ord > 0 else size.min(**fold)
+        return size.max(**fold) if ord == math.inf else size.min(**fold)
     if not isinstance(ord, _Real) or ord <= 0:
         raise TypeError(f"norm has no rule for ord={ord!r}")
     powers = x * x if ord == 2 else _root(size, ord)
@@ -4471,13 +4476,9 @@ _MADE: dict[Callable, Callable] = {
 # 16 A tape for arrays · table-of-products
 _PRODUCTS: dict[Callable, Callable] = {
     np.dot: lambda a, b: (
-        a * b if 0 in (np.ndim(a), np.ndim(b)) else
-        a @ b if np.ndim(b) < 3 else np.tensordot(a, b, (-1, -2))
+        a @ b if np.ndim(a) and np.ndim(b) in (1, 2) else _inner(a, b, -2)
     ),
-    np.inner: lambda a, b: (
-        a * b if 0 in (np.ndim(a), np.ndim(b)) else
-        np.tensordot(a, b, (-1, -1))
-    ),
+    np.inner: lambda a, b: _inner(a, b, -1),
     np.vdot: lambda a, b: np.reshape(a, -1) @ np.reshape(b, -1),
     np.outer: lambda a, b: np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1)),
     np.hypot: lambda a, b: _root(a * a + b * b),
@@ -6985,4 +6986,4 @@ _PROBES = [
 ]
 
 
-# digest 1c12b80dd5d6a27f522b404af952726f1e002be91382b1cbf89e8ca0c0325567
+# digest 04660236b251a45ad064d5a01f4e87e385c9a324482d70448c9a171d4ea2bdd8
