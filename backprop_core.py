@@ -3826,8 +3826,7 @@ def _fit(g: Any, x: np.ndarray) -> Any:
 def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
     """given, one number for each of y, as an array or as a Tensor."""
     array = given.data if (taped := isinstance(given, Tensor)) else given
-    array = _upstream(y, array, what or "grad_output")
-    array = array.astype(y.dtype, copy=False)
+    array = _upstream(y, array, what or "grad_output").astype(y.dtype)
     return array if not record else given if taped else Tensor(array, False)
 
 
@@ -4120,7 +4119,8 @@ def _chosen(wins: Callable) -> tuple:
         won = wins(a, b)
         tied = won == wins(b, a)
         whole = g * won
-        return whole + 0.5 * g * tied if np.count_nonzero(tied) else whole
+        half = np.count_nonzero(tied)
+        return np.where(tied, g / 2, whole) if half else whole
 
     return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
 
@@ -6986,4 +6986,4 @@ _PROBES = [
 ]
 
 
-# digest 04660236b251a45ad064d5a01f4e87e385c9a324482d70448c9a171d4ea2bdd8
+# digest 6edc06f0ad8d5e1a733743843dad743009f941535bdd6a5f9e73bf48c27b3952

@@ -246,6 +246,7 @@ TIES: dict[str, tuple[Function, list[float], list[float]]] = {
     "maximum": (lambda x: np.maximum(x, 0).sum(), [0, 1, -1], [0.5, 1, 0]),
     "maximum with itself": (lambda x: np.maximum(x, x).sum(), [0, 1], [1, 1]),
     "minimum": (lambda x: np.minimum(x, 0).sum(), [0, 1, -1], [0.5, 0, 1]),
+    "fmax of two that are no numbers": (lambda x: np.fmax(x, [np.nan, 1]).sum(), [np.nan, 2], [0.5, 1]),
     "where": (lambda x: np.where(x > 0, x, 0).sum(), [0, 1], [0, 1]),
     "abs": (lambda x: np.abs(x).sum(), [0, -2], [0, -1]),
     "powers": (lambda x: (x**0 + x**1 + x**2).sum(), [0, 2], [1, 5]),
