@@ -3808,18 +3808,19 @@ def _constant(x: Any) -> Tensor:
 def _fit(g: Any, x: np.ndarray) -> Any:
     """The gradient in the shape and dtype of x: stretching undone."""
     was, shape = g.shape, x.shape
-    if was != shape:
-        if len(was) > len(shape):  # axes that x does not have
-            g = g.sum(axis=tuple(range(len(was) - len(shape))))
-        if g.shape != shape:  # axes that have length 1 in x
-            axes = [i for i, n in enumerate(shape[: g.ndim]) if n == 1]
-            g = g.sum(axis=tuple(axes), keepdims=True)
-        if g.shape != shape:
-            raise ValueError(
-                f"a rule gave a gradient of shape {was} for an argument of "
-                f"shape {shape}"
-            )
-    return g if g.dtype == x.dtype else g.astype(x.dtype)
+    if was == shape and g.dtype == x.dtype:
+        return g  # as almost always
+    if len(was) > len(shape):  # axes that x does not have
+        g = g.sum(axis=tuple(range(len(was) - len(shape))))
+    if g.shape != shape:  # axes that have length 1 in x
+        axes = [i for i, n in enumerate(shape[: g.ndim]) if n == 1]
+        g = g.sum(axis=tuple(axes), keepdims=True)
+    if g.shape != shape:
+        raise ValueError(
+            f"a rule gave a gradient of shape {was} for an argument of "
+            f"shape {shape}"
+        )
+    return g.astype(x.dtype)
 
 
 # 16 A tape for arrays · weights
@@ -3862,11 +3863,10 @@ def _check(made: _Record) -> None:
     for x, array in zip(made.args, made.arrays):
         if x is not array and x.data is not array:
             wrong.append(array)
-    if wrong:
+    for array in wrong:
         raise RuntimeError(
-            f"{made.rule.name}: an array of shape {wrong[0].shape} was "
-            "changed after it was recorded; do that after backward, or "
-            "with a copy"
+            f"{made.rule.name}: an array of shape {array.shape} was changed "
+            "after it was recorded; do that after backward, or with a copy"
         )
 
 
@@ -4118,9 +4118,8 @@ def _chosen(wins: Callable) -> tuple:
     def share(g: Any, a: Any, b: Any) -> Any:
         won = wins(a, b)
         tied = won == wins(b, a)
-        whole = g * won
-        half = np.count_nonzero(tied)
-        return np.where(tied, g / 2, whole) if half else whole
+        mine = g * won
+        return np.where(tied, g / 2, mine) if np.count_nonzero(tied) else mine
 
     return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
 
@@ -6986,4 +6985,4 @@ _PROBES = [
 ]
 
 
-# digest 6edc06f0ad8d5e1a733743843dad743009f941535bdd6a5f9e73bf48c27b3952
+# digest dce960bfc56a014efd1f04108127c68557d09a479c9ba4830089e7183233a582
