@@ -450,6 +450,26 @@ def test_results_do_not_share_memory() -> None:
     assert db[0] == 1 and grad[0] == 1
 
 
+def test_a_rule_may_keep_what_it_gives() -> None:
+    kept, x = np.ones(2), Tensor([1.0, 2.0])
+    own = bp.primitive(lambda g, y, x: kept)(np.copy)
+    (found,) = gradients(own(x), [x], [1, 1])
+    own(x).backward([1, 1])
+    assert x.grad is not None
+    found[0] = x.grad[1] = 9
+    assert kept.tolist() == [1, 1]
+
+
+def test_gradients_are_apart_from_each_other() -> None:
+    x = Tensor([1.0, 2.0])
+    y = x * 3
+    for inputs in ([y, x], [x, y], [x, x]):
+        first, second = gradients(np.tanh(y) + 0 * x, inputs, np.ones(2))
+        before = second.copy()
+        first[...] = 9
+        assert np.array_equal(second, before)
+
+
 def test_no_grad_in_a_block() -> None:
     x = Tensor([1.0])
     with no_grad():
