@@ -246,6 +246,7 @@ TIES: dict[str, tuple[Function, list[float], list[float]]] = {
     "maximum": (lambda x: np.maximum(x, 0).sum(), [0, 1, -1], [0.5, 1, 0]),
     "maximum with itself": (lambda x: np.maximum(x, x).sum(), [0, 1], [1, 1]),
     "minimum": (lambda x: np.minimum(x, 0).sum(), [0, 1, -1], [0.5, 0, 1]),
+    "fmax of two that are no numbers": (lambda x: np.fmax(x, [np.nan, 1]).sum(), [np.nan, 2], [0.5, 1]),
     "where": (lambda x: np.where(x > 0, x, 0).sum(), [0, 1], [0, 1]),
     "abs": (lambda x: np.abs(x).sum(), [0, -2], [0, -1]),
     "powers": (lambda x: (x**0 + x**1 + x**2).sum(), [0, 2], [1, 5]),
@@ -447,6 +448,26 @@ def test_results_do_not_share_memory() -> None:
     da, db = gradients(a + b, [a, b], grad)
     da[0] = 9
     assert db[0] == 1 and grad[0] == 1
+
+
+def test_a_rule_may_keep_what_it_gives() -> None:
+    kept, x = np.ones(2), Tensor([1.0, 2.0])
+    own = bp.primitive(lambda g, y, x: kept)(np.copy)
+    (found,) = gradients(own(x), [x], [1, 1])
+    own(x).backward([1, 1])
+    assert x.grad is not None
+    found[0] = x.grad[1] = 9
+    assert kept.tolist() == [1, 1]
+
+
+def test_gradients_are_apart_from_each_other() -> None:
+    x = Tensor([1.0, 2.0])
+    y = x * 3
+    for inputs in ([y, x], [x, y], [x, x]):
+        first, second = gradients(np.tanh(y) + 0 * x, inputs, np.ones(2))
+        before = second.copy()
+        first[...] = 9
+        assert np.array_equal(second, before)
 
 
 def test_no_grad_in_a_block() -> None:

@@ -152,8 +152,18 @@ def test_mutants_of_the_module(chapters: list[Chapter]) -> None:
 
 # Later chapters, and the share of a sample of mistakes in their code that they notice, equations included,
 # but without the cells that train. The shares may only rise.
-SHARES = {12: 0.8, 13: 0.7, 15: 0.8, 16: 0.4, 20: 1.0}
+SHARES = {12: 0.8, 13: 0.7, 15: 0.8, 16: 0.98, 20: 1.0}
 SAMPLE = 8
+# Of chapter 16, all that change nothing one could notice there, and why.
+EQUIVALENT = {
+    "_base_slope: constant changed in 2.0": "a power of 0 that is multiplied by 0",
+    "_matmul_right: constant changed in 3": "the same product, by the slower way",
+    "_move: constant changed in 1": "other random numbers",
+    "_move: constant changed in 2": "one more number that is never picked",
+    "_moved: constant changed in 2": "which entry stands where a constant replaces it",
+    "_root: constant changed in 2": "the root of a number that is replaced by 0",
+    "_times: constant changed in 2": "1 times the gradient, instead of the gradient",
+}
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +183,12 @@ def test_a_sample_of_mistakes_in_later_chapters(
     names = {name for name in functions_of(source) if name.split(".")[0] in own}
     sample = sample_of(source, names, SAMPLE, number)
     rehearsed = Rehearsed(chapter, source)
-    alive = [one for one in sample if not (rehearsed.notices(one.source) or equations.notice(one))]
+    alive = [
+        one
+        for one in sample
+        if f"{one.function}: {one.what}" not in EQUIVALENT
+        and not (rehearsed.notices(one.source) or equations.notice(one))
+    ]
     assert len(sample) - len(alive) >= SHARES[number] * len(sample), "\n".join(map(str, alive))
 
 
