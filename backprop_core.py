@@ -39,7 +39,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar, copy_context
-from functools import partial, reduce, wraps
+from functools import lru_cache, partial, reduce, wraps
 from glob import escape
 from inspect import signature
 from itertools import pairwise, repeat
@@ -432,7 +432,8 @@ class Layer(_Memory):
     # 03 Why backwards? · layer-parameters
     def parameters(self) -> list[Parameter]:
         """The parameters of this layer and of those inside it, each once."""
-        return [parameter for _, parameter in self.named_parameters()]
+        held = (m for _, m in self._contents() if isinstance(m, Parameter))
+        return list(dict.fromkeys(held))
 
     def zero_grad(self) -> None:
         """Clear the gradients of all parameters."""
@@ -442,9 +443,9 @@ class Layer(_Memory):
     # 03 Why backwards? · layer-members
     def _members(self) -> Iterator[tuple[str, Any]]:
         """What this layer is made of: its attributes, by name."""
-        for name, member in vars(self).items():
-            if name != "_cache":
-                yield from _entries(name, member)
+        passing = "_cache", "_fitted", "_shapes"  # of the last forward
+        mine = vars(self).items()
+        return _entries((n, m) for n, m in mine if n not in passing)
 
     # 03 Why backwards? · layer-contents
     def _contents(self, prefix: str = "", seen: Any = None) -> Iterator[tuple]:
@@ -561,14 +562,15 @@ class Layer(_Memory):
 
 
 # 03 Why backwards? · entries
-def _entries(name: str, member: Any) -> Iterator[tuple[str, Any]]:
-    """The member, or what a list or dictionary holds, each with a name."""
-    if not isinstance(member, (dict, list, tuple)):
-        yield name, member
-        return
-    pairs = member.items() if isinstance(member, dict) else enumerate(member)
-    for key, item in pairs:
-        yield from _entries(f"{name}.{key}", item)
+def _entries(pairs: Iterable, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Names and members; for a list or dictionary, all that it holds."""
+    for name, member in pairs:
+        if isinstance(member, (list, tuple)):
+            member = dict(enumerate(member))
+        if isinstance(member, dict):
+            yield from _entries(member.items(), f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", member
 
 
 # 03 Why backwards? · agree
@@ -691,7 +693,7 @@ class Linear(Layer):
         grad = _rows(self._expect(grad_output, *shape, what="grad_output"))
         self.weight._add_product(_rows(x).T, grad)  # eq:linear-dw
         if self.bias:
-            ones = np.ones(len(grad), grad.dtype)
+            ones = _ones(len(grad), grad.dtype)
             self.bias._add_product(grad.T, ones)  # eq:linear-db
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
@@ -707,6 +709,13 @@ class Linear(Layer):
         return f"{type(self).__name__}({sizes}{bias})"
 
 
+# 04 The linear layer · ones
+@lru_cache(maxsize=16)
+def _ones(size: int, dtype: np.dtype) -> np.ndarray:
+    """A vector of ones; the last few are kept, so do not write into it."""
+    return np.ones(size, dtype)
+
+
 # 04 The linear layer · rows
 def _rows(x: np.ndarray) -> np.ndarray:
     """x as a table: all axes but the last count rows."""
@@ -717,7 +726,7 @@ def _rows(x: np.ndarray) -> np.ndarray:
 
 def _unfolded(rows: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Such a table with the other axes of x, and in its precision."""
-    y = rows.reshape(*x.shape[:-1], rows.shape[1])
+    y = rows if x.ndim == 2 else rows.reshape(*x.shape[:-1], rows.shape[1])
     return y.astype(x.dtype, copy=False)
 
 
@@ -740,7 +749,7 @@ class Flatten(Layer):
 # 04 The linear layer · row-sums
 def _sum(rows: np.ndarray) -> np.ndarray:
     """The sum of each row, as a product with ones."""
-    return rows @ np.ones(rows.shape[1], rows.dtype)
+    return rows @ _ones(rows.shape[1], rows.dtype)
 
 
 # 05 Something that bends · activation
@@ -809,7 +818,7 @@ class ReLU(Activation):
     """
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
-        return np.maximum(x, 0), x > 0  # eq:relu-slope
+        return x.clip(0, np.inf), x > 0  # eq:relu-slope
 
 
 # 05 Something that bends · leaky-relu
@@ -1021,9 +1030,7 @@ class Loss(_Memory):
         return values, slopes, values.size
 
     # 06 What do we want? · loss-examined
-    def _examined(
-        self, prediction: ArrayLike, target: ArrayLike, mask: Any
-    ) -> tuple:
+    def _examined(self, prediction: Any, target: Any, mask: Any) -> tuple:
         self._cache = None  # a forward that fails leaves no old gradient
         x, target = _floating(prediction), _as_array(target)
         values, slopes, count = self._masked(x, target, mask)
@@ -1600,9 +1607,7 @@ class SGD(Optimizer):
 
 
 # 07 A network learns · counting
-def _counting(
-    owner: object, lengths: ArrayLike | None, n: int, steps: int
-) -> np.ndarray:
+def _counting(owner: Any, lengths: Any, n: int, steps: int) -> np.ndarray:
     """Which places (n, steps) belong to a sequence; all without lengths.
 
     Raises ValueError unless lengths are n whole numbers from 0 to steps.
@@ -1625,13 +1630,11 @@ def _xavier_std(shape: tuple[int, ...], gain: float) -> float:
 
 
 # 08 Why do gradients vanish or explode? · kaiming-std
-def _kaiming_std(
-    shape: tuple[int, ...], a: float, mode: str, nonlinearity: str
-) -> float:
+def _kaiming_std(shape: tuple, a: float, mode: str, bend: str) -> float:
     _within("initialiser", low=-math.inf, a=a)
     fans = dict(zip(("fan_in", "fan_out"), _fans(shape)))
     _one_of("initialiser", *fans, mode=mode)
-    return _gain(nonlinearity, a) / fans[mode] ** 0.5  # eq:kaiming
+    return _gain(bend, a) / fans[mode] ** 0.5  # eq:kaiming
 
 
 # 08 Why do gradients vanish or explode? · kaiming-normal
@@ -1719,9 +1722,7 @@ def _gain(nonlinearity: str, a: float) -> float:
 
 
 # 08 Why do gradients vanish or explode? · both-ways
-def _both_ways(
-    net: Network, x: np.ndarray, target: ArrayLike
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def _both_ways(net: Network, x: Any, target: Any) -> tuple[list, list]:
     """What enters and leaves each layer, and the gradient of each."""
     outputs, criterion = [x], net._loss_at_end()
     for layer in net:
@@ -1773,9 +1774,7 @@ def _shares(layer: Layer, y: np.ndarray) -> tuple[float, float]:
 
 
 # 08 Why do gradients vanish or explode? · advice
-def _advice(
-    row: LayerStatistics, last: float, kept: float, dead: str
-) -> str:
+def _advice(row: LayerStatistics, last: float, kept: float, dead: str) -> str:
     """What a row suggests; last: the gradient's spread at the end of the
     network, kept: the share of x's spread that comes in."""
     rules = (
@@ -1864,9 +1863,7 @@ def _cells(row: LayerStatistics) -> list[str]:
 
 
 # 08 Why do gradients vanish or explode? · updates
-def _updates(
-    net: Network, lr: float, optimizer: Optimizer | None
-) -> dict[Parameter, float]:
+def _updates(net: Network, lr: float, optimizer: Any) -> dict:
     """How far one step moves each parameter, relative to its length."""
     before = {p: p.data.copy() for p in net.parameters()}
     moves = {p: lr * p.grad for p in before}
@@ -2005,9 +2002,7 @@ class RMSprop(Optimizer):
             self._remember("velocity")
 
     # 09 Which way, and how far? · rmsprop-options
-    def _about_the_mean(
-        self, square: np.ndarray, grad: np.ndarray
-    ) -> np.ndarray:
+    def _about_the_mean(self, square: np.ndarray, grad: np.ndarray) -> Any:
         if not self.centered:
             return square
         mean = self.state["mean"]
@@ -2160,9 +2155,7 @@ class Schedule:
         return self.optimizer.base_lr
 
     # 10 The loop · schedule-settings
-    def __init__(
-        self, optimizer: Optimizer, formula: Callable[[float, int], float]
-    ) -> None:
+    def __init__(self, optimizer: Optimizer, formula: Callable) -> None:
         _instances(self, Optimizer, optimizer=optimizer)
         _instances(self, Callable, formula=formula)
         if optimizer.base_lr is None:
@@ -2296,9 +2289,7 @@ class _Training:
         return row
 
     # 10 The loop · train-run
-    def run(
-        self, epochs: int, callbacks: Sequence[Callable], history: list[dict]
-    ) -> None:
+    def run(self, epochs: int, callbacks: Sequence, history: list) -> None:
         first = history[-1]["epoch"] + 1 if history else 1
         last = first + epochs - 1
         for number in range(first, last + 1):
@@ -2402,9 +2393,7 @@ class _Training:
 
 
 # 10 The loop · average
-def _average(
-    batches: Iterable, measure: Callable[..., tuple[int, dict]]
-) -> dict[str, float]:
+def _average(batches: Iterable, measure: Callable) -> dict[str, float]:
     """What ``measure`` finds in each batch, averaged over all examples."""
     total: dict[str, float] = {}
     count = 0
@@ -2438,9 +2427,7 @@ def _uninterrupted() -> Iterator[None]:
 
 
 # 10 The loop · measure
-def _measure(
-    net: Network, x: ArrayLike, y: ArrayLike, lengths: ArrayLike | None = None
-) -> tuple[int, dict[str, float]]:
+def _measure(net: Network, x: Any, y: Any, lengths: Any = None) -> tuple:
     """How many examples, their mean loss, and the accuracy of labels."""
     criterion, labels = net._loss_at_end(), np.asarray(y)
     answer = net.forward(x, lengths)
@@ -2505,8 +2492,7 @@ def fit(
 
 # 11 To be continued · named-arrays
 def _named_arrays(
-    net: Layer, optimizer: Optimizer | None = None,
-    schedule: Schedule | None = None,
+    net: Layer, optimizer: Any = None, schedule: Any = None
 ) -> dict[str, np.ndarray]:
     """What training changes, by names that stay the same."""
     _of_one_training(net, optimizer, schedule)
@@ -2613,19 +2599,15 @@ def load(
 
 
 # 11 To be continued · restore
-def _restore(
-    arrays: dict, stored: dict, generators: dict, texts: dict
-) -> None:
+def _restore(arrays: dict, stored: dict, rngs: dict, texts: dict) -> None:
     for name, array in arrays.items():
         array[...] = stored[name]
-    for name, generator in generators.items():
+    for name, generator in rngs.items():
         generator.bit_generator.state = texts[name]
 
 
 # 11 To be continued · set-back
-def _set_back(
-    arrays: dict, optimizer: Optimizer | None, schedule: Schedule | None
-) -> None:
+def _set_back(arrays: dict, optimizer: Any, schedule: Any) -> None:
     if optimizer is not None:
         optimizer._set_rates(arrays["optimizer.rates"])
     if schedule is not None:
@@ -2717,9 +2699,7 @@ def l1_penalty(parameters: Iterable[Parameter], strength: float) -> float:
 
 
 # 12 Not by heart · penalty
-def _penalty(
-    parameters: Iterable[Parameter], strength: float, pull: Callable
-) -> float:
+def _penalty(parameters: Iterable, strength: float, pull: Callable) -> float:
     """Add each slope, strength * pull(w); the sum of all slopes times w."""
     _within("penalty", strength=strength)
     total = 0.0
@@ -2834,11 +2814,12 @@ def _mean(rows: np.ndarray) -> np.ndarray:
     return (_sum(rows) / rows.shape[1])[:, None]
 
 
-def _centre(rows: np.ndarray) -> np.ndarray:
-    """The rows less their means, eq:bn-mean; twice, for rounding."""
-    centred = rows - _mean(rows)
+def _centre(rows: np.ndarray) -> _Pair:
+    """The rows less their means, eq:bn-mean, twice for rounding; means."""
+    mean = _mean(rows)
+    centred = rows - mean
     centred -= _mean(centred)
-    return centred
+    return centred, mean
 
 
 # 13 In shape all the time · to-unit
@@ -2903,9 +2884,10 @@ class _BatchNorm(Layer):
             mean, var = (b[:, None].astype(rows.dtype) for b in kept)
             r = 1 / np.sqrt(var + self.eps)
             return (rows - mean) * r, r  # eq:bn-eval
-        xhat, r, variance = _to_unit(_centre(rows), self.eps)
+        centred, mean = _centre(rows)
+        xhat, r, variance = _to_unit(centred, self.eps)
         if self.buffers:
-            self._track(_mean(rows), variance, rows.shape[1])
+            self._track(mean, variance, rows.shape[1])
         return xhat, r
 
     # 13 In shape all the time · batch-norm-track
@@ -2985,7 +2967,7 @@ def _data(parameter: Parameter | None, otherwise: float) -> np.ndarray:
 def _collect(parameter: Parameter | None, grad: np.ndarray) -> None:
     """Add to the parameter's grad, if there is a parameter."""
     if parameter is not None:
-        parameter.grad += grad.reshape(parameter.grad.shape)
+        parameter.grad += grad.reshape(parameter.data.shape)
 
 
 # 13 In shape all the time · batch-norm-layers
@@ -3022,7 +3004,7 @@ class _RowNorm(Layer):
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, rows, eps = self._grouped(x)
-        rows = _centre(rows) if self._centred else rows.copy()
+        rows = _centre(rows)[0] if self._centred else rows.copy()
         xhat, r, _ = _to_unit(rows, eps)
         self._cache = xhat, r, x.shape
         y = xhat * _data(self.weight, 1).ravel()  # eq:rms
@@ -3120,9 +3102,7 @@ _Sizes = int | tuple[int, int]
 _NONE = (0, 0), (0, 0)  # the width of a border: above, below; left, right
 
 
-def _batch_last(
-    x: np.ndarray, border: tuple = _NONE, value: float = 0.0
-) -> np.ndarray:
+def _batch_last(x: _Array, border: tuple = _NONE, value: float = 0) -> _Array:
     """(N, C, H, W) as a new array (C, H, W, N), with a border around."""
     turned, ((top, below), (left, right)) = _turn(x), border
     c, h, w, n = turned.shape
@@ -3140,10 +3120,7 @@ def _batch_first(x: np.ndarray, border: tuple = _NONE) -> np.ndarray:
 
 
 # 14 Neighbours · places
-def _places(
-    layer: Layer, size: tuple[int, ...], window: tuple[int, ...],
-    stride: tuple[int, int],
-) -> tuple[int, ...]:
+def _places(layer: Layer, size: tuple, window: tuple, stride: tuple) -> tuple:
     """How many places a window has, downwards and across."""
     if any(n < k for n, k in zip(size, window)):
         raise ValueError(
@@ -3574,9 +3551,7 @@ class Tensor(NDArrayOperatorsMixin):
         """NumPy asks here when an operator or ufunc meets a Tensor."""
         if options or method != "__call__":
             _refuse(function, method, options)
-        if function in _RULES:
-            return _apply(_RULES[function], args, options)
-        return _without_rule(function, args, options)
+        return self.__array_function__(function, (), args, options)
 
     # 16 A tape for arrays · tensor-array-function
     def __array_function__(
@@ -3606,7 +3581,7 @@ class Tensor(NDArrayOperatorsMixin):
         """What arrays have: shapes, and methods for which there is a rule."""
         if name in ("shape", "ndim", "size", "dtype"):
             return getattr(self.data, name)
-        function = getattr(np, name, None) if hasattr(np.ndarray, name) else 0
+        function = hasattr(np.ndarray, name) and getattr(np, name, None)
         if function not in _RULES or name == "sort":  # which sorts in place
             raise AttributeError(
                 f"a Tensor has no {name}; the array in it is .data"
@@ -3717,11 +3692,11 @@ def _apply(rule: _Rule, args: Sequence, options: dict[str, Any]) -> Any:
     if options and any(isinstance(x, Tensor) for x in options.values()):
         raise TypeError(f"{rule.name} takes a Tensor by its place, unnamed")
     value = rule.function(*arrays, **options)
-    return _remember(value, given, (rule, args, arrays, options, places))
+    return _remember(value, given, rule, args, arrays, options, places)
 
 
 # 16 A tape for arrays · remember
-def _remember(value: Any, given: list, how: tuple) -> Any:
+def _remember(value: Any, given: list, *how: Any) -> Any:
     """The value as a Tensor, with its record; whole numbers stay plain."""
     if type(value) is not np.ndarray or value.dtype.kind != "f":
         if isinstance(value, (list, tuple)):
@@ -3809,18 +3784,20 @@ def _constant(x: Any) -> Tensor:
 # 16 A tape for arrays · unstretch
 def _fit(g: Any, x: np.ndarray) -> Any:
     """The gradient in the shape and dtype of x: stretching undone."""
-    was = g.shape
-    if len(was) > x.ndim:  # axes that x does not have
-        g = g.sum(axis=tuple(range(len(was) - x.ndim)))
-    if g.shape != x.shape:  # axes that have length 1 in x
-        axes = [i for i, n in enumerate(x.shape[: g.ndim]) if n == 1]
+    was, shape = g.shape, x.shape
+    if was == shape and g.dtype == x.dtype:
+        return g  # as almost always
+    if len(was) > len(shape):  # axes that x does not have
+        g = g.sum(axis=tuple(range(len(was) - len(shape))))
+    if g.shape != shape:  # axes that have length 1 in x
+        axes = [i for i, n in enumerate(shape[: g.ndim]) if n == 1]
         g = g.sum(axis=tuple(axes), keepdims=True)
-    if g.shape != x.shape:
+    if g.shape != shape:
         raise ValueError(
             f"a rule gave a gradient of shape {was} for an argument of "
-            f"shape {x.shape}"
+            f"shape {shape}"
         )
-    return g if g.dtype == x.dtype else g.astype(x.dtype)
+    return g.astype(x.dtype)
 
 
 # 16 A tape for arrays · weights
@@ -3841,9 +3818,7 @@ def _real(x: Any) -> np.ndarray:
 
 # 16 A tape for arrays · seals
 def _sample(array: np.ndarray, every: int) -> np.ndarray:
-    """A view of all of a small array, of a large one every so many."""
-    if array.size <= 256 or every == 1:
-        return array
+    """A view of every so many of the numbers of a large array."""
     if array.flags.forc:
         return array.ravel("K")[::every]
     return array.swapaxes(0, np.argmax(array.shape))[::every]
@@ -3853,7 +3828,7 @@ def _sample(array: np.ndarray, every: int) -> np.ndarray:
 def _seal(given: list, every: int) -> list:
     """What arrays look like now that the tape did not compute itself."""
     return [
-        (x, part := _sample(x, every), part.tobytes())
+        (x, part := _sample(x, every) if x.size > 256 else x, part.tobytes())
         for x in given if isinstance(x, np.ndarray)
     ]
 
@@ -3861,9 +3836,10 @@ def _seal(given: list, every: int) -> list:
 # 16 A tape for arrays · check
 def _check(made: _Record) -> None:
     """Raise RuntimeError if a recorded array was changed or replaced."""
-    pairs = zip(made.args, made.arrays)
     wrong = [x for x, part, was in made.seals if part.tobytes() != was]
-    wrong += [a for x, a in pairs if x is not a and x.data is not a]
+    for x, array in zip(made.args, made.arrays):
+        if x is not array and x.data is not array:
+            wrong.append(array)
     for array in wrong:
         raise RuntimeError(
             f"{made.rule.name}: an array of shape {array.shape} was changed "
@@ -3872,11 +3848,12 @@ def _check(made: _Record) -> None:
 
 
 # 16 A tape for arrays · recorded
-_recording: ContextVar[int] = ContextVar("recording", default=61)
+_EVERY = 61
+_recording: ContextVar[int] = ContextVar("recording", default=_EVERY)
 
 
 @contextmanager
-def _recorded(every: int = 61) -> Iterator[None]:
+def _recorded(every: int = _EVERY) -> Iterator[None]:
     before = _recording.set(every)
     try:
         yield
@@ -4008,7 +3985,7 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
 
 # 16 A tape for arrays · several
 def _several(values: Any, given: list, rule: _Rule, *how: Any) -> tuple:
-    """The values as Tensors, which are parts of one."""
+    """The values as Tensors: parts of one long vector, as are g and y."""
     arrays = [np.asarray(value) for value in values]
     ends = np.cumsum([array.size for array in arrays])
 
@@ -4021,7 +3998,7 @@ def _several(values: Any, given: list, rule: _Rule, *how: Any) -> tuple:
 
     rule = rule._replace(vjps=[*map(cutting, rule.vjps)], jvps=None)
     whole = np.concatenate([array.ravel() for array in arrays])
-    return parts(_remember(whole, given, (rule, *how)))
+    return parts(_remember(whole, given, rule, *how))
 
 
 # 16 A tape for arrays · scatter
@@ -4116,8 +4093,10 @@ def _chosen(wins: Callable) -> tuple:
     """Rules of a function that chooses one of its two arguments."""
 
     def share(g: Any, a: Any, b: Any) -> Any:
-        wins_or_ties = ~wins(b, a)
-        return g * (wins(a, b).view("i1") + wins_or_ties.view("i1")) * 0.5
+        won = wins(a, b)
+        tied = won == wins(b, a)
+        mine = g * won
+        return np.where(tied, g / 2, mine) if np.count_nonzero(tied) else mine
 
     return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
 
@@ -4220,10 +4199,13 @@ _JOIN = _Rule(
 
 # 16 A tape for arrays · move
 def _move(function: Callable, *args: Any, **options: Any) -> Any:
-    """The function of Tensors whose entries it only moves."""
+    """The function of Tensors whose entries it only moves.
+
+    A mark says which entry it is, and by a random fraction that it is one.
+    """
     found: list = []
     _deep([args, options], lambda x: found.extend([x] * isinstance(x, Tensor)))
-    parts = [x.reshape(-1) for x in found]
+    parts = [x.reshape(x.size) for x in found]
     flat = _apply(_JOIN, [*parts, np.zeros(1, parts[0].dtype)], {})
 
     def asked(entries: np.ndarray) -> Any:
@@ -4297,12 +4279,13 @@ def _prod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     y = y.reshape(math.prod(y.shape[: len(axes)]), *y.shape[len(axes) :])
     while len(y) > 1:
         y = np.concatenate([y[0:-1:2] * y[1::2], y[len(y) // 2 * 2 :]])
-    return (y[0] if len(y) else 1 + y.sum(axis=0)).reshape(shape)
+    return (y[0] if len(y) else y.sum(axis=0) + 1).reshape(shape)
 
 
 # 16 A tape for arrays · running-product
 def _cumprod(x: Any, axis: int | None = None) -> Any:
-    x, axis = (x.reshape(-1), 0) if axis is None or not x.ndim else (x, axis)
+    if axis is None or not x.ndim:
+        x, axis = x.reshape(x.size), 0
     y, reach = np.moveaxis(x, axis, 0), 1
     while reach < len(y):  # so many factors are in each product by now
         y = np.concatenate([y[:reach], y[reach:] * y[:-reach]])
@@ -4330,12 +4313,13 @@ def _clip(
 
 
 def _sort(x: Any, axis: int | None = -1) -> Any:
-    x, axis = (x.reshape(-1), 0) if axis is None else (x, axis)
+    x, axis = (x.reshape(x.size), 0) if axis is None else (x, axis)
     return np.take_along_axis(x, np.argsort(x.data, axis, "stable"), axis)
 
 
 # 16 A tape for arrays · rule-einsum
 def _einsum_rule(i: int, g: Any, y: Any, spelled: str, *factors: Any) -> Any:
+    """An einsum of g with all other factors, with the letters of this one."""
     names, out = spelled.split("->")
     letters = names.split(",")
     others = [out, *letters[:i], *letters[i + 1 :]]
@@ -4384,6 +4368,13 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return np.einsum(a, left, b, right, out)
 
 
+# 16 A tape for arrays · made-inner
+def _inner(a: Any, b: Any, axis: int) -> Any:
+    """Products along the last axis of a and this one of b."""
+    single = 0 in (np.ndim(a), np.ndim(b))
+    return a * b if single else np.tensordot(a, b, (-1, axis))
+
+
 # 16 A tape for arrays · made-cross
 def _cross(a: Any, b: Any, *, axis: int = -1) -> Any:
     np.linalg.cross(*_deep((a, b), _plain), axis=axis)  # looks at the shapes
@@ -4406,7 +4397,7 @@ def _length(
 ) -> Any:
     size, fold = np.abs(x), {"axis": axis, "keepdims": keepdims}
     if ord in (math.inf, -math.inf):
-        return size.max(**fold) if ord > 0 else size.min(**fold)
+        return size.max(**fold) if ord == math.inf else size.min(**fold)
     if not isinstance(ord, _Real) or ord <= 0:
         raise TypeError(f"norm has no rule for ord={ord!r}")
     powers = x * x if ord == 2 else _root(size, ord)
@@ -4461,13 +4452,9 @@ _MADE: dict[Callable, Callable] = {
 # 16 A tape for arrays · table-of-products
 _PRODUCTS: dict[Callable, Callable] = {
     np.dot: lambda a, b: (
-        a * b if 0 in (np.ndim(a), np.ndim(b)) else
-        a @ b if np.ndim(b) < 3 else np.tensordot(a, b, (-1, -2))
+        a @ b if np.ndim(a) and np.ndim(b) in (1, 2) else _inner(a, b, -2)
     ),
-    np.inner: lambda a, b: (
-        a * b if 0 in (np.ndim(a), np.ndim(b)) else
-        np.tensordot(a, b, (-1, -1))
-    ),
+    np.inner: lambda a, b: _inner(a, b, -1),
     np.vdot: lambda a, b: np.reshape(a, -1) @ np.reshape(b, -1),
     np.outer: lambda a, b: np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1)),
     np.hypot: lambda a, b: _root(a * a + b * b),
@@ -4670,8 +4657,8 @@ class RNN(Layer):
         dh[behind] = 0
         da, du = self._run_backward(dh, states, kept)
         h, rows = states[:-1, :, : self.hidden_size], _rows(da)
-        self.weight.grad += _rows(xs).T @ rows  # eq:rnn-dw
-        self.recurrent.grad += _rows(h).T @ _rows(du)  # eq:rnn-du
+        self.weight._add_product(_rows(xs).T, rows)  # eq:rnn-dw
+        self.recurrent._add_product(_rows(h).T, _rows(du))  # eq:rnn-du
         _collect(self.bias, _sum(rows.T))  # eq:rnn-db
         return rows
 
@@ -4919,10 +4906,7 @@ class Last(Layer):
 
 
 # 19 Attention · attend
-def _attend(
-    q: np.ndarray, k: np.ndarray, v: np.ndarray,
-    hidden: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+def _attend(q: _Array, k: _Array, v: _Array, hidden: Any = None) -> _Pair:
     """What each query finds, and the weights with which it looked."""
     _fitting(q, k, v)
     scores = q * q.shape[-1] ** -0.5 @ k.mT  # eq:scores
@@ -4949,9 +4933,8 @@ def _fitting(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
 
 # 19 Attention · attend-backward
 def _attend_backward(
-    dy: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.ndarray,
-    weights: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    dy: _Array, q: _Array, k: _Array, v: _Array, weights: _Array
+) -> tuple[_Array, _Array, _Array]:
     """The gradients of q, k and v from that of what was found."""
     dv = weights.mT @ dy  # eq:attention-dv
     ds = dy @ v.mT  # eq:attention-dp
@@ -5040,9 +5023,8 @@ class MultiHeadAttention(Layer):
 
     # 19 Attention · attention-hidden
     def _hidden(
-        self, q: np.ndarray, k: np.ndarray, attn_mask: _Maybe,
-        behind: np.ndarray,
-    ) -> np.ndarray | None:
+        self, q: _Array, k: _Array, attn_mask: _Maybe, behind: _Array
+    ) -> _Array | None:
         """What is added to the scores of q and k, if anything is."""
         given = self._mask(attn_mask, (*q.shape[:3], k.shape[2]))
         hide = given if given.dtype == bool else np.zeros((), bool)
@@ -6700,7 +6682,7 @@ def _kept(case: _Case) -> Iterator[tuple[str, np.ndarray]]:
     for part in _parts(case.step):
         what = part.cell_contents if isinstance(part, CellType) else part
         own = vars(what) if hasattr(what, "__dict__") else what
-        held += _entries("step", own)
+        held += _entries({"step": own}.items())
     for name, array in held:
         hidden = any(part.startswith("_") for part in name.split("."))
         if isinstance(array, np.ndarray) and not hidden:
@@ -6975,4 +6957,4 @@ _PROBES = [
 ]
 
 
-# digest fa82afb754d606bd3dd576bc23fb2bede8ba7b0687deb5719cacb23fadacd2bc
+# digest 12507c92660c532181ada6c81ca64823f61830adadc63ba854d0adb7842f9e50
