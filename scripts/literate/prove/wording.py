@@ -26,8 +26,8 @@ HEADER = """\
 """
 WORDS = """
     all always every never no nobody none nor not nothing only neither unless without cannot
-    once twice half quarter double two three four five six seven eight nine ten eleven twelve twenty thirty forty
-    fifty sixty hundred thousand million most least more less fewer many few same different opposite
+    once twice half quarter double two three four five six seven eight nine ten eleven twelve twenty thirty
+    forty fifty sixty hundred thousand million most least more less fewer many few same different opposite
     first last before after above below left right up down upwards downwards forwards backwards
     inside outside positive negative good better best bad worse worst
     large small high low fast slow long short cheap strong weak steep flat deep easy hard
