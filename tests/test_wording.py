@@ -32,6 +32,9 @@ MISTAKES = [  # what the book says, and what turns it around
         r"gives $a-\lambda$; for a negative one we get $a+\lambda$",
         "gives $a+\\lambda$; for a negative one we get $a-\\lambda$",
     ),
+    ("with sizes that differ", "with sizes that agree"),
+    ("Multiply along each, add over all", "Add along each, multiply over all"),
+    ("gives zeros for an unused input", "gives ones for an unused input"),
     (r"$\ln p$", r"$\frac1p$"),
     (r"$\pm\frac{1}{\sqrt D}$", r"$\beta/\sqrt3$"),
 ]
@@ -54,7 +57,7 @@ def test_a_sentence_that_is_turned_around_is_found(chapters: list[Chapter], righ
     chapter = next(one for one in chapters if at.search(one.text))
     changed = at.sub(lambda _: wrong, chapter.text, count=1)
     (found,) = wording_findings(parse_chapter(changed, chapter.path))
-    assert "stands here, but after" in str(found) and "--wording writes" in str(found)
+    assert "stands here, but after" in str(found) and "`make wording` writes" in str(found)
 
 
 def test_what_is_computed_and_what_only_names_literature_is_left_alone(tmp_path: Path) -> None:

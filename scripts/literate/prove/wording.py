@@ -21,8 +21,7 @@ from literate.prove.unbound import read_list
 WORDING = "wording.toml"
 HEADER = """\
 # Words of degree, direction and number, names, code and formulas of the text, in reading order.
-# scripts/prose_numbers.py --wording writes this list; look at what it changes, for each change
-# may turn a sentence around.
+# `make wording` writes this list; read what it changes, for each change may turn a sentence around.
 """
 WORDS = """
     all always every never no nobody none nor not nothing only neither unless without cannot
@@ -35,6 +34,9 @@ WORDS = """
     (?:narrow|near|hard|easi|simpl|earli|lat|saf|rough|quick|clos|old|young|new|sharp|thin|thick)(?:er|est)
     (?:rise|fall|grow|shrink|increase|decrease|vanish|explode|gain|lose)(?:s|es)?
     (?:ris|fall|grow|shrink)ing rows? columns? inputs? outputs? minimum maximum forward backward
+    zeros? ones plus minus sums? products? differences? quotients? roots? squared? variance average
+    (?:add|subtract)(?:s|ed|ing)? (?:multipl|divi)(?:y|ies|ied|ying|de|des|ded|ding) lower(?:s|ed)? raise[sd]?
+    into out agree differ training evaluation correlation convolution easily hardly even both either
 """.split()
 TOKEN = re.compile(
     r"`[^`]+`|(?<![\\$])\$[^$]+\$|(?<![\w.])\d[\d,.]*\b%?"  # code, formulas, numbers
@@ -79,7 +81,7 @@ def wording_findings(chapter: Chapter) -> Iterator[Finding]:
             after = f"after {wanted[at - 1]!r} " if at else ""
             message = (
                 f"{here!r} stands here, but {after}book/{WORDING} has {word!r}; if the sentence is right, "
-                "scripts/prose_numbers.py --wording writes the list anew"
+                "`make wording` writes the list anew"
             )
             yield Finding(chapter.place(line), "wording", message)
             return
