@@ -29,13 +29,13 @@ WORDS = """
     forty fifty sixty hundred thousand million most least more less fewer many few same different opposite
     first last before after above below left right up down upwards downwards forwards backwards
     inside outside positive negative good better best bad worse worst
-    large small high low fast slow long short cheap strong weak steep flat deep easy hard
+    closer closest large small high low fast slow long short cheap strong weak steep flat deep easy hard
     (?:large|small|great|bigg|high|low|long|short|fast|slow|cheap|strong|weak|steep|flatt|deep|wid)(?:er|est)
-    (?:narrow|near|hard|easi|simpl|earli|lat|saf|rough|quick|clos|old|young|new|sharp|thin|thick)(?:er|est)
+    (?:narrow|near|hard|easi|simpl|earli|lat|saf|rough|quick|old|young|new|sharp|thin|thick)(?:er|est)
     (?:rise|fall|grow|shrink|increase|decrease|vanish|explode|gain|lose)(?:s|es)?
     (?:ris|fall|grow|shrink)ing rows? columns? inputs? outputs? minimum maximum forward backward
     zeros? ones plus minus sums? products? differences? quotients? roots? squared? variance average
-    (?:add|subtract)(?:s|ed|ing)? (?:multipl|divi)(?:y|ies|ied|ying|de|des|ded|ding) lower(?:s|ed)? raise[sd]?
+    (?:add|subtract)(?:s|ed|ing)? multiply multiplies multiplied divide[sd]? lower(?:s|ed)? raise[sd]?
     into out agree differ training evaluation correlation convolution easily hardly even both either
 """.split()
 TOKEN = re.compile(
