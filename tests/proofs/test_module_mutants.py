@@ -165,6 +165,7 @@ def whole() -> tuple[list[Chapter], str, Equations]:
     return book, source, Equations(book, source)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("number", SHARES)
 def test_a_sample_of_mistakes_in_later_chapters(
     whole: tuple[list[Chapter], str, Equations], number: int
