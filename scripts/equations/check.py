@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from .arrays import Array
 from .book import Book, Read, read_display
-from .compare import compare, difference, is_exact, is_finite
+from .compare import CLOSELY, LIMIT, ROUNDED, compare, difference, is_exact, is_finite
 from .corners import CORNERS, MORE, OF_BRANCHES, STABLE
 from .derivatives import gradient
 from .environment import Environment
@@ -253,13 +253,23 @@ def _draw(read: Read, env: Environment, first: int, reached: set[Branch]) -> Non
                 raise MathError(evaluator.outside)
             if env.corner.startswith("large") and not is_finite(values[-1].data):
                 raise Redraw(f"{read.equation.sides[position].shown} overflows")
+    limit = ROUNDED if env.corner else limit_of(sides)
     for position in range(first + 1, len(sides)):
         relation = read.equation.sides[position].relation
         is_number = isinstance(sides[position], Number)
         with at_side(position):
-            compare(values[position - 1], values[position], ranges, relation, is_number, env.corner)
+            compare(values[position - 1], values[position], ranges, relation, is_number, env.corner, limit)
     if read.equation.shape:
         _check_shape(values[-1], read.equation.shape.tex, env)
+
+
+def limit_of(sides: Sequence[Node]) -> float:
+    """How far rounding and differences of differences may drive the sides apart."""
+    parts = [part for side in sides for part in side.walk()]
+    if any(isinstance(part, Apply) and part.primes > 1 for part in parts):
+        return ROUNDED
+    differs = any(isinstance(part, Derivative) or (isinstance(part, Apply) and part.primes) for part in parts)
+    return LIMIT if differs else CLOSELY
 
 
 def _check_shape(value: Array, set_tex: str, env: Environment) -> None:

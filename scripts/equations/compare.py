@@ -9,14 +9,21 @@ from .errors import Differ, MathError, Redraw
 from .field import element
 from .syntax import plain
 
-LIMIT = 1e-6  # largest difference over largest entry
+LIMIT = 3e-9  # largest difference over largest entry, where differences give a slope
+CLOSELY = 1e-10  # the same, where nothing but rounding keeps the sides apart
+ROUNDED = 1e-6  # the same for slopes of slopes, and at corners, where differences have little to hold on to
 ROUGHLY = 1e-2  # the same, for ≈
-FLOOR = 1e-9  # smaller differences are rounding
-AT_CORNERS = 1e-6  # the same where gradients may all but vanish, and differences have nothing to hold on to
+FLOOR = 1e-9  # smaller differences are rounding; at corners those below ROUNDED
 
 
 def compare(
-    left: Array, right: Array, ranges: Ranges, relation: str, right_is_number: bool, corner: str = ""
+    left: Array,
+    right: Array,
+    ranges: Ranges,
+    relation: str,
+    right_is_number: bool,
+    corner: str = "",
+    limit: float = LIMIT,
 ) -> None:
     """Raise Differ where the two sides differ.
 
@@ -29,8 +36,8 @@ def compare(
         found = exact_difference(first, second)
     else:
         first, second = _with_values(first, second, bool(corner))
-        floor = AT_CORNERS if corner else FLOOR
-        found = difference(first, second, ROUGHLY if relation == "≈" else LIMIT, floor)
+        floor = ROUNDED if corner else min(FLOOR, limit)
+        found = difference(first, second, ROUGHLY if relation == "≈" else limit, floor)
     if not found:
         return
     at, message = found

@@ -73,7 +73,7 @@ class _Checks:
         _report([self.result(display).finding])
         if display.label in self.proved and (reason := prove(self.exact, self.chapter, display)):
             raise Wrong(
-                f"{display.place}: {display.label}: it holds to six digits, but not exactly: {reason}"
+                f"{display.place}: {display.label}: it holds for random numbers, but not exactly: {reason}"
             )
 
     def result(self, display: Display) -> Result:

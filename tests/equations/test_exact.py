@@ -18,9 +18,9 @@ from equations.field import Element, P, element
 from literate.reader import read_book
 from literate.tangle.module import tangle
 
-# Mistakes that six digits, distinct sizes or random draws do not show, and bigger ones.
+# Mistakes that a limit on digits, distinct sizes or random draws do not show, and bigger ones.
 MISTAKES = {
-    "a last digit": ("eq:gelu-inner", "0.044715", "0.0447149", "eq:gelu-tanh"),
+    "a last digit": ("eq:gelu-inner", "0.044715", "0.0447149999999", "eq:gelu-tanh"),
     "a constant": ("eq:mse-grad", r"\frac2n", r"\frac{2.0000001}{n}", "eq:mse-grad"),
     "a sign": ("eq:tanh-slope", "1-", "1+", "eq:tanh-slope"),
     "an index": ("eq:linear-dw-index", "X_{ni}", "X_{in}", "eq:linear-dw-index"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from collections import Counter
@@ -78,6 +79,11 @@ class Quick(Planted):
         super().__enter__()
         return self
 
+    def __exit__(self, *error: object) -> None:
+        self.namespace.clear()
+        gc.collect()  # temporary folders that a stopped cell left open go while this session allows it
+        super().__exit__(*error)
+
     def run_to(self, end: int) -> None:
         """A cell that wants what a slow one makes fails alone: it says nothing of the others."""
         while self.done < end:
@@ -152,7 +158,7 @@ def test_mutants_of_the_module(chapters: list[Chapter]) -> None:
 
 # Later chapters, and the share of a sample of mistakes in their code that they notice, equations included,
 # but without the cells that train. The shares may only rise.
-SHARES = {12: 0.8, 13: 0.7, 15: 0.8, 16: 0.98, 20: 1.0}
+SHARES = {11: 0.75, 12: 0.8, 13: 0.7, 14: 0.85, 15: 0.8, 16: 0.98, 18: 1.0, 19: 0.85, 20: 1.0}
 SAMPLE = 8
 # Of chapter 16, all that change nothing one could notice there, and why.
 EQUIVALENT = {
@@ -173,6 +179,7 @@ def whole() -> tuple[list[Chapter], str, Equations]:
     return book, source, Equations(book, source)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("number", SHARES)
 def test_a_sample_of_mistakes_in_later_chapters(
     whole: tuple[list[Chapter], str, Equations], number: int

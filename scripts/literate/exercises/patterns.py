@@ -11,6 +11,7 @@ import numpy as np
 
 from equations.compare import difference
 
+ALIKE = 1e-6  # relative to the largest entry; an answer may come of differences
 Slips = Mapping[str, object]  # what was done: the array that comes of it
 
 
@@ -40,14 +41,15 @@ def wrong(got: object, expected: object, n: int | None = None, slips: Slips | No
 
 
 def _same(found: np.ndarray, wanted: np.ndarray) -> bool:
-    return found.shape == wanted.shape and bool(np.isfinite(found).all()) and not difference(found, wanted)
+    is_number = found.shape == wanted.shape and bool(np.isfinite(found).all())
+    return is_number and not difference(found, wanted, ALIKE)
 
 
 def _at(found: np.ndarray, wanted: np.ndarray) -> str:
     """The element that differs most."""
     if found.shape != wanted.shape:
         return f"expected the shape {wanted.shape}, got {found.shape}"
-    most = difference(found, wanted)
+    most = difference(found, wanted, ALIKE)
     at = most[0] if most else ()
     where = f"at {_index(at)} " if at else ""
     return f"{where}expected {wanted[at]:.4g}, got {found[at]:.4g}"

@@ -87,16 +87,19 @@ def check_typed(chapter: Chapter) -> None:
                 )
 
 
-def prose(chapter: Chapter) -> list[str]:
-    """The chapter's lines; header, fences, displays and tables are left blank."""
+def prose(chapter: Chapter, tables: bool = False) -> list[str]:
+    """The chapter's lines; header, fences, displays and tables (or only those of notation) are left blank."""
     lines = chapter.text.split("\n")
     blocks = [range(0, lines.index("---", 1))]
     for cell in chapter.cells:
         blocks.append(range(cell.place.line - 2, cell.place.line + cell.source.count("\n")))
     blocks += [range(display.place.line - 1, display.end) for display in chapter.displays]
+    if tables:
+        rows = (row.place.line for table in chapter.tables for row in table.rows)
+        blocks += [range(line - 1, line) for line in rows]
     for at in (number for block in blocks for number in block):
         lines[at] = ""
-    return ["" if line.startswith("|") else line for line in lines]
+    return lines if tables else ["" if line.startswith("|") else line for line in lines]
 
 
 def rewritten(line: str, number: Number, value: str) -> str:

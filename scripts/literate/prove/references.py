@@ -6,6 +6,7 @@ one that names another equation by mistake, or two that changed places, do not a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -24,6 +25,15 @@ def listed_references(folder: Path = BOOK) -> dict[str, list[str]]:
         return {chapter: labels.split() for chapter, labels in read_list(file).items()}
     except AttributeError as error:
         raise BookError(file, f"not a table of texts: {error}") from None
+
+
+def link_findings(chapter: Chapter) -> Iterator[Finding]:
+    """Links that say another chapter than the one they lead to: [Chapter 9](08-signal.md)."""
+    for line, text in enumerate(chapter.text.split("\n"), 1):
+        for said, number in re.findall(r"\[(?:[Cc]hapter )?(\d+)\]\((\d+)-[^)]*\.md", text):
+            if int(said) != int(number):
+                message = f"the link says chapter {said} and leads to chapter {int(number)}"
+                yield Finding(chapter.place(line), "link", message)
 
 
 def reference_findings(chapter: Chapter) -> Iterator[Finding]:

@@ -44,8 +44,9 @@ numbers tie, where all of them are equal, with one example only, with targets th
 form claims not to overflow, with numbers in the thousands. Each case of a brace and each argument of a
 maximum must have been seen. What neither side defines at a corner is left out there.
 
-Random numbers show no more than six digits. So {proved} of the equations are also *proved*: the module's
-own code runs once more, on numbers without rounding, those of the finite field with $2^{{61}}-1$ elements,
+Random numbers show ten digits, and eight where a slope is measured. So {proved} of the equations are also
+*proved*: the module's own code runs once more, on numbers without rounding, those of the finite field with
+$2^{{61}}-1$ elements,
 with a derivative beside each. There an identity that holds at a random point holds everywhere, but for a
 probability below $10^{{-15}}$ (Schwartz and Zippel). Of `exp`, `tanh` and their like the proof uses the
 rules of their derivatives, and that $e^{{a+b}}=e^ae^b$. The gradients that the code computes are proved in

@@ -1,0 +1,77 @@
+"""Words that turn a sentence around: each chapter and book/wording.toml agree; another word is found."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from literate.chapter import BOOK, BookError, Chapter
+from literate.prove.wording import WORDING, listed_wording, wording, wording_findings, written
+from literate.reader import parse_chapter, read_book
+from tests.books import chapter_text
+
+MISTAKES = [  # what the book says, and what turns it around
+    ("the ground rises to the right, so we go left", "the ground rises to the right, so we go right"),
+    ("their product is largest where", "their product is smallest where"),
+    ("never half of one", "or half of one"),
+    ("plus half its curvature", "plus twice its curvature"),
+    ("found twice counts once", "found once counts twice"),
+    ("The error of a mean falls with", "The error of a mean rises with"),
+    ("they do worse than plain descent", "they do better than plain descent"),
+    ("so in *all* layers", "so in *no* layers"),
+    ("is the subject of [chapter 8]", "is the subject of [chapter 9]"),
+    ("Chapter 19 normalises", "Chapter 18 normalises"),
+    ("the walk of chapter 1", "the walk of chapter 3"),
+    ('set `mode="max"`', 'set `mode="min"`'),
+    ("`_correlate`, `_correlate_weight` and `_spread`", "`_spread`, `_correlate_weight` and `_correlate`"),
+    ("**AdamW** differs in one place", "**RMSprop** differs in one place"),
+    ("multiplies by $U$ and by a slope", "multiplies by $W$ and by a slope"),
+    (
+        r"gives $a-\lambda$; for a negative one we get $a+\lambda$",
+        "gives $a+\\lambda$; for a negative one we get $a-\\lambda$",
+    ),
+    ("with sizes that differ", "with sizes that agree"),
+    ("Multiply along each, add over all", "Add along each, multiply over all"),
+    ("gives zeros for an unused input", "gives ones for an unused input"),
+    (r"$\ln p$", r"$\frac1p$"),
+    (r"$\pm\frac{1}{\sqrt D}$", r"$\beta/\sqrt3$"),
+]
+
+
+@pytest.fixture(scope="module")
+def chapters() -> list[Chapter]:
+    return read_book()
+
+
+def test_chapters_and_list_agree(chapters: list[Chapter]) -> None:
+    assert [str(one) for chapter in chapters for one in wording_findings(chapter)] == []
+    assert listed_wording().keys() == {chapter.path.stem for chapter in chapters}
+    assert written(chapters) == (BOOK / WORDING).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("right", "wrong"), MISTAKES)
+def test_a_sentence_that_is_turned_around_is_found(chapters: list[Chapter], right: str, wrong: str) -> None:
+    at = re.compile(re.escape(right), re.I)
+    chapter = next(one for one in chapters if at.search(one.text))
+    changed = at.sub(lambda _: wrong, chapter.text, count=1)
+    (found,) = wording_findings(parse_chapter(changed, chapter.path))
+    assert "stands here, but after" in str(found) and "`make wording` writes" in str(found)
+
+
+def test_what_is_computed_and_what_only_names_literature_is_left_alone(tmp_path: Path) -> None:
+    body = (
+        'It is 0.5<!-- = f"{0.5}" --> and larger<!-- = "larger" -->, by @eq:one.[^b]\n\n'
+        "[^b]: First Last, [Two](references.md#b), 1999.\n"
+    )
+    chapter = parse_chapter(chapter_text(body), tmp_path / "01-sample.md")
+    assert [word for line, word in wording(chapter) if line > 14] == []
+
+
+def test_the_list_may_be_missing_but_not_broken(tmp_path: Path) -> None:
+    assert listed_wording(tmp_path) == {}
+    for text, said in [("04 = ", "not TOML"), ("04 = 3", "not a table of texts")]:
+        (tmp_path / WORDING).write_text(text, encoding="utf-8")
+        with pytest.raises(BookError, match=said):
+            listed_wording(tmp_path)
