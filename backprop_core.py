@@ -3389,6 +3389,7 @@ class MaxPool2d(_Pool):
 
     def _handed(self, g: _Array, k: int, winner: _Array) -> _Array:
         won = winner == k  # eq:max-pool-dx
+        # 0 * inf would be nan
         return g * won if np.isfinite(g).all() else np.where(won, g, 0)
 
 
@@ -6957,4 +6958,4 @@ _PROBES = [
 ]
 
 
-# digest 12507c92660c532181ada6c81ca64823f61830adadc63ba854d0adb7842f9e50
+# digest 1d0d2b6d5010745b80f26fb0ef02e56f56408b96852ce904ce7b8ed33eed57fa
