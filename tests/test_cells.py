@@ -11,7 +11,7 @@ from literate.reader import read_book
 
 LONG, LONGEST = 15, 25  # lines of nine of ten cells, and of any cell
 WORDS = 2_000  # of prose, in a chapter
-WORDY = {"16-tensor-tape": 2_280, "21-clinic": 2_260}  # have more, and may only get shorter
+WORDY = {"16-tensor-tape": 2_280}  # have more, and may only get shorter
 ROWS = 8  # of a notation table
 TABLES = {"01-slope": 9}  # have more, and may only get shorter
 APART = re.compile(r"(?ms)^```.*?^```$|^\$\$.*?^\$\$.*?$|\A---$.*?^---$|<!--.*?-->|^\|[^\n]*$|^\[\^[^\n]*$")
