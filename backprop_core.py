@@ -6395,8 +6395,7 @@ def _way_signs(
 def _still_signs(
     case: _Case, fresh: list, moves: list, cleared: bool
 ) -> _Signs:
-    """A gradient, and no move; or not even in net.parameters()."""
-    known = set(getattr(case.optimizer, "parameters", ()) or ())
+    known = set(getattr(case.optimizer, "parameters", ()))
     named = case.net.named_parameters()
     cleared |= case.step is None or not any(np.any(p.grad) for _, p in named)
     still = {
@@ -6407,10 +6406,18 @@ def _still_signs(
     if still:
         figure = f"gradient up to {max(still.values()):.2g}, step 0"
         yield "parameter-not-moved", ", ".join(still), figure
-    held = {t for t in _reach(case.net) if isinstance(t, Parameter)}
-    for thing in held - known - {p for _, p in named}:
-        figure = f"{thing} is not in net.parameters()"
-        yield "parameter-not-moved", "not registered", figure
+
+
+# 21 The clinic · hidden-signs
+def _hidden_signs(case: _Case) -> _Signs:
+    """Parameters inside of which net.parameters() knows nothing."""
+    inside = [p for p in _reach(case.net) if isinstance(p, Parameter)]
+    rule = case.optimizer
+    known = {*case.net.parameters(), *getattr(rule, "parameters", ())}
+    for thing in inside if rule is not None else ():
+        if thing not in known:
+            figure = f"{thing} is not in net.parameters()"
+            yield "parameter-not-moved", "not registered", figure
 
 
 # 21 The clinic · zero-signs
@@ -6618,8 +6625,7 @@ def _restart_signs(case: _Case) -> _Signs:
     if end > max(0.3 * case.null, 0.95 * losses[-100]):
         others = sorted(_practise(few, anew=True)[-1] for _ in range(8))
         if others[1] < 0.15 * end:
-            best = ", ".join(f"{loss:.2g}" for loss in others)
-            figure = f"loss {end:.2g}, from other starts {best}"
+            figure = f"loss {end:.2g}, from other starts {others[0]:.2g}"
             yield "restart-helps", "the start", figure
 
 
@@ -6766,12 +6772,12 @@ _PROBES = [
     *((False, probe) for probe in (
         _input_signs, _scale_signs, _test_signs, _label_signs,
         _shuffled_signs, _loss_signs, _constant_signs, _affine_signs,
-        _gradient_signs, _optimizer_signs, _zero_signs, _step_signs,
-        _shared_signs, _dropout_signs, _statistics_signs, _batch_signs,
-        _future_signs,
+        _gradient_signs, _optimizer_signs, _hidden_signs, _zero_signs,
+        _step_signs, _shared_signs, _dropout_signs, _statistics_signs,
+        _batch_signs, _future_signs,
     )),
     (True, _start_signs), (True, _rate_signs), (True, _restart_signs),
 ]
 
 
-# digest 5425eea6980ce1a19e3ca51ec449e0c3579e27ab9f72d7f488f00d9bddb26c3d
+# digest 96fa8b9afa43902d5afabef93047ef830ccbd81eff3267361af869cc4d481e07
