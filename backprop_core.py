@@ -6074,7 +6074,7 @@ def _explained(case: _Case) -> float:
 
 
 # 21 The clinic · slope-along
-def _slope(f: Callable, x: np.ndarray, d: Any, h: float = 1e-5) -> float:
+def _slope(f: Callable, x: np.ndarray, d: Any, h: float) -> float:
     """The slope of f at x in the direction d."""
     return float(f(x + h * d) - f(x - h * d)) / (2 * h)
 
@@ -6132,7 +6132,7 @@ def _trial(heard: _Heard, rng: np.random.Generator) -> tuple[Layer, Any]:
     x = heard.x[: 5 if heard.x[:1].size < 5000 else 2]
     if x.dtype.kind not in "iu":
         x = np.clip(np.nan_to_num(x), -10, 10).astype(float)
-        x += 0.3 * max(float(x.std()), 1e-3) * rng.normal(size=x.shape)
+        x += 0.3 * max(float(x.std()), 0.1) * rng.normal(size=x.shape)
     return layer, x
 
 
@@ -6212,7 +6212,7 @@ def _one_sign(
     elif _disagrees(f, value, gradient, rng):
         at = rng.permutation(value.size)[:150]
         ones = ((np.arange(value.size) == i).reshape(value.shape) for i in at)
-        measured = np.array([_slope(f, value, one) for one in ones])
+        measured = np.array([_slope(f, value, d, 1e-6) for d in ones])
         if pattern := _pattern(gradient, at, measured, n):
             missing = pattern.startswith("missing: ")
             yield "gradient-missing" if missing else name, where, pattern
@@ -6780,4 +6780,4 @@ _PROBES = [
 ]
 
 
-# digest 96fa8b9afa43902d5afabef93047ef830ccbd81eff3267361af869cc4d481e07
+# digest 0ecaefee2811f26060aa3af1e85461d03f19e8aba0b02cbba70bbecf259ac5c4

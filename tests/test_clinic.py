@@ -612,6 +612,21 @@ def test_noise_of_a_layer_with_parameters_is_found_in_evaluation() -> None:
     assert named["dropout-in-evaluation"].startswith("layer 2 Noisy")
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_pooling_layer_behind_dead_units_is_no_wrong_gradient(seed: int) -> None:
+    made = bp.Network(
+        bp.Conv2d(1, 6, 3, padding=1, rng=seed),
+        bp.ReLU(),
+        bp.MaxPool2d(2),
+        bp.Flatten(),
+        bp.Linear(54, 2, rng=seed),
+        loss=bp.CrossEntropyLoss(),
+    )
+    made.parameters()[1].data[...] = -50
+    images = np.random.default_rng(seed).normal(size=(200, 1, 6, 6))
+    assert Patient(made, images, LABELS).names() == ["dead-from-start"]
+
+
 def test_the_report_reads_well() -> None:
     text = repr(bp.diagnose(net(bp.Softmax()), TABLE, LABELS))
     assert text == (
