@@ -5645,15 +5645,12 @@ def _listen(net: Network, x: Any, y: Any) -> list[_Heard]:
 
 
 # 21 The clinic · passed
-def _passed(
-    heard: dict, name: str, forward: bool, given: tuple, result: Any
-) -> None:
+def _passed(heard: dict, k: str, forward: bool, given: Any, y: Any) -> None:
     """Note a forward with a single argument, and the first backward."""
     if forward and len(given) == 1:
-        heard.pop(name, None)
-        heard[name] = [np.array(given[0]), np.array(result)]
-    elif not forward and len(heard.get(name, ())) == 2:
-        heard[name] += [np.array(given[0]), np.array(result)]
+        heard[k] = [np.array(given[0]), np.array(y)]
+    elif not forward and len(heard.get(k, ())) == 2:
+        heard[k] += [np.array(given[0]), np.array(y)]
 
 
 # 21 The clinic · columns
@@ -5906,8 +5903,7 @@ def _constant_signs(case: _Case) -> _Signs:
         alike = len(units) > 1 and not np.ptp(units, axis=0).any()
         apart = _largest(np.ptp(push, axis=0)) > 1e-9 * _largest(push)
         if alike and (units.any() or not apart):
-            figure = f"{len(units)} units start with the same numbers"
-            yield "start-constant", name, figure
+            yield "start-constant", name, f"{len(units)} units start alike"
             return
 
 
@@ -6080,9 +6076,7 @@ def _slope(f: Callable, x: np.ndarray, d: Any, h: float) -> float:
 
 
 # 21 The clinic · disagrees
-def _disagrees(
-    f: Callable, x: np.ndarray, gradient: np.ndarray, rng: Any
-) -> bool:
+def _disagrees(f: Callable, x: Any, gradient: Any, rng: Any) -> bool:
     """Do slopes along random directions contradict the gradient?"""
     for d in rng.choice((-1.0, 1.0), size=(3, *x.shape)):
         told, length = float(np.sum(gradient * d)), np.linalg.norm(gradient)
@@ -6094,9 +6088,7 @@ def _disagrees(
 
 
 # 21 The clinic · pattern
-def _pattern(
-    told: np.ndarray, at: np.ndarray, measured: np.ndarray, n: int
-) -> str:
+def _pattern(told: Any, at: Any, measured: np.ndarray, n: int) -> str:
     """In which way a gradient is wrong; empty if it is right."""
     found = told.ravel()[at]
     size = 1e-3 * max(_largest(measured), _largest(found), 1e-30)
@@ -6143,8 +6135,7 @@ def _gradient_signs(case: _Case) -> _Signs:
     for heard in _listen(net, case.xs, case.ys):
         trainable = any(p.requires_grad for p in heard.layer.parameters())
         if trainable and not heard.dy.size and not heard.told:
-            figure = "backward never comes to it"
-            yield "gradient-missing", heard.name, figure
+            yield "gradient-missing", heard.name, "backward never comes to it"
         with suppress(Exception):  # some work with their own batch only
             yield from _layer_signs(heard.name, *_trial(heard, draw), draw)
     loss, y = net._loss_at_end(), case.ys[:5]
@@ -6155,9 +6146,7 @@ def _gradient_signs(case: _Case) -> _Signs:
 
 
 # 21 The clinic · with-value
-def _with(
-    layer: Layer, x: np.ndarray, g: np.ndarray, name: str, value: np.ndarray
-) -> float:
+def _with(layer: Layer, x: Any, g: Any, name: str, value: Any) -> float:
     """sum(g * output) with x, or the parameter of that name, replaced."""
     layer = copy.deepcopy(layer)
     if name:
@@ -6166,9 +6155,7 @@ def _with(
 
 
 # 21 The clinic · layer-signs
-def _layer_signs(
-    name: str, layer: Layer, x: np.ndarray, rng: np.random.Generator
-) -> _Signs:
+def _layer_signs(name: str, layer: Layer, x: Any, rng: Any) -> _Signs:
     used = copy.deepcopy(layer)
     used.zero_grad()
     g = rng.normal(size=used.forward(x).shape)
@@ -6180,8 +6167,7 @@ def _layer_signs(
     was, now = (dict(one.named_parameters()) for one in (layer, used))
     moved = max((_largest(now[k].data - was[k].data) for k in was), default=0)
     if moved:
-        figure = f"by up to {moved:.2g} in one backward"
-        yield "weights-changed-in-backward", name, figure
+        yield "weights-changed-in-backward", name, f"by up to {moved:.2g}"
     theirs = {p for m in layer.modules()[1:] for p in m.parameters()}
     told |= {k: now[k].grad for k, p in was.items() if p not in theirs}
     for key, gradient in told.items():
@@ -6379,15 +6365,13 @@ def _step_signs(case: _Case) -> _Signs:
 
 
 # 21 The clinic · way-signs
-def _way_signs(
-    move: np.ndarray, fresh: np.ndarray, extra: np.ndarray, w: np.ndarray
-) -> _Signs:
+def _way_signs(move: Any, fresh: Any, extra: Any, weights: Any) -> _Signs:
     """Uphill? And is what was added to the gradient minus the weights?"""
     if _cosine(move, fresh) > 0.9:
         figure = f"cosine of step and gradient {_cosine(move, fresh):.2f}"
         yield "gradient-wrong", "step, sign: uphill", figure
     added = np.linalg.norm(extra) > 1e-6 * np.linalg.norm(fresh)
-    if added and _cosine(extra, w) < -0.999:
+    if added and _cosine(extra, weights) < -0.999:
         yield "decay-sign", "step", "the gradient contains minus the weights"
 
 
@@ -6469,8 +6453,7 @@ def _dropout_signs(case: _Case) -> _Signs:
                 yield "dropout-off", name, f"nothing is dropped {figure}"
             share = b.mean() / max(abs(still.mean()), 1e-30)
             if drops and abs(share - 1) > max(0.05 * b.std(), 0.02):
-                figure = f"mean {share:.3g} times that in evaluation"
-                yield "dropout-scale", name, figure
+                yield "dropout-scale", name, f"{share:.3g} times the mean"
 
 
 # 21 The clinic · statistics-signs
@@ -6484,8 +6467,7 @@ def _statistics_signs(case: _Case) -> _Signs:
         before = copy.deepcopy(kept)
         y = layer.train().forward(x)
         if all(np.array_equal(kept[name], before[name]) for name in before):
-            figure = "a training pass changes none of them"
-            yield "statistics-frozen", heard.name, figure
+            yield "statistics-frozen", heard.name, "no training changes them"
             continue
         kept.update(before)
         fresh = all(np.isin(v, (0, 1)).all() for v in before.values())
@@ -6608,8 +6590,7 @@ def _killed_signs(case: _Case, seen: list[_Heard]) -> _Signs:
     for h in seen:
         was, now = before[h.name], _stuck(h)[0]
         if now >= 0.75 > 0.5 >= was:
-            figure = f"dead {was:.0%}, a few steps later {now:.0%}"
-            yield "dead-from-rate", h.name, figure
+            yield "dead-from-rate", h.name, f"dead {was:.0%}, soon {now:.0%}"
             return
 
 
@@ -6780,4 +6761,4 @@ _PROBES = [
 ]
 
 
-# digest 0ecaefee2811f26060aa3af1e85461d03f19e8aba0b02cbba70bbecf259ac5c4
+# digest 7eb10cd286d5cd1a78764f3fa3a5ae19bb300f55e8c41d305faa4e79e9aa68b5

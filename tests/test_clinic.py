@@ -602,12 +602,12 @@ def test_answers_that_are_nan_do_not_differ_from_one_another() -> None:
 
 def test_noise_of_a_layer_with_parameters_is_found_in_evaluation() -> None:
     class Noisy(bp.Linear):
+        noise = np.random.default_rng(0)
+
         def forward(self, x: Any) -> np.ndarray:
             return super().forward(x) + self.noise.normal(size=(len(x), 12))
 
-    layer = Noisy(12, 12, rng=0)
-    layer.noise = np.random.default_rng(0)  # type: ignore[attr-defined]
-    found = bp.diagnose(between(bp.Tanh(), layer), TABLE, LABELS).findings
+    found = bp.diagnose(between(bp.Tanh(), Noisy(12, 12, rng=0)), TABLE, LABELS).findings
     named = {finding.name: finding.where for finding in found}
     assert named["dropout-in-evaluation"].startswith("layer 2 Noisy")
 
