@@ -11,7 +11,6 @@ from literate.reader import read_book
 
 LONG, LONGEST = 15, 25  # lines of nine of ten cells, and of any cell
 WORDS = 2_000  # of prose, in a chapter
-WORDY = {"21-clinic": 2_260}  # have more, and may only get shorter
 ROWS = 8  # of a notation table
 TABLES = {"01-slope": 9}  # have more, and may only get shorter
 APART = re.compile(r"(?ms)^```.*?^```$|^\$\$.*?^\$\$.*?$|\A---$.*?^---$|<!--.*?-->|^\|[^\n]*$|^\[\^[^\n]*$")
@@ -44,9 +43,8 @@ def words(text: str) -> int:
 
 @pytest.mark.parametrize("chapter", read_book(), ids=lambda chapter: chapter.path.stem)
 def test_prose_is_short(chapter: Chapter) -> None:
-    counted, most = words(chapter.text), WORDY.get(chapter.path.stem, WORDS)
-    assert counted <= most, f"{counted} words of prose; at most {most} are allowed"
-    assert chapter.path.stem not in WORDY or counted > WORDS, "short enough: take it off the list"
+    counted = words(chapter.text)
+    assert counted <= WORDS, f"{counted} words of prose; at most {WORDS} are allowed"
 
 
 @pytest.mark.parametrize("chapter", read_book(), ids=lambda chapter: chapter.path.stem)

@@ -108,6 +108,20 @@ class Uncorrected(bp.Adam):
         return m / (np.sqrt(v) + self.eps)
 
 
+class Own(bp.Optimizer):
+    """Momentum whose settings are its own; with the slip it never fades."""
+
+    slip = False
+
+    def __init__(self, parameters: Any, lr: float = 0.1, momentum: float = 0.9) -> None:
+        super().__init__(parameters, lr, momentum=momentum)
+        self.velocity: Any = np.zeros_like(self._data)
+
+    def _direction(self) -> np.ndarray:
+        self.velocity = (1.0 if self.slip else self.momentum) * self.velocity + self._grad
+        return self.velocity
+
+
 class Grows(bp.SGD):
     def _direction(self) -> np.ndarray:
         return self._grad - 0.1 * self._data
@@ -255,7 +269,7 @@ def sick() -> Iterator[tuple[str, str, Patient]]:
         "_step_signs",
         Patient(net(), TABLE, LABELS, with_step(TABLE, LABELS, after=clip)),
     )
-    yield "dropout-in-evaluation", "_dropout_signs", Patient(dropping(Always, 0.2), X, Y % 3)
+    yield "dropout-in-evaluation", "_batch_signs", Patient(dropping(Always, 0.2), X, Y % 3)
     yield "dropout-scale", "_dropout_signs", Patient(dropping(DividesByP, 0.2), X, Y % 3)
     yield "dropout-off", "_dropout_signs", Patient(dropping(Forever), X, Y % 3)
     yield "statistics-frozen", "_statistics_signs", Patient(between(Frozen(12)), TABLE, LABELS)
@@ -291,7 +305,8 @@ def test_without_its_measurement_the_name_is_not_found(name: str, monkeypatch: p
     others = [entry for entry in bp._PROBES if entry[1].__name__ != probe]
     assert len(others) == len(bp._PROBES) - 1
     monkeypatch.setattr(bp, "_PROBES", others)
-    assert name not in patient.names()
+    found = bp.diagnose(patient.net, patient.x, patient.y, **patient.options(patient.net)).findings
+    assert name not in [finding.name for finding in found]
 
 
 PATTERNS: dict[str, Any] = {
@@ -367,7 +382,47 @@ def misled_by_habit() -> Iterator[tuple[str, Patient]]:
     yield "inputs of size 5", Patient(net(), TABLE + 5, LABELS)
 
 
-MISLED = dict(misled()) | dict(misled_by_habit())
+def misled_by_a_loop() -> Iterator[tuple[str, Patient]]:
+    """Usual ways to freeze, to step and to keep statistics."""
+
+    def epoch(made: bp.Network) -> dict[str, Any]:
+        optimizer, loader = bp.SGD(made.parameters(), lr=0.1), bp.DataLoader(TABLE, LABELS, 20, rng=0)
+
+        def step() -> None:
+            for x, y in loader:
+                made.loss(x, y)
+                optimizer.zero_grad()
+                made.backward()
+                optimizer.step()
+
+        return {"step": step}
+
+    def layer_by_layer(made: bp.Network) -> dict[str, Any]:
+        optimizer, loss = bp.SGD(made.parameters(), lr=0.1), made.criterion
+        assert loss is not None
+
+        def step(x: Any, y: Any) -> None:
+            optimizer.zero_grad()
+            loss(made(x), y)
+            grad = loss.backward()
+            for layer in reversed(made.layers):
+                grad = layer.backward(grad)
+            optimizer.step()
+
+        return {"step": step}
+
+    frozen = [net(), net()]
+    for made in frozen:
+        for p in made.parameters()[:2]:
+            p.requires_grad = False
+    yield "frozen parameters", Patient(frozen[0], TABLE, LABELS, with_optimizer(bp.SGD, lr=0.1))
+    yield "frozen parameters in a step", Patient(frozen[1], TABLE, LABELS, with_step(TABLE, LABELS))
+    yield "a step that is an epoch", Patient(net(), TABLE, LABELS, epoch)
+    yield "a step that goes layer by layer", Patient(net(), TABLE, LABELS, layer_by_layer)
+    yield "an optimizer of one's own", Patient(net(), TABLE, LABELS, with_optimizer(Own))
+
+
+MISLED = dict(misled()) | dict(misled_by_habit()) | dict(misled_by_a_loop())
 
 
 @pytest.mark.parametrize("what", MISLED)
@@ -525,13 +580,59 @@ def test_what_is_hidden_from_parameters_is_named() -> None:
     assert patient.names()[0] == "parameter-not-moved"
 
 
+def test_an_optimizer_of_ones_own_is_tried_as_well() -> None:
+    class Slips(Own):
+        slip = True
+
+    patient = Patient(net(), TABLE, LABELS, with_optimizer(Slips, lr=0.01))
+    assert patient.names()[0] == "optimizer-momentum"
+
+
+def test_a_norm_without_statistics_has_none_that_could_be_frozen() -> None:
+    patient = Patient(between(bp.BatchNorm1d(12, track_running_stats=False)), TABLE, LABELS)
+    assert patient.names() == ["batch-dependent"]
+
+
+def test_answers_that_are_nan_do_not_differ_from_one_another() -> None:
+    made = net()
+    made.parameters()[2].data[...] = np.nan
+    found = bp.diagnose(made, TABLE, LABELS).findings
+    assert "dropout-in-evaluation" not in [finding.name for finding in found]
+
+
+def test_noise_of_a_layer_with_parameters_is_found_in_evaluation() -> None:
+    class Noisy(bp.Linear):
+        noise = np.random.default_rng(0)
+
+        def forward(self, x: Any) -> np.ndarray:
+            return super().forward(x) + self.noise.normal(size=(len(x), 12))
+
+    found = bp.diagnose(between(bp.Tanh(), Noisy(12, 12, rng=0)), TABLE, LABELS).findings
+    named = {finding.name: finding.where for finding in found}
+    assert named["dropout-in-evaluation"].startswith("layer 2 Noisy")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_pooling_layer_behind_dead_units_is_no_wrong_gradient(seed: int) -> None:
+    made = bp.Network(
+        bp.Conv2d(1, 6, 3, padding=1, rng=seed),
+        bp.ReLU(),
+        bp.MaxPool2d(2),
+        bp.Flatten(),
+        bp.Linear(54, 2, rng=seed),
+        loss=bp.CrossEntropyLoss(),
+    )
+    made.parameters()[1].data[...] = -50
+    images = np.random.default_rng(seed).normal(size=(200, 1, 6, 6))
+    assert Patient(made, images, LABELS).names() == ["dead-from-start"]
+
+
 def test_the_report_reads_well() -> None:
     text = repr(bp.diagnose(net(bp.Softmax()), TABLE, LABELS))
     assert text == (
         "softmax-twice: layer 3 Softmax(axis=-1): each row of the output sums to 1\n"
-        "  This loss has its own softmax or sigmoid; a second one sets a floor.\n"
-        "  End with the last linear layer; take the softmax to report only. "
-        "(Chapter 6, Which class: cross-entropy)"
+        "  The loss has its own softmax or sigmoid; two set a floor.\n"
+        "  End with the last linear layer. (Chapter 6, Which class: cross-entropy)"
     )
     well = repr(bp.diagnose(net(), TABLE, LABELS))
     assert well.startswith("Nothing found. Looked at: the data") and "leaked into the training" in well
