@@ -1,6 +1,6 @@
 """What a text states beside its displays: formulas in sentences, defaults, meanings of symbols, references.
 
-Held against the code, or against the lists book/unbound.toml, symbols.toml, references.toml and wording.toml.
+Held against the code, or against the lists book/unbound.toml, symbols.toml and references.toml.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from literate.prove.numbers import prose
 from literate.prove.references import link_findings, reference_findings
 from literate.prove.symbols import symbol_findings
 from literate.prove.unbound import listed
-from literate.prove.wording import wording_findings
 
 
 def text_findings(book: Book, chapter: Chapter) -> list[Finding]:
     """What a chapter says beside its displays that does not hold, or that nothing holds to account."""
-    twice = [*symbol_findings(chapter), *reference_findings(chapter), *wording_findings(chapter)]
-    return [*inline_findings(book, chapter), *link_findings(chapter), *twice]
+    return [
+        *inline_findings(book, chapter),
+        *link_findings(chapter),
+        *symbol_findings(chapter),
+        *reference_findings(chapter),
+    ]
 
 
 def inline_findings(book: Book, chapter: Chapter) -> list[Finding]:
