@@ -43,7 +43,7 @@ from contextvars import ContextVar, copy_context
 from functools import lru_cache, partial, reduce, wraps
 from glob import escape
 from inspect import signature
-from itertools import pairwise, repeat
+from itertools import pairwise, repeat, tee
 from numbers import Real
 from pathlib import Path
 from types import CellType, FunctionType, GeneratorType, MethodType, ModuleType
@@ -5392,12 +5392,13 @@ class Diagnosis:
 def _look(case: _Case) -> Diagnosis:
     """All probes in turn; symptoms only where no cause was found."""
     told = Diagnosis()
+    _replace(_reach(case.net, case.optimizer, case.step), _rewindable)
     for symptoms, probe in _PROBES:
         causes = {f.name for f in told.findings} - _NO_EXCUSE
         if causes & _FATAL or (symptoms and causes):
             continue
         with _as_it_was(case.net, case.optimizer, case.step) as things:
-            _stand_in(things, (case.xs, case.ys))
+            _replace(things, partial(_stand_in, batch=(case.xs, case.ys)))
             try:
                 for sign in probe(case):
                     told.findings.append(Finding(*sign, *_CAUSES[sign[0]]))
@@ -5533,6 +5534,8 @@ def _way_back(thing: Any) -> Callable[[], Any] | None:
         return partial(thing.__globals__.update, _names(thing))
     if isinstance(thing, CellType):
         return partial(setattr, thing, "cell_contents", thing.cell_contents)
+    if isinstance(thing, _Again):
+        return partial(setattr, thing, "head", copy.copy(thing.head))
     if isinstance(thing, np.random.Generator):
         bits = thing.bit_generator
         return partial(setattr, bits, "state", bits.state)
@@ -5556,18 +5559,45 @@ def _as_it_was(*roots: Any) -> Iterator[list[Any]]:
             way_back()
 
 
+# 21 The clinic · again
+class _Again:
+    """An iterator that ``_as_it_was`` can rewind."""
+
+    __slots__ = ("head",)
+
+    def __init__(self, source: Iterator) -> None:
+        (self.head,) = tee(source, 1)
+
+    def __iter__(self) -> _Again:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self.head)
+
+
+def _stand_in(held: Any, batch: tuple) -> Any:
+    return repeat(batch) if isinstance(held, GeneratorType) else held
+
+
+def _rewindable(held: Any) -> Any:
+    built_in = type(held).__module__ in ("builtins", "itertools")
+    is_plain = built_in and not isinstance(held, GeneratorType)
+    return _Again(held) if is_plain and isinstance(held, Iterator) else held
+
+
 # 21 The clinic · stand-in
-def _stand_in(things: list[Any], batch: tuple) -> None:
-    """A generator cannot go back: for now it gives this batch for ever."""
+def _replace(things: list[Any], new: Callable[[Any], Any]) -> None:
+    """Put something else into cells, global variables and attributes."""
+    new = lru_cache(None)(new)
     for thing in things:
         if isinstance(thing, CellType):
-            if isinstance(thing.cell_contents, GeneratorType):
-                thing.cell_contents = repeat(batch)
+            if isinstance(thing.cell_contents, Iterator):
+                thing.cell_contents = new(thing.cell_contents)
             continue
         named = _names(thing) if isinstance(thing, FunctionType) else thing
         for name, held in named.items() if isinstance(named, dict) else ():
-            if isinstance(held, GeneratorType):
-                getattr(thing, "__globals__", thing)[name] = repeat(batch)
+            if isinstance(held, Iterator):
+                getattr(thing, "__globals__", thing)[name] = new(held)
 
 
 # 21 The clinic · spy
@@ -6745,4 +6775,4 @@ _PROBES = [
 ]
 
 
-# digest 51d46f0f2546dafbbf9f82e6ea3c3bfa66de4b0a60abe06b7716dc844c80d694
+# digest 1c58755cb1f7366b9039b300fb2690e46ea1beda497e89458d62e369590e81f3

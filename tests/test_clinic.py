@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import random
 import re
 from collections.abc import Callable, Iterator
@@ -700,3 +701,52 @@ def test_the_gradient_report_takes_the_optimizers_own_step() -> None:
     optimizer.step()
     assert rows[0].update == pytest.approx(np.linalg.norm(weight.data - was) / np.linalg.norm(was))
     assert np.isnan(rows[1].weight_grad) and np.isnan(rows[1].update)
+
+
+def _batches() -> list[tuple[np.ndarray, np.ndarray]]:
+    return [(X[i : i + 50], Y[i : i + 50]) for i in range(0, 400, 50)]
+
+
+SOURCES: dict[str, Callable[[], Iterator[Any]]] = {
+    "cycle": lambda: itertools.cycle(_batches()),
+    "list": lambda: iter(60 * _batches()),
+    "zip": lambda: zip(60 * list(X.reshape(8, 50, -1)), 60 * list(Y.reshape(8, 50)), strict=True),
+    "map": lambda: map(lambda i: _batches()[i % 8], itertools.count()),
+    "chain": lambda: itertools.chain.from_iterable(itertools.repeat(_batches())),
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_healthy_step_may_take_its_batches_from_any_iterator(source: str) -> None:
+    healthy = mlp(2, 12, 4, seed=5)
+    optimizer, batches, rounds = bp.SGD(healthy.parameters(), 0.1), SOURCES[source](), itertools.count(1)
+    seen: list[int] = []
+
+    def step() -> float:
+        x, y = next(batches)
+        loss = healthy.loss(x, y)
+        healthy.zero_grad()
+        healthy.backward()
+        optimizer.step()
+        seen.append(next(rounds))
+        return loss
+
+    assert bp.diagnose(healthy, X, Y, optimizer=optimizer, step=step).findings == []
+    assert seen == []
+    assert np.array_equal(next(batches)[0], X[:50])  # none of them is lost
+    assert next(rounds) == 1
+
+
+def test_a_sick_step_is_found_whatever_it_takes_its_batches_from() -> None:
+    sick, batches = mlp(2, 12, 4, seed=5), itertools.cycle(_batches())
+    optimizer = bp.SGD(sick.parameters(), 0.1)
+
+    def step() -> float:
+        x, y = next(batches)
+        loss = sick.loss(x, y)
+        sick.backward()
+        optimizer.step()
+        return loss
+
+    report = bp.diagnose(sick, X, Y, optimizer=optimizer, step=step)
+    assert report.findings[0].name == "gradients-not-zeroed"
