@@ -85,10 +85,12 @@ const rowsOf = (equation) => (equation.rows ??= rowsAbove(equation));
 // The symbols of a formula in the order in which one reads it.
 const symbolsOf = (equation) => {
   const inside = equation.querySelector(".katex-html");
-  const found = [...inside.querySelectorAll("b")].map((box) => rowOf(box, inside, rowsOf(equation))).filter(Boolean);
+  const found = [...inside.querySelectorAll("b")].filter(bare).map((box) => rowOf(box, inside, rowsOf(equation))).filter(Boolean);
   const symbols = [...new Map(found.map((one) => [one.box, one])).values()];
   for (const one of symbols) one.place = one.box.getBoundingClientRect();
-  return symbols.sort(({ place: a }, { place: b }) => (a.bottom <= b.top || b.bottom <= a.top ? a.top - b.top : a.left - b.left));
+  symbols.sort(({ place: a }, { place: b }) => (a.bottom <= b.top || b.bottom <= a.top ? a.top - b.top : a.left - b.left));
+  // A box in a box is the same symbol.
+  return symbols.filter((one, n) => !n || one.row !== symbols[n - 1].row || one.place.left >= symbols[n - 1].place.right);
 };
 
 const about = document.createElement("div");
@@ -144,7 +146,7 @@ const walk = (event) => {
 };
 for (const kind of ["pointermove", "pointerdown"]) addEventListener(kind, point);
 addEventListener("keydown", walk);
-addEventListener("focusout", hush);
+addEventListener("focusout", (event) => event.target.contains(asked) && hush());
 for (const formula of document.querySelectorAll(".eq > .arithmatex")) {
   if (!tables.length || !above(tables[0], formula)) continue; // no table speaks of its symbols
   formula.role = "group";

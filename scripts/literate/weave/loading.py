@@ -16,11 +16,11 @@ EARLY = ("source-serif-4-latin-400-normal", "source-sans-3-latin-600-normal")  #
 URL = re.compile(r"""url\((["']?)(?!data:|#)""")
 LINK = re.compile(r'<link rel="stylesheet" href="[^"]*assets/(?P<name>[^"]*)">\s*')
 SCRIPT = re.compile(r'<script src="(?P<address>[^"]*)"></script>\s*')
-# Material switches transitions off for a moment at each start, for which a browser styles the whole page anew.
+# Material switches transitions off for a moment when it starts, for which browsers style a whole page anew.
 SWITCHING = re.compile(r"\[data-md-color-switching\][^{}]*\{[^{}]*\}")
 # That there are scripts is said at once: what has been drawn would have to be styled anew. A style sheet asks
-# for its fonts late, and text that has been shown then moves. A page that was opened from a folder may not ask
-# early: the browser would refuse it, and say so.
+# for its fonts late, and text that has been shown then moves. A page that was opened from a folder may not do
+# so: the browser would refuse it, and say so.
 PRELOAD = """<script>document.documentElement.className="js";if(location.protocol!="file:")\
 for(const name of {names})document.head.append(Object.assign(document.createElement("link"),\
 {{rel:"preload",as:"font",type:"font/woff2",crossOrigin:"",href:"{assets}fonts/"+name+".woff2"}}))</script>"""
