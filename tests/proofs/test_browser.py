@@ -579,7 +579,41 @@ def test_the_pdf_has_pages_links_and_an_outline(printed: bytes) -> None:
     assert all(link.startswith(b"http") for link in re.findall(rb"/URI \(([^)]*)\)", printed))
 
 
+def test_the_cheat_sheet_takes_two_sides_of_the_book(site: Path, tmp_path: Path) -> None:
+    page = tmp_path / "sheet.html"
+    page.write_text(one_file(site, [{"Back matter": ["cheatsheet.md"]}], "Book"), encoding="utf-8")
+    found = next(path for name in pdf.BROWSERS if (path := shutil.which(name)))
+    pdf.write_pdf(found, page, tmp_path / "sheet.pdf")
+    pages = re.findall(rb"/Type\s*/Page\b", (tmp_path / "sheet.pdf").read_bytes())
+    assert len(pages) == 1 + 2  # the cover
+
+
 def test_two_prints_are_the_same_to_the_byte(printed: bytes, one: Path, tmp_path: Path) -> None:
     found = next(path for name in pdf.BROWSERS if (path := shutil.which(name)))
     pdf.write_pdf(found, one, tmp_path / "again.pdf")
     assert (tmp_path / "again.pdf").read_bytes() == printed
+
+
+def test_make_pdf_prints_the_whole_book(browser: Browser, site: Path, tmp_path: Path) -> None:
+    """Each chapter in the outline, each link to somewhere, no line of code broken or cut."""
+    copy = tmp_path / "site"
+    copy.mkdir()
+    for path in site.iterdir():
+        (copy / path.name).symlink_to(path)
+    assert pdf.main(copy) == 0
+    printed = (copy / "book.pdf").read_bytes()
+    titles = [title.split(b".")[0] for title in re.findall(rb"/Title \(([^)]*)\)", printed)]
+    assert [number for number in range(1, 22) if str(number).encode() not in titles] == []
+    (names,) = re.findall(rb"<<((?:/\S+ \[\d+ 0 R /XYZ [^]]*\]\s*)+)>>", printed)
+    targets = set(re.findall(rb"/(\S+) \[", names))
+    links = re.findall(rb"/Dest /(\S+?)[\s>]", printed)
+    assert len(links) > 1000 and set(links) <= targets
+    with browser.new_context(viewport={"width": 673, "height": 971}) as tab:  # A4 without its margins
+        page = tab.new_page()
+        page.emulate_media(media="print")
+        page.goto((copy / "book.html").as_uri())
+        wraps = "all => all.filter(one => getComputedStyle(one).whiteSpace != 'pre').length"
+        code = page.locator(".core pre > code")
+        assert code.count() > 200 and code.evaluate_all(wraps) == 0
+        over = "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).length"
+        assert code.evaluate_all(over) == 0
