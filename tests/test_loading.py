@@ -49,6 +49,8 @@ def test_style_sheets_become_one_that_finds_its_fonts(tmp_path: Path) -> None:
 def test_scripts_of_files_wait_and_those_of_the_page_do_not() -> None:
     page = lightened(f"{PAGE.format('')}</body>", {"fonts/fonts.css"}, "assets/")
     assert "<script>inline()</script><script>{let ask=" in page
+    dark = lightened("<html><body x><p>text</p></body>", set(), "assets/")
+    assert '<body x><script>if(matchMedia("(prefers-color-scheme: dark)")' in dark
     assert 'of ["assets/book.js"])' in page and "<script src" not in page
     assert page.index("preload") < page.index("main.1.css")
     assert "fonts.css" not in page and "palette" in page

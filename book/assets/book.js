@@ -25,7 +25,8 @@ const tendAll = () => tend(document.querySelectorAll(PART));
 const changes = new MutationObserver((found) => tend(found.map((one) => one.target.closest(PART))));
 changes.observe(document.querySelector("article"), { childList: true, subtree: true });
 addEventListener("resize", tendAll);
-document.fonts.ready.then(tendAll);
+document.fonts.addEventListener("loadingdone", tendAll); // a box may be wider in another font
+tendAll();
 
 // Figures of one cell that belong together become a strip: one at a time, moved by keys, a finger, buttons or a slider.
 const stepper = (strip) => {

@@ -131,7 +131,7 @@ def go(page: Page, url: str) -> None:
 def until_reachable(page: Page) -> None:
     """Wait until what scrolls has its place in the order of keys, which a page sees to when it has time."""
     for _ in range(400):  # the tests say what is missing then
-        if not page.evaluate(UNREACHABLE):
+        if not page.evaluate(f"document.fonts.ready.then({UNREACHABLE})"):
             return
         page.wait_for_timeout(50)
 
@@ -386,6 +386,14 @@ def test_a_finger_on_a_symbol_says_what_it_is(browser: Browser, address: str) ->
         expect(page.get_by_role("tooltip").locator("code")).to_have_text("X")
         page.locator("h2").first.tap()
         expect(page.get_by_role("tooltip")).to_have_count(0)
+
+
+def test_a_page_is_dark_from_the_start_where_the_system_is(browser: Browser, address: str) -> None:
+    with browser.new_context(**DESK) as tab:
+        page = tab.new_page()
+        page.route("**/*.js", lambda route: route.abort())
+        page.goto(f"{address}/04-linear.html")
+        assert page.locator("body").get_attribute("data-md-color-scheme") == "slate"
 
 
 def test_what_is_far_away_is_found_and_printed(browser: Browser, address: str) -> None:

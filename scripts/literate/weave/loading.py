@@ -24,6 +24,9 @@ SWITCHING = re.compile(r"\[data-md-color-switching\][^{}]*\{[^{}]*\}")
 PRELOAD = """<script>document.documentElement.className="js";if(location.protocol!="file:")\
 for(const name of {names})document.head.append(Object.assign(document.createElement("link"),\
 {{rel:"preload",as:"font",type:"font/woff2",crossOrigin:"",href:"{assets}fonts/"+name+".woff2"}}))</script>"""
+# Material chooses the scheme of the system when its script has come: too late for the first drawing.
+SCHEME = """<script>if(matchMedia("(prefers-color-scheme: dark)").matches)\
+document.body.dataset.mdColorScheme="slate"</script>"""
 # Scripts are asked for when the browser has drawn for the first time, so that the text need not wait for
 # them; and after some seconds in any case. Material's then hears that the page is complete, which it missed.
 LATER = """<script>{{let ask=()=>{{ask=()=>{{}};let last;for(const src of {addresses})\
@@ -59,6 +62,7 @@ def lightened(page: str, joined: set[str], assets: str) -> str:
     page = LINK.sub(lambda link: "" if link["name"] in joined else link[0], page)
     early = PRELOAD.format(names=_list(EARLY), assets=assets)
     page = page.replace('<link rel="stylesheet"', f'{early}<link rel="stylesheet"', 1)
+    page = re.sub("<body[^>]*>", lambda body: body[0] + SCHEME, page, count=1)
     later = LATER.format(addresses=_list(SCRIPT.findall(page)))
     return stretched(SCRIPT.sub("", page).replace("</body>", f"{later}</body>"))
 
