@@ -19,7 +19,10 @@ def test_style_sheets_become_one_that_finds_its_fonts(tmp_path: Path) -> None:
     assets = tmp_path / "assets"
     for name, text in (
         ("stylesheets/main.1.css", "main{}"),
-        ("stylesheets/palette.2.css", "palette{}/*# sourceMappingURL=x.map */"),
+        (
+            "stylesheets/palette.2.css",
+            "palette{}[data-md-color-switching] *{a:b}/*# sourceMappingURL=x.map */",
+        ),
         ("fonts/fonts.css", "a{src:url(f.woff2)}b{src:url('g.woff2')}c{src:url(data:,)}"),
         ("katex/katex.min.css", "d{src:url(fonts/h.woff2)}"),
         ("book.css", "book{background:url(i.svg);mask:url(#m)}"),
@@ -44,7 +47,10 @@ def test_style_sheets_become_one_that_finds_its_fonts(tmp_path: Path) -> None:
 
 
 def test_scripts_of_files_wait_and_those_of_the_page_do_not() -> None:
-    page = lightened(PAGE.format(""), {"fonts/fonts.css"}, "assets/")
-    assert '<script>inline()</script><script defer src="assets/book.js">' in page
+    page = lightened(f"{PAGE.format('')}</body>", {"fonts/fonts.css"}, "assets/")
+    assert "<script>inline()</script><script>{let ask=" in page
+    dark = lightened("<html><body x><p>text</p></body>", set(), "assets/")
+    assert '<body x><script>if(matchMedia("(prefers-color-scheme: dark)")' in dark
+    assert 'of ["assets/book.js"])' in page and "<script src" not in page
     assert page.index("preload") < page.index("main.1.css")
     assert "fonts.css" not in page and "palette" in page

@@ -26,8 +26,7 @@ const showTicks = () => {
     count.textContent = marks.filter((mark) => names.has(mark.dataset.tick)).length;
   }
 };
-addEventListener("load", () => {
-  if (!keep(ticked())) return; // nothing can be kept here, so nothing is offered
+if (keep(ticked())) { // otherwise nothing can be kept here, and nothing is offered
   document.querySelectorAll(".ticks").forEach((note) => (note.hidden = false));
   for (const task of document.querySelectorAll(".task")) {
     const label = task.appendChild(document.createElement("label"));
@@ -42,5 +41,5 @@ addEventListener("load", () => {
     };
   }
   showTicks();
-});
+}
 addEventListener("storage", showTicks); // ticked in another tab

@@ -146,10 +146,8 @@ if (typeof document !== "undefined") {
     box.innerHTML = found[fold.dataset.panel];
     fold.querySelector("summary").nextElementSibling.replaceWith(box);
     box.querySelectorAll(".worked").forEach(editable);
-    dispatchEvent(new Event("resize")); // what scrolls sideways gets its place in the order of keys
   };
-  const open = (event) => {
-    const fold = event.currentTarget;
+  const open = (fold) => {
     if (!fold.open || fold.querySelector(".panel")) return;
     if (globalThis.panels.found) return show(fold, globalThis.panels.found);
     waiting.push(fold);
@@ -161,10 +159,11 @@ if (typeof document !== "undefined") {
     document.head.append(asked);
   };
   const here = document.currentScript.src;
-  addEventListener("DOMContentLoaded", () => {
-    document.querySelectorAll("details.opens").forEach((fold) => fold.addEventListener("toggle", open));
-    document.querySelectorAll(".panel .worked").forEach(editable);
-  });
+  for (const fold of document.querySelectorAll("details.opens")) {
+    fold.addEventListener("toggle", () => open(fold));
+    open(fold); // a reader may have been faster than the script
+  }
+  document.querySelectorAll(".panel .worked").forEach(editable);
 } else {
   globalThis.equation = { run, sideValues, reads };
 }

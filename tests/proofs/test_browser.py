@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Response, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
 import pdf
 from build_site import build
@@ -38,26 +38,28 @@ RAW = ("$", "\\(", "\\[", "eq:", "{#", "{.", "!!!", "```", "<!--")
 LOOK = """() => {
     const article = document.querySelector("article").cloneNode(true);
     article.querySelectorAll("pre, code, .katex").forEach(box => box.remove());
-    const scrolls = box => getComputedStyle(box).overflowX == "auto" && box.scrollWidth > box.clientWidth;
-    const wide = ".eq > *, .figure, .panel > *, .worked > *, pre > code";
-    const boxes = [...document.querySelectorAll(wide)].filter(scrolls);
     return {
         text: article.textContent,
         width: document.documentElement.scrollWidth,
         errors: document.querySelectorAll(".katex-error").length,
-        unreachable: boxes.filter(box => box.tabIndex < 0).length,
         ids: [...document.querySelectorAll("[id]")].map(element => element.id),
         links: [...document.querySelectorAll("body a[href]")].map(link => link.href),
         colour: getComputedStyle(document.body).backgroundColor,
     };
 }"""
 
-# KaTeX answers for its own markup, which is most of a page; of what passed, nothing need be told.
-AUDIT = """() => {
-    document.querySelectorAll(".katex").forEach(box => box.replaceWith("formula"));
-    dispatchEvent(new Event("resize"));  // the widths of boxes change with it
-    return axe.run(document, {resultTypes: ["violations"]}).then(result => result.violations);
+UNREACHABLE = """() => {
+    const scrolls = box => getComputedStyle(box).overflowX == "auto" && box.scrollWidth > box.clientWidth;
+    const wide = [...document.querySelectorAll(".eq > *, .figure, .panel > *, .worked > *, pre > code")];
+    return wide.filter(box => scrolls(box) && box.tabIndex < 0).length;
 }"""
+
+# KaTeX answers for its own markup, which is most of a page; the widths of boxes change with it.
+WITHOUT_FORMULAS = """() => {
+    document.querySelectorAll(".katex").forEach(box => box.replaceWith("formula"));
+    dispatchEvent(new Event("resize"));
+}"""
+AUDIT = """axe.run(document, {resultTypes: ["violations"]}).then(result => result.violations)"""
 
 
 @dataclass
@@ -119,6 +121,29 @@ def visits(request: pytest.FixtureRequest, browser: Browser, address: str, site:
     return found
 
 
+def go(page: Page, url: str) -> None:
+    """Open the page and wait for its scripts, which come when it has been drawn."""
+    page.goto(url)
+    page.wait_for_selector(".aloud", state="attached")
+    page.wait_for_load_state("networkidle")
+
+
+def until_reachable(page: Page) -> None:
+    """Wait until what scrolls has its place in the order of keys, which a page sees to when it has time."""
+    for _ in range(400):  # the tests say what is missing then
+        if not page.evaluate(f"document.fonts.ready.then({UNREACHABLE})"):
+            return
+        page.wait_for_timeout(50)
+
+
+def audit(page: Page) -> list[dict[str, Any]]:
+    page.evaluate(WITHOUT_FORMULAS)
+    until_reachable(page)
+    page.evaluate(AXE.read_text(encoding="utf-8"))  # not a tag: the policy forbids it
+    violations: list[dict[str, Any]] = page.evaluate(AUDIT)
+    return violations
+
+
 def visit(browser: Browser, address: str, name: str, screen: dict[str, Any], audited: bool) -> Visit:
     seen = Visit(name)
 
@@ -139,7 +164,7 @@ def visit(browser: Browser, address: str, name: str, screen: dict[str, Any], aud
         page.on("response", arrived)
         page.on("console", lambda message: seen.wrong.append(message.text))
         page.on("pageerror", lambda error: seen.wrong.append(str(error)))
-        page.goto(f"{address}/{name}", wait_until="networkidle")
+        go(page, f"{address}/{name}")
         scheme = {"light": "default", "dark": "slate"}[screen["color_scheme"]]
         expect(page.locator("body")).to_have_attribute("data-md-color-scheme", scheme)
         # Of those that share a name only one would be open.
@@ -147,9 +172,9 @@ def visit(browser: Browser, address: str, name: str, screen: dict[str, Any], aud
             "document.querySelectorAll('details').forEach(box => { box.name = ''; box.open = true })"
         )
         page.evaluate("document.fonts.ready.then(() => dispatchEvent(new Event('resize')))")
-        seen.look = page.evaluate(LOOK)
-        page.evaluate(AXE.read_text(encoding="utf-8"))  # not a tag: the policy forbids it
-        for violation in page.evaluate(AUDIT) if audited else ():
+        until_reachable(page)
+        seen.look = page.evaluate(LOOK) | {"unreachable": page.evaluate(UNREACHABLE)}
+        for violation in audit(page) if audited else ():
             nodes = [node["html"][:150] for node in violation["nodes"]]
             seen.violations.append(f"{violation['impact']} {violation['id']}, {len(nodes)} times: {nodes[0]}")
     return seen
@@ -231,7 +256,7 @@ def test_an_equation_opens_and_its_numbers_can_be_changed(
     """By keyboard, from a server and from a folder: the formula follows, the module's side stays."""
     with browser.new_context(**PHONE) as tab:
         page = tab.new_page()
-        page.goto(f"{address if kind == 'http' else site.as_uri()}/04-linear.html")
+        go(page, f"{address if kind == 'http' else site.as_uri()}/04-linear.html")
         page.locator(f"{FOLD} > summary").focus()
         page.keyboard.press("Enter")
         page.wait_for_selector(f"{FOLD} .worked input")
@@ -248,8 +273,7 @@ def test_an_equation_opens_and_its_numbers_can_be_changed(
         page.keyboard.press("Tab")
         assert page.locator(f"{FOLD} [aria-invalid=true]").count() == 1
         assert sides.all_inner_texts() == after
-        page.evaluate(AXE.read_text(encoding="utf-8"))  # not a tag: the policy forbids it
-        assert [one["id"] for one in page.evaluate(AUDIT)] == []
+        assert [one["id"] for one in audit(page)] == []
 
 
 def test_without_scripts_an_equation_leads_to_its_page(browser: Browser, address: str) -> None:
@@ -265,7 +289,7 @@ def test_without_scripts_an_equation_leads_to_its_page(browser: Browser, address
 def test_a_strip_of_figures_moves_by_button_key_and_slider(browser: Browser, address: str) -> None:
     with browser.new_context(**PHONE, reduced_motion="reduce") as tab:
         page = tab.new_page()
-        page.goto(f"{address}/15-scalar-tape.html")
+        go(page, f"{address}/15-scalar-tape.html")
         count = page.locator(".stepper output")
         steps = page.locator(".steps > .figure").count()
         assert steps > 2 and count.text_content() == f"1 of {steps}"
@@ -289,7 +313,7 @@ def test_a_symbol_under_the_pointer_says_what_it_is(browser: Browser, address: s
     """A letter; the whole of a derivative; nothing when the pointer leaves, or with Escape."""
     with browser.new_context(**DESK) as tab:
         page = tab.new_page()
-        page.goto(f"{address}/04-linear.html")
+        go(page, f"{address}/04-linear.html")
         about = page.get_by_role("tooltip")
 
         def point_at(selector: str, text: str) -> None:
@@ -311,9 +335,85 @@ def test_a_symbol_under_the_pointer_says_what_it_is(browser: Browser, address: s
         page.mouse.move(1, 1)
         expect(about).to_have_count(0)
         point_at(SYMBOL, "X")
-        page.evaluate(AXE.read_text(encoding="utf-8"))  # not a tag: the policy forbids it
-        assert [one["id"] for one in page.evaluate(AUDIT)] == []
+        assert [one["id"] for one in audit(page)] == []
         expect(about).to_have_count(1)
+
+
+def test_the_symbols_of_a_formula_are_walked_through_with_keys(browser: Browser, address: str) -> None:
+    """One stop for a formula; arrows, Home and End; said aloud; Escape and leaving hush it."""
+    with browser.new_context(**DESK) as tab:
+        page = tab.new_page()
+        go(page, f"{address}/04-linear.html")
+        about, aloud = page.get_by_role("tooltip"), page.get_by_role("status")
+        formula = page.locator("#eq-linear-dw").get_by_role("group")
+        stops = page.locator("#eq-linear-dw [tabindex='0']")
+        expect(stops).to_have_count(1)
+        formula.focus()
+        seen = []
+        for key in ("ArrowRight",) * 3 + ("ArrowLeft", "End", "ArrowRight", "Home", "ArrowLeft"):
+            page.keyboard.press(key)
+            seen.append(about.locator("code").text_content() or "")
+            assert seen[-1] in (aloud.text_content() or "") and seen[-1]
+        assert seen[0] == "dW" and len(set(seen[:3])) == 3
+        assert seen[3] == seen[1] and seen[5] == seen[4] != seen[0] == seen[6] == seen[7]
+        page.keyboard.press("Escape")
+        expect(about).to_have_count(0)
+        expect(formula).to_be_focused()
+        page.keyboard.press("ArrowRight")
+        expect(about).to_have_count(1)
+        page.keyboard.press("Tab")
+        expect(about).to_have_count(0)
+        expect(aloud).to_be_empty()
+
+
+def test_a_formula_without_a_table_is_no_stop(browser: Browser, address: str) -> None:
+    with browser.new_context(**DESK) as tab:
+        page = tab.new_page()
+        go(page, f"{address}/cheatsheet.html")
+        assert page.locator(".eq").count() > 50
+        assert page.locator(".eq [role=group]").count() == 0
+
+
+def test_a_finger_on_a_symbol_says_what_it_is(browser: Browser, address: str) -> None:
+    with browser.new_context(**PHONE, has_touch=True) as tab:
+        page = tab.new_page()
+        go(page, f"{address}/04-linear.html")
+        box = page.locator(SYMBOL).get_by_text("X", exact=True)
+        box.scroll_into_view_if_needed()
+        place = box.bounding_box()
+        assert place
+        page.touchscreen.tap(place["x"] + place["width"] / 2, place["y"] + place["height"] + 6)  # beside it
+        expect(page.get_by_role("tooltip").locator("code")).to_have_text("X")
+        page.locator("h2").first.tap()
+        expect(page.get_by_role("tooltip")).to_have_count(0)
+
+
+def test_a_page_is_dark_from_the_start_where_the_system_is(browser: Browser, address: str) -> None:
+    with browser.new_context(**DESK) as tab:
+        page = tab.new_page()
+        page.route("**/*.js", lambda route: route.abort())
+        page.goto(f"{address}/04-linear.html")
+        assert page.locator("body").get_attribute("data-md-color-scheme") == "slate"
+
+
+def test_what_is_far_away_is_found_and_printed(browser: Browser, address: str) -> None:
+    """Stretches that have not been drawn: a link into one, the search of the browser, and paper."""
+    with browser.new_context(**PHONE) as tab:
+        page = tab.new_page()
+        page.goto(f"{address}/16-tensor-tape.html")
+        stretches = page.locator(".stretch")
+        assert stretches.count() > 20
+        skipped = "box => !box.firstElementChild.checkVisibility({contentVisibilityAuto: true})"
+        assert stretches.last.evaluate(skipped)
+        words = (stretches.last.locator("p").first.text_content() or "")[:30]
+        assert page.evaluate("words => find(words)", words)
+        expect(stretches.last).to_be_in_viewport()
+        label = page.locator(".stretch .eq[id]").last.get_attribute("id")
+        page.goto(f"{address}/index.html")
+        page.goto(f"{address}/16-tensor-tape.html#{label}")
+        expect(page.locator(f"#{label}")).to_be_in_viewport()
+        page.emulate_media(media="print")
+        assert not any(stretches.evaluate_all(f"all => all.map({skipped})"))
 
 
 def test_a_figure_takes_the_colours_of_the_page_and_not_of_the_system(browser: Browser, address: str) -> None:
@@ -321,7 +421,7 @@ def test_a_figure_takes_the_colours_of_the_page_and_not_of_the_system(browser: B
     for system, chosen, ink in (("dark", "default", 90), ("light", "slate", 160)):
         with browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=system) as tab:
             page = tab.new_page()
-            page.goto(f"{address}/04-linear.html")
+            go(page, f"{address}/04-linear.html")
             page.evaluate(f"document.body.dataset.mdColorScheme = '{chosen}'")
             image = page.locator(".figure img").first
             image.scroll_into_view_if_needed()
@@ -344,13 +444,13 @@ def test_without_scripts_the_figures_of_a_strip_follow_one_another(browser: Brow
 def test_an_exercise_that_is_ticked_stays_ticked_in_this_browser(browser: Browser, address: str) -> None:
     with browser.new_context(**DESK) as tab:
         page = tab.new_page()
-        page.goto(f"{address}/exercises/linear.html")
+        go(page, f"{address}/exercises/linear.html")
         box = page.get_by_label("done").first
         box.check()
         page.reload()
         assert box.is_checked() and page.get_by_label("done").nth(1).is_checked() is False
-        page.goto(f"{address}/exercises.html")
-        assert page.locator(".ticked").count() == 1
+        go(page, f"{address}/exercises.html")
+        expect(page.locator(".ticked")).to_have_count(1)
         assert page.locator("[data-ticked]").text_content() == "1"
         assert tab.cookies() == []
 
@@ -367,7 +467,7 @@ def test_solutions_are_folded_and_nothing_is_offered_without_scripts(browser: Br
 def test_the_cheat_sheet_prints_on_two_sides(browser: Browser, address: str) -> None:
     with browser.new_context() as tab:
         page = tab.new_page()
-        page.goto(f"{address}/cheatsheet.html")
+        go(page, f"{address}/cheatsheet.html")
         printed = page.pdf(format="A4", margin=dict.fromkeys(("top", "right", "bottom", "left"), "8mm"))
         assert re.findall(rb"/Type\s*/Page\b", printed) == [b"/Type /Page"] * 2
 
@@ -375,7 +475,7 @@ def test_the_cheat_sheet_prints_on_two_sides(browser: Browser, address: str) -> 
 def test_the_search_finds_a_name(browser: Browser, address: str) -> None:
     with browser.new_context(**DESK) as tab:
         page = tab.new_page()
-        page.goto(f"{address}/index.html")
+        go(page, f"{address}/index.html")
         page.locator(".md-search__input").press_sequentially("gradcheck")  # the page listens to keys
         page.wait_for_selector(".md-search-result__link", timeout=60_000)
         links = page.locator(".md-search-result__link").evaluate_all("links => links.map(a => a.href)")
@@ -403,7 +503,7 @@ def test_the_site_works_from_a_folder_and_below_a_path(
             page.on("console", lambda message: wrong.append(message.text))
             page.on("pageerror", lambda error: wrong.append(str(error)))
             for name in ("index.html", "exercises/linear.html", "notebooks/01-slope.html", "04-linear.html"):
-                page.goto(f"{home}/{name}", wait_until="networkidle")
+                go(page, f"{home}/{name}")
             page.locator(".md-search__input").press_sequentially("gradcheck")
             page.wait_for_selector(".md-search-result__link", timeout=60_000)
             page.keyboard.press("Escape")
@@ -487,7 +587,41 @@ def test_the_pdf_has_pages_links_and_an_outline(printed: bytes) -> None:
     assert all(link.startswith(b"http") for link in re.findall(rb"/URI \(([^)]*)\)", printed))
 
 
+def test_the_cheat_sheet_takes_two_sides_of_the_book(site: Path, tmp_path: Path) -> None:
+    page = tmp_path / "sheet.html"
+    page.write_text(one_file(site, [{"Back matter": ["cheatsheet.md"]}], "Book"), encoding="utf-8")
+    found = next(path for name in pdf.BROWSERS if (path := shutil.which(name)))
+    pdf.write_pdf(found, page, tmp_path / "sheet.pdf")
+    pages = re.findall(rb"/Type\s*/Page\b", (tmp_path / "sheet.pdf").read_bytes())
+    assert len(pages) == 1 + 2  # the cover
+
+
 def test_two_prints_are_the_same_to_the_byte(printed: bytes, one: Path, tmp_path: Path) -> None:
     found = next(path for name in pdf.BROWSERS if (path := shutil.which(name)))
     pdf.write_pdf(found, one, tmp_path / "again.pdf")
     assert (tmp_path / "again.pdf").read_bytes() == printed
+
+
+def test_make_pdf_prints_the_whole_book(browser: Browser, site: Path, tmp_path: Path) -> None:
+    """Each chapter in the outline, each link to somewhere, no line of code broken or cut."""
+    copy = tmp_path / "site"
+    copy.mkdir()
+    for path in site.iterdir():
+        (copy / path.name).symlink_to(path)
+    assert pdf.main(copy) == 0
+    printed = (copy / "book.pdf").read_bytes()
+    titles = [title.split(b".")[0] for title in re.findall(rb"/Title \(([^)]*)\)", printed)]
+    assert [number for number in range(1, 22) if str(number).encode() not in titles] == []
+    (names,) = re.findall(rb"<<((?:/\S+ \[\d+ 0 R /XYZ [^]]*\]\s*)+)>>", printed)
+    targets = set(re.findall(rb"/(\S+) \[", names))
+    links = re.findall(rb"/Dest /(\S+?)[\s>]", printed)
+    assert len(links) > 1000 and set(links) <= targets
+    with browser.new_context(viewport={"width": 673, "height": 971}) as tab:  # A4 without its margins
+        page = tab.new_page()
+        page.emulate_media(media="print")
+        page.goto((copy / "book.html").as_uri())
+        wraps = "all => all.filter(one => getComputedStyle(one).whiteSpace != 'pre').length"
+        code = page.locator(".core pre > code")
+        assert code.count() > 200 and code.evaluate_all(wraps) == 0
+        over = "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).length"
+        assert code.evaluate_all(over) == 0
