@@ -5568,13 +5568,14 @@ class _Again:
     def __init__(self, source: Iterator) -> None:
         (self.head,) = tee(source, 1)
 
-    def __iter__(self) -> _Again:
+    def __iter__(self) -> Iterator:
         return self
 
     def __next__(self) -> Any:
         return next(self.head)
 
 
+# 21 The clinic · rewindable
 def _stand_in(held: Any, batch: tuple) -> Any:
     return repeat(batch) if isinstance(held, GeneratorType) else held
 
@@ -5588,16 +5589,18 @@ def _rewindable(held: Any) -> Any:
 # 21 The clinic · stand-in
 def _replace(things: list[Any], new: Callable[[Any], Any]) -> None:
     """Put something else into cells, global variables and attributes."""
-    new = lru_cache(None)(new)
+    known: dict[int, tuple[Any, Any]] = {}
     for thing in things:
-        if isinstance(thing, CellType):
-            if isinstance(thing.cell_contents, Iterator):
-                thing.cell_contents = new(thing.cell_contents)
-            continue
         named = _names(thing) if isinstance(thing, FunctionType) else thing
+        if isinstance(thing, CellType):
+            named = {"cell_contents": thing.cell_contents}
         for name, held in named.items() if isinstance(named, dict) else ():
             if isinstance(held, Iterator):
-                getattr(thing, "__globals__", thing)[name] = new(held)
+                _, other = known.setdefault(id(held), (held, new(held)))
+                if isinstance(thing, CellType):
+                    thing.cell_contents = other
+                else:
+                    getattr(thing, "__globals__", thing)[name] = other
 
 
 # 21 The clinic · spy
@@ -6775,4 +6778,4 @@ _PROBES = [
 ]
 
 
-# digest 1c58755cb1f7366b9039b300fb2690e46ea1beda497e89458d62e369590e81f3
+# digest 9fc0dba8bf8556fc3f41b103090b039acdf01e73b6e4e5c14b5878ee3e203b3f
