@@ -118,6 +118,12 @@ def unused() -> bool:
     return float(bp.gradients(a * 2, [b])[0]) == 0
 
 
+def may_look() -> bool:
+    q, k, v = (torch.tensor(rows)[None] for rows in ([[1.0]], [[1.0], [2.0]], [[3.0], [4.0]]))
+    seen = torch.tensor([[True, False]])
+    return torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=seen).item() == 3.0
+
+
 SAID: dict[str, Callable[[], bool]] = {
     "`torch.nn.Linear` stores its weight as `(out_features, in_features)`": linear,
     "PyTorch's layer also takes a single row without a batch axis.": single_row,
@@ -127,9 +133,11 @@ SAID: dict[str, Callable[[], bool]] = {
     "`torch.nn.CrossEntropyLoss` also takes target rows that do not sum to 1.": free_targets,
     "PyTorch's mean is `nan`; ours says that the batch is empty.": all_ignored,
     "shuffles only with `shuffle=True`. Ours takes arrays, and shuffles unless told not to": shuffling,
-    "`torch.autograd.gradcheck` returns True or raises. Ours returns the error": checking,
+    "`torch.autograd.gradcheck` returns True or raises; with `raise_exception=False`, as above, it returns "
+    "False instead. Ours returns the error": checking,
     "take $(T,N,D)$ unless `batch_first=True`; ours always take $(N,T,D)$.": time_first,
     "An `attn_mask` means the same in both: `True` hides.": masks,
+    "(In `scaled_dot_product_attention`, the function above, `True` means *may look*.)": may_look,
     "A `Tensor` requires a gradient unless told otherwise.": requiring,
     "In `x.max(axis)` equals share; PyTorch's `max(dim)` picks one.": equals,
     "keep the state in `.state`, for the LSTM $h$ and $c$ side by side.": states,
