@@ -1781,7 +1781,7 @@ def _advice(row: LayerStatistics, last: float, kept: float, dead: str) -> str:
     rules = (
         (not math.isfinite(row.std), "not finite: look at what comes in"),
         (not math.isfinite(row.grad_std), "not finite: smaller weights"),
-        (0 < kept < 1e-3, "alike: examples look the same; kaiming_"),
+        (0 < kept < 1e-3, "alike: examples look the same; ReLU, kaiming_"),
         (row.dead > 0.5, f"dead: {dead}"),
         (row.saturated > 0.5, "saturated: smaller weights or inputs"),
         (row.grad_std == 0 < last, "no gradient: look at the next layers"),
@@ -1844,23 +1844,24 @@ class GradientReport(list[LayerStatistics]):
     cause: str = ""
 
     def __repr__(self) -> str:
-        head = "layer mean std across grad_std weight dead satur. update"
+        head = "layer std across grad w_grad dead satur. update"
         table = [[*head.split(), ""], *map(_cells, self)]
         width = max(len(name) for name, *_ in table)
         lines = [self.cause] * bool(self.cause)
         for name, *cells, advice in table:
-            columns = "".join(f"{cell:>9}" for cell in cells)
-            lines.append(f"{name:<{width}}{columns}  {advice}".rstrip())
+            columns = "".join(f"{cell:>8}" for cell in cells)
+            lines.append(f"{name:<{width}}{columns}".rstrip())
+            lines += [f"    → {advice}"] * bool(advice)
         return "\n".join(lines)
 
 
 # 08 Why do gradients vanish or explode? · report-cells
 def _cells(row: LayerStatistics) -> list[str]:
     """A row as text, and nothing where nothing is measured."""
-    cells = [f"{value:.1e}" for value in row[1:4] + row[5:7]]
+    cells = [f"{value:.1e}" for value in row[2:4] + row[5:7]]
     cells += [f"{row.dead:.0%}", f"{row.saturated:.0%}", f"{row.update:.0e}"]
-    measured = ["" if cell[:3] == "nan" else cell for cell in cells[4:]]
-    return [row.layer, *cells[:4], *measured, row.advice]
+    measured = ["" if cell[:3] == "nan" else cell for cell in cells[3:]]
+    return [row.layer, *cells[:3], *measured, row.advice]
 
 
 # 08 Why do gradients vanish or explode? · updates
@@ -6778,4 +6779,4 @@ _PROBES = [
 ]
 
 
-# digest 9fc0dba8bf8556fc3f41b103090b039acdf01e73b6e4e5c14b5878ee3e203b3f
+# digest a31d6e49487a54d5fda80d979584468b7cdf619243ce736c6f7adc24541b9cb6

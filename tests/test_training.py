@@ -520,7 +520,7 @@ def test_the_report_says_which_layer_to_look_at() -> None:
 def test_the_report_is_a_table_for_nested_networks_too() -> None:
     inner = bp.Network(bp.Linear(4, 5, rng=0), bp.Tanh())
     _, table = advice(inner, bp.Sigmoid(), x=[X[0]] * 20)
-    head, *rows = table.splitlines()
+    head, *rows = [line for line in table.splitlines() if "→" not in line]
     assert [row.split()[:2] for row in rows] == [["0", "Network(…)"], ["1", "Sigmoid()"], ["2", "Linear(5,"]]
     assert "nan" not in table and len({len(row) for row in (head, *rows[::2])}) == 1
 
