@@ -131,8 +131,8 @@ WRONG: dict[str, tuple[Any, str]] = {
         r"MaxPool2d: padding \(2, 2\) is more than half of kernel_size",
     ),
     "padding": (lambda: bp.Conv2d(3, 5, 3, padding=-1), "padding must be a whole number of at least 0"),
-    "nothing left": (lambda: bp.ConvTranspose2d(3, 5, 2, padding=3)(X), r"\(2, 3, 4, 4\) leaves nothing"),
-    "no pixels": (lambda: bp.ConvTranspose2d(3, 5, 2)(X[:, :, :0]), r"\(2, 3, 0, 4\) leaves nothing"),
+    "nothing left": (lambda: bp.ConvTranspose2d(3, 5, 2, padding=3)(X), r"\(2, 3, 4, 4\) leaves no output"),
+    "no pixels": (lambda: bp.ConvTranspose2d(3, 5, 2)(X[:, :, :0]), r"\(2, 3, 0, 4\) leaves no output"),
     "no pictures": (lambda: bp.MaxPool2d(2)(X[0]), r"expected input of shape \(N, C, H, W\)"),
 }
 
