@@ -42,7 +42,7 @@ numbers: .venv/installed  ## recompute the numbers in the prose
 	$(PY) scripts/prose_numbers.py --update
 
 wording: .venv/installed  ## write book/wording.toml as the chapters have it, to be looked through
-	$(PY) scripts/prose_numbers.py --wording
+	$(PY) scripts/wording.py
 
 checks: .venv/installed  ## count the planted mistakes that each equation notices, for the site
 	$(PY) scripts/check_equations.py --mutants --record

@@ -3417,9 +3417,10 @@ class AvgPool2d(_Pool):
 class Value:
     """A number that remembers how it was made.
 
-    ``grad`` is the slope, in this number, of what ``backward`` was called
-    on. ``_parents`` are the numbers it was made from, ``_slopes`` its
-    slope in each of them, ``_sign`` the sign of the operation.
+    ``grad`` is the slope, with respect to this number, of what
+    ``backward`` was called on. ``_parents`` are the numbers it was made
+    from, ``_slopes`` its slope with respect to each, ``_sign`` what a
+    drawing writes on it.
     """
 
     def __init__(self, data: float, sign: str = "", *made_from: Any) -> None:
@@ -3489,9 +3490,10 @@ class Value:
 
     # 15 A tape for numbers · value-backward
     def backward(self) -> None:
-        """The slope of this number in all it was made from, in their grad.
+        """The slope of this number with respect to all it was made from.
 
-        At the beginning grad adds up over the calls, as in Parameter.
+        In leaves, grad adds up over several calls, as in Parameter; in all
+        that stands between, it begins anew.
         """
         slopes = {self: 1.0}
         for node in _order(self):
@@ -6779,4 +6781,4 @@ _PROBES = [
 ]
 
 
-# digest a31d6e49487a54d5fda80d979584468b7cdf619243ce736c6f7adc24541b9cb6
+# digest 7f8e7b1ccbd9ce646bef05344675287ed783e505c8dba41ff3e64e244d6cc514

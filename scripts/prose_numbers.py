@@ -1,10 +1,9 @@
-"""The numbers in the prose, recomputed, and its words that turn a sentence around.
+"""The numbers in the prose, recomputed.
 
 python scripts/prose_numbers.py --check     say which of them are out of date
 python scripts/prose_numbers.py --update    write what their expressions give
-python scripts/prose_numbers.py --wording   write book/wording.toml as the chapters would have it
 
-The first two take chapters, as in ``--update book/04-linear.md``; without, the whole book.
+Both take chapters, as in ``--update book/04-linear.md``; without, the whole book.
 """
 
 from __future__ import annotations
@@ -15,12 +14,11 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from literate.chapter import BOOK, BookError
+from literate.chapter import BookError
 from literate.files import sweep, write_atomically
 from literate.prove.numbers import recomputed
 from literate.prove.session import Failure
-from literate.prove.wording import WORDING, written
-from literate.reader import book_files, read_book
+from literate.reader import book_files
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,12 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--check", action="store_true", help="say which are out of date")
     what.add_argument("--update", action="store_true", help="rewrite them")
-    what.add_argument("--wording", action="store_true", help=f"rewrite {WORDING}")
     parser.add_argument("chapters", nargs="*", type=Path, help="default: the whole book")
     options = parser.parse_args(arguments)
-    if options.wording:
-        write_atomically(BOOK / WORDING, written(read_book()))
-        return 0
     complaints = 0
     for path in options.chapters or book_files():
         try:
