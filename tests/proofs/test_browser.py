@@ -124,7 +124,7 @@ def visits(
         return visited[str(request.param)]
     names = sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
     kinds: set[str] = set()
-    found = visited[str(request.param)] = []
+    found = []
     for name in names:
         kind = name.split("/")[0] if "/" in name else re.split(r"\d", name)[0]
         # The other scheme differs in colours and width alone, which pages of a kind have in common.
@@ -132,6 +132,7 @@ def visits(
             visit(browser, address, name, request.param, request.param is PHONE or kind not in kinds)
         )
         kinds.add(kind)
+    visited[str(request.param)] = found
     return found
 
 
