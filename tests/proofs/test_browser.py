@@ -144,9 +144,14 @@ def go(page: Page, url: str) -> None:
 
 
 def until_reachable(page: Page) -> None:
-    """Wait until what scrolls has its place in the order of keys, which a page sees to when it has time."""
-    for _ in range(400):  # the tests say what is missing then
-        if not page.evaluate(f"document.fonts.ready.then({UNREACHABLE})"):
+    """Wait until what scrolls has its place in the order of keys, which a page sees to when it has time.
+
+    A font that comes late makes boxes wider, so it has to stay like that for a while.
+    """
+    settled = 0
+    for _ in range(1200):  # the tests say what is missing then
+        settled = 0 if page.evaluate(f"document.fonts.ready.then({UNREACHABLE})") else settled + 1
+        if settled == 10:
             return
         page.wait_for_timeout(50)
 
