@@ -158,7 +158,8 @@ def _key(chapter: Chapter, earlier: Sequence[Chapter]) -> str:
     cells = [astuple(cell)[1:] for cell in chapter.python]
     versions = [platform.python_version(), *map(version, PACKAGES)]
     texts = [read_text(path) for path in data_files(chapter).values()]
-    sources = [read_text(path) for path in [*sorted(SETUP.parent.glob("*.py")), Path(limits.__file__)]]
+    tools = [path for stage in ("run", "tangle") for path in sorted(SETUP.parents[1].glob(f"{stage}/*.py"))]
+    sources = [read_text(path) for path in [*tools, Path(limits.__file__)]]
     return digest_of([cells, Source(earlier).reached_by(chapter), versions, sources, texts])
 
 
