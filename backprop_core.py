@@ -210,7 +210,7 @@ def complex_step_gradient(
 
 # 02 How do I know a derivative is right? · off-axis
 def _off_axis(f: Callable, x: np.ndarray) -> np.ndarray:
-    """f at complex numbers, which the guards let pass meanwhile."""
+    """f at complex numbers, which guards let pass while _stepping is true."""
     inside = copy_context()
     inside.run(_stepping.set, True)
     y = inside.run(f, x)
@@ -753,7 +753,7 @@ def _sum(rows: np.ndarray) -> np.ndarray:
     return rows @ _ones(rows.shape[1], rows.dtype)
 
 
-# 05 Something that bends · activation
+# 05 Something that bends: activations · activation
 _Pair = tuple[np.ndarray, np.ndarray]
 
 
@@ -767,7 +767,7 @@ class Activation(Layer):
         """f(x) and f'(x), both in the shape of x."""
         raise NotImplementedError(f"{self} has no value_and_slope")
 
-    # 05 Something that bends · activation-passes
+    # 05 Something that bends: activations · activation-passes
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = _floating(x)
         y, slope = self.value_and_slope(x)
@@ -780,14 +780,14 @@ class Activation(Layer):
         grad = self._expect(grad_output, *slope.shape, what="grad_output")
         return (grad * slope).astype(self._dtype, copy=False)
 
-    # 05 Something that bends · activation-slope
+    # 05 Something that bends: activations · activation-slope
     def slope(self, x: ArrayLike) -> np.ndarray:
         """f'(x), in the shape of x."""
         x = _floating(x)
         return self.value_and_slope(x)[1].astype(x.dtype, copy=False)
 
 
-# 05 Something that bends · tanh
+# 05 Something that bends: activations · tanh
 class Tanh(Activation):
     """The hyperbolic tangent, eq:tanh."""
 
@@ -796,7 +796,7 @@ class Tanh(Activation):
         return y, 1 - y * y  # eq:tanh-slope
 
 
-# 05 Something that bends · sigmoid
+# 05 Something that bends: activations · sigmoid
 class Sigmoid(Activation):
     """eq:sigmoid, computed as eq:sigmoid-safe, which cannot overflow.
 
@@ -810,7 +810,7 @@ class Sigmoid(Activation):
         return np.maximum(e, x >= 0) / total, e / (total * total)
 
 
-# 05 Something that bends · relu
+# 05 Something that bends: activations · relu
 class ReLU(Activation):
     """Rectified linear unit, eq:relu; the slope at 0 is 0.
 
@@ -822,7 +822,7 @@ class ReLU(Activation):
         return x.clip(0, np.inf), x > 0  # eq:relu-slope
 
 
-# 05 Something that bends · leaky-relu
+# 05 Something that bends: activations · leaky-relu
 class LeakyReLU(Activation):
     """eq:leaky-relu; ``negative_slope`` is its alpha.
 
@@ -839,7 +839,7 @@ class LeakyReLU(Activation):
         return x * slope, slope  # eq:leaky-relu-slope
 
 
-# 05 Something that bends · elu
+# 05 Something that bends: activations · elu
 class ELU(Activation):
     """Exponential linear unit, eq:elu.
 
@@ -858,7 +858,7 @@ class ELU(Activation):
         return y, slope  # eq:elu-slope
 
 
-# 05 Something that bends · softplus-silu
+# 05 Something that bends: activations · softplus-silu
 class Softplus(Activation):
     """ln(1 + e^x), eq:softplus, in a form that cannot overflow."""
 
@@ -875,7 +875,7 @@ class SiLU(Activation):
         return x * s, s + x * slope  # eq:silu-slope
 
 
-# 05 Something that bends · gelu
+# 05 Something that bends: activations · gelu
 _erfc = np.vectorize(math.erfc, otypes=[float])
 
 
@@ -884,7 +884,7 @@ def _normal_cdf(x: np.ndarray) -> np.ndarray:
     return (0.5 * _erfc(-x / 2**0.5)).astype(x.dtype)
 
 
-# 05 Something that bends · gelu-slope
+# 05 Something that bends: activations · gelu-slope
 class GELU(Activation):
     """x times the normal distribution's share below x, eq:gelu.
 
@@ -900,12 +900,12 @@ class GELU(Activation):
         density = np.exp(-0.5 * near * near) / (2 * math.pi) ** 0.5
         return x * share, share + near * density  # eq:gelu-slope
 
-    # 05 Something that bends · gelu-settings
+    # 05 Something that bends: activations · gelu-settings
     def __init__(self, approximate: str = "none") -> None:
         _one_of(self, "none", "tanh", approximate=approximate)
         self.approximate = approximate
 
-    # 05 Something that bends · gelu-tanh
+    # 05 Something that bends: activations · gelu-tanh
     def _with_tanh(self, x: np.ndarray, near: np.ndarray) -> _Pair:
         factor, cubic = (2 / math.pi) ** 0.5, 0.044715
         square = near * near
@@ -918,7 +918,7 @@ class GELU(Activation):
         return x * share, slope  # eq:gelu-tanh
 
 
-# 05 Something that bends · one-of
+# 05 Something that bends: activations · one-of
 def _one_of(owner: Any, *names: str, **values: Any) -> None:
     """One of these names."""
     *most, last = map(repr, names)
@@ -926,7 +926,7 @@ def _one_of(owner: Any, *names: str, **values: Any) -> None:
     _demand(owner, lambda value: value in names, fits, **values)
 
 
-# 05 Something that bends · softmax
+# 05 Something that bends: activations · softmax
 class Softmax(Layer):
     """Probabilities from logits along ``axis``, eq:softmax-safe.
 
@@ -936,7 +936,7 @@ class Softmax(Layer):
 
     axis: int = -1
 
-    # 05 Something that bends · softmax-forward
+    # 05 Something that bends: activations · softmax-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         """The probabilities, in the shape of x.
 
@@ -952,7 +952,7 @@ class Softmax(Layer):
         self._cache = e / e.sum(axis=self.axis, keepdims=True)
         return self._cache.copy()
 
-    # 05 Something that bends · softmax-backward
+    # 05 Something that bends: activations · softmax-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         p = self._saved()
         grad = self._expect(grad_output, *p.shape, what="grad_output")
@@ -960,14 +960,14 @@ class Softmax(Layer):
         dx = p * (grad - average)  # eq:softmax-vjp
         return dx.astype(p.dtype, copy=False)
 
-    # 05 Something that bends · softmax-settings
+    # 05 Something that bends: activations · softmax-settings
     def __init__(self, axis: int = -1) -> None:
         if not isinstance(axis, (int, np.integer)):
             raise TypeError(f"Softmax: axis is a whole number, got {axis!r}")
         self.axis = axis
 
 
-# 06 What do we want? · loss
+# 06 What do we want? Losses · loss
 class Loss(_Memory):
     """One number for how wrong a prediction is.
 
@@ -983,7 +983,7 @@ class Loss(_Memory):
         """The losses to be averaged, and the slope of each in x."""
         raise NotImplementedError(f"{self} has no value_and_slope")
 
-    # 06 What do we want? · loss-forward
+    # 06 What do we want? Losses · loss-forward
     def forward(
         self, prediction: ArrayLike, target: ArrayLike, mask: Any = None
     ) -> Any:
@@ -999,7 +999,7 @@ class Loss(_Memory):
             return values.copy()
         return scale * np.add.reduce(values, axis=None).item()
 
-    # 06 What do we want? · loss-backward
+    # 06 What do we want? Losses · loss-backward
     def backward(self, grad_output: ArrayLike = 1.0) -> np.ndarray:
         """dL/dprediction, in the prediction's shape, times grad_output.
 
@@ -1014,7 +1014,7 @@ class Loss(_Memory):
             grad_output = _of_shape((), grad_output, "grad_output").item()
         return scale * grad_output * slopes
 
-    # 06 What do we want? · loss-target
+    # 06 What do we want? Losses · loss-target
     def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
         """The target in the form and precision of the prediction x."""
         target = _floating(target)
@@ -1030,7 +1030,7 @@ class Loss(_Memory):
         values, slopes = self.value_and_slope(x, self._target(x, target))
         return values, slopes, values.size
 
-    # 06 What do we want? · loss-examined
+    # 06 What do we want? Losses · loss-examined
     def _examined(self, prediction: Any, target: Any, mask: Any) -> tuple:
         self._cache = None  # a forward that fails leaves no old gradient
         x, target = _floating(prediction), _as_array(target)
@@ -1040,7 +1040,7 @@ class Loss(_Memory):
         self._count(backward=False)
         return values, slopes, count
 
-    # 06 What do we want? · loss-reduction
+    # 06 What do we want? Losses · loss-reduction
     def __init__(self, reduction: str = "mean") -> None:
         _one_of(self, "mean", "sum", "none", reduction=reduction)
         self.reduction = reduction
@@ -1050,7 +1050,7 @@ class Loss(_Memory):
         grad = _upstream(np.empty(shape), grad).astype(slopes.dtype)
         return slopes * grad.reshape(shape + (1,) * (slopes.ndim - grad.ndim))
 
-    # 06 What do we want? · loss-mask
+    # 06 What do we want? Losses · loss-mask
     def _masked(self, x: np.ndarray, target: np.ndarray, mask: Any) -> tuple:
         """The terms of the examples that count; zeros for the others."""
         if mask is None:
@@ -1062,7 +1062,7 @@ class Loss(_Memory):
         return values, slopes, count
 
 
-# 06 What do we want? · mse
+# 06 What do we want? Losses · mse
 class MSELoss(Loss):
     """Mean squared error, eq:mse; prediction and target of the same shape.
 
@@ -1075,7 +1075,7 @@ class MSELoss(Loss):
         return difference * difference, 2 * difference  # eq:mse-grad
 
 
-# 06 What do we want? · l1-loss
+# 06 What do we want? Losses · l1-loss
 class L1Loss(Loss):
     """Mean absolute error, eq:l1-loss; the slope at 0 is 0."""
 
@@ -1084,7 +1084,7 @@ class L1Loss(Loss):
         return np.abs(difference), np.sign(difference)  # eq:l1-loss-grad
 
 
-# 06 What do we want? · huber
+# 06 What do we want? Losses · huber
 class HuberLoss(Loss):
     """Square up to ``delta``, straight beyond (eq:huber).
 
@@ -1102,7 +1102,7 @@ class HuberLoss(Loss):
         return slope * (difference - 0.5 * slope), slope
 
 
-# 06 What do we want? · cross-entropy
+# 06 What do we want? Losses · cross-entropy
 class CrossEntropyLoss(Loss):
     """Softmax and cross-entropy in one step, eq:ce-logits.
 
@@ -1117,7 +1117,7 @@ class CrossEntropyLoss(Loss):
 
     ignore_index = -100
 
-    # 06 What do we want? · cross-entropy-slope
+    # 06 What do we want? Losses · cross-entropy-slope
     def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
         shifted = x - np.maximum.reduce(x, axis=-1, keepdims=True)
         p = np.exp(shifted)
@@ -1129,14 +1129,14 @@ class CrossEntropyLoss(Loss):
         value -= shifted[target].reshape(value.shape)  # eq:ce-logits
         return value, p - target  # eq:ce-grad
 
-    # 06 What do we want? · cross-entropy-shares
+    # 06 What do we want? Losses · cross-entropy-shares
     def _of_shares(self, logs: Any, p: Any, target: Any) -> _Pair:
         """The same for rows of any sum; a row of zeros does not count."""
         value = np.vecdot(target, np.where(target != 0, -logs, 0))  # eq:ce
         mass = target.sum(axis=-1, keepdims=True, dtype=p.dtype)
         return value, mass * p - target
 
-    # 06 What do we want? · cross-entropy-target
+    # 06 What do we want? Losses · cross-entropy-target
     def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
         if x.ndim < 2 or not x.shape[-1]:
             raise ValueError(
@@ -1153,7 +1153,7 @@ class CrossEntropyLoss(Loss):
             f"got {given.dtype} of shape {given.shape}"
         )
 
-    # 06 What do we want? · cross-entropy-options
+    # 06 What do we want? Losses · cross-entropy-options
     def __init__(
         self, reduction: str = "mean", label_smoothing: float = 0.0, *,
         weight: ArrayLike | None = None, ignore_index: int = -100,
@@ -1166,7 +1166,7 @@ class CrossEntropyLoss(Loss):
         for number in np.ravel([] if weight is None else weight).tolist():
             _within(self, weight=number)
 
-    # 06 What do we want? · cross-entropy-terms
+    # 06 What do we want? Losses · cross-entropy-terms
     def _terms(self, x: np.ndarray, target: np.ndarray) -> tuple:
         table, weight = self._target(x, target), self.weight
         if weight is not None and weight.shape != x.shape[-1:]:
@@ -1181,13 +1181,13 @@ class CrossEntropyLoss(Loss):
             table = (table * weight).astype(x.dtype)
         return *self.value_and_slope(x, table), count
 
-    # 12 Not by heart · label-smoothing
+    # 12 Not by heart: regularisation · label-smoothing
     def _smoothed(self, table: np.ndarray) -> np.ndarray:
         share, mean = self.label_smoothing, table.mean(axis=-1, keepdims=True)
         return (1 - share) * table + share * mean  # eq:label-smoothing
 
 
-# 06 What do we want? · class-targets
+# 06 What do we want? Losses · class-targets
 def _place(index: np.ndarray) -> str:
     return ", ".join(map(str, index))
 
@@ -1207,7 +1207,7 @@ def _one_hot(labels: np.ndarray, classes: int, ignored: int) -> np.ndarray:
     return table
 
 
-# 06 What do we want? · class-probabilities
+# 06 What do we want? Losses · class-probabilities
 def _probabilities(rows: np.ndarray) -> np.ndarray:
     """The rows, if they are probabilities; small deviations removed."""
     total = rows.sum(axis=-1, keepdims=True)
@@ -1221,7 +1221,7 @@ def _probabilities(rows: np.ndarray) -> np.ndarray:
     return rows / total
 
 
-# 06 What do we want? · bce
+# 06 What do we want? Losses · bce
 class BCEWithLogitsLoss(Loss):
     """Sigmoid and binary cross-entropy in one step, eq:bce-logits.
 
@@ -1235,7 +1235,7 @@ class BCEWithLogitsLoss(Loss):
         value = target * yes + (1 - target) * no  # eq:bce-logits
         return value, (1 - target) * p - target * q  # eq:bce-grad
 
-    # 06 What do we want? · bce-target
+    # 06 What do we want? Losses · bce-target
     def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
         array = super()._target(x, target)
         if array.size and not 0 <= array.min() <= array.max() <= 1:
@@ -2083,7 +2083,7 @@ class AdamW(Adam):
         super().__init__(**_arguments(locals()))
 
 
-# 10 The loop · data-loader
+# 10 The loop: training · data-loader
 class DataLoader:
     """Batches of (x, y), in a new random order each time it is iterated.
 
@@ -2097,7 +2097,7 @@ class DataLoader:
         whole, rest = divmod(len(self.x), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
-    # 10 The loop · data-loader-batches
+    # 10 The loop: training · data-loader-batches
     def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
         order = np.arange(len(self.x))
         if self.shuffle:
@@ -2106,7 +2106,7 @@ class DataLoader:
             chosen = order[i * self.batch_size : (i + 1) * self.batch_size]
             yield tuple(array[chosen] for array in self.arrays)
 
-    # 10 The loop · data-loader-settings
+    # 10 The loop: training · data-loader-settings
     def __init__(
         self, x: ArrayLike, y: ArrayLike, batch_size: int = 32,
         shuffle: bool = True, drop_last: bool = False, rng: _Seed = None,
@@ -2121,7 +2121,7 @@ class DataLoader:
         self.drop_last, self.rng = drop_last, _generator(self, rng)
 
 
-# 10 The loop · equally-many
+# 10 The loop: training · equally-many
 def _equally_many(arrays: list[np.ndarray]) -> None:
     """Raise ValueError unless all have as many examples."""
     counts = [len(array) if array.ndim else "no" for array in arrays]
@@ -2131,7 +2131,7 @@ def _equally_many(arrays: list[np.ndarray]) -> None:
         raise ValueError(f"DataLoader: {found}")
 
 
-# 10 The loop · schedule
+# 10 The loop: training · schedule
 class Schedule:
     """Sets an optimizer's lr; call ``step`` after each epoch or batch.
 
@@ -2145,7 +2145,7 @@ class Schedule:
         """The learning rate after t steps."""
         return self.formula(self.base, t)
 
-    # 10 The loop · schedule-step
+    # 10 The loop: training · schedule-step
     def step(self) -> None:
         """Count one step and set the optimizer's learning rate."""
         self.t += 1
@@ -2156,7 +2156,7 @@ class Schedule:
         """The rate that everything starts from."""
         return self.optimizer.base_lr
 
-    # 10 The loop · schedule-settings
+    # 10 The loop: training · schedule-settings
     def __init__(self, optimizer: Optimizer, formula: Callable) -> None:
         _instances(self, Optimizer, optimizer=optimizer)
         _instances(self, Callable, formula=formula)
@@ -2166,7 +2166,7 @@ class Schedule:
         optimizer.lr = self.rate(0)
 
 
-# 10 The loop · cosine
+# 10 The loop: training · cosine
 class CosineAnnealingLR(Schedule):
     """From base to ``eta_min`` in T_max steps, a cosine, eq:cosine-lr.
 
@@ -2183,7 +2183,7 @@ class CosineAnnealingLR(Schedule):
         ))
 
 
-# 10 The loop · warm-up
+# 10 The loop: training · warm-up
 class LinearWarmup(Schedule):
     """From base / steps up to base in ``steps`` steps, eq:warmup-lr."""
 
@@ -2194,7 +2194,7 @@ class LinearWarmup(Schedule):
         )
 
 
-# 10 The loop · exponential-lr
+# 10 The loop: training · exponential-lr
 class ExponentialLR(Schedule):
     """base times gamma at every step, eq:exponential-lr."""
 
@@ -2203,7 +2203,7 @@ class ExponentialLR(Schedule):
         super().__init__(optimizer, lambda base, t: base * gamma**t)
 
 
-# 10 The loop · step-lr
+# 10 The loop: training · step-lr
 class StepLR(Schedule):
     """base times gamma once every ``step_size`` steps.
 
@@ -2221,7 +2221,7 @@ class StepLR(Schedule):
         )
 
 
-# 10 The loop · clip
+# 10 The loop: training · clip
 def clip_grad_norm_(parameters: Iterable[Parameter], max_norm: float) -> float:
     """Shorten the gradient of all parameters to max_norm, eq:clip, in place.
 
@@ -2239,7 +2239,7 @@ def clip_grad_norm_(parameters: Iterable[Parameter], max_norm: float) -> float:
     return norm
 
 
-# 10 The loop · first-not-finite
+# 10 The loop: training · first-not-finite
 def _first_not_finite(net: Network, x: ArrayLike) -> str:
     """Where on the way through the network numbers are lost first."""
     y = np.asarray(x)
@@ -2253,7 +2253,7 @@ def _first_not_finite(net: Network, x: ArrayLike) -> str:
     return "every layer's output is finite, the loss is not"
 
 
-# 10 The loop · training
+# 10 The loop: training · training
 class _Training:
     """A call of fit, its arguments as attributes."""
 
@@ -2263,7 +2263,7 @@ class _Training:
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"fit has no {name}")
 
-    # 10 The loop · train-batch
+    # 10 The loop: training · train-batch
     def batch(self, number: int, batch: Sequence) -> tuple[int, dict]:
         with _uninterrupted():
             with np.errstate(over="ignore", invalid="ignore"):
@@ -2276,7 +2276,7 @@ class _Training:
             self.advance("batch")
         return size, found
 
-    # 10 The loop · train-epoch
+    # 10 The loop: training · train-epoch
     def epoch(self, number: int, last: int) -> dict[str, Any]:
         rate = float(np.max(self.optimizer.lr))  # groups may have several
         row: dict[str, Any] = {"epoch": number, "lr": rate}
@@ -2290,7 +2290,7 @@ class _Training:
             row |= {f"validation_{name}": found[name] for name in found}
         return row
 
-    # 10 The loop · train-run
+    # 10 The loop: training · train-run
     def run(self, epochs: int, callbacks: Sequence, history: list) -> None:
         first = history[-1]["epoch"] + 1 if history else 1
         last = first + epochs - 1
@@ -2303,7 +2303,7 @@ class _Training:
             if any([callback(history) for callback in callbacks]):
                 break
 
-    # 10 The loop · watch-loss
+    # 10 The loop: training · watch-loss
     def watch_loss(self, loss: float, number: int, x: ArrayLike) -> None:
         if not math.isfinite(loss):
             where = _first_not_finite(self.net, x)
@@ -2311,7 +2311,7 @@ class _Training:
                 f"the loss is {loss} in batch {number}: {where}"
             )
 
-    # 10 The loop · watch-gradient
+    # 10 The loop: training · watch-gradient
     def watch_gradient(self, number: int) -> None:
         if not np.isfinite(self.optimizer._look()).all():
             named = self.net.named_parameters()
@@ -2321,7 +2321,7 @@ class _Training:
                 f"in batch {number}"
             )
 
-    # 10 The loop · limit
+    # 10 The loop: training · limit
     def limit(self, number: int) -> None:
         if self.penalty is not None:
             self.penalty()
@@ -2333,7 +2333,7 @@ class _Training:
         if self.schedule is not None and self.schedule_every == unit:
             self.schedule.step()
 
-    # 10 The loop · tell
+    # 10 The loop: training · tell
     def tell(self, row: dict[str, float], last: int) -> None:
         """An epoch as one line of text."""
         title = f"epoch {row['epoch']:{len(str(last))}}/{last}"
@@ -2341,7 +2341,7 @@ class _Training:
         if self.verbose:
             print("  ".join([title, *found[2:]]), flush=True)
 
-    # 10 The loop · bar
+    # 10 The loop: training · bar
     def bar(self, title: str) -> AbstractContextManager[Iterable]:
         """The data, with a progress bar if there is somebody to see it."""
         if not self.verbose:
@@ -2355,7 +2355,7 @@ class _Training:
         bar = {"leave": False, "unit": "batch", "disable": None}
         return tqdm(self.data, desc=title, **bar)
 
-    # 10 The loop · fit-kinds
+    # 10 The loop: training · fit-kinds
     def check(self) -> None:
         kinds = {
             "net": Network, "optimizer": Optimizer, "data": Iterable,
@@ -2371,7 +2371,7 @@ class _Training:
         self.check_numbers()
         self.check_owners()
 
-    # 10 The loop · fit-numbers
+    # 10 The loop: training · fit-numbers
     def check_numbers(self) -> None:
         _demand(
             "fit", lambda n: isinstance(n, (int, np.integer)) and n >= 0,
@@ -2380,7 +2380,7 @@ class _Training:
         every = self.schedule_every
         _one_of("fit", "epoch", "batch", schedule_every=every)
 
-    # 10 The loop · fit-owners
+    # 10 The loop: training · fit-owners
     def check_owners(self) -> None:
         found, mine = None, set(self.net.parameters())
         if self.net._loss_at_end().reduction == "none":
@@ -2394,7 +2394,7 @@ class _Training:
             raise ValueError(f"fit: {found}")
 
 
-# 10 The loop · average
+# 10 The loop: training · average
 def _average(batches: Iterable, measure: Callable) -> dict[str, float]:
     """What ``measure`` finds in each batch, averaged over all examples."""
     total: dict[str, float] = {}
@@ -2408,7 +2408,7 @@ def _average(batches: Iterable, measure: Callable) -> dict[str, float]:
     return {name: value / count for name, value in total.items()}
 
 
-# 10 The loop · uninterrupted
+# 10 The loop: training · uninterrupted
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
     """In the main thread, let Ctrl-C and SIGTERM wait for the block."""
@@ -2428,7 +2428,7 @@ def _uninterrupted() -> Iterator[None]:
         signal.raise_signal(number)
 
 
-# 10 The loop · measure
+# 10 The loop: training · measure
 def _measure(net: Network, x: Any, y: Any, lengths: Any = None) -> tuple:
     """How many examples, their mean loss, and the accuracy of labels."""
     criterion, labels = net._loss_at_end(), np.asarray(y)
@@ -2447,7 +2447,7 @@ def _measure(net: Network, x: Any, y: Any, lengths: Any = None) -> tuple:
     return size, found
 
 
-# 10 The loop · fit-batches
+# 10 The loop: training · fit-batches
 def _xy(batch: Any) -> Sequence:
     if isinstance(batch, (tuple, list)) and len(batch) in (2, 3):
         return batch
@@ -2464,7 +2464,7 @@ def _some(count: int) -> None:
         )
 
 
-# 10 The loop · fit
+# 10 The loop: training · fit
 def fit(
     net: Network, optimizer: Optimizer, data: Iterable, epochs: int,
     validation: Iterable | None = None, callbacks: Sequence[Callable] = (),
@@ -2492,7 +2492,7 @@ def fit(
     return history
 
 
-# 11 To be continued · named-arrays
+# 11 To be continued: saving and resuming · named-arrays
 def _named_arrays(
     net: Layer, optimizer: Any = None, schedule: Any = None
 ) -> dict[str, np.ndarray]:
@@ -2507,7 +2507,7 @@ def _named_arrays(
     return found
 
 
-# 11 To be continued · of-one-training
+# 11 To be continued: saving and resuming · of-one-training
 def _of_one_training(net: Any, optimizer: Any, schedule: Any) -> None:
     _instances("checkpoint", Layer, net=net)
     if optimizer is not None:
@@ -2518,7 +2518,7 @@ def _of_one_training(net: Any, optimizer: Any, schedule: Any) -> None:
             raise ValueError("give the schedule's optimizer as well")
 
 
-# 11 To be continued · generators
+# 11 To be continued: saving and resuming · generators
 def _generators(net: Layer, rng: Any) -> dict[str, np.random.Generator]:
     """The generator given, and those that layers draw from, by name."""
     if rng is not None and not isinstance(rng, np.random.Generator):
@@ -2531,7 +2531,7 @@ def _generators(net: Layer, rng: Any) -> dict[str, np.random.Generator]:
     return inside if rng is None else {"rng": rng, **inside}
 
 
-# 11 To be continued · save
+# 11 To be continued: saving and resuming · save
 def save(
     net: Layer, path: str | os.PathLike, *, optimizer: Optimizer | None = None,
     rng: np.random.Generator | None = None, schedule: Schedule | None = None,
@@ -2555,7 +2555,7 @@ def save(
     _write(_ordinary(path), arrays)
 
 
-# 11 To be continued · write
+# 11 To be continued: saving and resuming · write
 def _write(path: Path, arrays: dict[str, Any]) -> None:
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     with _uninterrupted():
@@ -2573,7 +2573,7 @@ def _write(path: Path, arrays: dict[str, Any]) -> None:
             left.unlink(missing_ok=True)
 
 
-# 11 To be continued · ordinary
+# 11 To be continued: saving and resuming · ordinary
 def _ordinary(path: str | os.PathLike) -> Path:
     """Where the file really stands; behind a link, for instance."""
     path = Path(path).resolve()
@@ -2582,7 +2582,7 @@ def _ordinary(path: str | os.PathLike) -> Path:
     return path
 
 
-# 11 To be continued · load
+# 11 To be continued: saving and resuming · load
 def load(
     net: Layer, path: str | os.PathLike, *, optimizer: Optimizer | None = None,
     rng: np.random.Generator | None = None, schedule: Schedule | None = None,
@@ -2600,7 +2600,7 @@ def load(
     return texts["history"]
 
 
-# 11 To be continued · restore
+# 11 To be continued: saving and resuming · restore
 def _restore(arrays: dict, stored: dict, rngs: dict, texts: dict) -> None:
     for name, array in arrays.items():
         array[...] = stored[name]
@@ -2608,7 +2608,7 @@ def _restore(arrays: dict, stored: dict, rngs: dict, texts: dict) -> None:
         generator.bit_generator.state = texts[name]
 
 
-# 11 To be continued · set-back
+# 11 To be continued: saving and resuming · set-back
 def _set_back(arrays: dict, optimizer: Any, schedule: Any) -> None:
     if optimizer is not None:
         optimizer._set_rates(arrays["optimizer.rates"])
@@ -2616,7 +2616,7 @@ def _set_back(arrays: dict, optimizer: Any, schedule: Any) -> None:
         schedule.t = int(arrays["schedule"])
 
 
-# 11 To be continued · read
+# 11 To be continued: saving and resuming · read
 def _read(path: Any, arrays: dict, generators: dict) -> tuple[dict, dict]:
     ours = {name: _kind(a.dtype, a.shape) for name, a in arrays.items()}
     ours |= dict.fromkeys(["history", *generators], "text")
@@ -2630,7 +2630,7 @@ def _read(path: Any, arrays: dict, generators: dict) -> tuple[dict, dict]:
     return stored, _texts(path, stored, generators)
 
 
-# 11 To be continued · asked-for
+# 11 To be continued: saving and resuming · asked-for
 def _asked_for(kinds: dict[str, str], ours: dict[str, str]) -> dict[str, str]:
     """Without the optimizer's part, or the schedule's, if ours has none."""
     parts = "optimizer.rates", "schedule"
@@ -2641,7 +2641,7 @@ def _asked_for(kinds: dict[str, str], ours: dict[str, str]) -> dict[str, str]:
     }
 
 
-# 11 To be continued · headers
+# 11 To be continued: saving and resuming · headers
 def _kind(dtype: np.dtype, shape: tuple) -> str:
     if dtype.kind == "U" and not shape and dtype.itemsize < 2**26:
         return "text"
@@ -2659,7 +2659,7 @@ def _headers(archive: ZipFile) -> dict[str, str]:
     return kinds
 
 
-# 11 To be continued · texts
+# 11 To be continued: saving and resuming · texts
 def _texts(path: Any, stored: dict, generators: dict) -> dict[str, Any]:
     texts = {}
     for name in ("history", *generators):
@@ -2670,7 +2670,7 @@ def _texts(path: Any, stored: dict, generators: dict) -> dict[str, Any]:
     return texts
 
 
-# 11 To be continued · readable
+# 11 To be continued: saving and resuming · readable
 @contextmanager
 def _readable(what: str) -> Iterator[None]:
     """ValueError for whatever goes wrong in reading ``what``."""
@@ -2680,7 +2680,7 @@ def _readable(what: str) -> Iterator[None]:
         raise ValueError(f"{what} ({error!r})") from None
 
 
-# 12 Not by heart · penalties
+# 12 Not by heart: regularisation · penalties
 def l2_penalty(parameters: Iterable[Parameter], strength: float) -> float:
     """Half the strength times the sum of squares, eq:l2.
 
@@ -2691,7 +2691,7 @@ def l2_penalty(parameters: Iterable[Parameter], strength: float) -> float:
     return 0.5 * _penalty(parameters, strength, np.positive)
 
 
-# 12 Not by heart · l1-penalty
+# 12 Not by heart: regularisation · l1-penalty
 def l1_penalty(parameters: Iterable[Parameter], strength: float) -> float:
     """The strength times the sum of absolute values, eq:l1.
 
@@ -2700,7 +2700,7 @@ def l1_penalty(parameters: Iterable[Parameter], strength: float) -> float:
     return _penalty(parameters, strength, np.sign)
 
 
-# 12 Not by heart · penalty
+# 12 Not by heart: regularisation · penalty
 def _penalty(parameters: Iterable, strength: float, pull: Callable) -> float:
     """Add each slope, strength * pull(w); the sum of all slopes times w."""
     _within("penalty", strength=strength)
@@ -2712,7 +2712,7 @@ def _penalty(parameters: Iterable, strength: float, pull: Callable) -> float:
     return total
 
 
-# 12 Not by heart · dropout
+# 12 Not by heart: regularisation · dropout
 class Dropout(Layer):
     """Zero a random share p of the entries in training, eq:dropout.
 
@@ -2725,7 +2725,7 @@ class Dropout(Layer):
         _within(self, top=1, p=p)
         self.p, self._rng = float(p), _generator(self, rng)
 
-    # 12 Not by heart · dropout-forward
+    # 12 Not by heart: regularisation · dropout-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, ...)
         factor = np.ones_like(x)
@@ -2735,7 +2735,7 @@ class Dropout(Layer):
         self._cache = factor
         return x * factor  # eq:dropout
 
-    # 12 Not by heart · dropout-backward
+    # 12 Not by heart: regularisation · dropout-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         factor = self._saved()
         grad = self._expect(grad_output, *factor.shape, what="grad_output")
@@ -2743,7 +2743,7 @@ class Dropout(Layer):
         return dx.astype(factor.dtype, copy=False)
 
 
-# 12 Not by heart · early-stopping
+# 12 Not by heart: regularisation · early-stopping
 class EarlyStopping:
     """Callback for fit: stop once ``monitor`` no longer improves.
 
@@ -2760,7 +2760,7 @@ class EarlyStopping:
     waited: int
     _kept: dict[str, np.ndarray]
 
-    # 12 Not by heart · early-stopping-call
+    # 12 Not by heart: regularisation · early-stopping-call
     def __call__(self, history: list[dict[str, float]]) -> bool:
         value, self.waited = self._watched(history[-1]), self.waited + 1
         if self._sign * (self.best - value) > self.min_delta:
@@ -2771,7 +2771,7 @@ class EarlyStopping:
             self.restore()
         return stop
 
-    # 12 Not by heart · early-stopping-restore
+    # 12 Not by heart: regularisation · early-stopping-restore
     def restore(self) -> None:
         """Put the best parameters and buffers back, in place."""
         if not self._kept:
@@ -2780,7 +2780,7 @@ class EarlyStopping:
             )
         self.net.load_state_dict(self._kept)
 
-    # 12 Not by heart · early-stopping-restore-watched
+    # 12 Not by heart: regularisation · early-stopping-restore-watched
     def _watched(self, row: dict[str, float]) -> float:
         if self.monitor not in row:
             raise ValueError(
@@ -2789,7 +2789,7 @@ class EarlyStopping:
             )
         return row[self.monitor]
 
-    # 12 Not by heart · early-stopping-settings
+    # 12 Not by heart: regularisation · early-stopping-settings
     def __init__(
         self, net: Layer, patience: int = 5, min_delta: float = 0.0,
         monitor: str = "validation_loss", mode: str = "min",
@@ -2805,12 +2805,12 @@ class EarlyStopping:
         self._kept = {}
 
 
-# 12 Not by heart · array-types
+# 12 Not by heart: regularisation · array-types
 _Array = np.ndarray
 _Maybe = ArrayLike | None
 
 
-# 13 In shape all the time · normalise
+# 13 In shape all the time: normalisation · normalise
 def _mean(rows: np.ndarray) -> np.ndarray:
     """The mean of each row, as a column."""
     return (_sum(rows) / rows.shape[1])[:, None]
@@ -2824,7 +2824,7 @@ def _centre(rows: np.ndarray) -> _Pair:
     return centred, mean
 
 
-# 13 In shape all the time · to-unit
+# 13 In shape all the time: normalisation · to-unit
 def _to_unit(rows: np.ndarray, eps: float) -> tuple[np.ndarray, ...]:
     """Rows of mean square 1, in place; r; and the mean square before."""
     square = _mean(rows * rows)  # eq:bn-variance
@@ -2833,7 +2833,7 @@ def _to_unit(rows: np.ndarray, eps: float) -> tuple[np.ndarray, ...]:
     return rows, r, square
 
 
-# 13 In shape all the time · normalise-backward
+# 13 In shape all the time: normalisation · normalise-backward
 def _normalise_backward(
     d: _Array, xhat: _Array, r: _Array, product: _Array,
     along: _Array, mean: _Array | None,
@@ -2847,7 +2847,7 @@ def _normalise_backward(
     return dx
 
 
-# 13 In shape all the time · batch-norm
+# 13 In shape all the time: normalisation · batch-norm
 class _BatchNorm(Layer):
     """What BatchNorm1d and BatchNorm2d have in common."""
 
@@ -2863,7 +2863,7 @@ class _BatchNorm(Layer):
         y += _data(self.bias, 0)[:, None]
         return _by_example(y, x.shape, x.dtype)  # eq:bn
 
-    # 13 In shape all the time · batch-norm-backward
+    # 13 In shape all the time: normalisation · batch-norm-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         xhat, r, shape, fixed = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
@@ -2878,7 +2878,7 @@ class _BatchNorm(Layer):
             _normalise_backward(dy, xhat, r, dx, dgamma / n, dbeta / n)
         return _by_example(dx, shape, xhat.dtype)
 
-    # 13 In shape all the time · batch-norm-statistics
+    # 13 In shape all the time: normalisation · batch-norm-statistics
     def _statistics(self, rows: np.ndarray, fixed: bool) -> _Pair:
         """The normalised rows and their factor."""
         if fixed:
@@ -2892,7 +2892,7 @@ class _BatchNorm(Layer):
             self._track(mean, variance, rows.shape[1])
         return xhat, r
 
-    # 13 In shape all the time · batch-norm-track
+    # 13 In shape all the time: normalisation · batch-norm-track
     def _track(self, mean: np.ndarray, variance: np.ndarray, n: int) -> None:
         kept, share = self.buffers, self.momentum
         kept["num_batches_tracked"] += 1
@@ -2902,7 +2902,7 @@ class _BatchNorm(Layer):
         for name, value in new.items():
             kept[name] = kept[name] + share * (value[:, 0] - kept[name])
 
-    # 13 In shape all the time · batch-norm-settings
+    # 13 In shape all the time: normalisation · batch-norm-settings
     def __init__(
         self, num_features: int, eps: float = 1e-5,
         momentum: float | None = 0.1, affine: bool = True,
@@ -2920,7 +2920,7 @@ class _BatchNorm(Layer):
             "num_batches_tracked": np.array(0),
         } if track_running_stats else {}
 
-    # 13 In shape all the time · batch-norm-guard
+    # 13 In shape all the time: normalisation · batch-norm-guard
     def _admitted(self, x: ArrayLike) -> tuple[np.ndarray, bool]:
         """x if its shape fits, and whether the statistics are fixed."""
         axes = self._axes[-1 if _floating(x).ndim > 2 else 0]
@@ -2935,7 +2935,7 @@ class _BatchNorm(Layer):
         return x, fixed
 
 
-# 13 In shape all the time · turn
+# 13 In shape all the time: normalisation · turn
 def _turn(x: np.ndarray) -> np.ndarray:
     """A view of x with the first axis, the batch, at the end."""
     return x.transpose(*range(1, x.ndim), 0)
@@ -2946,7 +2946,7 @@ def _turn_back(x: np.ndarray) -> np.ndarray:
     return x.transpose(-1, *range(x.ndim - 1))
 
 
-# 13 In shape all the time · by-feature
+# 13 In shape all the time: normalisation · by-feature
 def _by_feature(x: np.ndarray) -> np.ndarray:
     """x (N, D, …) with a row for each of the D features."""
     return _turn(x).reshape(x.shape[1], -1)
@@ -2958,7 +2958,7 @@ def _by_example(rows: _Array, shape: tuple, dtype: np.dtype) -> _Array:
     return _turn_back(turned).astype(dtype, copy=False)
 
 
-# 13 In shape all the time · perhaps
+# 13 In shape all the time: normalisation · perhaps
 def _data(parameter: Parameter | None, otherwise: float) -> np.ndarray:
     """The parameter's data, or else one number that changes nothing."""
     if parameter is None:
@@ -2972,7 +2972,7 @@ def _collect(parameter: Parameter | None, grad: np.ndarray) -> None:
         parameter.grad += grad.reshape(parameter.data.shape)
 
 
-# 13 In shape all the time · batch-norm-layers
+# 13 In shape all the time: normalisation · batch-norm-layers
 class BatchNorm1d(_BatchNorm):
     """Each feature with mean 0 and variance 1 over the batch, eq:bn.
 
@@ -2988,7 +2988,7 @@ class BatchNorm1d(_BatchNorm):
     _axes = (), ("L",)
 
 
-# 13 In shape all the time · batch-norm-layers-batchnorm2d
+# 13 In shape all the time: normalisation · batch-norm-layers-batchnorm2d
 class BatchNorm2d(_BatchNorm):
     """BatchNorm1d for images: one mean and variance per channel.
 
@@ -2998,7 +2998,7 @@ class BatchNorm2d(_BatchNorm):
     _axes = (("H", "W"),)
 
 
-# 13 In shape all the time · row-norm
+# 13 In shape all the time: normalisation · row-norm
 class _RowNorm(Layer):
     """What LayerNorm and RMSNorm have in common: an example is a row."""
 
@@ -3014,7 +3014,7 @@ class _RowNorm(Layer):
             y += self.bias.data.ravel()  # eq:ln
         return y.reshape(x.shape).astype(x.dtype, copy=False)
 
-    # 13 In shape all the time · row-norm-backward
+    # 13 In shape all the time: normalisation · row-norm-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         xhat, r, shape = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
@@ -3030,7 +3030,7 @@ class _RowNorm(Layer):
         dx = _normalise_backward(d, xhat, r, product, along, mean)
         return dx.reshape(shape).astype(xhat.dtype, copy=False)
 
-    # 13 In shape all the time · row-norm-grouped
+    # 13 In shape all the time: normalisation · row-norm-grouped
     def _grouped(self, x: ArrayLike) -> tuple[np.ndarray, np.ndarray, float]:
         """The input, its rows, and how much guards against zero."""
         x, own = _floating(x), self.normalized_shape
@@ -3039,7 +3039,7 @@ class _RowNorm(Layer):
         eps = np.finfo(x.dtype).eps if self.eps is None else self.eps
         return x, x.reshape(-1, math.prod(own)), float(eps)
 
-    # 13 In shape all the time · row-norm-settings
+    # 13 In shape all the time: normalisation · row-norm-settings
     def __init__(
         self, normalized_shape: int | tuple[int, ...],
         eps: float | None = 1e-5, elementwise_affine: bool = True,
@@ -3056,7 +3056,7 @@ class _RowNorm(Layer):
         self.bias = Parameter(np.zeros(own)) if bias else None
 
 
-# 13 In shape all the time · layer-norm
+# 13 In shape all the time: normalisation · layer-norm
 class LayerNorm(_RowNorm):
     """Each example with mean 0 and variance 1 over its last axes, eq:ln.
 
@@ -3067,7 +3067,7 @@ class LayerNorm(_RowNorm):
     """
 
 
-# 13 In shape all the time · rms-norm
+# 13 In shape all the time: normalisation · rms-norm
 class RMSNorm(_RowNorm):
     """Each example divided by the root of its mean square, eq:rms.
 
@@ -3085,7 +3085,7 @@ class RMSNorm(_RowNorm):
         super().__init__(normalized_shape, eps, elementwise_affine, False)
 
 
-# 14 Neighbours · pair
+# 14 Neighbours: convolution · pair
 def _pair(layer: Layer, name: str, value: Any, least: int) -> tuple[int, int]:
     """A size for both directions, or a pair of sizes, as a pair."""
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value,) * 2
@@ -3099,7 +3099,7 @@ def _pair(layer: Layer, name: str, value: Any, least: int) -> tuple[int, int]:
     return pair
 
 
-# 14 Neighbours · pictures
+# 14 Neighbours: convolution · pictures
 _Sizes = int | tuple[int, int]
 _NONE = (0, 0), (0, 0)  # the width of a border: above, below; left, right
 
@@ -3114,14 +3114,14 @@ def _batch_last(x: _Array, border: tuple = _NONE, value: float = 0) -> _Array:
     return y
 
 
-# 14 Neighbours · batch-first
+# 14 Neighbours: convolution · batch-first
 def _batch_first(x: np.ndarray, border: tuple = _NONE) -> np.ndarray:
     """Back to (N, C, H, W), without the border; nothing is copied."""
     ((top, below), (left, right)), (_, h, w, _) = border, x.shape
     return _turn_back(x[:, top : h - below, left : w - right])
 
 
-# 14 Neighbours · places
+# 14 Neighbours: convolution · places
 def _places(layer: Layer, size: tuple, window: tuple, stride: tuple) -> tuple:
     """How many places a window has, downwards and across."""
     if any(n < k for n, k in zip(size, window)):
@@ -3132,7 +3132,7 @@ def _places(layer: Layer, size: tuple, window: tuple, stride: tuple) -> tuple:
     return tuple((n - k) // s + 1 for n, k, s in zip(size, window, stride))
 
 
-# 14 Neighbours · windows
+# 14 Neighbours: convolution · windows
 def _windows(x: _Array, window: tuple[int, ...], steps: tuple) -> _Array:
     """x (C, H, W, N) by windows: (rows, C, kh, kw, columns, N), a view."""
     (s, t), (d, e) = steps  # the stride, and the dilation
@@ -3141,7 +3141,7 @@ def _windows(x: _Array, window: tuple[int, ...], steps: tuple) -> _Array:
     return view[:, ::s, ::t, :, ::d, ::e].transpose(1, 0, 4, 5, 2, 3)
 
 
-# 14 Neighbours · correlate
+# 14 Neighbours: convolution · correlate
 def _correlate(x: np.ndarray, weight: np.ndarray, steps: tuple) -> np.ndarray:
     """eq:conv without the bias: (C, H, W, N) to (O, rows, columns, N)."""
     windows = _windows(x, weight.shape[2:], steps)
@@ -3154,7 +3154,7 @@ def _correlate(x: np.ndarray, weight: np.ndarray, steps: tuple) -> np.ndarray:
     return y.reshape(len(weight), rows, columns, n)
 
 
-# 14 Neighbours · correlate-weight
+# 14 Neighbours: convolution · correlate-weight
 def _correlate_weight(
     x: np.ndarray, grad: np.ndarray, weight: np.ndarray, steps: tuple
 ) -> np.ndarray:
@@ -3168,7 +3168,7 @@ def _correlate_weight(
     return total.mT.reshape(weight.shape)
 
 
-# 14 Neighbours · spread
+# 14 Neighbours: convolution · spread
 def _spread(grad: _Array, weight: _Array, steps: tuple, x: _Array) -> _Array:
     """eq:conv-stride-dx: add to x what outputs hand to their windows."""
     ((s, t), (d, e)), groups = steps, len(x) // weight.shape[1]
@@ -3184,7 +3184,7 @@ def _spread(grad: _Array, weight: _Array, steps: tuple, x: _Array) -> _Array:
     return x
 
 
-# 14 Neighbours · convolution
+# 14 Neighbours: convolution · convolution
 class _Convolution(Layer):
     """What Conv2d and ConvTranspose2d have in common."""
 
@@ -3207,7 +3207,7 @@ class _Convolution(Layer):
     def accumulate(self, grad_output: ArrayLike) -> None:
         self._received(grad_output)
 
-    # 14 Neighbours · convolution-settings
+    # 14 Neighbours: convolution · convolution-settings
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: _Sizes,
         stride: _Sizes = 1, padding: _Sizes | str = 0, *,
@@ -3228,7 +3228,7 @@ class _Convolution(Layer):
         self._pad(padding)
         self._draw(groups, bias, _generator(self, rng))
 
-    # 14 Neighbours · convolution-padding
+    # 14 Neighbours: convolution · convolution-padding
     def _pad(self, padding: _Sizes | str) -> None:
         """The border around the pictures, as _batch_last takes it."""
         sides = zip(self.kernel_size, self._steps[1])
@@ -3240,7 +3240,7 @@ class _Convolution(Layer):
             top, side = self.padding = _pair(self, "padding", size, 0)
             self._border = (top, top), (side, side)
 
-    # 14 Neighbours · convolution-start
+    # 14 Neighbours: convolution · convolution-start
     def _draw(self, groups: int, bias: bool, rng: Any) -> None:
         """The parameters, at their start."""
         few, many = self.in_channels, self.out_channels
@@ -3253,7 +3253,7 @@ class _Convolution(Layer):
         self.bias: Any = Parameter(drawn) if bias else None
 
 
-# 14 Neighbours · conv2d
+# 14 Neighbours: convolution · conv2d
 class Conv2d(_Convolution):
     """Convolution, eq:conv: windows of pictures times kernels.
 
@@ -3267,7 +3267,7 @@ class Conv2d(_Convolution):
     Raises ValueError for other shapes and where no window fits.
     """
 
-    # 14 Neighbours · conv2d-forward
+    # 14 Neighbours: convolution · conv2d-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", self.in_channels, "H", "W")
         padded = _batch_last(x, self._border)
@@ -3277,14 +3277,14 @@ class Conv2d(_Convolution):
         y += _data(self.bias, 0)[:, None, None, None]
         return _batch_first(y)
 
-    # 14 Neighbours · conv2d-backward
+    # 14 Neighbours: convolution · conv2d-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         g, x = self._received(grad_output), self._saved()[0]
         dx = _spread(g, self.weight.data, self._steps, np.zeros_like(x))
         return _batch_first(dx, self._border)
 
 
-# 14 Neighbours · transposed
+# 14 Neighbours: convolution · transposed
 class ConvTranspose2d(_Convolution):
     """Spreads each pixel over a window, eq:conv-transpose.
 
@@ -3297,7 +3297,7 @@ class ConvTranspose2d(_Convolution):
 
     _transposed = True
 
-    # 14 Neighbours · transposed-forward
+    # 14 Neighbours: convolution · transposed-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", self.in_channels, "H", "W")
         sides = zip(x.shape[2:], self.stride, self._span)
@@ -3311,14 +3311,14 @@ class ConvTranspose2d(_Convolution):
         y += _data(self.bias, 0)[:, None, None, None]
         return shown
 
-    # 14 Neighbours · transposed-backward
+    # 14 Neighbours: convolution · transposed-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         g = self._received(grad_output)
         dx = _correlate(g, self.weight.data, self._steps)
         return _batch_first(dx.astype(self._saved()[0].dtype, copy=False))
 
 
-# 14 Neighbours · pool
+# 14 Neighbours: convolution · pool
 class _Pool(Layer):
     """What MaxPool2d and AvgPool2d have in common."""
 
@@ -3333,7 +3333,7 @@ class _Pool(Layer):
             for u, v in np.ndindex(*self.kernel_size)
         ]
 
-    # 14 Neighbours · pool-backward
+    # 14 Neighbours: convolution · pool-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         shape, dtype, (*places, n), kept = self._saved()
         grad = self._expect(grad_output, n, *places, what="grad_output")
@@ -3342,7 +3342,7 @@ class _Pool(Layer):
             target += self._handed(g, k, kept)
         return _batch_first(dx, self._border)
 
-    # 14 Neighbours · pool-settings
+    # 14 Neighbours: convolution · pool-settings
     def __init__(
         self, kernel_size: _Sizes, stride: _Sizes | None = None,
         padding: _Sizes = 0,
@@ -3358,7 +3358,7 @@ class _Pool(Layer):
                 f"than half of kernel_size {size}"
             )
 
-    # 14 Neighbours · pool-settings-padded
+    # 14 Neighbours: convolution · pool-settings-padded
     def _padded(self, x: ArrayLike, beyond: float) -> np.ndarray:
         """The pictures, batch last, in a border of that number."""
         x = self._expect(x, "N", "C", "H", "W")
@@ -3367,7 +3367,7 @@ class _Pool(Layer):
         return np.ascontiguousarray(_turn(x))
 
 
-# 14 Neighbours · max-pool
+# 14 Neighbours: convolution · max-pool
 class MaxPool2d(_Pool):
     """The largest number of each window, eq:max-pool.
 
@@ -3377,7 +3377,7 @@ class MaxPool2d(_Pool):
     Raises ValueError for other shapes and settings.
     """
 
-    # 14 Neighbours · max-pool-forward
+    # 14 Neighbours: convolution · max-pool-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         padded = self._padded(x, -np.inf)
         first, *others = self._pieces(padded)
@@ -3395,7 +3395,7 @@ class MaxPool2d(_Pool):
         return g * won if np.isfinite(g).all() else np.where(won, g, 0)
 
 
-# 14 Neighbours · average-pool
+# 14 Neighbours: convolution · average-pool
 class AvgPool2d(_Pool):
     """The mean of each window, eq:avg-pool; a border counts as zeros.
 
@@ -4575,7 +4575,7 @@ class TapeLayer(Layer):
         return {**vars(self), "_cache": None}  # a tape is not copied
 
 
-# 17 Depth · residual
+# 17 Depth: residual connections · residual
 class Residual(Network):
     """Layers with a road past them, y = x + f(x) (eq:residual).
 
@@ -4584,7 +4584,7 @@ class Residual(Network):
     Source: He, Zhang, Ren and Sun, 2016.
     """
 
-    # 17 Depth · residual-forward
+    # 17 Depth: residual connections · residual-forward
     def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
         x = _floating(x)
         change = super().forward(x, lengths)
@@ -4599,21 +4599,21 @@ class Residual(Network):
         dx = super().backward(grad_output)
         return dx + np.asarray(grad_output, dx.dtype)  # eq:residual-dx
 
-    # 17 Depth · residual-settings
+    # 17 Depth: residual connections · residual-settings
     def __init__(self, *layers: Layer) -> None:
         if not layers:
             raise ValueError("Residual: got no layers")
         super().__init__(*layers)
 
 
-# 18 Time · bends
+# 18 Time: recurrent networks · bends
 _BENDS = {  # a function, and its slope where its value is h
     "tanh": (np.tanh, lambda h: 1 - h * h),
     "relu": (partial(np.maximum, 0), np.sign),
 }
 
 
-# 18 Time · rnn
+# 18 Time: recurrent networks · rnn
 class RNN(Layer):
     """h_t = tanh(x_t W + h_{t-1} U + b), step by step (eq:rnn).
 
@@ -4636,7 +4636,7 @@ class RNN(Layer):
     recurrent: Parameter
     bias: Any
 
-    # 18 Time · rnn-walks
+    # 18 Time: recurrent networks · rnn-walks
     def _run(self, a: np.ndarray, states: np.ndarray) -> Any:
         """Fill states[1:] from states[0] and a = xW + b, time first."""
         bend, _ = self._bends[self.nonlinearity]
@@ -4652,7 +4652,7 @@ class RNN(Layer):
             later = da[t] @ back
         return da, da
 
-    # 18 Time · rnn-backward
+    # 18 Time: recurrent networks · rnn-backward
     def _rows_backward(self, grad_output: ArrayLike) -> np.ndarray:
         """Add to the parameters' grad; return the rows of dL/d(xW + b)."""
         xs, states, behind, kept = self._saved()
@@ -4667,7 +4667,7 @@ class RNN(Layer):
         _collect(self.bias, _sum(rows.T))  # eq:rnn-db
         return rows
 
-    # 18 Time · rnn-settings
+    # 18 Time: recurrent networks · rnn-settings
     def __init__(
         self, input_size: int, hidden_size: int, *, bias: bool = True,
         nonlinearity: str = "tanh", rng: _Seed = None,
@@ -4680,7 +4680,7 @@ class RNN(Layer):
         self.state: np.ndarray | None = None
         self._start(bias, _generator(self, rng))
 
-    # 18 Time · rnn-start
+    # 18 Time: recurrent networks · rnn-start
     def _start(self, bias: bool, rng: np.random.Generator) -> None:
         size, ((_, columns), *_) = self.hidden_size, self._biases
         shapes: dict[str, tuple[int, ...]] = {
@@ -4692,7 +4692,7 @@ class RNN(Layer):
             drawn = Parameter(rng.uniform(-1, 1, shape) * size**-0.5)
             setattr(self, name, drawn if bias or len(shape) > 1 else None)
 
-    # 18 Time · rnn-passes
+    # 18 Time: recurrent networks · rnn-passes
     def forward(
         self, x: ArrayLike, start: _Maybe = None, lengths: _Maybe = None
     ) -> np.ndarray:
@@ -4713,7 +4713,7 @@ class RNN(Layer):
         y[behind.T] = 0
         return y
 
-    # 18 Time · rnn-backward-accumulate
+    # 18 Time: recurrent networks · rnn-backward-accumulate
     def accumulate(self, grad_output: ArrayLike) -> None:
         self._rows_backward(grad_output)
 
@@ -4723,20 +4723,20 @@ class RNN(Layer):
         return _time_first(dx.reshape(xs.shape)).astype(xs.dtype, copy=False)
 
 
-# 18 Time · time-first
+# 18 Time: recurrent networks · time-first
 def _time_first(x: np.ndarray) -> np.ndarray:
     """(N, T, …) to (T, N, …), or back, as a copy in that order."""
     return x.swapaxes(0, 1).copy()
 
 
-# 18 Time · split
+# 18 Time: recurrent networks · split
 def _split(a: np.ndarray, blocks: int) -> np.ndarray:
     """(…, N, blocks * H) seen as (…, blocks, N, H): a block each."""
     parts = a.reshape(*a.shape[:-1], blocks, a.shape[-1] // blocks)
     return parts.swapaxes(-2, -3)
 
 
-# 18 Time · lstm
+# 18 Time: recurrent networks · lstm
 class LSTM(RNN):
     """Long short-term memory: a sum, guarded by gates, eq:lstm-cell.
 
@@ -4748,7 +4748,7 @@ class LSTM(RNN):
 
     _biases, _parts, _bends = (("bias", 4),), 2, ("tanh",)
 
-    # 18 Time · lstm-run
+    # 18 Time: recurrent networks · lstm-run
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
         (h, c), scale = np.split(states, 2, axis=2), self._scale(a)
         gates, shown = _split(a, 4), np.empty_like(c[1:])
@@ -4764,13 +4764,13 @@ class LSTM(RNN):
             h[t + 1] = o * np.tanh(c[t + 1], out=shown[t])  # eq:lstm-h
         return a, shown
 
-    # 18 Time · lstm-backward
+    # 18 Time: recurrent networks · lstm-backward
     def _scale(self, a: np.ndarray) -> np.ndarray:
         """For each column 1/2 where the gate is a sigmoid, 1 for tanh."""
         scale = np.array([0.5, 0.5, 1, 0.5], a.dtype)
         return np.repeat(scale, self.hidden_size)
 
-    # 18 Time · lstm-backward-run-backward
+    # 18 Time: recurrent networks · lstm-backward-run-backward
     def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
         c, back = np.split(states, 2, axis=2)[1], self.recurrent.data.T.copy()
         (a, m), da = kept, np.empty_like(kept[0])
@@ -4787,7 +4787,7 @@ class LSTM(RNN):
         return da, da
 
 
-# 18 Time · gru
+# 18 Time: recurrent networks · gru
 class GRU(RNN):
     """Gated recurrent unit: between the old state and a new one, eq:gru.
 
@@ -4800,7 +4800,7 @@ class GRU(RNN):
     _biases, _bends = (("bias", 3), ("recurrent_bias", 1)), ("tanh",)
     recurrent_bias: Any
 
-    # 18 Time · gru-run
+    # 18 Time: recurrent networks · gru-run
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
         gates, inner = _split(a, 3), np.empty_like(states[1:])
         for t, h in enumerate(states[:-1]):
@@ -4813,7 +4813,7 @@ class GRU(RNN):
             states[t + 1] = (1 - z) * n + z * h  # eq:gru
         return gates, inner
 
-    # 18 Time · gru-backward
+    # 18 Time: recurrent networks · gru-backward
     def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
         (gates, inner), back = kept, self.recurrent.data.T.copy()
         da, du = np.empty((2, *dh.shape[:2], len(back)), dh.dtype)
@@ -4830,7 +4830,7 @@ class GRU(RNN):
         return da, du
 
 
-# 18 Time · embedding
+# 18 Time: recurrent networks · embedding
 class Embedding(Layer):
     """A row of numbers for each whole number, eq:embedding.
 
@@ -4846,7 +4846,7 @@ class Embedding(Layer):
         self._cache = self._known(_as_array(x).copy())
         return self.weight.data[self._cache]  # eq:embedding
 
-    # 18 Time · embedding-backward
+    # 18 Time: recurrent networks · embedding-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         ids, width = self._saved(), self.embedding_dim
         shape = (*ids.shape, width)
@@ -4856,7 +4856,7 @@ class Embedding(Layer):
         np.add.at(whole, entries.ravel(), grad.ravel())  # eq:embedding-dw
         return np.zeros(ids.shape, self.weight.data.dtype)
 
-    # 18 Time · embedding-settings
+    # 18 Time: recurrent networks · embedding-settings
     def __init__(
         self, num_embeddings: int, embedding_dim: int, *,
         std: float = 1.0, rng: _Seed = None,
@@ -4868,7 +4868,7 @@ class Embedding(Layer):
         drawn = _generator(self, rng).normal(0.0, std, shape)
         self.weight = Parameter(drawn)
 
-    # 18 Time · embedding-settings-known
+    # 18 Time: recurrent networks · embedding-settings-known
     def _known(self, ids: np.ndarray) -> np.ndarray:
         if ids.size and ids.dtype.kind not in "iu":
             raise TypeError(f"{self}: expected integers, got {ids.dtype}")
@@ -4881,7 +4881,7 @@ class Embedding(Layer):
         return ids.astype(np.intp)
 
 
-# 18 Time · last
+# 18 Time: recurrent networks · last
 class Last(Layer):
     """The last step of each sequence: (N, T, D) in, (N, D) out.
 
@@ -4891,7 +4891,7 @@ class Last(Layer):
 
     takes_lengths = True
 
-    # 18 Time · last-forward
+    # 18 Time: recurrent networks · last-forward
     def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
         x = self._expect(x, "N", "T", "D")
         ends = _counting(self, lengths, *x.shape[:2]).sum(axis=1)
@@ -4901,7 +4901,7 @@ class Last(Layer):
         self._cache = at, x.shape, x.dtype
         return x[at]
 
-    # 18 Time · last-backward
+    # 18 Time: recurrent networks · last-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         at, (n, steps, dim), dtype = self._saved()
         grad = self._expect(grad_output, n, dim, what="grad_output")
@@ -6781,4 +6781,4 @@ _PROBES = [
 ]
 
 
-# digest 7f8e7b1ccbd9ce646bef05344675287ed783e505c8dba41ff3e64e244d6cc514
+# digest 08dac985f165ba6a9f099962cf3763cbdb7dd44d41602477d74590765641272f

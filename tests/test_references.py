@@ -11,7 +11,7 @@ from literate.prove.references import link_findings, listed_references, referenc
 from literate.reader import parse_chapter, read_book
 
 MISTAKES = [  # what a sentence says, and a wrong label that exists, or a pair that changed places
-    ("which is @eq:linear-dx.", "which is @eq:linear-dw."),
+    ("That takes @eq:linear-dx,", "That takes @eq:linear-dw,"),
     ("The sum @eq:adagrad-sum can", "The sum @eq:rmsprop-average can"),
     ("In @eq:lstm-dh", "In @eq:lstm-dcell"),
     (
