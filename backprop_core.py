@@ -5418,15 +5418,6 @@ def _look(case: _Case) -> Diagnosis:
     return told
 
 
-# 21 The clinic · nothing-found
-_NOTHING = """\
-Nothing found. Looked at: the data and labels, the loss, the start, the
-gradients of every layer, evaluation against training, one example against
-the batch, restarts; the optimizer and its steps, if they were given.
-Cannot be seen from here: test examples that leaked into the training,
-labels that mean something else, a task that x does not determine."""
-
-
 # 21 The clinic · diagnose
 def diagnose(
     net: Network, x: ArrayLike, y: ArrayLike, *, optimizer: Any = None,
@@ -5453,6 +5444,15 @@ def diagnose(
     return _look(case._replace(
         optimizer=optimizer, step=step, tests=(x_test, y_test)
     ))
+
+
+# 21 The clinic · nothing-found
+_NOTHING = """\
+Nothing found. Looked at: the data and labels, the loss, the start, the
+gradients of every layer, evaluation against training, one example against
+the batch, restarts; the optimizer and its steps, if they were given.
+Cannot be seen from here: test examples that leaked into the training,
+labels that mean something else, a task that x does not determine."""
 
 
 # 21 The clinic · case-rows
@@ -6789,4 +6789,4 @@ _PROBES = [
 ]
 
 
-# digest bf2473098e5011fa595dcfa326734f7f67ae350a00ec57058b007471ab4c202d
+# digest a889dc5a04e414ac8f0dd24e6ae00da60a8dec5bd3e417aa6cc112554052a9aa
