@@ -3587,10 +3587,10 @@ class Tensor(NDArrayOperatorsMixin):
         if name in ("shape", "ndim", "size", "dtype"):
             return getattr(self.data, name)
         function = hasattr(np.ndarray, name) and getattr(np, name, None)
-        if function not in _RULES or name == "sort":  # which sorts in place
-            raise AttributeError(
-                f"a Tensor has no {name}; the array in it is .data"
-            )
+        known = function in _RULES or (function and function in _FURTHER)
+        if not known or name == "sort":  # which sorts in place
+            text = f"a Tensor has no {name}; the array in it is .data"
+            raise AttributeError(text)
         if name in ("sum", "mean", "max", "min"):  # keepdims comes second
             return lambda axis=None, keepdims=False, **options: function(
                 self, axis=axis, keepdims=keepdims, **options
@@ -3945,7 +3945,9 @@ def _plain(x: Any) -> Any:
 
 # 16 A tape for arrays · without-rule
 def _without_rule(function: Callable, args: Any, options: dict) -> Any:
-    """Comparisons and counts, of the plain arrays."""
+    """Functions of the other kinds; comparisons and counts, of arrays."""
+    if function in _FURTHER:
+        return _apply(_FURTHER[function], args, options)
     try:
         value = function(*_deep(args, _plain), **_deep(options, _plain))
     except ValueError as error:
@@ -3954,10 +3956,9 @@ def _without_rule(function: Callable, args: Any, options: dict) -> Any:
         raise
     kinds: list = []
     _deep(value, lambda x: kinds.append(np.asarray(x).dtype.kind))
-    if not set(kinds) <= set("biuU"):
-        name = function.__name__
-        raise TypeError(f"{name} has no rule for Tensors{_INSTEAD}")
-    return value
+    if set(kinds) <= set("biuU"):
+        return value
+    raise TypeError(f"{function.__name__} has no rule for Tensors{_INSTEAD}")
 
 
 # 16 A tape for arrays · primitive
@@ -4188,6 +4189,29 @@ def _max_rule(
 _OTHERS: dict[Callable, tuple] = {
     **dict.fromkeys((np.max, np.amax, np.min, np.amin), (_max_rule,)),
     np.linalg.inv: (lambda g, y, a: -(y.mT @ g @ y.mT),),
+}
+
+
+# 16 A tape for arrays · times-slope
+def _times(slope: Any) -> Callable:
+    """The rule of what works entry by entry: the gradient times a slope."""
+    if callable(slope):
+        return lambda g, y, *x: g * slope(y, *x)
+    return lambda g, y, *x: g if slope == 1 else g * slope
+
+
+# 16 A tape for arrays · rules-together
+_ENTRYWISE = _CHOICES | {
+    f: tuple(map(_times, slopes if isinstance(slopes, tuple) else [slopes]))
+    for f, slopes in (_SLOPES | _PAIRS).items()
+}
+_RULES: dict[Callable, _Rule] = {
+    f: _Rule(f.__name__, *rule, set())
+    for f, rule in {
+        **{f: (f, vjps, vjps) for f, vjps in _ENTRYWISE.items()},
+        **{f: (f, vjps, "linear") for f, vjps in _LINEAR.items()},
+        **{f: (f, vjps, None) for f, vjps in _OTHERS.items()},
+    }.items()
 }
 
 
@@ -4513,27 +4537,11 @@ _COMPOSED: dict[Callable, Callable] = _MADE | _PRODUCTS | _MORE | {
 }
 
 
-# 16 A tape for arrays · times-slope
-def _times(slope: Any) -> Callable:
-    """The rule of what works entry by entry: the gradient times a slope."""
-    if callable(slope):
-        return lambda g, y, *x: g * slope(y, *x)
-    return lambda g, y, *x: g if slope == 1 else g * slope
-
-
-# 16 A tape for arrays · rules-together
-_ENTRYWISE = _CHOICES | {
-    f: tuple(map(_times, slopes if isinstance(slopes, tuple) else [slopes]))
-    for f, slopes in (_SLOPES | _PAIRS).items()
-}
-_RULES: dict[Callable, _Rule] = {
-    f: _Rule(f.__name__, *rule, set())
-    for f, rule in {
-        **{f: (f, vjps, vjps) for f, vjps in _ENTRYWISE.items()},
-        **{f: (f, vjps, "linear") for f, vjps in _LINEAR.items()},
-        **{f: (f, vjps, None) for f, vjps in _OTHERS.items()},
-        **{f: (partial(_move, f), None, None) for f in _MOVING},
-        **{f: (made, None, None) for f, made in _COMPOSED.items()},
+# 16 A tape for arrays · further
+_FURTHER: dict[Callable, _Rule] = {
+    f: _Rule(f.__name__, function, None, None, set())
+    for f, function in {
+        **{f: partial(_move, f) for f in _MOVING}, **_COMPOSED,
     }.items()
 }
 
@@ -5410,15 +5418,6 @@ def _look(case: _Case) -> Diagnosis:
     return told
 
 
-# 21 The clinic · nothing-found
-_NOTHING = """\
-Nothing found. Looked at: the data and labels, the loss, the start, the
-gradients of every layer, evaluation against training, one example against
-the batch, restarts; the optimizer and its steps, if they were given.
-Cannot be seen from here: test examples that leaked into the training,
-labels that mean something else, a task that x does not determine."""
-
-
 # 21 The clinic · diagnose
 def diagnose(
     net: Network, x: ArrayLike, y: ArrayLike, *, optimizer: Any = None,
@@ -5445,6 +5444,15 @@ def diagnose(
     return _look(case._replace(
         optimizer=optimizer, step=step, tests=(x_test, y_test)
     ))
+
+
+# 21 The clinic · nothing-found
+_NOTHING = """\
+Nothing found. Looked at: the data and labels, the loss, the start, the
+gradients of every layer, evaluation against training, one example against
+the batch, restarts; the optimizer and its steps, if they were given.
+Cannot be seen from here: test examples that leaked into the training,
+labels that mean something else, a task that x does not determine."""
 
 
 # 21 The clinic · case-rows
@@ -6781,4 +6789,4 @@ _PROBES = [
 ]
 
 
-# digest 08dac985f165ba6a9f099962cf3763cbdb7dd44d41602477d74590765641272f
+# digest fe0ab4ec6d3ee85b416363e3dfd22852ee73ca5efc705e21c00f9c1605fc179c

@@ -196,7 +196,7 @@ TWO: dict[str, list[Function]] = {
     ]
     for f in BY_TWO
 }
-NAMES = sorted({rule.name for rule in bp._RULES.values()})
+NAMES = sorted({rule.name for rule in (bp._RULES | bp._FURTHER).values()})
 
 
 def calls(name: str) -> list[Function]:
