@@ -3443,7 +3443,8 @@ class Value:
         steep = a ** (n - 1) if a or n >= 1 else math.inf
         made_from = [(self, n * steep if n else 0.0)]
         if isinstance(other, Value):
-            made_from.append((other, a**n * math.log(a) if a else 0.0))
+            log = math.log(a) if a > 0 else math.nan if a else 0.0
+            made_from.append((other, a**n * log))
         return Value(a**n, f"^{n:g}", *made_from)
 
     # 15 A tape for numbers · value-functions
@@ -3523,7 +3524,7 @@ def _order(last: Any) -> Iterator[Any]:
     waiting = [last]
     while waiting:
         node = waiting[-1]
-        if node in seen:  # and so are all its parents
+        if node in seen:  # its parents are done by now
             done[waiting.pop()] = None
         else:
             seen.add(node)
@@ -4772,13 +4773,13 @@ class LSTM(RNN):
             h[t + 1] = o * np.tanh(c[t + 1], out=shown[t])  # eq:lstm-h
         return a, shown
 
-    # 18 Time: recurrent networks · lstm-backward
+    # 18 Time: recurrent networks · lstm-scale
     def _scale(self, a: np.ndarray) -> np.ndarray:
         """For each column 1/2 where the gate is a sigmoid, 1 for tanh."""
         scale = np.array([0.5, 0.5, 1, 0.5], a.dtype)
         return np.repeat(scale, self.hidden_size)
 
-    # 18 Time: recurrent networks · lstm-backward-run-backward
+    # 18 Time: recurrent networks · lstm-backward
     def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
         c, back = np.split(states, 2, axis=2)[1], self.recurrent.data.T.copy()
         (a, m), da = kept, np.empty_like(kept[0])
@@ -4922,7 +4923,7 @@ class Last(Layer):
 def _attend(q: _Array, k: _Array, v: _Array, hidden: Any = None) -> _Pair:
     """What each query finds, and the weights with which it looked."""
     _fitting(q, k, v)
-    scores = q * q.shape[-1] ** -0.5 @ k.mT  # eq:scores
+    scores = (q * q.shape[-1] ** -0.5) @ k.mT  # eq:scores
     if hidden is not None:
         scores += hidden  # -inf hides a key
     least = np.finfo(scores.dtype).min
@@ -6789,4 +6790,4 @@ _PROBES = [
 ]
 
 
-# digest fe0ab4ec6d3ee85b416363e3dfd22852ee73ca5efc705e21c00f9c1605fc179c
+# digest ed339fc4854d5327aa15afde25cd1610b8995cafb6c58948aa390cb8fa141f23
