@@ -1803,7 +1803,7 @@ def _is_grown(p: Parameter) -> bool:
 def _why_dead(grown: bool) -> str:
     if grown:
         return "killed by the rate, start anew with a lower one"
-    return "from the start, centre x, biases 0, LeakyReLU"
+    return "if from the start: centre x, biases 0; if not: lower rate"
 
 
 # 08 Why do gradients vanish or explode? · first-cause
@@ -6790,4 +6790,4 @@ _PROBES = [
 ]
 
 
-# digest ed339fc4854d5327aa15afde25cd1610b8995cafb6c58948aa390cb8fa141f23
+# digest e89895f20bac2f05857dc70423bc3f55f27d0f562a2b05910a05499f244c54b5

@@ -674,7 +674,7 @@ def test_the_gradient_report_names_the_input_and_equal_units_before_all_else() -
 
 
 def test_the_gradient_report_tells_dead_from_the_start_and_killed_by_the_rate() -> None:
-    assert report(changed(net(), bias(-9.0)))[1].advice.startswith("dead: from the start")
+    assert report(changed(net(), bias(-9.0)))[1].advice.startswith("dead: if from the start")
     grown = changed(changed(net(), scaled(20.0)), bias(-500.0))
     assert report(grown)[1].advice.startswith("dead: killed by the rate")
 
