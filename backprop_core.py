@@ -3586,7 +3586,7 @@ class Tensor(NDArrayOperatorsMixin):
         """What arrays have: shapes, and methods for which there is a rule."""
         if name in ("shape", "ndim", "size", "dtype"):
             return getattr(self.data, name)
-        function = hasattr(np.ndarray, name) and getattr(np, name, None)
+        function: Any = hasattr(np.ndarray, name) and getattr(np, name, None)
         known = function in _RULES or (function and function in _FURTHER)
         if not known or name == "sort":  # which sorts in place
             text = f"a Tensor has no {name}; the array in it is .data"
@@ -6789,4 +6789,4 @@ _PROBES = [
 ]
 
 
-# digest a889dc5a04e414ac8f0dd24e6ae00da60a8dec5bd3e417aa6cc112554052a9aa
+# digest ca599f53367930e772e0a17ae52951d63b33936eadeb10be4255446ffe98f819
