@@ -32,6 +32,7 @@ ONE = """\
 <img src="assets/figures/f.svg" width="1" loading="lazy" alt="f">
 <details class="folded aside"><summary>For the library</summary><pre><code>a<b>bc</b> = 1 &lt; 2
 d</code></pre></details>
+<details class="library"><summary><h2 id="more">More</h2></summary></details><!-- library -->
 <details class="slip" name="slip"><summary>A sign</summary>differs</details>
 <details class="folded opens" data-panel="eq-a"><summary>open</summary>panel</details>
 <details class="folded sets"><summary>Sets</summary></details>
@@ -86,6 +87,7 @@ def test_a_link_to_what_is_not_in_the_file_is_text(book: str) -> None:
 def test_what_only_a_screen_can_use_is_left_out(book: str) -> None:
     for gone in ("notebook", "&para;", "panel", "solution", "hidden", "<script", "<h1>E"):
         assert gone not in book.partition("</style>")[2], gone
+    assert '<details open class="library"><summary><h2 aria-level="3" id="01-one/more">' in book
     assert '<details open class="folded aside">' in book
     assert '<details open class="slip"><summary>' in book  # without a name, of which one alone would be open
     assert '<details class="folded sets">' in book  # folded, for it hides columns of the table below

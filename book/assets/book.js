@@ -26,6 +26,7 @@ const tendAll = () => tend(document.querySelectorAll(PART));
 const changes = new MutationObserver((found) => tend(found.map((one) => one.target.closest(PART))));
 changes.observe(document.querySelector("article"), { childList: true, subtree: true });
 addEventListener("resize", tendAll);
+addEventListener("toggle", ({ target }) => tend(target.querySelectorAll(PART)), true); // a section that was folded
 document.fonts.addEventListener("loadingdone", tendAll); // a box may be wider in another font
 tendAll();
 

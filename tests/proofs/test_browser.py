@@ -54,6 +54,9 @@ UNREACHABLE = """() => {
     return wide.filter(box => scrolls(box) && box.tabIndex < 0).length;
 }"""
 
+# To where a heading has just gone by below the header.
+PAST = """name => scrollBy(0, document.getElementById(name).getBoundingClientRect().top - 40)"""
+
 # KaTeX answers for its own markup, which is most of a page; the widths of boxes change with it.
 WITHOUT_FORMULAS = """() => {
     document.querySelectorAll(".katex").forEach(box => box.replaceWith("formula"));
@@ -447,6 +450,74 @@ def test_what_is_far_away_is_found_and_printed(browser: Browser, address: str) -
         expect(page.locator(f"#{label}")).to_be_in_viewport()
         page.emulate_media(media="print")
         assert not any(stretches.evaluate_all(f"all => all.map({skipped})"))
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "none"])
+def test_a_link_opens_what_it_leads_into(browser: Browser, address: str, scripts: bool) -> None:
+    with browser.new_context(**DESK, java_script_enabled=scripts) as tab:
+        page = tab.new_page()
+        for chapter, inside in (
+            ("21-clinic", "some-steps"),
+            ("21-clinic", "code-nothing-found"),
+            ("16-tensor-tape", "every-kind-tried"),
+            ("05-activations", "eq-gelu-tanh"),
+        ):
+            page.goto(f"{address}/{chapter}.html")
+            place = page.locator(f"details.library #{inside}")
+            expect(place).to_be_hidden()
+            page.goto(f"{address}/index.html")
+            page.goto(f"{address}/{chapter}.html#{inside}")
+            expect(place).to_be_visible()
+            expect(place).to_be_in_viewport()
+        page.goto(f"{address}/21-clinic.html")
+        page.locator('.md-nav--secondary a[href="#probes-of-the-start"]').click()
+        expect(page.locator("#probes-of-the-start")).to_be_in_viewport()
+
+
+def test_searches_lead_into_a_section_for_the_library(browser: Browser, address: str) -> None:
+    """That of the site, and the browser's: it opens what a link to words opens."""
+    with browser.new_context(**DESK) as tab:
+        page = tab.new_page()
+        go(page, f"{address}/index.html")
+        page.locator(".md-search__input").press_sequentially("probes of evaluation")
+        page.locator('.md-search-result__link[href*="#probes-of-evaluation"]').first.click(timeout=60_000)
+        page.wait_for_url("**/21-clinic.html*")
+        expect(page.locator("#probes-of-evaluation")).to_be_in_viewport()
+        page.goto(f"{address}/index.html")
+        page.goto(f"{address}/21-clinic.html#:~:text=finds%20all%20that%20hangs")
+        expect(page.get_by_text("finds all that hangs")).to_be_in_viewport()
+
+
+def test_a_section_for_the_library_has_its_place_in_the_list_of_headings(
+    browser: Browser, address: str
+) -> None:
+    """Open or not, the list says where one is; a key opens it."""
+    with browser.new_context(**DESK) as tab:
+        page = tab.new_page()
+        go(page, f"{address}/21-clinic.html")
+        active = page.locator(".md-nav--secondary .md-nav__link--active")
+        headings = ["the-idea-of-diagnose", "for-the-library", "does-it-find-them", "six-more"]
+        for inside in ([], ["some-steps", "all-of-them"]):
+            for heading in headings[:2] + inside + headings[2:]:
+                page.evaluate(PAST, heading)
+                expect(active.last).to_have_attribute("href", f"#{heading}")
+            if not inside:
+                expect(page.locator("#some-steps")).to_be_hidden()
+                page.locator("details.library > summary").press("Enter")
+        expect(page.locator("#some-steps")).to_be_visible()
+        until_reachable(page)
+        assert page.evaluate(UNREACHABLE) == 0
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "none"])
+def test_a_section_for_the_library_is_open_on_paper(browser: Browser, address: str, scripts: bool) -> None:
+    with browser.new_context(java_script_enabled=scripts) as tab:
+        page = tab.new_page()
+        page.goto(f"{address}/21-clinic.html")
+        page.emulate_media(media="print")
+        expect(page.locator("details.library #code-nothing-found pre")).to_be_visible()
+        tops = [page.locator(f"#{name}").bounding_box() for name in ("all-of-them", "does-it-find-them")]
+        assert tops[0] and tops[1] and tops[0]["y"] + 1000 < tops[1]["y"]
 
 
 def test_a_figure_takes_the_colours_of_the_page_and_not_of_the_system(browser: Browser, address: str) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from literate.weave.library import folded
 from literate.weave.stretches import stretched
 
 # In the order in which pages name them, behind Material's own: they become one, under the name of BOOK.
@@ -64,7 +65,7 @@ def lightened(page: str, joined: set[str], assets: str) -> str:
     page = page.replace('<link rel="stylesheet"', f'{early}<link rel="stylesheet"', 1)
     page = re.sub("<body[^>]*>", lambda body: body[0] + SCHEME, page, count=1)
     later = LATER.format(addresses=_list(SCRIPT.findall(page)))
-    return stretched(SCRIPT.sub("", page).replace("</body>", f"{later}</body>"))
+    return stretched(folded(SCRIPT.sub("", page).replace("</body>", f"{later}</body>")))
 
 
 def _list(texts: Iterable[str]) -> str:

@@ -2,12 +2,15 @@
 
 Headings stand between stretches: the list of a page's headings asks where each of them is, and for an answer
 a browser would have to draw what it stands in. A long text below one heading becomes several stretches.
+So a folded section stands in no stretch; what is in it is cut into stretches like the rest.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+
+from literate.weave.library import EDGE
 
 ARTICLE = re.compile(r"(<article[^>]*>)(.*)(</article>)", re.S)
 TAG = re.compile(r"""<(?P<end>/?)(?P<name>[a-zA-Z][\w-]*)(?:[^>"']|"[^"]*"|'[^']*')*>""")
@@ -25,7 +28,12 @@ LETTER, LINE, BLOCK, EQUATION, ROW, FOLD = 0.5, 18, 50, 50, 35, 35
 
 
 def stretched(page: str) -> str:
-    return ARTICLE.sub(lambda article: article[1] + "".join(_parts(article[2])) + article[3], page)
+    return ARTICLE.sub(lambda article: article[1] + "".join(_around_folds(article[2])) + article[3], page)
+
+
+def _around_folds(text: str) -> Iterator[str]:
+    for n, part in enumerate(EDGE.split(text)):
+        yield part if n % 2 else "".join(_parts(part))
 
 
 def _parts(text: str) -> Iterator[str]:
