@@ -48,6 +48,7 @@ class Kept:
             self.values = dict(pickle.loads(file.read_bytes()))
 
     def has(self, *parts: object) -> bool:
+        """Whether ``get`` has it."""
         return name_of(TOOLS, *parts) in self.values
 
     def get(self, make: Callable[[], T], *parts: object) -> T:

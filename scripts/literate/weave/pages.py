@@ -94,6 +94,16 @@ class Book:
                 found.setdefault(name, []).append(chapter)
         return found
 
+    @cached_property
+    def named(self) -> dict[str, list[tuple[Chapter, Cell]]]:
+        """The core cells that name an equation, by its label."""
+        found: dict[str, list[tuple[Chapter, Cell]]] = {}
+        for chapter in self.chapters:
+            for cell in chapter.core:
+                for label in {*CODE_REFERENCE.findall(cell.source)}:
+                    found.setdefault(label, []).append((chapter, cell))
+        return found
+
     def lines(self, cell: Cell) -> tuple[int, int]:
         """The lines of the module that come from ``cell``."""
         end = cell.place.line + cell.source.count("\n")

@@ -18,7 +18,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from mkdocs.utils import CountHandler
 
-from literate.kept import Kept
+from literate.kept import Kept, name_of
 
 MANY = 8  # pages that are worth processes of their own
 LOG = logging.getLogger("mkdocs")
@@ -32,10 +32,10 @@ class Renderer:
         self.store, self.files, self.rests_on = store, files, rests_on
 
     @functools.cached_property
-    def names(self) -> dict[str, tuple[object, ...]]:
+    def names(self) -> dict[str, str]:
         every = sorted(file.src_uri for file in self.files)
         pages = self.files.documentation_pages()
-        return {file.src_uri: ("page", file.src_uri, self.rests_on(file), every) for file in pages}
+        return {file.src_uri: name_of(file.src_uri, self.rests_on(file), every) for file in pages}
 
     def keep(self, page: Page, finish: Callable[[str], str]) -> None:
         """Have this page rendered, and its HTML finished, only if that is not kept."""
@@ -43,7 +43,7 @@ class Renderer:
 
         def rendered(config: MkDocsConfig, files: Files) -> None:
             name = self.names[page.file.src_uri]
-            found = self.store.get(dict, *name) if self.store.has(*name) else {}
+            found = self.store.get(dict, "page", name) if self.store.has("page", name) else {}
             if not found:
                 counter = CountHandler(level=logging.WARNING)
                 LOG.addHandler(counter)
@@ -51,7 +51,7 @@ class Renderer:
                 LOG.removeHandler(counter)
                 found["content"] = finish(found["content"])
                 if not counter.get_counts():  # else the next build shall say it again
-                    self.store.get(lambda: found, *name)
+                    self.store.get(lambda: found, "page", name)
             links = found.pop("links_to_anchors")
             vars(page).update(found, links_to_anchors={files.src_uris[to]: links[to] for to in links})
 
@@ -60,7 +60,7 @@ class Renderer:
     def ahead(self, config: MkDocsConfig) -> None:
         """Render what is missing in several processes, if it is much."""
         pages = self.files.documentation_pages()
-        missing = [file for file in pages if not self.store.has(*self.names[file.src_uri])]
+        missing = [file for file in pages if not self.store.has("page", self.names[file.src_uri])]
         if len(missing) < MANY or sys.platform in ("win32", "darwin"):
             return
         fork, count = multiprocessing.get_context("fork"), os.cpu_count() or 1

@@ -36,7 +36,7 @@ from literate.weave import backmatter, exercises, light, panels
 from literate.weave import pages as weave
 from literate.weave.figures import colours
 from literate.weave.finish import DIGEST, finish
-from literate.weave.marks import checks
+from literate.weave.marks import checks, rest_on
 from literate.weave.notebook import images, notebook, tidy
 from literate.weave.render import Renderer
 
@@ -98,12 +98,15 @@ def executed_or_latest(chapters: list[Chapter]) -> tuple[dict[Path, NotebookNode
     """Executed notebooks and checked equations. A reader who waits for the pages gets them before."""
     global running, failure, behind
     notebooks, missing = latest(chapters, CACHE / "chapters") if serving else ({}, ())
+    assert kept.store
+    if not missing and kept.store.has(*(what := ("checks", rest_on(chapters)))):
+        return notebooks or run(chapters, CACHE / "chapters"), kept.store.get(dict, *what)
     if not missing and not notebooks:
         with multiprocessing.Pool(1, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as beside:
             found = beside.apply_async(checks, (chapters, CACHE))
-            return run(chapters, CACHE / "chapters"), found.get()
+            return run(chapters, CACHE / "chapters"), kept.store.get(found.get, *what)
     if not missing:
-        return notebooks, checks(chapters, CACHE)
+        return notebooks, kept.store.get(lambda: checks(chapters, CACHE), *what)
     if running == missing:
         if failure:
             raise failure
