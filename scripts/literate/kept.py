@@ -22,8 +22,14 @@ SETTINGS = ("mkdocs.yml", "pyproject.toml", "package.json", "package-lock.json")
 
 
 def name_of(*parts: object) -> str:
-    """A short name for texts and numbers, and for lists of them."""
-    return hashlib.sha256(repr(parts).encode(errors="surrogatepass")).hexdigest()[:32]
+    """A short name for texts, and for what shows all of itself in its ``repr``."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        text = part if isinstance(part, str) else repr(part)
+        data = text.encode(errors="surrogatepass")
+        digest.update(f"{type(part).__name__} {len(data)} ".encode())
+        digest.update(data)
+    return digest.hexdigest()
 
 
 def _tools() -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import nbformat
+from jinja2 import Environment, FileSystemBytecodeCache
 from material.plugins.search import plugin as search
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import Abort
@@ -28,7 +29,7 @@ from literate import kept
 from literate.chapter import ROOT, BookError, Chapter
 from literate.exercises.marker import Marker
 from literate.files import read_text, sweep, write_atomically
-from literate.kept import Kept
+from literate.kept import Kept, name_of
 from literate.reader import read_book
 from literate.run.notebooks import latest, run
 from literate.tangle.module import tangle
@@ -172,6 +173,12 @@ def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:
     return nav
 
 
+def on_env(env: Environment, **_: Any) -> None:
+    folder = CACHE / "templates"
+    folder.mkdir(exist_ok=True)
+    env.bytecode_cache = FileSystemBytecodeCache(str(folder))
+
+
 def chapter_of(notebook: File) -> Chapter | None:
     stem = Path(notebook.src_uri).stem if notebook.src_uri.startswith("notebooks/") else ""
     return next((chapter for chapter in book.chapters if chapter.path.stem == stem), None)
@@ -181,9 +188,9 @@ def rests_on(file: File) -> object:
     """All that the HTML of a page is made from."""
     text = pages.get(file.src_uri) or file.content_string
     if chapter := chapter_of(file):
-        return text, chapter.number, images(book, chapter, executed[chapter.path])
+        return [name_of(text), chapter.number, images(book, chapter, executed[chapter.path])]
     shown = panels.fill(text, book)
-    return shown, weave.labels(shown, book)
+    return [name_of(shown), weave.labels(shown, book)]
 
 
 def on_page_markdown(markdown: str, page: Page, files: Files, **_: Any) -> str:
