@@ -86,6 +86,11 @@ def on_startup(command: str, **_: Any) -> None:
     global serving
     search.Parser = light.SearchParser
     serving = command == "serve"
+    kept.store = Kept(CACHE / "site.pickle")
+
+
+def on_shutdown() -> None:
+    kept.store = None
 
 
 def on_serve(server: LiveReloadServer, **_: Any) -> LiveReloadServer:
@@ -131,11 +136,11 @@ def run_behind(chapters: list[Chapter], entries: tuple[Path, ...]) -> None:
 @explained
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     global book, marker, executed, pages
-    kept.store = kept.store or Kept(CACHE / "site.pickle")
     chapters = read_book(Path(config.docs_dir))
     executed, found = executed_or_latest(chapters)
     book = weave.Book(chapters, tangle(chapters), **({"checks": found} if found else {}))
-    book.palette = colours(read_text(Path(config.docs_dir, "assets", "book.css")))
+    if (style := Path(config.docs_dir, "assets", "book.css")).exists():
+        book.palette = colours(read_text(style))
     pages = {chapter.path.name: weave.page(book, chapter, executed[chapter.path]) for chapter in chapters}
     pages = {name: backmatter.generated(text, book) for name, text in pages.items()}
     if not found:
