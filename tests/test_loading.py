@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from literate.weave.loading import lighten, lightened
+from literate.weave.loading import join_sheets, lightened
 
 PAGE = (
     '<link rel="stylesheet" href="{0}assets/stylesheets/main.1.css">\n'
@@ -29,18 +29,15 @@ def test_style_sheets_become_one_that_finds_its_fonts(tmp_path: Path) -> None:
     ):
         (assets / name).parent.mkdir(parents=True, exist_ok=True)
         (assets / name).write_text(text)
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "a.html").write_text(PAGE.format(""))
-    (tmp_path / "notebooks" / "a.html").write_text(PAGE.format("../"))
-    lighten(tmp_path)
+    joined = join_sheets(assets)
     assert (assets / "book.css").read_text() == (
         "palette{}\na{src:url(fonts/f.woff2)}b{src:url('fonts/g.woff2')}c{src:url(data:,)}\n"
         "d{src:url(katex/fonts/h.woff2)}\nbook{background:url(i.svg);mask:url(#m)}"
     )
     left = sorted(path.relative_to(assets).as_posix() for path in assets.rglob("*.css"))
     assert left == ["book.css", "stylesheets/main.1.css"]
-    for page, up in (("a.html", ""), ("notebooks/a.html", "../")):
-        text = (tmp_path / page).read_text()
+    for up in ("", "../"):
+        text = lightened(PAGE.format(up), joined, f"{up}assets/")
         assert text.count("<link rel") == 2
         assert text.index("main.1.css") < text.index(f'"{up}assets/book.css"')
         assert f'href:"{up}assets/fonts/"' in text

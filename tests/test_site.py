@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import logging
 import re
+import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mkdocs.exceptions import MkDocsException
+from mkdocs.structure.pages import Page
 
 from build_site import BookLines, build
 from literate.chapter import BookError
 from literate.reader import read_book
-from literate.weave import katex, site_hook
+from literate import kept
+from literate.weave import katex, render, site_hook
 from literate.weave.pytorch import Table
 from tests.books import ONE, TWO, line_of, write_book
 
@@ -85,6 +89,59 @@ def test_two_builds_are_the_same_to_the_byte(place: Path, tmp_path: Path) -> Non
     assert second == contents(place / "site")
 
 
+NAMED = f"{TWO}\n```python\nprint(1)  # as eq:twice says\n```\n"  # chapter 2 names an equation in code alone
+EDITS = {
+    "a sentence": (ONE.replace("comes later", "comes afterwards"), TWO),
+    "a longer chapter": (f"One more sentence.\n\n{ONE}", TWO),
+    "an equation": (ONE.replace("y = 2x", "y = x + x"), TWO),
+    "a core cell": (ONE.replace("2 * x  #", "x + x  #"), TWO),
+    "a later core cell": (ONE, TWO.replace("2 * g", "g + g")),
+    "a label in code": (ONE, NAMED.replace("By @eq:twice, 4", "4")),
+    "the number of an equation": (
+        f'By @eq:x.\n\n$$\nx\n$$ {{#eq:x unchecked="a sample"}}\n{ONE}',
+        NAMED.replace("By @eq:twice, 4", "4"),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def worn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that is built again and again."""
+    folder = tmp_path_factory.mktemp("worn")
+    built(folder)
+    return folder
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_build_after_an_edit_is_the_one_that_begins_with_nothing(
+    worn: Path, tmp_path: Path, edit: str
+) -> None:
+    before = contents(worn / "site")
+    after = contents(built(worn, *EDITS[edit]))
+    assert after == contents(built(tmp_path, *EDITS[edit])) != before
+
+
+def test_few_pages_are_made_anew(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    changed = render._changed
+
+    def noted(page: Page, do: Callable[[], None]) -> render.Found:
+        made.append(page.file.src_uri)
+        return changed(page, do)
+
+    monkeypatch.setattr(render, "_changed", noted)
+    monkeypatch.setattr(render, "MANY", 1000)  # in this process
+    shutil.copytree(place, tmp_path / "edited")
+    built(tmp_path / "edited")
+    assert made == []
+    built(tmp_path / "edited", ONE.replace("comes later", "comes afterwards"))
+    assert sorted(made) == ["01-one.md", "notebooks/01-one.ipynb"]
+    made.clear()
+    monkeypatch.setattr(kept, "TOOLS", "others")
+    built(tmp_path / "edited")
+    assert len(made) == len(NAV) + 4
+
+
 def test_the_digest_is_on_every_page_and_in_every_notebook(place: Path) -> None:
     colophon = (place / "site" / "colophon.html").read_text(encoding="utf-8")
     digest = re.search(r"\b[0-9a-f]{64}\b", colophon)
@@ -114,6 +171,11 @@ def test_every_page_has_a_policy_for_its_scripts(place: Path) -> None:
 def test_labels_in_code_are_links(place: Path) -> None:
     page = (place / "site" / "01-one.html").read_text(encoding="utf-8")
     assert page.count('<a class="label" href="01-one.html#eq-twice" title="equation 1.1">eq:twice</a>') == 2
+
+
+def test_a_warning_is_given_at_each_build(place: Path) -> None:
+    first, second = (refusal(place, two=f"{TWO}\nSee [three](03-three.md).\n") for _ in range(2))
+    assert first == second and "contains a link '03-three.md', but" in first
 
 
 def test_a_broken_link(place: Path) -> None:
@@ -162,11 +224,8 @@ def test_node_is_asked_for_when_it_is_missing(monkeypatch: pytest.MonkeyPatch, t
 def test_katex_is_asked_for_when_it_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     failed = subprocess.CompletedProcess([], 1, "", "Cannot find package 'katex'")
     monkeypatch.setattr(katex.subprocess, "run", lambda *_, **__: failed)
-    (tmp_path / "assets" / "katex").mkdir(parents=True)
-    (tmp_path / "assets" / "katex" / "katex.min.css").touch()
-    (tmp_path / "a.html").write_text('<span class="arithmatex">\\(x\\)</span>', encoding="utf-8")
     with pytest.raises(BookError, match="npm ci --ignore-scripts\nCannot find package"):
-        katex.typeset(tmp_path, [], tmp_path / "formulas.json")
+        katex.typeset([("x", False)], [], tmp_path / "formulas.json", "")
 
 
 def test_only_new_formulas_are_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from literate.chapter import BookError, Chapter, Place
 from literate.reader import read_chapter
 from literate.tangle.module import Module
 from literate.weave import backmatter, panels
-from literate.weave.figures import colours, inline_svg, with_shared_letters, with_short_names, write_figures
+from literate.weave.figures import colours, figure, inline_svg, with_shared_letters, with_short_names
 from literate.weave.katex import search_text
-from literate.weave.notebook import notebook, tidy
+from literate.weave.finish import DIGEST
+from literate.weave.notebook import images, notebook, tidy
 from literate.weave.pages import Book, link_labels, page
 from literate.weave.pytorch import Pair, Table, pytorch
 from literate.weave.reference import module_reference
@@ -158,7 +159,8 @@ def test_a_declared_error_shows_its_last_line(tmp_path: Path) -> None:
 
 def test_a_figure_comes_before_its_folded_code(tmp_path: Path) -> None:
     text = woven(tmp_path, '```python tags=["hide-input"] alt="A <line>."\ndraw()\n```\n', IMAGE)
-    assert text.startswith('<figure class="figure"><svg role="img" aria-label="A &lt;line&gt;."')
+    assert text.startswith('<figure class="figure"><img src="assets/figures/')
+    assert text.count('loading="lazy" alt="A &lt;line&gt;."></figure>') == 1
     assert text.endswith(
         '</figure>\n\n<details class="folded hide-input" markdown>\n<summary>Show the code</summary>\n\n'
         "```{.python}\ndraw()\n```\n\n</details>"
@@ -171,7 +173,7 @@ def test_figures_of_one_cell_are_a_strip_that_is_described_once(tmp_path: Path) 
     assert strip.startswith(
         '<div class="steps" role="group" tabindex="0" aria-label="A &lt;line&gt;. Step by step, 2 figures.">'
     )
-    assert re.findall(r'<svg role="img" aria-label="([^"]*)"', strip) == ["1 of 2", "2 of 2"]
+    assert re.findall(r'<img [^>]*alt="([^"]*)"', strip) == ["1 of 2", "2 of 2"]
 
 
 def test_a_figure_needs_an_alt(tmp_path: Path) -> None:
@@ -262,7 +264,7 @@ def test_a_notebook_reads_well_in_jupyter(tmp_path: Path) -> None:
         "<sup>1</sup> Below.\n\n$$\na\n\\tag{1.1}\n$$"
     )
     assert code.outputs == [output("1\n")] and end.source == "The end."
-    assert result.metadata.backprop_core.digest == "dd"
+    assert result.metadata.backprop_core.digest == DIGEST
 
 
 def test_the_page_of_a_notebook_loses_what_mkdocs_jupyter_brings(tmp_path: Path) -> None:
@@ -272,8 +274,8 @@ def test_the_page_of_a_notebook_loses_what_mkdocs_jupyter_brings(tmp_path: Path)
         '<p>$$\na &lt; b\n\\tag{1.1}\n$$</p><p>so $x$, <code>$y</code> <a href="02-two.ipynb">next</a></p>'
         '<img alt="No description" src="data:image/svg+xml;base64,AA"/></div>'
     )
-    text = tidy(html, one, executed(one, IMAGE))
-    before, _, after = text.partition("<svg ")
+    text = tidy(html, one, images(Book([one], Module("", {}, "")), one, executed(one, IMAGE)))
+    before, _, after = text.partition("<img ")
     assert before == (
         '<p class="above">Chapter 1, as a notebook<span><a href="../01-cell.html">Back to the chapter</a>'
         '<a href="01-cell.ipynb" download>Download</a></span></p>'
@@ -282,7 +284,7 @@ def test_the_page_of_a_notebook_loses_what_mkdocs_jupyter_brings(tmp_path: Path)
         '<p>so <span class="arithmatex">\\(x\\)</span>, <code>$y</code> <a href="02-two.html">next</a></p>'
         '<figure class="figure">'
     )
-    assert after.startswith('role="img" aria-label="A line."')
+    assert after.startswith('src="../assets/figures/') and after.endswith('alt="A line."></figure></div>')
 
 
 # -- back matter ------------------------------------------------------------------------
@@ -385,27 +387,20 @@ PALETTES = (
 )
 
 
-def test_a_finished_figure_is_a_file_that_is_asked_for_late(tmp_path: Path) -> None:
-    (tmp_path / "assets").mkdir()
-    (tmp_path / "assets" / "book.css").write_text(PALETTES)
-    (tmp_path / "notebooks").mkdir()
-    for name, number in (("a", 1), ("notebooks/a", 2)):
-        svg = inline_svg(SVG.replace("#c", "#b"), f"figure-{number}", "A &lt;line&gt;")
-        (tmp_path / f"{name}.html").write_text(f'<p>x</p><figure class="figure">{svg}</figure><svg>y</svg>')
-    write_figures(tmp_path)
-    (file,) = (tmp_path / "assets" / "figures").iterdir()  # both pages show the same
-    image = (
-        f'<p>x</p><figure class="figure"><img src="{{}}assets/figures/{file.name}" width="480" height="240" '
-        'style="min-width: 278px" loading="lazy" alt="A &amp;lt;line&amp;gt;"></figure><svg>y</svg>'
+def test_a_figure_is_a_file_that_is_asked_for_late() -> None:
+    one = figure(SVG.replace("#c", "#b"), "A &lt;line&gt;", colours(PALETTES))
+    assert one.image("../figures/") == (
+        f'<figure class="figure"><img src="../figures/{one.name}" width="480" height="240" '
+        'style="min-width: 278px" loading="lazy" alt="A &amp;lt;line&amp;gt;"></figure>'
     )
-    assert (tmp_path / "a.html").read_text() == image.format("")
-    assert (tmp_path / "notebooks" / "a.html").read_text() == image.format("../")
-    text = file.read_text()
-    assert text.startswith(
+    assert 'alt="1 of 2"' in one.image("", "1 of 2")
+    assert figure(SVG.replace("#c", "#b"), "Other words", colours(PALETTES)).name == one.name
+    assert figure(SVG, "A &lt;line&gt;", colours(PALETTES.replace("#00f", "#00e"))).name != one.name
+    assert one.text.startswith(
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 360 180" fill="currentColor" '
     )
-    assert f"<style>{colours(PALETTES)}</style>" in text
-    assert '<use href="#f0" style="fill: currentColor; stroke: var(--figure-1); clip-path: url(#f0)"' in text
+    assert f"<style>{colours(PALETTES)}</style>" in one.text
+    assert '<use href="#f0" style="fill: currentColor; stroke: var(--figure-1); clip-path: url(#f0)"' in one.text
 
 
 def test_the_colours_of_figures_are_those_of_the_book() -> None:

@@ -60,6 +60,10 @@ class Cell:
     def tree(self) -> ast.Module:
         return ast.parse(self.source)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without its tree, which is parsed in less time than it takes to read one that was kept."""
+        return {name: value for name, value in vars(self).items() if name != "tree"}
+
     def at(self, node: ast.stmt | ast.expr) -> Place:
         """Where a node of ``tree`` stands in the book."""
         return Place(self.place.path, self.place.line + node.lineno - 1)

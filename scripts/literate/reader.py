@@ -38,6 +38,7 @@ from .chapter import (
     compiled,
 )
 from .files import read_text
+from .kept import across_builds
 from .prose import Prose
 from .rules import check_book
 
@@ -98,6 +99,7 @@ def read_chapter(path: Path) -> Chapter:
 
 
 @functools.lru_cache(maxsize=256)
+@across_builds(lambda text, path: (text, str(path)))
 def parse_chapter(text: str, path: Path) -> Chapter:
     """Read a chapter's text; the same text gives the same object, so nothing may change it."""
     digits = re.match(r"(\d\d)-", path.name)

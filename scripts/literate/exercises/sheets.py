@@ -14,6 +14,7 @@ from pathlib import Path
 
 from literate.chapter import CODE_REFERENCE, BookError, Cell, Chapter, Display, Place, defined_names
 from literate.files import read_text
+from literate.kept import across_builds
 from literate.reader import Reader
 
 FOLDER = "exercises"  # beside the chapters
@@ -126,6 +127,7 @@ def read_sheets(chapters: Sequence[Chapter]) -> list[Sheet]:
 
 
 @functools.lru_cache(maxsize=256)
+@across_builds(lambda text, path, number: (text, str(path), number))
 def parse_sheet(text: str, path: Path, number: int) -> Chapter:
     """Read a sheet's text; the same text gives the same object, so nothing may change it."""
     sheet = Chapter(path, text, number)

@@ -52,8 +52,13 @@ def check_all(book: Book, source: Source, cache: Path) -> dict[str, Found]:
     return found
 
 
-def subjects(book: Book) -> Iterator[tuple[Any, Display | Table, Dependencies | None]]:
+@functools.lru_cache(maxsize=1)
+def subjects(book: Book) -> list[tuple[Any, Display | Table, Dependencies | None]]:
     """Displays and tables, with what their checks rest on; None for what cannot be read."""
+    return list(_subjects(book))
+
+
+def _subjects(book: Book) -> Iterator[tuple[Any, Display | Table, Dependencies | None]]:
     for chapter in book.chapters:
         for display in checked_displays(chapter):
             yield chapter, display, _or_none(functools.partial(of_display, book, chapter, display))

@@ -29,6 +29,7 @@ from traitlets.config import Config
 from literate import limits
 from literate.chapter import MODULE_NAME, ROOT, BookError, Cell, Chapter, Place
 from literate.files import read_text, scratch, write_atomically
+from literate.kept import across_builds
 from literate.reader import data_files
 from literate.run.kernels import ENVIRONMENT, prepare
 from literate.tangle.module import Module, before, prefix
@@ -153,14 +154,28 @@ def _keep(entry: Path, text: str) -> None:
             path.unlink()
 
 
+def _seen_by(chapter: Chapter, earlier: Sequence[Chapter]) -> tuple[object, ...]:
+    """What a chapter may use, more than it does: all cells until there, and its data."""
+    cells = [(one.number, one.title, list(map(_placeless, one.python))) for one in [*earlier, chapter]]
+    return cells, _texts(chapter)
+
+
+@across_builds(_seen_by)
 def _key(chapter: Chapter, earlier: Sequence[Chapter]) -> str:
     """Everything the outputs depend on, except for where the cells stand in the file."""
-    cells = [astuple(cell)[1:] for cell in chapter.python]
+    cells = list(map(_placeless, chapter.python))
     versions = [platform.python_version(), *map(version, PACKAGES)]
-    texts = [read_text(path) for path in data_files(chapter).values()]
     tools = [path for stage in ("run", "tangle") for path in sorted(SETUP.parents[1].glob(f"{stage}/*.py"))]
     sources = [read_text(path) for path in [*tools, Path(limits.__file__)]]
-    return digest_of([cells, Source(earlier).reached_by(chapter), versions, sources, texts])
+    return digest_of([cells, Source(earlier).reached_by(chapter), versions, sources, _texts(chapter)])
+
+
+def _placeless(cell: Cell) -> tuple[Any, ...]:
+    return astuple(cell)[1:]
+
+
+def _texts(chapter: Chapter) -> list[str]:
+    return [read_text(path) for path in data_files(chapter).values()]
 
 
 # -- one kernel ---------------------------------------------------------------

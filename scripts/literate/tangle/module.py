@@ -14,6 +14,7 @@ from typing import Any
 
 from literate.chapter import MODULE_NAME, ROOT, WIDTH, BookError, Chapter, Place, defined_names
 from literate.files import read_text
+from literate.kept import across_builds
 
 from .imports import import_lines
 from .merge import Chunk, chunks
@@ -71,6 +72,7 @@ def tangle(chapters: Sequence[Chapter]) -> Module:
 
 
 @functools.lru_cache(maxsize=64)
+@across_builds(lambda chapters: [(one.number, one.title, str(one.path), one.python) for one in chapters])
 def _tangle(chapters: tuple[Chapter, ...]) -> Module:
     pieces = chunks(chapters)
     lines = _header(chapters, pieces)

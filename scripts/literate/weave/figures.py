@@ -1,7 +1,7 @@
-"""A figure as Matplotlib saves it, made lighter and part of a page. Its colours follow light and dark.
+"""A figure as Matplotlib saves it, made lighter, in a file of its own. Its colours follow light and dark.
 
-While a page is woven, its figures stand in it. In the finished site each is a file of its own, which a
-browser asks for when a reader comes near; it takes the colours of the page from the page's ``color-scheme``.
+A browser asks for the file when a reader comes near; it takes the colours of the page from the page's
+``color-scheme``.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import hashlib
 import html
 import io
 import re
-from pathlib import Path
+from dataclasses import dataclass
 
 from PIL import Image
+
+from literate.kept import across_builds
 
 COLOURS = {
     "#000000": "currentColor",
@@ -74,39 +76,39 @@ def _fewer_colours(png: str) -> str:
     return min(png, base64.b64encode(small.getvalue()).decode(), key=len)
 
 
-FIGURE = re.compile(
-    r'(?P<start><figure class="figure">)<svg role="img" aria-label="(?P<alt>[^"]*)" (?P<view>viewBox="[^"]*")'
-    r' style="width: (?P<width>\d+)px; (?P<least>min-width: \d+px);[^"]*"(?P<rest>.*?</svg>)(?=</figure>)',
+SVG = re.compile(
+    r'<svg role="img" aria-label="(?P<alt>[^"]*)" (?P<view>viewBox="[^"]*")'
+    r' style="width: (?P<width>\d+)px; (?P<least>min-width: \d+px);[^"]*"(?P<rest>.*</svg>)',
     re.S,
 )
 SCHEMES = {"default": "{}", "slate": "@media(prefers-color-scheme:dark){{{}}}"}
 
 
-def write_figures(site: Path) -> None:
-    """Move the figures of all pages into files, one for all that are the same."""
-    texts = {page: page.read_text(encoding="utf-8") for page in sorted(site.rglob("*.html"))}
-    texts = {page: text for page, text in texts.items() if FIGURE.search(text)}
-    if not texts:
-        return
-    folder = site / "assets" / "figures"
-    folder.mkdir(parents=True)
-    style = colours((site / "assets" / "book.css").read_text(encoding="utf-8"))
-    for page, text in texts.items():
-        address = "../" * (len(page.relative_to(site).parts) - 1) + "assets/figures/"
-        image = functools.partial(_image, folder=folder, style=style, address=address)
-        page.write_text(FIGURE.sub(image, text), encoding="utf-8")
+@dataclass(frozen=True)
+class Figure:
+    name: str  # of its file
+    text: str
+    alt: str
+    size: str  # attributes of its image
+
+    def image(self, folder: str, alt: str = "") -> str:
+        """It on a page from which its file is in ``folder``."""
+        return (
+            f'<figure class="figure"><img src="{folder}{self.name}" {self.size} loading="lazy" '
+            f'alt="{alt or self.alt}"></figure>'
+        )
 
 
-def _image(found: re.Match[str], folder: Path, style: str, address: str) -> str:
+@across_builds(lambda svg, alt, style: (svg, alt, style))
+def figure(svg: str, alt: str, style: str) -> Figure:
+    """A figure as Matplotlib saved it, with these ``colours``."""
+    found = SVG.fullmatch(inline_svg(svg, "figure", alt))
+    assert found
     text = standalone(found["view"], found["rest"], style)
-    name = f"{hashlib.sha256(text.encode()).hexdigest()[:12]}.svg"
-    (folder / name).write_text(text, encoding="utf-8")
     *_, wide, high = map(float, re.findall(r"[\d.]+", found["view"]))
     height = round(int(found["width"]) * high / wide)
-    return (
-        f'{found["start"]}<img src="{address}{name}" width="{found["width"]}" height="{height}" '
-        f'style="{found["least"]}" loading="lazy" alt="{found["alt"]}">'
-    )
+    size = f'width="{found["width"]}" height="{height}" style="{found["least"]}"'
+    return Figure(f"{hashlib.sha256(text.encode()).hexdigest()[:12]}.svg", text, found["alt"], size)
 
 
 def standalone(view: str, rest: str, style: str) -> str:

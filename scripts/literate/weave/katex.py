@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from literate.chapter import BOOK, ROOT, BookError, Chapter, Place
@@ -23,25 +23,27 @@ SCRIPT = Path(__file__).with_name("katex.mjs")
 VERSION = ROOT / "node_modules" / "katex" / "package.json"
 
 
-def typeset(site: Path, chapters: Sequence[Chapter], cache: Path) -> None:
-    """Set all formulas. ``cache`` is the file that keeps them for the next build."""
-    pages = {path: path.read_text(encoding="utf-8") for path in sorted(site.rglob("*.html"))}
-    formulas = sorted({_formula(found) for text in pages.values() for found in FORMULA.finditer(text)})
-    style = site / "assets" / "katex" / "katex.min.css"
-    set_, lighter = light.formulas(_kept(formulas, chapters, cache), style.read_text(encoding="utf-8"))
-    style.write_text(lighter, encoding="utf-8")
-    done = dict(zip(formulas, set_, strict=True))
-    for path, text in pages.items():
-        text = FORMULA.sub(lambda found: _set(found, done), text)
-        path.write_text(light.page(light.code(text)), encoding="utf-8")
-    search_text(site / "search" / "search_index.json", done)
+def typeset(
+    formulas: Sequence[Formula], chapters: Sequence[Chapter], cache: Path, stylesheet: str
+) -> tuple[dict[Formula, str], str]:
+    """The formulas as HTML, and the style sheet they need. ``cache`` keeps them for the next build."""
+    set_, lighter = light.formulas(_kept(formulas, chapters, cache), stylesheet)
+    return dict(zip(formulas, set_, strict=True)), lighter
+
+
+def formulas_of(page: str) -> set[Formula]:
+    return {_formula(found) for found in FORMULA.finditer(page)}
+
+
+def with_formulas(page: str, done: Mapping[Formula, str]) -> str:
+    return FORMULA.sub(lambda found: _set(found, done), page)
 
 
 def _formula(found: re.Match[str]) -> Formula:
     return html.unescape(found["tex"]).strip(), found["tag"] == "div"
 
 
-def _set(found: re.Match[str], done: dict[Formula, str]) -> str:
+def _set(found: re.Match[str], done: Mapping[Formula, str]) -> str:
     done_ = done[_formula(found)]
     return f'<div class="arithmatex">{done_}</div>' if found["tag"] == "div" else done_
 

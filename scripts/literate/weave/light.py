@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
 
 from material.plugins.search import plugin as search
+
+from literate.kept import across_builds
 
 OUTER = {"katex", "katex-display", "katex-mathml", "katex-html", "katex-error"}
 TAG = re.compile(r'<span(?: class="(?P<names>[^"]*)")?(?: style="(?P<style>[^"]*)")?>')
@@ -54,7 +55,8 @@ COLOURS = (
 COLOUR = {mark: marks.split()[0] for marks in COLOURS for mark in marks.split()}
 
 
-def formulas(set_by_katex: Iterable[str], stylesheet: str) -> tuple[list[str], str]:
+@across_builds(lambda set_by_katex, stylesheet: (set_by_katex, stylesheet))
+def formulas(set_by_katex: list[str], stylesheet: str) -> tuple[list[str], str]:
     """The formulas, light, and the style sheet that they need in the place of KaTeX's ``stylesheet``."""
     known = set(CLASS.findall(stylesheet)) - OUTER
     parts = [text.partition(VISIBLE) for text in set_by_katex]
@@ -156,20 +158,23 @@ def _joined(run: re.Match[str]) -> str:
 
 # -- search ---------------------------------------------------------------------------
 
-FIGURE = re.compile(r"<svg\b.*?</svg>", re.S)
-BETWEEN = re.compile(r">\s+<")  # which the search would keep as one blank
 SPAN = re.compile(r"</?span[^>]*>")
 
 
 class SearchParser(search.Parser):
-    """The search's own reader of pages, spared the marks of code and the lines of figures.
+    """The search's own reader of pages, spared the marks of code, and pages that it has read before.
 
     Nothing in them is found, but they are most of a page's tags, and it reads one tag after the other.
     """
 
     def feed(self, page: str) -> None:
-        page = FIGURE.sub(lambda figure: " " if BETWEEN.search(figure[0]) else "", page)
+        self.data = self.sections(page)
+
+    @across_builds(lambda _, page: page)
+    def sections(self, page: str) -> list[search.Section]:
         super().feed(BLOCK.sub(lambda block: SPAN.sub("", block[0]), page))
+        self.close()
+        return list(self.data)
 
 
 # -- sets -----------------------------------------------------------------------------

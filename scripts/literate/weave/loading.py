@@ -37,17 +37,15 @@ new PerformanceObserver(()=>ask()).observe({{type:"paint",buffered:true}});\
 setTimeout(()=>ask(),5000)}}</script>\n"""
 
 
-def lighten(site: Path) -> None:
-    assets = site / "assets"
+def join_sheets(assets: Path) -> set[str]:
+    """Write one style sheet in the place of several; which of them are no more."""
     sheets = [sheet for pattern in SHEETS for sheet in sorted(assets.glob(pattern))]
     names = {sheet.relative_to(assets).as_posix() for sheet in sheets}
     text = "\n".join(style(sheet, assets) for sheet in sheets)
     for sheet in sheets:
         sheet.unlink()
     (assets / BOOK).write_text(text, encoding="utf-8")
-    for page in sorted(site.rglob("*.html")):
-        up = "../" * (len(page.relative_to(site).parts) - 1)
-        page.write_text(lightened(page.read_text(encoding="utf-8"), names - {BOOK}, f"{up}assets/"), "utf-8")
+    return names - {BOOK}
 
 
 def style(sheet: Path, assets: Path) -> str:

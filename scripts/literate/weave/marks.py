@@ -31,6 +31,12 @@ CODE_SLIP = (
 )
 
 
+def rest_on(chapters: Sequence[Chapter]) -> list[object]:
+    """What these chapters' checks depend on: all but their prose."""
+    parts = [(one.path, one.number, one.title, one.cells, one.displays, one.tables, one.sections) for one in chapters]
+    return [parts, read_counts(chapters[0].path.parent)]
+
+
 def checks(chapters: Sequence[Chapter], cache: Path) -> dict[str, Any]:
     """How each equation was checked; a BookError if one does not hold.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Iterable
 
 from nbformat import NotebookNode, v4
 
 from literate.chapter import NUMBER, Chapter, Display
-from literate.weave.figures import inline_svg
-from literate.weave.pages import Book, outside_code, segments, with_references
+from literate.weave.finish import DIGEST
+from literate.weave.pages import FIGURES, Book, drawing, is_figure, outside_code, segments, with_references
 
 ADMONITION = re.compile(r'^(?:!!!|\?\?\?)\+? +([\w-]+)(?: +"(.*)")?$')
 
@@ -18,7 +19,7 @@ def notebook(book: Book, chapter: Chapter, executed: NotebookNode, end: str = ""
     """``end`` is the text of a last cell."""
     runs = dict(zip((cell.place for cell in chapter.python), executed.cells, strict=True))
     result = v4.new_notebook(metadata=copy.deepcopy(executed.metadata))
-    result.metadata["backprop_core"] = {"digest": book.module.digest}
+    result.metadata["backprop_core"] = {"digest": DIGEST}  # filled in when all is made
     text: list[str] = []
     for item, source in segments(chapter):
         if item is None:
@@ -87,17 +88,22 @@ def _quotes(text: str) -> str:
 # -- as a page ------------------------------------------------------------------
 
 
-def tidy(page: str, chapter: Chapter, executed: NotebookNode) -> str:
+def images(book: Book, chapter: Chapter, executed: NotebookNode) -> list[str]:
+    """The figures of a notebook's page."""
+    return [
+        drawing(book, cell, output).image(f"../{FIGURES}")
+        for cell, run in zip(chapter.python, executed.cells, strict=True)
+        for output in run.outputs
+        if is_figure(output)
+    ]
+
+
+def tidy(page: str, chapter: Chapter, figures: Iterable[str]) -> str:
     """The page that mkdocs-jupyter makes of a notebook, in the clothes of this book.
 
     It comes with 600 KB of style, scripts that load others, formulas as text and figures without alt.
     """
-    figures = (
-        inline_svg(output.data["image/svg+xml"], f"figure-{cell.place.line}-{number}", cell.alt or "")
-        for cell, run in zip(chapter.python, executed.cells, strict=True)
-        for number, output in enumerate(run.outputs)
-        if "image/svg+xml" in output.get("data", {})
-    )
+    drawn = iter(figures)
     page = re.sub(r"<(style|script|clipboard-copy)\b.*?</\1>|<!--.*?-->", "", page, flags=re.S)
     page = re.sub(r'<div class="(?:clipboard-copy-txt|jp-Collapser)[^>]*>.*?</div>', "", page, flags=re.S)
     page = re.sub(r'<span class="cell-tag">.*?</span>| tabindex="0"| id="cell-id=[^"]*"', "", page)
@@ -113,7 +119,7 @@ def tidy(page: str, chapter: Chapter, executed: NotebookNode) -> str:
     parts = re.split(r"(<pre.*?</pre>|<code.*?</code>)", page, flags=re.S)
     page = "".join(part if position % 2 else _mathematics(part) for position, part in enumerate(parts))
     figure = r'<img [^>]*src="data:image/svg[^>]*>'
-    return above + re.sub(figure, lambda _: f'<figure class="figure">{next(figures)}</figure>', page)
+    return above + re.sub(figure, lambda _: next(drawn), page)
 
 
 def _mathematics(part: str) -> str:

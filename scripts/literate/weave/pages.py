@@ -28,13 +28,13 @@ from literate.chapter import (
 )
 from literate.tangle.module import Module
 from literate.weave import light
-from literate.weave.figures import inline_svg
+from literate.weave.figures import Figure, figure
 
 Segment = tuple[Cell | Display | None, str]  # None: prose
 FOLDED = {"check": "The check", "hide-input": "Show the code"}
 NOTATION = re.compile(r"(?m)^\| *Symbol *\| *Meaning *\| *Set *\| *In code *\|$")
 SETS = '<details class="folded sets"><summary>Sets and code</summary></details>'
-ALT = re.compile(r'aria-label="[^"]*"')
+FIGURES = "assets/figures/"
 SHORT = 6  # lines of imports that need no folding
 
 
@@ -66,6 +66,8 @@ class Book:
     checks: Mapping[str, Any] = field(
         default_factory=lambda: {"marks": {}, "mutants": [0, 0], "proved": 0, "slips": []}
     )
+    palette: str = ""  # the colours of figures
+    figures: dict[str, str] = field(default_factory=dict)  # the files of those that were shown
 
     def __post_init__(self) -> None:
         self.marks: Mapping[str, Sequence[str]] = self.checks["marks"]  # label -> title and class
@@ -90,6 +92,16 @@ class Book:
         for chapter in self.chapters:
             for name in dict.fromkeys(imported_names(chapter)):
                 found.setdefault(name, []).append(chapter)
+        return found
+
+    @cached_property
+    def named(self) -> dict[str, list[tuple[Chapter, Cell]]]:
+        """The core cells that name an equation, by its label."""
+        found: dict[str, list[tuple[Chapter, Cell]]] = {}
+        for chapter in self.chapters:
+            for cell in chapter.core:
+                for label in {*CODE_REFERENCE.findall(cell.source)}:
+                    found.setdefault(label, []).append((chapter, cell))
         return found
 
     def lines(self, cell: Cell) -> tuple[int, int]:
@@ -203,10 +215,11 @@ def display(book: Book, item: Display) -> str:
 
 
 def python(book: Book, chapter: Chapter, cell: Cell, outputs: list[NotebookNode]) -> str:
-    name = f"figure-{chapter.path.stem[:2]}-{cell.place.line}"
-    parts = [output(cell, item, f"{name}-{n}") for n, item in enumerate(outputs, 1)]
-    is_steps = len(parts) > 1 and all(part.startswith("<figure") for part in parts)
-    shown = steps(cell, parts) if is_steps else "\n\n".join(parts)
+    drawn = [drawing(book, cell, item) for item in outputs if is_figure(item)]
+    if len(drawn) > 1 and len(drawn) == len(outputs):
+        shown = steps(cell, drawn)
+    else:
+        shown = "\n\n".join(output(book, cell, item) for item in outputs)
     match cell.tag:
         case "core":
             first, last = book.lines(cell)
@@ -263,28 +276,35 @@ def piece_link(piece: tuple[Chapter, Cell], seen_from: Chapter, here: str) -> st
     return f"[{cell.name}, {where}]({chapter.path.name}#code-{cell.name})"
 
 
-def output(cell: Cell, item: NotebookNode, name: str) -> str:
+def output(book: Book, cell: Cell, item: NotebookNode) -> str:
     """What a cell printed, returned, drew or raised."""
     if item.output_type == "error":
         return quiet(f"{item.ename}: {item.evalue}", "raised")
     if item.output_type == "stream":
         return quiet(item.text)
-    if svg := item.data.get("image/svg+xml"):
-        if not cell.alt:
-            raise BookError(cell.place, 'this cell draws a figure: add alt="…" and say what one sees in it')
-        return f'<figure class="figure">{inline_svg(svg, name, cell.alt)}</figure>'
+    if is_figure(item):
+        return drawing(book, cell, item).image(FIGURES)
     if "text/plain" not in item.data:
         raise BookError(cell.place, f"cannot show {', '.join(item.data)}; print text or draw with Matplotlib")
     return quiet(item.data["text/plain"])
 
 
-def steps(cell: Cell, figures: list[str]) -> str:
+def is_figure(item: NotebookNode) -> bool:
+    return "image/svg+xml" in item.get("data", {})
+
+
+def drawing(book: Book, cell: Cell, item: NotebookNode) -> Figure:
+    if not cell.alt:
+        raise BookError(cell.place, 'this cell draws a figure: add alt="…" and say what one sees in it')
+    found = figure(item.data["image/svg+xml"], cell.alt, book.palette)
+    book.figures[found.name] = found.text
+    return found
+
+
+def steps(cell: Cell, figures: list[Figure]) -> str:
     """Several figures of one cell: a strip that keys, a finger or the buttons of book.js move."""
     label = html.escape(f"{cell.alt} Step by step, {len(figures)} figures.")
-    own = [
-        ALT.sub(f'aria-label="{number} of {len(figures)}"', figure, count=1)
-        for number, figure in enumerate(figures, 1)
-    ]
+    own = [one.image(FIGURES, f"{number} of {len(figures)}") for number, one in enumerate(figures, 1)]
     return f'<div class="steps" role="group" tabindex="0" aria-label="{label}">{"".join(own)}</div>'
 
 
@@ -294,6 +314,12 @@ def quiet(text: str, kind: str = "") -> str:
 
 
 # -- the finished HTML ----------------------------------------------------------------
+
+
+def labels(text: str, book: Book) -> list[tuple[str, str, str]]:
+    """The equations that a text names by their labels, as ``link_labels`` would show them."""
+    named = sorted({*CODE_REFERENCE.findall(text)} & book.equations.keys())
+    return [(label, book.equations[label].number, book.equations[label].link) for label in named]
 
 
 def link_labels(page_html: str, book: Book, url: Callable[[Path], str]) -> str:

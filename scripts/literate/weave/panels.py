@@ -273,17 +273,16 @@ def in_code(book: Book, equation: Equation) -> str:
     """The lines of the module that name the equation, and the chapters that use what they stand in."""
     items = []
     users: list[Chapter] = []
-    for chapter in book.chapters:
-        for cell in chapter.core:
-            for name, first, lines in implementing(cell, equation.display.label or ""):
-                text = html.escape("\n".join(lines), quote=False)
-                where = f"{chapter.path.stem}.html#code-{cell.name}"
-                at = book.module_lines.get(chapter.place(cell.place.line + first - 1))
-                line = f", line {at} of {MODULE_NAME}.py" if at else ""
-                items.append(
-                    f'<p><a href="{where}"><code>{name}</code></a>{line}</p><pre><code>{text}</code></pre>'
-                )
-                users += [user for user in book.used_in(name.split(".")[0]) if user not in users]
+    for chapter, cell in book.named.get(equation.display.label or "", []):
+        for name, first, lines in implementing(cell, equation.display.label or ""):
+            text = html.escape("\n".join(lines), quote=False)
+            where = f"{chapter.path.stem}.html#code-{cell.name}"
+            at = book.module_lines.get(chapter.place(cell.place.line + first - 1))
+            line = f", line {at} of {MODULE_NAME}.py" if at else ""
+            items.append(
+                f'<p><a href="{where}"><code>{name}</code></a>{line}</p><pre><code>{text}</code></pre>'
+            )
+            users += [user for user in book.used_in(name.split(".")[0]) if user not in users]
     if not items:
         return "<p>No comment in the module names this equation.</p>"
     links = ", ".join(f'<a href="{user.path.stem}.html">{user.number}</a>' for user in users)

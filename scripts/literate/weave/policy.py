@@ -5,14 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from pathlib import Path
 
 SCRIPT = re.compile(r"<script(?P<attributes>(?![^>]*\bsrc=)[^>]*)>(?P<text>.*?)</script>", re.S)
-
-
-def write_policies(site: Path) -> None:
-    for path in sorted(site.rglob("*.html")):
-        path.write_text(with_policy(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def with_policy(page: str) -> str:

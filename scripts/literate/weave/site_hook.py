@@ -14,29 +14,32 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import nbformat
+from jinja2 import Environment, FileSystemBytecodeCache
 from material.plugins.search import plugin as search
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import Abort
 from mkdocs.livereload import LiveReloadServer
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
 from nbformat import NotebookNode
 
+from literate import kept
 from literate.chapter import ROOT, BookError, Chapter
 from literate.exercises.marker import Marker
-from literate.files import sweep, write_atomically
+from literate.files import read_text, sweep, write_atomically
+from literate.kept import Kept, name_of
 from literate.reader import read_book
 from literate.run.notebooks import latest, run
 from literate.tangle.module import tangle
 from literate.weave import backmatter, exercises, light, panels
 from literate.weave import pages as weave
-from literate.weave.figures import write_figures
-from literate.weave.katex import typeset
-from literate.weave.loading import lighten
-from literate.weave.marks import checks
-from literate.weave.notebook import notebook, tidy
-from literate.weave.policy import write_policies
+from literate.weave.figures import colours
+from literate.weave.finish import DIGEST, finish
+from literate.weave.marks import checks, rest_on
+from literate.weave.notebook import images, notebook, tidy
+from literate.weave.render import Renderer
 
 CACHE = Path(".cache")
 NOTEBOOKS = CACHE / f"site-{os.getpid()}"  # of this build: one that serves may run beside it
@@ -57,6 +60,7 @@ R = TypeVar("R")
 
 book: weave.Book
 marker: Marker  # knows the exercises
+renderer: Renderer
 executed: dict[Path, NotebookNode]
 pages: dict[str, str]
 serving = False
@@ -82,6 +86,11 @@ def on_startup(command: str, **_: Any) -> None:
     global serving
     search.Parser = light.SearchParser
     serving = command == "serve"
+    kept.store = Kept(CACHE / "site.pickle")
+
+
+def on_shutdown() -> None:
+    kept.store = None
 
 
 def on_serve(server: LiveReloadServer, **_: Any) -> LiveReloadServer:
@@ -95,12 +104,15 @@ def executed_or_latest(chapters: list[Chapter]) -> tuple[dict[Path, NotebookNode
     """Executed notebooks and checked equations. A reader who waits for the pages gets them before."""
     global running, failure, behind
     notebooks, missing = latest(chapters, CACHE / "chapters") if serving else ({}, ())
+    assert kept.store
+    if not missing and kept.store.has(*(what := ("checks", rest_on(chapters)))):
+        return notebooks or run(chapters, CACHE / "chapters"), kept.store.get(dict, *what)
     if not missing and not notebooks:
         with multiprocessing.Pool(1, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as beside:
             found = beside.apply_async(checks, (chapters, CACHE))
-            return run(chapters, CACHE / "chapters"), found.get()
+            return run(chapters, CACHE / "chapters"), kept.store.get(found.get, *what)
     if not missing:
-        return notebooks, checks(chapters, CACHE)
+        return notebooks, kept.store.get(lambda: checks(chapters, CACHE), *what)
     if running == missing:
         if failure:
             raise failure
@@ -127,6 +139,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     chapters = read_book(Path(config.docs_dir))
     executed, found = executed_or_latest(chapters)
     book = weave.Book(chapters, tangle(chapters), **({"checks": found} if found else {}))
+    if (style := Path(config.docs_dir, "assets", "book.css")).exists():
+        book.palette = colours(read_text(style))
     pages = {chapter.path.name: weave.page(book, chapter, executed[chapter.path]) for chapter in chapters}
     pages = {name: backmatter.generated(text, book) for name, text in pages.items()}
     if not found:
@@ -148,36 +162,59 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for chapter in chapters:
         if chapter.number:
             name = f"notebooks/{chapter.path.stem}.ipynb"
-            text = nbformat.writes(
-                notebook(book, chapter, executed[chapter.path], ends.get(chapter.path, ""))
-            )
-            write_atomically(NOTEBOOKS / name, text + "\n")
+            made = notebook(book, chapter, executed[chapter.path], ends.get(chapter.path, ""))
+            write_atomically(NOTEBOOKS / name, nbformat.writes(made) + "\n")
             files.append(File(name, str(NOTEBOOKS), config.site_dir, config.use_directory_urls))
-    config.copyright = f"Made from source {book.module.digest[:12]}"
+    config.copyright = f"Made from source {DIGEST}"
     return files
 
 
-def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    for chapter in book.chapters:
-        if chapter.path.name == page.file.src_uri and chapter.number:
-            page.meta["title"] = f"{chapter.number}. {chapter.title}"
-    if page.file.src_uri.startswith("notebooks/"):
+@event_priority(-100)  # after mkdocs-jupyter
+def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:
+    global renderer
+    assert kept.store
+    renderer = Renderer(kept.store, files, rests_on)
+    renderer.ahead(config)
+    return nav
+
+
+def on_env(env: Environment, **_: Any) -> None:
+    folder = CACHE / "templates"
+    folder.mkdir(exist_ok=True)
+    env.bytecode_cache = FileSystemBytecodeCache(str(folder))
+
+
+def chapter_of(notebook: File) -> Chapter | None:
+    stem = Path(notebook.src_uri).stem if notebook.src_uri.startswith("notebooks/") else ""
+    return next((chapter for chapter in book.chapters if chapter.path.stem == stem), None)
+
+
+def rests_on(file: File) -> object:
+    """All that the HTML of a page is made from."""
+    text = pages.get(file.src_uri) or file.content_string
+    if chapter := chapter_of(file):
+        return [name_of(text), chapter.number, images(book, chapter, executed[chapter.path])]
+    shown = panels.fill(text, book)
+    return [name_of(shown), weave.labels(shown, book)]
+
+
+def on_page_markdown(markdown: str, page: Page, files: Files, **_: Any) -> str:
+    name = page.file.src_uri
+    if chapter := chapter_of(page.file):
         page.meta["search"] = {"exclude": True}
-    return pages.get(page.file.src_uri, markdown)
-
-
-def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    if page.file.src_uri.startswith("notebooks/"):
-        chapter = next(
-            chapter for chapter in book.chapters if chapter.path.stem == Path(page.file.src_uri).stem
-        )
-        return tidy(content, chapter, executed[chapter.path])
+        figures = images(book, chapter, executed[chapter.path])
+        renderer.keep(page, functools.partial(tidy, chapter=chapter, figures=figures))
+        return markdown
+    for chapter in book.chapters:
+        if chapter.path.name == name and chapter.number:
+            page.meta["title"] = f"{chapter.number}. {chapter.title}"
 
     def url(path: Path) -> str:
         target = files.get_file_from_path(path.name)
         return target.url_relative_to(page.file) if target else ""
 
-    return weave.link_labels(panels.fill(content, book), book, url)
+    renderer.keep(page, lambda content: weave.link_labels(panels.fill(content, book), book, url))
+    return pages.get(name, markdown)
 
 
 def on_post_page(output: str, **_: Any) -> str:
@@ -193,11 +230,13 @@ def on_post_build(config: MkDocsConfig) -> None:
     global behind
     site = Path(config.site_dir)
     copy_assets(site / "assets")
-    write_figures(site)
-    typeset(site, [*book.chapters, *(sheet.text for sheet in marker.sheets)], CACHE / "formulas.json")
-    panels.write_scripts(site)
-    lighten(site)
-    write_policies(site)
+    for name, text in book.figures.items():
+        write_atomically(site / "assets" / "figures" / name, text)
+    for path in sorted(NOTEBOOKS.glob("notebooks/*")):
+        write_atomically(site / "notebooks" / path.name, path.read_text("utf-8").replace(DIGEST, book.module.digest))
+    finish(site, [*book.chapters, *(sheet.text for sheet in marker.sheets)], book.module.digest, CACHE / "formulas.json")
+    assert kept.store
+    kept.store.save()
     shutil.rmtree(NOTEBOOKS, ignore_errors=True)
     sweep(CACHE)
     for name in ("sitemap.xml", "sitemap.xml.gz"):  # they hold dates
