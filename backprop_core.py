@@ -3262,7 +3262,7 @@ class Conv2d(_Convolution):
     span = dilation (kernel_size - 1) + 1, weight (out_channels,
     in_channels / groups, *kernel_size), bias (out_channels,) or None.
     A size is a number or a pair (height, width); padding may be "valid",
-    none, or "same", as much as keeps the size. Weight and bias start
+    no border, or "same", one that keeps the size. Weight and bias start
     uniform in ±1/sqrt(number of inputs of a window).
     Raises ValueError for other shapes and where no window fits.
     """
@@ -3290,8 +3290,8 @@ class ConvTranspose2d(_Convolution):
 
     Shapes: input (N, in_channels, H, W), output (N, out_channels, rows,
     columns) with rows = (H - 1) stride - 2 padding + span, weight
-    (in_channels, out_channels / groups, *kernel_size), bias as in Conv2d,
-    and span, too. Raises ValueError for other shapes, for padding="same",
+    (in_channels, out_channels / groups, *kernel_size), bias and span
+    as in Conv2d. Raises ValueError for other shapes, for padding="same",
     and where padding leaves nothing.
     """
 
@@ -3587,7 +3587,7 @@ class Tensor(NDArrayOperatorsMixin):
         """What arrays have: shapes, and methods for which there is a rule."""
         if name in ("shape", "ndim", "size", "dtype"):
             return getattr(self.data, name)
-        function = hasattr(np.ndarray, name) and getattr(np, name, None)
+        function: Any = hasattr(np.ndarray, name) and getattr(np, name, None)
         known = function in _RULES or (function and function in _FURTHER)
         if not known or name == "sort":  # which sorts in place
             text = f"a Tensor has no {name}; the array in it is .data"
@@ -6790,4 +6790,4 @@ _PROBES = [
 ]
 
 
-# digest e89895f20bac2f05857dc70423bc3f55f27d0f562a2b05910a05499f244c54b5
+# digest fbf5178c2718c2727135aa6cfc97a98e99156b9536b8ad879999d31a4a1dadec
