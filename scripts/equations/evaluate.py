@@ -114,7 +114,7 @@ class _Ranger:
             first = 0 if axis == 0 and "from 0" in words else 1
             values = np.arange(first, first + shape[axis])
             if isinstance(index, Index) and not self.has_limits(index.name):
-                self.ranges.add(index.name, values, f"axis {axis + 1} of {what}")
+                self.ranges.add(index.name, values, f"{_nth(axis)} index of {what}")
             if "zero outside" not in words and (shift := _shift(index)):
                 self.ranges.shifts.append((shift[0], values - shift[1]))
 
@@ -213,7 +213,7 @@ class Evaluator:
             if not np.all(inside) and not self.outside:
                 first = 0 if axis == 0 and "from 0" in words else 1
                 self.outside = (
-                    f"{show(index)} = {int(place[~inside].flat[0]) + first} lies outside axis {axis + 1} "
+                    f"{show(index)} = {int(place[~inside].flat[0]) + first} lies outside the {_nth(axis)} index "
                     f"of {what}, {first}..{size - 1 + first}"
                 )
             places.append(np.where(inside, place, 0))
@@ -576,7 +576,7 @@ def evaluate_definition(definition: Definition, env: Environment) -> np.ndarray:
     ranges = Ranges()
     for axis, index in enumerate(indices):
         assert isinstance(index, Index)
-        ranges.add(index.name, np.arange(1, shape[axis] + 1), f"axis {axis + 1} of {show(left)}")
+        ranges.add(index.name, np.arange(1, shape[axis] + 1), f"{_nth(axis)} index of {show(left)}")
     _Ranger(env, ranges).visit(right)
     value = Evaluator(env, ranges)(right)
     lead = [len(ranges.values[name]) if at < len(indices) else 1 for at, name in enumerate(ranges.order)]
@@ -603,3 +603,9 @@ class NumPy:
     def sizes(free: list[int], count: int, rng: np.random.Generator) -> list[int]:
         """Distinct sizes, so that a swapped index does not fit."""
         return [int(size) for size in rng.permutation(free[: count + 1])[:count]]
+
+
+def _nth(axis: int) -> str:
+    """As a reader counts: NumPy's axis 0 is the first index."""
+    names = ("first", "second", "third")
+    return names[axis] if axis < len(names) else f"{axis + 1}th"

@@ -81,7 +81,7 @@ WRONG = [
     ({"dw": r"\frac{\partial L}{\partial W} = \frac{\partial L}{\partial Y}^\top X"}, "shapes differ: "),
     (
         {"dw_ij": RIGHT["eq:dw-ij"].replace("X_{ni}", "X_{in}")},
-        "eq:dw-ij: index i runs over 2 (axis 1 of W) but also over 3 (axis 1 of X)",
+        "eq:dw-ij: index i runs over 2 (first index of W) but also over 3 (first index of X)",
     ),
     (
         {"db": r"\frac{\partial L}{\partial b_j} = \sum_n \frac{\partial L}{\partial Y_{nk}}"},
@@ -92,7 +92,7 @@ WRONG = [
     ({"linear": "Y = Y"}, "both sides are the same"),
     ({"linear": "Y = Y + 0"}, "Y stands on both sides"),
     ({"db": r"\frac{\partial b}{\partial L} = X"}, "b does not depend on L in the code"),
-    ({"linear": r"Y_{nj} = \sum_{i=1}^{D+1} X_{ni}W_{ij} + b_j"}, "lies outside axis 2 of X"),
+    ({"linear": r"Y_{nj} = \sum_{i=1}^{D+1} X_{ni}W_{ij} + b_j"}, "lies outside the second index of X"),
     ({"linear": r"Y_{nj} = \sum_i X_{n,i+1}W_{1,j} + b_j"}, "the range of index i is unknown"),
     ({"linear": r"Y_{njk} = X_{nj}"}, "Y has 2 axes, not 3"),
     ({"linear": r"Y = X^2"}, "powers of matrices are not read"),
