@@ -213,8 +213,8 @@ class Evaluator:
             if not np.all(inside) and not self.outside:
                 first = 0 if axis == 0 and "from 0" in words else 1
                 self.outside = (
-                    f"{show(index)} = {int(place[~inside].flat[0]) + first} lies outside the {_nth(axis)} index "
-                    f"of {what}, {first}..{size - 1 + first}"
+                    f"{show(index)} = {int(place[~inside].flat[0]) + first} lies outside the {_nth(axis)} "
+                    f"index of {what}, {first}..{size - 1 + first}"
                 )
             places.append(np.where(inside, place, 0))
             good = good & inside
