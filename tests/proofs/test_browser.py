@@ -470,7 +470,7 @@ def test_a_link_opens_what_it_leads_into(browser: Browser, address: str, scripts
             expect(place).to_be_visible()
             expect(place).to_be_in_viewport()
         page.goto(f"{address}/21-clinic.html")
-        page.locator('.md-nav--secondary a[href="#probes-of-the-start"]').click()
+        page.locator('.md-sidebar--secondary a[href="#probes-of-the-start"]').click()
         expect(page.locator("#probes-of-the-start")).to_be_in_viewport()
 
 
@@ -495,8 +495,8 @@ def test_a_section_for_the_library_has_its_place_in_the_list_of_headings(
     with browser.new_context(**DESK) as tab:
         page = tab.new_page()
         go(page, f"{address}/21-clinic.html")
-        active = page.locator(".md-nav--secondary .md-nav__link--active")
-        headings = ["the-idea-of-diagnose", "for-the-library", "does-it-find-them", "six-more"]
+        active = page.locator(".md-sidebar--secondary .md-nav__link--active")
+        headings = ["the-idea-of-diagnose", "for-the-library", "does-it-find-them", "what-is-still-missing"]
         for inside in ([], ["some-steps", "all-of-them"]):
             for heading in headings[:2] + inside + headings[2:]:
                 page.evaluate(PAST, heading)

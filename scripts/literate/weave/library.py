@@ -6,8 +6,8 @@ import re
 
 # A heading of a chapter: those of its notebook, which stays as it is, have no title in their links.
 HEADING = re.compile(
-    r'<h(?P<level>[2-4]) id="[^"]*">For the library(?P<about>:?)'
-    r'.{0,200}?title="Permanent link".*?</h(?P=level)>'
+    r'(?P<text><h(?P<level>[2-4]) id="[^"]*">For the library(?P<about>:?).{0,200}?)'
+    r'<a class="headerlink"[^>]* title="Permanent link">.*?</a>(?P<end></h(?P=level)>)'
 )
 END = r'<h[1-{}][ >]|<p class="to-exercises"|<div class="footnote"|</article>'
 CELL = '<div class="core highlight">'
@@ -26,7 +26,8 @@ def folded(page: str) -> str:
         if not following:
             continue  # in no article
         start, text = end, page[heading.end() : (end := following.start())]
-        summary = f"<summary>{heading[0]} <span>{_inside(text, told=bool(heading['about']))}</span></summary>"
+        title = heading["text"] + heading["end"]  # a summary is one thing to press, so there is no link in it
+        summary = f"<summary>{title} <span>{_inside(text, told=bool(heading['about']))}</span></summary>"
         parts += [page[start : heading.start()], f'<details class="library">{summary}', text, CLOSED]
     return "".join([*parts, page[end:]])
 
