@@ -95,6 +95,28 @@ def test_the_message_has_that_cause(message: str, cause: Callable[[], None]) -> 
         cause()
 
 
+def test_a_gradient_of_what_is_no_leaf_is_not_kept() -> None:
+    message = "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed"
+    assert f"| `{message}` |" in (BOOK / "21-clinic.md").read_text(encoding="utf-8")
+    y = torch.tanh(weight())
+    y.sum().backward()
+    with pytest.warns(UserWarning, match=message):
+        assert y.grad is None
+
+
+@pytest.mark.parametrize("cut", ["data", "new"])
+def test_a_graph_is_cut_without_a_word(cut: str) -> None:
+    text = (BOOK / "21-clinic.md").read_text(encoding="utf-8")
+    assert "`.data`, or a new tensor such as `torch.tensor(loss, requires_grad=True)`" in text
+    w, bias = weight(), weight()
+    if cut == "data":
+        (torch.tanh(w).data * bias).sum().backward()
+        assert bias.grad is not None
+    else:
+        torch.tensor((w * X).sum().item(), requires_grad=True).backward()
+    assert w.grad is None
+
+
 def test_the_cures() -> None:
     w, state = weight(), X
     for _ in range(2):
