@@ -77,9 +77,10 @@ class Equations:
         self.chapters = chapters
         self.users = _users(Book(chapters, _namespace(ast.parse(source))))
 
-    def notice(self, mutant: CodeMutant) -> bool:
+    def notice(self, mutant: CodeMutant, most: int | None = None) -> bool:
+        """Whether one of the checks that run the function notices it, or of so many, the quickest."""
         book = Book(self.chapters, _namespace(ast.parse(mutant.source)))
-        checks = (_check(book, subject) for subject in self.users.get(mutant.function, ()))
+        checks = (_check(book, subject) for subject in self.users.get(mutant.function, [])[:most])
         return any(result.finding for check in checks for result in check)
 
 
