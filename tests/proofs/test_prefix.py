@@ -32,7 +32,7 @@ def asking(chapter: Chapter) -> Chapter:
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.path.name)
 def test_outputs_and_numbers_agree(chapter: Chapter, shown: dict[Path, NotebookNode]) -> None:
-    """Its numbers, too: Jupyter runs only the cells, the chapter's tests also run transcripts between them."""
+    """Its numbers, too: Jupyter runs only the cells, a chapter's tests also run what stands between."""
     asked = asking(chapter)
     full = execute(asked, tangle(CHAPTERS))
     own = set(chapter.cells)
