@@ -303,8 +303,8 @@ def test_the_limit_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("subject", ["transcript", "number", "definition"])
 def test_in_other_places(subject: str, tmp_path: Path) -> None:
     body = {
-        "transcript": "```pycon\n>>> time.sleep(99)\n```\n",
-        "number": "Here is 1<!-- = time.sleep(99) -->.\n",
+        "transcript": "```pycon\n>>> time.sleep(9)\n```\n",
+        "number": "Here is 1<!-- = time.sleep(9) -->.\n",
         "definition": fence("x = any(i for i in iter(int, 1))", 'tags=["core"] name="x"'),
     }[subject]
     item = chapter(body, imports=IMPORTS, folder=tmp_path)
