@@ -35,7 +35,7 @@ HEAVIEST = 1_300_000  # bytes of one page with all that it loads
 HEAVIEST_CHAPTER = 250_000  # bytes of its HTML; panels and figures are files of their own
 HEAVIEST_COMPRESSED = 60_000
 HEAVIEST_FIGURE = 75_000
-TABS = 3  # at the same time: a page waits longer than it works
+TABS = 2  # at the same time: a page waits longer than it works
 RAW = ("$", "\\(", "\\[", "eq:", "{#", "{.", "!!!", "```", "<!--")
 
 LOOK = """() => {
