@@ -2,6 +2,7 @@
 
 import gc
 import os
+from collections.abc import Generator
 
 import pytest
 
@@ -11,12 +12,12 @@ for library in ("OMP", "OPENBLAS", "MKL"):  # the tests already run side by side
     os.environ[f"{library}_NUM_THREADS"] = "1"
 
 
-def pytest_collection() -> None:
-    gc.disable()
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_finish() -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
     """What was collected stays until the end: nobody need look through it for what has gone."""
-    gc.freeze()
-    gc.enable()
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
