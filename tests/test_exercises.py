@@ -205,14 +205,14 @@ def test_a_method_that_the_module_has_not_is_refused(tmp_path: Path) -> None:
 def test_a_sample_sheet_proves_itself(tmp_path: Path) -> None:
     made = sample(tmp_path)
     (sheet,) = made.sheets
-    claims = list(variants.variants(made, sheet))
-    verdicts = made.mark([answer for *_, answer in claims])
-    assert [what for _, _, what, _ in claims] == [
+    claims = list(variants.kinds(sheet))
+    verdicts = made.mark(variants.answers(made, sheet))
+    assert [what for *_, what in claims] == [
         "solution",
         "stub",
         *(f"wrong answer {n}" for n in (1, 2, 3)),
     ]
-    for (_, cell, what, _), verdict in zip(claims, verdicts, strict=True):
+    for (_, cell, what), verdict in zip(claims, verdicts, strict=True):
         assert pytest_items.misjudged(verdict, cell, what) == ""
 
 
@@ -232,11 +232,11 @@ def test_a_sample_sheet_proves_itself(tmp_path: Path) -> None:
 def test_a_sheet_that_claims_too_much_is_noticed(tmp_path: Path, old: str, new: str, message: str) -> None:
     made = sample(tmp_path, SHEET.replace(old, new, 1))
     (sheet,) = made.sheets
-    claims = list(variants.variants(made, sheet))
-    verdicts = made.mark([answer for *_, answer in claims])
+    claims = list(variants.kinds(sheet))
+    verdicts = made.mark(variants.answers(made, sheet))
     complaints = [
         pytest_items.misjudged(verdict, cell, what)
-        for (_, cell, what, _), verdict in zip(claims, verdicts, strict=True)
+        for (_, cell, what), verdict in zip(claims, verdicts, strict=True)
     ]
     assert any(complaint.startswith(message) for complaint in complaints)
 

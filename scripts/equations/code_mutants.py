@@ -75,17 +75,18 @@ class Equations:
 
     def __init__(self, chapters: Sequence[Text], source: str) -> None:
         self.chapters = chapters
-        self.users = _users(Book(chapters, _namespace(ast.parse(source))))
+        self.users = _users(Book(chapters, _namespace(source)))
 
-    def notice(self, mutant: CodeMutant) -> bool:
-        book = Book(self.chapters, _namespace(ast.parse(mutant.source)))
-        checks = (_check(book, subject) for subject in self.users.get(mutant.function, ()))
+    def notice(self, mutant: CodeMutant, most: int | None = None) -> bool:
+        """Whether one of the checks that run the function notices it, or of so many, the quickest."""
+        book = Book(self.chapters, _namespace(mutant.source))
+        checks = (_check(book, subject) for subject in self.users.get(mutant.function, [])[:most])
         return any(result.finding for check in checks for result in check)
 
 
-def _namespace(tree: ast.Module) -> dict[str, Any]:
+def _namespace(source: str) -> dict[str, Any]:
     found: dict[str, Any] = {"__name__": "module"}
-    exec(compile(tree, FILE, "exec"), found)
+    exec(compile(source, FILE, "exec"), found)
     return found
 
 

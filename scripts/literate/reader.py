@@ -89,8 +89,14 @@ def read_book(folder: Path = BOOK) -> list[Chapter]:
     chapters = [read_chapter(path) for path in book_files(folder)]
     if not chapters:
         raise BookError(folder, "no chapters: expected files like 01-slope.md")
-    check_book(chapters)
+    _check(tuple(chapters))
     return chapters
+
+
+@functools.lru_cache(maxsize=16)
+def _check(chapters: tuple[Chapter, ...]) -> None:
+    """Each book once: the chapters do not change, see parse_chapter."""
+    check_book(chapters)
 
 
 def read_chapter(path: Path) -> Chapter:
@@ -301,8 +307,10 @@ class Reader:
             longest = max(range(len(lines)), key=lambda index: len(lines[index]))
             raise self.refuse("nested too deeply for Python", opened + 1 + longest) from None
         tree = cell.tree
+        nodes = list[ast.AST]()  # level by level, like ast.walk
         depth, level = 0, list[ast.AST]([tree])
         while level := [child for node in level for child in ast.iter_child_nodes(node)]:
+            nodes += level
             if depth > DEEPEST and (
                 found := [node for node in level if isinstance(node, ast.expr | ast.stmt)]
             ):
@@ -319,8 +327,8 @@ class Reader:
         if cell.raises and cell.tag:
             raise self.refuse("raises= belongs to a plain demonstration", opened)
         if cell.tag == "core":
-            self.check_core(cell, tree)
-        for node in _unjudged(tree):
+            self.check_core(cell, nodes)
+        for node in _unjudged(nodes):
             raise BookError(
                 cell.at(node),
                 "what this says is compared with nothing; write it as a transcript (```pycon, >>> "
@@ -333,12 +341,12 @@ class Reader:
                 opened,
             )
 
-    def check_core(self, cell: Cell, tree: ast.Module) -> None:
+    def check_core(self, cell: Cell, nodes: list[ast.AST]) -> None:
         for number, line in enumerate(cell.source.split("\n"), cell.place.line):
             if len(line) > WIDTH:
                 raise self.refuse(f"a core line has {len(line)} characters, at most {WIDTH}", number)
-        optional = {node for attempt in _optional(tree) for node in ast.walk(attempt)}
-        for node in ast.walk(tree):
+        optional = {node for attempt in _optional(nodes) for node in ast.walk(attempt)}
+        for node in nodes:
             if isinstance(node, (ast.Import, ast.ImportFrom)) and node not in optional:
                 raise BookError(
                     cell.at(node),
@@ -347,7 +355,7 @@ class Reader:
                 )
             if isinstance(node, ast.Global):
                 raise BookError(cell.at(node), "'global' in a core cell; keep state in an object")
-        for node in tree.body:
+        for node in cell.tree.body:
             if not (_is_definition(node) or _is_assignment(node)):
                 raise BookError(cell.at(node), "a core cell may only define (class, def, NAME = …), not act")
 
@@ -503,19 +511,19 @@ def _names_of_transcript(source: str) -> set[str]:
     return found
 
 
-def _unjudged(tree: ast.Module) -> Iterator[ast.expr | ast.stmt]:
+def _unjudged(nodes: list[ast.AST]) -> Iterator[ast.expr | ast.stmt]:
     """Where code says whether numbers agree, and nobody looks: ``print(np.allclose(a, b))``.
 
     Printed in any form, left to stand alone, or in an assertion that cannot fail.
     """
     named = {
         target.id
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Assign) and _is_verdict(node.value)
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Call(ast.Name("print"), arguments):
                 of_all = [isinstance(x, ast.Call) and ast.unparse(x.func) in OF_ALL for x in arguments]
@@ -543,9 +551,9 @@ def _is_verdict(node: ast.AST, named: Collection[str] = ()) -> bool:
     return any(_is_verdict(child, named) for child in ast.iter_child_nodes(node))
 
 
-def _optional(tree: ast.Module) -> list[ast.stmt]:
+def _optional(nodes: list[ast.AST]) -> list[ast.stmt]:
     """What code tries that goes on without what cannot be imported."""
-    tried = [node for node in ast.walk(tree) if isinstance(node, ast.Try)]
+    tried = [node for node in nodes if isinstance(node, ast.Try)]
     return [line for node in tried if any(map(_catches_import_error, node.handlers)) for line in node.body]
 
 

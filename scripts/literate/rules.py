@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
 
 from .chapter import (
     CODE_REFERENCE,
@@ -17,14 +18,14 @@ from .chapter import (
 )
 
 
-def check_book(chapters: list[Chapter]) -> None:
+def check_book(chapters: Sequence[Chapter]) -> None:
     _check_numbers(chapters)
     _check_labels(chapters)
     _check_names(chapters)
     _check_tables(chapters)
 
 
-def _check_numbers(chapters: list[Chapter]) -> None:
+def _check_numbers(chapters: Sequence[Chapter]) -> None:
     seen: dict[int, Chapter] = {}
     for chapter in chapters:
         if chapter.number in seen:
@@ -34,7 +35,7 @@ def _check_numbers(chapters: list[Chapter]) -> None:
         seen[chapter.number] = chapter
 
 
-def _check_labels(chapters: list[Chapter]) -> None:
+def _check_labels(chapters: Sequence[Chapter]) -> None:
     defined: dict[str, Place] = {}
     for chapter in chapters:
         for display in chapter.displays:
@@ -57,7 +58,7 @@ def _check_labels(chapters: list[Chapter]) -> None:
             raise BookError(place, f"{label} is never referred to; refer to it with @{label}")
 
 
-def _check_names(chapters: list[Chapter]) -> None:
+def _check_names(chapters: Sequence[Chapter]) -> None:
     """Cell names are unique; what a chapter imports was defined before it."""
     cells: dict[str, Cell] = {}
     names: dict[str, Cell] = {}
@@ -79,7 +80,7 @@ def _check_names(chapters: list[Chapter]) -> None:
             names.update(dict.fromkeys(defined_names(cell), cell))
 
 
-def _check_tables(chapters: list[Chapter]) -> None:
+def _check_tables(chapters: Sequence[Chapter]) -> None:
     """In the column "Here" of a table stands code that some chapter has; … stands for anything."""
     code = _spaced("\n".join(cell.source for chapter in chapters for cell in chapter.cells))
     for chapter in chapters:

@@ -82,8 +82,8 @@ def changed_at(chapters: list[Chapter], right: str, wrong: str) -> tuple[Book, C
     """The book with one change, in the first chapter in which this stands; and that chapter."""
     at = next(place for place, chapter in enumerate(chapters) if chapter.number and right in chapter.text)
     changed = parse_chapter(chapters[at].text.replace(right, wrong, 1), chapters[at].path)
-    chapters = [*chapters[:at], changed, *chapters[at + 1 :]]
-    return Book(chapters, tangle(chapters).namespace()), changed
+    assert [cell.source for cell in changed.core] == [cell.source for cell in chapters[at].core]
+    return Book([*chapters[:at], changed, *chapters[at + 1 :]], tangle(chapters).namespace()), changed
 
 
 def of_equations(chapters: list[Chapter], right: str, wrong: str) -> str:

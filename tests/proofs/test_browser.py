@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
 import functools
 import gzip
 import http.server
@@ -33,6 +35,7 @@ HEAVIEST = 1_300_000  # bytes of one page with all that it loads
 HEAVIEST_CHAPTER = 250_000  # bytes of its HTML; panels and figures are files of their own
 HEAVIEST_COMPRESSED = 60_000
 HEAVIEST_FIGURE = 75_000
+TABS = 2  # at the same time: a page waits longer than it works
 RAW = ("$", "\\(", "\\[", "eq:", "{#", "{.", "!!!", "```", "<!--")
 
 LOOK = """() => {
@@ -99,14 +102,20 @@ def address(site: Path) -> Iterator[str]:
     server.server_close()
 
 
-@pytest.fixture(scope="module")
-def browser(site: Path) -> Iterator[Browser]:  # the site first: Playwright takes the event loop
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
     found = next((path for name in pdf.BROWSERS if (path := shutil.which(name))), None)
     assert found, f"none of {', '.join(pdf.BROWSERS)} is installed"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def browser(site: Path) -> Iterator[Browser]:  # the site first: Playwright takes the event loop
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -117,26 +126,26 @@ def visited() -> dict[str, list[Visit]]:
 
 @pytest.fixture(scope="module", params=[PHONE, DESK], ids=["phone", "desk"])
 def visits(
-    request: pytest.FixtureRequest,
-    browser: Browser,
-    address: str,
-    site: Path,
-    visited: dict[str, list[Visit]],
+    request: pytest.FixtureRequest, address: str, site: Path, visited: dict[str, list[Visit]]
 ) -> list[Visit]:
-    if str(request.param) in visited:
-        return visited[str(request.param)]
-    names = sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
-    kinds: set[str] = set()
-    found = []
-    for name in names:
-        kind = name.split("/")[0] if "/" in name else re.split(r"\d", name)[0]
+    if str(request.param) not in visited:
+        names = sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
+        kinds = {
+            name.split("/")[0] if "/" in name else re.split(r"\d", name)[0]: name for name in reversed(names)
+        }
         # The other scheme differs in colours and width alone, which pages of a kind have in common.
-        found.append(
-            visit(browser, address, name, request.param, request.param is PHONE or kind not in kinds)
-        )
-        kinds.add(kind)
-    visited[str(request.param)] = found
-    return found
+        audited = set(names if request.param is PHONE else kinds.values())
+        with concurrent.futures.ThreadPoolExecutor(TABS) as pool:
+            tours = [
+                pool.submit(tour, address, names[at::TABS], request.param, audited) for at in range(TABS)
+            ]
+        visited[str(request.param)] = [seen for one in tours for seen in one.result()]
+    return visited[str(request.param)]
+
+
+def tour(address: str, names: list[str], screen: dict[str, Any], audited: set[str]) -> list[Visit]:
+    with chromium() as browser:
+        return [visit(browser, address, name, screen, name in audited) for name in names]
 
 
 def go(page: Page, url: str) -> None:

@@ -15,7 +15,7 @@ from equations.mutation_score import score
 from literate.chapter import BOOK, Chapter
 from literate.prove.checks import read_counts
 from literate.reader import book_files, read_chapter
-from literate.tangle.module import tangle
+from literate.tangle.module import Module, tangle
 
 SAMPLES = Path(__file__).parent.parent / "equations" / "samples"
 blind_mutants = runpy.run_path(str(SAMPLES.parent / "blind.py"))["blind_mutants"]
@@ -85,26 +85,6 @@ def sample(name: str, seed: int = 0) -> tuple[Book, Chapter]:
     return Book([chapter], FUNCTIONS, seed), chapter
 
 
-@pytest.fixture(scope="module")
-def chapters() -> list[Chapter]:
-    return [read_chapter(path) for path in CHAPTERS]
-
-
-@pytest.fixture(scope="module")
-def names(chapters: list[Chapter]) -> dict[str, Any]:
-    return tangle(chapters).namespace()
-
-
-@pytest.fixture(scope="module")
-def book(chapters: list[Chapter], names: dict[str, Any]) -> Book:
-    return Book(chapters, names)
-
-
-@pytest.fixture(scope="module")
-def results(book: Book) -> list[Result]:
-    return [result for chapter in book.chapters for result in check_chapter(book, chapter)]
-
-
 def test_all_mutants_of_the_samples() -> None:
     """The one survivor is true: the probabilities sum to one, as the targets do."""
     survivors, total = [], 0
@@ -140,10 +120,8 @@ def test_no_seed_gives_a_false_alarm(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(1, 3))
-def test_no_seed_gives_a_false_alarm_in_the_book(
-    chapters: list[Chapter], names: dict[str, Any], seed: int
-) -> None:
-    book = Book(chapters, names, seed)
+def test_no_seed_gives_a_false_alarm_in_the_book(chapters: list[Chapter], module: Module, seed: int) -> None:
+    book = Book(chapters, module.namespace(), seed)
     results = [result for chapter in chapters for result in check_chapter(book, chapter)]
     assert [str(result.finding) for result in results if result.finding] == []
 

@@ -11,11 +11,10 @@ import pytest
 
 import check_equations
 from equations.book import Book
-from equations.check import Result, check_chapter
+from equations.check import Result
 from equations.references import Mark, idle_marks, marks_of
 from literate.chapter import Chapter, code_references
-from literate.reader import read_book
-from literate.tangle.module import Module, tangle
+from literate.tangle.module import Module
 
 # Public names that stand in no equation, because they compute nothing of their own.
 NO_MATHEMATICS = {
@@ -61,33 +60,15 @@ SWAPS = [
 
 
 @pytest.fixture(scope="module")
-def chapters() -> list[Chapter]:
-    return read_book()
-
-
-@pytest.fixture(scope="module")
-def module(chapters: list[Chapter]) -> Module:
-    return tangle(chapters)
-
-
-@pytest.fixture(scope="module")
-def results(chapters: list[Chapter], module: Module) -> list[Result]:
-    book = Book(chapters, module.namespace())
-    return [result for chapter in chapters for result in check_chapter(book, chapter)]
-
-
-@pytest.fixture(scope="module")
 def marks(chapters: list[Chapter], module: Module) -> list[Mark]:
     line_of = {place: line for line, place in module.places.items()}
     references = [one for chapter in chapters for cell in chapter.core for one in code_references(cell)]
     return marks_of(module.text, [(line_of[one.place], one.label) for one in references])
 
 
-def test_they_hold_and_leave_nothing_out(
-    chapters: list[Chapter], module: Module, results: list[Result]
-) -> None:
+def test_they_hold_and_leave_nothing_out(book: Book, results: list[Result]) -> None:
     assert [str(result.finding) for result in results if result.finding] == []
-    assert set(check_equations.untouched(Book(chapters, module.namespace()), results)) == NO_MATHEMATICS
+    assert set(check_equations.untouched(book, results)) == NO_MATHEMATICS
 
 
 def test_every_reference_stands_at_its_code(

@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from equations.book import Book
-from literate.chapter import BOOK
-from literate.reader import read_book
-from literate.tangle.module import tangle
 from tests.equations import test_worked as some
-
-
-@pytest.fixture(scope="module")
-def book() -> Book:
-    chapters = read_book(BOOK)
-    return Book(chapters, tangle(chapters).namespace())
 
 
 def test_the_page_computes_what_the_checker_computes(book: Book) -> None:

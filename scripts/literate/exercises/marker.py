@@ -61,9 +61,18 @@ class Marker:
 
     def __post_init__(self) -> None:
         self.sheets = read_sheets(self.chapters)
-        self.module: Module = tangle(self.chapters)
-        self.core = Core(self.module.text)
-        self.equations = Equations.of(self.chapters)
+
+    @cached_property
+    def module(self) -> Module:
+        return tangle(self.chapters)
+
+    @cached_property
+    def core(self) -> Core:
+        return Core(self.module.text)
+
+    @cached_property
+    def equations(self) -> Equations:
+        return Equations.of(self.chapters)
 
     @cached_property
     def book(self) -> Book:

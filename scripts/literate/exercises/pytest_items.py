@@ -68,19 +68,23 @@ def sheet_items(path: Path) -> Iterator[Item]:
     sheet = next((sheet for sheet in mark.sheets if sheet.text.path == path), None)
     if sheet is None:
         raise BookError(path, "no file of exercises")
-    claims = list(variants.variants(mark, sheet))
+    claims = list(variants.kinds(sheet))
 
     @functools.cache
     def verdicts() -> list[Verdict]:
-        return list(mark.mark([answer for _, _, _, answer in claims], variants.course(mark)))
+        return list(mark.mark(variants.answers(mark, sheet), variants.course(mark)))
 
     def check(position: int, exercise: Exercise, cell: Cell | None, what: str) -> None:
-        if complaint := misjudged(verdicts()[position], cell, what):
+        try:
+            verdict = verdicts()[position]
+        except BookError as error:
+            raise Unanswered(str(error)) from None
+        if complaint := misjudged(verdict, cell, what):
             raise Unanswered(
                 f"{cell.place if cell else exercise.place}: {exercise.name}, {what}: {complaint}"
             )
 
-    for position, (exercise, cell, what, _) in enumerate(claims):
+    for position, (exercise, cell, what) in enumerate(claims):
         line = cell.place.line if cell else exercise.place.line
         yield (
             line,

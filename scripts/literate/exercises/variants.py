@@ -73,22 +73,26 @@ def _path(sheet: Sheet) -> Path:
     return sheet.text.path.parents[1] / "solved" / sheet.file
 
 
-def variants(marker: Marker, sheet: Sheet) -> Iterator[tuple[Exercise, Cell | None, str, Answer]]:
-    """(exercise, its wrong cell, what it is, the answer) for all that is tested.
+def kinds(sheet: Sheet) -> Iterator[tuple[Exercise, Cell | None, str]]:
+    """(exercise, its wrong cell, what it is) for all that is tested."""
+    for exercise in sheet.exercises:
+        if exercise.is_marked:
+            yield exercise, None, "solution"
+            yield exercise, None, "stub"
+            for position, cell in enumerate(exercise.wrong, 1):
+                yield exercise, cell, f"wrong answer {position}"
+
+
+def answers(marker: Marker, sheet: Sheet) -> list[Answer]:
+    """The answer of each kind.
 
     A solution stands in a file with all others, as at a reader who has done everything; stubs and wrong
     answers stand in a brief one.
     """
-    for exercise in sheet.exercises:
-        if not exercise.is_marked:
-            continue
-        right = solution(marker, exercise)
-        texts: list[tuple[Cell | None, str, str]] = [
-            (None, "solution", right),
-            (None, "stub", stub(exercise, marker.core, marker.equations)),
-        ]
-        for position, cell in enumerate(exercise.wrong, 1):
-            texts.append((cell, f"wrong answer {position}", f"{right}\n\n{cell.source}"))
-        for cell_, what, text in texts:
-            source = solved(marker, sheet, exercise, text, brief=what != "solution")
-            yield exercise, cell_, what, Answer(sheet, exercise, _path(sheet), source)
+    found = []
+    for exercise, cell, what in kinds(sheet):
+        text = stub(exercise, marker.core, marker.equations) if what == "stub" else solution(marker, exercise)
+        text = f"{text}\n\n{cell.source}" if cell else text
+        source = solved(marker, sheet, exercise, text, brief=what != "solution")
+        found.append(Answer(sheet, exercise, _path(sheet), source))
+    return found

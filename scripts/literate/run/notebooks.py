@@ -135,7 +135,7 @@ def latest(chapters: Sequence[Chapter], cache: Path) -> tuple[dict[Path, Noteboo
         chapter = next(chapter for chapter in chapters if chapter.path == path)
         sources = [cell.source.rstrip("\n") for cell in chapter.python]
         cells = [v4.new_code_cell(source, outputs=outputs.get(source, [])) for source in sources]
-        found[path] = _plain(v4.new_notebook(cells=cells))
+        found[path] = plain(v4.new_notebook(cells=cells))
     return found, tuple(missing)
 
 
@@ -224,7 +224,7 @@ async def _execute(chapter: Chapter, module: Module) -> NotebookNode:
     for cell, executed in zip(chapter.python, notebook.cells, strict=True):
         check(chapter, cell, executed, module)
         executed.source = cell.source.rstrip("\n")
-    return _plain(notebook)
+    return plain(notebook)
 
 
 class _TooMuch(Exception):
@@ -303,7 +303,7 @@ def _line(place: Place) -> str:
     return place.path.read_text(encoding="utf-8").split("\n")[place.line - 1].strip()
 
 
-def _plain(notebook: NotebookNode) -> NotebookNode:
+def plain(notebook: NotebookNode) -> NotebookNode:
     """Without times, random ids and machine paths: the same chapter gives the same file."""
     notebook.metadata.pop("language_info", None)
     for number, cell in enumerate(notebook.cells, 1):

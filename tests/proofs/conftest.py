@@ -1,0 +1,31 @@
+"""The book and what its equations say, once for all proofs."""
+
+from __future__ import annotations
+
+import pytest
+
+from equations.book import Book
+from equations.check import Result, check_chapter
+from literate.chapter import Chapter
+from literate.reader import read_book
+from literate.tangle.module import Module, tangle
+
+
+@pytest.fixture(scope="session")
+def chapters() -> list[Chapter]:
+    return read_book()
+
+
+@pytest.fixture(scope="session")
+def module(chapters: list[Chapter]) -> Module:
+    return tangle(chapters)
+
+
+@pytest.fixture(scope="session")
+def book(chapters: list[Chapter], module: Module) -> Book:
+    return Book(chapters, module.namespace())
+
+
+@pytest.fixture(scope="session")
+def results(book: Book) -> list[Result]:
+    return [result for chapter in book.chapters for result in check_chapter(book, chapter)]
