@@ -16,9 +16,9 @@ from mkdocs.exceptions import MkDocsException
 from mkdocs.structure.pages import Page
 
 from build_site import BookLines, build
+from literate import kept
 from literate.chapter import BookError
 from literate.reader import read_book
-from literate import kept
 from literate.weave import katex, render, site_hook
 from literate.weave.pytorch import Table
 from tests.books import ONE, TWO, line_of, write_book
