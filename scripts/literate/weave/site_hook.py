@@ -104,16 +104,17 @@ def on_serve(server: LiveReloadServer, **_: Any) -> LiveReloadServer:
 def executed_or_latest(chapters: list[Chapter]) -> tuple[dict[Path, NotebookNode], dict[str, Any]]:
     """Executed notebooks and checked equations. A reader who waits for the pages gets them before."""
     global running, failure, behind
-    notebooks, missing = latest(chapters, CACHE / "chapters") if serving else ({}, ())
     assert kept.store
-    if not missing and kept.store.has(*(what := ("checks", rest_on(chapters)))):
-        return notebooks or run(chapters, CACHE / "chapters"), kept.store.get(dict, *what)
-    if not missing and not notebooks:
+    notebooks, missing = latest(chapters, CACHE / "chapters")
+    what = "checks", rest_on(chapters)
+    if not missing:
+        return notebooks, kept.store.get(lambda: checks(chapters, CACHE), *what)
+    if not serving and kept.store.has(*what):
+        return run(chapters, CACHE / "chapters"), kept.store.get(dict, *what)
+    if not serving:
         with multiprocessing.Pool(1, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as beside:
             found = beside.apply_async(checks, (chapters, CACHE))
             return run(chapters, CACHE / "chapters"), kept.store.get(found.get, *what)
-    if not missing:
-        return notebooks, kept.store.get(lambda: checks(chapters, CACHE), *what)
     if running == missing:
         if failure:
             raise failure
