@@ -31,7 +31,19 @@ def test_a_value_is_made_once_for_the_same_parts(tmp_path: Path, monkeypatch: py
 
 
 def test_names_tell_parts_apart() -> None:
-    parts = [(), ("",), ("a", "b"), ("ab",), ("a", "b", ""), ("1",), (1,), (1.0,), (["a"],), (("a",),), ("\ud800",)]
+    parts = [
+        (),
+        ("",),
+        ("a", "b"),
+        ("ab",),
+        ("a", "b", ""),
+        ("1",),
+        (1,),
+        (1.0,),
+        (["a"],),
+        (("a",),),
+        ("\ud800",),
+    ]
     assert len({name_of(*one) for one in parts}) == len(parts)
 
 
@@ -64,7 +76,9 @@ def test_the_tools_are_their_texts_and_all_that_is_installed(
         lambda: (tmp_path / "scripts" / "a.toml").write_text("2"),
         lambda: (tmp_path / "mkdocs.yml").write_text("other"),
         lambda: (tmp_path / "site" / "mkdocs-1.6.dist-info").mkdir(),
-        lambda: (tmp_path / "site" / "mkdocs-1.6.dist-info").rename(tmp_path / "site" / "mkdocs-1.7.dist-info"),
+        lambda: (tmp_path / "site" / "mkdocs-1.6.dist-info").rename(
+            tmp_path / "site" / "mkdocs-1.7.dist-info"
+        ),
     ):
         change()
         found.append(kept._tools())

@@ -161,7 +161,7 @@ def test_the_search_finds_the_same_as_with_all_marks() -> None:
         '<h1 id="a">One</h1><p>See this.</p>\n'
         '<div><pre><span></span><code><span class="k">def</span><span class="w"> </span>f():\n'
         '    <span class="s">&quot;a &lt;b&gt;&quot;</span>\n</code></pre></div><h2 id="b">Two</h2>'
-        '<p>No <span>code</span> here.</p>'
+        "<p>No <span>code</span> here.</p>"
     )
     sections = []
     for parser in (search.Parser(), light.SearchParser()):

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mkdocs.config import load_config
 from mkdocs.exceptions import MkDocsException
+from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from build_site import BookLines, build
+from build_site import CONFIG, BookLines, build
+from literate import kept
 from literate.chapter import BookError
 from literate.reader import read_book
-from literate import kept
 from literate.weave import katex, render, site_hook
 from literate.weave.pytorch import Table
 from tests.books import ONE, TWO, line_of, write_book
@@ -89,7 +91,8 @@ def test_two_builds_are_the_same_to_the_byte(place: Path, tmp_path: Path) -> Non
     assert second == contents(place / "site")
 
 
-NAMED = f"{TWO}\n```python\nprint(1)  # as eq:twice says\n```\n"  # chapter 2 names an equation in code alone
+# Chapter 2 names an equation in code alone.
+NAMED = f"{TWO}\n```python\nprint(Double().forward(1))  # as eq:twice says\n```\n"
 EDITS = {
     "a sentence": (ONE.replace("comes later", "comes afterwards"), TWO),
     "a longer chapter": (f"One more sentence.\n\n{ONE}", TWO),
@@ -97,6 +100,10 @@ EDITS = {
     "a core cell": (ONE.replace("2 * x  #", "x + x  #"), TWO),
     "a later core cell": (ONE, TWO.replace("2 * g", "g + g")),
     "a label in code": (ONE, NAMED.replace("By @eq:twice, 4", "4")),
+    "what a later chapter prints": (
+        ONE.replace("2 * x  #", "3 * x  #"),
+        NAMED.replace("By @eq:twice, 4", "4"),
+    ),
     "the number of an equation": (
         f'By @eq:x.\n\n$$\nx\n$$ {{#eq:x unchecked="a sample"}}\n{ONE}',
         NAMED.replace("By @eq:twice, 4", "4"),
@@ -140,6 +147,28 @@ def test_few_pages_are_made_anew(place: Path, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(kept, "TOOLS", "others")
     built(tmp_path / "edited")
     assert len(made) == len(NAV) + 4
+
+
+def test_a_page_is_named_by_all_that_it_is_made_from(tmp_path: Path) -> None:
+    settings = tmp_path / "mkdocs.yml"
+    config = load_config(str(CONFIG))
+    config.config_file_path = str(settings)
+
+    def name(source: str, rests_on: object, others: list[str], text: str) -> str:
+        settings.write_text(text)
+        files = Files([File(one, str(tmp_path), str(tmp_path), False) for one in [source, *others]])
+        found = render.Renderer(kept.Kept(tmp_path / "kept"), config, files, lambda _: rests_on).names
+        return found[source]
+
+    found = [
+        name("a.md", ["text"], ["b.md", "c.png"], "settings"),
+        name("d.md", ["text"], ["b.md", "c.png"], "settings"),
+        name("a.md", ["other"], ["b.md", "c.png"], "settings"),
+        name("a.md", ["text"], ["b.md"], "settings"),
+        name("a.md", ["text"], ["b.md", "c.png"], "others"),
+    ]
+    assert len({*found}) == len(found)
+    assert found[0] == name("a.md", ["text"], ["c.png", "b.md"], "settings")
 
 
 def test_the_digest_is_on_every_page_and_in_every_notebook(place: Path) -> None:
@@ -257,6 +286,7 @@ def test_serving_shows_pages_at_once_and_again_when_the_chapters_have_run(
     (tmp_path / ".cache").mkdir()
     chapters = read_book(write_book(tmp_path / "book"))
     monkeypatch.setattr(hook, "serving", True)
+    monkeypatch.setattr(kept, "store", kept.Kept(tmp_path / ".cache" / "site.pickle"))
     first, checked = hook.executed_or_latest(chapters)
     assert checked == {}
     assert [cell.outputs for notebook in first.values() for cell in notebook.cells if cell.outputs] == []
@@ -270,8 +300,8 @@ def test_serving_shows_pages_at_once_and_again_when_the_chapters_have_run(
     assert checked["marks"] and any(cell.outputs for cell in second[chapters[1].path].cells)
     failing = read_book(write_book(tmp_path / "book", two=f"{TWO}\n```python\nprint(nothing)\n```\n"))
     stale, _ = hook.executed_or_latest(failing)
-    kept = [cell.outputs for cell in stale[chapters[2].path].cells]
-    assert kept == [*(cell.outputs for cell in second[chapters[2].path].cells), []]
+    outputs = [cell.outputs for cell in stale[chapters[2].path].cells]
+    assert outputs == [*(cell.outputs for cell in second[chapters[2].path].cells), []]
     assert hook.behind
     hook.behind.run()
     with pytest.raises(BookError, match="name 'nothing' is not defined"):

@@ -19,7 +19,6 @@ from literate.tangle.module import Module
 from literate.weave import backmatter, panels
 from literate.weave.figures import colours, figure, inline_svg, with_shared_letters, with_short_names
 from literate.weave.katex import search_text
-from literate.weave.finish import DIGEST
 from literate.weave.notebook import images, notebook, tidy
 from literate.weave.pages import Book, link_labels, page
 from literate.weave.pytorch import Pair, Table, pytorch
@@ -264,7 +263,7 @@ def test_a_notebook_reads_well_in_jupyter(tmp_path: Path) -> None:
         "<sup>1</sup> Below.\n\n$$\na\n\\tag{1.1}\n$$"
     )
     assert code.outputs == [output("1\n")] and end.source == "The end."
-    assert result.metadata.backprop_core.digest == DIGEST
+    assert result.metadata.backprop_core.digest == "dd"
 
 
 def test_the_page_of_a_notebook_loses_what_mkdocs_jupyter_brings(tmp_path: Path) -> None:
@@ -400,7 +399,9 @@ def test_a_figure_is_a_file_that_is_asked_for_late() -> None:
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 360 180" fill="currentColor" '
     )
     assert f"<style>{colours(PALETTES)}</style>" in one.text
-    assert '<use href="#f0" style="fill: currentColor; stroke: var(--figure-1); clip-path: url(#f0)"' in one.text
+    assert (
+        '<use href="#f0" style="fill: currentColor; stroke: var(--figure-1); clip-path: url(#f0)"' in one.text
+    )
 
 
 def test_the_colours_of_figures_are_those_of_the_book() -> None:

@@ -85,9 +85,7 @@ def across_builds(of: Callable[P, object]) -> Callable[[Callable[P, T]], Callabl
         def kept(*args: P.args, **kwargs: P.kwargs) -> T:
             if store is None:
                 return function(*args, **kwargs)
-            return store.get(
-                lambda: function(*args, **kwargs), function.__qualname__, of(*args, **kwargs)
-            )
+            return store.get(lambda: function(*args, **kwargs), function.__qualname__, of(*args, **kwargs))
 
         return kept
 

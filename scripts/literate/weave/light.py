@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from typing import Any
 
 from material.plugins.search import plugin as search
 
@@ -65,7 +66,8 @@ def formulas(set_by_katex: list[str], stylesheet: str) -> tuple[list[str], str]:
     for found in (found for _, _, seen in parts for found in TAG.finditer(seen)):
         used.update(known.intersection((found["names"] or "").split()))
         styles.update([found["style"]] if found["style"] else [])
-    often = sorted({*used, *styles}, key=lambda one: (-used[one] - styles[one], one))
+    # By about how often they are used: one more use must not rename what stands on other pages.
+    often = sorted({*used, *styles}, key=lambda one: (-(used[one] + styles[one]).bit_length(), one))
     name = {one: f"_{_letters(number)}" for number, one in enumerate(often)}
 
     inside = {name[one] for one in INSIDE & {*name}}
@@ -161,6 +163,9 @@ def _joined(run: re.Match[str]) -> str:
 SPAN = re.compile(r"</?span[^>]*>")
 
 
+MaterialParser = search.Parser  # before site_hook puts ours in its place
+
+
 class SearchParser(search.Parser):
     """The search's own reader of pages, spared the marks of code, and pages that it has read before.
 
@@ -168,13 +173,15 @@ class SearchParser(search.Parser):
     """
 
     def feed(self, page: str) -> None:
-        self.data = self.sections(page)
+        self.data = _sections(page)
 
-    @across_builds(lambda _, page: page)
-    def sections(self, page: str) -> list[search.Section]:
-        super().feed(BLOCK.sub(lambda block: SPAN.sub("", block[0]), page))
-        self.close()
-        return list(self.data)
+
+@across_builds(lambda page: page)
+def _sections(page: str) -> list[Any]:
+    parser = MaterialParser()
+    parser.feed(BLOCK.sub(lambda block: SPAN.sub("", block[0]), page))
+    parser.close()
+    return list(parser.data)
 
 
 # -- sets -----------------------------------------------------------------------------

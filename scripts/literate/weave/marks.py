@@ -33,7 +33,10 @@ CODE_SLIP = (
 
 def rest_on(chapters: Sequence[Chapter]) -> list[object]:
     """What these chapters' checks depend on: all but their prose."""
-    parts = [(one.path, one.number, one.title, one.cells, one.displays, one.tables, one.sections) for one in chapters]
+    parts = [
+        (one.path, one.number, one.title, one.cells, one.displays, one.tables, one.sections)
+        for one in chapters
+    ]
     return [parts, read_counts(chapters[0].path.parent)]
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from nbformat import NotebookNode, v4
 
 from literate.chapter import NUMBER, Chapter, Display
-from literate.weave.finish import DIGEST
 from literate.weave.pages import FIGURES, Book, drawing, is_figure, outside_code, segments, with_references
 
 ADMONITION = re.compile(r'^(?:!!!|\?\?\?)\+? +([\w-]+)(?: +"(.*)")?$')
@@ -19,7 +18,7 @@ def notebook(book: Book, chapter: Chapter, executed: NotebookNode, end: str = ""
     """``end`` is the text of a last cell."""
     runs = dict(zip((cell.place for cell in chapter.python), executed.cells, strict=True))
     result = v4.new_notebook(metadata=copy.deepcopy(executed.metadata))
-    result.metadata["backprop_core"] = {"digest": DIGEST}  # filled in when all is made
+    result.metadata["backprop_core"] = {"digest": book.module.digest}
     text: list[str] = []
     for item, source in segments(chapter):
         if item is None:
@@ -86,6 +85,16 @@ def _quotes(text: str) -> str:
 
 
 # -- as a page ------------------------------------------------------------------
+
+
+def without_figures(notebook: NotebookNode) -> NotebookNode:
+    """What mkdocs-jupyter gets: not the digest, and not the figures, which ``tidy`` replaces."""
+    result = copy.deepcopy(notebook)
+    del result.metadata["backprop_core"]
+    for output in (output for cell in result.cells for output in cell.get("outputs", ())):
+        if is_figure(output):
+            output.data["image/svg+xml"] = "<svg/>"
+    return result
 
 
 def images(book: Book, chapter: Chapter, executed: NotebookNode) -> list[str]:

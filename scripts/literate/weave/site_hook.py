@@ -38,7 +38,7 @@ from literate.weave import pages as weave
 from literate.weave.figures import colours
 from literate.weave.finish import DIGEST, finish
 from literate.weave.marks import checks, rest_on
-from literate.weave.notebook import images, notebook, tidy
+from literate.weave.notebook import images, notebook, tidy, without_figures
 from literate.weave.render import Renderer
 
 CACHE = Path(".cache")
@@ -63,6 +63,7 @@ marker: Marker  # knows the exercises
 renderer: Renderer
 executed: dict[Path, NotebookNode]
 pages: dict[str, str]
+downloads: dict[str, str]  # the notebooks
 serving = False
 running: tuple[Path, ...] = ()  # what is being run behind the pages of --serve
 failure: BookError | None = None  # how that ended
@@ -103,16 +104,17 @@ def on_serve(server: LiveReloadServer, **_: Any) -> LiveReloadServer:
 def executed_or_latest(chapters: list[Chapter]) -> tuple[dict[Path, NotebookNode], dict[str, Any]]:
     """Executed notebooks and checked equations. A reader who waits for the pages gets them before."""
     global running, failure, behind
-    notebooks, missing = latest(chapters, CACHE / "chapters") if serving else ({}, ())
     assert kept.store
-    if not missing and kept.store.has(*(what := ("checks", rest_on(chapters)))):
-        return notebooks or run(chapters, CACHE / "chapters"), kept.store.get(dict, *what)
-    if not missing and not notebooks:
+    notebooks, missing = latest(chapters, CACHE / "chapters")
+    what = "checks", rest_on(chapters)
+    if not missing:
+        return notebooks, kept.store.get(lambda: checks(chapters, CACHE), *what)
+    if not serving and kept.store.has(*what):
+        return run(chapters, CACHE / "chapters"), kept.store.get(dict, *what)
+    if not serving:
         with multiprocessing.Pool(1, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as beside:
             found = beside.apply_async(checks, (chapters, CACHE))
             return run(chapters, CACHE / "chapters"), kept.store.get(found.get, *what)
-    if not missing:
-        return notebooks, kept.store.get(lambda: checks(chapters, CACHE), *what)
     if running == missing:
         if failure:
             raise failure
@@ -135,10 +137,12 @@ def run_behind(chapters: list[Chapter], entries: tuple[Path, ...]) -> None:
 @event_priority(100)  # before mkdocs-jupyter, which shall find the notebooks
 @explained
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    global book, marker, executed, pages
+    global book, marker, executed, pages, downloads
     chapters = read_book(Path(config.docs_dir))
     executed, found = executed_or_latest(chapters)
-    book = weave.Book(chapters, tangle(chapters), **({"checks": found} if found else {}))
+    book = weave.Book(chapters, tangle(chapters))
+    if found:
+        book = weave.Book(chapters, book.module, found)
     if (style := Path(config.docs_dir, "assets", "book.css")).exists():
         book.palette = colours(read_text(style))
     pages = {chapter.path.name: weave.page(book, chapter, executed[chapter.path]) for chapter in chapters}
@@ -159,11 +163,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, exercises.INDEX, content=woven[exercises.INDEX]))
     for name, text in backmatter.pages(book).items():
         files.append(File.generated(config, name, content=text))
+    downloads = {}
     for chapter in chapters:
         if chapter.number:
             name = f"notebooks/{chapter.path.stem}.ipynb"
             made = notebook(book, chapter, executed[chapter.path], ends.get(chapter.path, ""))
-            write_atomically(NOTEBOOKS / name, nbformat.writes(made) + "\n")
+            downloads[name] = nbformat.writes(made) + "\n"
+            write_atomically(NOTEBOOKS / name, nbformat.writes(without_figures(made)))
             files.append(File(name, str(NOTEBOOKS), config.site_dir, config.use_directory_urls))
     config.copyright = f"Made from source {DIGEST}"
     return files
@@ -173,8 +179,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:
     global renderer
     assert kept.store
-    renderer = Renderer(kept.store, files, rests_on)
-    renderer.ahead(config)
+    renderer = Renderer(kept.store, config, files, rests_on)
+    renderer.ahead()
     return nav
 
 
@@ -232,9 +238,14 @@ def on_post_build(config: MkDocsConfig) -> None:
     copy_assets(site / "assets")
     for name, text in book.figures.items():
         write_atomically(site / "assets" / "figures" / name, text)
-    for path in sorted(NOTEBOOKS.glob("notebooks/*")):
-        write_atomically(site / "notebooks" / path.name, path.read_text("utf-8").replace(DIGEST, book.module.digest))
-    finish(site, [*book.chapters, *(sheet.text for sheet in marker.sheets)], book.module.digest, CACHE / "formulas.json")
+    for name, text in downloads.items():
+        write_atomically(site / name, text)
+    finish(
+        site,
+        [*book.chapters, *(sheet.text for sheet in marker.sheets)],
+        book.module.digest,
+        CACHE / "formulas.json",
+    )
     assert kept.store
     kept.store.save()
     shutil.rmtree(NOTEBOOKS, ignore_errors=True)
