@@ -1342,9 +1342,8 @@ class Network(Layer):
 
     def _mask(self, y: np.ndarray, target: ArrayLike, lengths: Any) -> Any:
         """Which places of the output belong to a sequence; None if all."""
-        if lengths is None or y.ndim < 3:
-            return None
-        if (steps := y.shape[:2]) != np.shape(target)[:2]:
+        steps = y.shape[:2]
+        if lengths is None or y.ndim < 3 or steps != np.shape(target)[:2]:
             return None
         return _counting(self, lengths, *steps)
 
@@ -3723,9 +3722,8 @@ def _remember(value: Any, given: list, *how: Any) -> Any:
     y.data = value[...]
     if places and (every := _recording.get()):
         y._record = _Record._make((*how, _seal(given, every)))
-        y._parents = tuple(map(args.__getitem__, places))
-        y.requires_grad = True
-        y.data.setflags(write=False)
+        y._parents = tuple([args[i] for i in places])
+        y.requires_grad, y.data.flags.writeable = True, False
     return y
 
 
@@ -3761,11 +3759,11 @@ def _handed_on(node: Tensor, g: Any, record: bool) -> Sequence:
     if not record:
         g = g[...]  # a view that nobody can write to
         g.setflags(write=False)
-    known = g, *_known(node, record)
+    known = _known(node, record)
     if callable(rule.vjps):
-        shares = rule.vjps(*known, **options)
+        shares = rule.vjps(g, *known, **options)
         return [shares[i] for i in places]
-    return [rule.vjps[i](*known, **options) for i in places]
+    return [rule.vjps[i](g, *known, **options) for i in places]
 
 
 # 16 A tape for arrays · gradients
@@ -3852,17 +3850,13 @@ def _seal(given: list, every: int) -> list:
 # 16 A tape for arrays · check
 def _check(made: _Record) -> None:
     """Raise RuntimeError if a recorded array was changed or replaced."""
-    rule, args, arrays, _, _, seals = made
-    wrong: Any = None
-    for array, part, was in seals:
-        if part.tobytes() != was:
-            wrong = array
-    for x, array in zip(args, arrays):
+    wrong = [x for x, part, was in made.seals if part.tobytes() != was]
+    for x, array in zip(made.args, made.arrays):
         if x is not array and x.data is not array:
-            wrong = array
-    if wrong is not None:
+            wrong.append(array)
+    for array in wrong:
         raise RuntimeError(
-            f"{rule.name}: an array of shape {wrong.shape} was changed "
+            f"{made.rule.name}: an array of shape {array.shape} was changed "
             "after it was recorded; do that after backward, or with a copy"
         )
 
@@ -6798,4 +6792,4 @@ _PROBES = [
 ]
 
 
-# digest dd81df6028d80568781f0d99dc29185f92b806dcda4bccac4b9b2cabe8d8611a
+# digest cc21401989704c611e5e01b24c8692b9e0927d3719ad3e6a265aa71f5b5e3520
