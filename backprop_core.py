@@ -3033,7 +3033,8 @@ class _RowNorm(Layer):
         product = dy * xhat
         _collect(self.bias, _sum(dy.T))
         _collect(self.weight, _sum(product.T))
-        share = weight / xhat.shape[1]
+        width = xhat.shape[1]
+        share = weight * _ones(width, xhat.dtype) / width
         mean = (dy @ share)[:, None] if self._centred else None
         d, along = dy * weight, (product @ share)[:, None]  # eq:ln-dxhat
         dx = _normalise_backward(d, xhat, r, product, along, mean)
@@ -6792,4 +6793,4 @@ _PROBES = [
 ]
 
 
-# digest cc21401989704c611e5e01b24c8692b9e0927d3719ad3e6a265aa71f5b5e3520
+# digest c4a2cf7e1a9fafa6f798deefe42882089e31bfe2cda2cfdcb944b3a9848a23ec
