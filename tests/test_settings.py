@@ -270,6 +270,16 @@ def test_a_memory_is_no_second_forward() -> None:
     np.testing.assert_array_equal(layer.backward(np.ones(y.shape)), first)
 
 
+@pytest.mark.parametrize("make", [lambda: bp.Linear(4, 3, rng=0), lambda: bp.LayerNorm(4)])
+def test_a_forward_that_is_refused_leaves_no_old_gradient(make: Callable[[], Any]) -> None:
+    layer = make()
+    grad = np.ones(layer.forward(X).shape)
+    with pytest.raises(ValueError, match="expected input of shape"):
+        layer.forward(X[:, :2])
+    with pytest.raises(RuntimeError, match="backward was called before forward"):
+        layer.backward(grad)
+
+
 def test_two_losses_and_two_backwards_are_noticed() -> None:
     loss = bp.MSELoss()
     loss(X, X + 1)
