@@ -405,12 +405,15 @@ class _Memory:
     # 03 Why backwards? · count-runs
     def _count(self, backward: bool) -> None:
         """Notice what can only be a mistake: forward twice, then backward."""
-        if backward and self._runs < -1:
+        if not backward:  # what the last forward kept is of no more use
+            self._cache, self._runs = None, max(self._runs, 0) + 1
+            return
+        if self._runs < -1:
             raise RuntimeError(
                 f"{self}: two forwards, then two backwards; only the last "
                 "forward is remembered, so call backward after each"
             )
-        self._runs = -abs(self._runs) if backward else max(self._runs, 0) + 1
+        self._runs = -abs(self._runs)
 
 
 # 03 Why backwards? · layer
@@ -508,7 +511,7 @@ class Layer(_Memory):
         array = _floating(x)
         if what in ("input", "grad_output"):
             self._count(backward=what == "grad_output")
-        if (shape, array.shape) != self._fitted and array.shape != shape:
+        if array.shape != shape and self._fitted != (shape, array.shape):
             self._compare(array.shape, shape, what)
             self._fitted = shape, array.shape
         return array
@@ -750,7 +753,7 @@ class Flatten(Layer):
 # 04 The linear layer · row-sums
 def _sum(rows: np.ndarray) -> np.ndarray:
     """The sum of each row, as a product with ones."""
-    return rows @ _ones(rows.shape[1], rows.dtype)
+    return rows @ _ones(rows.shape[-1], rows.dtype)
 
 
 # 05 Something that bends: activations · activation
@@ -908,10 +911,15 @@ class GELU(Activation):
     # 05 Something that bends: activations · gelu-tanh
     def _with_tanh(self, x: np.ndarray, near: np.ndarray) -> _Pair:
         factor, cubic = (2 / math.pi) ** 0.5, 0.044715
-        square = near * near
-        u = near * (factor + factor * cubic * square)  # eq:gelu-inner
-        share = 0.5 + 0.5 * np.tanh(u)
-        slope = 2 * factor + 6 * factor * cubic * square
+        slope = near * near
+        share = factor * cubic * slope
+        share += factor
+        share *= near  # eq:gelu-inner
+        share = np.tanh(share)
+        share *= 0.5
+        share += 0.5
+        slope *= 6 * factor * cubic
+        slope += 2 * factor
         slope *= near * share
         slope *= 1 - share
         slope += share  # eq:gelu-tanh-slope
@@ -1121,11 +1129,11 @@ class CrossEntropyLoss(Loss):
     def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
         shifted = x - np.maximum.reduce(x, axis=-1, keepdims=True)
         p = np.exp(shifted)
-        total = np.add.reduce(p, axis=-1, keepdims=True)
-        p /= total
-        if target.dtype != bool or np.count_nonzero(target) != total.size:
-            return self._of_shares(shifted - np.log(total), p, target)
-        value = np.log(total)[..., 0]
+        total = _sum(p)
+        p /= total[..., None]
+        value = np.log(total)
+        if target.dtype != bool or np.count_nonzero(target) != value.size:
+            return self._of_shares(shifted - value[..., None], p, target)
         value -= shifted[target].reshape(value.shape)  # eq:ce-logits
         return value, p - target  # eq:ce-grad
 
@@ -1267,7 +1275,7 @@ class Network(Layer):
         """The output of the last layer."""
         y = self._begin(x)
         for layer in self.layers:
-            y = layer.forward(y, **self._told(layer, lengths))
+            y = self._run(layer, y, lengths)
             self._shapes.append(y.shape)
         return y
 
@@ -1326,10 +1334,11 @@ class Network(Layer):
         return _as_array(grad_output)
 
     # 07 A network learns · network-lengths
-    def _told(self, layer: Layer, lengths: Any) -> dict[str, Any]:
-        """The lengths, for a layer that wants to know them."""
-        wants = lengths is not None and layer.takes_lengths
-        return {"lengths": lengths} if wants else {}
+    def _run(self, layer: Any, x: np.ndarray, lengths: Any) -> np.ndarray:
+        """The layer's output; it gets the lengths if it wants them."""
+        if lengths is None or not layer.takes_lengths:
+            return layer.forward(x)
+        return layer.forward(x, lengths=lengths)
 
     def _mask(self, y: np.ndarray, target: ArrayLike, lengths: Any) -> Any:
         """Which places of the output belong to a sequence; None if all."""
@@ -1404,10 +1413,10 @@ class Optimizer:
         self._look()
         self.state["t"] += 1
         frozen = [p for p in self.parameters if not p.requires_grad]
-        kept = [p.data.copy() for p in frozen]
+        kept = [(p, p.data.copy()) for p in frozen]
         rate = np.asarray(self.lr, self._data.dtype)
         self._data -= rate * self._direction()  # eq:sgd
-        for p, data in zip(frozen, kept):
+        for p, data in kept:
             p.data[...] = data
 
     # 07 A network learns · optimizer-direction
@@ -1418,7 +1427,7 @@ class Optimizer:
     def zero_grad(self) -> None:
         """Set all gradients to zero."""
         for parameter in self.parameters:
-            parameter.grad = None
+            parameter._cleared = True
 
     # 07 A network learns · optimizer-settings
     def __init__(
@@ -2034,12 +2043,15 @@ class Adam(Optimizer):
     def _adam(self, grad: np.ndarray) -> np.ndarray:
         t, (beta1, beta2) = int(self.state["t"]), self.betas
         m, v = self.state["m"], self.state["v"]
-        _fade(m, beta1, (1 - beta1) * grad)  # eq:adam-m
-        _fade(v, beta2, (1 - beta2) * (grad * grad))  # eq:adam-v
-        root = np.sqrt(self._largest_so_far(v))
-        root *= (1 - beta2**t) ** -0.5  # eq:adam-vhat
-        root += self.eps
-        root *= 1 - beta1**t  # eq:adam-mhat
+        spare = (1 - beta1) * grad
+        _fade(m, beta1, spare)  # eq:adam-m
+        np.multiply(grad, grad, out=spare)
+        spare *= 1 - beta2
+        _fade(v, beta2, spare)  # eq:adam-v
+        root = np.sqrt(self._largest_so_far(v), out=spare)
+        rise = 1 - beta1**t  # eq:adam-mhat, multiplied out
+        root *= rise * (1 - beta2**t) ** -0.5  # eq:adam-vhat
+        root += rise * self.eps
         return np.divide(m, root, out=root)
 
     # 09 Which way, and how far? · adam-settings
@@ -2824,13 +2836,11 @@ def _centre(rows: np.ndarray) -> _Pair:
     return centred, mean
 
 
-# 13 In shape all the time: normalisation · to-unit
-def _to_unit(rows: np.ndarray, eps: float) -> tuple[np.ndarray, ...]:
-    """Rows of mean square 1, in place; r; and the mean square before."""
+# 13 In shape all the time: normalisation · factor
+def _factor(rows: np.ndarray, eps: float) -> _Pair:
+    """r, which gives each row the mean square 1; and what it was."""
     square = _mean(rows * rows)  # eq:bn-variance
-    r = 1 / np.sqrt(square + eps)  # eq:bn-factor
-    rows *= r  # eq:bn-xhat
-    return rows, r, square
+    return 1 / np.sqrt(square + eps), square  # eq:bn-factor
 
 
 # 13 In shape all the time: normalisation · normalise-backward
@@ -2857,40 +2867,40 @@ class _BatchNorm(Layer):
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, fixed = self._admitted(x)
-        xhat, r = self._statistics(_by_feature(x), fixed)
-        self._cache = xhat, r, x.shape, fixed
-        y = xhat * _data(self.weight, 1)[:, None]
+        centred, r = self._statistics(_by_feature(x), fixed)
+        self._cache = centred, r, x.shape, fixed
+        y = centred * (r * _data(self.weight, 1)[:, None])  # eq:bn-xhat
         y += _data(self.bias, 0)[:, None]
         return _by_example(y, x.shape, x.dtype)  # eq:bn
 
     # 13 In shape all the time: normalisation · batch-norm-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        xhat, r, shape, fixed = self._saved()
+        centred, r, shape, fixed = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
-        dy, r = _by_feature(grad), r * _data(self.weight, 1)[:, None]
-        dx, n = dy * xhat, dy.shape[1]
-        dbeta, dgamma = _sum(dy)[:, None], _sum(dx)[:, None]
+        dy, factor = _by_feature(grad), r * _data(self.weight, 1)[:, None]
+        dx, n = dy * centred, dy.shape[1]
+        dbeta, dgamma = _sum(dy)[:, None], r * _sum(dx)[:, None]
         _collect(self.bias, dbeta)  # eq:bn-dbeta
         _collect(self.weight, dgamma)  # eq:bn-dgamma
         if fixed:
-            np.multiply(dy, r, out=dx)
+            np.multiply(dy, factor, out=dx)
         else:
-            _normalise_backward(dy, xhat, r, dx, dgamma / n, dbeta / n)
-        return _by_example(dx, shape, xhat.dtype)
+            along, mean = r * dgamma / n, dbeta / n
+            _normalise_backward(dy, centred, factor, dx, along, mean)
+        return _by_example(dx, shape, centred.dtype)
 
     # 13 In shape all the time: normalisation · batch-norm-statistics
     def _statistics(self, rows: np.ndarray, fixed: bool) -> _Pair:
-        """The normalised rows and their factor."""
+        """The rows less their means, and the factor r."""
         if fixed:
             kept = self.running_mean, self.running_var
             mean, var = (b[:, None].astype(rows.dtype) for b in kept)
-            r = 1 / np.sqrt(var + self.eps)
-            return (rows - mean) * r, r  # eq:bn-eval
+            return rows - mean, 1 / np.sqrt(var + self.eps)  # eq:bn-eval
         centred, mean = _centre(rows)
-        xhat, r, variance = _to_unit(centred, self.eps)
+        r, variance = _factor(centred, self.eps)
         if self.buffers:
             self._track(mean, variance, rows.shape[1])
-        return xhat, r
+        return centred, r
 
     # 13 In shape all the time: normalisation · batch-norm-track
     def _track(self, mean: np.ndarray, variance: np.ndarray, n: int) -> None:
@@ -3007,9 +3017,10 @@ class _RowNorm(Layer):
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, rows, eps = self._grouped(x)
         rows = _centre(rows)[0] if self._centred else rows.copy()
-        xhat, r, _ = _to_unit(rows, eps)
-        self._cache = xhat, r, x.shape
-        y = xhat * _data(self.weight, 1).ravel()  # eq:rms
+        r, _ = _factor(rows, eps)
+        rows *= r  # eq:ln-xhat
+        self._cache = rows, r, x.shape
+        y = rows * _data(self.weight, 1).ravel()  # eq:rms
         if self.bias is not None:
             y += self.bias.data.ravel()  # eq:ln
         return y.reshape(x.shape).astype(x.dtype, copy=False)
@@ -3023,10 +3034,9 @@ class _RowNorm(Layer):
         _collect(self.bias, _sum(dy.T))
         _collect(self.weight, _sum(product.T))
         width = xhat.shape[1]
-        share = np.full((width, 1), 1 / width, xhat.dtype)
-        share *= weight[:, None]
-        mean = dy @ share if self._centred else None
-        d, along = dy * weight, product @ share  # eq:ln-dxhat
+        share = weight * _ones(width, xhat.dtype) / width
+        mean = (dy @ share)[:, None] if self._centred else None
+        d, along = dy * weight, (product @ share)[:, None]  # eq:ln-dxhat
         dx = _normalise_backward(d, xhat, r, product, along, mean)
         return dx.reshape(shape).astype(xhat.dtype, copy=False)
 
@@ -3826,7 +3836,8 @@ def _real(x: Any) -> np.ndarray:
 def _sample(array: np.ndarray, every: int) -> np.ndarray:
     """A view of every so many of the numbers of a large array."""
     if array.flags.forc:
-        return array.ravel("K")[::every]
+        beside = every > 1 and any(n % every == 0 for n in array.shape)
+        return array.ravel("K")[:: every + beside]
     return array.swapaxes(0, np.argmax(array.shape))[::every]
 
 
@@ -4782,17 +4793,19 @@ class LSTM(RNN):
     # 18 Time: recurrent networks · lstm-backward
     def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
         c, back = np.split(states, 2, axis=2)[1], self.recurrent.data.T.copy()
-        (a, m), da = kept, np.empty_like(kept[0])
-        gates, parts = _split(a, 4), _split(da, 4)
-        is_tanh = 2 * self._scale(a) - 1
+        (a, m), da = kept, 1 - kept[0]
+        da *= a + (2 * self._scale(a) - 1)  # the slopes of all gates
+        parts, (i, f, g, o) = _split(da, 4), _split(a, 4).swapaxes(0, 1)
+        for k, other in enumerate((g, c[:-1], i, m)):
+            parts[:, k] *= other
+        steep = o * (1 - m * m)
         later = dc = np.zeros(1, dh.dtype)
         for t in reversed(range(len(da))):
-            i, f, g, o = gates[t]
             total = dh[t] + later  # eq:lstm-dh
-            dc = dc + total * o * (1 - m[t] * m[t])  # eq:lstm-dcell
-            parts[t] = dc * g, dc * c[t], dc * i, total * m[t]
-            da[t] *= (1 - a[t]) * (a[t] + is_tanh)  # eq:lstm-da
-            later, dc = da[t] @ back, dc * f
+            dc = dc + total * steep[t]  # eq:lstm-dcell
+            parts[t, :3] *= dc
+            parts[t, 3] *= total  # eq:lstm-da
+            later, dc = da[t] @ back, dc * f[t]
         return da, da
 
 
@@ -4929,7 +4942,7 @@ def _attend(q: _Array, k: _Array, v: _Array, hidden: Any = None) -> _Pair:
     least = np.finfo(scores.dtype).min
     scores -= scores.max(axis=-1, keepdims=True, initial=least)
     np.exp(scores, out=scores)
-    total = scores.sum(axis=-1, keepdims=True)
+    total = _sum(scores)[..., None]
     scores /= total + (total == 0)  # eq:attention-weights
     return scores @ v, scores  # eq:attention
 
@@ -6790,4 +6803,4 @@ _PROBES = [
 ]
 
 
-# digest fbf5178c2718c2727135aa6cfc97a98e99156b9536b8ad879999d31a4a1dadec
+# digest 3b951ef2e88d94cd09ead28a2d44f7ca19bf32b709a0700fd6789510f79c0771
