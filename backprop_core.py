@@ -6682,11 +6682,11 @@ _LOSS = _atlas("""
     softmax-twice · the loss has its own softmax or sigmoid; two set a floor
     end with the last linear layer · 6, Which class: cross-entropy
     softmax-wrong-axis · the shares of different examples sum to 1
-    take the softmax along the last axis · 5, One that mixes
+    take the softmax along the last axis · 5, Softmax mixes
     output-activation · the loss wants any number; the last layer cannot
     end with the last linear layer · 6, Which class: cross-entropy
     target-out-of-range · the last layer cannot answer what is asked
-    end with a linear layer, or scale y · 5, Two that saturate
+    end with a linear layer, or scale y · 5, Sigmoid and tanh saturate
 """)
 
 
@@ -6701,7 +6701,7 @@ _START = _atlas("""
     integer-weights · whole numbers cut every small step off
     make them floating-point numbers; Parameter does · 3, Why backwards?
     activation-missing · linear layers in a row are one linear layer
-    put an activation between them · 5, Something that bends
+    put an activation between them · 5, Something that bends: activations
     no-hidden-layer · a flat function cannot follow what neighbours agree on
     add a hidden layer with an activation · 7, Three spirals
 """)
@@ -6710,11 +6710,11 @@ _START = _atlas("""
 # 21 The clinic · causes-signal
 _SIGNAL = _atlas("""
     dead-from-start · no example makes these units fire, so none learns
-    centre x, biases at 0, draw anew, or LeakyReLU · 5, One with a corner
+    centre x, biases at 0, draw anew, or LeakyReLU · 5, ReLU has a corner
     dead-from-rate · one long step threw the units out of everybody's reach
     lower the rate and start anew · 9, Which way, and how far?
     saturated · where an activation is flat its slope is 0: nothing returns
-    smaller weights, biases near 0, or ReLU · 5, Two that saturate
+    smaller weights, biases near 0, or ReLU · 5, Sigmoid and tanh saturate
     vanishing · each layer takes a share of the gradient; the first get none
     kaiming_normal_, Residual, a norm, LSTM · 8, Fifty layers, four ways
     exploding · each layer enlarges the gradient; one step throws the first
@@ -6803,4 +6803,4 @@ _PROBES = [
 ]
 
 
-# digest 3b951ef2e88d94cd09ead28a2d44f7ca19bf32b709a0700fd6789510f79c0771
+# digest ef4e7cb36fc656fbf9e6a0700b8c5e40f31f6809f0340b8e6b5023decc5dd52e

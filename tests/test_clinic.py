@@ -682,7 +682,8 @@ def test_the_gradient_report_tells_dead_from_the_start_and_killed_by_the_rate() 
 def test_the_gradient_report_sees_that_examples_look_alike() -> None:
     rows = report(deep(bp.ReLU, 20))
     assert rows[39].std > 0.01 > 1e-6 > rows[39].across
-    assert rows[39].advice.startswith("alike") and not any("rate" in row.advice for row in rows)
+    assert rows[39].advice.startswith("alike")
+    assert not any(row.advice.startswith(("long step", "dead: killed")) for row in rows)
     y = net()[:2](TABLE)
     assert report(net())[1].across == pytest.approx(np.sqrt(np.mean(y.var(axis=0))))
 

@@ -850,8 +850,14 @@ def test_numbers_that_are_none_pass_through() -> None:
     assert math.isnan(y.data) and Value(-math.inf).relu().data == 0
 
 
+def test_a_negative_base_has_a_slope_and_none_in_its_exponent() -> None:
+    base, exponent = Value(-2.0), Value(2.0)
+    y = base**exponent
+    y.backward()
+    assert (y.data, base.grad) == (4.0, -4.0) and math.isnan(exponent.grad)
+
+
 WRONG_NUMBERS: dict[str, tuple[Callable[[], Any], type[Exception]]] = {
-    "a negative base": (lambda: Value(-1.0) ** Value(2.0), ValueError),
     "a text": (lambda: Value(1.0) * "2", TypeError),  # type: ignore[operator]
     "an array": (lambda: Value(1.0) * np.ones(3), TypeError),  # type: ignore[operator]
     "a Tensor": (lambda: Value(1.0) + Tensor(1.0), TypeError),
