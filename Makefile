@@ -27,7 +27,7 @@ test: lint node_modules/.package-lock.json  ## check the book, the module and th
 	$(PYTEST) --dist loadfile
 
 proof: .venv/installed-proof node_modules/.package-lock.json  ## the slow proofs
-	$(PYTEST) --dist loadgroup --durations=30 tests/proofs
+	$(PYTEST) --dist loadfile --no-loadscope-reorder --durations=30 tests/proofs
 
 lint: .venv/installed
 	$(PY) scripts/tangle.py --check

@@ -26,8 +26,6 @@ from build_site import build
 from literate.chapter import ROOT
 from literate.weave.onefile import one_file
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"}
 DESK = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"}
@@ -35,6 +33,7 @@ HEAVIEST = 1_300_000  # bytes of one page with all that it loads
 HEAVIEST_CHAPTER = 250_000  # bytes of its HTML; panels and figures are files of their own
 HEAVIEST_COMPRESSED = 60_000
 HEAVIEST_FIGURE = 75_000
+HEAVIEST_VIEW = 300_000  # bytes on the way to a reader who has just opened a page, compressed but for fonts
 TABS = 2  # at the same time: a page waits longer than it works
 RAW = ("$", "\\(", "\\[", "eq:", "{#", "{.", "!!!", "```", "<!--")
 
@@ -243,6 +242,18 @@ def test_no_chapter_is_heavy(site: Path) -> None:
     assert max(len(gzip.compress(text, 6)) for text in texts) <= HEAVIEST_COMPRESSED
     figures = [path.stat().st_size for path in site.glob("assets/figures/*.svg")]
     assert len(figures) > 70 and max(figures) <= HEAVIEST_FIGURE
+
+
+@pytest.mark.parametrize("name", ["index.html", "16-tensor-tape.html", "21-clinic.html"])
+def test_a_page_is_soon_there(browser: Browser, address: str, name: str) -> None:
+    with browser.new_context(**PHONE) as tab:
+        page = tab.new_page()
+        came: list[Response] = []
+        page.on("response", lambda response: came.append(response))
+        go(page, f"{address}/{name}")
+        bodies = [(one.url, one.body()) for one in came]
+    sent = [len(body if url.endswith(".woff2") else gzip.compress(body, 6)) for url, body in bodies]
+    assert len(sent) > 10 and sum(sent) <= HEAVIEST_VIEW
 
 
 def test_everybody_can_read_it(visits: list[Visit]) -> None:
@@ -588,7 +599,10 @@ def test_the_cheat_sheet_prints_on_two_sides(browser: Browser, address: str) -> 
 def test_the_search_finds_a_name(browser: Browser, address: str) -> None:
     with browser.new_context(**DESK) as tab:
         page = tab.new_page()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
         go(page, f"{address}/index.html")
+        assert not any("search_index" in url for url in asked)  # not before a reader turns to the search
         page.locator(".md-search__input").press_sequentially("gradcheck")  # the page listens to keys
         page.wait_for_selector(".md-search-result__link", timeout=60_000)
         links = page.locator(".md-search-result__link").evaluate_all("links => links.map(a => a.href)")

@@ -14,8 +14,6 @@ import pytest
 import backprop_core as bp
 from literate.chapter import ROOT
 
-pytestmark = pytest.mark.xdist_group("install")
-
 Python = Callable[..., str]
 
 

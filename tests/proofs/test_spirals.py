@@ -10,8 +10,6 @@ import pytest
 from literate.chapter import BOOK
 from literate.prove.session import Session
 
-pytestmark = pytest.mark.xdist_group("spirals")  # the chapter runs once
-
 
 @pytest.fixture(scope="module")
 def chapter() -> Iterator[dict[str, Any]]:
