@@ -1,4 +1,4 @@
-// The index of the search weighs more than a page. It is asked for when a reader turns to the search.
+// The search and its index weigh more than a page. They are asked for when a reader turns to the search.
 {
   const { open, send } = XMLHttpRequest.prototype;
   const searches = (box) => box?.closest?.(".md-search");
@@ -14,5 +14,22 @@
       send.apply(this, body);
     };
     addEventListener("focusin", turn);
+  };
+  // A worker starts when it is told something; Material tells it the index first.
+  const Worker = globalThis.Worker;
+  globalThis.Worker = class extends EventTarget {
+    constructor(url) {
+      super();
+      this.url = url;
+    }
+    postMessage(data) {
+      this.inside ??= this.start();
+      this.inside.postMessage(data);
+    }
+    start() {
+      const inside = new Worker(this.url);
+      inside.addEventListener("message", ({ data }) => this.dispatchEvent(new MessageEvent("message", { data })));
+      return inside;
+    }
   };
 }
