@@ -266,6 +266,12 @@ def test_a_notebook_reads_well_in_jupyter(tmp_path: Path) -> None:
     assert result.metadata.backprop_core.digest == "dd"
 
 
+def test_run_all_goes_on_after_an_error_that_is_shown(tmp_path: Path) -> None:
+    one = one_chapter(tmp_path, '```python raises="ValueError: ."\nf(1)\n```\n\n```python\nf(2)\n```\n')
+    *_, error, other = notebook(Book([one], Module("", {}, "")), one, executed(one)).cells
+    assert error.metadata == {"tags": ["raises-exception"]} and other.metadata == {}
+
+
 def test_the_page_of_a_notebook_loses_what_mkdocs_jupyter_brings(tmp_path: Path) -> None:
     one = one_chapter(tmp_path, '```python alt="A line."\ndraw()\n```\n')
     html = (

@@ -28,7 +28,8 @@ def notebook(book: Book, chapter: Chapter, executed: NotebookNode, end: str = ""
         elif item.kind == "python":
             _add_text(result, text)
             cell = copy.deepcopy(runs[item.place])
-            cell.metadata = {"tags": [item.tag]} if item.tag else {}
+            tags = [item.tag] * bool(item.tag) + ["raises-exception"] * bool(item.raises)  # Run All goes on
+            cell.metadata = {"tags": tags} if tags else {}
             result.cells.append(cell)
         else:
             text.append(source)
