@@ -291,7 +291,7 @@ def test_sixty_diamonds(kind: Any) -> None:
 @pytest.mark.parametrize("kind", [Value, Tensor])
 def test_depth(kind: Any) -> None:
     x = y = kind(1.0)
-    for _ in range(40_000):  # recursion ends at a thousand, in C at some ten thousand
+    for _ in range(100_000):  # recursion ends at a thousand, in C at some ten thousand
         y = y + 1e-3
     y.backward()
     assert x.grad == 1

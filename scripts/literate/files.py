@@ -44,7 +44,7 @@ def read_text(path: Path) -> str:
         raise BookError(path, "a link that leads nowhere" if nowhere else reason(error)) from None
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str | bytes) -> None:
     """Write all of the file or nothing."""
     path = Path(os.path.realpath(path))
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
@@ -100,10 +100,10 @@ def _staged(path: Path) -> Path:
     return path.with_name(f".{path.name}.staged")
 
 
-def _stage(path: Path, new: Path, text: str) -> None:
+def _stage(path: Path, new: Path, text: str | bytes) -> None:
     """Write ``new``, which is to take the place of ``path``."""
     try:
-        new.write_bytes(text.encode())
+        new.write_bytes(text if isinstance(text, bytes) else text.encode())
         if path.exists():
             shutil.copymode(path, new)
     except BaseException:

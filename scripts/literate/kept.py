@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import os
 import pickle
 import platform
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from .chapter import ROOT
+from .files import write_atomically
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -68,10 +68,7 @@ class Kept:
 
     def save(self) -> None:
         self.values = {name: value for name, value in self.values.items() if name in self.asked}
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        new = self.file.with_name(f".{self.file.name}.{os.getpid()}.new")
-        new.write_bytes(pickle.dumps(self.values))
-        new.replace(self.file)
+        write_atomically(self.file, pickle.dumps(self.values))
 
 
 store: Kept | None = None  # of the build that is going on

@@ -60,7 +60,7 @@ class Renderer:
             links = found.pop("links_to_anchors")
             vars(page).update(found, links_to_anchors={files.src_uris[to]: links[to] for to in links})
 
-        page.render = rendered  # type: ignore[method-assign]
+        page.render = rendered  # type: ignore[method-assign]  # mkdocs has no event that may spare a page
 
     def ahead(self) -> None:
         """Render what is missing in several processes, if it is much."""
