@@ -73,13 +73,20 @@ def within(seconds: float) -> Iterator[None]:
     def stop(*_: object) -> None:
         raise Slow
 
+    def lost(unraisable: sys.UnraisableHookArgs) -> None:
+        if unraisable.exc_type is not Slow:
+            return hook(unraisable)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.01)  # once more: a destructor or a callback was running
+
     before = signal.signal(signal.SIGVTALRM, stop)
+    hook, sys.unraisablehook = sys.unraisablehook, lost
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds)  # of this process, however busy the machine is
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, before)
+        sys.unraisablehook = hook
 
 
 class Quick(Planted):
@@ -120,6 +127,17 @@ class Quick(Planted):
                 super().execute(cell)
         except Slow:
             self.slow.add(cell.place)
+
+
+class Freed:
+    def __del__(self) -> None:
+        sum(range(50))
+
+
+def test_a_limit_is_kept_in_destructors_too() -> None:
+    with pytest.raises(Slow), within(0.05):
+        for _ in range(3_000_000):
+            Freed()
 
 
 class Rehearsed:
