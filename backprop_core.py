@@ -4675,12 +4675,8 @@ class RNN(Layer):
     # 18 Time: recurrent networks · rnn-backward
     def _rows_backward(self, grad_output: ArrayLike) -> np.ndarray:
         """Add to the parameters' grad; return the rows of dL/d(xW + b)."""
-        xs, states, behind, kept = self._saved()
-        shape = (*xs.shape[1::-1], self.hidden_size)
-        grad = self._expect(grad_output, *shape, what="grad_output")
-        dh = _time_first(grad)
-        dh[behind] = 0
-        da, du = self._run_backward(dh, states, kept)
+        xs, states, _, kept = self._saved()
+        da, du = self._run_backward(self._arriving(grad_output), states, kept)
         h, rows = states[:-1, :, : self.hidden_size], _rows(da)
         self.weight._add_product(_rows(xs).T, rows)  # eq:rnn-dw
         self.recurrent._add_product(_rows(h).T, _rows(du))  # eq:rnn-du
@@ -4732,6 +4728,15 @@ class RNN(Layer):
         y = _time_first(states[1:, :, : self.hidden_size])
         y[behind.T] = 0
         return y
+
+    # 18 Time: recurrent networks · rnn-arriving
+    def _arriving(self, grad_output: ArrayLike) -> np.ndarray:
+        """The gradient of the output, time first, 0 beyond the ends."""
+        xs, _, behind, _ = self._saved()
+        shape = (*xs.shape[1::-1], self.hidden_size)
+        dh = _time_first(self._expect(grad_output, *shape, what="grad_output"))
+        dh[behind] = 0
+        return dh
 
     # 18 Time: recurrent networks · rnn-backward-accumulate
     def accumulate(self, grad_output: ArrayLike) -> None:
@@ -6803,4 +6808,4 @@ _PROBES = [
 ]
 
 
-# digest ef4e7cb36fc656fbf9e6a0700b8c5e40f31f6809f0340b8e6b5023decc5dd52e
+# digest dfc9944967c187ea2fd457d59e7e1ef5be5f947aaaa99e320949805a656089f1
