@@ -2579,33 +2579,6 @@ def save(
     _write(_ordinary(path), arrays)
 
 
-# 11 To be continued: saving and resuming · write
-def _write(path: Path, arrays: dict[str, Any]) -> None:
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    with _uninterrupted():
-        try:
-            with open(part, "xb") as file:
-                begun = os.fstat(file.fileno()).st_mtime
-                np.savez(file, **arrays)
-                file.flush()
-                os.fsync(file.fileno())  # on the disk before it gets the name
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
-    for left in path.parent.glob(f"{escape(path.name)}.????????.part"):
-        if left.stat().st_mtime <= begun:  # by a save that was killed
-            left.unlink(missing_ok=True)
-
-
-# 11 To be continued: saving and resuming · ordinary
-def _ordinary(path: str | os.PathLike) -> Path:
-    """Where the file really stands; behind a link, for instance."""
-    path = Path(path).resolve()
-    if path.exists() and not path.is_file():
-        raise OSError(f"{path} is no ordinary file")
-    return path
-
-
 # 11 To be continued: saving and resuming · load
 def load(
     net: Layer, path: str | os.PathLike, *, optimizer: Optimizer | None = None,
@@ -2638,6 +2611,33 @@ def _set_back(arrays: dict, optimizer: Any, schedule: Any) -> None:
         optimizer._set_rates(arrays["optimizer.rates"])
     if schedule is not None:
         schedule.t = int(arrays["schedule"])
+
+
+# 11 To be continued: saving and resuming · write
+def _write(path: Path, arrays: dict[str, Any]) -> None:
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    with _uninterrupted():
+        try:
+            with open(part, "xb") as file:
+                begun = os.fstat(file.fileno()).st_mtime
+                np.savez(file, **arrays)
+                file.flush()
+                os.fsync(file.fileno())  # on the disk before it gets the name
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+    for left in path.parent.glob(f"{escape(path.name)}.????????.part"):
+        if left.stat().st_mtime <= begun:  # by a save that was killed
+            left.unlink(missing_ok=True)
+
+
+# 11 To be continued: saving and resuming · ordinary
+def _ordinary(path: str | os.PathLike) -> Path:
+    """Where the file really stands; behind a link, for instance."""
+    path = Path(path).resolve()
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is no ordinary file")
+    return path
 
 
 # 11 To be continued: saving and resuming · read
@@ -6820,4 +6820,4 @@ _PROBES = [
 ]
 
 
-# digest ac2dbe9d96d144192af76b4821d4a696fe1e8a77e9dd129c215fa6c5b9f795cd
+# digest d1c52e30e51bb99d7de342579274b8741e932a68d7d19d2d3d8ece86604ca9f8
