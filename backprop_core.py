@@ -2908,7 +2908,7 @@ class _BatchNorm(Layer):
         kept["num_batches_tracked"][()] += 1
         if share is None:
             share = 1 / int(kept["num_batches_tracked"])
-        new = {"running_mean": mean, "running_var": variance * n / (n - 1)}
+        new = {"running_mean": mean, "running_var": variance * (n / (n - 1))}
         for name, value in new.items():
             kept[name] = kept[name] + share * (value[:, 0] - kept[name])
 
@@ -6802,4 +6802,4 @@ _PROBES = [
 ]
 
 
-# digest fa92f86e46f0438b262507d35bbbfe029f1e05987801e66993c287e5409af7bf
+# digest 4834988f0483f7b155ad79aee55b30d6c7eb6214225d277f51b791b26074fef3
