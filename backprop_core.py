@@ -3035,7 +3035,7 @@ class _RowNorm(Layer):
         _collect(self.weight, product.T.dot(r[:, 0]))
         share = weight * _ones(rows.shape[1], rows.dtype) / rows.shape[1]
         along = product.dot(share)[:, None] * r * r * r
-        dx -= np.multiply(rows, along, out=product)
+        dx -= np.multiply(rows, along, out=product)  # eq:ln-dx
         if self._centred:
             dx -= r * dy.dot(share)[:, None]
         return dx.reshape(shape).astype(rows.dtype, copy=False)
@@ -6802,4 +6802,4 @@ _PROBES = [
 ]
 
 
-# digest 4834988f0483f7b155ad79aee55b30d6c7eb6214225d277f51b791b26074fef3
+# digest 26db4ad3bfc0d95d2bdd3eea9ac5c2b870802198c1ab86015e46a2fcdb888d18
