@@ -345,9 +345,10 @@ class Parameter:
 
     # 03 Why backwards? · parameter-product
     def _add_product(self, left: np.ndarray, right: np.ndarray) -> None:
-        """grad += left @ right"""
-        if self._cleared and self.requires_grad:
-            np.matmul(left, right, out=self._grad)
+        """grad += left @ right, of at most two axes each"""
+        alike = left.dtype == right.dtype == self._grad.dtype
+        if self._cleared and self.requires_grad and alike:
+            left.dot(right, out=self._grad)
             self._cleared = False
         elif self.requires_grad:
             self.grad += left @ right
@@ -672,7 +673,7 @@ class Linear(Layer):
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", ..., self.in_features)
         self._cache = x.copy()
-        y = _rows(x) @ self.weight.data
+        y = _rows(x).dot(self.weight.data)
         if self.bias:
             y += self.bias.data  # eq:linear
         return _unfolded(y, x)
@@ -703,7 +704,7 @@ class Linear(Layer):
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         self.accumulate(grad_output)
         grad = _rows(_floating(grad_output))
-        dx = grad @ self.weight.data.T  # eq:linear-dx
+        dx = grad.dot(self.weight.data.T)  # eq:linear-dx
         return _unfolded(dx, self._saved())
 
     # 04 The linear layer · linear-repr
@@ -753,7 +754,7 @@ class Flatten(Layer):
 # 04 The linear layer · row-sums
 def _sum(rows: np.ndarray) -> np.ndarray:
     """The sum of each row, as a product with ones."""
-    return rows @ _ones(rows.shape[-1], rows.dtype)
+    return rows.dot(_ones(rows.shape[-1], rows.dtype))
 
 
 # 05 Something that bends: activations · activation
@@ -1005,7 +1006,7 @@ class Loss(_Memory):
         self._cache = values.shape, slopes, scale
         if self.reduction == "none":
             return values.copy()
-        return scale * np.add.reduce(values, axis=None).item()
+        return scale * values.sum().item()
 
     # 06 What do we want? Losses · loss-backward
     def backward(self, grad_output: ArrayLike = 1.0) -> np.ndarray:
@@ -1132,10 +1133,10 @@ class CrossEntropyLoss(Loss):
         total = _sum(p)
         p /= total[..., None]
         value = np.log(total)
-        if target.dtype != bool or np.count_nonzero(target) != value.size:
-            return self._of_shares(shifted - value[..., None], p, target)
-        value -= shifted[target].reshape(value.shape)  # eq:ce-logits
-        return value, p - target  # eq:ce-grad
+        if target.dtype == bool and (z := shifted[target]).size == total.size:
+            value -= z.reshape(value.shape)  # eq:ce-logits
+            return value, p - target  # eq:ce-grad
+        return self._of_shares(shifted - value[..., None], p, target)
 
     # 06 What do we want? Losses · cross-entropy-shares
     def _of_shares(self, logs: Any, p: Any, target: Any) -> _Pair:
@@ -1411,7 +1412,7 @@ class Optimizer:
         Raises RuntimeError if some data has been replaced since.
         """
         self._look()
-        self.state["t"] += 1
+        self.state["t"][()] += 1
         frozen = [p for p in self.parameters if not p.requires_grad]
         kept = [(p, p.data.copy()) for p in frozen]
         rate = np.asarray(self.lr, self._data.dtype)
@@ -2858,13 +2859,12 @@ def _factor(rows: np.ndarray, eps: float) -> _Pair:
 # 13 In shape all the time: normalisation · normalise-backward
 def _normalise_backward(
     d: _Array, xhat: _Array, r: _Array, product: _Array,
-    along: _Array, mean: _Array | None,
+    along: _Array, mean: _Array,
 ) -> _Array:
     """eq:bn-dx; ``product`` is d times xhat, the others are the means."""
     dx = np.multiply(xhat, -along, out=product)
     dx += d
-    if mean is not None:
-        dx -= mean
+    dx -= mean
     dx *= r
     return dx
 
@@ -2917,10 +2917,10 @@ class _BatchNorm(Layer):
     # 13 In shape all the time: normalisation · batch-norm-track
     def _track(self, mean: np.ndarray, variance: np.ndarray, n: int) -> None:
         kept, share = self.buffers, self.momentum
-        kept["num_batches_tracked"] += 1
+        kept["num_batches_tracked"][()] += 1
         if share is None:
             share = 1 / int(kept["num_batches_tracked"])
-        new = {"running_mean": mean, "running_var": variance * n / (n - 1)}
+        new = {"running_mean": mean, "running_var": variance * (n / (n - 1))}
         for name, value in new.items():
             kept[name] = kept[name] + share * (value[:, 0] - kept[name])
 
@@ -3030,27 +3030,27 @@ class _RowNorm(Layer):
         x, rows, eps = self._grouped(x)
         rows = _centre(rows)[0] if self._centred else rows.copy()
         r, _ = _factor(rows, eps)
-        rows *= r  # eq:ln-xhat
-        self._cache = rows, r, x.shape
-        y = rows * _data(self.weight, 1).ravel()  # eq:rms
+        factor = r.dot(_data(self.weight, 1).reshape(1, -1))
+        self._cache = rows, r, factor, x.shape
+        y = rows * factor  # eq:ln-xhat, eq:rms
         if self.bias is not None:
             y += self.bias.data.ravel()  # eq:ln
         return y.reshape(x.shape).astype(x.dtype, copy=False)
 
     # 13 In shape all the time: normalisation · row-norm-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        xhat, r, shape = self._saved()
+        rows, r, factor, shape = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
-        dy, weight = grad.reshape(xhat.shape), _data(self.weight, 1).ravel()
-        product = dy * xhat
+        dy, weight = grad.reshape(rows.shape), _data(self.weight, 1).ravel()
+        dx, product = dy * factor, dy * rows  # eq:ln-dxhat
         _collect(self.bias, _sum(dy.T))
-        _collect(self.weight, _sum(product.T))
-        width = xhat.shape[1]
-        share = weight * _ones(width, xhat.dtype) / width
-        mean = (dy @ share)[:, None] if self._centred else None
-        d, along = dy * weight, (product @ share)[:, None]  # eq:ln-dxhat
-        dx = _normalise_backward(d, xhat, r, product, along, mean)
-        return dx.reshape(shape).astype(xhat.dtype, copy=False)
+        _collect(self.weight, product.T.dot(r[:, 0]))
+        share = weight * _ones(rows.shape[1], rows.dtype) / rows.shape[1]
+        along = product.dot(share)[:, None] * r * r * r
+        dx -= np.multiply(rows, along, out=product)  # eq:ln-dx
+        if self._centred:
+            dx -= r * dy.dot(share)[:, None]
+        return dx.reshape(shape).astype(rows.dtype, copy=False)
 
     # 13 In shape all the time: normalisation · row-norm-grouped
     def _grouped(self, x: ArrayLike) -> tuple[np.ndarray, np.ndarray, float]:
@@ -4787,34 +4787,33 @@ class LSTM(RNN):
 
     # 18 Time: recurrent networks · lstm-run
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
-        (h, c), scale = np.split(states, 2, axis=2), self._scale(a)
+        (h, c), (scale, shift) = np.split(states, 2, axis=2), self._scale(a)
         gates, shown = _split(a, 4), np.empty_like(c[1:])
-        a *= scale
-        weight = self.recurrent.data * scale
         for t, z in enumerate(a):
-            z += h[t] @ weight
+            z += h[t].dot(self.recurrent.data)
+            z *= scale
             np.tanh(z, out=z)
             z *= scale
-            z += 1 - scale  # eq:lstm-gates
+            z += shift  # eq:lstm-gates
             i, f, g, o = gates[t]
             c[t + 1] = f * c[t] + i * g  # eq:lstm-cell
             h[t + 1] = o * np.tanh(c[t + 1], out=shown[t])  # eq:lstm-h
         return a, shown
 
     # 18 Time: recurrent networks · lstm-scale
-    def _scale(self, a: np.ndarray) -> np.ndarray:
-        """For each column 1/2 where the gate is a sigmoid, 1 for tanh."""
+    def _scale(self, a: np.ndarray) -> _Pair:
+        """1/2 where a[t] belongs to a sigmoid, else 1; and 1 less that."""
         scale = np.array([0.5, 0.5, 1, 0.5], a.dtype)
-        return np.repeat(scale, self.hidden_size)
+        scale = np.tile(np.repeat(scale, self.hidden_size), (a.shape[1], 1))
+        return scale, 1 - scale
 
     # 18 Time: recurrent networks · lstm-backward
     def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
         c, back = np.split(states, 2, axis=2)[1], self.recurrent.data.T.copy()
-        (a, m), da = kept, 1 - kept[0]
-        da *= a + (2 * self._scale(a) - 1)  # the slopes of all gates
+        (a, m), da = kept, kept[0] * (1 - kept[0])  # slopes of sigmoids
         parts, (i, f, g, o) = _split(da, 4), _split(a, 4).swapaxes(0, 1)
-        for k, other in enumerate((g, c[:-1], i, m)):
-            parts[:, k] *= other
+        parts[:, 2] = 1 - g * g
+        da *= np.concatenate((g, c[:-1], i, m), axis=2)
         steep = o * (1 - m * m)
         later = dc = np.zeros(1, dh.dtype)
         for t in reversed(range(len(da))):
@@ -4822,7 +4821,7 @@ class LSTM(RNN):
             dc = dc + total * steep[t]  # eq:lstm-dcell
             parts[t, :3] *= dc
             parts[t, 3] *= total  # eq:lstm-da
-            later, dc = da[t] @ back, dc * f[t]
+            later, dc = da[t].dot(back), dc * f[t]
         return da, da
 
 
@@ -6820,4 +6819,4 @@ _PROBES = [
 ]
 
 
-# digest d1c52e30e51bb99d7de342579274b8741e932a68d7d19d2d3d8ece86604ca9f8
+# digest 0999c23fa1084cf01bb2ffb5668f2089e36af65c905dfa7a174a4f0b73a9a813
