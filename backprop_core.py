@@ -3585,7 +3585,10 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 
 # 16 A tape for arrays · seals-of-all
 def _seal(args: Any, arrays: Any, options: dict, every: int) -> list:
-    """What arrays look like now that the tape did not compute itself."""
+    """Copies of what comes from outside, each with the array itself.
+
+    ``args`` are as given, in ``arrays`` stand the arrays of Tensors.
+    """
     seals = []
     if options:
         args, arrays = [*args, *options.values()], [*arrays, *options.values()]
@@ -3598,7 +3601,7 @@ def _seal(args: Any, arrays: Any, options: dict, every: int) -> list:
 
 # 16 A tape for arrays · check
 def _check(made: Any) -> None:
-    """Raise RuntimeError if a recorded array was changed or replaced."""
+    """Raise RuntimeError if a line of the tape is no longer true."""
     bad = [array for array, part, was in made.seals if part.tobytes() != was]
     for x, array in zip(made.args, made.arrays):
         if x is not array and x.data is not array:
@@ -3611,12 +3614,11 @@ def _check(made: Any) -> None:
 
 
 # 16 A tape for arrays · recorded
-_EVERY = 61
-_recording: ContextVar[int] = ContextVar("recording", default=_EVERY)
+_recording: ContextVar[int] = ContextVar("recording", default=61)
 
 
 @contextmanager
-def _recorded(every: int = _EVERY) -> Iterator[None]:
+def _recorded(every: int = 61) -> Iterator[None]:
     before = _recording.set(every)
     try:
         yield
@@ -3798,7 +3800,8 @@ def _apply(rule: _Rule, args: Sequence, options: dict[str, Any]) -> Any:
 # 16 A tape for arrays · remember
 def _remember(value: Any, *how: Any) -> Any:
     """The value as a Tensor, with its record if anybody wants one."""
-    y, (_, args, arrays, options, places) = Tensor.__new__(Tensor), how
+    _, args, arrays, options, places = how
+    y = Tensor.__new__(Tensor)  # without looking at the value once more
     y.data = value[...]
     if places and (every := _recording.get()):
         y._record = _Record(*how, _seal(args, arrays, options, every))
@@ -6816,4 +6819,4 @@ _PROBES = [
 ]
 
 
-# digest d9a9323d7425109ed4a74f97b114da640c546bcfb26d9e18fd5c71f0418c7921
+# digest 45845c0ba8cb6d3e776fe6b8e68a18165c0212cbf9ff4992aaafbee58f38b7a5
