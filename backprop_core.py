@@ -3602,10 +3602,9 @@ def _seal(args: Any, arrays: Any, options: dict, every: int) -> list:
 # 16 A tape for arrays · check
 def _check(made: Any) -> None:
     """Raise RuntimeError if a line of the tape is no longer true."""
-    bad = [array for array, part, was in made.seals if part.tobytes() != was]
-    for x, array in zip(made.args, made.arrays):
-        if x is not array and x.data is not array:
-            bad.append(array)
+    bad = [a for a, part, was in made.seals if part.tobytes() != was]
+    each = zip(made.args, made.arrays)
+    bad += [a for x, a in each if x is not a and x.data is not a]
     if bad:
         raise RuntimeError(
             f"{made.rule.name}: an array of shape {bad[0].shape} was changed "
@@ -3800,11 +3799,12 @@ def _apply(rule: _Rule, args: Sequence, options: dict[str, Any]) -> Any:
 # 16 A tape for arrays · remember
 def _remember(value: Any, *how: Any) -> Any:
     """The value as a Tensor, with its record if anybody wants one."""
-    _, args, arrays, options, places = how
+    rule, args, arrays, options, places = how
     y = Tensor.__new__(Tensor)  # without looking at the value once more
     y.data = value[...]
     if places and (every := _recording.get()):
-        y._record = _Record(*how, _seal(args, arrays, options, every))
+        seals = _seal(args, arrays, options, every)
+        y._record = _Record(rule, args, arrays, options, places, seals)
         y._parents = tuple([args[i] for i in places])
         y.requires_grad = True
         y.data.setflags(write=False)
@@ -6819,4 +6819,4 @@ _PROBES = [
 ]
 
 
-# digest 45845c0ba8cb6d3e776fe6b8e68a18165c0212cbf9ff4992aaafbee58f38b7a5
+# digest 052e2f3e259ecaa2291f0cf9e5a3760ac9e29fcbde6105e3b25313b7b4db233f
