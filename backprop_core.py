@@ -5478,12 +5478,12 @@ def _case(net: Network, x: np.ndarray, y: np.ndarray, rng: Any) -> _Case:
     first, out = net.loss(xs, ys), net.forward(xs)
     middle = ys.mean(axis=0) if ys.shape == out.shape else 0.0
     answers = 0.0, middle, out.mean(axis=0)
-    zero, *others = (_single(net, out, ys, answer) for answer in answers)
+    single = [_single(net, out, ys, answer) for answer in answers]
     with suppress(Exception):
         net.forward(xs[:2] + 0.5)
         ids = False
-    null = float(np.nanmin([zero, *others]))
-    return _Case(net, x, y, xs, ys, first, zero, null, ids, rng)
+    levels = first, single[0], float(np.nanmin(single))
+    return _Case(net, x, y, xs, ys, *levels, ids, rng)
 
 
 # 21 The clinic · single-answer
@@ -5549,6 +5549,11 @@ def _refill(thing: Any, items: Any) -> None:
 
 
 # 21 The clinic · way-back
+_RANDOM: Any = (
+    np.random.BitGenerator, np.random.RandomState, random.Random
+)
+
+
 def _way_back(thing: Any) -> Callable[[], Any] | None:
     """What makes a thing as it is now; None for what cannot change."""
     if isinstance(thing, (np.ndarray, dict, list, set)):
@@ -5558,12 +5563,10 @@ def _way_back(thing: Any) -> Callable[[], Any] | None:
     if isinstance(thing, CellType):
         return partial(setattr, thing, "cell_contents", thing.cell_contents)
     if isinstance(thing, np.random.Generator):
-        bits = thing.bit_generator
-        return partial(setattr, bits, "state", bits.state)
-    if isinstance(thing, np.random.RandomState):
-        return partial(thing.set_state, thing.get_state())
-    random_state = isinstance(thing, random.Random)
-    return partial(thing.setstate, thing.getstate()) if random_state else None
+        thing = thing.bit_generator
+    if isinstance(thing, _RANDOM):
+        return partial(thing.__setstate__, thing.__getstate__())
+    return None
 
 
 # 21 The clinic · as-it-was
@@ -5631,13 +5634,10 @@ def _spy(owner: Any, name: str, before: Any = None, after: Any = None) -> None:
 
 
 # 21 The clinic · layers
-def _layers(layer: Layer, path: str = "") -> Iterator[tuple[str, Layer]]:
-    """Each layer inside with its place and name, innermost first."""
-    for name, member in layer._members():
-        if isinstance(member, Layer):
-            yield from _layers(member, f"{path}.{name}".lstrip("."))
-    if path:
-        yield f"layer {path} {_short(layer)}", layer
+def _layers(net: Layer) -> list[tuple[str, Layer]]:
+    """Each layer inside, with its place and name."""
+    held = [(at, m) for at, m in net._contents() if isinstance(m, Layer)]
+    return [(f"layer {at[:-1]} {_short(m)}", m) for at, m in held[1:]]
 
 
 # 21 The clinic · heard
@@ -5701,8 +5701,7 @@ def _input_signs(case: _Case) -> _Signs:
     x = _columns(case.x, case.ids)
     lost = np.sum(~np.isfinite(x), axis=0)
     still = (np.ptp(x, axis=0) == 0) & ~np.isin(x[0], (0, 1))
-    if x.shape[1] > 20:  # the border of a picture may be still
-        still &= x[0] != x.min()
+    still &= (x[0] != x.min()) | (x.shape[1] <= 20)  # a picture's border
     if lost.any():
         figure = f"{lost.max()} of {len(x)} values"
         yield "input-not-finite", f"column {lost.argmax()}", figure
@@ -5976,18 +5975,17 @@ def _start_signs(case: _Case) -> _Signs:
         name = "dead-from-rate" if by_rate else "dead-from-start"
         yield name, dead[0], f"{dead[1]:.0%} of its units always 0"
     else:
-        yield from _weight_signs(case, *_most(gains), *flat)
+        yield from _weight_signs(case, _most(gains), flat)
         yield from _depth_signs(gains, heard)
 
 
 # 21 The clinic · weight-signs
-def _weight_signs(
-    case: _Case, large: str, gain: float, worst: str, share: float
-) -> _Signs:
+def _weight_signs(case: _Case, large: tuple, flat: tuple) -> _Signs:
+    (where, gain), (worst, share) = large, flat
     if gain > 3 and (share > 0.5 or case.first > 2 * case.zero):
         size = f"weights {gain:.3g} / √inputs"
         figure = f"{size}, loss {case.first:.3g}, of nothing {case.zero:.3g}"
-        yield "start-too-large", large, figure
+        yield "start-too-large", where, figure
     if share > 0.75:
         yield "saturated", worst, f"{share:.0%} of its answers at an end"
 
@@ -6055,9 +6053,8 @@ def _middle_signs(case: _Case, net: Network) -> _Signs:
 def _narrow(layers: Sequence) -> bool:
     """A bottleneck of linear layers means something: few directions."""
     flat = [layer for layer in layers if isinstance(layer, Linear)]
-    inner = min((layer.out_features for layer in flat[:-1]), default=math.inf)
-    ends = [flat[0].in_features, flat[-1].out_features] if flat else [0]
-    return inner < min(ends)
+    out = [layer.out_features for layer in flat]
+    return len(flat) > 1 and min(out[:-1]) < min(flat[0].in_features, out[-1])
 
 
 # 21 The clinic · flat-signs
@@ -6110,22 +6107,24 @@ def _pattern(told: Any, at: Any, measured: np.ndarray, n: int) -> str:
     found = told.ravel()[at]
     size = 1e-3 * max(_largest(measured), _largest(found), 1e-30)
     factor = found @ measured / max(measured @ measured, 1e-30)
-    square = told.ndim == 2 and told.shape[0] == told.shape[1]
-    turned = told.T.ravel()[at] if square else found
-    loud = abs(measured) > 1e-6 * size
-    masked = not loud.all() and _largest((found - measured)[loud]) <= size
-    scaled = _largest(found - factor * measured) <= size
     by_n = min(abs(factor / n - 1), abs(factor * n - 1)) < 0.02
+    loud = abs(measured) > 1e-6 * size
+
+    def off(one: np.ndarray, other: np.ndarray = measured) -> float:
+        return _largest(one - other) / size
+
+    scaled = off(found, factor * measured) <= 1
+    masked = off(found * loud) <= 1
     patterns = (
-        (_largest(found - measured) <= size, ""),
+        (off(found) <= 1, ""),
         (not found.any(), "missing: all zero"),
         (scaled and abs(factor + 1) < 1e-3, "sign: the other way"),
         (scaled and by_n, f"sum against mean: {factor:.3g} times too long"),
         (scaled, f"factor: {factor:.3g} times what it should be"),
-        (square and _largest(turned - measured) <= size, "transposed"),
+        (off(told.T.ravel()[at]) <= 1, "transposed"),
         (len(found) > 1 and not np.ptp(told), "wrong axis: all the same"),
         (masked, "missing mask: not zero where nothing can flow"),
-        (True, f"off by {0.1 * _largest(found - measured) / size:.2g} %"),
+        (True, f"off by {0.1 * off(found):.2g} %"),
     )
     return next(text for holds, text in patterns if holds)
 
@@ -6150,9 +6149,9 @@ def _gradient_signs(case: _Case) -> _Signs:
     """Layers to which no gradient comes; each alone; then the loss."""
     net, draw = case.net.train(), case.rng
     with _as_it_was(net):
-        told = dict(zip(net.parameters(), _gradients(net, case.xs, case.ys)))
+        came = dict(zip(net.parameters(), _gradients(net, case.xs, case.ys)))
     for heard in _listen(case):
-        own = [told[p] for p in heard.layer.parameters() if p.requires_grad]
+        own = [came[p] for p in heard.layer.parameters() if p.requires_grad]
         if own and not heard.dy.size and not any(map(np.any, own)):
             yield "gradient-missing", heard.name, "backward never comes to it"
         with suppress(Exception):  # some work with their own batch only
@@ -6444,11 +6443,9 @@ def _zero_signs(case: _Case) -> _Signs:
 def _shared_signs(case: _Case) -> _Signs:
     """Two names for the same numbers, where copies were meant."""
     named = [(name, p.data) for name, p in case.net.named_parameters()]
-    held: list[Any] = list(case.net._contents())
-    for part in _parts(case.step):
-        thing = part.cell_contents if isinstance(part, CellType) else part
-        own = getattr(thing, "__dict__", thing)
-        held += _entries({"step": own}.items())
+    parts = (getattr(c, "cell_contents", c) for c in _parts(case.step))
+    own = _entries(("step", getattr(part, "__dict__", part)) for part in parts)
+    held = [*case.net._contents(), *own]
     held = [(k, v) for k, v in held if isinstance(v, np.ndarray) and v.size]
     for i, (name, data) in enumerate(named):
         for other, array in (named + held)[i + 1 :]:
@@ -6557,8 +6554,11 @@ def _foretells(x: np.ndarray, y: np.ndarray, ids: bool) -> bool:
 
 
 # 21 The clinic · run
-def _run(case: _Case, times: float = 1, n: int = 40, seen: Any = None) -> Any:
-    """The losses of some steps with the rate changed, and where they end."""
+_Ran = tuple[list[float], float, dict]  # losses, where they end, dead units
+
+
+def _run(case: _Case, times: float = 1, n: int = 40) -> _Ran:
+    """Some steps with the rate changed; taken back."""
     size = sum(p.data.size for p in case.net.parameters()) * case.xs.size
     n = 12 if case.x.ndim > 2 or size > 3e8 else n
     losses: list[float] = []
@@ -6566,24 +6566,23 @@ def _run(case: _Case, times: float = 1, n: int = 40, seen: Any = None) -> Any:
         if times != 1:
             case.optimizer.lr *= times
         while len(losses) < n and np.isfinite(losses).all():
-            if seen is not None and len(losses) % 11 == 0:
-                seen.append(_stuck(_listen(case))[0])
             losses.append(_one_step(case))
-    return losses, float(np.median(losses[-5:]))
+        dead, _ = _stuck(_listen(case))
+    return losses, float(np.median(losses[-5:])), dead
 
 
 # 21 The clinic · rate-signs
 def _rate_signs(case: _Case) -> _Signs:
     if case.optimizer is None and case.step is None:
         return
-    seen, lr = list[dict](), getattr(case.optimizer, "lr", None)
-    losses, end = _run(case, seen=seen)
+    lr = getattr(case.optimizer, "lr", None)
+    losses, end, dead = _run(case)
     start, name = losses[0], f"lr {lr}"
     figure = f"loss {start:.4g}, {len(losses) - 1} steps later {end:.4g}"
     top = max(start, case.null)
     jumps = max(losses) > 3 * top and end > 0.8 * case.null
     if jumps or not end < 1.05 * top:
-        yield from _killed_signs(*seen)
+        yield from _killed_signs(_stuck(_listen(case))[0], dead)
         slower = (_run(case, factor)[1] for factor in (1 / 30, 1e-3, 1e-6))
         if lr is None or any(s < min(start, end) for s in slower):
             yield "rate-too-large", name, figure
@@ -6597,14 +6596,12 @@ def _rate_signs(case: _Case) -> _Signs:
 
 
 # 21 The clinic · killed-signs
-def _killed_signs(before: dict[str, float], *later: dict) -> _Signs:
-    """Layers that were alive, in order as most of their units died."""
-    for dead in later:
-        where, now = _most(dead)
-        if now >= 0.75 > 0.5 >= before[where]:
-            figure = f"dead {before[where]:.0%}, soon {now:.0%}"
-            yield "dead-from-rate", where, figure
-            return
+def _killed_signs(before: dict[str, float], after: dict) -> _Signs:
+    """A layer that was alive, and most of whose units died."""
+    where, now = _most(after)
+    if now >= 0.75 > 0.5 >= before[where]:
+        figure = f"dead {before[where]:.0%}, soon {now:.0%}"
+        yield "dead-from-rate", where, figure
 
 
 # 21 The clinic · restart-signs
@@ -6774,4 +6771,4 @@ _PROBES = [
 ]
 
 
-# digest 029ab70e67d4a71b9bd8c115f44efbc7664dae8c80e1a801650cea2e8b037037
+# digest bbf487ee8c6a1e95260e0723f1120051d0b7c811d2b1b58837ebd5d9e7e14f1e
