@@ -5536,6 +5536,9 @@ def _reach(*roots: Any) -> list[Any]:
 
 
 # 21 The clinic · put-back
+_RANDOM: Any = np.random.BitGenerator, np.random.RandomState, random.Random
+
+
 def _refill(thing: Any, items: Any) -> None:
     """Give an array, a list, a dict or a set its items back."""
     if isinstance(thing, np.ndarray):
@@ -5549,11 +5552,6 @@ def _refill(thing: Any, items: Any) -> None:
 
 
 # 21 The clinic · way-back
-_RANDOM: Any = (
-    np.random.BitGenerator, np.random.RandomState, random.Random
-)
-
-
 def _way_back(thing: Any) -> Callable[[], Any] | None:
     """What makes a thing as it is now; None for what cannot change."""
     if isinstance(thing, (np.ndarray, dict, list, set)):
@@ -6159,7 +6157,7 @@ def _gradient_signs(case: _Case) -> _Signs:
     loss, y = net._loss_at_end(), case.ys[:5]
     z = draw.normal(size=net.forward(case.xs[:5]).shape)
     loss.forward(z, y)
-    told, value = loss.backward(), partial(loss.forward, target=y)
+    value, told = partial(loss.forward, target=y), loss.backward()
     yield from _one_sign(repr(loss), value, z, told, len(y), draw)
 
 
@@ -6476,15 +6474,14 @@ def _dropout_signs(case: _Case) -> _Signs:
 def _statistics_signs(case: _Case) -> _Signs:
     """How far evaluation is from training, once the means have settled."""
     case.net.train()
-    for heard in _listen(case):
-        layer, x = heard.layer, heard.x
-        kept = getattr(layer, "buffers", None)
-        if not isinstance(kept, dict) or not kept or len(x) < 2:
+    for name, layer, x, *_ in _listen(case):
+        kept = getattr(layer, "buffers", {})
+        if not kept or len(x) < 2:
             continue
         before = copy.deepcopy(kept)
         y = layer.train().forward(x)
-        if all(np.array_equal(kept[name], before[name]) for name in before):
-            yield "statistics-frozen", heard.name, "no training changes them"
+        if all(np.array_equal(kept[key], before[key]) for key in before):
+            yield "statistics-frozen", name, "no training changes them"
             continue
         kept.update(before)
         fresh = all(np.isin(v, (0, 1)).all() for v in before.values())
@@ -6493,7 +6490,7 @@ def _statistics_signs(case: _Case) -> _Signs:
         off = _size(layer.eval().forward(x) - y) / max(y.std(), 1e-30)
         if off > 0.5:
             figure = f"evaluation is {off:.2g} spreads away from training"
-            yield "statistics-differ", heard.name, figure
+            yield "statistics-differ", name, figure
 
 
 # 21 The clinic · batch-signs
@@ -6582,7 +6579,10 @@ def _rate_signs(case: _Case) -> _Signs:
     top = max(start, case.null)
     jumps = max(losses) > 3 * top and end > 0.8 * case.null
     if jumps or not end < 1.05 * top:
-        yield from _killed_signs(_stuck(_listen(case))[0], dead)
+        where, now = _most(dead)
+        was = _stuck(_listen(case))[0].get(where, 1.0)
+        if now >= 0.75 > 0.5 >= was:
+            yield "dead-from-rate", where, f"dead {was:.0%}, soon {now:.0%}"
         slower = (_run(case, factor)[1] for factor in (1 / 30, 1e-3, 1e-6))
         if lr is None or any(s < min(start, end) for s in slower):
             yield "rate-too-large", name, figure
@@ -6593,15 +6593,6 @@ def _rate_signs(case: _Case) -> _Signs:
                 figure += f", at {factor:.0e} times the rate {quick:.2g}"
                 yield "rate-too-small", name, figure
                 return
-
-
-# 21 The clinic · killed-signs
-def _killed_signs(before: dict[str, float], after: dict) -> _Signs:
-    """A layer that was alive, and most of whose units died."""
-    where, now = _most(after)
-    if now >= 0.75 > 0.5 >= before[where]:
-        figure = f"dead {before[where]:.0%}, soon {now:.0%}"
-        yield "dead-from-rate", where, figure
 
 
 # 21 The clinic · restart-signs
@@ -6771,4 +6762,4 @@ _PROBES = [
 ]
 
 
-# digest bbf487ee8c6a1e95260e0723f1120051d0b7c811d2b1b58837ebd5d9e7e14f1e
+# digest 58e8b659e95fb01ba20fec12776096ee7a7b51a72b87c38d2e30aa26f2b3eb23
