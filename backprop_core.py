@@ -6410,11 +6410,10 @@ def _still_signs(case: _Case, fresh: list, moves: list, watch: Any) -> _Signs:
 # 21 The clinic · hidden-signs
 def _hidden_signs(case: _Case) -> _Signs:
     """Parameters inside of which net.parameters() knows nothing."""
-    inside = [p for p in _reach(case.net) if isinstance(p, Parameter)]
     rule = case.optimizer
     known = {*case.net.parameters(), *getattr(rule, "parameters", ())}
-    for thing in inside if rule is not None else ():
-        if thing not in known:
+    for thing in _reach(case.net) if rule is not None else ():
+        if isinstance(thing, Parameter) and thing not in known:
             figure = f"{thing} is not in net.parameters()"
             yield "parameter-not-moved", "not registered", figure
 
@@ -6447,8 +6446,7 @@ def _shared_signs(case: _Case) -> _Signs:
     held = [(k, v) for k, v in held if isinstance(v, np.ndarray) and v.size]
     for i, (name, data) in enumerate(named):
         for other, array in (named + held)[i + 1 :]:
-            same = np.shares_memory(array, data)
-            if same and "._" not in f".{other}":
+            if np.shares_memory(array, data) and "._" not in f".{other}":
                 yield "weights-shared", other, f"the same memory as {name}"
                 return
 
@@ -6545,17 +6543,13 @@ def _foretells(x: np.ndarray, y: np.ndarray, ids: bool) -> bool:
         return np.array_equal(x, y)
     rows = _columns(x)
     y = np.eye(y.max() + 1)[y.ravel()] if y.ndim == 2 else _columns(y)
-    fit = rows @ np.linalg.lstsq(rows, y, rcond=None)[0]
-    enough = len(rows) > 2 * rows.shape[1]
-    return bool(enough and np.mean((fit - y) ** 2) < 1e-3 * y.var())
+    off = rows @ np.linalg.lstsq(rows, y, rcond=None)[0] - y
+    return len(rows) > 2 * rows.shape[1] and np.mean(off**2) < 1e-3 * y.var()
 
 
 # 21 The clinic · run
-_Ran = tuple[list[float], float, dict]  # losses, where they end, dead units
-
-
-def _run(case: _Case, times: float = 1, n: int = 40) -> _Ran:
-    """Some steps with the rate changed; taken back."""
+def _run(case: _Case, times: float = 1, n: int = 40) -> tuple:
+    """Of some steps, taken back: losses, where they end, dead units."""
     size = sum(p.data.size for p in case.net.parameters()) * case.xs.size
     n = 12 if case.x.ndim > 2 or size > 3e8 else n
     losses: list[float] = []
@@ -6762,4 +6756,4 @@ _PROBES = [
 ]
 
 
-# digest 58e8b659e95fb01ba20fec12776096ee7a7b51a72b87c38d2e30aa26f2b3eb23
+# digest cbe2a16a90308f29a1dc39eb81bb30bc7d8cae6027bdeb8a96c632058bbb73cc
