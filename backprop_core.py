@@ -394,11 +394,9 @@ class _Memory:
     # 03 Why backwards? · options
     def __repr__(self) -> str:
         settings = ", ".join(
-            f"{name}={value!r}"
-            for name, value in vars(self).items()
+            f"{name}={value!r}" for name, value in vars(self).items()
             if isinstance(value, (int, float, str, tuple))
-            and not name.startswith("_")
-            and name != "training"
+            and name != "training" and not name.startswith("_")
         )
         return f"{type(self).__name__}({settings})"
 
@@ -523,10 +521,8 @@ class Layer(_Memory):
             at = shape.index(...)
             inner = found[at : at + 1 + len(found) - len(shape)]
             shape = (*shape[:at], *inner, *shape[at + 1 :])
-        if len(found) != len(shape) or not all(
-            isinstance(wanted, str) or wanted == size
-            for wanted, size in zip(shape, found)
-        ):
+        fits = [isinstance(w, str) or w == n for w, n in zip(shape, found)]
+        if len(found) != len(shape) or not all(fits):
             wanted = ", ".join(map(str, shape)) + "," * (len(shape) == 1)
             raise ValueError(
                 f"{self}: expected {what} of shape ({wanted}), got {found}"
@@ -624,29 +620,29 @@ def _within(
     **values: Any,
 ) -> None:
     """Numbers, low <= number < top; or low < number."""
-    _demand(
-        owner, lambda value: isinstance(value, _Real) and low <= value < top
-        and not (above and value == low),
-        f"expected {low} {'<' if above else '<='} {{}} < {top}", **values,
-    )
+    def fits(value: Any) -> Any:
+        inside = isinstance(value, _Real) and low <= value < top
+        return inside and not (above and value == low)
+
+    sign = "<" if above else "<="
+    _demand(owner, fits, f"expected {low} {sign} {{}} < {top}", **values)
 
 
 # 03 Why backwards? · guards-shares
 def _share(owner: Any, **values: Any) -> None:
     """Numbers from 0 to 1, both included."""
-    _demand(
-        owner, lambda value: isinstance(value, _Real) and 0 <= value <= 1,
-        "expected 0 <= {} <= 1", **values,
-    )
+    def fits(value: Any) -> Any:
+        return isinstance(value, _Real) and 0 <= value <= 1
+
+    _demand(owner, fits, "expected 0 <= {} <= 1", **values)
 
 
 def _positive(owner: Any, **sizes: Any) -> None:
     """Sizes are whole numbers of at least 1."""
-    _demand(
-        owner,
-        lambda n: isinstance(n, int | np.integer) and n is not True and n > 0,
-        "{} must be a whole number of at least 1", **sizes,
-    )
+    def fits(n: Any) -> Any:
+        return isinstance(n, int | np.integer) and n is not True and n > 0
+
+    _demand(owner, fits, "{} must be a whole number of at least 1", **sizes)
 
 
 # 03 Why backwards? · generator
@@ -1383,10 +1379,9 @@ class Network(Layer):
                 shape = f"({', '.join(['N', *map(str, self._shapes[i][1:])])})"
             size = sum(p.data.size for p in layer.parameters())
             rows.append((str(i), name, shape, f"{size:,}"))
-        width = [max(map(len, column)) for column in zip(*rows)]
+        a, b, c, d = (max(map(len, column)) for column in zip(*rows))
         return "\n".join(
-            f"{i:>{width[0]}}  {name:{width[1]}}  {shape:{width[2]}}"
-            f"  {size:>{width[3]}}"
+            f"{i:>{a}}  {name:{b}}  {shape:{c}}  {size:>{d}}"
             for i, name, shape, size in rows
         )
 
@@ -6756,4 +6751,4 @@ _PROBES = [
 ]
 
 
-# digest cbe2a16a90308f29a1dc39eb81bb30bc7d8cae6027bdeb8a96c632058bbb73cc
+# digest 0d528b334aa692d8cb9212fe96e2ec3a6bb5172c98639fa327d41f1b9287bc2d
