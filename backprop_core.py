@@ -5384,10 +5384,8 @@ class Finding(NamedTuple):
 
     def __str__(self) -> str:
         because, cure = (t[0].upper() + t[1:] for t in self[3:5])
-        return (
-            f"{self.name}: {self.where}: {self.figure}\n"
-            f"  {because}.\n  {cure}. (Chapter {self.section})"
-        )
+        head = f"{self.name}: {self.where}: {self.figure}"
+        return f"{head}\n  {because}.\n  {cure}. (Chapter {self.section})"
 
 
 # 21 The clinic · diagnosis
@@ -5449,9 +5447,8 @@ def diagnose(
     with _as_it_was(net):
         draw = copy.deepcopy(np.random.default_rng(rng or 0))
         case = _case(net, np.asarray(x), np.asarray(y), draw)
-    return _look(case._replace(
-        optimizer=optimizer, step=step, tests=(x_test, y_test)
-    ))
+    case = case._replace(optimizer=optimizer, step=step)
+    return _look(case._replace(tests=(x_test, y_test)))
 
 
 # 21 The clinic · nothing-found
@@ -6673,7 +6670,7 @@ _SIGNAL = _atlas("""
 
 
 # 21 The clinic · causes-gradient
-_GRADIENT = _atlas("""
+_GRADS = _atlas("""
     gradient-wrong · backward does not give the slope of forward
     derive it again and hold it against gradcheck · 2, The instrument
     gradient-missing · the output depends on it; no gradient arrives
@@ -6728,8 +6725,7 @@ _MODES = _atlas("""
 
 
 # 21 The clinic · causes-all
-_CAUSES = (_DATA | _LABELS | _LOSS | _START | _SIGNAL | _GRADIENT | _STEP
-           | _MODES)
+_CAUSES = _DATA | _LABELS | _LOSS | _START | _SIGNAL | _GRADS | _STEP | _MODES
 
 
 _NO_EXCUSE = {*_LABELS, "test-data-differ", "input-constant-column"}
@@ -6751,4 +6747,4 @@ _PROBES = [
 ]
 
 
-# digest 0d528b334aa692d8cb9212fe96e2ec3a6bb5172c98639fa327d41f1b9287bc2d
+# digest 6a8153ce51b6232ae5892736d820c922502643e9c818149aa9bf7877a69f2b70
