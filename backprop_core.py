@@ -395,11 +395,9 @@ class _Memory:
     # 03 Why backwards? · options
     def __repr__(self) -> str:
         settings = ", ".join(
-            f"{name}={value!r}"
-            for name, value in vars(self).items()
+            f"{name}={value!r}" for name, value in vars(self).items()
             if isinstance(value, (int, float, str, tuple))
-            and not name.startswith("_")
-            and name != "training"
+            and name != "training" and not name.startswith("_")
         )
         return f"{type(self).__name__}({settings})"
 
@@ -524,10 +522,8 @@ class Layer(_Memory):
             at = shape.index(...)
             inner = found[at : at + 1 + len(found) - len(shape)]
             shape = (*shape[:at], *inner, *shape[at + 1 :])
-        if len(found) != len(shape) or not all(
-            isinstance(wanted, str) or wanted == size
-            for wanted, size in zip(shape, found)
-        ):
+        fits = [isinstance(w, str) or w == n for w, n in zip(shape, found)]
+        if len(found) != len(shape) or not all(fits):
             wanted = ", ".join(map(str, shape)) + "," * (len(shape) == 1)
             raise ValueError(
                 f"{self}: expected {what} of shape ({wanted}), got {found}"
@@ -625,29 +621,29 @@ def _within(
     **values: Any,
 ) -> None:
     """Numbers, low <= number < top; or low < number."""
-    _demand(
-        owner, lambda value: isinstance(value, _Real) and low <= value < top
-        and not (above and value == low),
-        f"expected {low} {'<' if above else '<='} {{}} < {top}", **values,
-    )
+    def fits(value: Any) -> Any:
+        inside = isinstance(value, _Real) and low <= value < top
+        return inside and not (above and value == low)
+
+    sign = "<" if above else "<="
+    _demand(owner, fits, f"expected {low} {sign} {{}} < {top}", **values)
 
 
 # 03 Why backwards? · guards-shares
 def _share(owner: Any, **values: Any) -> None:
     """Numbers from 0 to 1, both included."""
-    _demand(
-        owner, lambda value: isinstance(value, _Real) and 0 <= value <= 1,
-        "expected 0 <= {} <= 1", **values,
-    )
+    def fits(value: Any) -> Any:
+        return isinstance(value, _Real) and 0 <= value <= 1
+
+    _demand(owner, fits, "expected 0 <= {} <= 1", **values)
 
 
 def _positive(owner: Any, **sizes: Any) -> None:
     """Sizes are whole numbers of at least 1."""
-    _demand(
-        owner,
-        lambda n: isinstance(n, int | np.integer) and n is not True and n > 0,
-        "{} must be a whole number of at least 1", **sizes,
-    )
+    def fits(n: Any) -> Any:
+        return isinstance(n, int | np.integer) and n is not True and n > 0
+
+    _demand(owner, fits, "{} must be a whole number of at least 1", **sizes)
 
 
 # 03 Why backwards? · generator
@@ -1384,10 +1380,9 @@ class Network(Layer):
                 shape = f"({', '.join(['N', *map(str, self._shapes[i][1:])])})"
             size = sum(p.data.size for p in layer.parameters())
             rows.append((str(i), name, shape, f"{size:,}"))
-        width = [max(map(len, column)) for column in zip(*rows)]
+        a, b, c, d = (max(map(len, column)) for column in zip(*rows))
         return "\n".join(
-            f"{i:>{width[0]}}  {name:{width[1]}}  {shape:{width[2]}}"
-            f"  {size:>{width[3]}}"
+            f"{i:>{a}}  {name:{b}}  {shape:{c}}  {size:>{d}}"
             for i, name, shape, size in rows
         )
 
@@ -5363,7 +5358,7 @@ class _Case(NamedTuple):
     ids: bool  # x are whole numbers that an embedding looks up
     rng: np.random.Generator
     optimizer: Any = None
-    step: Callable | None = None
+    step: Any = None
     tests: tuple = (None, None)  # x_test, y_test
 
 
@@ -5421,10 +5416,8 @@ class Finding(NamedTuple):
 
     def __str__(self) -> str:
         because, cure = (t[0].upper() + t[1:] for t in self[3:5])
-        return (
-            f"{self.name}: {self.where}: {self.figure}\n"
-            f"  {because}.\n  {cure}. (Chapter {self.section})"
-        )
+        head = f"{self.name}: {self.where}: {self.figure}"
+        return f"{head}\n  {because}.\n  {cure}. (Chapter {self.section})"
 
 
 # 21 The clinic · diagnosis
@@ -5448,14 +5441,13 @@ class Diagnosis:
 # 21 The clinic · look
 def _look(case: _Case) -> Diagnosis:
     """All probes in turn; symptoms only where no cause was found."""
-    told = Diagnosis()
-    _replace(_reach(case.net, case.optimizer, case.step), _rewindable)
+    told, patient = Diagnosis(), (case.net, case.optimizer, case.step)
+    _replace(_reach(*patient), _rewindable)
     for symptoms, probe in _PROBES:
         causes = {f.name for f in told.findings} - _NO_EXCUSE
         if causes & _FATAL or (symptoms and causes):
             continue
-        with _as_it_was(case.net, case.optimizer, case.step) as things:
-            _replace(things, partial(_stand_in, batch=(case.xs, case.ys)))
+        with _as_it_was(*patient, batch=(case.xs, case.ys)):
             try:
                 for sign in probe(case):
                     told.findings.append(Finding(*sign, *_CAUSES[sign[0]]))
@@ -5487,9 +5479,8 @@ def diagnose(
     with _as_it_was(net):
         draw = copy.deepcopy(np.random.default_rng(rng or 0))
         case = _case(net, np.asarray(x), np.asarray(y), draw)
-    return _look(case._replace(
-        optimizer=optimizer, step=step, tests=(x_test, y_test)
-    ))
+    case = case._replace(optimizer=optimizer, step=step)
+    return _look(case._replace(tests=(x_test, y_test)))
 
 
 # 21 The clinic · nothing-found
@@ -5511,12 +5502,12 @@ def _case(net: Network, x: np.ndarray, y: np.ndarray, rng: Any) -> _Case:
     first, out = net.loss(xs, ys), net.forward(xs)
     middle = ys.mean(axis=0) if ys.shape == out.shape else 0.0
     answers = 0.0, middle, out.mean(axis=0)
-    zero, *others = (_single(net, out, ys, answer) for answer in answers)
+    single = [_single(net, out, ys, answer) for answer in answers]
     with suppress(Exception):
         net.forward(xs[:2] + 0.5)
         ids = False
-    null = float(np.nanmin([zero, *others]))
-    return _Case(net, x, y, xs, ys, first, zero, null, ids, rng)
+    levels = first, single[0], float(np.nanmin(single))
+    return _Case(net, x, y, xs, ys, *levels, ids, rng)
 
 
 # 21 The clinic · single-answer
@@ -5559,8 +5550,7 @@ _FIXED = (type, ModuleType, str, bytes, int, float, type(None))
 
 def _reach(*roots: Any) -> list[Any]:
     """Everything that can be reached from here, each thing once."""
-    found: dict[int, Any] = {}
-    todo = list(roots)
+    found, todo = dict[int, Any](), list(roots)
     while todo:
         thing = todo.pop()
         if id(thing) not in found and not isinstance(thing, _FIXED):
@@ -5570,6 +5560,9 @@ def _reach(*roots: Any) -> list[Any]:
 
 
 # 21 The clinic · put-back
+_RANDOM: Any = np.random.BitGenerator, np.random.RandomState, random.Random
+
+
 def _refill(thing: Any, items: Any) -> None:
     """Give an array, a list, a dict or a set its items back."""
     if isinstance(thing, np.ndarray):
@@ -5591,56 +5584,42 @@ def _way_back(thing: Any) -> Callable[[], Any] | None:
         return partial(thing.__globals__.update, _names(thing))
     if isinstance(thing, CellType):
         return partial(setattr, thing, "cell_contents", thing.cell_contents)
-    if isinstance(thing, _Again):
-        return partial(setattr, thing, "head", copy.copy(thing.head))
     if isinstance(thing, np.random.Generator):
-        bits = thing.bit_generator
-        return partial(setattr, bits, "state", bits.state)
-    if isinstance(thing, np.random.RandomState):
-        return partial(thing.set_state, thing.get_state())
-    random_state = isinstance(thing, random.Random)
-    return partial(thing.setstate, thing.getstate()) if random_state else None
+        thing = thing.bit_generator
+    if isinstance(thing, _RANDOM):
+        return partial(thing.__setstate__, thing.__getstate__())
+    return None
 
 
 # 21 The clinic · as-it-was
 @contextmanager
-def _as_it_was(*roots: Any) -> Iterator[list[Any]]:
+def _as_it_was(*roots: Any, batch: Any = None) -> Iterator[None]:
     """Whatever happens inside, everything in reach is put back after it."""
     things = _reach(*roots, np.random.mtrand._rand, random._inst)
     ways_back = [_way_back(thing) for thing in things]
     try:
+        _replace(things, partial(_stand_in, batch=batch))
         with np.errstate(all="ignore"):
-            yield things
+            yield
     finally:
         for way_back in filter(None, ways_back):
             way_back()
 
 
-# 21 The clinic · again
-class _Again:
-    """An iterator that ``_as_it_was`` can rewind."""
-
-    __slots__ = ("head",)
-
-    def __init__(self, source: Iterator) -> None:
-        (self.head,) = tee(source, 1)
-
-    def __iter__(self) -> Iterator:
-        return self
-
-    def __next__(self) -> Any:
-        return next(self.head)
-
-
 # 21 The clinic · rewindable
-def _stand_in(held: Any, batch: tuple) -> Any:
-    return repeat(batch) if isinstance(held, GeneratorType) else held
+_TEE: type = type(*tee((), 1))
 
 
 def _rewindable(held: Any) -> Any:
     built_in = type(held).__module__ in ("builtins", "itertools")
     is_plain = built_in and not isinstance(held, GeneratorType)
-    return _Again(held) if is_plain and isinstance(held, Iterator) else held
+    return tee(held, 1)[0] if is_plain else held
+
+
+def _stand_in(held: Any, batch: Any) -> Any:
+    if isinstance(held, GeneratorType):
+        return repeat(batch)
+    return copy.copy(held) if isinstance(held, _TEE) else held
 
 
 # 21 The clinic · stand-in
@@ -5677,13 +5656,10 @@ def _spy(owner: Any, name: str, before: Any = None, after: Any = None) -> None:
 
 
 # 21 The clinic · layers
-def _layers(layer: Layer, path: str = "") -> Iterator[tuple[str, Layer]]:
-    """Each layer inside with its place and name, innermost first."""
-    for name, member in layer._members():
-        if isinstance(member, Layer):
-            yield from _layers(member, f"{path}.{name}".lstrip("."))
-    if path:
-        yield f"layer {path} {_short(layer)}", layer
+def _layers(net: Layer) -> list[tuple[str, Layer]]:
+    """Each layer inside, with its place and name."""
+    held = [(at, m) for at, m in net._contents() if isinstance(m, Layer)]
+    return [(f"layer {at[:-1]} {_short(m)}", m) for at, m in held[1:]]
 
 
 # 21 The clinic · heard
@@ -5692,7 +5668,6 @@ class _Heard(NamedTuple):
 
     name: str
     layer: Layer
-    told: bool  # whether any of its parameters got a gradient
     x: np.ndarray
     y: np.ndarray
     dy: np.ndarray = np.zeros(0)  # empty where no gradient came
@@ -5700,30 +5675,23 @@ class _Heard(NamedTuple):
 
 
 # 21 The clinic · listen
-def _listen(net: Network, x: Any, y: Any) -> list[_Heard]:
+def _listen(case: _Case) -> list[_Heard]:
     """One loss and one backward pass, with an ear at every layer."""
-    heard: dict[str, list] = {}
-    layers = dict(_layers(net))
-    with _as_it_was(net):
-        for k, layer in layers.items():
-            _spy(layer, "forward", after=partial(_passed, heard, k, True))
-            _spy(layer, "backward", after=partial(_passed, heard, k, False))
-        net.loss(x, y)
-        net.zero_grad()
-        with suppress(Exception):  # the gradient check will tell
-            net.backward()
-        told = {k: any(p.grad.any() for p in layers[k].parameters())
-                for k in heard}
-    return [_Heard(k, layers[k], told[k], *heard[k]) for k in heard]
+    heard: dict[tuple[str, Layer], list] = {}
+    with _as_it_was(case.net):
+        for key in _layers(case.net):
+            for n, way in enumerate(("forward", "backward")):
+                _spy(key[1], way, after=partial(_note, heard, key, 2 * n))
+        _gradients(case.net, case.xs, case.ys)
+    return [_Heard(*key, *passed) for key, passed in heard.items()]
 
 
 # 21 The clinic · passed
-def _passed(heard: dict, k: str, forward: bool, given: Any, y: Any) -> None:
-    """Note a forward with a single argument, and the first backward."""
-    if forward and len(given) == 1:
-        heard[k] = [np.array(given[0]), np.array(y)]
-    elif not forward and len(heard.get(k, ())) == 2:
-        heard[k] += [np.array(given[0]), np.array(y)]
+def _note(heard: dict, key: tuple, n: int, given: tuple, result: Any) -> None:
+    """Note the first forward of a single argument, and the first backward."""
+    passed = heard.get(key, [])
+    if len(given) == 1 and len(passed) == n:
+        heard[key] = [*passed, np.array(given[0]), np.array(result)]
 
 
 # 21 The clinic · columns
@@ -5755,8 +5723,7 @@ def _input_signs(case: _Case) -> _Signs:
     x = _columns(case.x, case.ids)
     lost = np.sum(~np.isfinite(x), axis=0)
     still = (np.ptp(x, axis=0) == 0) & ~np.isin(x[0], (0, 1))
-    if x.shape[1] > 20:  # the border of a picture may be still
-        still &= x[0] != x.min()
+    still &= (x[0] != x.min()) | (x.shape[1] <= 20)  # a picture's border
     if lost.any():
         figure = f"{lost.max()} of {len(x)} values"
         yield "input-not-finite", f"column {lost.argmax()}", figure
@@ -5835,12 +5802,12 @@ def _mixes(case: _Case) -> bool:
     """Does a step that takes its own batches see many labels at once?"""
     if case.step is None or _step_arguments(case):
         return False
-    seen: list[np.ndarray] = []
+    seen = [case.y]
     _spy(case.net.criterion, "forward",
          after=lambda given, _: seen.append(np.asarray(given[1])))
-    _one_step(case)  # which asks for one loss itself, first
-    kinds, some = (len(np.unique(y, axis=0)) for y in (case.y, seen[-1]))
-    return len(seen) > 1 and len(seen[-1]) < len(case.y) and some > kinds / 2
+    case.step()
+    every, some = (len(np.unique(y, axis=0)) for y in (seen[0], seen[-1]))
+    return len(seen[-1]) < len(case.y) and some > every / 2
 
 
 # 21 The clinic · answers
@@ -5907,18 +5874,15 @@ def _loss_signs(case: _Case) -> _Signs:
 # 21 The clinic · answer-range
 def _range(case: _Case) -> tuple[str, float, float]:
     """The last layer and the range of what it can answer."""
-    last = _listen(case.net, case.xs, case.ys)[-1]
+    last, found = _listen(case)[-1], np.array([-math.inf, math.inf])
     if not isinstance(last.layer, (_BatchNorm, _RowNorm)):
         with suppress(Exception):
             wide = 1e6 * case.rng.normal(size=last.x.shape)
-            found = [last.layer.forward(sign * wide) for sign in (1, -1)]
-            low, high = (
-                float(end) if abs(end) < 100 else math.copysign(math.inf, end)
-                for end in (np.min(found), np.max(found))
-            )
-            if low < high:
-                return last.name, low, high
-    return last.name, -math.inf, math.inf
+            ends = np.array([last.layer.forward(z) for z in (wide, -wide)])
+            ends[abs(ends) > 100] *= math.inf
+            if ends.min() < ends.max():
+                found = ends
+    return last.name, float(found.min()), float(found.max())
 
 
 # 21 The clinic · one-sum
@@ -5966,8 +5930,7 @@ def _units(array: np.ndarray) -> np.ndarray:
 # 21 The clinic · constant-signs
 def _constant_signs(case: _Case) -> _Signs:
     """Units that start alike and are pushed alike stay alike."""
-    with suppress(Exception):
-        _gradients(case.net, case.xs, case.ys)
+    _gradients(case.net, case.xs, case.ys)
     for name, p in case.net.named_parameters():
         if p.data.dtype.kind != "f":
             yield "integer-weights", name, str(p.data.dtype)
@@ -5984,22 +5947,25 @@ def _constant_signs(case: _Case) -> _Signs:
 def _gradients(net: Network, x: np.ndarray, y: np.ndarray) -> list:
     net.zero_grad()
     net.loss(x, y)
-    net.backward()
+    with suppress(Exception):  # the check of each layer will tell
+        net.backward()
     return [p.grad.copy() for p in net.parameters()]
 
 
 # 21 The clinic · stuck
-def _stuck(heard: _Heard) -> tuple[float, float]:
-    """Of an activation: units that are always 0, answers at an end."""
-    y = heard.y
-    if not isinstance(heard.layer, Activation) or y.ndim < 2:
-        return 0.0, 0.0
-    units = np.moveaxis(y, 1 if y.ndim == 4 else -1, 0)
-    dead = np.mean(~np.any(units.reshape(len(units), -1), axis=1))
-    low, high = heard.layer.forward(np.array([-1e6, 1e6]))
-    edge = 0.02 * (high - low)
-    at_end = np.minimum(abs(y - low), abs(y - high)) < edge
-    return float(dead), float(np.mean(at_end)) if 0 < edge < 1 else 0.0
+def _stuck(heard: list[_Heard]) -> tuple[dict, dict]:
+    """Of activations: units that are always 0, answers at an end."""
+    dead, flat = dict[str, float](), dict[str, float]()
+    for name, layer, _, y, *_ in heard:
+        if isinstance(layer, Activation) and y.ndim > 1:
+            units = np.moveaxis(y, 1 if y.ndim == 4 else -1, 0)
+            fires = np.any(units.reshape(len(units), -1), axis=1)
+            low, high = layer.forward(np.array([-1e6, 1e6]))
+            edge = 0.02 * (high - low)
+            at_end = np.minimum(abs(y - low), abs(y - high)) < edge
+            dead[name] = float(1 - np.mean(fires))
+            flat[name] = float(np.mean(at_end)) if 0 < edge < 1 else 0.0
+    return dead, flat
 
 
 # 21 The clinic · gains
@@ -6013,78 +5979,77 @@ def _gains(net: Network) -> dict[str, float]:
     }
 
 
+def _most(values: dict[str, float]) -> tuple[str, float]:
+    """The place of the largest value, and the value; 0 if there is none."""
+    return max(values.items(), key=lambda pair: pair[1], default=("", 0.0))
+
+
 # 21 The clinic · start-signs
 def _start_signs(case: _Case) -> _Signs:
     if case.first < 0.5 * case.null or len(case.xs) < 2:
         return
-    gains, heard = _gains(case.net), _listen(case.net, case.xs, case.ys)
-    stuck = {h.name: _stuck(h) for h in heard[:-1]}
-    worst = max(stuck, key=lambda name: stuck[name][0], default="")
-    if len(case.xs) >= 10 and worst and stuck[worst][0] >= 0.75:
-        state = getattr(case.optimizer, "state", {})
-        far = max(gains.values(), default=0) > 3
-        used = far or any(np.any(state[k]) for k in state if k != "t")
-        name = "dead-from-rate" if used else "dead-from-start"
-        yield name, worst, f"{stuck[worst][0]:.0%} of its units always 0"
+    gains, heard = _gains(case.net), _listen(case)
+    dead, flat = map(_most, _stuck(heard[:-1]))
+    if len(case.xs) >= 10 and dead[1] >= 0.75:
+        state = getattr(case.optimizer, "state", {}).items()
+        used = any(np.any(array) for name, array in state if name != "t")
+        by_rate = used or _most(gains)[1] > 3
+        name = "dead-from-rate" if by_rate else "dead-from-start"
+        yield name, dead[0], f"{dead[1]:.0%} of its units always 0"
     else:
-        yield from _weight_signs(case, gains, stuck)
+        yield from _weight_signs(case, _most(gains), flat)
         yield from _depth_signs(gains, heard)
 
 
 # 21 The clinic · weight-signs
-def _weight_signs(case: _Case, gains: dict, stuck: dict) -> _Signs:
-    large = max(gains, key=lambda name: gains[name], default="")
-    worst = max(stuck, key=lambda name: stuck[name][1], default="")
-    share = stuck[worst][1] if worst else 0.0
-    wild = share > 0.5 or case.first > 2 * case.zero
-    if wild and large and gains[large] > 3:
-        size = f"weights {gains[large]:.3g} / √inputs"
+def _weight_signs(case: _Case, large: tuple, flat: tuple) -> _Signs:
+    (where, gain), (worst, share) = large, flat
+    if gain > 3 and (share > 0.5 or case.first > 2 * case.zero):
+        size = f"weights {gain:.3g} / √inputs"
         figure = f"{size}, loss {case.first:.3g}, of nothing {case.zero:.3g}"
-        yield "start-too-large", large, figure
+        yield "start-too-large", where, figure
     if share > 0.75:
         yield "saturated", worst, f"{share:.0%} of its answers at an end"
 
 
 # 21 The clinic · depth-signs
 def _depth_signs(gains: dict[str, float], heard: list[_Heard]) -> _Signs:
-    inner = [h for h in heard if h.name in gains and h.dy.size]
     for h in heard:  # of a sequence that only tells at its end
         if h.dx.ndim == h.dy.ndim == 3 and not h.dy[:, :-1].any():
-            first, last = _size(h.dx, axis=(0, 2))[[0, -1]]
-            yield from _slope_signs(h.name, first, last, 1e-6, "step")
+            ends = _size(h.dx, axis=(0, 2))[[0, -1]]
+            yield from _slope_signs(h.name, "step", ends, 1e-6)
+    inner = [h for h in heard if h.name in gains and h.dy.size]
     if len(inner) < 2 or 0 in gains.values():
         return
-    first, last = _size(inner[0].dy), _size(inner[-1].dy)
-    small = min(gains, key=lambda name: gains[name])
+    ends = first, last = _size(inner[0].dy), _size(inner[-1].dy)
+    gain, small = min(zip(gains.values(), gains))
     weak = _across(inner[-1].x) < 1e-3 * _across(inner[0].y)
-    if gains[small] < 0.2 and (weak or first < 1e-3 * last):
-        yield "start-too-small", small, f"weights {gains[small]:.2g} / √inputs"
+    if gain < 0.2 and (weak or first < 1e-3 * last):
+        yield "start-too-small", small, f"weights {gain:.2g} / √inputs"
     else:
         least = 1e-3 if weak else 1e-6
-        yield from _slope_signs(inner[0].name, first, last, least, "layer")
+        yield from _slope_signs(inner[0].name, "layer", ends, least)
 
 
 # 21 The clinic · slope-signs
-def _slope_signs(
-    name: str, first: float, last: float, least: float, kind: str
-) -> _Signs:
+def _slope_signs(where: str, kind: str, ends: Any, least: float) -> _Signs:
+    first, last = ends
     figure = f"gradient {first:.1e}, at the last {kind} {last:.1e}"
     if first < least * last:
-        yield "vanishing", name, figure
+        yield "vanishing", where, figure
     elif first > 1e4 * last:
-        yield "exploding", name, figure
+        yield "exploding", where, figure
 
 
 # 21 The clinic · affine-signs
 def _affine_signs(case: _Case) -> _Signs:
     """Two linear layers in a row, or a function without any bend."""
-    inner = [case.net, *(layer for _, layer in _layers(case.net))]
-    for layers in (getattr(layer, "layers", ()) for layer in inner):
-        for a, b in pairwise(layers):
-            linear = isinstance(a, Linear) and isinstance(b, Linear)
-            if linear and not _narrow([a, b]):
-                figure = f"{_short(b)} follows at once"
-                yield "activation-missing", f"after {_short(a)}", figure
+    for layer in case.net.modules():
+        for pair in pairwise(getattr(layer, "layers", ())):
+            if all(isinstance(p, Linear) for p in pair) and not _narrow(pair):
+                a, b = map(_short, pair)
+                figure = f"{b} follows at once"
+                yield "activation-missing", f"after {a}", figure
                 return
     if not case.ids:
         yield from _middle_signs(case, case.net.eval())
@@ -6107,20 +6072,18 @@ def _middle_signs(case: _Case, net: Network) -> _Signs:
 
 
 # 21 The clinic · narrow
-def _narrow(layers: list) -> bool:
+def _narrow(layers: Sequence) -> bool:
     """A bottleneck of linear layers means something: few directions."""
     flat = [layer for layer in layers if isinstance(layer, Linear)]
-    inner = min((layer.out_features for layer in flat[:-1]), default=math.inf)
-    ends = [flat[0].in_features, flat[-1].out_features] if flat else [0]
-    return inner < min(ends)
+    out = [layer.out_features for layer in flat]
+    return len(flat) > 1 and min(out[:-1]) < min(flat[0].in_features, out[-1])
 
 
 # 21 The clinic · flat-signs
 def _flat_signs(case: _Case, name: str) -> _Signs:
     """One layer: enough unless neighbours agree on what no plane can say."""
-    flat, near = _explained(case), 1.0
-    if len(case.x) > 20:
-        near = _agreement(case)[0]
+    near = _agreement(case)[0] if len(case.x) > 20 else 1.0
+    flat = _explained(case)
     if near > flat + 0.25 and case.first > 0.3 * case.null:
         figure = f"a plane explains {flat:.0%}, neighbours {near:.0%}"
         yield "no-hidden-layer", name, figure
@@ -6134,12 +6097,12 @@ def _explained(case: _Case) -> float:
     answers = [x @ np.linalg.lstsq(x, y, rcond=None)[0]]
     if _labels(case) is None:
         return 1 - float(np.sum((y - answers[0]) ** 2)) * 2 / spread / len(y)
-    adam = Adam(case.net.parameters(), lr=0.05)
+    rule = Adam(case.net.parameters(), lr=0.05)
     for _ in range(200):
-        _one_step(case._replace(step=None, optimizer=adam))
+        _one_step(case._replace(step=None, optimizer=rule))
     answers.append(case.net.forward(case.x))
-    right = [a.argmax(axis=-1) == y.argmax(axis=-1) for a in answers]
-    return 1 - (1 - max(float(np.mean(r)) for r in right)) * 2 / spread
+    right = [np.mean(a.argmax(axis=-1) == y.argmax(axis=-1)) for a in answers]
+    return 1 - float(1 - max(right)) * 2 / spread
 
 
 # 21 The clinic · slope-along
@@ -6166,22 +6129,24 @@ def _pattern(told: Any, at: Any, measured: np.ndarray, n: int) -> str:
     found = told.ravel()[at]
     size = 1e-3 * max(_largest(measured), _largest(found), 1e-30)
     factor = found @ measured / max(measured @ measured, 1e-30)
-    square = told.ndim == 2 and told.shape[0] == told.shape[1]
-    turned = told.T.ravel()[at] if square else found
-    loud = abs(measured) > 1e-6 * size
-    masked = not loud.all() and _largest((found - measured)[loud]) <= size
-    scaled = _largest(found - factor * measured) <= size
     by_n = min(abs(factor / n - 1), abs(factor * n - 1)) < 0.02
+    loud = abs(measured) > 1e-6 * size
+
+    def off(one: np.ndarray, other: np.ndarray = measured) -> float:
+        return _largest(one - other) / size
+
+    scaled = off(found, factor * measured) <= 1
+    masked = off(found * loud) <= 1
     patterns = (
-        (_largest(found - measured) <= size, ""),
+        (off(found) <= 1, ""),
         (not found.any(), "missing: all zero"),
         (scaled and abs(factor + 1) < 1e-3, "sign: the other way"),
         (scaled and by_n, f"sum against mean: {factor:.3g} times too long"),
         (scaled, f"factor: {factor:.3g} times what it should be"),
-        (square and _largest(turned - measured) <= size, "transposed"),
+        (off(told.T.ravel()[at]) <= 1, "transposed"),
         (len(found) > 1 and not np.ptp(told), "wrong axis: all the same"),
         (masked, "missing mask: not zero where nothing can flow"),
-        (True, f"off by {0.1 * _largest(found - measured) / size:.2g} %"),
+        (True, f"off by {0.1 * off(found):.2g} %"),
     )
     return next(text for holds, text in patterns if holds)
 
@@ -6205,16 +6170,18 @@ def _trial(heard: _Heard, rng: np.random.Generator) -> tuple[Layer, Any]:
 def _gradient_signs(case: _Case) -> _Signs:
     """Layers to which no gradient comes; each alone; then the loss."""
     net, draw = case.net.train(), case.rng
-    for heard in _listen(net, case.xs, case.ys):
-        trainable = any(p.requires_grad for p in heard.layer.parameters())
-        if trainable and not heard.dy.size and not heard.told:
+    with _as_it_was(net):
+        came = dict(zip(net.parameters(), _gradients(net, case.xs, case.ys)))
+    for heard in _listen(case):
+        own = [came[p] for p in heard.layer.parameters() if p.requires_grad]
+        if own and not heard.dy.size and not any(map(np.any, own)):
             yield "gradient-missing", heard.name, "backward never comes to it"
         with suppress(Exception):  # some work with their own batch only
             yield from _layer_signs(heard.name, *_trial(heard, draw), draw)
     loss, y = net._loss_at_end(), case.ys[:5]
     z = draw.normal(size=net.forward(case.xs[:5]).shape)
     loss.forward(z, y)
-    told, value = loss.backward(), partial(loss.forward, target=y)
+    value, told = partial(loss.forward, target=y), loss.backward()
     yield from _one_sign(repr(loss), value, z, told, len(y), draw)
 
 
@@ -6322,25 +6289,25 @@ def _one_step(case: _Case) -> float:
     loss = case.net.loss(case.xs, case.ys)
     if case.step is not None:
         case.step(*_step_arguments(case))
-        return loss
-    case.optimizer.zero_grad()
-    case.net.backward()
-    case.optimizer.step()
+    else:
+        case.optimizer.zero_grad()
+        case.net.backward()
+        case.optimizer.step()
     return loss
 
 
 # 21 The clinic · step-arguments
 def _step_arguments(case: _Case) -> list[Any]:
     """What the step wants: by name, or (x, y), (net, x, y), all four."""
-    every = inspect.signature(case.step or len).parameters.values()
+    every = inspect.signature(case.step).parameters.values()
     usual = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    plain = [a for a in every if a.kind <= usual and a.default is a.empty]
+    names = [a.name for a in every if a.kind <= usual and a.default is a.empty]
     x, y, net, rule = case.xs, case.ys, case.net, case.optimizer
     known = {"x": x, "y": y, "batch": (x, y), "net": net, "optimizer": rule}
-    if all(a.name in known for a in plain):
-        return [known[a.name] for a in plain]
-    few: dict[int, list] = {1: [(x, y)], 2: [x, y], 3: [net, x, y]}
-    return few.get(len(plain), [net, rule, x, y])
+    if known.keys() >= set(names):
+        return [known[name] for name in names]
+    few: list[list] = [[(x, y)], [x, y], [net, x, y], [net, rule, x, y]]
+    return few[len(names) - 1]
 
 
 # 21 The clinic · watch
@@ -6431,7 +6398,7 @@ def _step_signs(case: _Case) -> _Signs:
     for where in watch.asleep[:given]:
         name = "statistics-frozen" if "Norm" in where else "dropout-off"
         yield name, where, "in evaluation mode during the step"
-    yield from _still_signs(case, fresh, moves, bool(watch.marked))
+    yield from _still_signs(case, fresh, moves, watch)
     first = _long(fresh)
     extra = watch.then - first if watch.then.size else 0 * first
     yield from _way_signs(_long(moves), first, extra, weights)
@@ -6449,12 +6416,11 @@ def _way_signs(move: Any, fresh: Any, extra: Any, weights: Any) -> _Signs:
 
 
 # 21 The clinic · still-signs
-def _still_signs(
-    case: _Case, fresh: list, moves: list, cleared: bool
-) -> _Signs:
+def _still_signs(case: _Case, fresh: list, moves: list, watch: Any) -> _Signs:
     known = set(getattr(case.optimizer, "parameters", ()))
     named = case.net.named_parameters()
-    cleared |= case.step is None or not any(np.any(p.grad) for _, p in named)
+    left = any(np.any(p.grad) for _, p in named)
+    cleared = case.step is None or watch.marked or not left
     still = {
         name: _largest(g) for (name, p), g, m in zip(named, fresh, moves)
         if np.any(g) and not np.any(m) and p not in known
@@ -6468,11 +6434,10 @@ def _still_signs(
 # 21 The clinic · hidden-signs
 def _hidden_signs(case: _Case) -> _Signs:
     """Parameters inside of which net.parameters() knows nothing."""
-    inside = [p for p in _reach(case.net) if isinstance(p, Parameter)]
     rule = case.optimizer
     known = {*case.net.parameters(), *getattr(rule, "parameters", ())}
-    for thing in inside if rule is not None else ():
-        if thing not in known:
+    for thing in _reach(case.net) if rule is not None else ():
+        if isinstance(thing, Parameter) and thing not in known:
             figure = f"{thing} is not in net.parameters()"
             yield "parameter-not-moved", "not registered", figure
 
@@ -6499,16 +6464,13 @@ def _zero_signs(case: _Case) -> _Signs:
 def _shared_signs(case: _Case) -> _Signs:
     """Two names for the same numbers, where copies were meant."""
     named = [(name, p.data) for name, p in case.net.named_parameters()]
-    held: list[Any] = list(case.net._contents())
-    for part in _parts(case.step):
-        thing = part.cell_contents if isinstance(part, CellType) else part
-        own = getattr(thing, "__dict__", thing)
-        held += _entries({"step": own}.items())
+    parts = (getattr(c, "cell_contents", c) for c in _parts(case.step))
+    own = _entries(("step", getattr(part, "__dict__", part)) for part in parts)
+    held = [*case.net._contents(), *own]
     held = [(k, v) for k, v in held if isinstance(v, np.ndarray) and v.size]
     for i, (name, data) in enumerate(named):
         for other, array in (named + held)[i + 1 :]:
-            same = np.shares_memory(array, data)
-            if same and "._" not in f".{other}":
+            if np.shares_memory(array, data) and "._" not in f".{other}":
                 yield "weights-shared", other, f"the same memory as {name}"
                 return
 
@@ -6533,15 +6495,15 @@ def _dropout_signs(case: _Case) -> _Signs:
 # 21 The clinic · statistics-signs
 def _statistics_signs(case: _Case) -> _Signs:
     """How far evaluation is from training, once the means have settled."""
-    for heard in _listen(case.net.train(), case.xs, case.ys):
-        layer, x = heard.layer, heard.x
-        kept = getattr(layer, "buffers", None)
-        if not isinstance(kept, dict) or not kept or len(x) < 2:
+    case.net.train()
+    for name, layer, x, *_ in _listen(case):
+        kept = getattr(layer, "buffers", {})
+        if not kept or len(x) < 2:
             continue
         before = copy.deepcopy(kept)
         y = layer.train().forward(x)
-        if all(np.array_equal(kept[name], before[name]) for name in before):
-            yield "statistics-frozen", heard.name, "no training changes them"
+        if all(np.array_equal(kept[key], before[key]) for key in before):
+            yield "statistics-frozen", name, "no training changes them"
             continue
         kept.update(before)
         fresh = all(np.isin(v, (0, 1)).all() for v in before.values())
@@ -6550,7 +6512,7 @@ def _statistics_signs(case: _Case) -> _Signs:
         off = _size(layer.eval().forward(x) - y) / max(y.std(), 1e-30)
         if off > 0.5:
             figure = f"evaluation is {off:.2g} spreads away from training"
-            yield "statistics-differ", heard.name, figure
+            yield "statistics-differ", name, figure
 
 
 # 21 The clinic · batch-signs
@@ -6560,7 +6522,7 @@ def _batch_signs(case: _Case) -> _Signs:
     whole, again = net.forward(x), net.forward(x)
     pairs = [net.forward(np.array([row, row]))[:1] for row in x[:4]]
     apart = _largest(np.concatenate(pairs) - whole[:4])
-    heard = _listen(net, x, case.ys[:16])
+    heard = _listen(case)
     if not np.array_equal(whole, again, equal_nan=True):
         names = (h.name for h in heard if np.any(_again(h) != _again(h)))
         figure = "two evaluations of one input differ"
@@ -6605,14 +6567,13 @@ def _foretells(x: np.ndarray, y: np.ndarray, ids: bool) -> bool:
         return np.array_equal(x, y)
     rows = _columns(x)
     y = np.eye(y.max() + 1)[y.ravel()] if y.ndim == 2 else _columns(y)
-    fit = rows @ np.linalg.lstsq(rows, y, rcond=None)[0]
-    enough = len(rows) > 2 * rows.shape[1]
-    return bool(enough and np.mean((fit - y) ** 2) < 1e-3 * y.var())
+    off = rows @ np.linalg.lstsq(rows, y, rcond=None)[0] - y
+    return len(rows) > 2 * rows.shape[1] and np.mean(off**2) < 1e-3 * y.var()
 
 
 # 21 The clinic · run
-def _run(case: _Case, times: float = 1, n: int = 40, seen: Any = None) -> list:
-    """The losses of some steps with the rate changed, taken back."""
+def _run(case: _Case, times: float = 1, n: int = 40) -> tuple:
+    """Of some steps, taken back: losses, where they end, dead units."""
     size = sum(p.data.size for p in case.net.parameters()) * case.xs.size
     n = 12 if case.x.ndim > 2 or size > 3e8 else n
     losses: list[float] = []
@@ -6621,51 +6582,35 @@ def _run(case: _Case, times: float = 1, n: int = 40, seen: Any = None) -> list:
             case.optimizer.lr *= times
         while len(losses) < n and np.isfinite(losses).all():
             losses.append(_one_step(case))
-            if seen is not None and len(losses) % 12 == 0:
-                heard = _listen(case.net, case.xs, case.ys)
-                seen.append(max(heard, key=_stuck))
-    return losses
-
-
-# 21 The clinic · run-end
-def _end(losses: list[float]) -> float:
-    return float(np.median(losses[-5:]))
+        dead, _ = _stuck(_listen(case))
+    return losses, float(np.median(losses[-5:])), dead
 
 
 # 21 The clinic · rate-signs
 def _rate_signs(case: _Case) -> _Signs:
     if case.optimizer is None and case.step is None:
         return
-    seen, lr = list[_Heard](), getattr(case.optimizer, "lr", None)
-    losses = _run(case, seen=seen)
-    start, end = losses[0], _end(losses)
+    lr = getattr(case.optimizer, "lr", None)
+    losses, end, dead = _run(case)
+    start, name = losses[0], f"lr {lr}"
     figure = f"loss {start:.4g}, {len(losses) - 1} steps later {end:.4g}"
     top = max(start, case.null)
     jumps = max(losses) > 3 * top and end > 0.8 * case.null
     if jumps or not end < 1.05 * top:
-        yield from _killed_signs(case, seen)
-        slower = (_end(_run(case, f)) for f in (1 / 30, 1e-3, 1e-6))
+        where, now = _most(dead)
+        was = _stuck(_listen(case))[0].get(where, 1.0)
+        if now >= 0.75 > 0.5 >= was:
+            yield "dead-from-rate", where, f"dead {was:.0%}, soon {now:.0%}"
+        slower = (_run(case, factor)[1] for factor in (1 / 30, 1e-3, 1e-6))
         if lr is None or any(s < min(start, end) for s in slower):
-            yield "rate-too-large", f"lr {lr}", figure
+            yield "rate-too-large", name, figure
     elif lr is not None and end > 0.995 * start > 0.3 * case.null:
         for factor in (1e2, 1e3, 1e4, 1e5, 1e6):
-            quick = _end(_run(case, factor))
+            quick = _run(case, factor)[1]
             if quick < 0.7 * start:
                 figure += f", at {factor:.0e} times the rate {quick:.2g}"
-                yield "rate-too-small", f"lr {lr}", figure
+                yield "rate-too-small", name, figure
                 return
-
-
-# 21 The clinic · killed-signs
-def _killed_signs(case: _Case, seen: list[_Heard]) -> _Signs:
-    """Layers that were alive, in order as most of their units died."""
-    heard = _listen(case.net, case.xs, case.ys)
-    before = {h.name: _stuck(h)[0] for h in heard}
-    for h in seen:
-        was, now = before[h.name], _stuck(h)[0]
-        if now >= 0.75 > 0.5 >= was:
-            yield "dead-from-rate", h.name, f"dead {was:.0%}, soon {now:.0%}"
-            return
 
 
 # 21 The clinic · restart-signs
@@ -6691,7 +6636,7 @@ def _practise(case: _Case, anew: bool) -> list[float]:
         for p in case.net.parameters() if anew else ():
             p.data[...] = _size(p.data) * case.rng.normal(size=p.data.shape)
         adam = Adam(case.net.parameters(), lr=0.03)
-        return _run(case._replace(optimizer=adam), n=300)
+        return _run(case._replace(optimizer=adam), n=300)[0]
 
 
 # 21 The clinic · causes-labels
@@ -6757,7 +6702,7 @@ _SIGNAL = _atlas("""
 
 
 # 21 The clinic · causes-gradient
-_GRADIENT = _atlas("""
+_GRADS = _atlas("""
     gradient-wrong · backward does not give the slope of forward
     derive it again and hold it against gradcheck · 2, The instrument
     gradient-missing · the output depends on it; no gradient arrives
@@ -6812,8 +6757,7 @@ _MODES = _atlas("""
 
 
 # 21 The clinic · causes-all
-_CAUSES = (_DATA | _LABELS | _LOSS | _START | _SIGNAL | _GRADIENT | _STEP
-           | _MODES)
+_CAUSES = _DATA | _LABELS | _LOSS | _START | _SIGNAL | _GRADS | _STEP | _MODES
 
 
 _NO_EXCUSE = {*_LABELS, "test-data-differ", "input-constant-column"}
@@ -6835,4 +6779,4 @@ _PROBES = [
 ]
 
 
-# digest 1c2545c6beb89b6bfa0ecb60212e13c965da53f9c12c9adeed7852b8502daf9e
+# digest 49967a7eeddd885bd828900f878bdf1d1e6e69fbacef51d49e9254aa0b5a3708
