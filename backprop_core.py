@@ -69,7 +69,7 @@ __all__ = [
     "ExponentialLR", "StepLR", "clip_grad_norm_", "fit", "save", "load",
     "l2_penalty", "l1_penalty", "Dropout", "EarlyStopping", "BatchNorm1d",
     "BatchNorm2d", "LayerNorm", "RMSNorm", "Conv2d", "ConvTranspose2d",
-    "MaxPool2d", "AvgPool2d", "Value", "Tensor", "gradients", "no_grad",
+    "MaxPool2d", "AvgPool2d", "Value", "no_grad", "Tensor", "gradients",
     "detect_changes", "primitive", "TapeLayer", "Residual", "RNN", "LSTM",
     "GRU", "Embedding", "Last", "MultiHeadAttention", "PositionEmbedding",
     "TransformerBlock", "jvp", "hvp", "checkpoint", "Finding", "Diagnosis",
@@ -345,9 +345,10 @@ class Parameter:
 
     # 03 Why backwards? · parameter-product
     def _add_product(self, left: np.ndarray, right: np.ndarray) -> None:
-        """grad += left @ right"""
-        if self._cleared and self.requires_grad:
-            np.matmul(left, right, out=self._grad)
+        """grad += left @ right, of at most two axes each"""
+        alike = left.dtype == right.dtype == self._grad.dtype
+        if self._cleared and self.requires_grad and alike:
+            left.dot(right, out=self._grad)
             self._cleared = False
         elif self.requires_grad:
             self.grad += left @ right
@@ -394,11 +395,9 @@ class _Memory:
     # 03 Why backwards? · options
     def __repr__(self) -> str:
         settings = ", ".join(
-            f"{name}={value!r}"
-            for name, value in vars(self).items()
+            f"{name}={value!r}" for name, value in vars(self).items()
             if isinstance(value, (int, float, str, tuple))
-            and not name.startswith("_")
-            and name != "training"
+            and name != "training" and not name.startswith("_")
         )
         return f"{type(self).__name__}({settings})"
 
@@ -523,10 +522,8 @@ class Layer(_Memory):
             at = shape.index(...)
             inner = found[at : at + 1 + len(found) - len(shape)]
             shape = (*shape[:at], *inner, *shape[at + 1 :])
-        if len(found) != len(shape) or not all(
-            isinstance(wanted, str) or wanted == size
-            for wanted, size in zip(shape, found)
-        ):
+        fits = [isinstance(w, str) or w == n for w, n in zip(shape, found)]
+        if len(found) != len(shape) or not all(fits):
             wanted = ", ".join(map(str, shape)) + "," * (len(shape) == 1)
             raise ValueError(
                 f"{self}: expected {what} of shape ({wanted}), got {found}"
@@ -624,29 +621,29 @@ def _within(
     **values: Any,
 ) -> None:
     """Numbers, low <= number < top; or low < number."""
-    _demand(
-        owner, lambda value: isinstance(value, _Real) and low <= value < top
-        and not (above and value == low),
-        f"expected {low} {'<' if above else '<='} {{}} < {top}", **values,
-    )
+    def fits(value: Any) -> Any:
+        inside = isinstance(value, _Real) and low <= value < top
+        return inside and not (above and value == low)
+
+    sign = "<" if above else "<="
+    _demand(owner, fits, f"expected {low} {sign} {{}} < {top}", **values)
 
 
 # 03 Why backwards? · guards-shares
 def _share(owner: Any, **values: Any) -> None:
     """Numbers from 0 to 1, both included."""
-    _demand(
-        owner, lambda value: isinstance(value, _Real) and 0 <= value <= 1,
-        "expected 0 <= {} <= 1", **values,
-    )
+    def fits(value: Any) -> Any:
+        return isinstance(value, _Real) and 0 <= value <= 1
+
+    _demand(owner, fits, "expected 0 <= {} <= 1", **values)
 
 
 def _positive(owner: Any, **sizes: Any) -> None:
     """Sizes are whole numbers of at least 1."""
-    _demand(
-        owner,
-        lambda n: isinstance(n, int | np.integer) and n is not True and n > 0,
-        "{} must be a whole number of at least 1", **sizes,
-    )
+    def fits(n: Any) -> Any:
+        return isinstance(n, int | np.integer) and n is not True and n > 0
+
+    _demand(owner, fits, "{} must be a whole number of at least 1", **sizes)
 
 
 # 03 Why backwards? · generator
@@ -672,7 +669,7 @@ class Linear(Layer):
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", ..., self.in_features)
         self._cache = x.copy()
-        y = _rows(x) @ self.weight.data
+        y = _rows(x).dot(self.weight.data)
         if self.bias:
             y += self.bias.data  # eq:linear
         return _unfolded(y, x)
@@ -703,7 +700,7 @@ class Linear(Layer):
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         self.accumulate(grad_output)
         grad = _rows(_floating(grad_output))
-        dx = grad @ self.weight.data.T  # eq:linear-dx
+        dx = grad.dot(self.weight.data.T)  # eq:linear-dx
         return _unfolded(dx, self._saved())
 
     # 04 The linear layer · linear-repr
@@ -753,7 +750,7 @@ class Flatten(Layer):
 # 04 The linear layer · row-sums
 def _sum(rows: np.ndarray) -> np.ndarray:
     """The sum of each row, as a product with ones."""
-    return rows @ _ones(rows.shape[-1], rows.dtype)
+    return rows.dot(_ones(rows.shape[-1], rows.dtype))
 
 
 # 05 Something that bends: activations · activation
@@ -1005,7 +1002,7 @@ class Loss(_Memory):
         self._cache = values.shape, slopes, scale
         if self.reduction == "none":
             return values.copy()
-        return scale * np.add.reduce(values, axis=None).item()
+        return scale * values.sum().item()
 
     # 06 What do we want? Losses · loss-backward
     def backward(self, grad_output: ArrayLike = 1.0) -> np.ndarray:
@@ -1132,10 +1129,10 @@ class CrossEntropyLoss(Loss):
         total = _sum(p)
         p /= total[..., None]
         value = np.log(total)
-        if target.dtype != bool or np.count_nonzero(target) != value.size:
-            return self._of_shares(shifted - value[..., None], p, target)
-        value -= shifted[target].reshape(value.shape)  # eq:ce-logits
-        return value, p - target  # eq:ce-grad
+        if target.dtype == bool and (z := shifted[target]).size == total.size:
+            value -= z.reshape(value.shape)  # eq:ce-logits
+            return value, p - target  # eq:ce-grad
+        return self._of_shares(shifted - value[..., None], p, target)
 
     # 06 What do we want? Losses · cross-entropy-shares
     def _of_shares(self, logs: Any, p: Any, target: Any) -> _Pair:
@@ -1383,10 +1380,9 @@ class Network(Layer):
                 shape = f"({', '.join(['N', *map(str, self._shapes[i][1:])])})"
             size = sum(p.data.size for p in layer.parameters())
             rows.append((str(i), name, shape, f"{size:,}"))
-        width = [max(map(len, column)) for column in zip(*rows)]
+        a, b, c, d = (max(map(len, column)) for column in zip(*rows))
         return "\n".join(
-            f"{i:>{width[0]}}  {name:{width[1]}}  {shape:{width[2]}}"
-            f"  {size:>{width[3]}}"
+            f"{i:>{a}}  {name:{b}}  {shape:{c}}  {size:>{d}}"
             for i, name, shape, size in rows
         )
 
@@ -1411,7 +1407,7 @@ class Optimizer:
         Raises RuntimeError if some data has been replaced since.
         """
         self._look()
-        self.state["t"] += 1
+        self.state["t"][()] += 1
         frozen = [p for p in self.parameters if not p.requires_grad]
         kept = [(p, p.data.copy()) for p in frozen]
         rate = np.asarray(self.lr, self._data.dtype)
@@ -2858,13 +2854,12 @@ def _factor(rows: np.ndarray, eps: float) -> _Pair:
 # 13 In shape all the time: normalisation · normalise-backward
 def _normalise_backward(
     d: _Array, xhat: _Array, r: _Array, product: _Array,
-    along: _Array, mean: _Array | None,
+    along: _Array, mean: _Array,
 ) -> _Array:
     """eq:bn-dx; ``product`` is d times xhat, the others are the means."""
     dx = np.multiply(xhat, -along, out=product)
     dx += d
-    if mean is not None:
-        dx -= mean
+    dx -= mean
     dx *= r
     return dx
 
@@ -2917,10 +2912,10 @@ class _BatchNorm(Layer):
     # 13 In shape all the time: normalisation · batch-norm-track
     def _track(self, mean: np.ndarray, variance: np.ndarray, n: int) -> None:
         kept, share = self.buffers, self.momentum
-        kept["num_batches_tracked"] += 1
+        kept["num_batches_tracked"][()] += 1
         if share is None:
             share = 1 / int(kept["num_batches_tracked"])
-        new = {"running_mean": mean, "running_var": variance * n / (n - 1)}
+        new = {"running_mean": mean, "running_var": variance * (n / (n - 1))}
         for name, value in new.items():
             kept[name] = kept[name] + share * (value[:, 0] - kept[name])
 
@@ -3030,27 +3025,27 @@ class _RowNorm(Layer):
         x, rows, eps = self._grouped(x)
         rows = _centre(rows)[0] if self._centred else rows.copy()
         r, _ = _factor(rows, eps)
-        rows *= r  # eq:ln-xhat
-        self._cache = rows, r, x.shape
-        y = rows * _data(self.weight, 1).ravel()  # eq:rms
+        factor = r.dot(_data(self.weight, 1).reshape(1, -1))
+        self._cache = rows, r, factor, x.shape
+        y = rows * factor  # eq:ln-xhat, eq:rms
         if self.bias is not None:
             y += self.bias.data.ravel()  # eq:ln
         return y.reshape(x.shape).astype(x.dtype, copy=False)
 
     # 13 In shape all the time: normalisation · row-norm-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        xhat, r, shape = self._saved()
+        rows, r, factor, shape = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
-        dy, weight = grad.reshape(xhat.shape), _data(self.weight, 1).ravel()
-        product = dy * xhat
+        dy, weight = grad.reshape(rows.shape), _data(self.weight, 1).ravel()
+        dx, product = dy * factor, dy * rows  # eq:ln-dxhat
         _collect(self.bias, _sum(dy.T))
-        _collect(self.weight, _sum(product.T))
-        width = xhat.shape[1]
-        share = weight * _ones(width, xhat.dtype) / width
-        mean = (dy @ share)[:, None] if self._centred else None
-        d, along = dy * weight, (product @ share)[:, None]  # eq:ln-dxhat
-        dx = _normalise_backward(d, xhat, r, product, along, mean)
-        return dx.reshape(shape).astype(xhat.dtype, copy=False)
+        _collect(self.weight, product.T.dot(r[:, 0]))
+        share = weight * _ones(rows.shape[1], rows.dtype) / rows.shape[1]
+        along = product.dot(share)[:, None] * r * r * r
+        dx -= np.multiply(rows, along, out=product)  # eq:ln-dx
+        if self._centred:
+            dx -= r * dy.dot(share)[:, None]
+        return dx.reshape(shape).astype(rows.dtype, copy=False)
 
     # 13 In shape all the time: normalisation · row-norm-grouped
     def _grouped(self, x: ArrayLike) -> tuple[np.ndarray, np.ndarray, float]:
@@ -3554,6 +3549,99 @@ def _order(last: Any) -> Iterator[Any]:
     return reversed(done)
 
 
+# 16 A tape for arrays · unstretch
+def _unstretched(g: Any, shape: tuple) -> Any:
+    """The gradient, summed over all axes along which x was stretched."""
+    if g.ndim > len(shape):  # axes that x does not have
+        g = g.sum(axis=tuple(range(g.ndim - len(shape))))
+    if g.shape == shape:
+        return g
+    axes = [i for i, n in enumerate(shape[: g.ndim]) if n == 1]
+    return g.sum(axis=tuple(axes), keepdims=True)
+
+
+# 16 A tape for arrays · fitted
+def _fit(g: Any, x: np.ndarray) -> Any:
+    """The gradient in the shape and dtype of x."""
+    if g.shape == x.shape and g.dtype == x.dtype:
+        return g  # as almost always
+    share = _unstretched(g, x.shape)
+    if share.shape != x.shape:
+        raise ValueError(
+            f"a rule gave a gradient of shape {g.shape} for an argument of "
+            f"shape {x.shape}"
+        )
+    return share if share.dtype == x.dtype else share.astype(x.dtype)
+
+
+# 16 A tape for arrays · weights
+def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
+    """given, one number for each of y, as an array or as a Tensor."""
+    array = given.data if (taped := isinstance(given, Tensor)) else given
+    array = _upstream(y, array, what or "grad_output").astype(y.dtype)
+    return array if not record else given if taped else Tensor(array, False)
+
+
+# 16 A tape for arrays · read-only
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """A view of the array that nobody can write to."""
+    view = array[...]
+    view.setflags(write=False)
+    return view
+
+
+# 16 A tape for arrays · seals-of-all
+def _seal(args: Any, arrays: Any, options: dict, every: int) -> list:
+    """Copies of what comes from outside, each with the array itself.
+
+    ``args`` are as given, in ``arrays`` stand the arrays of Tensors.
+    """
+    seals = []
+    if options:
+        args, arrays = [*args, *options.values()], [*arrays, *options.values()]
+    for x, array in zip(args, arrays):
+        if isinstance(array, np.ndarray) and (x is array or not x._record):
+            part = array if array.size <= 256 else _sample(array, every)
+            seals.append((array, part, part.tobytes()))
+    return seals
+
+
+# 16 A tape for arrays · check
+def _check(made: Any) -> None:
+    """Raise RuntimeError if a line of the tape is no longer true."""
+    bad = [a for a, part, was in made.seals if part.tobytes() != was]
+    each = zip(made.args, made.arrays)
+    bad += [a for x, a in each if x is not a and x.data is not a]
+    if bad:
+        raise RuntimeError(
+            f"{made.rule.name}: an array of shape {bad[0].shape} was changed "
+            "after it was recorded; do that after backward, or with a copy"
+        )
+
+
+# 16 A tape for arrays · recorded
+_recording: ContextVar[int] = ContextVar("recording", default=61)
+
+
+@contextmanager
+def _recorded(every: int = 61) -> Iterator[None]:
+    before = _recording.set(every)
+    try:
+        yield
+    finally:
+        _recording.reset(before)
+
+
+# 16 A tape for arrays · no-grad
+def no_grad() -> Any:
+    """Record nothing in this block, or in a function under @no_grad().
+
+    A generator shares the switch with its caller: a block in it ends only
+    when the generator does, and @no_grad() does not cover it.
+    """
+    return _recorded(0)
+
+
 # 16 A tape for arrays · tensor
 class Tensor(NDArrayOperatorsMixin):
     """An array that remembers how it was made.
@@ -3562,7 +3650,6 @@ class Tensor(NDArrayOperatorsMixin):
     ``grad`` is an array like data after ``backward``, before it None.
     Raises TypeError for what is not an array of real numbers.
     """
-
     grad: np.ndarray | None = None
     requires_grad: bool = False
     _parents: tuple[Any, ...] = ()
@@ -3583,7 +3670,7 @@ class Tensor(NDArrayOperatorsMixin):
 
     # 16 A tape for arrays · tensor-array-function
     def __array_function__(
-        self, function: Any, types: Any, args: tuple, options: dict
+        self, function: Any, types: Any, args: Sequence, options: dict
     ) -> Any:
         """NumPy asks here when any other function of its gets a Tensor."""
         if function in _RULES:
@@ -3700,84 +3787,60 @@ _Record = namedtuple("_Record", "rule args arrays options places seals")
 # 16 A tape for arrays · apply
 def _apply(rule: _Rule, args: Sequence, options: dict[str, Any]) -> Any:
     """The rule's function of args, as a Tensor that remembers it."""
-    args, arrays, places, given = list(args), [], [], [*options.values()]
+    args, arrays, places = list(args), [], []
     for i, x in enumerate(args):
         if isinstance(x, Tensor):
             if x.requires_grad:
                 places.append(i)
-            if x._record is None:
-                given.append(x.data)
             x = x.data
-        elif isinstance(x, np.ndarray):
-            given.append(x)
         elif isinstance(x, (list, tuple)):
             args[i] = x = _own(x, rule)
         arrays.append(x)
-    if (len(args), *places, *options) not in rule.asked:
-        _ask(rule, args, options, places)
-    if rule.vjps is None:
-        return rule.function(*args, **options)
-    if options and any(isinstance(x, Tensor) for x in options.values()):
-        raise TypeError(f"{rule.name} takes a Tensor by its place, unnamed")
+    _ask(rule, args, options, places)
     value = rule.function(*arrays, **options)
-    return _remember(value, given, rule, args, arrays, options, places)
+    if type(value) is not np.ndarray or value.dtype.kind != "f":
+        return _unusual(value, rule, args, arrays, options, places)
+    return _remember(value, rule, args, arrays, options, places)
 
 
 # 16 A tape for arrays · remember
-def _remember(value: Any, given: list, *how: Any) -> Any:
-    """The value as a Tensor, with its record; whole numbers stay plain."""
-    if type(value) is not np.ndarray or value.dtype.kind != "f":
-        if isinstance(value, (list, tuple)):
-            return _several(value, given, *how)
-        if np.asarray(value).dtype.kind in "biu":
-            return value
-        value = _real(value)
-    y, (_, args, _, _, places) = Tensor.__new__(Tensor), how
+def _remember(value: Any, *how: Any) -> Any:
+    """The value as a Tensor, with its record if anybody wants one."""
+    rule, args, arrays, options, places = how
+    y = Tensor.__new__(Tensor)  # without looking at the value once more
     y.data = value[...]
     if places and (every := _recording.get()):
-        y._record = _Record._make((*how, _seal(given, every)))
+        seals = _seal(args, arrays, options, every)
+        y._record = _Record(rule, args, arrays, options, places, seals)
         y._parents = tuple([args[i] for i in places])
-        y.requires_grad, y.data.flags.writeable = True, False
+        y.requires_grad = True
+        y.data.setflags(write=False)
     return y
 
 
 # 16 A tape for arrays · pull
 def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
     """Every Tensor behind ``last``, with its whole gradient."""
-    if not getattr(last, "requires_grad", False):
-        raise RuntimeError(
-            "backward: nothing was recorded (no_grad, detach, or no Tensor)"
-        )
-    found = {last: _weights(last.data, given, record)}
+    found = {last: _first(last, given, record)}
     for node in _order(last):
-        gradient = found.pop(node)
-        yield node, gradient
-        shares = _handed_on(node, gradient, record) if node._record else ()
-        for x, share in zip(node._parents, shares):
-            share = _fit(share, x.data)  # eq:chain
+        g = found.pop(node)
+        yield node, g
+        if node._record is None:
+            continue  # a leaf
+        known, g = _known(node, record), g if record else _read_only(g)
+        rule, args, arrays, options, places, _ = node._record
+        every = rule.vjps(g, *known, **options) if callable(rule.vjps) else ()
+        for i in places:
+            share = every[i] if every else rule.vjps[i](g, *known, **options)
+            share, x = _fit(share, arrays[i]), args[i]  # eq:chain
             found[x] = found[x] + share if x in found else share  # eq:paths
 
 
 # 16 A tape for arrays · known
 def _known(node: Tensor, record: bool) -> list:
     """What rules get: the result and the arguments, as Tensors or arrays."""
-    made = node._record
+    _check(made := node._record)
     return [node, *made.args] if record else [node.data, *made.arrays]
-
-
-# 16 A tape for arrays · handed-on
-def _handed_on(node: Tensor, g: Any, record: bool) -> Sequence:
-    """What the rules hand on to each parent of a node, from g."""
-    _check(node._record)
-    rule, _, _, options, places, _ = node._record
-    if not record:
-        g = g[...]  # a view that nobody can write to
-        g.setflags(write=False)
-    known = _known(node, record)
-    if callable(rule.vjps):
-        shares = rule.vjps(g, *known, **options)
-        return [shares[i] for i in places]
-    return [rule.vjps[i](g, *known, **options) for i in places]
 
 
 # 16 A tape for arrays · gradients
@@ -3791,133 +3854,25 @@ def gradients(
     Tensors, which can be differentiated again.
     Raises as Tensor.backward; TypeError for inputs without requires_grad.
     """
-    inputs = [] if isinstance(inputs, Tensor) else list(inputs)
-    if not inputs or not all(getattr(x, "requires_grad", 0) for x in inputs):
-        raise TypeError("inputs is a list of Tensors that require a gradient")
+    inputs = _learning(inputs)
     constant, wanted = isinstance(y, Tensor) and not y.requires_grad, {*inputs}
     pulled = () if constant else _pull(y, grad_output, create_graph)
     found = {x: g for x, g in pulled if x in wanted}
-    grads = [
-        found[x] if x in found else np.zeros_like(x.data) for x in inputs
-    ]
-    return [_constant(g) if create_graph else np.array(g) for g in grads]
-
-
-# 16 A tape for arrays · constant
-def _constant(x: Any) -> Tensor:
-    """x as a Tensor without a gradient, unless it is one already."""
-    return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
-
-
-# 16 A tape for arrays · unstretch
-def _fit(g: Any, x: np.ndarray) -> Any:
-    """The gradient in the shape and dtype of x: stretching undone."""
-    was, shape = g.shape, x.shape
-    if was == shape and g.dtype == x.dtype:
-        return g  # as almost always
-    if len(was) > len(shape):  # axes that x does not have
-        g = g.sum(axis=tuple(range(len(was) - len(shape))))
-    if g.shape != shape:  # axes that have length 1 in x
-        axes = [i for i, n in enumerate(shape[: g.ndim]) if n == 1]
-        g = g.sum(axis=tuple(axes), keepdims=True)
-    if g.shape != shape:
-        raise ValueError(
-            f"a rule gave a gradient of shape {was} for an argument of "
-            f"shape {shape}"
-        )
-    return g.astype(x.dtype)
-
-
-# 16 A tape for arrays · weights
-def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
-    """given, one number for each of y, as an array or as a Tensor."""
-    array = given.data if (taped := isinstance(given, Tensor)) else given
-    array = _upstream(y, array, what or "grad_output").astype(y.dtype)
-    return array if not record else given if taped else Tensor(array, False)
-
-
-# 16 A tape for arrays · real
-def _real(x: Any) -> np.ndarray:
-    array = _floating(x)
-    if array.dtype.kind != "f":
-        raise TypeError(f"expected real numbers, got {array.dtype}")
-    return array
-
-
-# 16 A tape for arrays · seals
-def _sample(array: np.ndarray, every: int) -> np.ndarray:
-    """A view of every so many of the numbers of a large array."""
-    if array.flags.forc:
-        beside = every > 1 and any(n % every == 0 for n in array.shape)
-        return array.ravel("K")[:: every + beside]
-    return array.swapaxes(0, np.argmax(array.shape))[::every]
-
-
-# 16 A tape for arrays · seals-of-all
-def _seal(given: list, every: int) -> list:
-    """What arrays look like now that the tape did not compute itself."""
-    return [
-        (x, part := _sample(x, every) if x.size > 256 else x, part.tobytes())
-        for x in given if isinstance(x, np.ndarray)
-    ]
-
-
-# 16 A tape for arrays · check
-def _check(made: _Record) -> None:
-    """Raise RuntimeError if a recorded array was changed or replaced."""
-    wrong = [x for x, part, was in made.seals if part.tobytes() != was]
-    for x, array in zip(made.args, made.arrays):
-        if x is not array and x.data is not array:
-            wrong.append(array)
-    for array in wrong:
-        raise RuntimeError(
-            f"{made.rule.name}: an array of shape {array.shape} was changed "
-            "after it was recorded; do that after backward, or with a copy"
-        )
-
-
-# 16 A tape for arrays · recorded
-_EVERY = 61
-_recording: ContextVar[int] = ContextVar("recording", default=_EVERY)
-
-
-@contextmanager
-def _recorded(every: int = _EVERY) -> Iterator[None]:
-    before = _recording.set(every)
-    try:
-        yield
-    finally:
-        _recording.reset(before)
-
-
-# 16 A tape for arrays · no-grad
-def no_grad() -> Any:
-    """Record nothing in this block, or in a function under @no_grad().
-
-    A generator shares the switch with its caller: a block in it ends only
-    when the generator does, and @no_grad() does not cover it.
-    """
-    return _recorded(0)
-
-
-# 16 A tape for arrays · detect-changes
-def detect_changes() -> Any:
-    """In this block keep all of each array that is recorded, to compare.
-
-    For debugging: slow, with a copy for each use. backward raises
-    RuntimeError for an array of which any entry has changed.
-    """
-    return _recorded(1)
+    dx = [found[x] if x in found else np.zeros_like(x.data) for x in inputs]
+    return [_constant(g) if create_graph else np.array(g) for g in dx]
 
 
 # 16 A tape for arrays · own
 def _own(x: Any, rule: _Rule) -> Any:
     """A list of numbers as an array; other lists as lists of our own."""
+    if not isinstance(x, (list, tuple)):
+        return x
     ufunc = isinstance(getattr(np, rule.name, None), np.ufunc)
     numbers = ufunc or (rule.vjps and rule.jvps is rule.vjps)
     return np.array(x) if numbers else _deep(x, lambda x: x)
 
 
+# 16 A tape for arrays · deep
 def _deep(thing: Any, change: Callable) -> Any:
     """The thing with every part changed, however deep in lists it is."""
     if type(thing) is dict:
@@ -3931,6 +3886,9 @@ def _deep(thing: Any, change: Callable) -> Any:
 # 16 A tape for arrays · ask
 def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
     """Raise TypeError, before anything is computed, for what has no rule."""
+    way = (len(args), *places, *options, *map(type, options.values()))
+    if way in rule.asked:
+        return
     rules = rule.vjps if isinstance(rule.vjps, tuple) else ()
     form = signature(next(filter(None, rules), rule.vjps or rule.function))
     extra = [None] * (2 * bool(rule.vjps))  # g and y
@@ -3943,14 +3901,14 @@ def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
     except TypeError:
         text = f"{rule.name} has no rule for this call; Tensors take {takes}"
         raise TypeError(text) from None
-    rule.asked.add((len(args), *places, *options))
+    if rule.vjps and any(isinstance(x, Tensor) for x in options.values()):
+        raise TypeError(f"{rule.name} takes a Tensor by its place, unnamed")
+    rule.asked.add(way)
 
 
 # 16 A tape for arrays · plain
 _IN_PLACE = "Tensors do not change in place; write a = a + b, or np.where"
-_INSTEAD = (
-    "; make it of functions that have one, or give it one with primitive"
-)
+_ELSE = "; make it of functions that have one, or give it one with primitive"
 
 
 # 16 A tape for arrays · refuse
@@ -3958,7 +3916,7 @@ def _refuse(function: Any, method: str, options: dict) -> None:
     if "out" in options or method == "at":
         raise TypeError(_IN_PLACE)
     given = ", ".join([method.strip("_"), *options])
-    raise TypeError(f"{function.__name__} has no rule for {given}{_INSTEAD}")
+    raise TypeError(f"{function.__name__} has no rule for {given}{_ELSE}")
 
 
 def _plain(x: Any) -> Any:
@@ -3970,8 +3928,9 @@ def _plain(x: Any) -> Any:
 # 16 A tape for arrays · without-rule
 def _without_rule(function: Callable, args: Any, options: dict) -> Any:
     """Functions of the other kinds; comparisons and counts, of arrays."""
-    if function in _FURTHER:
-        return _apply(_FURTHER[function], args, options)
+    if further := _FURTHER.get(function):
+        _ask(further, args, options, [])
+        return further.function(*[_own(x, further) for x in args], **options)
     try:
         value = function(*_deep(args, _plain), **_deep(options, _plain))
     except ValueError as error:
@@ -3982,7 +3941,85 @@ def _without_rule(function: Callable, args: Any, options: dict) -> Any:
     _deep(value, lambda x: kinds.append(np.asarray(x).dtype.kind))
     if set(kinds) <= set("biuU"):
         return value
-    raise TypeError(f"{function.__name__} has no rule for Tensors{_INSTEAD}")
+    raise TypeError(f"{function.__name__} has no rule for Tensors{_ELSE}")
+
+
+# 16 A tape for arrays · real
+def _real(x: Any) -> np.ndarray:
+    array = _floating(x)
+    if array.dtype.kind != "f":
+        raise TypeError(f"expected real numbers, got {array.dtype}")
+    return array
+
+
+def _constant(x: Any) -> Tensor:
+    """x as a Tensor without a gradient, unless it is one already."""
+    return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
+
+
+# 16 A tape for arrays · first
+def _first(last: Any, given: Any, record: bool) -> Any:
+    """The gradient of the last Tensor, from which all others come."""
+    if not getattr(last, "requires_grad", False):
+        raise RuntimeError(
+            "backward: nothing was recorded (no_grad, detach, or no Tensor)"
+        )
+    return _weights(last.data, given, record)
+
+
+# 16 A tape for arrays · learning
+def _learning(inputs: Any) -> list:
+    inputs = [] if isinstance(inputs, Tensor) else list(inputs)
+    if not inputs or not all(getattr(x, "requires_grad", 0) for x in inputs):
+        raise TypeError("inputs is a list of Tensors that require a gradient")
+    return inputs
+
+
+# 16 A tape for arrays · unusual
+def _unusual(value: Any, *how: Any) -> Any:
+    """What to remember of a value that is no array of real numbers."""
+    if isinstance(value, (list, tuple)):
+        return _several(value, *how)
+    if np.asarray(value).dtype.kind in "biu":
+        return value
+    return _remember(_real(value), *how)
+
+
+# 16 A tape for arrays · several
+def _several(values: Any, rule: _Rule, *how: Any) -> tuple:
+    """The values as Tensors: parts of one long vector, as are g and y."""
+    arrays = [np.asarray(value) for value in values]
+    ends = np.cumsum([array.size for array in arrays])
+
+    def parts(x: Any) -> tuple:
+        cut = [x[n - a.size : n] for n, a in zip(ends, arrays)]
+        return tuple([y.reshape(a.shape) for y, a in zip(cut, arrays)])
+
+    def cutting(vjp: Any) -> Any:
+        return vjp and (lambda g, y, *x, **o: vjp(parts(g), parts(y), *x, **o))
+
+    rule = rule._replace(vjps=[*map(cutting, rule.vjps)], jvps=None)
+    whole = np.concatenate([array.ravel() for array in arrays])
+    return parts(_unusual(whole, rule, *how))
+
+
+# 16 A tape for arrays · seals
+def _sample(array: np.ndarray, every: int) -> np.ndarray:
+    """A view of every so many of the numbers of a large array."""
+    if array.flags.forc:
+        beside = every > 1 and array.size % every == 0  # not one column
+        return array.ravel("K")[:: every + beside]
+    return array.swapaxes(0, np.argmax(array.shape))[::every]
+
+
+# 16 A tape for arrays · detect-changes
+def detect_changes() -> Any:
+    """In this block keep all of each array that is recorded, to compare.
+
+    For debugging: slow, with a copy for each use. backward raises
+    RuntimeError for an array of which any entry has changed.
+    """
+    return _recorded(1)
 
 
 # 16 A tape for arrays · primitive
@@ -4011,24 +4048,6 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
         return either
 
     return decorate
-
-
-# 16 A tape for arrays · several
-def _several(values: Any, given: list, rule: _Rule, *how: Any) -> tuple:
-    """The values as Tensors: parts of one long vector, as are g and y."""
-    arrays = [np.asarray(value) for value in values]
-    ends = np.cumsum([array.size for array in arrays])
-
-    def parts(x: Any) -> tuple:
-        cut = [x[n - a.size : n] for n, a in zip(ends, arrays)]
-        return tuple([y.reshape(a.shape) for y, a in zip(cut, arrays)])
-
-    def cutting(vjp: Any) -> Any:
-        return vjp and (lambda g, y, *x, **o: vjp(parts(g), parts(y), *x, **o))
-
-    rule = rule._replace(vjps=[*map(cutting, rule.vjps)], jvps=None)
-    whole = np.concatenate([array.ravel() for array in arrays])
-    return parts(_remember(whole, given, rule, *how))
 
 
 # 16 A tape for arrays · scatter
@@ -4245,9 +4264,7 @@ def _join_rule(g: Any, y: Any, *parts: Any) -> list:
     return [g[end - x.size : end] for end, x in zip(ends, parts)]
 
 
-_JOIN = _Rule(
-    "join", lambda *x: np.concatenate(x), _join_rule, None, set()
-)
+_JOIN = _Rule("join", lambda *x: np.concatenate(x), _join_rule, None, set())
 
 
 # 16 A tape for arrays · move
@@ -4263,12 +4280,10 @@ def _move(function: Callable, *args: Any, **options: Any) -> Any:
 
     def asked(entries: np.ndarray) -> Any:
         own = iter(np.split(entries, np.cumsum([x.size for x in found])))
-        given = _deep(
-            [args, options],
-            lambda x: next(own).reshape(x.shape)
-            if isinstance(x, Tensor) else x,
-        )
-        return function(*given[0], **given[1])
+        given, named = _deep([args, options], lambda x: (
+            next(own).reshape(x.shape) if isinstance(x, Tensor) else x
+        ))
+        return function(*given, **named)
 
     marks = np.arange(flat.size) + np.random.default_rng(0).random(flat.size)
     return _moved(function, flat, marks, asked(flat.data), asked(marks))
@@ -4435,9 +4450,7 @@ def _cross(a: Any, b: Any, *, axis: int = -1) -> Any:
     return on(a) * further(b) - further(a) * on(b)
 
 
-def _trapezoid(
-    y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1
-) -> Any:
+def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     if x is not None:
         dx = np.diff(x if np.ndim(x) == 1 else np.moveaxis(x, axis, -1))
     y = np.moveaxis(y, axis, -1)
@@ -4518,9 +4531,7 @@ _PRODUCTS: dict[Callable, Callable] = {
     np.linalg.multi_dot: lambda arrays: reduce(np.dot, arrays),
     np.linalg.solve: lambda a, b: np.linalg.inv(a) @ b,
     np.linalg.slogdet: lambda a: (np.linalg.slogdet(a.data)[0], _logdet(a)),
-    np.linalg.det: lambda a: (
-        np.linalg.slogdet(a.data)[0] * np.exp(_logdet(a))
-    ),
+    np.linalg.det: lambda a: np.linalg.slogdet(a)[0] * np.exp(_logdet(a)),
 }
 
 
@@ -4787,34 +4798,33 @@ class LSTM(RNN):
 
     # 18 Time: recurrent networks · lstm-run
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
-        (h, c), scale = np.split(states, 2, axis=2), self._scale(a)
+        (h, c), (scale, shift) = np.split(states, 2, axis=2), self._scale(a)
         gates, shown = _split(a, 4), np.empty_like(c[1:])
-        a *= scale
-        weight = self.recurrent.data * scale
         for t, z in enumerate(a):
-            z += h[t] @ weight
+            z += h[t].dot(self.recurrent.data)
+            z *= scale
             np.tanh(z, out=z)
             z *= scale
-            z += 1 - scale  # eq:lstm-gates
+            z += shift  # eq:lstm-gates
             i, f, g, o = gates[t]
             c[t + 1] = f * c[t] + i * g  # eq:lstm-cell
             h[t + 1] = o * np.tanh(c[t + 1], out=shown[t])  # eq:lstm-h
         return a, shown
 
     # 18 Time: recurrent networks · lstm-scale
-    def _scale(self, a: np.ndarray) -> np.ndarray:
-        """For each column 1/2 where the gate is a sigmoid, 1 for tanh."""
+    def _scale(self, a: np.ndarray) -> _Pair:
+        """1/2 where a[t] belongs to a sigmoid, else 1; and 1 less that."""
         scale = np.array([0.5, 0.5, 1, 0.5], a.dtype)
-        return np.repeat(scale, self.hidden_size)
+        scale = np.tile(np.repeat(scale, self.hidden_size), (a.shape[1], 1))
+        return scale, 1 - scale
 
     # 18 Time: recurrent networks · lstm-backward
     def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
         c, back = np.split(states, 2, axis=2)[1], self.recurrent.data.T.copy()
-        (a, m), da = kept, 1 - kept[0]
-        da *= a + (2 * self._scale(a) - 1)  # the slopes of all gates
+        (a, m), da = kept, kept[0] * (1 - kept[0])  # slopes of sigmoids
         parts, (i, f, g, o) = _split(da, 4), _split(a, 4).swapaxes(0, 1)
-        for k, other in enumerate((g, c[:-1], i, m)):
-            parts[:, k] *= other
+        parts[:, 2] = 1 - g * g
+        da *= np.concatenate((g, c[:-1], i, m), axis=2)
         steep = o * (1 - m * m)
         later = dc = np.zeros(1, dh.dtype)
         for t in reversed(range(len(da))):
@@ -4822,7 +4832,7 @@ class LSTM(RNN):
             dc = dc + total * steep[t]  # eq:lstm-dcell
             parts[t, :3] *= dc
             parts[t, 3] *= total  # eq:lstm-da
-            later, dc = da[t] @ back, dc * f[t]
+            later, dc = da[t].dot(back), dc * f[t]
         return da, da
 
 
@@ -5348,7 +5358,7 @@ class _Case(NamedTuple):
     ids: bool  # x are whole numbers that an embedding looks up
     rng: np.random.Generator
     optimizer: Any = None
-    step: Callable | None = None
+    step: Any = None
     tests: tuple = (None, None)  # x_test, y_test
 
 
@@ -5406,10 +5416,8 @@ class Finding(NamedTuple):
 
     def __str__(self) -> str:
         because, cure = (t[0].upper() + t[1:] for t in self[3:5])
-        return (
-            f"{self.name}: {self.where}: {self.figure}\n"
-            f"  {because}.\n  {cure}. (Chapter {self.section})"
-        )
+        head = f"{self.name}: {self.where}: {self.figure}"
+        return f"{head}\n  {because}.\n  {cure}. (Chapter {self.section})"
 
 
 # 21 The clinic · diagnosis
@@ -5433,14 +5441,13 @@ class Diagnosis:
 # 21 The clinic · look
 def _look(case: _Case) -> Diagnosis:
     """All probes in turn; symptoms only where no cause was found."""
-    told = Diagnosis()
-    _replace(_reach(case.net, case.optimizer, case.step), _rewindable)
+    told, patient = Diagnosis(), (case.net, case.optimizer, case.step)
+    _replace(_reach(*patient), _rewindable)
     for symptoms, probe in _PROBES:
         causes = {f.name for f in told.findings} - _NO_EXCUSE
         if causes & _FATAL or (symptoms and causes):
             continue
-        with _as_it_was(case.net, case.optimizer, case.step) as things:
-            _replace(things, partial(_stand_in, batch=(case.xs, case.ys)))
+        with _as_it_was(*patient, batch=(case.xs, case.ys)):
             try:
                 for sign in probe(case):
                     told.findings.append(Finding(*sign, *_CAUSES[sign[0]]))
@@ -5472,9 +5479,8 @@ def diagnose(
     with _as_it_was(net):
         draw = copy.deepcopy(np.random.default_rng(rng or 0))
         case = _case(net, np.asarray(x), np.asarray(y), draw)
-    return _look(case._replace(
-        optimizer=optimizer, step=step, tests=(x_test, y_test)
-    ))
+    case = case._replace(optimizer=optimizer, step=step)
+    return _look(case._replace(tests=(x_test, y_test)))
 
 
 # 21 The clinic · nothing-found
@@ -5496,12 +5502,12 @@ def _case(net: Network, x: np.ndarray, y: np.ndarray, rng: Any) -> _Case:
     first, out = net.loss(xs, ys), net.forward(xs)
     middle = ys.mean(axis=0) if ys.shape == out.shape else 0.0
     answers = 0.0, middle, out.mean(axis=0)
-    zero, *others = (_single(net, out, ys, answer) for answer in answers)
+    single = [_single(net, out, ys, answer) for answer in answers]
     with suppress(Exception):
         net.forward(xs[:2] + 0.5)
         ids = False
-    null = float(np.nanmin([zero, *others]))
-    return _Case(net, x, y, xs, ys, first, zero, null, ids, rng)
+    levels = first, single[0], float(np.nanmin(single))
+    return _Case(net, x, y, xs, ys, *levels, ids, rng)
 
 
 # 21 The clinic · single-answer
@@ -5544,8 +5550,7 @@ _FIXED = (type, ModuleType, str, bytes, int, float, type(None))
 
 def _reach(*roots: Any) -> list[Any]:
     """Everything that can be reached from here, each thing once."""
-    found: dict[int, Any] = {}
-    todo = list(roots)
+    found, todo = dict[int, Any](), list(roots)
     while todo:
         thing = todo.pop()
         if id(thing) not in found and not isinstance(thing, _FIXED):
@@ -5555,6 +5560,9 @@ def _reach(*roots: Any) -> list[Any]:
 
 
 # 21 The clinic · put-back
+_RANDOM: Any = np.random.BitGenerator, np.random.RandomState, random.Random
+
+
 def _refill(thing: Any, items: Any) -> None:
     """Give an array, a list, a dict or a set its items back."""
     if isinstance(thing, np.ndarray):
@@ -5576,56 +5584,42 @@ def _way_back(thing: Any) -> Callable[[], Any] | None:
         return partial(thing.__globals__.update, _names(thing))
     if isinstance(thing, CellType):
         return partial(setattr, thing, "cell_contents", thing.cell_contents)
-    if isinstance(thing, _Again):
-        return partial(setattr, thing, "head", copy.copy(thing.head))
     if isinstance(thing, np.random.Generator):
-        bits = thing.bit_generator
-        return partial(setattr, bits, "state", bits.state)
-    if isinstance(thing, np.random.RandomState):
-        return partial(thing.set_state, thing.get_state())
-    random_state = isinstance(thing, random.Random)
-    return partial(thing.setstate, thing.getstate()) if random_state else None
+        thing = thing.bit_generator
+    if isinstance(thing, _RANDOM):
+        return partial(thing.__setstate__, thing.__getstate__())
+    return None
 
 
 # 21 The clinic · as-it-was
 @contextmanager
-def _as_it_was(*roots: Any) -> Iterator[list[Any]]:
+def _as_it_was(*roots: Any, batch: Any = None) -> Iterator[None]:
     """Whatever happens inside, everything in reach is put back after it."""
     things = _reach(*roots, np.random.mtrand._rand, random._inst)
     ways_back = [_way_back(thing) for thing in things]
     try:
+        _replace(things, partial(_stand_in, batch=batch))
         with np.errstate(all="ignore"):
-            yield things
+            yield
     finally:
         for way_back in filter(None, ways_back):
             way_back()
 
 
-# 21 The clinic · again
-class _Again:
-    """An iterator that ``_as_it_was`` can rewind."""
-
-    __slots__ = ("head",)
-
-    def __init__(self, source: Iterator) -> None:
-        (self.head,) = tee(source, 1)
-
-    def __iter__(self) -> Iterator:
-        return self
-
-    def __next__(self) -> Any:
-        return next(self.head)
-
-
 # 21 The clinic · rewindable
-def _stand_in(held: Any, batch: tuple) -> Any:
-    return repeat(batch) if isinstance(held, GeneratorType) else held
+_TEE: type = type(*tee((), 1))
 
 
 def _rewindable(held: Any) -> Any:
     built_in = type(held).__module__ in ("builtins", "itertools")
     is_plain = built_in and not isinstance(held, GeneratorType)
-    return _Again(held) if is_plain and isinstance(held, Iterator) else held
+    return tee(held, 1)[0] if is_plain else held
+
+
+def _stand_in(held: Any, batch: Any) -> Any:
+    if isinstance(held, GeneratorType):
+        return repeat(batch)
+    return copy.copy(held) if isinstance(held, _TEE) else held
 
 
 # 21 The clinic · stand-in
@@ -5662,13 +5656,10 @@ def _spy(owner: Any, name: str, before: Any = None, after: Any = None) -> None:
 
 
 # 21 The clinic · layers
-def _layers(layer: Layer, path: str = "") -> Iterator[tuple[str, Layer]]:
-    """Each layer inside with its place and name, innermost first."""
-    for name, member in layer._members():
-        if isinstance(member, Layer):
-            yield from _layers(member, f"{path}.{name}".lstrip("."))
-    if path:
-        yield f"layer {path} {_short(layer)}", layer
+def _layers(net: Layer) -> list[tuple[str, Layer]]:
+    """Each layer inside, with its place and name."""
+    held = [(at, m) for at, m in net._contents() if isinstance(m, Layer)]
+    return [(f"layer {at[:-1]} {_short(m)}", m) for at, m in held[1:]]
 
 
 # 21 The clinic · heard
@@ -5677,7 +5668,6 @@ class _Heard(NamedTuple):
 
     name: str
     layer: Layer
-    told: bool  # whether any of its parameters got a gradient
     x: np.ndarray
     y: np.ndarray
     dy: np.ndarray = np.zeros(0)  # empty where no gradient came
@@ -5685,30 +5675,23 @@ class _Heard(NamedTuple):
 
 
 # 21 The clinic · listen
-def _listen(net: Network, x: Any, y: Any) -> list[_Heard]:
+def _listen(case: _Case) -> list[_Heard]:
     """One loss and one backward pass, with an ear at every layer."""
-    heard: dict[str, list] = {}
-    layers = dict(_layers(net))
-    with _as_it_was(net):
-        for k, layer in layers.items():
-            _spy(layer, "forward", after=partial(_passed, heard, k, True))
-            _spy(layer, "backward", after=partial(_passed, heard, k, False))
-        net.loss(x, y)
-        net.zero_grad()
-        with suppress(Exception):  # the gradient check will tell
-            net.backward()
-        told = {k: any(p.grad.any() for p in layers[k].parameters())
-                for k in heard}
-    return [_Heard(k, layers[k], told[k], *heard[k]) for k in heard]
+    heard: dict[tuple[str, Layer], list] = {}
+    with _as_it_was(case.net):
+        for key in _layers(case.net):
+            for n, way in enumerate(("forward", "backward")):
+                _spy(key[1], way, after=partial(_note, heard, key, 2 * n))
+        _gradients(case.net, case.xs, case.ys)
+    return [_Heard(*key, *passed) for key, passed in heard.items()]
 
 
 # 21 The clinic · passed
-def _passed(heard: dict, k: str, forward: bool, given: Any, y: Any) -> None:
-    """Note a forward with a single argument, and the first backward."""
-    if forward and len(given) == 1:
-        heard[k] = [np.array(given[0]), np.array(y)]
-    elif not forward and len(heard.get(k, ())) == 2:
-        heard[k] += [np.array(given[0]), np.array(y)]
+def _note(heard: dict, key: tuple, n: int, given: tuple, result: Any) -> None:
+    """Note the first forward of a single argument, and the first backward."""
+    passed = heard.get(key, [])
+    if len(given) == 1 and len(passed) == n:
+        heard[key] = [*passed, np.array(given[0]), np.array(result)]
 
 
 # 21 The clinic · columns
@@ -5740,8 +5723,7 @@ def _input_signs(case: _Case) -> _Signs:
     x = _columns(case.x, case.ids)
     lost = np.sum(~np.isfinite(x), axis=0)
     still = (np.ptp(x, axis=0) == 0) & ~np.isin(x[0], (0, 1))
-    if x.shape[1] > 20:  # the border of a picture may be still
-        still &= x[0] != x.min()
+    still &= (x[0] != x.min()) | (x.shape[1] <= 20)  # a picture's border
     if lost.any():
         figure = f"{lost.max()} of {len(x)} values"
         yield "input-not-finite", f"column {lost.argmax()}", figure
@@ -5820,12 +5802,12 @@ def _mixes(case: _Case) -> bool:
     """Does a step that takes its own batches see many labels at once?"""
     if case.step is None or _step_arguments(case):
         return False
-    seen: list[np.ndarray] = []
+    seen = [case.y]
     _spy(case.net.criterion, "forward",
          after=lambda given, _: seen.append(np.asarray(given[1])))
-    _one_step(case)  # which asks for one loss itself, first
-    kinds, some = (len(np.unique(y, axis=0)) for y in (case.y, seen[-1]))
-    return len(seen) > 1 and len(seen[-1]) < len(case.y) and some > kinds / 2
+    case.step()
+    every, some = (len(np.unique(y, axis=0)) for y in (seen[0], seen[-1]))
+    return len(seen[-1]) < len(case.y) and some > every / 2
 
 
 # 21 The clinic · answers
@@ -5892,18 +5874,15 @@ def _loss_signs(case: _Case) -> _Signs:
 # 21 The clinic · answer-range
 def _range(case: _Case) -> tuple[str, float, float]:
     """The last layer and the range of what it can answer."""
-    last = _listen(case.net, case.xs, case.ys)[-1]
+    last, found = _listen(case)[-1], np.array([-math.inf, math.inf])
     if not isinstance(last.layer, (_BatchNorm, _RowNorm)):
         with suppress(Exception):
             wide = 1e6 * case.rng.normal(size=last.x.shape)
-            found = [last.layer.forward(sign * wide) for sign in (1, -1)]
-            low, high = (
-                float(end) if abs(end) < 100 else math.copysign(math.inf, end)
-                for end in (np.min(found), np.max(found))
-            )
-            if low < high:
-                return last.name, low, high
-    return last.name, -math.inf, math.inf
+            ends = np.array([last.layer.forward(z) for z in (wide, -wide)])
+            ends[abs(ends) > 100] *= math.inf
+            if ends.min() < ends.max():
+                found = ends
+    return last.name, float(found.min()), float(found.max())
 
 
 # 21 The clinic · one-sum
@@ -5951,8 +5930,7 @@ def _units(array: np.ndarray) -> np.ndarray:
 # 21 The clinic · constant-signs
 def _constant_signs(case: _Case) -> _Signs:
     """Units that start alike and are pushed alike stay alike."""
-    with suppress(Exception):
-        _gradients(case.net, case.xs, case.ys)
+    _gradients(case.net, case.xs, case.ys)
     for name, p in case.net.named_parameters():
         if p.data.dtype.kind != "f":
             yield "integer-weights", name, str(p.data.dtype)
@@ -5969,22 +5947,25 @@ def _constant_signs(case: _Case) -> _Signs:
 def _gradients(net: Network, x: np.ndarray, y: np.ndarray) -> list:
     net.zero_grad()
     net.loss(x, y)
-    net.backward()
+    with suppress(Exception):  # the check of each layer will tell
+        net.backward()
     return [p.grad.copy() for p in net.parameters()]
 
 
 # 21 The clinic · stuck
-def _stuck(heard: _Heard) -> tuple[float, float]:
-    """Of an activation: units that are always 0, answers at an end."""
-    y = heard.y
-    if not isinstance(heard.layer, Activation) or y.ndim < 2:
-        return 0.0, 0.0
-    units = np.moveaxis(y, 1 if y.ndim == 4 else -1, 0)
-    dead = np.mean(~np.any(units.reshape(len(units), -1), axis=1))
-    low, high = heard.layer.forward(np.array([-1e6, 1e6]))
-    edge = 0.02 * (high - low)
-    at_end = np.minimum(abs(y - low), abs(y - high)) < edge
-    return float(dead), float(np.mean(at_end)) if 0 < edge < 1 else 0.0
+def _stuck(heard: list[_Heard]) -> tuple[dict, dict]:
+    """Of activations: units that are always 0, answers at an end."""
+    dead, flat = dict[str, float](), dict[str, float]()
+    for name, layer, _, y, *_ in heard:
+        if isinstance(layer, Activation) and y.ndim > 1:
+            units = np.moveaxis(y, 1 if y.ndim == 4 else -1, 0)
+            fires = np.any(units.reshape(len(units), -1), axis=1)
+            low, high = layer.forward(np.array([-1e6, 1e6]))
+            edge = 0.02 * (high - low)
+            at_end = np.minimum(abs(y - low), abs(y - high)) < edge
+            dead[name] = float(1 - np.mean(fires))
+            flat[name] = float(np.mean(at_end)) if 0 < edge < 1 else 0.0
+    return dead, flat
 
 
 # 21 The clinic · gains
@@ -5998,78 +5979,77 @@ def _gains(net: Network) -> dict[str, float]:
     }
 
 
+def _most(values: dict[str, float]) -> tuple[str, float]:
+    """The place of the largest value, and the value; 0 if there is none."""
+    return max(values.items(), key=lambda pair: pair[1], default=("", 0.0))
+
+
 # 21 The clinic · start-signs
 def _start_signs(case: _Case) -> _Signs:
     if case.first < 0.5 * case.null or len(case.xs) < 2:
         return
-    gains, heard = _gains(case.net), _listen(case.net, case.xs, case.ys)
-    stuck = {h.name: _stuck(h) for h in heard[:-1]}
-    worst = max(stuck, key=lambda name: stuck[name][0], default="")
-    if len(case.xs) >= 10 and worst and stuck[worst][0] >= 0.75:
-        state = getattr(case.optimizer, "state", {})
-        far = max(gains.values(), default=0) > 3
-        used = far or any(np.any(state[k]) for k in state if k != "t")
-        name = "dead-from-rate" if used else "dead-from-start"
-        yield name, worst, f"{stuck[worst][0]:.0%} of its units always 0"
+    gains, heard = _gains(case.net), _listen(case)
+    dead, flat = map(_most, _stuck(heard[:-1]))
+    if len(case.xs) >= 10 and dead[1] >= 0.75:
+        state = getattr(case.optimizer, "state", {}).items()
+        used = any(np.any(array) for name, array in state if name != "t")
+        by_rate = used or _most(gains)[1] > 3
+        name = "dead-from-rate" if by_rate else "dead-from-start"
+        yield name, dead[0], f"{dead[1]:.0%} of its units always 0"
     else:
-        yield from _weight_signs(case, gains, stuck)
+        yield from _weight_signs(case, _most(gains), flat)
         yield from _depth_signs(gains, heard)
 
 
 # 21 The clinic · weight-signs
-def _weight_signs(case: _Case, gains: dict, stuck: dict) -> _Signs:
-    large = max(gains, key=lambda name: gains[name], default="")
-    worst = max(stuck, key=lambda name: stuck[name][1], default="")
-    share = stuck[worst][1] if worst else 0.0
-    wild = share > 0.5 or case.first > 2 * case.zero
-    if wild and large and gains[large] > 3:
-        size = f"weights {gains[large]:.3g} / √inputs"
+def _weight_signs(case: _Case, large: tuple, flat: tuple) -> _Signs:
+    (where, gain), (worst, share) = large, flat
+    if gain > 3 and (share > 0.5 or case.first > 2 * case.zero):
+        size = f"weights {gain:.3g} / √inputs"
         figure = f"{size}, loss {case.first:.3g}, of nothing {case.zero:.3g}"
-        yield "start-too-large", large, figure
+        yield "start-too-large", where, figure
     if share > 0.75:
         yield "saturated", worst, f"{share:.0%} of its answers at an end"
 
 
 # 21 The clinic · depth-signs
 def _depth_signs(gains: dict[str, float], heard: list[_Heard]) -> _Signs:
-    inner = [h for h in heard if h.name in gains and h.dy.size]
     for h in heard:  # of a sequence that only tells at its end
         if h.dx.ndim == h.dy.ndim == 3 and not h.dy[:, :-1].any():
-            first, last = _size(h.dx, axis=(0, 2))[[0, -1]]
-            yield from _slope_signs(h.name, first, last, 1e-6, "step")
+            ends = _size(h.dx, axis=(0, 2))[[0, -1]]
+            yield from _slope_signs(h.name, "step", ends, 1e-6)
+    inner = [h for h in heard if h.name in gains and h.dy.size]
     if len(inner) < 2 or 0 in gains.values():
         return
-    first, last = _size(inner[0].dy), _size(inner[-1].dy)
-    small = min(gains, key=lambda name: gains[name])
+    ends = first, last = _size(inner[0].dy), _size(inner[-1].dy)
+    gain, small = min(zip(gains.values(), gains))
     weak = _across(inner[-1].x) < 1e-3 * _across(inner[0].y)
-    if gains[small] < 0.2 and (weak or first < 1e-3 * last):
-        yield "start-too-small", small, f"weights {gains[small]:.2g} / √inputs"
+    if gain < 0.2 and (weak or first < 1e-3 * last):
+        yield "start-too-small", small, f"weights {gain:.2g} / √inputs"
     else:
         least = 1e-3 if weak else 1e-6
-        yield from _slope_signs(inner[0].name, first, last, least, "layer")
+        yield from _slope_signs(inner[0].name, "layer", ends, least)
 
 
 # 21 The clinic · slope-signs
-def _slope_signs(
-    name: str, first: float, last: float, least: float, kind: str
-) -> _Signs:
+def _slope_signs(where: str, kind: str, ends: Any, least: float) -> _Signs:
+    first, last = ends
     figure = f"gradient {first:.1e}, at the last {kind} {last:.1e}"
     if first < least * last:
-        yield "vanishing", name, figure
+        yield "vanishing", where, figure
     elif first > 1e4 * last:
-        yield "exploding", name, figure
+        yield "exploding", where, figure
 
 
 # 21 The clinic · affine-signs
 def _affine_signs(case: _Case) -> _Signs:
     """Two linear layers in a row, or a function without any bend."""
-    inner = [case.net, *(layer for _, layer in _layers(case.net))]
-    for layers in (getattr(layer, "layers", ()) for layer in inner):
-        for a, b in pairwise(layers):
-            linear = isinstance(a, Linear) and isinstance(b, Linear)
-            if linear and not _narrow([a, b]):
-                figure = f"{_short(b)} follows at once"
-                yield "activation-missing", f"after {_short(a)}", figure
+    for layer in case.net.modules():
+        for pair in pairwise(getattr(layer, "layers", ())):
+            if all(isinstance(p, Linear) for p in pair) and not _narrow(pair):
+                a, b = map(_short, pair)
+                figure = f"{b} follows at once"
+                yield "activation-missing", f"after {a}", figure
                 return
     if not case.ids:
         yield from _middle_signs(case, case.net.eval())
@@ -6092,20 +6072,18 @@ def _middle_signs(case: _Case, net: Network) -> _Signs:
 
 
 # 21 The clinic · narrow
-def _narrow(layers: list) -> bool:
+def _narrow(layers: Sequence) -> bool:
     """A bottleneck of linear layers means something: few directions."""
     flat = [layer for layer in layers if isinstance(layer, Linear)]
-    inner = min((layer.out_features for layer in flat[:-1]), default=math.inf)
-    ends = [flat[0].in_features, flat[-1].out_features] if flat else [0]
-    return inner < min(ends)
+    out = [layer.out_features for layer in flat]
+    return len(flat) > 1 and min(out[:-1]) < min(flat[0].in_features, out[-1])
 
 
 # 21 The clinic · flat-signs
 def _flat_signs(case: _Case, name: str) -> _Signs:
     """One layer: enough unless neighbours agree on what no plane can say."""
-    flat, near = _explained(case), 1.0
-    if len(case.x) > 20:
-        near = _agreement(case)[0]
+    near = _agreement(case)[0] if len(case.x) > 20 else 1.0
+    flat = _explained(case)
     if near > flat + 0.25 and case.first > 0.3 * case.null:
         figure = f"a plane explains {flat:.0%}, neighbours {near:.0%}"
         yield "no-hidden-layer", name, figure
@@ -6119,12 +6097,12 @@ def _explained(case: _Case) -> float:
     answers = [x @ np.linalg.lstsq(x, y, rcond=None)[0]]
     if _labels(case) is None:
         return 1 - float(np.sum((y - answers[0]) ** 2)) * 2 / spread / len(y)
-    adam = Adam(case.net.parameters(), lr=0.05)
+    rule = Adam(case.net.parameters(), lr=0.05)
     for _ in range(200):
-        _one_step(case._replace(step=None, optimizer=adam))
+        _one_step(case._replace(step=None, optimizer=rule))
     answers.append(case.net.forward(case.x))
-    right = [a.argmax(axis=-1) == y.argmax(axis=-1) for a in answers]
-    return 1 - (1 - max(float(np.mean(r)) for r in right)) * 2 / spread
+    right = [np.mean(a.argmax(axis=-1) == y.argmax(axis=-1)) for a in answers]
+    return 1 - float(1 - max(right)) * 2 / spread
 
 
 # 21 The clinic · slope-along
@@ -6151,22 +6129,24 @@ def _pattern(told: Any, at: Any, measured: np.ndarray, n: int) -> str:
     found = told.ravel()[at]
     size = 1e-3 * max(_largest(measured), _largest(found), 1e-30)
     factor = found @ measured / max(measured @ measured, 1e-30)
-    square = told.ndim == 2 and told.shape[0] == told.shape[1]
-    turned = told.T.ravel()[at] if square else found
-    loud = abs(measured) > 1e-6 * size
-    masked = not loud.all() and _largest((found - measured)[loud]) <= size
-    scaled = _largest(found - factor * measured) <= size
     by_n = min(abs(factor / n - 1), abs(factor * n - 1)) < 0.02
+    loud = abs(measured) > 1e-6 * size
+
+    def off(one: np.ndarray, other: np.ndarray = measured) -> float:
+        return _largest(one - other) / size
+
+    scaled = off(found, factor * measured) <= 1
+    masked = off(found * loud) <= 1
     patterns = (
-        (_largest(found - measured) <= size, ""),
+        (off(found) <= 1, ""),
         (not found.any(), "missing: all zero"),
         (scaled and abs(factor + 1) < 1e-3, "sign: the other way"),
         (scaled and by_n, f"sum against mean: {factor:.3g} times too long"),
         (scaled, f"factor: {factor:.3g} times what it should be"),
-        (square and _largest(turned - measured) <= size, "transposed"),
+        (off(told.T.ravel()[at]) <= 1, "transposed"),
         (len(found) > 1 and not np.ptp(told), "wrong axis: all the same"),
         (masked, "missing mask: not zero where nothing can flow"),
-        (True, f"off by {0.1 * _largest(found - measured) / size:.2g} %"),
+        (True, f"off by {0.1 * off(found):.2g} %"),
     )
     return next(text for holds, text in patterns if holds)
 
@@ -6190,16 +6170,18 @@ def _trial(heard: _Heard, rng: np.random.Generator) -> tuple[Layer, Any]:
 def _gradient_signs(case: _Case) -> _Signs:
     """Layers to which no gradient comes; each alone; then the loss."""
     net, draw = case.net.train(), case.rng
-    for heard in _listen(net, case.xs, case.ys):
-        trainable = any(p.requires_grad for p in heard.layer.parameters())
-        if trainable and not heard.dy.size and not heard.told:
+    with _as_it_was(net):
+        came = dict(zip(net.parameters(), _gradients(net, case.xs, case.ys)))
+    for heard in _listen(case):
+        own = [came[p] for p in heard.layer.parameters() if p.requires_grad]
+        if own and not heard.dy.size and not any(map(np.any, own)):
             yield "gradient-missing", heard.name, "backward never comes to it"
         with suppress(Exception):  # some work with their own batch only
             yield from _layer_signs(heard.name, *_trial(heard, draw), draw)
     loss, y = net._loss_at_end(), case.ys[:5]
     z = draw.normal(size=net.forward(case.xs[:5]).shape)
     loss.forward(z, y)
-    told, value = loss.backward(), partial(loss.forward, target=y)
+    value, told = partial(loss.forward, target=y), loss.backward()
     yield from _one_sign(repr(loss), value, z, told, len(y), draw)
 
 
@@ -6307,25 +6289,25 @@ def _one_step(case: _Case) -> float:
     loss = case.net.loss(case.xs, case.ys)
     if case.step is not None:
         case.step(*_step_arguments(case))
-        return loss
-    case.optimizer.zero_grad()
-    case.net.backward()
-    case.optimizer.step()
+    else:
+        case.optimizer.zero_grad()
+        case.net.backward()
+        case.optimizer.step()
     return loss
 
 
 # 21 The clinic · step-arguments
 def _step_arguments(case: _Case) -> list[Any]:
     """What the step wants: by name, or (x, y), (net, x, y), all four."""
-    every = inspect.signature(case.step or len).parameters.values()
+    every = inspect.signature(case.step).parameters.values()
     usual = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    plain = [a for a in every if a.kind <= usual and a.default is a.empty]
+    names = [a.name for a in every if a.kind <= usual and a.default is a.empty]
     x, y, net, rule = case.xs, case.ys, case.net, case.optimizer
     known = {"x": x, "y": y, "batch": (x, y), "net": net, "optimizer": rule}
-    if all(a.name in known for a in plain):
-        return [known[a.name] for a in plain]
-    few: dict[int, list] = {1: [(x, y)], 2: [x, y], 3: [net, x, y]}
-    return few.get(len(plain), [net, rule, x, y])
+    if known.keys() >= set(names):
+        return [known[name] for name in names]
+    few: list[list] = [[(x, y)], [x, y], [net, x, y], [net, rule, x, y]]
+    return few[len(names) - 1]
 
 
 # 21 The clinic · watch
@@ -6416,7 +6398,7 @@ def _step_signs(case: _Case) -> _Signs:
     for where in watch.asleep[:given]:
         name = "statistics-frozen" if "Norm" in where else "dropout-off"
         yield name, where, "in evaluation mode during the step"
-    yield from _still_signs(case, fresh, moves, bool(watch.marked))
+    yield from _still_signs(case, fresh, moves, watch)
     first = _long(fresh)
     extra = watch.then - first if watch.then.size else 0 * first
     yield from _way_signs(_long(moves), first, extra, weights)
@@ -6434,12 +6416,11 @@ def _way_signs(move: Any, fresh: Any, extra: Any, weights: Any) -> _Signs:
 
 
 # 21 The clinic · still-signs
-def _still_signs(
-    case: _Case, fresh: list, moves: list, cleared: bool
-) -> _Signs:
+def _still_signs(case: _Case, fresh: list, moves: list, watch: Any) -> _Signs:
     known = set(getattr(case.optimizer, "parameters", ()))
     named = case.net.named_parameters()
-    cleared |= case.step is None or not any(np.any(p.grad) for _, p in named)
+    left = any(np.any(p.grad) for _, p in named)
+    cleared = case.step is None or watch.marked or not left
     still = {
         name: _largest(g) for (name, p), g, m in zip(named, fresh, moves)
         if np.any(g) and not np.any(m) and p not in known
@@ -6453,11 +6434,10 @@ def _still_signs(
 # 21 The clinic · hidden-signs
 def _hidden_signs(case: _Case) -> _Signs:
     """Parameters inside of which net.parameters() knows nothing."""
-    inside = [p for p in _reach(case.net) if isinstance(p, Parameter)]
     rule = case.optimizer
     known = {*case.net.parameters(), *getattr(rule, "parameters", ())}
-    for thing in inside if rule is not None else ():
-        if thing not in known:
+    for thing in _reach(case.net) if rule is not None else ():
+        if isinstance(thing, Parameter) and thing not in known:
             figure = f"{thing} is not in net.parameters()"
             yield "parameter-not-moved", "not registered", figure
 
@@ -6484,16 +6464,13 @@ def _zero_signs(case: _Case) -> _Signs:
 def _shared_signs(case: _Case) -> _Signs:
     """Two names for the same numbers, where copies were meant."""
     named = [(name, p.data) for name, p in case.net.named_parameters()]
-    held: list[Any] = list(case.net._contents())
-    for part in _parts(case.step):
-        thing = part.cell_contents if isinstance(part, CellType) else part
-        own = getattr(thing, "__dict__", thing)
-        held += _entries({"step": own}.items())
+    parts = (getattr(c, "cell_contents", c) for c in _parts(case.step))
+    own = _entries(("step", getattr(part, "__dict__", part)) for part in parts)
+    held = [*case.net._contents(), *own]
     held = [(k, v) for k, v in held if isinstance(v, np.ndarray) and v.size]
     for i, (name, data) in enumerate(named):
         for other, array in (named + held)[i + 1 :]:
-            same = np.shares_memory(array, data)
-            if same and "._" not in f".{other}":
+            if np.shares_memory(array, data) and "._" not in f".{other}":
                 yield "weights-shared", other, f"the same memory as {name}"
                 return
 
@@ -6518,15 +6495,15 @@ def _dropout_signs(case: _Case) -> _Signs:
 # 21 The clinic · statistics-signs
 def _statistics_signs(case: _Case) -> _Signs:
     """How far evaluation is from training, once the means have settled."""
-    for heard in _listen(case.net.train(), case.xs, case.ys):
-        layer, x = heard.layer, heard.x
-        kept = getattr(layer, "buffers", None)
-        if not isinstance(kept, dict) or not kept or len(x) < 2:
+    case.net.train()
+    for name, layer, x, *_ in _listen(case):
+        kept = getattr(layer, "buffers", {})
+        if not kept or len(x) < 2:
             continue
         before = copy.deepcopy(kept)
         y = layer.train().forward(x)
-        if all(np.array_equal(kept[name], before[name]) for name in before):
-            yield "statistics-frozen", heard.name, "no training changes them"
+        if all(np.array_equal(kept[key], before[key]) for key in before):
+            yield "statistics-frozen", name, "no training changes them"
             continue
         kept.update(before)
         fresh = all(np.isin(v, (0, 1)).all() for v in before.values())
@@ -6535,7 +6512,7 @@ def _statistics_signs(case: _Case) -> _Signs:
         off = _size(layer.eval().forward(x) - y) / max(y.std(), 1e-30)
         if off > 0.5:
             figure = f"evaluation is {off:.2g} spreads away from training"
-            yield "statistics-differ", heard.name, figure
+            yield "statistics-differ", name, figure
 
 
 # 21 The clinic · batch-signs
@@ -6545,7 +6522,7 @@ def _batch_signs(case: _Case) -> _Signs:
     whole, again = net.forward(x), net.forward(x)
     pairs = [net.forward(np.array([row, row]))[:1] for row in x[:4]]
     apart = _largest(np.concatenate(pairs) - whole[:4])
-    heard = _listen(net, x, case.ys[:16])
+    heard = _listen(case)
     if not np.array_equal(whole, again, equal_nan=True):
         names = (h.name for h in heard if np.any(_again(h) != _again(h)))
         figure = "two evaluations of one input differ"
@@ -6590,14 +6567,13 @@ def _foretells(x: np.ndarray, y: np.ndarray, ids: bool) -> bool:
         return np.array_equal(x, y)
     rows = _columns(x)
     y = np.eye(y.max() + 1)[y.ravel()] if y.ndim == 2 else _columns(y)
-    fit = rows @ np.linalg.lstsq(rows, y, rcond=None)[0]
-    enough = len(rows) > 2 * rows.shape[1]
-    return bool(enough and np.mean((fit - y) ** 2) < 1e-3 * y.var())
+    off = rows @ np.linalg.lstsq(rows, y, rcond=None)[0] - y
+    return len(rows) > 2 * rows.shape[1] and np.mean(off**2) < 1e-3 * y.var()
 
 
 # 21 The clinic · run
-def _run(case: _Case, times: float = 1, n: int = 40, seen: Any = None) -> list:
-    """The losses of some steps with the rate changed, taken back."""
+def _run(case: _Case, times: float = 1, n: int = 40) -> tuple:
+    """Of some steps, taken back: losses, where they end, dead units."""
     size = sum(p.data.size for p in case.net.parameters()) * case.xs.size
     n = 12 if case.x.ndim > 2 or size > 3e8 else n
     losses: list[float] = []
@@ -6606,51 +6582,35 @@ def _run(case: _Case, times: float = 1, n: int = 40, seen: Any = None) -> list:
             case.optimizer.lr *= times
         while len(losses) < n and np.isfinite(losses).all():
             losses.append(_one_step(case))
-            if seen is not None and len(losses) % 12 == 0:
-                heard = _listen(case.net, case.xs, case.ys)
-                seen.append(max(heard, key=_stuck))
-    return losses
-
-
-# 21 The clinic · run-end
-def _end(losses: list[float]) -> float:
-    return float(np.median(losses[-5:]))
+        dead, _ = _stuck(_listen(case))
+    return losses, float(np.median(losses[-5:])), dead
 
 
 # 21 The clinic · rate-signs
 def _rate_signs(case: _Case) -> _Signs:
     if case.optimizer is None and case.step is None:
         return
-    seen, lr = list[_Heard](), getattr(case.optimizer, "lr", None)
-    losses = _run(case, seen=seen)
-    start, end = losses[0], _end(losses)
+    lr = getattr(case.optimizer, "lr", None)
+    losses, end, dead = _run(case)
+    start, name = losses[0], f"lr {lr}"
     figure = f"loss {start:.4g}, {len(losses) - 1} steps later {end:.4g}"
     top = max(start, case.null)
     jumps = max(losses) > 3 * top and end > 0.8 * case.null
     if jumps or not end < 1.05 * top:
-        yield from _killed_signs(case, seen)
-        slower = (_end(_run(case, f)) for f in (1 / 30, 1e-3, 1e-6))
+        where, now = _most(dead)
+        was = _stuck(_listen(case))[0].get(where, 1.0)
+        if now >= 0.75 > 0.5 >= was:
+            yield "dead-from-rate", where, f"dead {was:.0%}, soon {now:.0%}"
+        slower = (_run(case, factor)[1] for factor in (1 / 30, 1e-3, 1e-6))
         if lr is None or any(s < min(start, end) for s in slower):
-            yield "rate-too-large", f"lr {lr}", figure
+            yield "rate-too-large", name, figure
     elif lr is not None and end > 0.995 * start > 0.3 * case.null:
         for factor in (1e2, 1e3, 1e4, 1e5, 1e6):
-            quick = _end(_run(case, factor))
+            quick = _run(case, factor)[1]
             if quick < 0.7 * start:
                 figure += f", at {factor:.0e} times the rate {quick:.2g}"
-                yield "rate-too-small", f"lr {lr}", figure
+                yield "rate-too-small", name, figure
                 return
-
-
-# 21 The clinic · killed-signs
-def _killed_signs(case: _Case, seen: list[_Heard]) -> _Signs:
-    """Layers that were alive, in order as most of their units died."""
-    heard = _listen(case.net, case.xs, case.ys)
-    before = {h.name: _stuck(h)[0] for h in heard}
-    for h in seen:
-        was, now = before[h.name], _stuck(h)[0]
-        if now >= 0.75 > 0.5 >= was:
-            yield "dead-from-rate", h.name, f"dead {was:.0%}, soon {now:.0%}"
-            return
 
 
 # 21 The clinic · restart-signs
@@ -6676,7 +6636,7 @@ def _practise(case: _Case, anew: bool) -> list[float]:
         for p in case.net.parameters() if anew else ():
             p.data[...] = _size(p.data) * case.rng.normal(size=p.data.shape)
         adam = Adam(case.net.parameters(), lr=0.03)
-        return _run(case._replace(optimizer=adam), n=300)
+        return _run(case._replace(optimizer=adam), n=300)[0]
 
 
 # 21 The clinic · causes-labels
@@ -6742,7 +6702,7 @@ _SIGNAL = _atlas("""
 
 
 # 21 The clinic · causes-gradient
-_GRADIENT = _atlas("""
+_GRADS = _atlas("""
     gradient-wrong · backward does not give the slope of forward
     derive it again and hold it against gradcheck · 2, The instrument
     gradient-missing · the output depends on it; no gradient arrives
@@ -6797,8 +6757,7 @@ _MODES = _atlas("""
 
 
 # 21 The clinic · causes-all
-_CAUSES = (_DATA | _LABELS | _LOSS | _START | _SIGNAL | _GRADIENT | _STEP
-           | _MODES)
+_CAUSES = _DATA | _LABELS | _LOSS | _START | _SIGNAL | _GRADS | _STEP | _MODES
 
 
 _NO_EXCUSE = {*_LABELS, "test-data-differ", "input-constant-column"}
@@ -6820,4 +6779,4 @@ _PROBES = [
 ]
 
 
-# digest d1c52e30e51bb99d7de342579274b8741e932a68d7d19d2d3d8ece86604ca9f8
+# digest 49967a7eeddd885bd828900f878bdf1d1e6e69fbacef51d49e9254aa0b5a3708
