@@ -316,7 +316,8 @@ class Parameter:
     ``data`` and ``grad`` have the same shape and dtype; grad starts at 0.
     Write into them, ``data[...] = new``: others may hold on to them. With
     ``requires_grad`` False grad stays 0, and no optimizer moves the data.
-    Raises TypeError for anything but numbers, ValueError for a wrong shape.
+    Raises TypeError for anything but numbers, ValueError for a grad of
+    another shape.
     """
 
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
@@ -1399,7 +1400,7 @@ class Optimizer:
     and keeps in ``state`` what it has to remember from step to step. What
     is frozen does not move.
     Raises ValueError for settings out of range, if there are no
-    parameters, if one is given twice, or if they differ in dtype.
+    parameters, if one is in two groups, or if they differ in dtype.
     """
 
     base_lr: Any = None  # where schedules begin, chapter 10
@@ -6803,4 +6804,4 @@ _PROBES = [
 ]
 
 
-# digest ef4e7cb36fc656fbf9e6a0700b8c5e40f31f6809f0340b8e6b5023decc5dd52e
+# digest 18901827786a76815b938610640cde93301b6cc3e64f261305888119465d4f78

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import fnmatch
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -49,6 +52,61 @@ def test_each_option_is_shared_renamed_or_left_out_with_a_reason(pair: Pair) -> 
     assert set(ours) - set(renamed) == set(pair.own), "options that only we have"
     differ = {name for name in set(ours) & set(renamed) if ours[name] != renamed[name]}
     assert differ == set(pair.defaults), "defaults that differ"
+
+
+def stated(text: str) -> Iterator[tuple[str, Any]]:
+    """What an entry says of a default: ("here", 32), ("there", 1), ("there", "relu")."""
+    for value, side in re.findall(r"([\w.+-]+) (here|there)\b", text):
+        if re.fullmatch(r"True|False|None|-?[\d.]+", value):
+            yield side, ast.literal_eval(value)
+    for value in re.findall(r"\b(?:there|always) (True|False|[\d.]+|[A-Z]\w+)$", text):
+        yield (
+            "there",
+            ast.literal_eval(value) if value in ("True", "False") or value[0].isdigit() else value.lower(),
+        )
+
+
+def misstated(pair: Pair) -> list[str]:
+    """Entries that give another default than the signature, or another order than the docstring."""
+    ours, theirs = options(getattr(bp, pair.ours)), options(find(pair.signature or pair.theirs))
+    names = {**{name: name for name in theirs}, **{mine: name for name, mine in pair.renamed.items()}}
+    wrong = []
+    for name, text in {**pair.defaults, **pair.without, **pair.own}.items():
+        for side, value in stated(text):
+            default = ours[name] if side == "here" else theirs[names[name]]
+            if value != getattr(default, "__name__", default):
+                wrong.append(f"{name}: {side} it is {default!r}, not {value!r}")
+    for order in re.findall(r"in the order ((?:\w, )+\w)\b", pair.note):
+        if f"in the order {order}" not in " ".join((inspect.getdoc(getattr(bp, pair.ours)) or "").split()):
+            wrong.append(f"the order is not {order}")
+    return wrong
+
+
+@pytest.mark.parametrize("pair", COMPARED, ids=lambda pair: pair.ours)
+def test_defaults_and_orders_are_those_of_the_signatures(pair: Pair) -> None:
+    assert misstated(pair) == []
+
+
+@pytest.mark.parametrize(
+    ("ours", "right", "wrong"),
+    [
+        ("DataLoader", "32 here, 1 there", "64 here, 1 there"),
+        ("DataLoader", "True here, None there", "None here, True there"),
+        ("TransformerBlock", "0 here, 0.1 there", "0 here, 0.2 there"),
+        ("TransformerBlock", "embed_dim here, 2048 there", "embed_dim here, 1024 there"),
+        ("TransformerBlock", "always, there False", "always, there True"),
+        ("TransformerBlock", "GELU, there ReLU", "GELU, there SiLU"),
+        ("Flatten", "always 1", "always 2"),
+        ("Softmax", "-1 here", "1 here"),
+        ("GRU", "r, z, n", "z, r, n"),
+    ],
+)
+def test_another_default_is_found(ours: str, right: str, wrong: str) -> None:
+    (pair,) = (pair for pair in COMPARED if pair.ours == ours)
+    fields = {name: value for name, value in vars(pair).items() if right in str(value)}
+    assert fields
+    changed = {name: ast.literal_eval(repr(value).replace(right, wrong)) for name, value in fields.items()}
+    assert misstated(replace(pair, **changed))
 
 
 def test_every_public_name_is_paired_or_left_out_for_a_reason() -> None:
