@@ -49,8 +49,11 @@ MISTAKES = [  # what the book says, and what turns it around
     ("expected float32 or float64, got", "expected float16 or float32, got"),
     # what a figure's text says
     ("function in blue and its slope in orange", "function in orange and its slope in blue"),
+    ("in a straight line from a fifth to 1", "in a straight line from a tenth to 1"),
+    ("dashed, run against the black ones", "dashed, run along the black ones"),
     ("u and b 4, x -4 and w 12", "u and b 4, x 12 and w -4"),
     # what an exercise says
+    ("these are the sums along the other axis", "these are the sums across the other axis"),
     ("quadruples the other", "doubles the other"),
     (
         "The results are @eq:linear-dw, @eq:linear-db and @eq:linear-dx",

@@ -23,6 +23,7 @@ from literate.prove.unbound import read_list
 from literate.reader import read_book
 
 WORDING = "wording.toml"
+TELLING = "core", "check"  # cells whose texts are read by others
 HEADER = """\
 # Words of degree, direction and number, names, code and formulas of the text, in reading order.
 # `make wording` writes this list; read what it changes, for each change may turn a sentence around.
@@ -41,7 +42,8 @@ WORDS = """
     zeros? ones plus minus sums? products? differences? quotients? roots? squared? variance average
     (?:double|triple|quadruple|halve)[sd]? (?:swell|fade)(?:s|ing)? frequent(?:ly)? usual(?:ly)? common rare
     often seldom mostly strict lenient solid dashed dotted straight curved round level
-    black white grey blue orange red green
+    black white grey blue orange red green along against towards away between across
+    (?:third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth|thousandth|billionth)s?
     (?:add|subtract)(?:s|ed|ing)? multiply multiplies multiplied divide[sd]? lower(?:s|ed)? raise[sd]?
     into out agree differ training evaluation correlation convolution easily hardly even both either
 """.split()
@@ -65,7 +67,7 @@ def wording(page: Chapter) -> Iterator[tuple[int, str]]:
     """Each such word with its line, those of tables, alternative texts, docstrings and errors included."""
     lines = dict(enumerate(prose(page, tables=True), 1))
     lines |= {cell.place.line: cell.alt for cell in page.cells if cell.alt}
-    lines |= {line: text for cell in page.core for line, text in told(cell)}
+    lines |= {line: text for cell in page.cells if cell.tag in TELLING for line, text in told(cell)}
     for line, text in sorted(lines.items()):
         if re.match(r"\[\^.*\(references\.md#", text):  # names and years of literature
             continue
@@ -78,7 +80,7 @@ def wording(page: Chapter) -> Iterator[tuple[int, str]]:
 
 
 def told(cell: Cell) -> Iterator[tuple[int, str]]:
-    """(line, text) of what a core cell says to its users: docstrings and the messages of errors."""
+    """(line, text) of what code says to its users: docstrings, the messages of errors, answers to slips."""
     for node in ast.walk(ast.parse(cell.source)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
             for at, text in enumerate(node.value.split("\n"), cell.place.line + node.lineno - 1):
