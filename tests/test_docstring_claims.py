@@ -457,6 +457,28 @@ def hides() -> bool:
     return not layer.weights[..., 1].any() and bool(layer.weights[..., 0].all())
 
 
+def improves() -> bool:
+    """Under "min" the third epoch is the first without a better loss; under "max" the second is."""
+    stops = []
+    for mode in ("min", "max"):
+        stop = bp.EarlyStopping(net(), monitor="loss", mode=mode, patience=1)
+        history: list[dict[str, float]] = []
+        for epoch, loss in enumerate([2.0, 1.0, 3.0], 1):
+            history.append({"epoch": epoch, "loss": loss})
+            if stop(history):
+                break
+        stops.append(len(history))
+    return stops == [3, 2]
+
+
+def normalised_before() -> bool:
+    """What is added does not change when the input is stretched, since the norms stand before."""
+    block = bp.TransformerBlock(4, 2, rng=0)
+    x = 100 * np.random.default_rng(3).normal(size=(1, 3, 4))
+    added = block.forward(x) - x
+    return bool(np.allclose(block.forward(10 * x) - 10 * x, added, rtol=1e-3, atol=1e-3))
+
+
 def path() -> bool:
     found = bp.gradient_descent(lambda x: x, X, 0.1, 3)
     return found.shape == (4, 6, 4) and np.array_equal(found[0], X)
@@ -501,6 +523,8 @@ PROMISED: dict[tuple[str, str], Callable[[], Any]] = {
     ),
     ("clip_grad_norm_", "leaves alone what is not finite"): lambda: np.isinf(clipped(np.inf)[1]).all(),
     ("clip_grad_norm_", "Returns its length before"): lambda: np.isclose(clipped(2.0)[0], 24**0.5),
+    ("EarlyStopping", 'lower for ``mode`` "min", higher for "max"'): improves,
+    ("TransformerBlock", "pre-norm"): normalised_before,
     ("CosineAnnealingLR", "Beyond T_max it rises again"): rises_again,
     ("MultiHeadAttention", "``attn_mask`` keys where it is True"): hides,
 }

@@ -33,7 +33,7 @@ WORDS = """
     once twice half quarter double two three four five six seven eight nine ten eleven twelve twenty thirty
     forty fifty sixty hundred thousand million most least more less fewer many few same different opposite
     first last before after above below left right up down upwards downwards forwards backwards
-    inside outside positive negative good better best bad worse worst
+    inside outside front behind positive negative good better best bad worse worst
     closer closest large small high low fast slow long short cheap strong weak steep flat deep easy hard
     (?:large|small|great|bigg|high|low|long|short|fast|slow|cheap|strong|weak|steep|flatt|deep|wid)(?:er|est)
     (?:narrow|near|hard|easi|simpl|earli|lat|saf|rough|quick|old|young|new|sharp|thin|thick)(?:er|est)
@@ -50,7 +50,7 @@ WORDS = """
 TOKEN = re.compile(
     r"`[^`]+`|(?<![\\$])\$[^$]+\$|(?<![\w.])-?\d[\d,.]*(?:e-?\d+)?\b%?"  # code, formulas, numbers
     r"|(?<![\w'’.])[b-zB-HJ-Z](?![\w'’]|\.\w)|[<>]=?|≤|≥"  # of shapes and conditions
-    r"|\beq:[\w-]+|\b\w+_\w*|\b[a-z]+\d+\b"  # labels, settings, kinds of numbers
+    r"|\beq:[\w-]+|\b\w+_\w*|\b[a-z]+\d+\b|\"\w+\""  # labels, settings, their values
     r"|\b\w*[a-z]\w*[A-Z]\w*|\b[A-Z][A-Z\d]\w*|(?<=[a-z,;)] )[A-Z]\w+"  # names
     rf"|\b(?i:{'|'.join(WORDS)})\b"
 )
