@@ -15,8 +15,9 @@ import re
 import signal
 import time
 from collections.abc import Coroutine, Iterator, Sequence
-from dataclasses import astuple
+from dataclasses import fields
 from importlib.metadata import version
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -154,6 +155,9 @@ def _keep(entry: Path, text: str) -> None:
             path.unlink()
 
 
+_placeless = attrgetter(*(field.name for field in fields(Cell)[1:]))  # all but the first, its place
+
+
 def _seen_by(chapter: Chapter, earlier: Sequence[Chapter]) -> tuple[object, ...]:
     """What a chapter may use, more than it does: all cells until there, and its data."""
     cells = [(one.number, one.title, list(map(_placeless, one.python))) for one in [*earlier, chapter]]
@@ -168,10 +172,6 @@ def _key(chapter: Chapter, earlier: Sequence[Chapter]) -> str:
     tools = [path for stage in ("run", "tangle") for path in sorted(SETUP.parents[1].glob(f"{stage}/*.py"))]
     sources = [read_text(path) for path in [*tools, Path(limits.__file__)]]
     return digest_of([cells, Source(earlier).reached_by(chapter), versions, sources, _texts(chapter)])
-
-
-def _placeless(cell: Cell) -> tuple[Any, ...]:
-    return astuple(cell)[1:]
 
 
 def _texts(chapter: Chapter) -> list[str]:
