@@ -2144,6 +2144,173 @@ def _equally_many(arrays: list[np.ndarray]) -> None:
         raise ValueError(f"DataLoader: {found}")
 
 
+# 10 The loop: training · training
+class _Training:
+    """A call of fit, its arguments as attributes."""
+
+    def __init__(self, **given: Any) -> None:
+        vars(self).update(given)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"fit has no {name}")
+
+    # 10 The loop: training · train-batch
+    def gradient(self, number: int, batch: Sequence) -> tuple[int, dict]:
+        size, found = _measure(self.net, *batch)
+        self.watch_loss(found["loss"], number, batch[0])
+        self.optimizer.zero_grad()
+        self.net.accumulate()
+        return size, found
+
+    def step(self, number: int) -> None:
+        self.limit()
+        self.watch_gradient(number)
+        self.optimizer.step()
+        self.advance("batch")
+
+    # 10 The loop: training · train-epoch
+    def epoch(self, number: int, last: int) -> dict[str, Any]:
+        rate = float(np.max(self.optimizer.lr))  # groups may have several
+        row: dict[str, Any] = {"epoch": number, "lr": rate}
+        self.net.train()
+        with self.bar(f"epoch {number}/{last}") as seen:
+            row |= _average(seen, self.batch)
+        return row | self.held_out()
+
+    def held_out(self) -> dict[str, float]:
+        if self.validation is None:
+            return {}
+        self.net.eval()
+        found = _average(self.validation, lambda _, b: _measure(self.net, *b))
+        return {f"validation_{name}": found[name] for name in found}
+
+    # 10 The loop: training · train-run
+    def run(self, epochs: int, callbacks: Sequence, history: list) -> None:
+        first = history[-1]["epoch"] + 1 if history else 1
+        last = first + epochs - 1
+        for number in range(first, last + 1):
+            row = self.epoch(number, last)
+            with _uninterrupted():
+                history.append(row)
+                self.advance("epoch")
+            self.tell(row, last)
+            if any([callback(history) for callback in callbacks]):
+                break
+
+    # 10 The loop: training · advance
+    def advance(self, unit: str) -> None:
+        if self.schedule is not None and self.schedule_every == unit:
+            self.schedule.step()
+
+    # 10 The loop: training · limit
+    def limit(self) -> None:
+        if self.penalty is not None:
+            self.penalty()
+        if self.max_norm is not None:
+            clip_grad_norm_(self.optimizer.parameters, self.max_norm)
+
+    # 10 The loop: training · watch-loss
+    def watch_loss(self, loss: float, number: int, x: ArrayLike) -> None:
+        if not math.isfinite(loss):
+            where = _first_not_finite(self.net, x)
+            raise FloatingPointError(
+                f"the loss is {loss} in batch {number}: {where}"
+            )
+
+    # 10 The loop: training · watch-gradient
+    def watch_gradient(self, number: int) -> None:
+        if not np.isfinite(self.optimizer._look()).all():
+            named = self.net.named_parameters()
+            lost = [name for name, p in named if not np.isfinite(p.grad).all()]
+            raise FloatingPointError(
+                f"the gradient of {', '.join(lost)} is not finite "
+                f"in batch {number}"
+            )
+
+    # 10 The loop: training · tell
+    def tell(self, row: dict[str, float], last: int) -> None:
+        """An epoch as one line of text."""
+        title = f"epoch {row['epoch']:{len(str(last))}}/{last}"
+        found = [f"{name.replace('_', ' ')} {row[name]:.4f}" for name in row]
+        if self.verbose:
+            print("  ".join([title, *found[2:]]), flush=True)
+
+    # 10 The loop: training · bar
+    def bar(self, title: str) -> AbstractContextManager[Iterable]:
+        """The data, with a progress bar if there is somebody to see it."""
+        if not self.verbose:
+            return nullcontext(self.data)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a notebook without widgets
+                from tqdm.autonotebook import tqdm
+        except ImportError:
+            return nullcontext(self.data)
+        bar = {"leave": False, "unit": "batch", "disable": None}
+        return tqdm(self.data, desc=title, **bar)
+
+    # 10 The loop: training · whole-batch
+    def batch(self, number: int, batch: Sequence) -> tuple[int, dict]:
+        """The loss and the step, which Ctrl-C does not come between."""
+        with _uninterrupted():
+            with np.errstate(over="ignore", invalid="ignore"):
+                found = self.gradient(number, batch)
+            self.step(number)
+        return found
+
+    # 10 The loop: training · fit-kinds
+    def check(self) -> None:
+        kinds = {
+            "net": Network, "optimizer": Optimizer, "data": Iterable,
+            "callbacks": Iterable, "validation": Iterable,
+            "schedule": Schedule, "penalty": Callable, "history": list,
+        }
+        for i, (name, kind) in enumerate(kinds.items()):
+            given = vars(self)[name]
+            if i < 4 or given is not None:  # the last four may be left out
+                _instances("fit", kind, **{name: given})
+        for function in self.callbacks:
+            _instances("fit", Callable, callbacks=function)
+        self.check_numbers()
+        self.check_owners()
+
+    # 10 The loop: training · fit-numbers
+    def check_numbers(self) -> None:
+        _demand(
+            "fit", lambda n: isinstance(n, (int, np.integer)) and n >= 0,
+            "{} is a whole number >= 0", epochs=self.epochs,
+        )
+        every = self.schedule_every
+        _one_of("fit", "epoch", "batch", schedule_every=every)
+
+    # 10 The loop: training · fit-owners
+    def check_owners(self) -> None:
+        found, mine = None, set(self.net.parameters())
+        if self.net._loss_at_end().reduction == "none":
+            found = "the loss has reduction 'none', so no number"
+        if not set(self.optimizer.parameters) & mine:
+            found = "the optimizer has no parameter of this network"
+        owner = getattr(self.schedule, "optimizer", self.optimizer)
+        if owner is not self.optimizer:
+            found = "the schedule belongs to another optimizer"
+        if found:
+            raise ValueError(f"fit: {found}")
+
+
+# 10 The loop: training · average
+def _average(batches: Iterable, measure: Callable) -> dict[str, float]:
+    """What ``measure`` finds in each batch, averaged over all examples."""
+    total: dict[str, float] = {}
+    count = 0
+    for i, batch in enumerate(batches):
+        size, found = measure(i, _xy(batch))
+        for name, value in found.items():
+            total[name] = total.get(name, 0.0) + value * size
+        count += size
+    _some(count)
+    return {name: value / count for name, value in total.items()}
+
+
 # 10 The loop: training · schedule
 class Schedule:
     """Sets an optimizer's lr; call ``step`` after each epoch or batch.
@@ -2264,161 +2431,6 @@ def _first_not_finite(net: Network, x: ArrayLike) -> str:
             name = f"layer {i}, {_short(layer)}"
             return f"{name}, is the first whose output is not finite"
     return "every layer's output is finite, the loss is not"
-
-
-# 10 The loop: training · training
-class _Training:
-    """A call of fit, its arguments as attributes."""
-
-    def __init__(self, **given: Any) -> None:
-        vars(self).update(given)
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"fit has no {name}")
-
-    # 10 The loop: training · train-batch
-    def batch(self, number: int, batch: Sequence) -> tuple[int, dict]:
-        with _uninterrupted():
-            with np.errstate(over="ignore", invalid="ignore"):
-                size, found = _measure(self.net, *batch)
-                self.watch_loss(found["loss"], number, batch[0])
-                self.optimizer.zero_grad()
-                self.net.accumulate()
-            self.limit(number)
-            self.optimizer.step()
-            self.advance("batch")
-        return size, found
-
-    # 10 The loop: training · train-epoch
-    def epoch(self, number: int, last: int) -> dict[str, Any]:
-        rate = float(np.max(self.optimizer.lr))  # groups may have several
-        row: dict[str, Any] = {"epoch": number, "lr": rate}
-        self.net.train()
-        with self.bar(f"epoch {number}/{last}") as seen:
-            row |= _average(seen, self.batch)
-        if self.validation is not None:
-            self.net.eval()
-            held_out = self.validation
-            found = _average(held_out, lambda _, b: _measure(self.net, *b))
-            row |= {f"validation_{name}": found[name] for name in found}
-        return row
-
-    # 10 The loop: training · train-run
-    def run(self, epochs: int, callbacks: Sequence, history: list) -> None:
-        first = history[-1]["epoch"] + 1 if history else 1
-        last = first + epochs - 1
-        for number in range(first, last + 1):
-            row = self.epoch(number, last)
-            with _uninterrupted():
-                history.append(row)
-                self.advance("epoch")
-            self.tell(row, last)
-            if any([callback(history) for callback in callbacks]):
-                break
-
-    # 10 The loop: training · watch-loss
-    def watch_loss(self, loss: float, number: int, x: ArrayLike) -> None:
-        if not math.isfinite(loss):
-            where = _first_not_finite(self.net, x)
-            raise FloatingPointError(
-                f"the loss is {loss} in batch {number}: {where}"
-            )
-
-    # 10 The loop: training · watch-gradient
-    def watch_gradient(self, number: int) -> None:
-        if not np.isfinite(self.optimizer._look()).all():
-            named = self.net.named_parameters()
-            lost = [name for name, p in named if not np.isfinite(p.grad).all()]
-            raise FloatingPointError(
-                f"the gradient of {', '.join(lost)} is not finite "
-                f"in batch {number}"
-            )
-
-    # 10 The loop: training · limit
-    def limit(self, number: int) -> None:
-        if self.penalty is not None:
-            self.penalty()
-        if self.max_norm is not None:
-            clip_grad_norm_(self.optimizer.parameters, self.max_norm)
-        self.watch_gradient(number)
-
-    def advance(self, unit: str) -> None:
-        if self.schedule is not None and self.schedule_every == unit:
-            self.schedule.step()
-
-    # 10 The loop: training · tell
-    def tell(self, row: dict[str, float], last: int) -> None:
-        """An epoch as one line of text."""
-        title = f"epoch {row['epoch']:{len(str(last))}}/{last}"
-        found = [f"{name.replace('_', ' ')} {row[name]:.4f}" for name in row]
-        if self.verbose:
-            print("  ".join([title, *found[2:]]), flush=True)
-
-    # 10 The loop: training · bar
-    def bar(self, title: str) -> AbstractContextManager[Iterable]:
-        """The data, with a progress bar if there is somebody to see it."""
-        if not self.verbose:
-            return nullcontext(self.data)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # a notebook without widgets
-                from tqdm.autonotebook import tqdm
-        except ImportError:
-            return nullcontext(self.data)
-        bar = {"leave": False, "unit": "batch", "disable": None}
-        return tqdm(self.data, desc=title, **bar)
-
-    # 10 The loop: training · fit-kinds
-    def check(self) -> None:
-        kinds = {
-            "net": Network, "optimizer": Optimizer, "data": Iterable,
-            "callbacks": Iterable, "validation": Iterable,
-            "schedule": Schedule, "penalty": Callable, "history": list,
-        }
-        for i, (name, kind) in enumerate(kinds.items()):
-            given = vars(self)[name]
-            if i < 4 or given is not None:  # the last four may be left out
-                _instances("fit", kind, **{name: given})
-        for function in self.callbacks:
-            _instances("fit", Callable, callbacks=function)
-        self.check_numbers()
-        self.check_owners()
-
-    # 10 The loop: training · fit-numbers
-    def check_numbers(self) -> None:
-        _demand(
-            "fit", lambda n: isinstance(n, (int, np.integer)) and n >= 0,
-            "{} is a whole number >= 0", epochs=self.epochs,
-        )
-        every = self.schedule_every
-        _one_of("fit", "epoch", "batch", schedule_every=every)
-
-    # 10 The loop: training · fit-owners
-    def check_owners(self) -> None:
-        found, mine = None, set(self.net.parameters())
-        if self.net._loss_at_end().reduction == "none":
-            found = "the loss has reduction 'none', so no number"
-        if not set(self.optimizer.parameters) & mine:
-            found = "the optimizer has no parameter of this network"
-        owner = getattr(self.schedule, "optimizer", self.optimizer)
-        if owner is not self.optimizer:
-            found = "the schedule belongs to another optimizer"
-        if found:
-            raise ValueError(f"fit: {found}")
-
-
-# 10 The loop: training · average
-def _average(batches: Iterable, measure: Callable) -> dict[str, float]:
-    """What ``measure`` finds in each batch, averaged over all examples."""
-    total: dict[str, float] = {}
-    count = 0
-    for i, batch in enumerate(batches):
-        size, found = measure(i, _xy(batch))
-        for name, value in found.items():
-            total[name] = total.get(name, 0.0) + value * size
-        count += size
-    _some(count)
-    return {name: value / count for name, value in total.items()}
 
 
 # 10 The loop: training · uninterrupted
@@ -2568,33 +2580,6 @@ def save(
     _write(_ordinary(path), arrays)
 
 
-# 11 To be continued: saving and resuming · write
-def _write(path: Path, arrays: dict[str, Any]) -> None:
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    with _uninterrupted():
-        try:
-            with open(part, "xb") as file:
-                begun = os.fstat(file.fileno()).st_mtime
-                np.savez(file, **arrays)
-                file.flush()
-                os.fsync(file.fileno())  # on the disk before it gets the name
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
-    for left in path.parent.glob(f"{escape(path.name)}.????????.part"):
-        if left.stat().st_mtime <= begun:  # by a save that was killed
-            left.unlink(missing_ok=True)
-
-
-# 11 To be continued: saving and resuming · ordinary
-def _ordinary(path: str | os.PathLike) -> Path:
-    """Where the file really stands; behind a link, for instance."""
-    path = Path(path).resolve()
-    if path.exists() and not path.is_file():
-        raise OSError(f"{path} is no ordinary file")
-    return path
-
-
 # 11 To be continued: saving and resuming · load
 def load(
     net: Layer, path: str | os.PathLike, *, optimizer: Optimizer | None = None,
@@ -2627,6 +2612,33 @@ def _set_back(arrays: dict, optimizer: Any, schedule: Any) -> None:
         optimizer._set_rates(arrays["optimizer.rates"])
     if schedule is not None:
         schedule.t = int(arrays["schedule"])
+
+
+# 11 To be continued: saving and resuming · write
+def _write(path: Path, arrays: dict[str, Any]) -> None:
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    with _uninterrupted():
+        try:
+            with open(part, "xb") as file:
+                begun = os.fstat(file.fileno()).st_mtime
+                np.savez(file, **arrays)
+                file.flush()
+                os.fsync(file.fileno())  # on the disk before it gets the name
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+    for left in path.parent.glob(f"{escape(path.name)}.????????.part"):
+        if left.stat().st_mtime <= begun:  # by a save that was killed
+            left.unlink(missing_ok=True)
+
+
+# 11 To be continued: saving and resuming · ordinary
+def _ordinary(path: str | os.PathLike) -> Path:
+    """Where the file really stands; behind a link, for instance."""
+    path = Path(path).resolve()
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is no ordinary file")
+    return path
 
 
 # 11 To be continued: saving and resuming · read
@@ -4676,12 +4688,8 @@ class RNN(Layer):
     # 18 Time: recurrent networks · rnn-backward
     def _rows_backward(self, grad_output: ArrayLike) -> np.ndarray:
         """Add to the parameters' grad; return the rows of dL/d(xW + b)."""
-        xs, states, behind, kept = self._saved()
-        shape = (*xs.shape[1::-1], self.hidden_size)
-        grad = self._expect(grad_output, *shape, what="grad_output")
-        dh = _time_first(grad)
-        dh[behind] = 0
-        da, du = self._run_backward(dh, states, kept)
+        xs, states, _, kept = self._saved()
+        da, du = self._run_backward(self._arriving(grad_output), states, kept)
         h, rows = states[:-1, :, : self.hidden_size], _rows(da)
         self.weight._add_product(_rows(xs).T, rows)  # eq:rnn-dw
         self.recurrent._add_product(_rows(h).T, _rows(du))  # eq:rnn-du
@@ -4733,6 +4741,15 @@ class RNN(Layer):
         y = _time_first(states[1:, :, : self.hidden_size])
         y[behind.T] = 0
         return y
+
+    # 18 Time: recurrent networks · rnn-arriving
+    def _arriving(self, grad_output: ArrayLike) -> np.ndarray:
+        """The gradient of the output, time first, 0 beyond the ends."""
+        xs, _, behind, _ = self._saved()
+        shape = (*xs.shape[1::-1], self.hidden_size)
+        dh = _time_first(self._expect(grad_output, *shape, what="grad_output"))
+        dh[behind] = 0
+        return dh
 
     # 18 Time: recurrent networks · rnn-backward-accumulate
     def accumulate(self, grad_output: ArrayLike) -> None:
@@ -6804,4 +6821,4 @@ _PROBES = [
 ]
 
 
-# digest 18901827786a76815b938610640cde93301b6cc3e64f261305888119465d4f78
+# digest 02e0e941b153ee7ad61474dd96ec143a7c7c0e64669e208ab51256eaf33d2465

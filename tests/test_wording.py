@@ -54,6 +54,8 @@ MISTAKES = [  # what the book says, and what turns it around
     ("u and b 4, x -4 and w 12", "u and b 4, x 12 and w -4"),
     # what an exercise says
     ("these are the sums along the other axis", "these are the sums across the other axis"),
+    ("in *and* out are equal", "in *or* out are equal"),
+    ("As in PyTorch, the first in reading order", "Unlike PyTorch, the first in reading order"),
     ("quadruples the other", "doubles the other"),
     (
         "The results are @eq:linear-dw, @eq:linear-db and @eq:linear-dx",

@@ -41,7 +41,7 @@ WORDS = """
     (?:ris|fall|grow|shrink)ing rows? columns? inputs? outputs? minimum maximum forward backward
     zeros? ones plus minus sums? products? differences? quotients? roots? squared? variance average
     (?:double|triple|quadruple|halve)[sd]? (?:swell|fade)(?:s|ing)? frequent(?:ly)? usual(?:ly)? common rare
-    often seldom mostly strict lenient solid dashed dotted straight curved round level
+    often seldom mostly strict lenient unlike solid dashed dotted straight curved round level
     black white grey blue orange red green along against towards away between across
     (?:third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth|thousandth|billionth)s?
     (?:add|subtract)(?:s|ed|ing)? multiply multiplies multiplied divide[sd]? lower(?:s|ed)? raise[sd]?
@@ -51,6 +51,7 @@ TOKEN = re.compile(
     r"`[^`]+`|(?<![\\$])\$[^$]+\$|(?<![\w.])-?\d[\d,.]*(?:e-?\d+)?\b%?"  # code, formulas, numbers
     r"|(?<![\w'’.])[b-zB-HJ-Z](?![\w'’]|\.\w)|[<>]=?|≤|≥"  # of shapes and conditions
     r"|\beq:[\w-]+|\b\w+_\w*|\b[a-z]+\d+\b|\"\w+\""  # labels, settings, their values
+    r"|(?<!\*)\*\w+\*(?!\*)"  # what the author stresses
     r"|\b\w*[a-z]\w*[A-Z]\w*|\b[A-Z][A-Z\d]\w*|(?<=[a-z,;)] )[A-Z]\w+"  # names
     rf"|\b(?i:{'|'.join(WORDS)})\b"
 )
