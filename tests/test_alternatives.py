@@ -42,6 +42,16 @@ def test_a_number_that_is_nowhere_is_found(tmp_path: Path, right: str, wrong: st
         ran(tmp_path, FIGURE.replace(right, wrong))
 
 
+def test_a_number_on_the_list_passes_wherever_the_chapter_is_named_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "unbound.toml").write_text("'a length' = ['1: 9 in a figure']\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    ran(Path(), FIGURE.replace("to 7", "to 9"))
+    with pytest.raises(Failure, match="the alternative text says 5, which neither"):
+        ran(Path(), FIGURE.replace("minus 3", "minus 5"))
+
+
 def test_the_list_has_no_number_that_no_figure_says() -> None:
     figures = [(chapter, cell.alt) for chapter in read_book() for cell in chapter.cells if cell.alt]
     said = {f"{c.number}: {number} in a figure" for c, alt in figures for number in NUMBER.findall(alt)}

@@ -48,6 +48,7 @@ class Session:
     @classmethod
     def of(cls, path: Path) -> Session:
         """The session of the chapter at ``path``, after those that stand before it in its folder."""
+        path = path.absolute()  # cells run in a folder of their own
         paths = book_files(path.parent)
         if path not in paths:
             raise BookError(path, "not a chapter: expected a file like 04-linear.md")
