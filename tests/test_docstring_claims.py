@@ -479,6 +479,40 @@ def normalised_before() -> bool:
     return bool(np.allclose(block.forward(10 * x) - 10 * x, added, rtol=1e-3, atol=1e-3))
 
 
+def moved(steps: int, kind: Callable[..., bp.Optimizer] = bp.SGD, **settings: Any) -> list[float]:
+    """How far a weight goes in each step along the slope 2."""
+    one, ways = number(0.0), []
+    optimizer = kind([one], lr=0.1, **settings)
+    for _ in range(steps):
+        before = one.data[0, 0]
+        one.grad[...] = 2.0
+        optimizer.step()
+        ways.append(round(float(before - one.data[0, 0]), 6))
+    return ways
+
+
+def decays() -> bool:
+    plain, shorter = (moved(3, bp.Adagrad, lr_decay=decay) for decay in (0.0, 0.5))
+    return np.allclose(np.divide(plain, shorter), [1.0, 1.5, 2.0], atol=1e-4)
+
+
+def counts() -> bool:
+    optimizer = sgd()
+    schedule = bp.StepLR(optimizer, step_size=2, gamma=0.5)
+    rates = [optimizer.lr]
+    for _ in range(4):
+        schedule.step()
+        rates.append(optimizer.lr)
+    return np.allclose(rates, [0.1, 0.1, 0.05, 0.05, 0.025])
+
+
+def last_batch() -> bool:
+    sizes = [
+        [len(x) for x, _ in bp.DataLoader(X, LABELS, batch_size=4, drop_last=drop)] for drop in (False, True)
+    ]
+    return sizes == [[4, 2], [4]]
+
+
 def path() -> bool:
     found = bp.gradient_descent(lambda x: x, X, 0.1, 3)
     return found.shape == (4, 6, 4) and np.array_equal(found[0], X)
@@ -523,6 +557,17 @@ PROMISED: dict[tuple[str, str], Callable[[], Any]] = {
     ),
     ("clip_grad_norm_", "leaves alone what is not finite"): lambda: np.isinf(clipped(np.inf)[1]).all(),
     ("clip_grad_norm_", "Returns its length before"): lambda: np.isclose(clipped(2.0)[0], 24**0.5),
+    ("Optimizer", "``lr`` is the learning rate"): lambda: moved(2) == [0.2, 0.2],
+    ("SGD", "``dampening`` takes a share from each new gradient but the first"): lambda: (
+        moved(2, momentum=0.5, dampening=0.25) == [0.2, 0.25]
+    ),
+    ("Adagrad", "``lr_decay`` shortens step t by 1 + (t-1) lr_decay"): decays,
+    ("Adagrad", "the sum of squares begins at ``initial_accumulator_value``"): lambda: (
+        moved(1, bp.Adagrad, initial_accumulator_value=12.0) == [0.05]
+    ),
+    ("Schedule.step", "Count one step and set the optimizer's learning rate"): counts,
+    ("StepLR", "base times gamma once every ``step_size`` steps"): counts,
+    ("DataLoader", "The last batch may be smaller, unless ``drop_last``"): last_batch,
     ("EarlyStopping", 'lower for ``mode`` "min", higher for "max"'): improves,
     ("TransformerBlock", "pre-norm"): normalised_before,
     ("CosineAnnealingLR", "Beyond T_max it rises again"): rises_again,
