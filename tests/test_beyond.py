@@ -122,6 +122,18 @@ def test_checkpoints_give_the_same_bits() -> None:
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_change_before_the_slope_is_pushed_forwards_is_found() -> None:
+    factor = np.ones(2)
+
+    def changes(x: Any) -> Any:
+        y = x * factor
+        factor[0] = 5.0
+        return y
+
+    with pytest.raises(RuntimeError, match=r"multiply: an array of shape \(2,\) was changed after"):
+        jvp(changes, [[1.0, 2.0]], [[1.0, 1.0]])
+
+
 def test_a_checkpoint_computes_twice_and_keeps_only_what_went_in() -> None:
     calls = []
 
