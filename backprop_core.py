@@ -69,7 +69,7 @@ __all__ = [
     "ExponentialLR", "StepLR", "clip_grad_norm_", "fit", "save", "load",
     "l2_penalty", "l1_penalty", "Dropout", "EarlyStopping", "BatchNorm1d",
     "BatchNorm2d", "LayerNorm", "RMSNorm", "Conv2d", "ConvTranspose2d",
-    "MaxPool2d", "AvgPool2d", "Value", "Tensor", "gradients", "no_grad",
+    "MaxPool2d", "AvgPool2d", "Value", "no_grad", "Tensor", "gradients",
     "detect_changes", "primitive", "TapeLayer", "Residual", "RNN", "LSTM",
     "GRU", "Embedding", "Last", "MultiHeadAttention", "PositionEmbedding",
     "TransformerBlock", "jvp", "hvp", "checkpoint", "Finding", "Diagnosis",
@@ -346,9 +346,10 @@ class Parameter:
 
     # 03 Why backwards? · parameter-product
     def _add_product(self, left: np.ndarray, right: np.ndarray) -> None:
-        """grad += left @ right"""
-        if self._cleared and self.requires_grad:
-            np.matmul(left, right, out=self._grad)
+        """grad += left @ right, of at most two axes each"""
+        alike = left.dtype == right.dtype == self._grad.dtype
+        if self._cleared and self.requires_grad and alike:
+            left.dot(right, out=self._grad)
             self._cleared = False
         elif self.requires_grad:
             self.grad += left @ right
@@ -673,7 +674,7 @@ class Linear(Layer):
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", ..., self.in_features)
         self._cache = x.copy()
-        y = _rows(x) @ self.weight.data
+        y = _rows(x).dot(self.weight.data)
         if self.bias:
             y += self.bias.data  # eq:linear
         return _unfolded(y, x)
@@ -704,7 +705,7 @@ class Linear(Layer):
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         self.accumulate(grad_output)
         grad = _rows(_floating(grad_output))
-        dx = grad @ self.weight.data.T  # eq:linear-dx
+        dx = grad.dot(self.weight.data.T)  # eq:linear-dx
         return _unfolded(dx, self._saved())
 
     # 04 The linear layer · linear-repr
@@ -754,7 +755,7 @@ class Flatten(Layer):
 # 04 The linear layer · row-sums
 def _sum(rows: np.ndarray) -> np.ndarray:
     """The sum of each row, as a product with ones."""
-    return rows @ _ones(rows.shape[-1], rows.dtype)
+    return rows.dot(_ones(rows.shape[-1], rows.dtype))
 
 
 # 05 Something that bends: activations · activation
@@ -1006,7 +1007,7 @@ class Loss(_Memory):
         self._cache = values.shape, slopes, scale
         if self.reduction == "none":
             return values.copy()
-        return scale * np.add.reduce(values, axis=None).item()
+        return scale * values.sum().item()
 
     # 06 What do we want? Losses · loss-backward
     def backward(self, grad_output: ArrayLike = 1.0) -> np.ndarray:
@@ -1133,10 +1134,10 @@ class CrossEntropyLoss(Loss):
         total = _sum(p)
         p /= total[..., None]
         value = np.log(total)
-        if target.dtype != bool or np.count_nonzero(target) != value.size:
-            return self._of_shares(shifted - value[..., None], p, target)
-        value -= shifted[target].reshape(value.shape)  # eq:ce-logits
-        return value, p - target  # eq:ce-grad
+        if target.dtype == bool and (z := shifted[target]).size == total.size:
+            value -= z.reshape(value.shape)  # eq:ce-logits
+            return value, p - target  # eq:ce-grad
+        return self._of_shares(shifted - value[..., None], p, target)
 
     # 06 What do we want? Losses · cross-entropy-shares
     def _of_shares(self, logs: Any, p: Any, target: Any) -> _Pair:
@@ -1412,7 +1413,7 @@ class Optimizer:
         Raises RuntimeError if some data has been replaced since.
         """
         self._look()
-        self.state["t"] += 1
+        self.state["t"][()] += 1
         frozen = [p for p in self.parameters if not p.requires_grad]
         kept = [(p, p.data.copy()) for p in frozen]
         rate = np.asarray(self.lr, self._data.dtype)
@@ -2859,13 +2860,12 @@ def _factor(rows: np.ndarray, eps: float) -> _Pair:
 # 13 In shape all the time: normalisation · normalise-backward
 def _normalise_backward(
     d: _Array, xhat: _Array, r: _Array, product: _Array,
-    along: _Array, mean: _Array | None,
+    along: _Array, mean: _Array,
 ) -> _Array:
     """eq:bn-dx; ``product`` is d times xhat, the others are the means."""
     dx = np.multiply(xhat, -along, out=product)
     dx += d
-    if mean is not None:
-        dx -= mean
+    dx -= mean
     dx *= r
     return dx
 
@@ -2918,10 +2918,10 @@ class _BatchNorm(Layer):
     # 13 In shape all the time: normalisation · batch-norm-track
     def _track(self, mean: np.ndarray, variance: np.ndarray, n: int) -> None:
         kept, share = self.buffers, self.momentum
-        kept["num_batches_tracked"] += 1
+        kept["num_batches_tracked"][()] += 1
         if share is None:
             share = 1 / int(kept["num_batches_tracked"])
-        new = {"running_mean": mean, "running_var": variance * n / (n - 1)}
+        new = {"running_mean": mean, "running_var": variance * (n / (n - 1))}
         for name, value in new.items():
             kept[name] = kept[name] + share * (value[:, 0] - kept[name])
 
@@ -3031,27 +3031,27 @@ class _RowNorm(Layer):
         x, rows, eps = self._grouped(x)
         rows = _centre(rows)[0] if self._centred else rows.copy()
         r, _ = _factor(rows, eps)
-        rows *= r  # eq:ln-xhat
-        self._cache = rows, r, x.shape
-        y = rows * _data(self.weight, 1).ravel()  # eq:rms
+        factor = r.dot(_data(self.weight, 1).reshape(1, -1))
+        self._cache = rows, r, factor, x.shape
+        y = rows * factor  # eq:ln-xhat, eq:rms
         if self.bias is not None:
             y += self.bias.data.ravel()  # eq:ln
         return y.reshape(x.shape).astype(x.dtype, copy=False)
 
     # 13 In shape all the time: normalisation · row-norm-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        xhat, r, shape = self._saved()
+        rows, r, factor, shape = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
-        dy, weight = grad.reshape(xhat.shape), _data(self.weight, 1).ravel()
-        product = dy * xhat
+        dy, weight = grad.reshape(rows.shape), _data(self.weight, 1).ravel()
+        dx, product = dy * factor, dy * rows  # eq:ln-dxhat
         _collect(self.bias, _sum(dy.T))
-        _collect(self.weight, _sum(product.T))
-        width = xhat.shape[1]
-        share = weight * _ones(width, xhat.dtype) / width
-        mean = (dy @ share)[:, None] if self._centred else None
-        d, along = dy * weight, (product @ share)[:, None]  # eq:ln-dxhat
-        dx = _normalise_backward(d, xhat, r, product, along, mean)
-        return dx.reshape(shape).astype(xhat.dtype, copy=False)
+        _collect(self.weight, product.T.dot(r[:, 0]))
+        share = weight * _ones(rows.shape[1], rows.dtype) / rows.shape[1]
+        along = product.dot(share)[:, None] * r * r * r
+        dx -= np.multiply(rows, along, out=product)  # eq:ln-dx
+        if self._centred:
+            dx -= r * dy.dot(share)[:, None]
+        return dx.reshape(shape).astype(rows.dtype, copy=False)
 
     # 13 In shape all the time: normalisation · row-norm-grouped
     def _grouped(self, x: ArrayLike) -> tuple[np.ndarray, np.ndarray, float]:
@@ -3555,6 +3555,99 @@ def _order(last: Any) -> Iterator[Any]:
     return reversed(done)
 
 
+# 16 A tape for arrays · unstretch
+def _unstretched(g: Any, shape: tuple) -> Any:
+    """The gradient, summed over all axes along which x was stretched."""
+    if g.ndim > len(shape):  # axes that x does not have
+        g = g.sum(axis=tuple(range(g.ndim - len(shape))))
+    if g.shape == shape:
+        return g
+    axes = [i for i, n in enumerate(shape[: g.ndim]) if n == 1]
+    return g.sum(axis=tuple(axes), keepdims=True)
+
+
+# 16 A tape for arrays · fitted
+def _fit(g: Any, x: np.ndarray) -> Any:
+    """The gradient in the shape and dtype of x."""
+    if g.shape == x.shape and g.dtype == x.dtype:
+        return g  # as almost always
+    share = _unstretched(g, x.shape)
+    if share.shape != x.shape:
+        raise ValueError(
+            f"a rule gave a gradient of shape {g.shape} for an argument of "
+            f"shape {x.shape}"
+        )
+    return share if share.dtype == x.dtype else share.astype(x.dtype)
+
+
+# 16 A tape for arrays · weights
+def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
+    """given, one number for each of y, as an array or as a Tensor."""
+    array = given.data if (taped := isinstance(given, Tensor)) else given
+    array = _upstream(y, array, what or "grad_output").astype(y.dtype)
+    return array if not record else given if taped else Tensor(array, False)
+
+
+# 16 A tape for arrays · read-only
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """A view of the array that nobody can write to."""
+    view = array[...]
+    view.setflags(write=False)
+    return view
+
+
+# 16 A tape for arrays · seals-of-all
+def _seal(args: Any, arrays: Any, options: dict, every: int) -> list:
+    """Copies of what comes from outside, each with the array itself.
+
+    ``args`` are as given, in ``arrays`` stand the arrays of Tensors.
+    """
+    seals = []
+    if options:
+        args, arrays = [*args, *options.values()], [*arrays, *options.values()]
+    for x, array in zip(args, arrays):
+        if isinstance(array, np.ndarray) and (x is array or not x._record):
+            part = array if array.size <= 256 else _sample(array, every)
+            seals.append((array, part, part.tobytes()))
+    return seals
+
+
+# 16 A tape for arrays · check
+def _check(made: Any) -> None:
+    """Raise RuntimeError if a line of the tape is no longer true."""
+    bad = [a for a, part, was in made.seals if part.tobytes() != was]
+    each = zip(made.args, made.arrays)
+    bad += [a for x, a in each if x is not a and x.data is not a]
+    if bad:
+        raise RuntimeError(
+            f"{made.rule.name}: an array of shape {bad[0].shape} was changed "
+            "after it was recorded; do that after backward, or with a copy"
+        )
+
+
+# 16 A tape for arrays · recorded
+_recording: ContextVar[int] = ContextVar("recording", default=61)
+
+
+@contextmanager
+def _recorded(every: int = 61) -> Iterator[None]:
+    before = _recording.set(every)
+    try:
+        yield
+    finally:
+        _recording.reset(before)
+
+
+# 16 A tape for arrays · no-grad
+def no_grad() -> Any:
+    """Record nothing in this block, or in a function under @no_grad().
+
+    A generator shares the switch with its caller: a block in it ends only
+    when the generator does, and @no_grad() does not cover it.
+    """
+    return _recorded(0)
+
+
 # 16 A tape for arrays · tensor
 class Tensor(NDArrayOperatorsMixin):
     """An array that remembers how it was made.
@@ -3563,7 +3656,6 @@ class Tensor(NDArrayOperatorsMixin):
     ``grad`` is an array like data after ``backward``, before it None.
     Raises TypeError for what is not an array of real numbers.
     """
-
     grad: np.ndarray | None = None
     requires_grad: bool = False
     _parents: tuple[Any, ...] = ()
@@ -3584,7 +3676,7 @@ class Tensor(NDArrayOperatorsMixin):
 
     # 16 A tape for arrays · tensor-array-function
     def __array_function__(
-        self, function: Any, types: Any, args: tuple, options: dict
+        self, function: Any, types: Any, args: Sequence, options: dict
     ) -> Any:
         """NumPy asks here when any other function of its gets a Tensor."""
         if function in _RULES:
@@ -3701,84 +3793,60 @@ _Record = namedtuple("_Record", "rule args arrays options places seals")
 # 16 A tape for arrays · apply
 def _apply(rule: _Rule, args: Sequence, options: dict[str, Any]) -> Any:
     """The rule's function of args, as a Tensor that remembers it."""
-    args, arrays, places, given = list(args), [], [], [*options.values()]
+    args, arrays, places = list(args), [], []
     for i, x in enumerate(args):
         if isinstance(x, Tensor):
             if x.requires_grad:
                 places.append(i)
-            if x._record is None:
-                given.append(x.data)
             x = x.data
-        elif isinstance(x, np.ndarray):
-            given.append(x)
         elif isinstance(x, (list, tuple)):
             args[i] = x = _own(x, rule)
         arrays.append(x)
-    if (len(args), *places, *options) not in rule.asked:
-        _ask(rule, args, options, places)
-    if rule.vjps is None:
-        return rule.function(*args, **options)
-    if options and any(isinstance(x, Tensor) for x in options.values()):
-        raise TypeError(f"{rule.name} takes a Tensor by its place, unnamed")
+    _ask(rule, args, options, places)
     value = rule.function(*arrays, **options)
-    return _remember(value, given, rule, args, arrays, options, places)
+    if type(value) is not np.ndarray or value.dtype.kind != "f":
+        return _unusual(value, rule, args, arrays, options, places)
+    return _remember(value, rule, args, arrays, options, places)
 
 
 # 16 A tape for arrays · remember
-def _remember(value: Any, given: list, *how: Any) -> Any:
-    """The value as a Tensor, with its record; whole numbers stay plain."""
-    if type(value) is not np.ndarray or value.dtype.kind != "f":
-        if isinstance(value, (list, tuple)):
-            return _several(value, given, *how)
-        if np.asarray(value).dtype.kind in "biu":
-            return value
-        value = _real(value)
-    y, (_, args, _, _, places) = Tensor.__new__(Tensor), how
+def _remember(value: Any, *how: Any) -> Any:
+    """The value as a Tensor, with its record if anybody wants one."""
+    rule, args, arrays, options, places = how
+    y = Tensor.__new__(Tensor)  # without looking at the value once more
     y.data = value[...]
     if places and (every := _recording.get()):
-        y._record = _Record._make((*how, _seal(given, every)))
+        seals = _seal(args, arrays, options, every)
+        y._record = _Record(rule, args, arrays, options, places, seals)
         y._parents = tuple([args[i] for i in places])
-        y.requires_grad, y.data.flags.writeable = True, False
+        y.requires_grad = True
+        y.data.setflags(write=False)
     return y
 
 
 # 16 A tape for arrays · pull
 def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
     """Every Tensor behind ``last``, with its whole gradient."""
-    if not getattr(last, "requires_grad", False):
-        raise RuntimeError(
-            "backward: nothing was recorded (no_grad, detach, or no Tensor)"
-        )
-    found = {last: _weights(last.data, given, record)}
+    found = {last: _first(last, given, record)}
     for node in _order(last):
-        gradient = found.pop(node)
-        yield node, gradient
-        shares = _handed_on(node, gradient, record) if node._record else ()
-        for x, share in zip(node._parents, shares):
-            share = _fit(share, x.data)  # eq:chain
+        g = found.pop(node)
+        yield node, g
+        if node._record is None:
+            continue  # a leaf
+        known, g = _known(node, record), g if record else _read_only(g)
+        rule, args, arrays, options, places, _ = node._record
+        every = rule.vjps(g, *known, **options) if callable(rule.vjps) else ()
+        for i in places:
+            share = every[i] if every else rule.vjps[i](g, *known, **options)
+            share, x = _fit(share, arrays[i]), args[i]  # eq:chain
             found[x] = found[x] + share if x in found else share  # eq:paths
 
 
 # 16 A tape for arrays · known
 def _known(node: Tensor, record: bool) -> list:
     """What rules get: the result and the arguments, as Tensors or arrays."""
-    made = node._record
+    _check(made := node._record)
     return [node, *made.args] if record else [node.data, *made.arrays]
-
-
-# 16 A tape for arrays · handed-on
-def _handed_on(node: Tensor, g: Any, record: bool) -> Sequence:
-    """What the rules hand on to each parent of a node, from g."""
-    _check(node._record)
-    rule, _, _, options, places, _ = node._record
-    if not record:
-        g = g[...]  # a view that nobody can write to
-        g.setflags(write=False)
-    known = _known(node, record)
-    if callable(rule.vjps):
-        shares = rule.vjps(g, *known, **options)
-        return [shares[i] for i in places]
-    return [rule.vjps[i](g, *known, **options) for i in places]
 
 
 # 16 A tape for arrays · gradients
@@ -3792,133 +3860,25 @@ def gradients(
     Tensors, which can be differentiated again.
     Raises as Tensor.backward; TypeError for inputs without requires_grad.
     """
-    inputs = [] if isinstance(inputs, Tensor) else list(inputs)
-    if not inputs or not all(getattr(x, "requires_grad", 0) for x in inputs):
-        raise TypeError("inputs is a list of Tensors that require a gradient")
+    inputs = _learning(inputs)
     constant, wanted = isinstance(y, Tensor) and not y.requires_grad, {*inputs}
     pulled = () if constant else _pull(y, grad_output, create_graph)
     found = {x: g for x, g in pulled if x in wanted}
-    grads = [
-        found[x] if x in found else np.zeros_like(x.data) for x in inputs
-    ]
-    return [_constant(g) if create_graph else np.array(g) for g in grads]
-
-
-# 16 A tape for arrays · constant
-def _constant(x: Any) -> Tensor:
-    """x as a Tensor without a gradient, unless it is one already."""
-    return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
-
-
-# 16 A tape for arrays · unstretch
-def _fit(g: Any, x: np.ndarray) -> Any:
-    """The gradient in the shape and dtype of x: stretching undone."""
-    was, shape = g.shape, x.shape
-    if was == shape and g.dtype == x.dtype:
-        return g  # as almost always
-    if len(was) > len(shape):  # axes that x does not have
-        g = g.sum(axis=tuple(range(len(was) - len(shape))))
-    if g.shape != shape:  # axes that have length 1 in x
-        axes = [i for i, n in enumerate(shape[: g.ndim]) if n == 1]
-        g = g.sum(axis=tuple(axes), keepdims=True)
-    if g.shape != shape:
-        raise ValueError(
-            f"a rule gave a gradient of shape {was} for an argument of "
-            f"shape {shape}"
-        )
-    return g.astype(x.dtype)
-
-
-# 16 A tape for arrays · weights
-def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
-    """given, one number for each of y, as an array or as a Tensor."""
-    array = given.data if (taped := isinstance(given, Tensor)) else given
-    array = _upstream(y, array, what or "grad_output").astype(y.dtype)
-    return array if not record else given if taped else Tensor(array, False)
-
-
-# 16 A tape for arrays · real
-def _real(x: Any) -> np.ndarray:
-    array = _floating(x)
-    if array.dtype.kind != "f":
-        raise TypeError(f"expected real numbers, got {array.dtype}")
-    return array
-
-
-# 16 A tape for arrays · seals
-def _sample(array: np.ndarray, every: int) -> np.ndarray:
-    """A view of every so many of the numbers of a large array."""
-    if array.flags.forc:
-        beside = every > 1 and any(n % every == 0 for n in array.shape)
-        return array.ravel("K")[:: every + beside]
-    return array.swapaxes(0, np.argmax(array.shape))[::every]
-
-
-# 16 A tape for arrays · seals-of-all
-def _seal(given: list, every: int) -> list:
-    """What arrays look like now that the tape did not compute itself."""
-    return [
-        (x, part := _sample(x, every) if x.size > 256 else x, part.tobytes())
-        for x in given if isinstance(x, np.ndarray)
-    ]
-
-
-# 16 A tape for arrays · check
-def _check(made: _Record) -> None:
-    """Raise RuntimeError if a recorded array was changed or replaced."""
-    wrong = [x for x, part, was in made.seals if part.tobytes() != was]
-    for x, array in zip(made.args, made.arrays):
-        if x is not array and x.data is not array:
-            wrong.append(array)
-    for array in wrong:
-        raise RuntimeError(
-            f"{made.rule.name}: an array of shape {array.shape} was changed "
-            "after it was recorded; do that after backward, or with a copy"
-        )
-
-
-# 16 A tape for arrays · recorded
-_EVERY = 61
-_recording: ContextVar[int] = ContextVar("recording", default=_EVERY)
-
-
-@contextmanager
-def _recorded(every: int = _EVERY) -> Iterator[None]:
-    before = _recording.set(every)
-    try:
-        yield
-    finally:
-        _recording.reset(before)
-
-
-# 16 A tape for arrays · no-grad
-def no_grad() -> Any:
-    """Record nothing in this block, or in a function under @no_grad().
-
-    A generator shares the switch with its caller: a block in it ends only
-    when the generator does, and @no_grad() does not cover it.
-    """
-    return _recorded(0)
-
-
-# 16 A tape for arrays · detect-changes
-def detect_changes() -> Any:
-    """In this block keep all of each array that is recorded, to compare.
-
-    For debugging: slow, with a copy for each use. backward raises
-    RuntimeError for an array of which any entry has changed.
-    """
-    return _recorded(1)
+    dx = [found[x] if x in found else np.zeros_like(x.data) for x in inputs]
+    return [_constant(g) if create_graph else np.array(g) for g in dx]
 
 
 # 16 A tape for arrays · own
 def _own(x: Any, rule: _Rule) -> Any:
     """A list of numbers as an array; other lists as lists of our own."""
+    if not isinstance(x, (list, tuple)):
+        return x
     ufunc = isinstance(getattr(np, rule.name, None), np.ufunc)
     numbers = ufunc or (rule.vjps and rule.jvps is rule.vjps)
     return np.array(x) if numbers else _deep(x, lambda x: x)
 
 
+# 16 A tape for arrays · deep
 def _deep(thing: Any, change: Callable) -> Any:
     """The thing with every part changed, however deep in lists it is."""
     if type(thing) is dict:
@@ -3932,6 +3892,9 @@ def _deep(thing: Any, change: Callable) -> Any:
 # 16 A tape for arrays · ask
 def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
     """Raise TypeError, before anything is computed, for what has no rule."""
+    way = (len(args), *places, *options, *map(type, options.values()))
+    if way in rule.asked:
+        return
     rules = rule.vjps if isinstance(rule.vjps, tuple) else ()
     form = signature(next(filter(None, rules), rule.vjps or rule.function))
     extra = [None] * (2 * bool(rule.vjps))  # g and y
@@ -3944,14 +3907,14 @@ def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
     except TypeError:
         text = f"{rule.name} has no rule for this call; Tensors take {takes}"
         raise TypeError(text) from None
-    rule.asked.add((len(args), *places, *options))
+    if rule.vjps and any(isinstance(x, Tensor) for x in options.values()):
+        raise TypeError(f"{rule.name} takes a Tensor by its place, unnamed")
+    rule.asked.add(way)
 
 
 # 16 A tape for arrays · plain
 _IN_PLACE = "Tensors do not change in place; write a = a + b, or np.where"
-_INSTEAD = (
-    "; make it of functions that have one, or give it one with primitive"
-)
+_ELSE = "; make it of functions that have one, or give it one with primitive"
 
 
 # 16 A tape for arrays · refuse
@@ -3959,7 +3922,7 @@ def _refuse(function: Any, method: str, options: dict) -> None:
     if "out" in options or method == "at":
         raise TypeError(_IN_PLACE)
     given = ", ".join([method.strip("_"), *options])
-    raise TypeError(f"{function.__name__} has no rule for {given}{_INSTEAD}")
+    raise TypeError(f"{function.__name__} has no rule for {given}{_ELSE}")
 
 
 def _plain(x: Any) -> Any:
@@ -3971,8 +3934,9 @@ def _plain(x: Any) -> Any:
 # 16 A tape for arrays · without-rule
 def _without_rule(function: Callable, args: Any, options: dict) -> Any:
     """Functions of the other kinds; comparisons and counts, of arrays."""
-    if function in _FURTHER:
-        return _apply(_FURTHER[function], args, options)
+    if further := _FURTHER.get(function):
+        _ask(further, args, options, [])
+        return further.function(*[_own(x, further) for x in args], **options)
     try:
         value = function(*_deep(args, _plain), **_deep(options, _plain))
     except ValueError as error:
@@ -3983,7 +3947,85 @@ def _without_rule(function: Callable, args: Any, options: dict) -> Any:
     _deep(value, lambda x: kinds.append(np.asarray(x).dtype.kind))
     if set(kinds) <= set("biuU"):
         return value
-    raise TypeError(f"{function.__name__} has no rule for Tensors{_INSTEAD}")
+    raise TypeError(f"{function.__name__} has no rule for Tensors{_ELSE}")
+
+
+# 16 A tape for arrays · real
+def _real(x: Any) -> np.ndarray:
+    array = _floating(x)
+    if array.dtype.kind != "f":
+        raise TypeError(f"expected real numbers, got {array.dtype}")
+    return array
+
+
+def _constant(x: Any) -> Tensor:
+    """x as a Tensor without a gradient, unless it is one already."""
+    return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
+
+
+# 16 A tape for arrays · first
+def _first(last: Any, given: Any, record: bool) -> Any:
+    """The gradient of the last Tensor, from which all others come."""
+    if not getattr(last, "requires_grad", False):
+        raise RuntimeError(
+            "backward: nothing was recorded (no_grad, detach, or no Tensor)"
+        )
+    return _weights(last.data, given, record)
+
+
+# 16 A tape for arrays · learning
+def _learning(inputs: Any) -> list:
+    inputs = [] if isinstance(inputs, Tensor) else list(inputs)
+    if not inputs or not all(getattr(x, "requires_grad", 0) for x in inputs):
+        raise TypeError("inputs is a list of Tensors that require a gradient")
+    return inputs
+
+
+# 16 A tape for arrays · unusual
+def _unusual(value: Any, *how: Any) -> Any:
+    """What to remember of a value that is no array of real numbers."""
+    if isinstance(value, (list, tuple)):
+        return _several(value, *how)
+    if np.asarray(value).dtype.kind in "biu":
+        return value
+    return _remember(_real(value), *how)
+
+
+# 16 A tape for arrays · several
+def _several(values: Any, rule: _Rule, *how: Any) -> tuple:
+    """The values as Tensors: parts of one long vector, as are g and y."""
+    arrays = [np.asarray(value) for value in values]
+    ends = np.cumsum([array.size for array in arrays])
+
+    def parts(x: Any) -> tuple:
+        cut = [x[n - a.size : n] for n, a in zip(ends, arrays)]
+        return tuple([y.reshape(a.shape) for y, a in zip(cut, arrays)])
+
+    def cutting(vjp: Any) -> Any:
+        return vjp and (lambda g, y, *x, **o: vjp(parts(g), parts(y), *x, **o))
+
+    rule = rule._replace(vjps=[*map(cutting, rule.vjps)], jvps=None)
+    whole = np.concatenate([array.ravel() for array in arrays])
+    return parts(_unusual(whole, rule, *how))
+
+
+# 16 A tape for arrays · seals
+def _sample(array: np.ndarray, every: int) -> np.ndarray:
+    """A view of every so many of the numbers of a large array."""
+    if array.flags.forc:
+        beside = every > 1 and array.size % every == 0  # not one column
+        return array.ravel("K")[:: every + beside]
+    return array.swapaxes(0, np.argmax(array.shape))[::every]
+
+
+# 16 A tape for arrays · detect-changes
+def detect_changes() -> Any:
+    """In this block keep all of each array that is recorded, to compare.
+
+    For debugging: slow, with a copy for each use. backward raises
+    RuntimeError for an array of which any entry has changed.
+    """
+    return _recorded(1)
 
 
 # 16 A tape for arrays · primitive
@@ -4012,24 +4054,6 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
         return either
 
     return decorate
-
-
-# 16 A tape for arrays · several
-def _several(values: Any, given: list, rule: _Rule, *how: Any) -> tuple:
-    """The values as Tensors: parts of one long vector, as are g and y."""
-    arrays = [np.asarray(value) for value in values]
-    ends = np.cumsum([array.size for array in arrays])
-
-    def parts(x: Any) -> tuple:
-        cut = [x[n - a.size : n] for n, a in zip(ends, arrays)]
-        return tuple([y.reshape(a.shape) for y, a in zip(cut, arrays)])
-
-    def cutting(vjp: Any) -> Any:
-        return vjp and (lambda g, y, *x, **o: vjp(parts(g), parts(y), *x, **o))
-
-    rule = rule._replace(vjps=[*map(cutting, rule.vjps)], jvps=None)
-    whole = np.concatenate([array.ravel() for array in arrays])
-    return parts(_remember(whole, given, rule, *how))
 
 
 # 16 A tape for arrays · scatter
@@ -4246,9 +4270,7 @@ def _join_rule(g: Any, y: Any, *parts: Any) -> list:
     return [g[end - x.size : end] for end, x in zip(ends, parts)]
 
 
-_JOIN = _Rule(
-    "join", lambda *x: np.concatenate(x), _join_rule, None, set()
-)
+_JOIN = _Rule("join", lambda *x: np.concatenate(x), _join_rule, None, set())
 
 
 # 16 A tape for arrays · move
@@ -4264,12 +4286,10 @@ def _move(function: Callable, *args: Any, **options: Any) -> Any:
 
     def asked(entries: np.ndarray) -> Any:
         own = iter(np.split(entries, np.cumsum([x.size for x in found])))
-        given = _deep(
-            [args, options],
-            lambda x: next(own).reshape(x.shape)
-            if isinstance(x, Tensor) else x,
-        )
-        return function(*given[0], **given[1])
+        given, named = _deep([args, options], lambda x: (
+            next(own).reshape(x.shape) if isinstance(x, Tensor) else x
+        ))
+        return function(*given, **named)
 
     marks = np.arange(flat.size) + np.random.default_rng(0).random(flat.size)
     return _moved(function, flat, marks, asked(flat.data), asked(marks))
@@ -4436,9 +4456,7 @@ def _cross(a: Any, b: Any, *, axis: int = -1) -> Any:
     return on(a) * further(b) - further(a) * on(b)
 
 
-def _trapezoid(
-    y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1
-) -> Any:
+def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     if x is not None:
         dx = np.diff(x if np.ndim(x) == 1 else np.moveaxis(x, axis, -1))
     y = np.moveaxis(y, axis, -1)
@@ -4519,9 +4537,7 @@ _PRODUCTS: dict[Callable, Callable] = {
     np.linalg.multi_dot: lambda arrays: reduce(np.dot, arrays),
     np.linalg.solve: lambda a, b: np.linalg.inv(a) @ b,
     np.linalg.slogdet: lambda a: (np.linalg.slogdet(a.data)[0], _logdet(a)),
-    np.linalg.det: lambda a: (
-        np.linalg.slogdet(a.data)[0] * np.exp(_logdet(a))
-    ),
+    np.linalg.det: lambda a: np.linalg.slogdet(a)[0] * np.exp(_logdet(a)),
 }
 
 
@@ -4788,34 +4804,33 @@ class LSTM(RNN):
 
     # 18 Time: recurrent networks · lstm-run
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
-        (h, c), scale = np.split(states, 2, axis=2), self._scale(a)
+        (h, c), (scale, shift) = np.split(states, 2, axis=2), self._scale(a)
         gates, shown = _split(a, 4), np.empty_like(c[1:])
-        a *= scale
-        weight = self.recurrent.data * scale
         for t, z in enumerate(a):
-            z += h[t] @ weight
+            z += h[t].dot(self.recurrent.data)
+            z *= scale
             np.tanh(z, out=z)
             z *= scale
-            z += 1 - scale  # eq:lstm-gates
+            z += shift  # eq:lstm-gates
             i, f, g, o = gates[t]
             c[t + 1] = f * c[t] + i * g  # eq:lstm-cell
             h[t + 1] = o * np.tanh(c[t + 1], out=shown[t])  # eq:lstm-h
         return a, shown
 
     # 18 Time: recurrent networks · lstm-scale
-    def _scale(self, a: np.ndarray) -> np.ndarray:
-        """For each column 1/2 where the gate is a sigmoid, 1 for tanh."""
+    def _scale(self, a: np.ndarray) -> _Pair:
+        """1/2 where a[t] belongs to a sigmoid, else 1; and 1 less that."""
         scale = np.array([0.5, 0.5, 1, 0.5], a.dtype)
-        return np.repeat(scale, self.hidden_size)
+        scale = np.tile(np.repeat(scale, self.hidden_size), (a.shape[1], 1))
+        return scale, 1 - scale
 
     # 18 Time: recurrent networks · lstm-backward
     def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
         c, back = np.split(states, 2, axis=2)[1], self.recurrent.data.T.copy()
-        (a, m), da = kept, 1 - kept[0]
-        da *= a + (2 * self._scale(a) - 1)  # the slopes of all gates
+        (a, m), da = kept, kept[0] * (1 - kept[0])  # slopes of sigmoids
         parts, (i, f, g, o) = _split(da, 4), _split(a, 4).swapaxes(0, 1)
-        for k, other in enumerate((g, c[:-1], i, m)):
-            parts[:, k] *= other
+        parts[:, 2] = 1 - g * g
+        da *= np.concatenate((g, c[:-1], i, m), axis=2)
         steep = o * (1 - m * m)
         later = dc = np.zeros(1, dh.dtype)
         for t in reversed(range(len(da))):
@@ -4823,7 +4838,7 @@ class LSTM(RNN):
             dc = dc + total * steep[t]  # eq:lstm-dcell
             parts[t, :3] *= dc
             parts[t, 3] *= total  # eq:lstm-da
-            later, dc = da[t] @ back, dc * f[t]
+            later, dc = da[t].dot(back), dc * f[t]
         return da, da
 
 
@@ -6821,4 +6836,4 @@ _PROBES = [
 ]
 
 
-# digest 02e0e941b153ee7ad61474dd96ec143a7c7c0e64669e208ab51256eaf33d2465
+# digest ec177498ca27eef2a0fdfdd60deb65e9631aaeddffd069156df97980de796355
