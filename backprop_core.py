@@ -316,7 +316,8 @@ class Parameter:
     ``data`` and ``grad`` have the same shape and dtype; grad starts at 0.
     Write into them, ``data[...] = new``: others may hold on to them. With
     ``requires_grad`` False grad stays 0, and no optimizer moves the data.
-    Raises TypeError for anything but numbers, ValueError for a wrong shape.
+    Raises TypeError for anything but numbers, ValueError for a grad of
+    another shape.
     """
 
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
@@ -1395,7 +1396,7 @@ class Optimizer:
     and keeps in ``state`` what it has to remember from step to step. What
     is frozen does not move.
     Raises ValueError for settings out of range, if there are no
-    parameters, if one is given twice, or if they differ in dtype.
+    parameters, if one is in two groups, or if they differ in dtype.
     """
 
     base_lr: Any = None  # where schedules begin, chapter 10
@@ -6779,4 +6780,4 @@ _PROBES = [
 ]
 
 
-# digest 49967a7eeddd885bd828900f878bdf1d1e6e69fbacef51d49e9254aa0b5a3708
+# digest e77171da7dfaa13136d7542937eb0049b73a291d9f00470638176851565fd692

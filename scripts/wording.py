@@ -1,4 +1,4 @@
-"""Write book/wording.toml as the chapters have it; what changes there may turn a sentence around."""
+"""Write book/wording.toml as the texts have it; what changes there may turn a sentence around."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import sys
 
 from literate.chapter import BOOK, BookError
 from literate.files import write_atomically
-from literate.prove.wording import WORDING, written
-from literate.reader import read_book
+from literate.prove.wording import WORDING, pages, written
 
 
 def main(arguments: list[str] | None = None) -> int:
     argparse.ArgumentParser(description=__doc__).parse_args(arguments)
     try:
-        write_atomically(BOOK / WORDING, written(read_book()))
+        write_atomically(BOOK / WORDING, written(pages()))
     except BookError as error:
         print(error, file=sys.stderr)
         return 1

@@ -15,13 +15,17 @@ import numpy as np
 import pytest
 
 import exercises
-from literate.chapter import BOOK, ROOT, BookError
+from literate.chapter import BOOK, ROOT, BookError, Chapter
 from literate.exercises import folder, patterns, pytest_items, variants
 from literate.exercises.judge import Wrong, gradients, number, says
 from literate.exercises.marker import COMMAND, Answer, Marker, Verdict
 from literate.exercises.pytest_items import marker
-from literate.exercises.sheets import Exercise, Sheet, read_sheets
+from literate.exercises.sheets import Exercise, Sheet, parse_sheet, read_sheets
 from literate.exercises.stubs import reader_file, stub
+from literate.prove.alternatives import NUMBER, TYPED
+from literate.prove.numbers import QUOTED, prose
+from literate.prove.references import link_findings
+from literate.prove.unbound import listed
 from literate.reader import read_book
 from tests.books import HEADER, line_of, write_book
 
@@ -823,3 +827,50 @@ def test_every_part_i_backward_is_asked_for() -> None:
     }
     given = {"Layer.backward", "Activation.value_and_slope", "Loss.value_and_slope"}  # which others fill in
     assert part_one - asked <= given
+
+
+def strange_numbers(sheet: Chapter) -> list[str]:
+    """Numbers of a task, its hint and its remarks that no code of that exercise has."""
+    known, lines = listed(), prose(sheet)
+    found = []
+    for section in set(sheet.sections):
+        code = "\n".join(one.source for one in sheet.cells if sheet.sections[one.place.line - 1] == section)
+        numbers = {0.0, 1.0, *map(float, TYPED.findall(re.sub(r"(?<=\d)_(?=\d)", "", code)))}
+        for line, text in enumerate(lines, 1):
+            if sheet.sections[line - 1] == section:
+                for number in NUMBER.findall(QUOTED.sub("", text)):
+                    if float(number.replace(",", "")) not in numbers:
+                        found.append(f"{sheet.path.stem}: {number} in an exercise")
+    return [one for one in found if one not in known]
+
+
+@pytest.mark.parametrize("sheet", read_sheets(read_book()), ids=lambda sheet: sheet.key)
+def test_numbers_and_links_of_an_exercise(sheet: Sheet) -> None:
+    assert strange_numbers(sheet.text) == [], (
+        "its code has no such number; book/unbound.toml lists exceptions"
+    )
+    assert not list(link_findings(sheet.text))
+
+
+def test_the_list_has_no_number_that_no_exercise_says() -> None:
+    said = {
+        f"{sheet.key}: {number} in an exercise"
+        for sheet in read_sheets(read_book())
+        for number in NUMBER.findall("\n".join(prose(sheet.text)))
+    }
+    assert {one for one in listed() if one.endswith(" in an exercise")} <= said
+
+
+@pytest.mark.parametrize(
+    ("key", "right", "wrong"),
+    [
+        ("linear", "A layer takes 8 features", "A layer takes 9 features"),
+        ("attention", "a sum of 64 products", "a sum of 32 products"),
+        ("depth", "with the road, and 0.1 without", "with the road, and 0.9 without"),
+        ("linear", "Take 20,000 examples", "Take 10,000 examples"),
+    ],
+)
+def test_another_number_of_an_exercise_is_found(key: str, right: str, wrong: str) -> None:
+    (sheet,) = (one.text for one in read_sheets(read_book()) if one.key == key)
+    assert right in sheet.text
+    assert strange_numbers(parse_sheet(sheet.text.replace(right, wrong), sheet.path, sheet.number))

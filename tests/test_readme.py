@@ -1,11 +1,15 @@
-"""The examples in README.md run as they stand there, in order."""
+"""The examples in README.md run as they stand there, in order, and what it says of the book is so."""
 
 from __future__ import annotations
 
 import doctest
 import re
+import tomllib
 
-from literate.chapter import ROOT
+import pytest
+
+from literate.chapter import BOOK, ROOT
+from literate.reader import read_book
 
 FENCE = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -23,3 +27,50 @@ def test_readme() -> None:
             test = doctest.DocTestParser().get_doctest(fence[2], namespace, "README", "README.md", line)
             assert doctest.DocTestRunner().run(test, clear_globs=False).failed == 0
             namespace.update(test.globs)
+
+
+NUMERALS = "no one two three four five six seven eight nine ten eleven twelve thirteen fourteen".split()
+
+
+def facts() -> list[str]:
+    """What README.md has to say, as the book, the nav and the package have it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    chapters = {chapter.path.stem: chapter for chapter in read_book()}
+    patients = len(re.findall(r"^\*\*Patient \d+ ", chapters["21-clinic"].text, re.MULTILINE))
+    read = {one.shown for one in chapters["14-convolution"].numbers if "'in order'" in one.expression}
+    (answered,) = (one.rstrip("%") for one in read if one.endswith("%"))
+    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    (only,) = (re.split(r"\W", one)[0] for one in project["dependencies"])
+    return [
+        f"Python {project['requires-python'].removeprefix('>=')} or later",
+        f"with {'NumPy' if only == 'numpy' else only} as its only dependency",
+        f"{answered} of 100 digits",
+        f"{NUMERALS[patients]} networks that do not learn",
+        *(f"{part}, *{name}*" for part, name in re.findall(r"- (Part [IV]+) · (.*):$", nav, re.MULTILINE)),
+    ]
+
+
+def unsaid(text: str) -> list[str]:
+    plain = " ".join(text.split())
+    return [fact for fact in facts() if fact not in plain]
+
+
+def test_what_it_says_of_book_and_package_is_so() -> None:
+    assert unsaid((ROOT / "README.md").read_text(encoding="utf-8")) == []
+    preface = (BOOK / "index.md").read_text(encoding="utf-8")
+    assert [fact for fact in unsaid(preface) if fact.startswith("Part")] == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("99 of 100", "95 of 100"),
+        ("twelve networks", "ten networks"),
+        ("NumPy as its only", "SciPy as its only"),
+        ("Python 3.11 or", "Python 3.9 or"),
+        ("Part III, *Auto", "Part II, *Auto"),
+    ],
+)
+def test_another_claim_is_found(right: str, wrong: str) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert right in text and unsaid(text.replace(right, wrong))

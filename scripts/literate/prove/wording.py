@@ -3,10 +3,12 @@
 Whether it should say "never larger" or "always larger", chapter 8 or chapter 9, no program can tell. So words
 of degree, direction and number, names, code and formulas of the text are written twice. Whoever changes one
 has the list written anew, and a review of the list shows what became of it: larger is now smaller.
+The same holds for what the module says (docstrings and errors), and for the exercises.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
@@ -14,11 +16,14 @@ from pathlib import Path
 from textwrap import wrap
 
 from equations.errors import Finding
-from literate.chapter import BOOK, NUMBER, BookError, Chapter
+from literate.chapter import BOOK, NUMBER, BookError, Cell, Chapter
+from literate.exercises.sheets import FOLDER, read_sheets
 from literate.prove.numbers import prose
 from literate.prove.unbound import read_list
+from literate.reader import read_book
 
 WORDING = "wording.toml"
+TELLING = "core", "check"  # cells whose texts are read by others
 HEADER = """\
 # Words of degree, direction and number, names, code and formulas of the text, in reading order.
 # `make wording` writes this list; read what it changes, for each change may turn a sentence around.
@@ -28,38 +33,64 @@ WORDS = """
     once twice half quarter double two three four five six seven eight nine ten eleven twelve twenty thirty
     forty fifty sixty hundred thousand million most least more less fewer many few same different opposite
     first last before after above below left right up down upwards downwards forwards backwards
-    inside outside positive negative good better best bad worse worst
+    inside outside front behind positive negative good better best bad worse worst
     closer closest large small high low fast slow long short cheap strong weak steep flat deep easy hard
     (?:large|small|great|bigg|high|low|long|short|fast|slow|cheap|strong|weak|steep|flatt|deep|wid)(?:er|est)
     (?:narrow|near|hard|easi|simpl|earli|lat|saf|rough|quick|old|young|new|sharp|thin|thick)(?:er|est)
     (?:rise|fall|grow|shrink|increase|decrease|vanish|explode|gain|lose)(?:s|es)?
     (?:ris|fall|grow|shrink)ing rows? columns? inputs? outputs? minimum maximum forward backward
     zeros? ones plus minus sums? products? differences? quotients? roots? squared? variance average
+    (?:double|triple|quadruple|halve)[sd]? (?:swell|fade)(?:s|ing)? frequent(?:ly)? usual(?:ly)? common rare
+    often seldom mostly strict lenient unlike solid dashed dotted straight curved round level
+    black white grey blue orange red green along against towards away between across
+    (?:third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth|thousandth|billionth)s?
     (?:add|subtract)(?:s|ed|ing)? multiply multiplies multiplied divide[sd]? lower(?:s|ed)? raise[sd]?
     into out agree differ training evaluation correlation convolution easily hardly even both either
 """.split()
 TOKEN = re.compile(
-    r"`[^`]+`|(?<![\\$])\$[^$]+\$|(?<![\w.])\d[\d,.]*\b%?"  # code, formulas, numbers
+    r"`[^`]+`|(?<![\\$])\$[^$]+\$|(?<![\w.])-?\d[\d,.]*(?:e-?\d+)?\b%?"  # code, formulas, numbers
+    r"|(?<![\w'’.])[b-zB-HJ-Z](?![\w'’]|\.\w)|[<>]=?|≤|≥"  # of shapes and conditions
+    r"|\beq:[\w-]+|\b\w+_\w*|\b[a-z]+\d+\b|\"\w+\""  # labels, settings, their values
+    r"|(?<!\*)\*\w+\*(?!\*)"  # what the author stresses
     r"|\b\w*[a-z]\w*[A-Z]\w*|\b[A-Z][A-Z\d]\w*|(?<=[a-z,;)] )[A-Z]\w+"  # names
     rf"|\b(?i:{'|'.join(WORDS)})\b"
 )
 APART = re.compile(r"\]\([^)]*\)|\]\[\w+\]|\[\^[\w-]+\]|\{[:#][^}]*\}|@eq:[\w-]+|https?://\S+")
 
 
-def wording(chapter: Chapter) -> Iterator[tuple[int, str]]:
-    """Each such word with its line, those of tables and alternative texts included."""
-    lines = dict(enumerate(prose(chapter, tables=True), 1))
-    lines |= {cell.place.line: cell.alt for cell in chapter.cells if cell.alt}
+def pages(folder: Path = BOOK) -> list[Chapter]:
+    """All texts whose words are written twice: chapters and exercises."""
+    chapters = read_book(folder)
+    return [*chapters, *(sheet.text for sheet in read_sheets(chapters))]
+
+
+def wording(page: Chapter) -> Iterator[tuple[int, str]]:
+    """Each such word with its line, those of tables, alternative texts, docstrings and errors included."""
+    lines = dict(enumerate(prose(page, tables=True), 1))
+    lines |= {cell.place.line: cell.alt for cell in page.cells if cell.alt}
+    lines |= {line: text for cell in page.cells if cell.tag in TELLING for line, text in told(cell)}
     for line, text in sorted(lines.items()):
         if re.match(r"\[\^.*\(references\.md#", text):  # names and years of literature
             continue
-        for word in TOKEN.findall(APART.sub(" ", NUMBER.sub(" ", text))):
-            is_plain = word[0].isalpha() and word.istitle()  # it may begin a sentence
+        if page.path.parent.name == FOLDER:
+            text = text.replace("@eq:", "eq:")  # references.toml has those of the chapters
+        text = APART.sub(" ", NUMBER.sub(" ", text)).replace("'''", "‴")  # which would end a text of the list
+        for word in TOKEN.findall(text):
+            is_plain = word.isalpha() and word.istitle() and len(word) > 1  # it may begin a sentence
             yield line, word.lower() if is_plain else " ".join(word.split())
 
 
+def told(cell: Cell) -> Iterator[tuple[int, str]]:
+    """(line, text) of what code says to its users: docstrings, the messages of errors, answers to slips."""
+    for node in ast.walk(ast.parse(cell.source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            for at, text in enumerate(node.value.split("\n"), cell.place.line + node.lineno - 1):
+                if not text.lstrip().startswith(">>>"):
+                    yield at, text.replace("``", "`")
+
+
 def listed_wording(folder: Path = BOOK) -> dict[str, list[str]]:
-    """{chapter: its words}"""
+    """{chapter or exercises: its words}"""
     file = folder / WORDING
     try:
         return {
@@ -70,12 +101,13 @@ def listed_wording(folder: Path = BOOK) -> dict[str, list[str]]:
         raise BookError(file, f"not a table of texts: {error}") from None
 
 
-def wording_findings(chapter: Chapter) -> Iterator[Finding]:
-    """The first word that differs from the list; none in a chapter that is not on it."""
-    wanted = listed_wording(chapter.path.parent).get(chapter.path.stem)
+def wording_findings(page: Chapter) -> Iterator[Finding]:
+    """The first word that differs from the list; none in a page that is not on it."""
+    folder = page.path.parent
+    wanted = listed_wording(folder.parent if folder.name == FOLDER else folder).get(page.path.stem)
     if wanted is None:
         return
-    for at, (found, word) in enumerate(zip_longest(wording(chapter), wanted)):
+    for at, (found, word) in enumerate(zip_longest(wording(page), wanted)):
         if found is None or found[1] != word:
             line, here = found or (1, "nothing more")
             after = f"after {wanted[at - 1]!r} " if at else ""
@@ -83,21 +115,21 @@ def wording_findings(chapter: Chapter) -> Iterator[Finding]:
                 f"{here!r} stands here, but {after}book/{WORDING} has {word!r}; if the sentence is right, "
                 "`make wording` writes the list anew"
             )
-            yield Finding(chapter.place(line), "wording", message)
+            yield Finding(page.place(line), "wording", message)
             return
 
 
-def written(chapters: Iterable[Chapter]) -> str:
-    """The list as the chapters would have it: each section begins a new line."""
+def written(pages: Iterable[Chapter]) -> str:
+    """The list as the pages would have it: each section begins a new line."""
     blocks = [HEADER]
-    for chapter in chapters:
+    for page in pages:
         sections: dict[int, list[str]] = {}
-        for line, word in wording(chapter):
-            sections.setdefault(chapter.sections[line - 1], []).append(word.replace(" ", "\0"))
+        for line, word in wording(page):
+            sections.setdefault(page.sections[line - 1], []).append(word.replace(" ", "\0"))
         rows = [
             row
             for words in sections.values()
             for row in wrap("  ".join(words), 118, break_long_words=False, break_on_hyphens=False)
         ]
-        blocks.append("\n".join([f"{chapter.path.stem} = '''", *rows, "'''"]).replace("\0", " "))
+        blocks.append("\n".join([f"{page.path.stem} = '''", *rows, "'''"]).replace("\0", " "))
     return "\n".join(blocks) + "\n"
