@@ -80,7 +80,7 @@ def test_a_mistake_at_a_corner_is_found(
 def test_a_start_of_zeros_is_found() -> None:
     """It would hide every term that begins with the start."""
     chapters = read_book()
-    place = next(at for at, one in enumerate(chapters) if "$c$ | cells, from" in one.text)
+    place = next(at for at, one in enumerate(chapters) if "$c$ | cell states, from" in one.text)
     text = chapters[place].text.replace(", np.concatenate([s, s / 2])[None])[0]", ")[0]")
     assert text != chapters[place].text
     chapters[place] = chapter = parse_chapter(text, chapters[place].path)
