@@ -3575,14 +3575,6 @@ def _fit(g: Any, x: np.ndarray) -> Any:
     return share if share.dtype == x.dtype else share.astype(x.dtype)
 
 
-# 16 A tape for arrays · weights
-def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
-    """given, one number for each of y, as an array or as a Tensor."""
-    array = given.data if (taped := isinstance(given, Tensor)) else given
-    array = _upstream(y, array, what or "grad_output").astype(y.dtype)
-    return array if not record else given if taped else Tensor(array, False)
-
-
 # 16 A tape for arrays · read-only
 def _read_only(array: np.ndarray) -> np.ndarray:
     """A view of the array that nobody can write to."""
@@ -3956,6 +3948,14 @@ def _real(x: Any) -> np.ndarray:
 def _constant(x: Any) -> Tensor:
     """x as a Tensor without a gradient, unless it is one already."""
     return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
+
+
+# 16 A tape for arrays · weights
+def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
+    """given, one number for each of y, as an array or as a Tensor."""
+    array = given.data if (taped := isinstance(given, Tensor)) else given
+    array = _upstream(y, array, what or "grad_output").astype(y.dtype)
+    return array if not record else given if taped else Tensor(array, False)
 
 
 # 16 A tape for arrays · first
@@ -6780,4 +6780,4 @@ _PROBES = [
 ]
 
 
-# digest e77171da7dfaa13136d7542937eb0049b73a291d9f00470638176851565fd692
+# digest bcc938e637c220f356db44883f9d43919d759c8e0e8ffca42abc7260fcf60743
