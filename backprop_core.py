@@ -4822,11 +4822,11 @@ class LSTM(RNN):
     # 18 Time: recurrent networks · lstm-backward
     def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
         c, back = np.split(states, 2, axis=2)[1], self.recurrent.data.T.copy()
-        (a, m), da = kept, kept[0] * (1 - kept[0])  # slopes of sigmoids
+        (a, shown), da = kept, kept[0] * (1 - kept[0])  # slopes of sigmoids
         parts, (i, f, g, o) = _split(da, 4), _split(a, 4).swapaxes(0, 1)
         parts[:, 2] = 1 - g * g
-        da *= np.concatenate((g, c[:-1], i, m), axis=2)
-        steep = o * (1 - m * m)
+        da *= np.concatenate((g, c[:-1], i, shown), axis=2)
+        steep = o * (1 - shown * shown)
         later = dc = np.zeros(1, dh.dtype)
         for t in reversed(range(len(da))):
             total = dh[t] + later  # eq:lstm-dh
@@ -4855,8 +4855,8 @@ class GRU(RNN):
         gates, inner = _split(a, 3), np.empty_like(states[1:])
         for t, h in enumerate(states[:-1]):
             u = _split(h @ self.recurrent.data, 3)
-            s = gates[t, :2] + u[:2]
-            gates[t, :2] = 0.5 + 0.5 * np.tanh(0.5 * s)  # eq:gru-gates
+            sums = gates[t, :2] + u[:2]
+            gates[t, :2] = 0.5 + 0.5 * np.tanh(0.5 * sums)  # eq:gru-gates
             r, z, n = gates[t]
             inner[t] = u[2] + _data(self.recurrent_bias, 0)  # eq:gru-inner
             n[...] = np.tanh(n + r * inner[t])  # eq:gru-n
@@ -6780,4 +6780,4 @@ _PROBES = [
 ]
 
 
-# digest bcc938e637c220f356db44883f9d43919d759c8e0e8ffca42abc7260fcf60743
+# digest e81bdc4dddf6da83277a9a6d621fd0cc7ad039edd3b5187107d9ecfcc4919b94
