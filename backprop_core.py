@@ -1130,8 +1130,8 @@ class CrossEntropyLoss(Loss):
         total = _sum(p)
         p /= total[..., None]
         value = np.log(total)
-        if target.dtype == bool and (z := shifted[target]).size == total.size:
-            value -= z.reshape(value.shape)  # eq:ce-logits
+        if target.dtype == bool and np.count_nonzero(target) == total.size:
+            value -= shifted[target].reshape(value.shape)  # eq:ce-logits
             return value, p - target  # eq:ce-grad
         return self._of_shares(shifted - value[..., None], p, target)
 
@@ -6780,4 +6780,4 @@ _PROBES = [
 ]
 
 
-# digest e81bdc4dddf6da83277a9a6d621fd0cc7ad039edd3b5187107d9ecfcc4919b94
+# digest 1d2216dc1a1f5c86fe78e4fbf8bf65b1c615fc415d4647d5e6960ca0b3f36d14
