@@ -39,6 +39,8 @@ MISTAKES = [  # what the book says, and what turns it around
     (r"$\ln p$", r"$\frac1p$"),
     (r"$\pm\frac{1}{\sqrt D}$", r"$\beta/\sqrt3$"),
     # what a docstring or an error of the module says
+    ("must be a whole number of at least", "must be a whole number of at most"),
+    ("targets between 0 and 1", "targets between 0 and 2"),
     ("Expect below 1e-7, or 1e-12 with", "Expect below 1e-7, or 1e-9 with"),
     ("off by up to 5e-4", "off by up to 5e-5"),
     ("4 * embed_dim unless given", "2 * embed_dim unless given"),

@@ -12,6 +12,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
+from operator import itemgetter
 from pathlib import Path
 from textwrap import wrap
 
@@ -66,10 +67,10 @@ def pages(folder: Path = BOOK) -> list[Chapter]:
 
 def wording(page: Chapter) -> Iterator[tuple[int, str]]:
     """Each such word with its line, those of tables, alternative texts, docstrings and errors included."""
-    lines = dict(enumerate(prose(page, tables=True), 1))
-    lines |= {cell.place.line: cell.alt for cell in page.cells if cell.alt}
-    lines |= {line: text for cell in page.cells if cell.tag in TELLING for line, text in told(cell)}
-    for line, text in sorted(lines.items()):
+    lines = [*enumerate(prose(page, tables=True), 1)]
+    lines += [(cell.place.line, cell.alt) for cell in page.cells if cell.alt]
+    lines += [one for cell in page.cells if cell.tag in TELLING for one in told(cell)]
+    for line, text in sorted(lines, key=itemgetter(0)):
         if re.match(r"\[\^.*\(references\.md#", text):  # names and years of literature
             continue
         if page.path.parent.name == FOLDER:
@@ -82,11 +83,22 @@ def wording(page: Chapter) -> Iterator[tuple[int, str]]:
 
 def told(cell: Cell) -> Iterator[tuple[int, str]]:
     """(line, text) of what code says to its users: docstrings, the messages of errors, answers to slips."""
-    for node in ast.walk(ast.parse(cell.source)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
-            for at, text in enumerate(node.value.split("\n"), cell.place.line + node.lineno - 1):
-                if not text.lstrip().startswith(">>>"):
-                    yield at, text.replace("``", "`")
+    nodes = list(ast.walk(ast.parse(cell.source)))
+    filled = [one for one in nodes if isinstance(one, ast.JoinedStr)]
+    inside = {part for one in filled for value in one.values for part in ast.walk(value)}
+    strings = [one for one in nodes if isinstance(one, ast.Constant | ast.JoinedStr) and one not in inside]
+    for node in sorted(strings, key=lambda one: (one.lineno, one.col_offset)):
+        if " " in (text := _text(node)):
+            for at, line in enumerate(text.split("\n"), cell.place.line + node.lineno - 1):
+                if not line.lstrip().startswith(">>>"):
+                    yield at, line.replace("``", "`")
+
+
+def _text(node: ast.expr) -> str:
+    """A string, with {} for what is filled in; another constant has no words."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(value) if isinstance(value, ast.Constant) else "{}" for value in node.values)
+    return str(node.value) if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def listed_wording(folder: Path = BOOK) -> dict[str, list[str]]:
