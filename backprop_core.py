@@ -6308,7 +6308,7 @@ def _step_arguments(case: _Case) -> list[Any]:
     if known.keys() >= set(names):
         return [known[name] for name in names]
     few: list[list] = [[(x, y)], [x, y], [net, x, y], [net, rule, x, y]]
-    return few[len(names) - 1]
+    return few[min(len(names), len(few)) - 1]
 
 
 # 21 The clinic · watch
@@ -6780,4 +6780,4 @@ _PROBES = [
 ]
 
 
-# digest 1d2216dc1a1f5c86fe78e4fbf8bf65b1c615fc415d4647d5e6960ca0b3f36d14
+# digest 9199e3579bb31c56623aaacf5e55476368f8c61d498da501dd21a2f69af36067

@@ -541,6 +541,16 @@ def test_a_step_may_take_what_it_needs(arguments: str) -> None:
     assert names == ["gradients-not-zeroed"]
 
 
+def test_a_step_that_needs_more_is_said_to_need_it() -> None:
+    made = net()
+
+    def step(a: Any, b: Any, c: Any, d: Any, e: Any) -> None:
+        raise AssertionError
+
+    said = repr(bp.diagnose(made, TABLE, LABELS, step=step, optimizer=bp.SGD(made.parameters(), lr=0.1)))
+    assert "missing 1 required positional argument: 'e'" in said
+
+
 def test_a_step_that_goes_uphill_or_trains_asleep_is_named() -> None:
     def uphill(made: bp.Network) -> None:
         for p in made.parameters():
