@@ -76,7 +76,8 @@ def time_first() -> bool:
     first, second = torch.nn.RNN(3, 5), torch.nn.RNN(3, 5, batch_first=True)
     ours = bp.RNN(3, 5).forward(np.ones((2, 7, 3)))
     shapes = [first(x)[1].shape[1], second(x.movedim(0, 1))[1].shape[1], ours.shape[:2]]
-    return shapes == [2, 2, (2, 7)]
+    wrong = first(x.movedim(0, 1))[0]  # raises nothing, and takes the examples for times
+    return shapes == [2, 2, (2, 7)] and wrong.shape[:2] == (2, 7)
 
 
 def masks() -> bool:
@@ -135,7 +136,9 @@ SAID: dict[str, Callable[[], bool]] = {
     "shuffles only with `shuffle=True`. Ours takes arrays, and shuffles unless told not to": shuffling,
     "`torch.autograd.gradcheck` returns True or raises; with `raise_exception=False`, as above, it returns "
     "False instead. Ours returns the error": checking,
-    "take $(T,N,D)$ unless `batch_first=True`; ours always take $(N,T,D)$.": time_first,
+    "(PyTorch wants time first in the input, too, unless `batch_first=True`; the wrong order raises nothing.)": (
+        time_first
+    ),
     "An `attn_mask` means the same in both: `True` hides.": masks,
     "(In `scaled_dot_product_attention`, the function above, `True` means *may look*.)": may_look,
     "A `Tensor` requires a gradient unless told otherwise.": requiring,
