@@ -136,7 +136,7 @@ SAID: dict[str, Callable[[], bool]] = {
     "shuffles only with `shuffle=True`. Ours takes arrays, and shuffles unless told not to": shuffling,
     "`torch.autograd.gradcheck` returns True or raises; with `raise_exception=False`, as above, it returns "
     "False instead. Ours returns the error": checking,
-    "PyTorch wants time first in the input, too, unless `batch_first=True`; the wrong order raises": time_first,
+    "wants time first in the input, too, unless `batch_first=True`; the wrong order raises": time_first,
     "An `attn_mask` means the same in both: `True` hides.": masks,
     "(In `scaled_dot_product_attention`, the function above, `True` means *may look*.)": may_look,
     "A `Tensor` requires a gradient unless told otherwise.": requiring,
