@@ -22,7 +22,8 @@ from literate.weave.onefile import one_file
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SECONDS = 1800  # a slow machine needs some minutes
-DATE = re.compile(rb"/(?:Creation|Mod)Date \(D:[^)]*\)")  # would make two prints of one book differ
+DATE = re.compile(rb"/(?:Creation|Mod)Date \(D:[^)]*\)")  # would make two prints of one book differ,
+NODE = re.compile(rb"\bnode\d{8}\b")  # and so would numbers of which the browser now and then leaves one out
 
 
 def write_pdf(browser: str, page: Path, pdf: Path) -> None:
@@ -35,9 +36,11 @@ def write_pdf(browser: str, page: Path, pdf: Path) -> None:
         subprocess.run(
             [browser, *options, page.resolve().as_uri()], capture_output=True, timeout=SECONDS, check=True
         )
-        # Blanks of the same length: a PDF tells where its objects stand.
+        # What stands for them is as long as they are: a PDF tells where its objects stand.
+        data = DATE.sub(lambda date: b" " * len(date[0]), printed.read_bytes())
+        nodes = {node: b"node%08d" % at for at, node in enumerate(sorted(set(NODE.findall(data))))}
         new = pdf.with_name(f".{pdf.name}.new")
-        new.write_bytes(DATE.sub(lambda date: b" " * len(date[0]), printed.read_bytes()))
+        new.write_bytes(NODE.sub(lambda node: nodes[node[0]], data))
         new.replace(pdf)
 
 

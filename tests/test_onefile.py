@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +138,23 @@ def test_what_goes_wrong_is_one_sentence(
     said = capsys.readouterr().err
     assert ("make site builds" if kind == "no site" else "did not print it") in said
     assert said.count("\n") == 1 and not (site / "book.pdf").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the browser of this test is a shell script")
+def test_what_differs_from_print_to_print_is_evened_out(tmp_path: Path) -> None:
+    browser = tmp_path / "browser"
+    prints = []
+    for second, node in [(1, 98), (2, 99)]:
+        text = (
+            f"/CreationDate (D:2026112915000{second}) /ID (node{node:08}) (node{node + 7:08}) node{node:08}"
+        )
+        browser.write_text(
+            f'#!/bin/sh\nfor one; do case $one in --print-to-pdf=*) echo "{text}" > "${{one#*=}}";; esac; done\n'
+        )
+        browser.chmod(0o755)
+        pdf.write_pdf(str(browser), tmp_path / "book.html", tmp_path / "book.pdf")
+        prints.append((tmp_path / "book.pdf").read_bytes())
+        assert (
+            len(prints[-1]) == len(text) + 1 and b"(node00000000) (node00000001) node00000000" in prints[-1]
+        )
+    assert prints[0] == prints[1]
