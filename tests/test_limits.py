@@ -107,7 +107,10 @@ MISBEHAVING = {  # the cell, the message; <1> is the line that is named, else it
         "process = subprocess.Popen(['sleep', '99'], start_new_session=True)",
         "the cell leaves a process that runs on (sleep)",
     ),
-    "leaves a shell": ("os.system('sleep 99 &')", "the cell leaves a process that runs on (sleep)"),
+    "leaves a shell": (  # which has had time to become what it runs
+        "os.system('sleep 99 & sleep 0.5')",
+        "the cell leaves a process that runs on (sleep)",
+    ),
     "ends the process": ("x = 1\nos._exit(0)  # <1>", "the cell ends the process that runs it"),
     "becomes another": (
         "x = 1\nos.execvp('true', ['true'])  # <1>",
