@@ -161,13 +161,13 @@ def _each_element(slope: Callable, x: Any, grad_output: Any) -> np.ndarray:
 
 # 02 How do I know a derivative is right? · upstream
 def _upstream(output: Any, grad: Any, what: str = "grad_output") -> np.ndarray:
-    """One weight for each output; 1 if there is a single output."""
+    """One factor for each output; 1 if there is a single output."""
     shape = np.shape(output)
     if grad is not None:
         return _of_shape(shape, grad, what)
     if np.size(output) != 1:
         raise ValueError(
-            f"an output of shape {shape} needs grad_output, one weight for "
+            f"an output of shape {shape} needs grad_output, one factor for "
             "each entry (ones would hide mistakes)"
         )
     return np.ones(shape)
@@ -274,8 +274,8 @@ def _by_trial(
 
 
 # 02 How do I know a derivative is right? · claimed-sums
-def _bent(layer: Any, x: Any, rest: tuple, small: Any) -> Iterator[tuple]:
-    """The sum of two answers and the answer to the sum, both over 1000."""
+def _sums(layer: Any, x: Any, rest: tuple, small: Any) -> Iterator[tuple]:
+    """Two answers added, the answer to the sum; both divided by 1000."""
     large = -1e3 * np.flip(small)
     grads = small, large, small + large
     answers = [_claimed(layer, x, rest, grad) for grad in grads]
@@ -303,7 +303,7 @@ def gradcheck(
     grad.flags.writeable = False
     measured = _by_trial(layer, x, rest, grad, derivative)
     pairs = [*zip(_claimed(layer, x, rest, grad), measured)]
-    pairs += _bent(layer, x, rest, grad)
+    pairs += _sums(layer, x, rest, grad)
     floor = 1e-3 * max(map(_largest, measured))
     errors = [_relative_error(*pair, floor) for pair in pairs]
     return float(np.max(errors))  # unlike max, np.max passes on a nan
@@ -1418,7 +1418,7 @@ class Optimizer:
 
     # 07 A network learns · optimizer-direction
     def _direction(self) -> np.ndarray:
-        """Where the parameters go, times -lr: here the gradient itself."""
+        """What ``step`` subtracts, before lr: here the gradient itself."""
         return self._slopes()
 
     def zero_grad(self) -> None:
@@ -6780,4 +6780,4 @@ _PROBES = [
 ]
 
 
-# digest 9199e3579bb31c56623aaacf5e55476368f8c61d498da501dd21a2f69af36067
+# digest abeb9023c66e85ffc71847fe2b84389d2823bc412bfb19337abec0e69258a2dc

@@ -568,7 +568,7 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "no upstream": (
         lambda: bp.numerical_gradient(np.tanh, [1.0, 2.0]),
         ValueError,
-        "an output of shape (2,) needs grad_output, one weight for each entry (ones would hide mistakes)",
+        "an output of shape (2,) needs grad_output, one factor for each entry (ones would hide mistakes)",
     ),
 }
 

@@ -33,7 +33,7 @@ MISTAKES = [  # what the book says, and what turns it around
         r"gives $a-\lambda$; for a negative one we get $a+\lambda$",
         "gives $a+\\lambda$; for a negative one we get $a-\\lambda$",
     ),
-    ("with sizes that differ", "with sizes that agree"),
+    ("with random numbers and unequal sizes", "with random numbers and equal sizes"),
     ("Multiply along each, add over all", "Add along each, multiply over all"),
     ("gives zeros for an unused input", "gives ones for an unused input"),
     (r"$\ln p$", r"$\frac1p$"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,6 +70,44 @@ def checking() -> bool:
     with pytest.raises(RuntimeError):
         torch.autograd.gradcheck(lambda x: x.detach() ** 2 + 0 * x, (x,))
     return right is True and isinstance(bp.gradcheck(bp.Tanh(), ONES, rng=0), float)
+
+
+class Off(torch.autograd.Function):
+    """x w, with the gradients of x and w too large by the two factors."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, w: Any, *factors: float) -> Any:
+        ctx.save_for_backward(x, w)
+        ctx.factors = factors
+        return x * w
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        (x, w), (a, b) = ctx.saved_tensors, ctx.factors
+        return grads[0] * w * a, (grads[0] * x * b).sum(0), None, None
+
+
+def only_what_it_is_handed() -> bool:
+    x, w = torch.rand(4, 3, dtype=torch.float64, requires_grad=True), torch.rand(3, dtype=torch.float64)
+    weight = torch.nn.Parameter(w)
+    passes = torch.autograd.gradcheck(lambda x: Off.apply(x, weight, 1.0, 7.0), (x,))
+    handed = torch.autograd.gradcheck(
+        lambda x, w: Off.apply(x, w, 1.0, 7.0), (x, weight), raise_exception=False
+    )
+    return passes and not handed
+
+
+def leniency() -> bool:
+    x, w = torch.rand(3, dtype=torch.float64, requires_grad=True), torch.rand(3, dtype=torch.float64) + 1
+
+    def passes(factor: float, **tolerance: float) -> bool:
+        said = torch.autograd.gradcheck(
+            lambda x: Off.apply(x, w, factor, 1.0), (x,), raise_exception=False, **tolerance
+        )
+        return bool(said)
+
+    strict = {"atol": 1e-7, "rtol": 1e-6}
+    return passes(1.0009) and not passes(1.0012) and not passes(1.0009, **strict) and passes(1.0, **strict)
 
 
 def time_first() -> bool:
@@ -134,8 +173,11 @@ SAID: dict[str, Callable[[], bool]] = {
     "`torch.nn.CrossEntropyLoss` also takes target rows that do not sum to 1.": free_targets,
     "PyTorch's mean is `nan`; ours says that the batch is empty.": all_ignored,
     "shuffles only with `shuffle=True`. Ours takes arrays, and shuffles unless told not to": shuffling,
-    "`torch.autograd.gradcheck` returns True or raises; with `raise_exception=False`, as above, it returns "
-    "False instead. Ours returns the error": checking,
+    "it returns True or raises (with `raise_exception=False` it returns False); ours returns the error": (
+        checking
+    ),
+    "`gradcheck(module, x)` does not check the module's weights.": only_what_it_is_handed,
+    "with its defaults, a relative error just below 1e-3 passes. In double precision, set `atol=1e-7": leniency,
     "wants time first in the input, too, unless `batch_first=True`; the wrong order raises": time_first,
     "An `attn_mask` means the same in both: `True` hides.": masks,
     "(In `scaled_dot_product_attention`, the function above, `True` means *may look*.)": may_look,

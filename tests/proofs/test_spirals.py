@@ -25,6 +25,5 @@ def test_spirals(chapter: dict[str, Any], seed: int) -> None:
 
 
 def test_digits(chapter: dict[str, Any]) -> None:
-    scans = len(chapter["label"])
-    assert chapter["ours"] / scans >= 0.97
-    assert abs(chapter["ours"] - chapter["theirs"]) / scans < 0.02
+    assert chapter["ours"] >= 97
+    assert abs(chapter["ours"] - chapter["theirs"]) < 2

@@ -46,7 +46,8 @@ WORDS = """
     black white grey blue orange red green along against towards away between across
     (?:third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth|thousandth|billionth)s?
     (?:add|subtract)(?:s|ed|ing)? multiply multiplies multiplied divide[sd]? lower(?:s|ed)? raise[sd]?
-    into out agree differ training evaluation correlation convolution easily hardly even both either
+    into out agree differ equal unequal training evaluation correlation convolution easily hardly even
+    both either
 """.split()
 TOKEN = re.compile(
     r"`[^`]+`|(?<![\\$])\$[^$]+\$|(?<![\w.])-?\d[\d,.]*(?:e-?\d+)?\b%?"  # code, formulas, numbers
