@@ -2151,7 +2151,7 @@ class _Training:
         raise AttributeError(f"fit has no {name}")
 
     # 10 The loop: training · train-batch
-    def gradient(self, number: int, batch: Sequence) -> tuple[int, dict]:
+    def forwards_and_back(self, number: int, batch: Sequence) -> tuple:
         size, found = _measure(self.net, *batch)
         self.watch_loss(found["loss"], number, batch[0])
         self.optimizer.zero_grad()
@@ -2250,7 +2250,7 @@ class _Training:
         """The loss and the step, which Ctrl-C does not come between."""
         with _uninterrupted():
             with np.errstate(over="ignore", invalid="ignore"):
-                found = self.gradient(number, batch)
+                found = self.forwards_and_back(number, batch)
             self.step(number)
         return found
 
@@ -6780,4 +6780,4 @@ _PROBES = [
 ]
 
 
-# digest abeb9023c66e85ffc71847fe2b84389d2823bc412bfb19337abec0e69258a2dc
+# digest a482ffd2eec516de47d824387b3fd4cc50656557b450df176f2bfc4ebc522eb7

@@ -1,4 +1,4 @@
-"""What the book says of PyTorch in its boxes "Differs from PyTorch", asked of PyTorch itself.
+"""What the book says of PyTorch in its boxes "Differs from PyTorch" and in tables, asked of PyTorch itself.
 
 Each sentence stands here as it stands in the book: who changes it there is asked to try it here.
 """
@@ -164,6 +164,64 @@ def may_look() -> bool:
     return torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=seen).item() == 3.0
 
 
+def skipped() -> bool:
+    theta, ours = torch.nn.Parameter(torch.ones(1)), bp.Parameter([1.0])
+    theirs, mine = torch.optim.SGD([theta], lr=0.1, momentum=0.9), bp.SGD([ours], lr=0.1, momentum=0.9)
+    theta.grad, ours.grad[...] = torch.ones(1), 1.0
+    after = []
+    for _ in range(2):
+        theirs.step()
+        mine.step()
+        theirs.zero_grad()
+        mine.zero_grad()
+        after.append((theta.item(), float(ours.data[0])))
+    (first, also_first), (second, moved) = after
+    same = theta.grad is None and first == second and math.isclose(first, also_first, rel_tol=1e-6)
+    return same and not ours.grad.any() and math.isclose(moved, also_first - 0.1 * 0.9)
+
+
+def in_pieces() -> bool:
+    layer, x = torch.nn.Linear(3, 1), torch.rand(4, 3)
+    layer(x).sum().backward()
+    assert layer.weight.grad is not None
+    whole = layer.weight.grad.clone()
+    layer.zero_grad()
+    for piece in (x[:1], x[1:]):
+        layer(piece).sum().backward()
+    return torch.allclose(layer.weight.grad, whole)
+
+
+def off_by_the_scale() -> bool:
+    theta = torch.nn.Parameter(torch.zeros(1))
+    optimizer, scaler = torch.optim.SGD([theta], lr=0.1), torch.amp.GradScaler("cpu", init_scale=1024.0)
+    found = []
+    for unscaled in (False, True):
+        optimizer.zero_grad()
+        scaler.scale((3 * theta).sum()).backward()
+        if unscaled:
+            scaler.unscale_(optimizer)
+        found.append(float(torch.nn.utils.clip_grad_norm_([theta], max_norm=5.0)))
+    return found == [3 * 1024, 3]
+
+
+def first_the_step() -> bool:
+    theta = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([theta], lr=0.8)
+    first = torch.optim.lr_scheduler.LinearLR(optimizer, 0.25, total_iters=4)
+    second = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
+    with pytest.warns(UserWarning, match="before `optimizer.step"):
+        first.step()
+    return optimizer.param_groups[0]["initial_lr"] == 0.8 and second.base_lrs == [0.8]
+
+
+def eval_alone() -> bool:
+    layer, x = torch.nn.Linear(3, 2).eval(), torch.rand(4, 3)
+    alone = layer(x)
+    with torch.no_grad():
+        other = layer(x)
+    return alone.grad_fn is not None and other.grad_fn is None and torch.equal(alone, other)
+
+
 SAID: dict[str, Callable[[], bool]] = {
     "`torch.nn.Linear` stores its weight as `(out_features, in_features)`": linear,
     "PyTorch's layer also takes a single row without a batch axis.": single_row,
@@ -185,6 +243,11 @@ SAID: dict[str, Callable[[], bool]] = {
     "In `x.max(axis)` equals share; PyTorch's `max(dim)` picks one.": equals,
     "keep the state in `.state`, for the LSTM $h$ and $c$ side by side.": states,
     "gives zeros for an unused input, where PyTorch raises an error": unused,
+    "PyTorch sets gradients to `None`, and the step skips a parameter without one; ours are zeros": skipped,
+    "several before one step add up": in_pieces,
+    "in mixed precision, it comes before clipping; otherwise the limit is off by the scale": off_by_the_scale,
+    "in the other order PyTorch warns; its base is `initial_lr` in `param_groups`": first_the_step,
+    "`eval()` alone still keeps on the held-out set what only a way back would need": eval_alone,
 }
 
 
