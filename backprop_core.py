@@ -3340,7 +3340,7 @@ class ConvTranspose2d(_Convolution):
 class _Pool(Layer):
     """What MaxPool2d and AvgPool2d have in common."""
 
-    _handed: Any  # what the k-th pixel of each window gets of its gradient
+    _handed: Any  # the share of a window's gradient that its k-th pixel gets
 
     def _pieces(self, x: np.ndarray) -> list[np.ndarray]:
         """Views of x (C, H, W, N): each window's first pixel, second, …"""
@@ -6780,4 +6780,4 @@ _PROBES = [
 ]
 
 
-# digest a482ffd2eec516de47d824387b3fd4cc50656557b450df176f2bfc4ebc522eb7
+# digest bfcd8c36383cc9b9af302e81cebbb83fecc8e6e413b915e6b44fee3826e69bee

@@ -222,6 +222,45 @@ def eval_alone() -> bool:
     return alone.grad_fn is not None and other.grad_fn is None and torch.equal(alone, other)
 
 
+def gradients_by_hand() -> bool:
+    x, w, g = torch.rand(2, 3, 5, 5), torch.rand(4, 3, 2, 2), torch.rand(2, 4, 4, 4)
+    x.requires_grad = w.requires_grad = True
+    torch.nn.functional.conv2d(x, w).backward(g)
+    of_input = torch.nn.grad.conv2d_input(x.shape, w, g)
+    of_weight = torch.nn.grad.conv2d_weight(x, w.shape, g)
+    assert x.grad is not None and w.grad is not None
+    return torch.allclose(of_input, x.grad, atol=1e-5) and torch.allclose(of_weight, w.grad, atol=1e-5)
+
+
+def folded() -> bool:
+    x = torch.ones(1, 1, 3, 3)
+    seen = torch.nn.functional.fold(torch.nn.functional.unfold(x, 2), (3, 3), 2)
+    return seen[0, 0].tolist() == [[1, 2, 1], [2, 4, 2], [1, 2, 1]]
+
+
+def on_the_graph() -> bool:
+    y = torch.nn.Conv2d(1, 1, 2)(torch.ones(1, 1, 3, 3))
+    pooled = torch.nn.functional.max_pool2d_with_indices(torch.arange(4.0).reshape(1, 1, 2, 2), 2)
+    nodes = [one.grad_fn for one in (y, torch.nn.MaxPool2d(2)(y))]
+    names = [node.name() for node in nodes if node is not None]
+    return names == ["ConvolutionBackward0", "MaxPool2DWithIndicesBackward0"] and pooled[1].item() == 3
+
+
+def same_with_a_stride() -> bool:
+    for package in (torch.nn, bp):
+        with pytest.raises(ValueError):
+            package.Conv2d(1, 1, 3, stride=2, padding="same")
+    return True
+
+
+def put_back() -> bool:
+    small = torch.nn.Conv2d(1, 1, 3, stride=2)(torch.ones(1, 1, 8, 8))
+    heights = [
+        torch.nn.ConvTranspose2d(1, 1, 3, stride=2, output_padding=more)(small).shape[2] for more in (0, 1)
+    ]
+    return small.shape[2] == 3 and heights == [7, 8]
+
+
 SAID: dict[str, Callable[[], bool]] = {
     "`torch.nn.Linear` stores its weight as `(out_features, in_features)`": linear,
     "PyTorch's layer also takes a single row without a batch axis.": single_row,
@@ -247,6 +286,11 @@ SAID: dict[str, Callable[[], bool]] = {
     "several before one step add up": in_pieces,
     "in mixed precision, it comes before clipping; otherwise the limit is off by the scale": off_by_the_scale,
     "in the other order PyTorch warns; its base is `initial_lr` in `param_groups`": first_the_step,
+    "one gradient each, to check by hand": gradients_by_hand,
+    "`fold` adds up what `unfold` has copied": folded,
+    "`MaxPool2DWithIndicesBackward0` | `winner` | the indices say which pixel won": on_the_graph,
+    "with a stride it is an error, as in PyTorch": same_with_a_stride,
+    "`output_padding`, which puts back pixels that a stride left over": put_back,
     "`eval()` alone still keeps on the held-out set what only a way back would need": eval_alone,
 }
 
