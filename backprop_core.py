@@ -2709,7 +2709,11 @@ def l2_penalty(parameters: Iterable[Parameter], strength: float) -> float:
     in a step, after backward. Raises ValueError for a negative strength,
     TypeError for what is no parameter.
     """
-    return 0.5 * _penalty(parameters, strength, np.positive)
+    total = 0.0
+    for p in _penalised(parameters, strength):
+        p.grad += strength * p.data  # eq:l2-grad
+        total += 0.5 * strength * float(np.sum(p.data**2))  # eq:l2
+    return total
 
 
 # 12 Not by heart: regularisation · l1-penalty
@@ -2718,19 +2722,18 @@ def l1_penalty(parameters: Iterable[Parameter], strength: float) -> float:
 
     Adds its gradient, eq:l1-grad (0 at 0), and raises as l2_penalty does.
     """
-    return _penalty(parameters, strength, np.sign)
-
-
-# 12 Not by heart: regularisation · penalty
-def _penalty(parameters: Iterable, strength: float, pull: Callable) -> float:
-    """Add each slope, strength * pull(w); the sum of all slopes times w."""
-    _within("penalty", strength=strength)
     total = 0.0
-    for parameter in _only_parameters(parameters):
-        slope = strength * pull(parameter.data)
-        parameter.grad += slope
-        total += float(np.vdot(slope, parameter.data))
+    for p in _penalised(parameters, strength):
+        p.grad += strength * np.sign(p.data)  # eq:l1-grad
+        total += strength * float(np.sum(np.abs(p.data)))  # eq:l1
     return total
+
+
+# 12 Not by heart: regularisation · penalised
+def _penalised(things: Iterable, strength: float) -> list[Parameter]:
+    """The parameters to be penalised, each once."""
+    _within("penalty", strength=strength)
+    return _only_parameters(things)
 
 
 # 12 Not by heart: regularisation · dropout
@@ -3512,7 +3515,7 @@ class Value:
         """The slope of this number with respect to all it was made from.
 
         In leaves, grad adds up over several calls, as in Parameter; in all
-        that stands between, it begins anew.
+        that stands between, it starts anew.
         """
         slopes = {self: 1.0}
         for node in _order(self):
@@ -6780,4 +6783,4 @@ _PROBES = [
 ]
 
 
-# digest 9199e3579bb31c56623aaacf5e55476368f8c61d498da501dd21a2f69af36067
+# digest 57ade06a102802a2830d4a308c8bd9e860d041403a421e58afb243c30159325b
