@@ -3461,12 +3461,11 @@ class Value:
     # 15 A tape for numbers · value-power
     def __pow__(self, other: Value | float) -> Value:
         a, n = self.data, _value(other).data
-        steep = a ** (n - 1) if a or n >= 1 else math.inf
-        made_from = [(self, n * steep if n else 0.0)]
+        y = a**n
+        made_from = [(self, n * a ** (n - 1) if a else _slope_at_0(n))]
         if isinstance(other, Value):
-            log = math.log(a) if a > 0 else math.nan if a else 0.0
-            made_from.append((other, a**n * log))
-        return Value(a**n, f"^{n:g}", *made_from)
+            made_from.append((other, y * _log(a)))
+        return Value(y, f"^{n:g}", *made_from)
 
     # 15 A tape for numbers · value-functions
     def exp(self) -> Value:
@@ -3551,6 +3550,17 @@ def _order(last: Any) -> Iterator[Any]:
             seen.add(node)
             waiting += node._parents
     return reversed(done)
+
+
+# 15 A tape for numbers · value-power-at-0
+def _slope_at_0(n: float) -> float:
+    """The slope of a**n in a, at a = 0."""
+    return math.inf if 0 < n < 1 else float(n == 1)
+
+
+def _log(a: float) -> float:
+    """The logarithm of a positive number, 0 at 0, nan below."""
+    return math.log(a) if a > 0 else math.nan if a else 0.0
 
 
 # 16 A tape for arrays · unstretch
@@ -6783,4 +6793,4 @@ _PROBES = [
 ]
 
 
-# digest 57ade06a102802a2830d4a308c8bd9e860d041403a421e58afb243c30159325b
+# digest 6ab2719ff760afaad4cb76607469ca81e714495e9e20fb0f8fa2363aa2089d69
