@@ -3577,6 +3577,8 @@ def _unstretched(g: Any, shape: tuple) -> Any:
 # 16 A tape for arrays · fitted
 def _fit(g: Any, x: np.ndarray) -> Any:
     """The gradient in the shape and dtype of x."""
+    if not hasattr(g, "shape"):
+        raise TypeError(f"a rule gave {g!r}, not an array of shape {x.shape}")
     if g.shape == x.shape and g.dtype == x.dtype:
         return g  # as almost always
     share = _unstretched(g, x.shape)
@@ -3711,7 +3713,7 @@ class Tensor(NDArrayOperatorsMixin):
             return lambda axis=None, keepdims=False, **options: function(
                 self, axis=axis, keepdims=keepdims, **options
             )
-        return partial(function, self)
+        return function(self) if name == "real" else partial(function, self)
 
     # 16 A tape for arrays · tensor-transposed
     @property
@@ -3905,7 +3907,8 @@ def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
             takes = "there a constant, as .data"
             raise TypeError
     except TypeError:
-        text = f"{rule.name} has no rule for this call; Tensors take {takes}"
+        name = rule.name.strip("_")
+        text = f"{name} has no rule for this call; Tensors take {takes}"
         raise TypeError(text) from None
     if rule.vjps and any(isinstance(x, Tensor) for x in options.values()):
         raise TypeError(f"{rule.name} takes a Tensor by its place, unnamed")
@@ -4036,6 +4039,14 @@ def detect_changes() -> Any:
     return _recorded(1)
 
 
+# 16 A tape for arrays · pushes
+def _pushes(vjps: tuple, jvps: Any) -> Any:
+    """The rules forwards, from what primitive is given."""
+    if isinstance(jvps, str):
+        _one_of("primitive", "linear", "entrywise", jvps=jvps)
+    return vjps if jvps == "entrywise" else jvps
+
+
 # 16 A tape for arrays · primitive
 def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
     """Decorator: Tensors take this function of arrays, too.
@@ -4048,8 +4059,9 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
     are derived.
     """
 
+    push = _pushes(vjps, jvps)
+
     def decorate(function: Callable) -> Callable:
-        push = vjps if jvps == "entrywise" else jvps
         rule = _Rule(function.__name__, function, vjps, push, set())
 
         @wraps(function)
@@ -4097,26 +4109,30 @@ _SLOPES: dict[Callable, Any] = {
     **dict.fromkeys((np.rad2deg, np.degrees), 180 / math.pi),
     **dict.fromkeys((np.abs, np.fabs), lambda y, x: np.sign(x)),
     np.square: lambda y, x: 2 * x, np.reciprocal: lambda y, x: -y * y,
-    np.sqrt: lambda y, x: 0.5 / y, np.cbrt: lambda y, x: y / (3 * x),
+    np.sqrt: lambda y, x: 0.5 / y, np.cbrt: lambda y, x: 1 / (3 * y * y),
     np.exp: lambda y, x: y, np.exp2: lambda y, x: y * math.log(2),
-    np.expm1: lambda y, x: y + 1, np.log: lambda y, x: 1 / x,
+    np.expm1: lambda y, x: np.exp(x), np.log: lambda y, x: 1 / x,
     np.log1p: lambda y, x: 1 / (1 + x),
     np.log2: lambda y, x: 1 / (x * math.log(2)),
     np.log10: lambda y, x: 1 / (x * math.log(10)),
     np.sin: lambda y, x: np.cos(x), np.cos: lambda y, x: -np.sin(x),
     np.tan: lambda y, x: 1 + y * y, np.tanh: lambda y, x: 1 - y * y,
     np.sinh: lambda y, x: np.cosh(x), np.cosh: lambda y, x: np.sinh(x),
-    np.arcsin: lambda y, x: 1 / np.sqrt(1 - x * x),
-    np.arccos: lambda y, x: -1 / np.sqrt(1 - x * x),
+    np.arcsin: lambda y, x: 1 / np.sqrt((1 - x) * (1 + x)),
+    np.arccos: lambda y, x: -1 / np.sqrt((1 - x) * (1 + x)),
     np.arctan: lambda y, x: 1 / (1 + x * x),
-    np.arcsinh: lambda y, x: 1 / np.sqrt(1 + x * x),
-    np.arccosh: lambda y, x: 1 / np.sqrt((x - 1) * (x + 1)),
+    np.arcsinh: lambda y, x: 1 / np.hypot(1, x),
+    np.arccosh: lambda y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),
     np.arctanh: lambda y, x: 1 / ((1 - x) * (1 + x)),
 }
 
 
 # 16 A tape for arrays · logistic
-@primitive(lambda g, y, x: g * y * (1 - y), jvps="entrywise")
+def _logistic_rule(g: Any, y: Any, x: Any) -> Any:
+    return g * y * _logistic(-x)
+
+
+@primitive(_logistic_rule, jvps="entrywise")
 def _logistic(x: Any) -> Any:
     """1 / (1 + exp(-x)), without an overflow."""
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
@@ -4133,6 +4149,10 @@ def _exponent_slope(y: Any, x: Any, n: Any) -> Any:
     return y * np.log(np.where(x == 0, 1.0, x))
 
 
+def _side(a: Any, y: Any) -> Any:
+    return a / np.where(y == 0, 1, y)
+
+
 # 16 A tape for arrays · slopes-of-pairs
 _PAIRS: dict[Callable, tuple] = {
     np.add: (1, 1), np.subtract: (1, -1), np.floor_divide: (0, 0),
@@ -4143,9 +4163,10 @@ _PAIRS: dict[Callable, tuple] = {
     np.logaddexp: (
         lambda y, a, b: _logistic(a - b), lambda y, a, b: _logistic(b - a),
     ),
+    np.hypot: (lambda y, a, b: _side(a, y), lambda y, a, b: _side(b, y)),
     np.arctan2: (
-        lambda y, a, b: b / (a * a + b * b),
-        lambda y, a, b: a / -(a * a + b * b),
+        lambda y, a, b: b / np.hypot(a, b) / np.hypot(a, b),
+        lambda y, a, b: a / -np.hypot(a, b) / np.hypot(a, b),
     ),
     np.copysign: (lambda y, a, b: np.sign(a) * np.sign(y), 0),
 }
@@ -4158,7 +4179,7 @@ def _chosen(wins: Callable) -> tuple:
     def share(g: Any, a: Any, b: Any) -> Any:
         won = wins(a, b)
         tied = won == wins(b, a)
-        mine = g * won
+        mine = np.where(won, g, 0)  # not g * won: inf times 0 is nan
         return np.where(tied, g / 2, mine) if np.count_nonzero(tied) else mine
 
     return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
@@ -4240,12 +4261,26 @@ def _max_rule(
 ) -> Any:
     best = (x == _spread_out(y, x, axis, keepdims)).astype(x.dtype)
     best /= best.sum(axis=axis, keepdims=True)
-    return _spread_out(g, x, axis, keepdims) * best
+    return np.where(best, _spread_out(g, x, axis, keepdims), 0) * best
 
 
+def _solved(g: Any, y: Any, a: Any, b: Any) -> Any:
+    if b.ndim == 1:
+        return np.linalg.solve(a.mT, g[..., None])[..., 0]
+    return np.linalg.solve(a.mT, g)
+
+
+def _solver(g: Any, y: Any, a: Any, b: Any) -> Any:
+    share = _solved(g, y, a, b)
+    single = b.ndim == 1
+    return -(share[..., None] * y[..., None, :] if single else share @ y.mT)
+
+
+# 16 A tape for arrays · table-of-others
 _OTHERS: dict[Callable, tuple] = {
     **dict.fromkeys((np.max, np.amax, np.min, np.amin), (_max_rule,)),
     np.linalg.inv: (lambda g, y, a: -(y.mT @ g @ y.mT),),
+    np.linalg.solve: (_solver, _solved),
 }
 
 
@@ -4273,24 +4308,40 @@ _RULES: dict[Callable, _Rule] = {
 
 
 # 16 A tape for arrays · join
-def _join_rule(g: Any, y: Any, *parts: Any) -> list:
-    ends = np.cumsum([part.size for part in parts])
-    return [g[end - x.size : end] for end, x in zip(ends, parts)]
+def _join_rule(g: Any, y: Any, axis: int, *parts: Any) -> list:
+    sizes = [x.shape[axis] for x in parts]
+    before = (slice(None),) * (axis % g.ndim)
+    ends = zip(sizes, np.cumsum(sizes).tolist())
+    return [None, *[g[(*before, slice(end - n, end))] for n, end in ends]]
 
 
-_JOIN = _Rule("join", lambda *x: np.concatenate(x), _join_rule, None, set())
+_JOIN = _Rule(
+    "join", lambda axis, *x: np.concatenate(x, axis), _join_rule, None, set()
+)
+
+
+def _concatenate(parts: Any, axis: int | None = 0) -> Any:
+    x = [x if isinstance(x, Tensor) else np.asarray(x) for x in parts]
+    if axis is None:
+        x, axis = [x.reshape(x.size) for x in x], 0
+    return _apply(_JOIN, [axis, *x], {})
+
+
+def _stack(parts: Any, axis: int = 0) -> Any:
+    return _concatenate([np.expand_dims(x, axis) for x in parts], axis)
 
 
 # 16 A tape for arrays · move
 def _move(function: Callable, *args: Any, **options: Any) -> Any:
     """The function of Tensors whose entries it only moves.
 
-    A mark says which entry it is, and by a random fraction that it is one.
+    A mark says which entry it is. A constant may look like one of these
+    marks, but not like the second ones, too.
     """
     found: list = []
     _deep([args, options], lambda x: found.extend([x] * isinstance(x, Tensor)))
     parts = [x.reshape(x.size) for x in found]
-    flat = _apply(_JOIN, [*parts, np.zeros(1, parts[0].dtype)], {})
+    flat = _concatenate([*parts, np.zeros(1, parts[0].dtype)])
 
     def asked(entries: np.ndarray) -> Any:
         own = iter(np.split(entries, np.cumsum([x.size for x in found])))
@@ -4299,19 +4350,21 @@ def _move(function: Callable, *args: Any, **options: Any) -> Any:
         ))
         return function(*given, **named)
 
-    marks = np.arange(flat.size) + np.random.default_rng(0).random(flat.size)
-    return _moved(function, flat, marks, asked(flat.data), asked(marks))
+    marks = np.arange(flat.size) + np.random.default_rng(0).random(
+        (2, flat.size)
+    )
+    return _moved(function, flat, marks, *map(asked, [flat.data, *marks]))
 
 
 # 16 A tape for arrays · moved
-def _moved(f: Callable, flat: Any, marks: Any, value: Any, seen: Any) -> Any:
+def _moved(f: Callable, flat: Any, marks: Any, value: Any, *seen: Any) -> Any:
     """The entries of flat whose marks are seen; constants from value."""
     if isinstance(value, (list, tuple)):
-        return [_moved(f, flat, marks, *each) for each in zip(value, seen)]
-    last, value = marks.size - 1, _real(value)
-    place = np.clip(np.nan_to_num(seen), 0, last).astype(int)
-    moved = marks[place] == seen
-    there = np.where(moved, flat.data[place], seen).astype(value.dtype)
+        return [_moved(f, flat, marks, *each) for each in zip(value, *seen)]
+    last, value = flat.size - 1, _real(value)
+    place = np.clip(np.nan_to_num(seen[0]), 0, last).astype(int)
+    moved = (marks[:, place] == seen).all(axis=0)
+    there = np.where(moved, flat.data[place], seen[0]).astype(value.dtype)
     if not np.array_equal(there, value, equal_nan=True):
         raise TypeError(
             f"{f.__name__} does more here than move, and has no rule"
@@ -4324,12 +4377,23 @@ def _moved(f: Callable, flat: Any, marks: Any, value: Any, seen: Any) -> Any:
 # 16 A tape for arrays · moving
 _MOVING = [getattr(np, name, None) or getattr(np.fft, name) for name in """
     append array_split atleast_1d atleast_2d atleast_3d block broadcast_arrays
-    choose column_stack compress concatenate copy delete diag diagflat
-    diagonal dsplit dstack extract fftshift flip fliplr flipud hsplit hstack
-    ifftshift insert meshgrid moveaxis pad ravel real repeat resize roll
-    rollaxis rot90 select split stack take take_along_axis tile tril triu
-    vsplit vstack
+    choose column_stack compress copy delete diag diagflat diagonal dsplit
+    dstack extract fftshift flip fliplr flipud hsplit hstack ifftshift insert
+    meshgrid pad ravel real repeat resize roll rollaxis rot90 select split
+    take take_along_axis tile tril triu vsplit vstack
 """.split()]
+
+
+# 16 A tape for arrays · joins
+_JOINS: dict[Callable, Callable] = {
+    np.concatenate: _concatenate, np.stack: _stack,
+    np.moveaxis: lambda x, source, destination: np.transpose(
+        x, np.moveaxis(np.empty(range(x.ndim)), source, destination).shape
+    ),
+    np.ravel: lambda x, order="C": (
+        x.reshape(x.size) if order == "C" else _move(np.ravel, x, order)
+    ),
+}
 
 
 # 16 A tape for arrays · root
@@ -4339,8 +4403,8 @@ def _root(x: Any, p: Any = 0.5) -> Any:
 
 
 # 16 A tape for arrays · made-of-sums
-def _average_of(x: Any, *args: Any, **options: Any) -> Any:
-    total = np.sum(x, *args, **options)
+def _average_of(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    total = np.sum(x, axis, keepdims=keepdims)
     return total / (x.size / max(total.size, 1))
 
 
@@ -4353,15 +4417,23 @@ def _var(
 
 
 # 16 A tape for arrays · made-by-halves
+@primitive(lambda g, y, x, value: g, jvps="entrywise")
+def _valued(x: Any, value: Any) -> Any:
+    """The value in place of x: NumPy's own, where rounding differs."""
+    return value
+
+
+# 16 A tape for arrays · product
 def _prod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    shape = np.sum(x.data, axis, keepdims=keepdims).shape
+    value = np.asarray(np.prod(x.data, axis, keepdims=keepdims))
     whole = axis is None or not x.ndim
     axes = [*range(x.ndim)] if whole else [*np.ravel(axis)]
     y = np.moveaxis(x, axes, range(len(axes)))
     y = y.reshape(math.prod(y.shape[: len(axes)]), *y.shape[len(axes) :])
     while len(y) > 1:
         y = np.concatenate([y[0:-1:2] * y[1::2], y[len(y) // 2 * 2 :]])
-    return (y[0] if len(y) else y.sum(axis=0) + 1).reshape(shape)
+    y = y[0] if len(y) else y.sum(axis=0) + 1
+    return _valued(y.reshape(value.shape), value)
 
 
 # 16 A tape for arrays · running-product
@@ -4372,7 +4444,7 @@ def _cumprod(x: Any, axis: int | None = None) -> Any:
     while reach < len(y):  # so many factors are in each product by now
         y = np.concatenate([y[:reach], y[reach:] * y[:-reach]])
         reach *= 2
-    return np.moveaxis(y, 0, axis)
+    return _valued(np.moveaxis(y, 0, axis), np.cumprod(x.data, axis))
 
 
 # 16 A tape for arrays · diff
@@ -4512,7 +4584,9 @@ _MADE: dict[Callable, Callable] = {
     np.mean: _average_of, np.var: _var, np.prod: _prod, np.diff: _diff,
     np.clip: _clip, np.sort: _sort, np.einsum: _einsum, np.fix: np.trunc,
     np.tensordot: _tensordot, np.linalg.norm: _norm,
-    np.std: lambda x, *args, **options: _root(np.var(x, *args, **options)),
+    np.std: lambda x, axis=None, *, ddof=0, keepdims=False: _root(
+        np.var(x, axis, ddof=ddof, keepdims=keepdims)
+    ),
     **dict.fromkeys((np.round, np.around), lambda x, decimals=0: (
         np.sign(x) * 0 + x.data.round(decimals)
     )),
@@ -4537,13 +4611,11 @@ _PRODUCTS: dict[Callable, Callable] = {
     np.inner: lambda a, b: _inner(a, b, -1),
     np.vdot: lambda a, b: np.reshape(a, -1) @ np.reshape(b, -1),
     np.outer: lambda a, b: np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1)),
-    np.hypot: lambda a, b: _root(a * a + b * b),
     np.float_power: lambda x, n: np.power(x * np.float64(1), n),
     np.trace: lambda x, offset=0, axis1=0, axis2=1: np.sum(
         np.diagonal(x, offset, axis1, axis2), axis=-1
     ),
     np.linalg.multi_dot: lambda arrays: reduce(np.dot, arrays),
-    np.linalg.solve: lambda a, b: np.linalg.inv(a) @ b,
     np.linalg.slogdet: lambda a: (np.linalg.slogdet(a.data)[0], _logdet(a)),
     np.linalg.det: lambda a: np.linalg.slogdet(a)[0] * np.exp(_logdet(a)),
 }
@@ -4556,12 +4628,12 @@ _MORE: dict[Callable, Callable] = {
     **dict.fromkeys((np.vecdot, np.linalg.vecdot), lambda a, b, axis=-1: (
         np.sum(np.multiply(a, b), axis)
     )),
-    np.nansum: lambda x, *args, **options: np.sum(
-        np.where(np.isnan(x), 0, x), *args, **options
+    np.nansum: lambda x, axis=None, *, keepdims=False: np.sum(
+        np.where(np.isnan(x), 0, x), axis, keepdims=keepdims
     ),
-    np.nanmean: lambda x, *args, **options: (
-        np.nansum(x, *args, **options)
-        / np.sum(~np.isnan(x), *args, dtype=x.dtype, **options)
+    np.nanmean: lambda x, axis=None, *, keepdims=False: (
+        np.nansum(x, axis, keepdims=keepdims)
+        / np.sum(~np.isnan(x), axis, x.dtype, keepdims=keepdims)
     ),
     np.zeros_like: lambda x: np.zeros(x.shape, x.dtype),
     np.ones_like: lambda x: np.ones(x.shape, x.dtype),
@@ -4569,7 +4641,7 @@ _MORE: dict[Callable, Callable] = {
 
 
 # 16 A tape for arrays · table-of-linalg
-_COMPOSED: dict[Callable, Callable] = _MADE | _PRODUCTS | _MORE | {
+_COMPOSED: dict[Callable, Callable] = _MADE | _PRODUCTS | _MORE | _JOINS | {
     np.linalg.vector_norm: _length,
     np.linalg.matrix_norm: lambda x, *, keepdims=False, ord="fro": (
         _norm(x, ord, (-2, -1), keepdims)
@@ -4616,12 +4688,14 @@ class TapeLayer(Layer):
         y = self.function(*inputs)
         if not isinstance(y, Tensor):
             raise TypeError(f"{self}: the function's result is no Tensor")
-        self._cache = y, inputs
+        self._cache = y, inputs, _recording.get()
         return y.data.copy()
 
     # 16 A tape for arrays · tape-layer-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        y, inputs = self._saved()
+        y, inputs, recording = self._saved()
+        if not recording:
+            raise RuntimeError(f"{self}: forward has run under no_grad")
         grad = self._expect(grad_output, *y.shape, what="grad_output")
         dx, *shares = gradients(y, inputs, grad)
         for weight, share in zip(self.weights, shares):
@@ -6793,4 +6867,4 @@ _PROBES = [
 ]
 
 
-# digest 4f57573d3ad3b0ebada4aefd89dbbe7930774a7696299a0943cdaeee2d60b20c
+# digest 3fd638c4c87654820356ebaea5c5dd8788ff58ded6339283baaa583e4e41fe54

@@ -477,6 +477,18 @@ def test_no_grad_in_a_block() -> None:
     assert (x * x).requires_grad
 
 
+def test_a_tape_layer_has_no_way_back_without_a_tape() -> None:
+    layer = bp.TapeLayer(lambda x, w: x * w, bp.Parameter([2.0]))
+    net = bp.Network(bp.Linear(1, 1, rng=0), layer, loss=bp.MSELoss())
+    with no_grad():
+        net.loss([[1.0]], [[3.0]])
+    with pytest.raises(RuntimeError, match="forward has run under no_grad"):
+        net.backward()
+    net.loss([[1.0]], [[3.0]])
+    net.backward()
+    assert all(p.grad.any() for p in net.parameters())
+
+
 def test_no_grad_as_a_decorator() -> None:
     x = Tensor([1.0])
 
