@@ -69,7 +69,7 @@ __all__ = [
     "ExponentialLR", "StepLR", "clip_grad_norm_", "fit", "save", "load",
     "l2_penalty", "l1_penalty", "Dropout", "EarlyStopping", "BatchNorm1d",
     "BatchNorm2d", "LayerNorm", "RMSNorm", "Conv2d", "ConvTranspose2d",
-    "MaxPool2d", "AvgPool2d", "Value", "no_grad", "Tensor", "gradients",
+    "MaxPool2d", "AvgPool2d", "Value", "Tensor", "gradients", "no_grad",
     "detect_changes", "primitive", "TapeLayer", "Residual", "RNN", "LSTM",
     "GRU", "Embedding", "Last", "MultiHeadAttention", "PositionEmbedding",
     "TransformerBlock", "jvp", "hvp", "checkpoint", "Finding", "Diagnosis",
@@ -3550,91 +3550,6 @@ def _order(last: Any) -> Iterator[Any]:
     return reversed(done)
 
 
-# 16 A tape for arrays · unstretch
-def _unstretched(g: Any, shape: tuple) -> Any:
-    """The gradient, summed over all axes along which x was stretched."""
-    if g.ndim > len(shape):  # axes that x does not have
-        g = g.sum(axis=tuple(range(g.ndim - len(shape))))
-    if g.shape == shape:
-        return g
-    axes = [i for i, n in enumerate(shape[: g.ndim]) if n == 1]
-    return g.sum(axis=tuple(axes), keepdims=True)
-
-
-# 16 A tape for arrays · fitted
-def _fit(g: Any, x: np.ndarray) -> Any:
-    """The gradient in the shape and dtype of x."""
-    if g.shape == x.shape and g.dtype == x.dtype:
-        return g  # as almost always
-    share = _unstretched(g, x.shape)
-    if share.shape != x.shape:
-        raise ValueError(
-            f"a rule gave a gradient of shape {g.shape} for an argument of "
-            f"shape {x.shape}"
-        )
-    return share if share.dtype == x.dtype else share.astype(x.dtype)
-
-
-# 16 A tape for arrays · read-only
-def _read_only(array: np.ndarray) -> np.ndarray:
-    """A view of the array that nobody can write to."""
-    view = array[...]
-    view.setflags(write=False)
-    return view
-
-
-# 16 A tape for arrays · seals-of-all
-def _seal(args: Any, arrays: Any, options: dict, every: int) -> list:
-    """Copies of what comes from outside, each with the array itself.
-
-    ``args`` are as given, in ``arrays`` stand the arrays of Tensors.
-    """
-    seals = []
-    if options:
-        args, arrays = [*args, *options.values()], [*arrays, *options.values()]
-    for x, array in zip(args, arrays):
-        if isinstance(array, np.ndarray) and (x is array or not x._record):
-            part = array if array.size <= 256 else _sample(array, every)
-            seals.append((array, part, part.tobytes()))
-    return seals
-
-
-# 16 A tape for arrays · check
-def _check(made: Any) -> None:
-    """Raise RuntimeError if a line of the tape is no longer true."""
-    bad = [a for a, part, was in made.seals if part.tobytes() != was]
-    each = zip(made.args, made.arrays)
-    bad += [a for x, a in each if x is not a and x.data is not a]
-    if bad:
-        raise RuntimeError(
-            f"{made.rule.name}: an array of shape {bad[0].shape} was changed "
-            "after it was recorded; do that after backward, or with a copy"
-        )
-
-
-# 16 A tape for arrays · recorded
-_recording: ContextVar[int] = ContextVar("recording", default=61)
-
-
-@contextmanager
-def _recorded(every: int = 61) -> Iterator[None]:
-    before = _recording.set(every)
-    try:
-        yield
-    finally:
-        _recording.reset(before)
-
-
-# 16 A tape for arrays · no-grad
-def no_grad() -> Any:
-    """Record nothing in this block, or in a function under @no_grad().
-
-    A generator shares the switch with its caller: a block in it ends only
-    when the generator does, and @no_grad() does not cover it.
-    """
-    return _recorded(0)
-
-
 # 16 A tape for arrays · tensor
 class Tensor(NDArrayOperatorsMixin):
     """An array that remembers how it was made.
@@ -3665,7 +3580,7 @@ class Tensor(NDArrayOperatorsMixin):
     def __array_function__(
         self, function: Any, types: Any, args: Sequence, options: dict
     ) -> Any:
-        """NumPy asks here when any other function of its gets a Tensor."""
+        """NumPy asks here when any of its other functions gets a Tensor."""
         if function in _RULES:
             return _apply(_RULES[function], args, options)
         return _without_rule(function, args, options)
@@ -3822,9 +3737,9 @@ def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
             continue  # a leaf
         known, g = _known(node, record), g if record else _read_only(g)
         rule, args, arrays, options, places, _ = node._record
-        every = rule.vjps(g, *known, **options) if callable(rule.vjps) else ()
+        shares = rule.vjps(g, *known, **options) if callable(rule.vjps) else ()
         for i in places:
-            share = every[i] if every else rule.vjps[i](g, *known, **options)
+            share = shares[i] if shares else rule.vjps[i](g, *known, **options)
             share, x = _fit(share, arrays[i]), args[i]  # eq:chain
             found[x] = found[x] + share if x in found else share  # eq:paths
 
@@ -3853,6 +3768,96 @@ def gradients(
     found = {x: g for x, g in pulled if x in wanted}
     dx = [found[x] if x in found else np.zeros_like(x.data) for x in inputs]
     return [_constant(g) if create_graph else np.array(g) for g in dx]
+
+
+# 16 A tape for arrays · recorded
+_recording: ContextVar[int] = ContextVar("recording", default=61)
+
+
+@contextmanager
+def _recorded(every: int = 61) -> Iterator[None]:
+    before = _recording.set(every)
+    try:
+        yield
+    finally:
+        _recording.reset(before)
+
+
+# 16 A tape for arrays · no-grad
+def no_grad() -> Any:
+    """Record nothing in this block, or in a function under @no_grad().
+
+    A generator shares the switch with its caller: a block in it ends only
+    when the generator does, and @no_grad() does not cover it.
+    """
+    return _recorded(0)
+
+
+# 16 A tape for arrays · unstretch
+def _unstretched(g: Any, shape: tuple) -> Any:
+    """The gradient of an array of this shape, summed over stretched axes.
+
+    From a wrong rule it may have fewer axes, which _fit reports.
+    """
+    if g.ndim > len(shape):  # axes that were not there
+        g = g.sum(axis=tuple(range(g.ndim - len(shape))))
+    if g.shape == shape:
+        return g
+    axes = [i for i, n in enumerate(shape[: g.ndim]) if n == 1]
+    return g.sum(axis=tuple(axes), keepdims=True)
+
+
+# 16 A tape for arrays · fitted
+def _fit(g: Any, x: np.ndarray) -> Any:
+    """The gradient in the shape and dtype of x."""
+    if g.shape == x.shape and g.dtype == x.dtype:
+        return g  # as almost always
+    share = _unstretched(g, x.shape)
+    if share.shape != x.shape:
+        raise ValueError(
+            f"a rule gave a gradient of shape {g.shape} for an argument of "
+            f"shape {x.shape}"
+        )
+    return share if share.dtype == x.dtype else share.astype(x.dtype)
+
+
+# 16 A tape for arrays · read-only
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """A view of the array that nobody can write to."""
+    view = array[...]
+    view.setflags(write=False)
+    return view
+
+
+# 16 A tape for arrays · seals-of-all
+def _seal(args: Any, arrays: Any, options: dict, every: int) -> list:
+    """Copies of what comes from outside, each with the array itself.
+
+    ``args`` are as given, in ``arrays`` stand the arrays of Tensors. From
+    outside come plain arrays (x is array) and those of leaves, which have
+    no record; results are read-only.
+    """
+    seals = []
+    if options:
+        args, arrays = [*args, *options.values()], [*arrays, *options.values()]
+    for x, array in zip(args, arrays):
+        if isinstance(array, np.ndarray) and (x is array or not x._record):
+            part = array if array.size <= 256 else _sample(array, every)
+            seals.append((array, part, part.tobytes()))
+    return seals
+
+
+# 16 A tape for arrays · check
+def _check(made: Any) -> None:
+    """Raise RuntimeError if a line of the tape is no longer true."""
+    bad = [a for a, part, was in made.seals if part.tobytes() != was]
+    each = zip(made.args, made.arrays)
+    bad += [a for x, a in each if x is not a and x.data is not a]
+    if bad:
+        raise RuntimeError(
+            f"{made.rule.name}: an array of shape {bad[0].shape} was changed "
+            "after it was recorded; do that after backward, or with a copy"
+        )
 
 
 # 16 A tape for arrays · own
@@ -3920,7 +3925,7 @@ def _plain(x: Any) -> Any:
 
 # 16 A tape for arrays · without-rule
 def _without_rule(function: Callable, args: Any, options: dict) -> Any:
-    """Functions of the other kinds; comparisons and counts, of arrays."""
+    """Functions of the other kinds; comparisons and counts give arrays."""
     if further := _FURTHER.get(function):
         _ask(further, args, options, [])
         return further.function(*[_own(x, further) for x in args], **options)
@@ -4084,7 +4089,7 @@ _SLOPES: dict[Callable, Any] = {
     **dict.fromkeys((np.rad2deg, np.degrees), 180 / math.pi),
     **dict.fromkeys((np.abs, np.fabs), lambda y, x: np.sign(x)),
     np.square: lambda y, x: 2 * x, np.reciprocal: lambda y, x: -y * y,
-    np.sqrt: lambda y, x: 0.5 / y, np.cbrt: lambda y, x: y / (3 * x),
+    np.sqrt: lambda y, x: 0.5 / y, np.cbrt: lambda y, x: 1 / (3 * y * y),
     np.exp: lambda y, x: y, np.exp2: lambda y, x: y * math.log(2),
     np.expm1: lambda y, x: y + 1, np.log: lambda y, x: 1 / x,
     np.log1p: lambda y, x: 1 / (1 + x),
@@ -4105,7 +4110,7 @@ _SLOPES: dict[Callable, Any] = {
 # 16 A tape for arrays · logistic
 @primitive(lambda g, y, x: g * y * (1 - y), jvps="entrywise")
 def _logistic(x: Any) -> Any:
-    """1 / (1 + exp(-x)), without an overflow."""
+    """1 / (1 + exp(-x)), the slope of logaddexp, without an overflow."""
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
@@ -4151,8 +4156,8 @@ def _chosen(wins: Callable) -> tuple:
     return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
 
 
-# 16 A tape for arrays · choices
-_CHOICES: dict[Callable, tuple] = {
+# 16 A tape for arrays · rules-of-choices
+_SHARES: dict[Callable, tuple] = {
     np.divide: (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
     np.maximum: _chosen(lambda a, b: a > b),
     np.minimum: _chosen(lambda a, b: a < b),
@@ -4245,7 +4250,7 @@ def _times(slope: Any) -> Callable:
 
 
 # 16 A tape for arrays · rules-together
-_ENTRYWISE = _CHOICES | {
+_ENTRYWISE = _SHARES | {
     f: tuple(map(_times, slopes if isinstance(slopes, tuple) else [slopes]))
     for f, slopes in (_SLOPES | _PAIRS).items()
 }
@@ -6786,4 +6791,4 @@ _PROBES = [
 ]
 
 
-# digest 0f8d73a69d6550568c18634a9db52b3a29f134f33773b9f61479b8b54f3f400e
+# digest 648eee1b90c6c53c6a434a2fcafe554d748ef1dc4582609af139239dfa29b6b8
