@@ -69,7 +69,7 @@ __all__ = [
     "ExponentialLR", "StepLR", "clip_grad_norm_", "fit", "save", "load",
     "l2_penalty", "l1_penalty", "Dropout", "EarlyStopping", "BatchNorm1d",
     "BatchNorm2d", "LayerNorm", "RMSNorm", "Conv2d", "ConvTranspose2d",
-    "MaxPool2d", "AvgPool2d", "Value", "no_grad", "Tensor", "gradients",
+    "MaxPool2d", "AvgPool2d", "Value", "Tensor", "gradients", "no_grad",
     "detect_changes", "primitive", "TapeLayer", "Residual", "RNN", "LSTM",
     "GRU", "Embedding", "Last", "MultiHeadAttention", "PositionEmbedding",
     "TransformerBlock", "jvp", "hvp", "checkpoint", "Finding", "Diagnosis",
@@ -3563,93 +3563,6 @@ def _log(a: float) -> float:
     return math.log(a) if a > 0 else math.nan if a else 0.0
 
 
-# 16 A tape for arrays · unstretch
-def _unstretched(g: Any, shape: tuple) -> Any:
-    """The gradient, summed over all axes along which x was stretched."""
-    if g.ndim > len(shape):  # axes that x does not have
-        g = g.sum(axis=tuple(range(g.ndim - len(shape))))
-    if g.shape == shape:
-        return g
-    axes = [i for i, n in enumerate(shape[: g.ndim]) if n == 1]
-    return g.sum(axis=tuple(axes), keepdims=True)
-
-
-# 16 A tape for arrays · fitted
-def _fit(g: Any, x: np.ndarray) -> Any:
-    """The gradient in the shape and dtype of x."""
-    if not hasattr(g, "shape"):
-        raise TypeError(f"a rule gave {g!r}, not an array of shape {x.shape}")
-    if g.shape == x.shape and g.dtype == x.dtype:
-        return g  # as almost always
-    share = _unstretched(g, x.shape)
-    if share.shape != x.shape:
-        raise ValueError(
-            f"a rule gave a gradient of shape {g.shape} for an argument of "
-            f"shape {x.shape}"
-        )
-    return share if share.dtype == x.dtype else share.astype(x.dtype)
-
-
-# 16 A tape for arrays · read-only
-def _read_only(array: np.ndarray) -> np.ndarray:
-    """A view of the array that nobody can write to."""
-    view = array[...]
-    view.setflags(write=False)
-    return view
-
-
-# 16 A tape for arrays · seals-of-all
-def _seal(args: Any, arrays: Any, options: dict, every: int) -> list:
-    """Copies of what comes from outside, each with the array itself.
-
-    ``args`` are as given, in ``arrays`` stand the arrays of Tensors.
-    """
-    seals = []
-    if options:
-        args, arrays = [*args, *options.values()], [*arrays, *options.values()]
-    for x, array in zip(args, arrays):
-        if isinstance(array, np.ndarray) and (x is array or not x._record):
-            part = array if array.size <= 256 else _sample(array, every)
-            seals.append((array, part, part.tobytes()))
-    return seals
-
-
-# 16 A tape for arrays · check
-def _check(made: Any) -> None:
-    """Raise RuntimeError if a line of the tape is no longer true."""
-    bad = [a for a, part, was in made.seals if part.tobytes() != was]
-    each = zip(made.args, made.arrays)
-    bad += [a for x, a in each if x is not a and x.data is not a]
-    if bad:
-        raise RuntimeError(
-            f"{made.rule.name}: an array of shape {bad[0].shape} was changed "
-            "after it was recorded; do that after backward, or with a copy"
-        )
-
-
-# 16 A tape for arrays · recorded
-_recording: ContextVar[int] = ContextVar("recording", default=61)
-
-
-@contextmanager
-def _recorded(every: int = 61) -> Iterator[None]:
-    before = _recording.set(every)
-    try:
-        yield
-    finally:
-        _recording.reset(before)
-
-
-# 16 A tape for arrays · no-grad
-def no_grad() -> Any:
-    """Record nothing in this block, or in a function under @no_grad().
-
-    A generator shares the switch with its caller: a block in it ends only
-    when the generator does, and @no_grad() does not cover it.
-    """
-    return _recorded(0)
-
-
 # 16 A tape for arrays · tensor
 class Tensor(NDArrayOperatorsMixin):
     """An array that remembers how it was made.
@@ -3680,7 +3593,7 @@ class Tensor(NDArrayOperatorsMixin):
     def __array_function__(
         self, function: Any, types: Any, args: Sequence, options: dict
     ) -> Any:
-        """NumPy asks here when any other function of its gets a Tensor."""
+        """NumPy asks here when any of its other functions gets a Tensor."""
         if function in _RULES:
             return _apply(_RULES[function], args, options)
         return _without_rule(function, args, options)
@@ -3837,9 +3750,9 @@ def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
             continue  # a leaf
         known, g = _known(node, record), g if record else _read_only(g)
         rule, args, arrays, options, places, _ = node._record
-        every = rule.vjps(g, *known, **options) if callable(rule.vjps) else ()
+        shares = rule.vjps(g, *known, **options) if callable(rule.vjps) else ()
         for i in places:
-            share = every[i] if every else rule.vjps[i](g, *known, **options)
+            share = shares[i] if shares else rule.vjps[i](g, *known, **options)
             share, x = _fit(share, arrays[i]), args[i]  # eq:chain
             found[x] = found[x] + share if x in found else share  # eq:paths
 
@@ -3868,6 +3781,98 @@ def gradients(
     found = {x: g for x, g in pulled if x in wanted}
     dx = [found[x] if x in found else np.zeros_like(x.data) for x in inputs]
     return [_constant(g) if create_graph else np.array(g) for g in dx]
+
+
+# 16 A tape for arrays · recorded
+_recording: ContextVar[int] = ContextVar("recording", default=61)
+
+
+@contextmanager
+def _recorded(every: int = 61) -> Iterator[None]:
+    before = _recording.set(every)
+    try:
+        yield
+    finally:
+        _recording.reset(before)
+
+
+# 16 A tape for arrays · no-grad
+def no_grad() -> Any:
+    """Record nothing in this block, or in a function under @no_grad().
+
+    A generator shares the switch with its caller: a block in it ends only
+    when the generator does, and @no_grad() does not cover it.
+    """
+    return _recorded(0)
+
+
+# 16 A tape for arrays · unstretch
+def _unstretched(g: Any, shape: tuple) -> Any:
+    """The gradient of an array of this shape, summed over stretched axes.
+
+    From a wrong rule it may have fewer axes, which _fit reports.
+    """
+    if g.ndim > len(shape):  # axes that were not there
+        g = g.sum(axis=tuple(range(g.ndim - len(shape))))
+    if g.shape == shape:
+        return g
+    axes = [i for i, n in enumerate(shape[: g.ndim]) if n == 1]
+    return g.sum(axis=tuple(axes), keepdims=True)
+
+
+# 16 A tape for arrays · fitted
+def _fit(g: Any, x: np.ndarray) -> Any:
+    """The gradient in the shape and dtype of x."""
+    if not hasattr(g, "shape"):
+        raise TypeError(f"a rule gave {g!r}, not an array of shape {x.shape}")
+    if g.shape == x.shape and g.dtype == x.dtype:
+        return g  # as almost always
+    share = _unstretched(g, x.shape)
+    if share.shape != x.shape:
+        raise ValueError(
+            f"a rule gave a gradient of shape {g.shape} for an argument of "
+            f"shape {x.shape}"
+        )
+    return share if share.dtype == x.dtype else share.astype(x.dtype)
+
+
+# 16 A tape for arrays · read-only
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """A view of the array that nobody can write to."""
+    view = array[...]
+    view.setflags(write=False)
+    return view
+
+
+# 16 A tape for arrays · seals-of-all
+def _seal(args: Any, arrays: Any, options: dict, every: int) -> list:
+    """Copies of what comes from outside, each with the array itself.
+
+    ``args`` are as given, in ``arrays`` stand the arrays of Tensors. From
+    outside come plain arrays (x is array) and those of leaves, which have
+    no record; results are read-only.
+    """
+    seals = []
+    if options:
+        args, arrays = [*args, *options.values()], [*arrays, *options.values()]
+    for x, array in zip(args, arrays):
+        if isinstance(array, np.ndarray) and (x is array or not x._record):
+            part = array if array.size <= 256 else _sample(array, every)
+            seals.append((array, part, part.tobytes()))
+    return seals
+
+
+# 16 A tape for arrays · check
+def _check(made: Any) -> None:
+    """Raise RuntimeError if a line of the tape is no longer true."""
+    bad = [a for a, part, was in made.seals if part.tobytes() != was]
+    each = zip(made.args, made.arrays)
+    bad += [a for x, a in each if x is not a and x.data is not a]
+    if bad:
+        raise RuntimeError(
+            f"{made.rule.name}: an array of shape {bad[0].shape} was changed "
+            "after it was recorded; do that after backward, or with a copy"
+        )
 
 
 # 16 A tape for arrays · own
@@ -3936,7 +3941,7 @@ def _plain(x: Any) -> Any:
 
 # 16 A tape for arrays · without-rule
 def _without_rule(function: Callable, args: Any, options: dict) -> Any:
-    """Functions of the other kinds; comparisons and counts, of arrays."""
+    """Functions of the other kinds; comparisons and counts give arrays."""
     if further := _FURTHER.get(function):
         _ask(further, args, options, [])
         return further.function(*[_own(x, further) for x in args], **options)
@@ -4134,7 +4139,7 @@ def _logistic_rule(g: Any, y: Any, x: Any) -> Any:
 
 @primitive(_logistic_rule, jvps="entrywise")
 def _logistic(x: Any) -> Any:
-    """1 / (1 + exp(-x)), without an overflow."""
+    """1 / (1 + exp(-x)), the slope of logaddexp, without an overflow."""
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
@@ -4185,8 +4190,8 @@ def _chosen(wins: Callable) -> tuple:
     return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
 
 
-# 16 A tape for arrays · choices
-_CHOICES: dict[Callable, tuple] = {
+# 16 A tape for arrays · rules-of-choices
+_SHARES: dict[Callable, tuple] = {
     np.divide: (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
     np.maximum: _chosen(lambda a, b: a > b),
     np.minimum: _chosen(lambda a, b: a < b),
@@ -4293,7 +4298,7 @@ def _times(slope: Any) -> Callable:
 
 
 # 16 A tape for arrays · rules-together
-_ENTRYWISE = _CHOICES | {
+_ENTRYWISE = _SHARES | {
     f: tuple(map(_times, slopes if isinstance(slopes, tuple) else [slopes]))
     for f, slopes in (_SLOPES | _PAIRS).items()
 }
@@ -4737,8 +4742,8 @@ class Residual(Network):
         super().__init__(*layers)
 
 
-# 18 Time: recurrent networks · bends
-_BENDS = {  # a function, and its slope where its value is h
+# 18 Time: recurrent networks · activations-of-rnn
+_ACTIVATIONS = {  # a function, and its slope where its value is h
     "tanh": (np.tanh, lambda h: 1 - h * h),
     "relu": (partial(np.maximum, 0), np.sign),
 }
@@ -4753,7 +4758,7 @@ class RNN(Layer):
     (hidden_size, hidden_size), bias (hidden_size,) or None; all start
     uniform in ±1/sqrt(hidden_size). ``nonlinearity`` is "tanh" or "relu".
     forward(x, start, lengths) begins with the state ``start``, zero if there
-    is none, and takes it for a constant. What comes after the ``lengths``
+    is none, and treats it as a constant. What comes after the ``lengths``
     of the sequences is ignored: outputs and gradients there are 0.
     ``state`` (N, hidden_size) is the last state, the start of what follows.
     Raises ValueError for other shapes. Source: Elman, 1990.
@@ -4762,7 +4767,7 @@ class RNN(Layer):
     takes_lengths, nonlinearity = True, "tanh"
     _biases: tuple = (("bias", 1),)  # in multiples of hidden_size, as is
     _parts = 1  # the width of the state
-    _bends: Any = _BENDS
+    _activations: Any = _ACTIVATIONS
     weight: Parameter
     recurrent: Parameter
     bias: Any
@@ -4770,14 +4775,14 @@ class RNN(Layer):
     # 18 Time: recurrent networks · rnn-walks
     def _run(self, a: np.ndarray, states: np.ndarray) -> Any:
         """Fill states[1:] from states[0] and a = xW + b, time first."""
-        bend, _ = self._bends[self.nonlinearity]
+        activation, _ = self._activations[self.nonlinearity]
         for t in range(len(a)):
-            states[t + 1] = bend(a[t] + states[t] @ self.recurrent.data)
+            states[t + 1] = activation(a[t] + states[t] @ self.recurrent.data)
 
     def _run_backward(self, dh: _Array, states: _Array, kept: Any) -> _Pair:
         """From dL/dh of the outputs: dL/d(xW + b) and dL/d(hU)."""
         back, later = self.recurrent.data.T.copy(), 0
-        da = self._bends[self.nonlinearity][1](states[1:])  # the slopes
+        da = self._activations[self.nonlinearity][1](states[1:])  # slopes
         for t in reversed(range(len(dh))):
             da[t] *= dh[t] + later  # eq:rnn-bptt
             later = da[t] @ back
@@ -4800,7 +4805,7 @@ class RNN(Layer):
         nonlinearity: str = "tanh", rng: _Seed = None,
     ) -> None:
         _positive(self, input_size=input_size, hidden_size=hidden_size)
-        _one_of(self, *self._bends, nonlinearity=nonlinearity)
+        _one_of(self, *self._activations, nonlinearity=nonlinearity)
         self.input_size, self.hidden_size = input_size, hidden_size
         if nonlinearity != "tanh":
             self.nonlinearity = nonlinearity
@@ -4882,7 +4887,8 @@ class LSTM(RNN):
     Source: Hochreiter and Schmidhuber, 1997; Gers and others, 2000.
     """
 
-    _biases, _parts, _bends = (("bias", 4),), 2, ("tanh",)
+    _biases, _parts = (("bias", 4),), 2
+    _activations = ("tanh",)
 
     # 18 Time: recurrent networks · lstm-run
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
@@ -4901,7 +4907,11 @@ class LSTM(RNN):
 
     # 18 Time: recurrent networks · lstm-scale
     def _scale(self, a: np.ndarray) -> _Pair:
-        """1/2 where a[t] belongs to a sigmoid, else 1; and 1 less that."""
+        """1/2 where a[t] belongs to a sigmoid, else 1; and 1 less that.
+
+        In a row for each example: two tables multiply faster than a table
+        and a row.
+        """
         scale = np.array([0.5, 0.5, 1, 0.5], a.dtype)
         scale = np.tile(np.repeat(scale, self.hidden_size), (a.shape[1], 1))
         return scale, 1 - scale
@@ -4934,7 +4944,8 @@ class GRU(RNN):
     Source: Cho and others, 2014; this form is PyTorch's.
     """
 
-    _biases, _bends = (("bias", 3), ("recurrent_bias", 1)), ("tanh",)
+    _biases = ("bias", 3), ("recurrent_bias", 1)
+    _activations = ("tanh",)
     recurrent_bias: Any
 
     # 18 Time: recurrent networks · gru-run
@@ -5022,7 +5033,7 @@ class Embedding(Layer):
 class Last(Layer):
     """The last step of each sequence: (N, T, D) in, (N, D) out.
 
-    With ``lengths``, the step before the end of each.
+    With ``lengths``, the last step that counts.
     Raises ValueError for other shapes and for a sequence of no steps.
     """
 
@@ -6867,4 +6878,4 @@ _PROBES = [
 ]
 
 
-# digest 3fd638c4c87654820356ebaea5c5dd8788ff58ded6339283baaa583e4e41fe54
+# digest b52105193f3485afc7e4772db17237fbb2c50059194015ced13ebb63237de3d8

@@ -319,6 +319,16 @@ def test_beginnings_and_what_lies_between() -> None:
     assert dh == 6 and db.tolist() == [0, 0] and a.grad is None
 
 
+def test_losses_that_share_a_graph_all_reach_the_leaves() -> None:
+    x = Tensor([0.5, -2.0])
+    h: Any = np.tanh(x)
+    losses: list[Any] = [np.sum(h * 3.0), np.sum(h * h)]
+    slope = 1 - h.data**2
+    for loss, expected in zip(losses, (3 * slope, (3 + 2 * h.data) * slope), strict=True):
+        loss.backward()
+        assert x.grad is not None and np.allclose(x.grad, expected, rtol=1e-14)
+
+
 def test_an_array_that_was_replaced_or_given_by_keyword_is_found() -> None:
     scale = bp.primitive(lambda g, y, x, w: g * w)(lambda x, w: x * w)
     x, w = Tensor([0.0, 1.0]), np.array([2.0, 3.0])
@@ -853,6 +863,14 @@ def test_powers_of_zero_in_arrays() -> None:
     of_x, of_n = gradients(x**n, [x, n], np.ones(3))
     assert of_x.tolist() == [0, 0, 12]
     assert np.allclose(of_n, [0, 0, 8 * math.log(2)])
+
+
+@pytest.mark.parametrize("root", [np.sqrt, np.cbrt])
+def test_roots_are_infinitely_steep_at_zero(root: Any) -> None:
+    x = Tensor([0.0, 64.0])
+    with np.errstate(divide="ignore"):
+        (slope,) = gradients(root(x), [x], np.ones(2))
+    assert slope[0] == math.inf and slope[1] == pytest.approx({np.sqrt: 1 / 16, np.cbrt: 1 / 48}[root])
 
 
 def test_numbers_that_are_none_pass_through() -> None:
