@@ -65,7 +65,21 @@ WITHOUT_FORMULAS = """() => {
     document.querySelectorAll(".katex").forEach(box => box.replaceWith("formula"));
     dispatchEvent(new Event("resize"));
 }"""
-AUDIT = """axe.run(document, {resultTypes: ["violations"]}).then(result => result.violations)"""
+# Marks of one kind in code have one colour on one ground in boxes of the same kinds: the first will do.
+ALIKE = """() => {
+    const seen = new Set();
+    for (const mark of document.querySelectorAll("pre code i")) {
+        let kind = "";
+        for (let box = mark; box; box = box.parentElement)
+            kind += `${box.tagName} ${box.className} ${box.getAttribute("style")}, `;
+        mark.toggleAttribute("data-alike", seen.has(kind));
+        seen.add(kind);
+    }
+}"""
+AUDIT = """() => {
+    const found = axe.run({exclude: [["[data-alike]"]]}, {resultTypes: ["violations"]});
+    return found.then(result => result.violations);
+}"""
 
 
 @dataclass
@@ -144,8 +158,12 @@ def visits(
 
 
 def tour(address: str, names: list[str], screen: dict[str, Any], audited: set[str]) -> list[Visit]:
-    with chromium() as browser:
-        return [visit(browser, address, name, screen, name in audited) for name in names]
+    """Page after page in one tab, each as if it were the first: to begin anew takes longer than a page."""
+    with chromium() as browser, browser.new_context(**screen) as tab:
+        page = tab.new_page()
+        tab.new_cdp_session(page).send("Network.setCacheDisabled", {"cacheDisabled": True})
+        scheme = {"light": "default", "dark": "slate"}[screen["color_scheme"]]
+        return [visit(page, address, name, scheme, name in audited) for name in names]
 
 
 def go(page: Page, url: str) -> None:
@@ -185,13 +203,14 @@ def middle(box: Locator) -> tuple[float, float]:
 
 def audit(page: Page) -> list[dict[str, Any]]:
     page.evaluate(WITHOUT_FORMULAS)
+    page.evaluate(ALIKE)
     until_reachable(page)
     page.evaluate(AXE.read_text(encoding="utf-8"))  # not a tag: the policy forbids it
     violations: list[dict[str, Any]] = page.evaluate(AUDIT)
     return violations
 
 
-def visit(browser: Browser, address: str, name: str, screen: dict[str, Any], audited: bool) -> Visit:
+def visit(page: Page, address: str, name: str, scheme: str, audited: bool) -> Visit:
     seen = Visit(name)
 
     def arrived(response: Response) -> None:
@@ -208,25 +227,29 @@ def visit(browser: Browser, address: str, name: str, screen: dict[str, Any], aud
         if not url.startswith((address, "data:", "blob:")):
             seen.wrong.append(url)
 
-    with browser.new_context(**screen) as tab:
-        page = tab.new_page()
-        page.on("request", lambda request: asked(request.url))
-        page.on("response", arrived)
-        page.on("console", lambda message: seen.wrong.append(message.text))
-        page.on("pageerror", lambda error: seen.wrong.append(str(error)))
-        go(page, f"{address}/{name}")
-        scheme = {"light": "default", "dark": "slate"}[screen["color_scheme"]]
-        expect(page.locator("body")).to_have_attribute("data-md-color-scheme", scheme)
-        # Of those that share a name only one would be open.
-        page.evaluate(
-            "document.querySelectorAll('details').forEach(box => { box.name = ''; box.open = true })"
-        )
-        page.evaluate("document.fonts.ready.then(() => dispatchEvent(new Event('resize')))")
-        until_reachable(page)
-        seen.look = page.evaluate(LOOK) | {"unreachable": page.evaluate(UNREACHABLE)}
-        for violation in audit(page) if audited else ():
-            nodes = [node["html"][:150] for node in violation["nodes"]]
-            seen.violations.append(f"{violation['impact']} {violation['id']}, {len(nodes)} times: {nodes[0]}")
+    def logged(message: Any) -> None:
+        seen.wrong.append(getattr(message, "text", str(message)))
+
+    watched = {
+        "request": lambda request: asked(request.url),
+        "response": arrived,
+        "console": logged,
+        "pageerror": logged,
+    }
+    for event, watch in watched.items():
+        page.on(event, watch)  # type: ignore[call-overload]
+    go(page, f"{address}/{name}")
+    expect(page.locator("body")).to_have_attribute("data-md-color-scheme", scheme)
+    # Of those that share a name only one would be open.
+    page.evaluate("document.querySelectorAll('details').forEach(box => { box.name = ''; box.open = true })")
+    page.evaluate("document.fonts.ready.then(() => dispatchEvent(new Event('resize')))")
+    until_reachable(page)
+    seen.look = page.evaluate(LOOK) | {"unreachable": page.evaluate(UNREACHABLE)}
+    for violation in audit(page) if audited else ():
+        nodes = [node["html"][:150] for node in violation["nodes"]]
+        seen.violations.append(f"{violation['impact']} {violation['id']}, {len(nodes)} times: {nodes[0]}")
+    for event, watch in watched.items():
+        page.remove_listener(event, watch)
     return seen
 
 
@@ -264,6 +287,18 @@ def test_a_page_is_soon_there(browser: Browser, address: str, name: str) -> None
 def test_everybody_can_read_it(visits: list[Visit]) -> None:
     """No rule of axe is violated on any page, with all that is folded opened."""
     assert {seen.name: seen.violations for seen in visits if seen.violations} == {}
+
+
+def test_a_mark_in_code_that_is_hard_to_read_is_found(browser: Browser, address: str) -> None:
+    with browser.new_context(**PHONE) as tab:
+        page = tab.new_page()
+        go(page, f"{address}/04-linear.html")
+        for kind, found in (("k", ["color-contrast"]), ("nosuch", [])):
+            page.evaluate(
+                f"document.styleSheets[0].insertRule('pre code i.{kind} {{ color: #ddd !important }}')"
+            )
+            assert [one["id"] for one in audit(page)] == found
+            page.evaluate("document.styleSheets[0].deleteRule(0)")
 
 
 def test_no_page_scrolls_sideways(visits: list[Visit], request: pytest.FixtureRequest) -> None:
