@@ -671,7 +671,7 @@ class Linear(Layer):
         x = self._expect(x, "N", ..., self.in_features)
         self._cache = x.copy()
         y = _rows(x).dot(self.weight.data)
-        if self.bias:
+        if self.bias is not None:
             y += self.bias.data  # eq:linear
         return _unfolded(y, x)
 
@@ -694,7 +694,7 @@ class Linear(Layer):
         shape = (*x.shape[:-1], self.out_features)
         grad = _rows(self._expect(grad_output, *shape, what="grad_output"))
         self.weight._add_product(_rows(x).T, grad)  # eq:linear-dw
-        if self.bias:
+        if self.bias is not None:
             ones = _ones(len(grad), grad.dtype)
             self.bias._add_product(grad.T, ones)  # eq:linear-db
 
@@ -706,7 +706,7 @@ class Linear(Layer):
 
     # 04 The linear layer · linear-repr
     def __repr__(self) -> str:
-        bias = "" if self.bias else ", bias=False"
+        bias = "" if self.bias is not None else ", bias=False"
         sizes = f"{self.in_features}, {self.out_features}"
         return f"{type(self).__name__}({sizes}{bias})"
 
@@ -732,6 +732,12 @@ def _unfolded(rows: np.ndarray, x: np.ndarray) -> np.ndarray:
     return y.astype(x.dtype, copy=False)
 
 
+# 04 The linear layer · row-sums
+def _sum(rows: np.ndarray) -> np.ndarray:
+    """The sum of each row, as a product with ones."""
+    return rows.dot(_ones(rows.shape[-1], rows.dtype))
+
+
 # 04 The linear layer · flatten
 class Flatten(Layer):
     """One row for each example: (N, …) to (N, product of the rest)."""
@@ -746,12 +752,6 @@ class Flatten(Layer):
         rows = (shape[0], math.prod(shape[1:]))
         grad = self._expect(grad_output, *rows, what="grad_output")
         return grad.reshape(shape).astype(dtype, copy=False)
-
-
-# 04 The linear layer · row-sums
-def _sum(rows: np.ndarray) -> np.ndarray:
-    """The sum of each row, as a product with ones."""
-    return rows.dot(_ones(rows.shape[-1], rows.dtype))
 
 
 # 05 Something that bends: activations · activation
@@ -6877,4 +6877,4 @@ _PROBES = [
 ]
 
 
-# digest 4760dfa3509c21e3df0558056393d860ba4f2ea600642a98bb3dd85249b422a7
+# digest 191a5cca3a5fa35b0e7719d21b62b5a439d5ec0e222f2d8bd212e0fc590568fb
