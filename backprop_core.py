@@ -4682,30 +4682,31 @@ class RNN(Layer):
 
     # 18 Time: recurrent networks · rnn-walks
     def _run(self, a: np.ndarray, states: np.ndarray) -> Any:
-        """Fill states[1:] from states[0] and a = xW + b, time first."""
-        bend, _ = self._bends[self.nonlinearity]
-        for t in range(len(a)):
-            states[t + 1] = bend(a[t] + states[t] @ self.recurrent.data)
+        """Fill states[:, 1:] from states[:, 0] and a = xW + b."""
+        (h,), (bend, _) = states, self._bends[self.nonlinearity]
+        for t, z in enumerate(a[0]):
+            h[t + 1] = bend(z + h[t] @ self.recurrent.data)
 
     def _run_backward(self, dh: _Array, states: _Array, kept: Any) -> _Pair:
         """From dL/dh of the outputs: dL/d(xW + b) and dL/d(hU)."""
         back, later = self.recurrent.data.T.copy(), 0
-        da = self._bends[self.nonlinearity][1](states[1:])  # the slopes
+        da = self._bends[self.nonlinearity][1](states[0, 1:])  # the slopes
         for t in reversed(range(len(dh))):
             da[t] *= dh[t] + later  # eq:rnn-bptt
             later = da[t] @ back
-        return da, da
+        return da[None], da[None]
 
     # 18 Time: recurrent networks · rnn-backward
-    def _rows_backward(self, grad_output: ArrayLike) -> np.ndarray:
-        """Add to the parameters' grad; return the rows of dL/d(xW + b)."""
+    def _blocks_backward(self, grad_output: ArrayLike) -> np.ndarray:
+        """Add to the parameters' grad; return dL/d(xW + b), in blocks."""
         xs, states, _, kept = self._saved()
-        da, du = self._run_backward(self._arriving(grad_output), states, kept)
-        h, rows = states[:-1, :, : self.hidden_size], _rows(da)
-        self.weight._add_product(_rows(xs).T, rows)  # eq:rnn-dw
-        self.recurrent._add_product(_rows(h).T, _rows(du))  # eq:rnn-du
-        _collect(self.bias, _sum(rows.T))  # eq:rnn-db
-        return rows
+        both = self._run_backward(self._arriving(grad_output), states, kept)
+        x, h = _rows(xs), _rows(states[0, :-1])
+        da, du = (d.reshape(len(d), *h.shape) for d in both)
+        _collect(self.weight, _joined(x.T @ da))  # eq:rnn-dw
+        _collect(self.recurrent, _joined(h.T @ du))  # eq:rnn-du
+        _collect(self.bias, _ones(len(h), h.dtype) @ da)  # eq:rnn-db
+        return da
 
     # 18 Time: recurrent networks · rnn-settings
     def __init__(
@@ -4722,35 +4723,35 @@ class RNN(Layer):
 
     # 18 Time: recurrent networks · rnn-start
     def _start(self, bias: bool, rng: np.random.Generator) -> None:
-        size, ((_, columns), *_) = self.hidden_size, self._biases
-        shapes: dict[str, tuple[int, ...]] = {
-            "weight": (self.input_size, columns * size),
-            "recurrent": (size, columns * size),
-        }
-        shapes |= {name: (n * size,) for name, n in self._biases}
-        for name, shape in shapes.items():
-            drawn = Parameter(rng.uniform(-1, 1, shape) * size**-0.5)
-            setattr(self, name, drawn if bias or len(shape) > 1 else None)
+        size, rows = self.hidden_size, (self.input_size, self.hidden_size)
+        width = self._biases[0][1] * size
+        for name, n in zip(("weight", "recurrent"), rows):
+            drawn = rng.uniform(-1, 1, (n, width)) * size**-0.5
+            setattr(self, name, Parameter(drawn))
+        for name, n in self._biases:
+            drawn = rng.uniform(-1, 1, n * size) * size**-0.5
+            setattr(self, name, Parameter(drawn) if bias else None)
 
     # 18 Time: recurrent networks · rnn-passes
     def forward(
         self, x: ArrayLike, start: _Maybe = None, lengths: _Maybe = None
     ) -> np.ndarray:
         x = self._expect(x, "N", "T", self.input_size)
-        n, steps, _ = x.shape
+        (n, steps, _), size = x.shape, self.hidden_size
         inside, xs = _counting(self, lengths, n, steps), _time_first(x)
-        behind, width = ~inside.T, self._parts * self.hidden_size
-        xs[behind] = 0
-        states = np.zeros((steps + 1, n, width), x.dtype)
+        xs[~inside.T] = 0
+        states = np.zeros((self._parts, steps + 1, n, size), x.dtype)
         if start is not None:
-            states[0] = self._expect(start, n, width, what="start")
-        a = _rows(xs) @ self.weight.data
-        a += _data(self.bias, 0)
-        kept = self._run(a.reshape(steps, n, a.shape[1]), states)
-        self._cache = xs, states, behind, kept
-        self.state = states[inside.sum(axis=1), np.arange(n)]
-        y = _time_first(states[1:, :, : self.hidden_size])
-        y[behind.T] = 0
+            start = self._expect(start, n, self._parts * size, what="start")
+            states[:, 0] = _blocks(start, size)
+        a = _rows(xs) @ _blocks(self.weight.data, size)
+        if self.bias:
+            a += _blocks(self.bias.data, size)[:, None]
+        kept = self._run(a.reshape(len(a), steps, n, size), states)
+        self._cache = xs, states, ~inside.T, kept
+        self.state = _joined(states[:, inside.sum(axis=1), np.arange(n)])
+        y = _time_first(states[0, 1:])
+        y[~inside] = 0
         return y
 
     # 18 Time: recurrent networks · rnn-arriving
@@ -4764,25 +4765,30 @@ class RNN(Layer):
 
     # 18 Time: recurrent networks · rnn-backward-accumulate
     def accumulate(self, grad_output: ArrayLike) -> None:
-        self._rows_backward(grad_output)
+        self._blocks_backward(grad_output)
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        dx = self._rows_backward(grad_output) @ self.weight.data.T  # eq:rnn-dx
-        xs = self._saved()[0]
+        rows, xs = self._blocks_backward(grad_output), self._saved()[0]
+        dx = _joined(rows) @ self.weight.data.T  # eq:rnn-dx
         return _time_first(dx.reshape(xs.shape)).astype(xs.dtype, copy=False)
+
+
+# 18 Time: recurrent networks · blocks
+def _blocks(a: np.ndarray, size: int) -> np.ndarray:
+    """(…, blocks * size) seen as (blocks, …, size)."""
+    parts = a.reshape(*a.shape[:-1], a.shape[-1] // size, size)
+    return np.moveaxis(parts, -2, 0)
+
+
+def _joined(blocks: np.ndarray) -> np.ndarray:
+    """The blocks side by side again, as a copy."""
+    return np.concatenate([*blocks], axis=-1)
 
 
 # 18 Time: recurrent networks · time-first
 def _time_first(x: np.ndarray) -> np.ndarray:
     """(N, T, …) to (T, N, …), or back, as a copy in that order."""
     return x.swapaxes(0, 1).copy()
-
-
-# 18 Time: recurrent networks · split
-def _split(a: np.ndarray, blocks: int) -> np.ndarray:
-    """(…, N, blocks * H) seen as (…, blocks, N, H): a block each."""
-    parts = a.reshape(*a.shape[:-1], blocks, a.shape[-1] // blocks)
-    return parts.swapaxes(-2, -3)
 
 
 # 18 Time: recurrent networks · lstm
@@ -4799,41 +4805,35 @@ class LSTM(RNN):
 
     # 18 Time: recurrent networks · lstm-run
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
-        (h, c), (scale, shift) = np.split(states, 2, axis=2), self._scale(a)
-        gates, shown = _split(a, 4), np.empty_like(c[1:])
-        for t, z in enumerate(a):
-            z += h[t].dot(self.recurrent.data)
+        (h, c), u = states, _blocks(self.recurrent.data, self.hidden_size)
+        scale = np.array([0.5, 0.5, 1, 0.5], a.dtype).reshape(4, 1, 1)
+        shown = np.empty_like(c[1:])
+        for t, z in enumerate(a.swapaxes(0, 1)):
+            z += h[t] @ u
             z *= scale
             np.tanh(z, out=z)
             z *= scale
-            z += shift  # eq:lstm-gates
-            i, f, g, o = gates[t]
+            z += 1 - scale
+            i, f, g, o = z  # eq:lstm-gates
             c[t + 1] = f * c[t] + i * g  # eq:lstm-cell
             h[t + 1] = o * np.tanh(c[t + 1], out=shown[t])  # eq:lstm-h
         return a, shown
 
-    # 18 Time: recurrent networks · lstm-scale
-    def _scale(self, a: np.ndarray) -> _Pair:
-        """1/2 where a[t] belongs to a sigmoid, else 1; and 1 less that."""
-        scale = np.array([0.5, 0.5, 1, 0.5], a.dtype)
-        scale = np.tile(np.repeat(scale, self.hidden_size), (a.shape[1], 1))
-        return scale, 1 - scale
-
     # 18 Time: recurrent networks · lstm-backward
     def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
-        c, back = np.split(states, 2, axis=2)[1], self.recurrent.data.T.copy()
-        (a, shown), da = kept, kept[0] * (1 - kept[0])  # slopes of sigmoids
-        parts, (i, f, g, o) = _split(da, 4), _split(a, 4).swapaxes(0, 1)
-        parts[:, 2] = 1 - g * g
-        da *= np.concatenate((g, c[:-1], i, shown), axis=2)
+        back = _blocks(self.recurrent.data, self.hidden_size).mT.copy()
+        (a, shown), (i, f, g, o), (_, c) = kept, kept[0], states
+        da = a * (1 - a)  # slopes of sigmoids
+        da[2] = 1 - g * g
+        da *= np.stack((g, c[:-1], i, shown))
         steep = o * (1 - shown * shown)
         later = dc = np.zeros(1, dh.dtype)
-        for t in reversed(range(len(da))):
+        for t in reversed(range(len(dh))):
             total = dh[t] + later  # eq:lstm-dh
             dc = dc + total * steep[t]  # eq:lstm-dcell
-            parts[t, :3] *= dc
-            parts[t, 3] *= total  # eq:lstm-da
-            later, dc = da[t].dot(back), dc * f[t]
+            da[:3, t] *= dc
+            da[3, t] *= total  # eq:lstm-da
+            later, dc = (da[:, t] @ back).sum(axis=0), dc * f[t]
         return da, da
 
 
@@ -4852,31 +4852,31 @@ class GRU(RNN):
 
     # 18 Time: recurrent networks · gru-run
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
-        gates, inner = _split(a, 3), np.empty_like(states[1:])
-        for t, h in enumerate(states[:-1]):
-            u = _split(h @ self.recurrent.data, 3)
-            sums = gates[t, :2] + u[:2]
-            gates[t, :2] = 0.5 + 0.5 * np.tanh(0.5 * sums)  # eq:gru-gates
-            r, z, n = gates[t]
+        (h,), inner = states, np.empty_like(a[2])
+        for t in range(len(inner)):
+            u = h[t] @ _blocks(self.recurrent.data, self.hidden_size)
+            sums = a[:2, t] + u[:2]
+            a[:2, t] = 0.5 + 0.5 * np.tanh(0.5 * sums)  # eq:gru-gates
+            r, z, n = a[:, t]
             inner[t] = u[2] + _data(self.recurrent_bias, 0)  # eq:gru-inner
             n[...] = np.tanh(n + r * inner[t])  # eq:gru-n
-            states[t + 1] = (1 - z) * n + z * h  # eq:gru
-        return gates, inner
+            h[t + 1] = (1 - z) * n + z * h[t]  # eq:gru
+        return a, inner
 
     # 18 Time: recurrent networks · gru-backward
     def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
-        (gates, inner), back = kept, self.recurrent.data.T.copy()
-        da, du = np.empty((2, *dh.shape[:2], len(back)), dh.dtype)
-        into_a, into_u, later = _split(da, 3), _split(du, 3), 0
+        back = _blocks(self.recurrent.data, self.hidden_size).mT.copy()
+        (a, inner), (h,), later = kept, states, 0
+        da, du = np.empty_like(a), np.empty_like(a)
         for t in reversed(range(len(dh))):
-            r, z, n = gates[t]
+            r, z, n = a[:, t]
             total = dh[t] + later  # eq:gru-dh
             dn = total * (1 - z) * (1 - n * n)  # eq:gru-dn
-            dz = total * (states[t] - n) * z * (1 - z)  # eq:gru-dz
+            dz = total * (h[t] - n) * z * (1 - z)  # eq:gru-dz
             dr = dn * inner[t] * r * (1 - r)  # eq:gru-dr
-            into_a[t], into_u[t] = (dr, dz, dn), (dr, dz, dn * r)
-            later = total * z + du[t] @ back
-        _collect(self.recurrent_bias, into_u[:, 2].sum(axis=(0, 1)))
+            da[:, t], du[:, t] = (dr, dz, dn), (dr, dz, dn * r)
+            later = total * z + (du[:, t] @ back).sum(axis=0)
+        _collect(self.recurrent_bias, du[2].sum(axis=(0, 1)))
         return da, du
 
 
@@ -6780,4 +6780,4 @@ _PROBES = [
 ]
 
 
-# digest 9199e3579bb31c56623aaacf5e55476368f8c61d498da501dd21a2f69af36067
+# digest 574cbcfea58aa61db3186fea2d5ab64b85990f8abb9ba4b2b9b9ae0235c9a297
