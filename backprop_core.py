@@ -436,8 +436,7 @@ class Layer(_Memory):
     # 03 Why backwards? · layer-parameters
     def parameters(self) -> list[Parameter]:
         """The parameters of this layer and of those inside it, each once."""
-        held = (m for _, m in self._contents() if isinstance(m, Parameter))
-        return list(dict.fromkeys(held))
+        return [m for m in _held([self], {}) if isinstance(m, Parameter)]
 
     def zero_grad(self) -> None:
         """Clear the gradients of all parameters."""
@@ -445,11 +444,14 @@ class Layer(_Memory):
             parameter.grad = None
 
     # 03 Why backwards? · layer-members
+    def _own(self) -> list[tuple[str, Any]]:
+        """Its attributes, but for what the last forward left."""
+        passing = "_cache", "_fitted", "_shapes"
+        return [part for part in vars(self).items() if part[0] not in passing]
+
     def _members(self) -> Iterator[tuple[str, Any]]:
-        """What this layer is made of: its attributes, by name."""
-        passing = "_cache", "_fitted", "_shapes"  # of the last forward
-        mine = vars(self).items()
-        return _entries((n, m) for n, m in mine if n not in passing)
+        """What this layer is made of, by name."""
+        return _entries(self._own())
 
     # 03 Why backwards? · layer-contents
     def _contents(self, prefix: str = "", seen: Any = None) -> Iterator[tuple]:
@@ -466,7 +468,7 @@ class Layer(_Memory):
     # 03 Why backwards? · layer-names
     def modules(self) -> list[Layer]:
         """This layer and all that it contains, each once."""
-        return [m for _, m in self._contents() if isinstance(m, Layer)]
+        return [m for m in _held([self], {}) if isinstance(m, Layer)]
 
     def named_parameters(self) -> list[tuple[str, Parameter]]:
         """(name, parameter) pairs; inner layers' names get a prefix."""
@@ -561,6 +563,21 @@ class Layer(_Memory):
         Raises ValueError where names or shapes differ.
         """
         _overwrite(self._arrays(), state_dict)
+
+
+# 03 Why backwards? · held
+def _held(things: Iterable, found: dict) -> dict:
+    """The layers and parameters in them, each once; quick, so no names."""
+    for thing in things:
+        if isinstance(thing, (list, tuple)):
+            _held(thing, found)
+        elif isinstance(thing, dict):
+            _held(thing.values(), found)
+        elif isinstance(thing, (Layer, Parameter)) and thing not in found:
+            found[thing] = None
+            if isinstance(thing, Layer):
+                _held([member for _, member in thing._own()], found)
+    return found
 
 
 # 03 Why backwards? · entries
@@ -6780,4 +6797,4 @@ _PROBES = [
 ]
 
 
-# digest 574cbcfea58aa61db3186fea2d5ab64b85990f8abb9ba4b2b9b9ae0235c9a297
+# digest d8bd6d8b008efbc360ac3ddd4048dc0ea6d2fe779009657606fbb1bfb2d474c8
