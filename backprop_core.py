@@ -2855,11 +2855,11 @@ def _mean(rows: np.ndarray) -> np.ndarray:
 
 
 def _centre(rows: np.ndarray) -> _Pair:
-    """The rows less their means, eq:bn-mean, twice for rounding; means."""
-    mean = _mean(rows)
-    centred = rows - mean
-    centred -= _mean(centred)
-    return centred, mean
+    """The rows less their means, eq:bn-mean; the means."""
+    centred = rows - rows[:, :1]
+    mean = _mean(centred)
+    centred -= mean
+    return centred, rows[:, :1] + mean
 
 
 # 13 In shape all the time: normalisation · factor
@@ -2875,8 +2875,8 @@ def _normalise_backward(
     along: _Array, mean: _Array,
 ) -> _Array:
     """eq:bn-dx; ``product`` is d times xhat, the others are the means."""
-    dx = np.multiply(xhat, -along, out=product)
-    dx += d
+    dx = np.multiply(xhat, along, out=product)
+    np.subtract(d, dx, out=dx)
     dx -= mean
     dx *= r
     return dx
@@ -2893,16 +2893,17 @@ class _BatchNorm(Layer):
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, fixed = self._admitted(x)
         centred, r = self._statistics(_by_feature(x), fixed)
-        self._cache = centred, r, x.shape, fixed
-        y = centred * (r * _data(self.weight, 1)[:, None])  # eq:bn-xhat
+        factor = r * _data(self.weight, 1)[:, None]
+        self._cache = centred, r, factor, x.shape, fixed
+        y = centred * factor  # eq:bn-xhat
         y += _data(self.bias, 0)[:, None]
         return _by_example(y, x.shape, x.dtype)  # eq:bn
 
     # 13 In shape all the time: normalisation · batch-norm-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        centred, r, shape, fixed = self._saved()
+        centred, r, factor, shape, fixed = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
-        dy, factor = _by_feature(grad), r * _data(self.weight, 1)[:, None]
+        dy = _by_feature(grad)
         dx, n = dy * centred, dy.shape[1]
         dbeta, dgamma = _sum(dy)[:, None], r * _sum(dx)[:, None]
         _collect(self.bias, dbeta)  # eq:bn-dbeta
@@ -6797,4 +6798,4 @@ _PROBES = [
 ]
 
 
-# digest d8bd6d8b008efbc360ac3ddd4048dc0ea6d2fe779009657606fbb1bfb2d474c8
+# digest 7d9180df955004cfadfe3d27bbcd16f701c6564d4e29a2cca7b47f371fe79283
