@@ -1429,7 +1429,8 @@ class Optimizer:
         frozen = [p for p in self.parameters if not p.requires_grad]
         kept = [(p, p.data.copy()) for p in frozen]
         rate = np.asarray(self.lr, self._data.dtype)
-        self._data -= rate * self._direction()  # eq:sgd
+        step = np.multiply(rate, self._direction(), out=self._spare)
+        self._data -= step  # eq:sgd
         for p, data in kept:
             p.data[...] = data
 
@@ -1450,6 +1451,7 @@ class Optimizer:
         groups = _groups(type(self).__name__, parameters)
         self.parameters = [p for group in groups for p in group["params"]]
         self._data, self._grad = _one_vector(self.parameters)
+        self._spare = np.empty_like(self._data)  # room for a step
         self.state = {"t": np.zeros((), dtype=int)}  # steps taken
         given = {"lr": lr, "weight_decay": 0.0, "maximize": False, **settings}
         self._set(given, groups)
@@ -2057,7 +2059,7 @@ class Adam(Optimizer):
     def _adam(self, grad: np.ndarray) -> np.ndarray:
         t, (beta1, beta2) = int(self.state["t"]), self.betas
         m, v = self.state["m"], self.state["v"]
-        spare = (1 - beta1) * grad
+        spare = np.multiply(grad, 1 - beta1, out=self._spare)
         _fade(m, beta1, spare)  # eq:adam-m
         np.multiply(grad, grad, out=spare)
         spare *= 1 - beta2
@@ -6798,4 +6800,4 @@ _PROBES = [
 ]
 
 
-# digest 7d9180df955004cfadfe3d27bbcd16f701c6564d4e29a2cca7b47f371fe79283
+# digest e50b1ed7892e250e7e7a59da8ca19b628dd7799f117a7471fd718b17cbc3d7d8
