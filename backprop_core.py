@@ -5013,7 +5013,7 @@ def _attend_backward(
     """The gradients of q, k and v from that of what was found."""
     dv = weights.mT @ dy  # eq:attention-dv
     ds = dy @ v.mT  # eq:attention-dp
-    ds -= np.einsum("...ij,...ij->...i", ds, weights)[..., None]
+    ds -= np.vecdot(ds, weights)[..., None]
     ds *= weights  # eq:attention-ds
     ds *= q.shape[-1] ** -0.5
     return ds @ k, ds.mT @ q, dv  # eq:attention-dq, eq:attention-dk
@@ -6800,4 +6800,4 @@ _PROBES = [
 ]
 
 
-# digest e50b1ed7892e250e7e7a59da8ca19b628dd7799f117a7471fd718b17cbc3d7d8
+# digest 7cc63190c3dfd1c47f20936b20a1f0b4a328eb1f4677f7d1e184e1339573ed44
