@@ -1429,8 +1429,7 @@ class Optimizer:
         frozen = [p for p in self.parameters if not p.requires_grad]
         kept = [(p, p.data.copy()) for p in frozen]
         rate = np.asarray(self.lr, self._data.dtype)
-        step = np.multiply(rate, self._direction(), out=self._spare)
-        self._data -= step  # eq:sgd
+        self._data -= rate * self._direction()  # eq:sgd
         for p, data in kept:
             p.data[...] = data
 
@@ -1451,7 +1450,6 @@ class Optimizer:
         groups = _groups(type(self).__name__, parameters)
         self.parameters = [p for group in groups for p in group["params"]]
         self._data, self._grad = _one_vector(self.parameters)
-        self._spare = np.empty_like(self._data)  # room for a step
         self.state = {"t": np.zeros((), dtype=int)}  # steps taken
         given = {"lr": lr, "weight_decay": 0.0, "maximize": False, **settings}
         self._set(given, groups)
@@ -2059,7 +2057,7 @@ class Adam(Optimizer):
     def _adam(self, grad: np.ndarray) -> np.ndarray:
         t, (beta1, beta2) = int(self.state["t"]), self.betas
         m, v = self.state["m"], self.state["v"]
-        spare = np.multiply(grad, 1 - beta1, out=self._spare)
+        spare = (1 - beta1) * grad
         _fade(m, beta1, spare)  # eq:adam-m
         np.multiply(grad, grad, out=spare)
         spare *= 1 - beta2
@@ -6800,4 +6798,4 @@ _PROBES = [
 ]
 
 
-# digest 7cc63190c3dfd1c47f20936b20a1f0b4a328eb1f4677f7d1e184e1339573ed44
+# digest 040888221b6d7bbfebf096761005e842e8b39a4f1fbba4f46353bed0a7f2af96
