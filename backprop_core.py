@@ -436,8 +436,7 @@ class Layer(_Memory):
     # 03 Why backwards? · layer-parameters
     def parameters(self) -> list[Parameter]:
         """The parameters of this layer and of those inside it, each once."""
-        held = (m for _, m in self._contents() if isinstance(m, Parameter))
-        return list(dict.fromkeys(held))
+        return [m for m in _held([self], {}) if isinstance(m, Parameter)]
 
     def zero_grad(self) -> None:
         """Clear the gradients of all parameters."""
@@ -445,11 +444,14 @@ class Layer(_Memory):
             parameter.grad = None
 
     # 03 Why backwards? · layer-members
+    def _own(self) -> list[tuple[str, Any]]:
+        """Its attributes, but for what the last forward left."""
+        passing = "_cache", "_fitted", "_shapes"
+        return [part for part in vars(self).items() if part[0] not in passing]
+
     def _members(self) -> Iterator[tuple[str, Any]]:
-        """What this layer is made of: its attributes, by name."""
-        passing = "_cache", "_fitted", "_shapes"  # of the last forward
-        mine = vars(self).items()
-        return _entries((n, m) for n, m in mine if n not in passing)
+        """What this layer is made of, by name."""
+        return _entries(self._own())
 
     # 03 Why backwards? · layer-contents
     def _contents(self, prefix: str = "", seen: Any = None) -> Iterator[tuple]:
@@ -466,7 +468,7 @@ class Layer(_Memory):
     # 03 Why backwards? · layer-names
     def modules(self) -> list[Layer]:
         """This layer and all that it contains, each once."""
-        return [m for _, m in self._contents() if isinstance(m, Layer)]
+        return [m for m in _held([self], {}) if isinstance(m, Layer)]
 
     def named_parameters(self) -> list[tuple[str, Parameter]]:
         """(name, parameter) pairs; inner layers' names get a prefix."""
@@ -561,6 +563,21 @@ class Layer(_Memory):
         Raises ValueError where names or shapes differ.
         """
         _overwrite(self._arrays(), state_dict)
+
+
+# 03 Why backwards? · held
+def _held(things: Iterable, found: dict) -> dict:
+    """The layers and parameters in them, each once; quick, so no names."""
+    for thing in things:
+        if isinstance(thing, (list, tuple)):
+            _held(thing, found)
+        elif isinstance(thing, dict):
+            _held(thing.values(), found)
+        elif isinstance(thing, (Layer, Parameter)) and thing not in found:
+            found[thing] = None
+            if isinstance(thing, Layer):
+                _held([member for _, member in thing._own()], found)
+    return found
 
 
 # 03 Why backwards? · entries
@@ -2841,11 +2858,11 @@ def _mean(rows: np.ndarray) -> np.ndarray:
 
 
 def _centre(rows: np.ndarray) -> _Pair:
-    """The rows less their means, eq:bn-mean, twice for rounding; means."""
-    mean = _mean(rows)
-    centred = rows - mean
-    centred -= _mean(centred)
-    return centred, mean
+    """The rows less their means, eq:bn-mean; the means."""
+    centred = rows - rows[:, :1]
+    mean = _mean(centred)
+    centred -= mean
+    return centred, rows[:, :1] + mean
 
 
 # 13 In shape all the time: normalisation · factor
@@ -2861,8 +2878,8 @@ def _normalise_backward(
     along: _Array, mean: _Array,
 ) -> _Array:
     """eq:bn-dx; ``product`` is d times xhat, the others are the means."""
-    dx = np.multiply(xhat, -along, out=product)
-    dx += d
+    dx = np.multiply(xhat, along, out=product)
+    np.subtract(d, dx, out=dx)
     dx -= mean
     dx *= r
     return dx
@@ -2879,16 +2896,17 @@ class _BatchNorm(Layer):
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, fixed = self._admitted(x)
         centred, r = self._statistics(_by_feature(x), fixed)
-        self._cache = centred, r, x.shape, fixed
-        y = centred * (r * _data(self.weight, 1)[:, None])  # eq:bn-xhat
+        factor = r * _data(self.weight, 1)[:, None]
+        self._cache = centred, r, factor, x.shape, fixed
+        y = centred * factor  # eq:bn-xhat
         y += _data(self.bias, 0)[:, None]
         return _by_example(y, x.shape, x.dtype)  # eq:bn
 
     # 13 In shape all the time: normalisation · batch-norm-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        centred, r, shape, fixed = self._saved()
+        centred, r, factor, shape, fixed = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
-        dy, factor = _by_feature(grad), r * _data(self.weight, 1)[:, None]
+        dy = _by_feature(grad)
         dx, n = dy * centred, dy.shape[1]
         dbeta, dgamma = _sum(dy)[:, None], r * _sum(dx)[:, None]
         _collect(self.bias, dbeta)  # eq:bn-dbeta
@@ -4773,30 +4791,31 @@ class RNN(Layer):
 
     # 18 Time: recurrent networks · rnn-walks
     def _run(self, a: np.ndarray, states: np.ndarray) -> Any:
-        """Fill states[1:] from states[0] and a = xW + b, time first."""
-        activation, _ = self._activations[self.nonlinearity]
-        for t in range(len(a)):
-            states[t + 1] = activation(a[t] + states[t] @ self.recurrent.data)
+        """Fill states[:, 1:] from states[:, 0] and a = xW + b."""
+        (h,), (activation, _) = states, self._activations[self.nonlinearity]
+        for t, z in enumerate(a[0]):
+            h[t + 1] = activation(z + h[t] @ self.recurrent.data)
 
     def _run_backward(self, dh: _Array, states: _Array, kept: Any) -> _Pair:
         """From dL/dh of the outputs: dL/d(xW + b) and dL/d(hU)."""
         back, later = self.recurrent.data.T.copy(), 0
-        da = self._activations[self.nonlinearity][1](states[1:])  # slopes
+        da = self._activations[self.nonlinearity][1](states[0, 1:])  # slopes
         for t in reversed(range(len(dh))):
             da[t] *= dh[t] + later  # eq:rnn-bptt
             later = da[t] @ back
-        return da, da
+        return da[None], da[None]
 
     # 18 Time: recurrent networks · rnn-backward
-    def _rows_backward(self, grad_output: ArrayLike) -> np.ndarray:
-        """Add to the parameters' grad; return the rows of dL/d(xW + b)."""
+    def _blocks_backward(self, grad_output: ArrayLike) -> np.ndarray:
+        """Add to the parameters' grad; return dL/d(xW + b), in blocks."""
         xs, states, _, kept = self._saved()
-        da, du = self._run_backward(self._arriving(grad_output), states, kept)
-        h, rows = states[:-1, :, : self.hidden_size], _rows(da)
-        self.weight._add_product(_rows(xs).T, rows)  # eq:rnn-dw
-        self.recurrent._add_product(_rows(h).T, _rows(du))  # eq:rnn-du
-        _collect(self.bias, _sum(rows.T))  # eq:rnn-db
-        return rows
+        both = self._run_backward(self._arriving(grad_output), states, kept)
+        x, h = _rows(xs), _rows(states[0, :-1])
+        da, du = (d.reshape(len(d), *h.shape) for d in both)
+        _collect(self.weight, _joined(x.T @ da))  # eq:rnn-dw
+        _collect(self.recurrent, _joined(h.T @ du))  # eq:rnn-du
+        _collect(self.bias, _ones(len(h), h.dtype) @ da)  # eq:rnn-db
+        return da
 
     # 18 Time: recurrent networks · rnn-settings
     def __init__(
@@ -4813,35 +4832,35 @@ class RNN(Layer):
 
     # 18 Time: recurrent networks · rnn-start
     def _start(self, bias: bool, rng: np.random.Generator) -> None:
-        size, ((_, columns), *_) = self.hidden_size, self._biases
-        shapes: dict[str, tuple[int, ...]] = {
-            "weight": (self.input_size, columns * size),
-            "recurrent": (size, columns * size),
-        }
-        shapes |= {name: (n * size,) for name, n in self._biases}
-        for name, shape in shapes.items():
-            drawn = Parameter(rng.uniform(-1, 1, shape) * size**-0.5)
-            setattr(self, name, drawn if bias or len(shape) > 1 else None)
+        size, rows = self.hidden_size, (self.input_size, self.hidden_size)
+        width = self._biases[0][1] * size
+        for name, n in zip(("weight", "recurrent"), rows):
+            drawn = rng.uniform(-1, 1, (n, width)) * size**-0.5
+            setattr(self, name, Parameter(drawn))
+        for name, n in self._biases:
+            drawn = rng.uniform(-1, 1, n * size) * size**-0.5
+            setattr(self, name, Parameter(drawn) if bias else None)
 
     # 18 Time: recurrent networks · rnn-passes
     def forward(
         self, x: ArrayLike, start: _Maybe = None, lengths: _Maybe = None
     ) -> np.ndarray:
         x = self._expect(x, "N", "T", self.input_size)
-        n, steps, _ = x.shape
+        (n, steps, _), size = x.shape, self.hidden_size
         inside, xs = _counting(self, lengths, n, steps), _time_first(x)
-        behind, width = ~inside.T, self._parts * self.hidden_size
-        xs[behind] = 0
-        states = np.zeros((steps + 1, n, width), x.dtype)
+        xs[~inside.T] = 0
+        states = np.zeros((self._parts, steps + 1, n, size), x.dtype)
         if start is not None:
-            states[0] = self._expect(start, n, width, what="start")
-        a = _rows(xs) @ self.weight.data
-        a += _data(self.bias, 0)
-        kept = self._run(a.reshape(steps, n, a.shape[1]), states)
-        self._cache = xs, states, behind, kept
-        self.state = states[inside.sum(axis=1), np.arange(n)]
-        y = _time_first(states[1:, :, : self.hidden_size])
-        y[behind.T] = 0
+            start = self._expect(start, n, self._parts * size, what="start")
+            states[:, 0] = _blocks(start, size)
+        a = _rows(xs) @ _blocks(self.weight.data, size)
+        if self.bias:
+            a += _blocks(self.bias.data, size)[:, None]
+        kept = self._run(a.reshape(len(a), steps, n, size), states)
+        self._cache = xs, states, ~inside.T, kept
+        self.state = _joined(states[:, inside.sum(axis=1), np.arange(n)])
+        y = _time_first(states[0, 1:])
+        y[~inside] = 0
         return y
 
     # 18 Time: recurrent networks · rnn-arriving
@@ -4855,25 +4874,30 @@ class RNN(Layer):
 
     # 18 Time: recurrent networks · rnn-backward-accumulate
     def accumulate(self, grad_output: ArrayLike) -> None:
-        self._rows_backward(grad_output)
+        self._blocks_backward(grad_output)
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        dx = self._rows_backward(grad_output) @ self.weight.data.T  # eq:rnn-dx
-        xs = self._saved()[0]
+        rows, xs = self._blocks_backward(grad_output), self._saved()[0]
+        dx = _joined(rows) @ self.weight.data.T  # eq:rnn-dx
         return _time_first(dx.reshape(xs.shape)).astype(xs.dtype, copy=False)
+
+
+# 18 Time: recurrent networks · blocks
+def _blocks(a: np.ndarray, size: int) -> np.ndarray:
+    """(…, blocks * size) seen as (blocks, …, size)."""
+    parts = a.reshape(*a.shape[:-1], a.shape[-1] // size, size)
+    return np.moveaxis(parts, -2, 0)
+
+
+def _joined(blocks: np.ndarray) -> np.ndarray:
+    """The blocks side by side again, as a copy."""
+    return np.concatenate([*blocks], axis=-1)
 
 
 # 18 Time: recurrent networks · time-first
 def _time_first(x: np.ndarray) -> np.ndarray:
     """(N, T, …) to (T, N, …), or back, as a copy in that order."""
     return x.swapaxes(0, 1).copy()
-
-
-# 18 Time: recurrent networks · split
-def _split(a: np.ndarray, blocks: int) -> np.ndarray:
-    """(…, N, blocks * H) seen as (…, blocks, N, H): a block each."""
-    parts = a.reshape(*a.shape[:-1], blocks, a.shape[-1] // blocks)
-    return parts.swapaxes(-2, -3)
 
 
 # 18 Time: recurrent networks · lstm
@@ -4891,45 +4915,35 @@ class LSTM(RNN):
 
     # 18 Time: recurrent networks · lstm-run
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
-        (h, c), (scale, shift) = np.split(states, 2, axis=2), self._scale(a)
-        gates, shown = _split(a, 4), np.empty_like(c[1:])
-        for t, z in enumerate(a):
-            z += h[t].dot(self.recurrent.data)
+        (h, c), u = states, _blocks(self.recurrent.data, self.hidden_size)
+        scale = np.array([0.5, 0.5, 1, 0.5], a.dtype).reshape(4, 1, 1)
+        shown = np.empty_like(c[1:])
+        for t, z in enumerate(a.swapaxes(0, 1)):
+            z += h[t] @ u
             z *= scale
             np.tanh(z, out=z)
             z *= scale
-            z += shift  # eq:lstm-gates
-            i, f, g, o = gates[t]
+            z += 1 - scale
+            i, f, g, o = z  # eq:lstm-gates
             c[t + 1] = f * c[t] + i * g  # eq:lstm-cell
             h[t + 1] = o * np.tanh(c[t + 1], out=shown[t])  # eq:lstm-h
         return a, shown
 
-    # 18 Time: recurrent networks · lstm-scale
-    def _scale(self, a: np.ndarray) -> _Pair:
-        """1/2 where a[t] belongs to a sigmoid, else 1; and 1 less that.
-
-        In a row for each example: two tables multiply faster than a table
-        and a row.
-        """
-        scale = np.array([0.5, 0.5, 1, 0.5], a.dtype)
-        scale = np.tile(np.repeat(scale, self.hidden_size), (a.shape[1], 1))
-        return scale, 1 - scale
-
     # 18 Time: recurrent networks · lstm-backward
     def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
-        c, back = np.split(states, 2, axis=2)[1], self.recurrent.data.T.copy()
-        (a, shown), da = kept, kept[0] * (1 - kept[0])  # slopes of sigmoids
-        parts, (i, f, g, o) = _split(da, 4), _split(a, 4).swapaxes(0, 1)
-        parts[:, 2] = 1 - g * g
-        da *= np.concatenate((g, c[:-1], i, shown), axis=2)
+        back = _blocks(self.recurrent.data, self.hidden_size).mT.copy()
+        (a, shown), (i, f, g, o), (_, c) = kept, kept[0], states
+        da = a * (1 - a)  # slopes of sigmoids
+        da[2] = 1 - g * g
+        da *= np.stack((g, c[:-1], i, shown))
         steep = o * (1 - shown * shown)
         later = dc = np.zeros(1, dh.dtype)
-        for t in reversed(range(len(da))):
+        for t in reversed(range(len(dh))):
             total = dh[t] + later  # eq:lstm-dh
             dc = dc + total * steep[t]  # eq:lstm-dcell
-            parts[t, :3] *= dc
-            parts[t, 3] *= total  # eq:lstm-da
-            later, dc = da[t].dot(back), dc * f[t]
+            da[:3, t] *= dc
+            da[3, t] *= total  # eq:lstm-da
+            later, dc = (da[:, t] @ back).sum(axis=0), dc * f[t]
         return da, da
 
 
@@ -4949,31 +4963,31 @@ class GRU(RNN):
 
     # 18 Time: recurrent networks · gru-run
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
-        gates, inner = _split(a, 3), np.empty_like(states[1:])
-        for t, h in enumerate(states[:-1]):
-            u = _split(h @ self.recurrent.data, 3)
-            sums = gates[t, :2] + u[:2]
-            gates[t, :2] = 0.5 + 0.5 * np.tanh(0.5 * sums)  # eq:gru-gates
-            r, z, n = gates[t]
+        (h,), inner = states, np.empty_like(a[2])
+        for t in range(len(inner)):
+            u = h[t] @ _blocks(self.recurrent.data, self.hidden_size)
+            sums = a[:2, t] + u[:2]
+            a[:2, t] = 0.5 + 0.5 * np.tanh(0.5 * sums)  # eq:gru-gates
+            r, z, n = a[:, t]
             inner[t] = u[2] + _data(self.recurrent_bias, 0)  # eq:gru-inner
             n[...] = np.tanh(n + r * inner[t])  # eq:gru-n
-            states[t + 1] = (1 - z) * n + z * h  # eq:gru
-        return gates, inner
+            h[t + 1] = (1 - z) * n + z * h[t]  # eq:gru
+        return a, inner
 
     # 18 Time: recurrent networks · gru-backward
     def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
-        (gates, inner), back = kept, self.recurrent.data.T.copy()
-        da, du = np.empty((2, *dh.shape[:2], len(back)), dh.dtype)
-        into_a, into_u, later = _split(da, 3), _split(du, 3), 0
+        back = _blocks(self.recurrent.data, self.hidden_size).mT.copy()
+        (a, inner), (h,), later = kept, states, 0
+        da, du = np.empty_like(a), np.empty_like(a)
         for t in reversed(range(len(dh))):
-            r, z, n = gates[t]
+            r, z, n = a[:, t]
             total = dh[t] + later  # eq:gru-dh
             dn = total * (1 - z) * (1 - n * n)  # eq:gru-dn
-            dz = total * (states[t] - n) * z * (1 - z)  # eq:gru-dz
+            dz = total * (h[t] - n) * z * (1 - z)  # eq:gru-dz
             dr = dn * inner[t] * r * (1 - r)  # eq:gru-dr
-            into_a[t], into_u[t] = (dr, dz, dn), (dr, dz, dn * r)
-            later = total * z + du[t] @ back
-        _collect(self.recurrent_bias, into_u[:, 2].sum(axis=(0, 1)))
+            da[:, t], du[:, t] = (dr, dz, dn), (dr, dz, dn * r)
+            later = total * z + (du[:, t] @ back).sum(axis=0)
+        _collect(self.recurrent_bias, du[2].sum(axis=(0, 1)))
         return da, du
 
 
@@ -5090,7 +5104,7 @@ def _attend_backward(
     """The gradients of q, k and v from that of what was found."""
     dv = weights.mT @ dy  # eq:attention-dv
     ds = dy @ v.mT  # eq:attention-dp
-    ds -= np.einsum("...ij,...ij->...i", ds, weights)[..., None]
+    ds -= np.vecdot(ds, weights)[..., None]
     ds *= weights  # eq:attention-ds
     ds *= q.shape[-1] ** -0.5
     return ds @ k, ds.mT @ q, dv  # eq:attention-dq, eq:attention-dk
@@ -6877,4 +6891,4 @@ _PROBES = [
 ]
 
 
-# digest 9b29e95dd2a3db9ca411cbd5d540e5a3a3b62864a579f9c33e37034a4c006c5d
+# digest 08f343de9030f5a89eec6e228fd5911771eb265af9c9748d77c1b387911acba3
