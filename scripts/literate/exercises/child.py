@@ -39,7 +39,7 @@ TRACE = 50_000  # bytes of what a crash says
 FLAGS = __future__.annotations.compiler_flag  # the book's own answers are annotated
 ADVICE = {  # what Python says, and what it means here
     "can't multiply sequence": "a list or a tuple is no array: take its parts, or np.array of it",
-    "'NoneType'": "something is None here: a function without a return, or what forward has not kept?",
+    "NoneType": "something here is None: where it was made, is there a return?",
     "RuntimeWarning: overflow": "warnings count as errors: no intermediate number may overflow, not even one "
     "that np.where would drop",
 }
@@ -137,11 +137,9 @@ class Script:
 
 def _said(error: BaseException) -> str:
     """What an error says, under a name that is known outside of the library it comes from."""
-    said = traceback.format_exception_only(error)[-1].strip()
-    kinds = type(error).__mro__
-    if not kinds[0].__name__.startswith("_"):
-        return said
-    public = next(kind for kind in kinds if kind.__module__ == "builtins")
+    if not type(error).__qualname__.startswith("_"):
+        return traceback.format_exception_only(error)[-1].strip()
+    public = next(kind for kind in type(error).__mro__ if kind.__module__ == "builtins")
     return f"{public.__name__}: {error}"
 
 
@@ -230,7 +228,8 @@ class Returned:
         if name not in self.wanted:
             return f"the answer cannot be used as the task asks: {error}"
         value = self.last[name]
-        return f"{name} returned {type(value).__name__}: {reprlib.repr(value)}, which cannot be used here: {error}"
+        kind, short = type(value).__name__, reprlib.repr(value)
+        return f"{name} returned {kind}: {short}, which cannot be used here: {error}"
 
 
 class Course:
