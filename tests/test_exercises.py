@@ -544,6 +544,9 @@ def test_the_books_own_answer_is_out_of_reach() -> None:
         "    def backward(self, grad_output):\n        return super().backward(grad_output)\n"
     )
     assert re.search(r"Linear\(3, 2\) has no backward", judged("linear-backward", source)[0].message)
+    patched = "import sys\nsys.modules['book'].gradient_descent = print\n"
+    one = "def one_step_rate(curvature):\n    return 1 / curvature\n"
+    assert judged("slope-one-step", f"{patched}{one}")[0].state == "passed"  # it has changed nothing
     later = source.replace("super().backward", "book.Linear.backward")
     assert judged("linear-backward", later)[0].state == "failed"
 
@@ -605,6 +608,15 @@ def test_a_missing_return_is_told_before_what_comes_of_it() -> None:
     assert said.startswith("expected a pair, f(x) and f'(x), got None: is there a return?")
 
 
+def test_a_number_that_is_only_printed_is_no_answer() -> None:
+    printed = "linear_count = print(45)\nlinear_growth = None\n"
+    said = told("linear-count", printed)
+    assert re.search(
+        r"_linear\.py:1: linear_count is None: in what is called there, is there a return\?", said
+    )
+    assert "It printed:\n    45" in said
+
+
 def test_a_method_that_need_not_return_may_return_nothing() -> None:
     _, exercise = found("network-loop")
     right = variants.solution(marker(), exercise)
@@ -629,6 +641,7 @@ PATTERNS = {
     "nothing": (None, "expected an array, got None: is there a return?"),
     "a text": ("no", "expected numbers, got str: 'no'"),
     "an object": ([1, object()], "expected numbers, got list"),
+    "complex numbers": (RIGHT + 0j, "expected real numbers, got complex ones: array(["),
     "twice": (2 * RIGHT, "at [1, 2] expected 4, got 8; off by the factor 2 everywhere"),
     "the mean": (
         RIGHT / 5,

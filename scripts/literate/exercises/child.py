@@ -24,7 +24,7 @@ import traceback
 import types
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 if sys.platform != "win32":
@@ -129,6 +129,16 @@ class Script:
             if method not in own:
                 near = self._near(method, {key for key in own if not key.startswith("__")})
                 raise Wrong(f"{self.shown}:{node.lineno}: {name} has no {method} of its own{near}; {hint}")
+
+    def refuse_nothing(self, names: Iterable[str]) -> None:
+        """Refuse a None that was computed: print(…) shows a value, and is none."""
+        for name in names:
+            node = self.node(name)
+            value = getattr(node, "value", None)
+            if node and isinstance(value, ast.Call):
+                raise Wrong(
+                    f"{self.shown}:{node.lineno}: {name} is None: in what is called there, is there a return?"
+                )
 
     def _near(self, name: str, others: set[str]) -> str:
         close = difflib.get_close_matches(name, others, n=1, cutoff=0.8)
@@ -279,6 +289,7 @@ def marked(
             if task["form"] == "pencil":
                 return {"state": "text", "text": _text(answer, script, task)}
             if all(script.own[name] is None for name in task["needs"]):
+                script.refuse_nothing(task["needs"])
                 raise Begun
             run_check(job, task, script, book, returned)
     except Begun:
@@ -361,7 +372,8 @@ def answered(job: dict[str, Any], task: dict[str, Any], results: int, trace: int
     os.lseek(trace, 0, os.SEEK_SET)
     faulthandler.enable(trace)  # on SIGABRT it says where we are
     os.write(results, f"begin {os.getpid()}\n".encode())
-    answer = marked(job, task, sys.modules[MODULE], sys.modules["book"])
+    book = sys.modules.pop("book")  # out of the reach of an answer
+    answer = marked(job, task, sys.modules[MODULE], book)
     with contextlib.suppress(Exception):  # an answer may have closed it
         sys.stdout.flush()
     os.write(results, json.dumps(answer).encode() + b"\n")
