@@ -26,7 +26,7 @@ MISTAKES = [  # what the book says, and what turns it around
     ("Chapter 19 normalises", "Chapter 18 normalises"),
     ("the walk of chapter 1", "the walk of chapter 3"),
     ('set `mode="max"`', 'set `mode="min"`'),
-    ("`_correlate`, `_correlate_weight` and `_spread`", "`_spread`, `_correlate_weight` and `_correlate`"),
+    ("`_correlate` is the product forwards", "`_spread` is the product forwards"),
     ("**AdamW** differs in one place", "**RMSprop** differs in one place"),
     ("multiplies by $U$ and by a slope", "multiplies by $W$ and by a slope"),
     (
