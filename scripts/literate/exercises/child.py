@@ -24,7 +24,7 @@ import traceback
 import types
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 if sys.platform != "win32":
@@ -39,7 +39,7 @@ TRACE = 50_000  # bytes of what a crash says
 FLAGS = __future__.annotations.compiler_flag  # the book's own answers are annotated
 ADVICE = {  # what Python says, and what it means here
     "can't multiply sequence": "a list or a tuple is no array: take its parts, or np.array of it",
-    "'NoneType'": "something is None here: a function without a return, or what forward has not kept?",
+    "NoneType": "something here is None: where it was made, is there a return?",
     "RuntimeWarning: overflow": "warnings count as errors: no intermediate number may overflow, not even one "
     "that np.where would drop",
 }
@@ -130,6 +130,16 @@ class Script:
                 near = self._near(method, {key for key in own if not key.startswith("__")})
                 raise Wrong(f"{self.shown}:{node.lineno}: {name} has no {method} of its own{near}; {hint}")
 
+    def refuse_nothing(self, names: Iterable[str]) -> None:
+        """Refuse a None that was computed: print(…) shows a value, and is none."""
+        for name in names:
+            node = self.node(name)
+            value = getattr(node, "value", None)
+            if node and isinstance(value, ast.Call):
+                raise Wrong(
+                    f"{self.shown}:{node.lineno}: {name} is None: in what is called there, is there a return?"
+                )
+
     def _near(self, name: str, others: set[str]) -> str:
         close = difflib.get_close_matches(name, others, n=1, cutoff=0.8)
         return f" (renamed to {close[0]}?)" if close else ""
@@ -137,11 +147,9 @@ class Script:
 
 def _said(error: BaseException) -> str:
     """What an error says, under a name that is known outside of the library it comes from."""
-    said = traceback.format_exception_only(error)[-1].strip()
-    kinds = type(error).__mro__
-    if not kinds[0].__name__.startswith("_"):
-        return said
-    public = next(kind for kind in kinds if kind.__module__ == "builtins")
+    if not type(error).__qualname__.startswith("_"):
+        return traceback.format_exception_only(error)[-1].strip()
+    public = next(kind for kind in type(error).__mro__ if kind.__module__ == "builtins")
     return f"{public.__name__}: {error}"
 
 
@@ -230,7 +238,8 @@ class Returned:
         if name not in self.wanted:
             return f"the answer cannot be used as the task asks: {error}"
         value = self.last[name]
-        return f"{name} returned {type(value).__name__}: {reprlib.repr(value)}, which cannot be used here: {error}"
+        kind, short = type(value).__name__, reprlib.repr(value)
+        return f"{name} returned {kind}: {short}, which cannot be used here: {error}"
 
 
 class Course:
@@ -280,6 +289,7 @@ def marked(
             if task["form"] == "pencil":
                 return {"state": "text", "text": _text(answer, script, task)}
             if all(script.own[name] is None for name in task["needs"]):
+                script.refuse_nothing(task["needs"])
                 raise Begun
             run_check(job, task, script, book, returned)
     except Begun:
@@ -362,7 +372,8 @@ def answered(job: dict[str, Any], task: dict[str, Any], results: int, trace: int
     os.lseek(trace, 0, os.SEEK_SET)
     faulthandler.enable(trace)  # on SIGABRT it says where we are
     os.write(results, f"begin {os.getpid()}\n".encode())
-    answer = marked(job, task, sys.modules[MODULE], sys.modules["book"])
+    book = sys.modules.pop("book")  # out of the reach of an answer
+    answer = marked(job, task, sys.modules[MODULE], book)
     with contextlib.suppress(Exception):  # an answer may have closed it
         sys.stdout.flush()
     os.write(results, json.dumps(answer).encode() + b"\n")

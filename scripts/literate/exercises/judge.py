@@ -101,7 +101,9 @@ def draws(answer: Callable[[Any], Any], what: str, is_free: bool = False) -> Non
     """
     first, again, other = (np.asarray(answer(np.random.default_rng(seed))) for seed in (11, 11, 12))
     if not np.array_equal(first, again):
-        raise Wrong(f"{what}: the same generator, asked twice, gives two results: draw from rng, and no other")
+        raise Wrong(
+            f"{what}: the same generator, asked twice, gives two results: draw from rng, and no other"
+        )
     if not is_free and np.array_equal(first, other):
         raise Wrong(f"{what}: another generator gives the same: draw from rng, and no other")
 
@@ -191,7 +193,9 @@ def _gradients(
         again = mine.backward(upstream if upstream.ndim else float(g))
         rest_of_it = [(p.grad - once, once - 1.0) for (_, p, _), once in zip(pairs, added_once, strict=True)]
         if any(wrong(*pair) for pair in [(again, expected), *rest_of_it]):
-            raise Wrong("a second backward after the same forward differs: the first one changed what was kept")
+            raise Wrong(
+                "a second backward after the same forward differs: the first one changed what was kept"
+            )
     except Wrong as error:
         fine = f"\nRight so far: {', '.join(f'{name}.grad' for name in held)}" if held else ""
         raise Wrong(f"{error}{fine}", error.label) from None

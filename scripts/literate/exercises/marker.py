@@ -213,13 +213,14 @@ class Marker:
 
 def _gives(function: ast.FunctionDef) -> bool:
     """Whether it returns a value, whichever way it ends."""
-    found, inside = [], list(function.body)
+    found: list[bool] = []
+    inside: list[ast.AST] = [*function.body]
     while inside:
         node = inside.pop()
         if isinstance(node, ast.Return):
             found.append(node.value is not None)
         elif not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.expr):
-            inside += [part for part in ast.iter_child_nodes(node) if isinstance(part, ast.AST)]
+            inside += ast.iter_child_nodes(node)
     return bool(found) and all(found)
 
 
