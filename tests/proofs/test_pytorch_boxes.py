@@ -275,7 +275,7 @@ SAID: dict[str, Callable[[], bool]] = {
     ),
     "`gradcheck(module, x)` does not check the module's weights.": only_what_it_is_handed,
     "with its defaults, a relative error just below 1e-3 passes.": leniency,
-    "wants time first in the input, too, unless `batch_first=True`; the wrong order raises": time_first,
+    "PyTorch expects time first unless `batch_first=True`; the wrong order raises": time_first,
     "An `attn_mask` means the same in both: `True` hides.": masks,
     "(In `scaled_dot_product_attention`, the function above, `True` means *may look*.)": may_look,
     "A `Tensor` requires a gradient unless told otherwise.": requiring,
