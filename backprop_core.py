@@ -799,7 +799,7 @@ def _through(grad: np.ndarray, slope: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="raise"):
             return grad * slope
     except FloatingPointError:  # 0 * inf
-        return np.where((slope == 0) & np.isinf(grad), 0, grad) * slope
+        return np.where((slope == 0) & np.isinf(grad), slope, grad) * slope
 
 
 # 05 Something that bends: activations · tanh
@@ -1493,12 +1493,12 @@ class Optimizer:
     def _look_at(self, name: str, value: Any) -> None:
         """Raise ValueError for a setting that is out of range."""
         top = 1 if name in ("momentum", "alpha", "betas") else math.inf
-        pair, numbers = np.shape(value)[:1] == (2,), [value]
+        pair, numbers = len(np.atleast_1d(value)) == 2, [value]
         if name == "betas":
             _demand(self, lambda _: pair, "expected two {}", betas=value)
             numbers = np.ravel(value).tolist()
         elif isinstance(value, np.ndarray):
-            numbers = [value.min(), value.max()]
+            numbers = [np.min(value), np.max(value)]
         for number in numbers:
             _within(self, top, **{name: number})
 
@@ -6838,4 +6838,4 @@ _PROBES = [
 ]
 
 
-# digest 369fbdab6fe5dab65821b43c7b3d50ae61190242217ac23ac617ec46d279cab6
+# digest cc3fb24b63e7fef40a171cacaccc95492b6249ec9a563e23a7f8a7b3217aefe4
