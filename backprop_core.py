@@ -314,7 +314,8 @@ class Parameter:
     """Numbers that training may change, and their gradient.
 
     ``data`` and ``grad`` have the same shape and dtype; grad starts at 0.
-    Write into them, ``data[...] = new``: others may hold on to them. With
+    Write into them, ``data[...] = new``: others may hold on to them. Do it
+    after backward, which uses the data as it is by then. With
     ``requires_grad`` False grad stays 0, and no optimizer moves the data.
     Raises TypeError for anything but numbers, ValueError for a grad of
     another shape.
@@ -410,8 +411,8 @@ class _Memory:
             return
         if self._runs < -1:
             raise RuntimeError(
-                f"{self}: two forwards, then two backwards; only the last "
-                "forward is remembered, so call backward after each"
+                f"{self}: two forwards, then two backwards; only the last is "
+                "remembered, so call backward after each, or forward again"
             )
         self._runs = -abs(self._runs)
 
@@ -482,7 +483,7 @@ class Layer(_Memory):
     def train(self, mode: bool = True) -> Self:
         """Switch to training (or evaluation) and return the layer."""
         for layer in self.modules():
-            layer.training = mode
+            layer.training, layer._runs = mode, min(layer._runs, 0)
         return self
 
     def eval(self) -> Self:
@@ -560,7 +561,7 @@ class Layer(_Memory):
     def load_state_dict(self, state_dict: Mapping[str, ArrayLike]) -> None:
         """Write such arrays back, in place: all of them or none.
 
-        Raises ValueError where names or shapes differ.
+        Raises ValueError where names or shapes differ, or for no numbers.
         """
         _overwrite(self._arrays(), state_dict)
 
@@ -609,9 +610,10 @@ def _agree(
 # 03 Why backwards? · overwrite
 def _overwrite(ours: dict[str, np.ndarray], theirs: Mapping) -> None:
     """Write arrays into ours, which have the same names and shapes."""
-    _agree(ours, theirs)
+    new = {name: _as_array(array) for name, array in theirs.items()}
+    _agree(ours, new, lambda a: a.shape if a.dtype.kind in "biuf" else a.dtype)
     for name, array in ours.items():
-        array[...] = theirs[name]
+        array[...] = new[name]
 
 
 # 03 Why backwards? · guards
@@ -656,12 +658,13 @@ def _share(owner: Any, **values: Any) -> None:
     _demand(owner, fits, "expected 0 <= {} <= 1", **values)
 
 
-def _positive(owner: Any, **sizes: Any) -> None:
+def _positive(owner: Any, least: int = 1, **sizes: Any) -> None:
     """Sizes are whole numbers of at least 1."""
     def fits(n: Any) -> Any:
-        return isinstance(n, int | np.integer) and n is not True and n > 0
+        return isinstance(n, int | np.integer) and n is not True and n >= least
 
-    _demand(owner, fits, "{} must be a whole number of at least 1", **sizes)
+    wanted = f"{{}} must be a whole number of at least {least}"
+    _demand(owner, fits, wanted, **sizes)
 
 
 # 03 Why backwards? · generator
@@ -671,7 +674,7 @@ _Seed = np.random.Generator | int | None
 def _generator(owner: Any, rng: Any) -> np.random.Generator:
     """The generator given, or a new one from a seed."""
     if rng is not None and not isinstance(rng, np.random.Generator):
-        _within(owner, rng=rng)
+        _positive(owner, least=0, rng=rng)
     return np.random.default_rng(rng)
 
 
@@ -807,7 +810,7 @@ class Activation(Layer):
 
 # 05 Something that bends: activations · tanh
 class Tanh(Activation):
-    """The hyperbolic tangent, eq:tanh."""
+    """The hyperbolic tangent, eq:tanh; slope 0 where that rounds to 1."""
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
         y = np.tanh(x)
@@ -838,6 +841,12 @@ class ReLU(Activation):
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
         return x.clip(0, np.inf), x > 0  # eq:relu-slope
+
+    # 05 Something that bends: activations · relu-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        on = self._saved()
+        grad = self._expect(grad_output, *on.shape, what="grad_output")
+        return np.where(on, grad, 0).astype(self._dtype, copy=False)
 
 
 # 05 Something that bends: activations · leaky-relu
@@ -1078,6 +1087,7 @@ class Loss(_Memory):
         """The terms of the examples that count; zeros for the others."""
         if mask is None:
             return self._terms(x, target)
+        mask = _of_shape(x.shape[: np.ndim(mask)], mask, "a mask").astype(bool)
         some, its, count = self._terms(x[mask], target[mask])
         values = np.zeros(mask.shape + some.shape[1:], some.dtype)
         values[mask], slopes = some, np.zeros_like(x)
@@ -1287,7 +1297,7 @@ class Network(Layer):
 
     # 07 A network learns · network-forward
     def forward(self, x: ArrayLike, lengths: Any = None) -> np.ndarray:
-        """The output of the last layer."""
+        """The output of the last layer; lengths go to layers with them."""
         y = self._begin(x)
         for layer in self.layers:
             y = self._run(layer, y, lengths)
@@ -1305,7 +1315,8 @@ class Network(Layer):
     def backward(self, grad_output: ArrayLike | None = None) -> np.ndarray:
         """Fill the parameters' grad; return dL/dx in the shape of x.
 
-        Without ``grad_output`` it starts at the loss computed last.
+        Without ``grad_output``, which belongs to the output of the last
+        layer, it starts at the loss computed last.
         """
         grad = self._start(grad_output)
         for layer in reversed(self.layers):
@@ -1405,13 +1416,22 @@ class Network(Layer):
         )
 
 
+# 07 A network learns · one-number
+def _one_number(owner: str, net: Any) -> None:
+    """Raise ValueError unless its loss is one number."""
+    _instances(owner, Network, net=net)
+    its = net._loss_at_end().reduction
+    _one_of(owner, "mean", "sum", reduction=its)
+
+
 # 07 A network learns · optimizer
 class Optimizer:
     """Moves parameters against their gradients, all as one vector (eq:sgd).
 
     ``lr`` is the learning rate. A subclass says in which direction to go,
     and keeps in ``state`` what it has to remember from step to step. What
-    is frozen does not move.
+    is frozen does not move. Settings may change later, but not switch on
+    what has to remember: momentum, nesterov, amsgrad, centered.
     Raises ValueError for settings out of range, if there are no
     parameters, if one is in two groups, or if they differ in dtype.
     """
@@ -1428,8 +1448,8 @@ class Optimizer:
         self.state["t"][()] += 1
         frozen = [p for p in self.parameters if not p.requires_grad]
         kept = [(p, p.data.copy()) for p in frozen]
-        rate = np.asarray(self.lr, self._data.dtype)
-        self._data -= rate * self._direction()  # eq:sgd
+        theta = self._data
+        theta -= np.asarray(self.lr, theta.dtype) * self._direction()  # eq:sgd
         for p, data in kept:
             p.data[...] = data
 
@@ -1462,13 +1482,36 @@ class Optimizer:
             raise ValueError(f"{type(self).__name__} has no {name!r}")
         for name, value in settings.items():
             each = [group.get(name, value) for group in groups]
-            top = 1 if name in ("momentum", "alpha", "betas") else math.inf
-            for number in np.ravel(each).tolist() if name == "betas" else each:
-                _within(self, top, **{name: number})
+            for value in each:
+                self._look_at(name, value)
             same = all(other == each[0] for other in each)
             value = each[0] if same else self._each(name, each, sizes)
             setattr(self, name, value)
         self._names = list(settings)
+
+    # 07 A network learns · optimizer-setting
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A setting that is changed later is looked at as well."""
+        if name in getattr(self, "_names", ()):
+            self._look_at(name, value)
+            needs = {"amsgrad": "v_max", "centered": "mean"}
+            needs |= dict.fromkeys(("momentum", "nesterov"), "velocity")
+            if np.any(value) and needs.get(name, "t") not in self.state:
+                raise ValueError(f"{self}: {name} must be given at the start")
+        super().__setattr__(name, value)
+
+    # 07 A network learns · optimizer-look-at
+    def _look_at(self, name: str, value: Any) -> None:
+        """Raise ValueError for a setting that is out of range."""
+        top = 1 if name in ("momentum", "alpha", "betas") else math.inf
+        pair, numbers = len(np.atleast_1d(value)) == 2, [value]
+        if name == "betas":
+            _demand(self, lambda _: pair, "expected two {}", betas=value)
+            numbers = np.ravel(value).tolist()
+        elif isinstance(value, np.ndarray):
+            numbers = [np.min(value), np.max(value)]
+        for number in numbers:
+            _within(self, top, **{name: number})
 
     # 07 A network learns · optimizer-each
     def _each(self, name: str, values: list, sizes: list[int]) -> np.ndarray:
@@ -1536,7 +1579,8 @@ class Optimizer:
         self._set_rates(arrays["rates"])
 
     def _set_rates(self, rates: np.ndarray) -> None:
-        self.lr, base = rates if rates.ndim > 1 else rates.tolist()
+        each = rates.astype(self._data.dtype)
+        self.lr, base = each if each.ndim > 1 else rates.tolist()
         self.base_lr = base if np.isfinite(base).all() else None
 
     # 07 A network learns · optimizer-copies
@@ -1580,7 +1624,7 @@ def _only_parameters(things: Any) -> list[Parameter]:
 def _groups(name: str, things: Any) -> list[dict[str, Any]]:
     """Parameters as groups; most often there is one."""
     given = list(things) if isinstance(things, Iterable) else [things]
-    if not given or not isinstance(given[0], dict):
+    if not all(isinstance(group, dict) for group in given):
         given = [{"params": given}]
     parts = [{**g, "params": _only_parameters(g.get("params"))} for g in given]
     every = [p for part in parts for p in part["params"]]
@@ -1618,7 +1662,8 @@ class SGD(Optimizer):
         nesterov: bool = False, *, maximize: bool = False,
     ) -> None:
         super().__init__(**_arguments(locals()))
-        if nesterov and (not np.all(self.momentum) or np.any(self.dampening)):
+        plain = not np.all(self.momentum) or np.any(self.dampening)
+        if self.nesterov and plain:
             raise ValueError("SGD: nesterov needs momentum > 0, no dampening")
         if np.any(self.momentum):
             self._remember("velocity")
@@ -1627,7 +1672,7 @@ class SGD(Optimizer):
     def _damped(self, grad: np.ndarray) -> np.ndarray:
         if self.state["t"] == 1 or not np.any(self.dampening):
             return grad
-        return (1 - self.dampening) * grad
+        return grad - (self.momentum != 0) * (self.dampening * grad)
 
 
 # 07 A network learns · counting
@@ -1944,9 +1989,10 @@ def gradient_report(
     Works on a copy; the network, its gradients, its generators and the
     optimizer stay as they are. ``update`` is the optimizer's own step, or
     that of plain descent with ``lr``. Give it thirty examples or more: of
-    few, many units look dead. Raises RuntimeError without a loss.
+    few, many units look dead. Raises RuntimeError without a loss,
+    ValueError for one of reduction "none".
     """
-    _instances("gradient_report", Network, net=net)
+    _one_number("gradient_report", net)
     _within("gradient_report", lr=lr)
     if optimizer is not None:
         _instances("gradient_report", Optimizer, optimizer=optimizer)
@@ -1993,7 +2039,7 @@ class Adagrad(Optimizer):
     ) -> None:
         super().__init__(**_arguments(locals()))
         self._remember("square")
-        self.state["square"] += initial_accumulator_value
+        self.state["square"] += self.initial_accumulator_value
 
     def _slower(self, root: np.ndarray) -> np.ndarray:
         return (1 + (int(self.state["t"]) - 1) * self.lr_decay) * root
@@ -2022,7 +2068,7 @@ class RMSprop(Optimizer):
         centered: bool = False, *, maximize: bool = False,
     ) -> None:
         super().__init__(**_arguments(locals()))
-        self._remember("square", *["mean"] * bool(centered))
+        self._remember("square", *["mean"] * bool(self.centered))
         if np.any(self.momentum):
             self._remember("velocity")
 
@@ -2075,11 +2121,8 @@ class Adam(Optimizer):
         weight_decay: float = 0.0, amsgrad: bool = False, *,
         maximize: bool = False,
     ) -> None:
-        if np.shape(betas) != (2,):
-            name = type(self).__name__
-            raise ValueError(f"{name}: expected two betas, got {betas!r}")
         super().__init__(**_arguments(locals()))
-        self._remember("m", "v", *["v_max"] * bool(amsgrad))
+        self._remember("m", "v", *["v_max"] * bool(self.amsgrad))
 
     # 09 Which way, and how far? · amsgrad
     def _largest_so_far(self, v: np.ndarray) -> np.ndarray:
@@ -2289,18 +2332,13 @@ class _Training:
 
     # 10 The loop: training · fit-numbers
     def check_numbers(self) -> None:
-        _demand(
-            "fit", lambda n: isinstance(n, (int, np.integer)) and n >= 0,
-            "{} is a whole number >= 0", epochs=self.epochs,
-        )
-        every = self.schedule_every
-        _one_of("fit", "epoch", "batch", schedule_every=every)
+        _positive("fit", least=0, epochs=self.epochs)
+        _one_of("fit", "epoch", "batch", schedule_every=self.schedule_every)
 
     # 10 The loop: training · fit-owners
     def check_owners(self) -> None:
         found, mine = None, set(self.net.parameters())
-        if self.net._loss_at_end().reduction == "none":
-            found = "the loss has reduction 'none', so no number"
+        _one_number("fit", self.net)
         if not set(self.optimizer.parameters) & mine:
             found = "the optimizer has no parameter of this network"
         owner = getattr(self.schedule, "optimizer", self.optimizer)
@@ -2512,11 +2550,11 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train on batches (x, y) or (x, y, lengths); return the history.
 
-    A row has epoch, lr, loss, for labels accuracy, and validation_… of each.
-    ``penalty()`` may add to gradients before they are clipped to max_norm.
-    A callback gets the history; True stops, as does Ctrl-C. Raises
-    FloatingPointError before a step along what is not finite, ValueError or
-    TypeError for no data and for what does not belong together.
+    A row has epoch, lr, and as means over examples loss, accuracy of labels,
+    and validation_… of both. ``penalty()`` may add to gradients before they
+    are clipped to max_norm. A callback gets the history; True stops, as does
+    Ctrl-C. Raises FloatingPointError before a step along what is not finite,
+    ValueError or TypeError for no data and for what does not belong together.
     """
     training = _Training(**locals())
     training.check()
@@ -2589,7 +2627,7 @@ def save(
     for name, generator in _generators(net, rng).items():
         texts[name] = generator.bit_generator.state
     for name, text in texts.items():
-        arrays[name] = np.array(json.dumps(text, default=np.ndarray.tolist))
+        arrays[name] = np.array(json.dumps(text, default=lambda x: x.tolist()))
     _write(_ordinary(path), arrays)
 
 
@@ -2836,6 +2874,7 @@ class EarlyStopping:
         monitor: str = "validation_loss", mode: str = "min",
         restore_best: bool = False,
     ) -> None:
+        _instances(self, Layer, net=net)
         _one_of(self, "min", "max", mode=mode)
         _positive(self, patience=patience)
         _within(self, min_delta=min_delta)
@@ -3272,9 +3311,11 @@ class _Convolution(Layer):
         """The border around the pictures, as _batch_last takes it."""
         sides = zip(self.kernel_size, self._steps[1])
         h, w = self._span = tuple(d * (k - 1) + 1 for k, d in sides)
-        self.padding = padding
+        self.padding, same = padding, padding == "same"
+        if same and max(self.stride) > 1:
+            raise ValueError(f"{self}: padding 'same' needs stride 1")
         self._border = ((h - 1) // 2, h // 2), ((w - 1) // 2, w // 2)
-        if padding != "same" or self.stride != (1, 1) or self._transposed:
+        if not same or self._transposed:
             size = 0 if padding == "valid" else padding
             top, side = self.padding = _pair(self, "padding", size, 0)
             self._border = (top, top), (side, side)
@@ -3405,6 +3446,14 @@ class _Pool(Layer):
             return _batch_last(x, self._border, beyond)
         return np.ascontiguousarray(_turn(x))
 
+    # 14 Neighbours: convolution · pool-settings-inside
+    def _inside(self, shape: tuple[int, ...]) -> np.ndarray:
+        """The first pixel of each window that is no border, by its number."""
+        sides = zip(self.padding, self.stride, shape[1:3])
+        i, j = (np.arange(p, p - s * n, -s).clip(0) for p, s, n in sides)
+        place = i[:, None] * self.kernel_size[1] + j
+        return place[..., None].astype(np.int16)
+
 
 # 14 Neighbours: convolution · max-pool
 class MaxPool2d(_Pool):
@@ -3421,6 +3470,8 @@ class MaxPool2d(_Pool):
         padded = self._padded(x, -np.inf)
         first, *others = self._pieces(padded)
         y, winner = first.copy(), np.zeros(first.shape, np.int16)
+        if any(self.padding):
+            winner += self._inside(first.shape)
         for k, piece in enumerate(others, 1):
             better = (piece > y) | np.isnan(piece)
             np.maximum(winner, better * np.int16(k), out=winner)
@@ -5332,7 +5383,7 @@ def _transposed(node: Tensor, i: int, v: Any, record: bool) -> Any:
 def _follow(y: Any, slopes: dict) -> tuple[Any, Any]:
     """y, and its slope if those of the first Tensors are these."""
     if not isinstance(y, Tensor):  # it does not depend on the inputs
-        return np.asarray(y), np.zeros(np.shape(y))
+        return _floating(y), np.zeros(np.shape(y))
     order, known = list(_order(y))[::-1], dict(slopes)
     record = any(isinstance(v, Tensor) for v in slopes.values()) or any(
         x.requires_grad and not x._parents and x not in slopes for x in order
@@ -5358,8 +5409,8 @@ def jvp(
 ) -> tuple[Any, Any]:
     """f(*inputs) and its slope along the directions, eq:jvp.
 
-    Arrays, or lists as f gives; Tensors, where others play a part. Raises
-    TypeError for no list, ValueError for a direction of another shape.
+    Arrays, or lists as f gives; Tensors if others take part. Raises TypeError
+    for no list or no numbers, ValueError for a direction of another shape.
 
     >>> y, slope = jvp(lambda x: x * x, [3.0], [1.0])
     >>> float(y), float(slope)
@@ -5392,8 +5443,8 @@ def hvp(f: Callable, x: ArrayLike, v: ArrayLike) -> np.ndarray:
     >>> hvp(lambda x: np.sum(x * x * x), [1.0, 2.0], [1.0, 0.0])
     array([6., 0.])
     """
-    point = Tensor(x)
-    (slope,) = gradients(f(point), [point], create_graph=True)
+    point = _anew(x)
+    (slope,) = gradients(_constant(f(point)), [point], create_graph=True)
     direction = _weights(point.data, v, False, "a direction")
     return gradients(slope, [point], direction)[0]
 
@@ -5582,14 +5633,15 @@ def diagnose(
     is run a few dozen times; an ``optimizer`` alone is put into the usual
     loop. Network, optimizer, generators and all that step refers to are
     put back, bit for bit. ``rng`` chooses rows and directions; None, the
-    same each time. The names are those of chapter 21's tables.
-    Raises RuntimeError without a loss, and what net.loss(x, y) raises.
+    same each time. Names are those of chapter 21's tables. Raises RuntimeError
+    without a loss, ValueError for reduction "none", and as net.loss does.
     """
+    _one_number("diagnose", net)
     if optimizer is None:
         found = (t for t in _reach(step) if isinstance(t, Optimizer))
         optimizer = next(found, None)
     with _as_it_was(net):
-        draw = copy.deepcopy(np.random.default_rng(rng or 0))
+        draw = copy.deepcopy(_generator("diagnose", rng or 0))
         case = _case(net, np.asarray(x), np.asarray(y), draw)
     case = case._replace(optimizer=optimizer, step=step)
     return _look(case._replace(tests=(x_test, y_test)))
@@ -6891,4 +6943,4 @@ _PROBES = [
 ]
 
 
-# digest 08f343de9030f5a89eec6e228fd5911771eb265af9c9748d77c1b387911acba3
+# digest d9cf896cf6e069b57fb43539b2850fac2f278e442f54089c5132b007914ea1f2

@@ -113,14 +113,14 @@ WRONG: dict[str, tuple[Any, str]] = {
         "stride must be .* got 1.5",
     ),
     "true": (lambda: bp.Conv2d(3, 5, True), "Conv2d: kernel_size must be a whole number .* got True"),
-    "same": (lambda: bp.Conv2d(3, 5, 3, 2, "same"), "padding must be a whole number .* got 'same'"),
+    "same": (lambda: bp.Conv2d(3, 5, 3, 2, "same"), "padding 'same' needs stride 1"),
     "same, with steps across": (
         lambda: bp.Conv2d(3, 5, 3, (1, 2), "same"),
-        "padding must be a whole number .* got 'same'",
+        "padding 'same' needs stride 1",
     ),
     "same, with steps down": (
         lambda: bp.Conv2d(3, 5, 3, (2, 1), "same"),
-        "padding must be a whole number .* got 'same'",
+        "padding 'same' needs stride 1",
     ),
     "same, turned around": (lambda: bp.ConvTranspose2d(3, 5, 3, 1, "same"), "padding must be .* got 'same'"),
     "groups": (lambda: bp.Conv2d(4, 6, 3, groups=4), "Conv2d: groups 4 does not divide .*out_channels': 6"),

@@ -27,6 +27,10 @@ def net(loss: bool = True) -> bp.Network:
     return bp.Network(bp.Linear(4, 3, rng=0), loss=bp.CrossEntropyLoss() if loss else None)
 
 
+def by_terms() -> bp.Network:
+    return bp.Network(bp.Linear(4, 3, rng=0), loss=bp.CrossEntropyLoss("none"))
+
+
 def number(value: Any = 1.0) -> bp.Parameter:
     return bp.Parameter(np.full((3, 2), value))
 
@@ -110,8 +114,9 @@ RAISED: dict[str, dict[str, list[Call]]] = {
     },
     "Layer.to": {"ValueError for other dtypes": [lambda: net().to("float16"), lambda: net().to("int64")]},
     "Layer.load_state_dict": {
-        "ValueError where names or shapes differ": [
+        "ValueError where names or shapes differ, or for no numbers": [
             lambda: net().load_state_dict({}),
+            lambda: net().load_state_dict({name: a.astype(str) for name, a in net().state_dict().items()}),
             lambda: net().load_state_dict({name: array[:1] for name, array in net().state_dict().items()}),
         ]
     },
@@ -135,6 +140,7 @@ RAISED: dict[str, dict[str, list[Call]]] = {
         "ValueError where shapes differ or the batch is empty": [
             lambda: bp.MSELoss().forward(X, X[:2]),
             lambda: bp.MSELoss().forward(X[:0], X[:0]),
+            lambda: bp.MSELoss().forward(X, X, mask=np.ones(len(X) + 1, bool)),
         ]
     },
     "Loss.backward": {
@@ -203,7 +209,8 @@ RAISED: dict[str, dict[str, list[Call]]] = {
         "TypeError for anything but a parameter": [lambda: bp.xavier_uniform_(WORD)],
     },
     "gradient_report": {
-        "RuntimeError without a loss": [lambda: bp.gradient_report(net(loss=False), X, LABELS)]
+        "RuntimeError without a loss": [lambda: bp.gradient_report(net(loss=False), X, LABELS)],
+        'ValueError for one of reduction "none"': [lambda: bp.gradient_report(by_terms(), X, LABELS)],
     },
     "Adagrad": {
         "ValueError for what is negative": [
@@ -357,7 +364,11 @@ RAISED: dict[str, dict[str, list[Call]]] = {
         ]
     },
     "jvp": {
-        "TypeError for no list": [lambda: bp.jvp(np.tanh, [X], WORD)],
+        "TypeError for no list or no numbers": [
+            lambda: bp.jvp(np.tanh, WORD, [X]),
+            lambda: bp.jvp(np.tanh, [X], WORD),
+            lambda: bp.jvp(lambda x: {"y": x}, [X], [X]),
+        ],
         "ValueError for a direction of another shape": [lambda: bp.jvp(np.tanh, [X], [X[:2]])],
     },
     "hvp": {"ValueError for a v of another shape": [lambda: bp.hvp(lambda x: np.sum(x * x), X, X[:2])]},
@@ -365,7 +376,10 @@ RAISED: dict[str, dict[str, list[Call]]] = {
         "RuntimeError if it does not": [unsteady],
         "ValueError for a Tensor that is no input": [hidden_input],
     },
-    "diagnose": {"RuntimeError without a loss": [lambda: bp.diagnose(net(loss=False), X, LABELS)]},
+    "diagnose": {
+        "RuntimeError without a loss": [lambda: bp.diagnose(net(loss=False), X, LABELS)],
+        'ValueError for reduction "none"': [lambda: bp.diagnose(by_terms(), X, LABELS)],
+    },
 }
 # Owners whose errors need files: tests/test_training.py, test_options.py and test_settings.py try them.
 ELSEWHERE = {"save", "load"}
@@ -608,7 +622,7 @@ DOCS = dict(owners())
 
 # What may stand between claims: it joins them, refers to another docstring, or explains.
 BETWEEN = re.compile(
-    r"All schedules|as \w+(?:\.\w+)?(?: does)?(?=[.;,])|what net\.loss\(x, y\) raises"
+    r"All schedules|as \w+(?:\.\w+)?(?: does)?(?=[.;,])"
     r"|\(it remembers only its last forward\)|\b(?:[Rr]aises?|and|or)\b|[.,; ]"
 )
 

@@ -379,7 +379,11 @@ def other() -> Start:
 
 MISUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "arrays": (lambda: fitted((X, LABELS)), TypeError, "fit: expected batches (x, y); wrap arrays in"),
-    "half an epoch": (lambda: fitted(epochs=0.5), ValueError, "fit: epochs is a whole number >= 0, got 0.5"),
+    "half an epoch": (
+        lambda: fitted(epochs=0.5),
+        ValueError,
+        "fit: epochs must be a whole number of at least 0, got 0.5",
+    ),
     "another network": (
         lambda: bp.fit(classifier(), other().optimizer, batches(), 1),
         ValueError,

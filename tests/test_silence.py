@@ -1,0 +1,348 @@
+"""What must not pass in silence or fail in foreign words: masks, zeros, settings, states, borders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import backprop_core as bp
+
+RNG = np.random.default_rng(0)
+X, LABELS = RNG.normal(size=(6, 3)), np.array([0, 1, 2, 0, 1, 2])
+SHARES = np.abs(X) / np.abs(X).sum(axis=1, keepdims=True)
+
+LOSSES: dict[str, tuple[Callable[[], bp.Loss], np.ndarray]] = {
+    "mse": (bp.MSELoss, X[::-1]),
+    "l1": (bp.L1Loss, X[::-1]),
+    "huber": (bp.HuberLoss, X[::-1]),
+    "bce": (bp.BCEWithLogitsLoss, SHARES),
+    "labels": (bp.CrossEntropyLoss, LABELS),
+    "shares": (bp.CrossEntropyLoss, SHARES),
+}
+TRUE = np.array([True, False, True, True, False, False])
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("mask", [TRUE, TRUE.tolist(), TRUE.astype(int), TRUE.astype(float)])
+def test_a_mask_says_which_examples_count_in_whatever_form(name: str, mask: Any) -> None:
+    make, target = LOSSES[name]
+    loss, alone = make(), make()
+    assert loss.forward(X, target, mask) == pytest.approx(alone.forward(X[TRUE], target[TRUE]), rel=1e-14)
+    expected = np.zeros_like(X)
+    expected[TRUE] = alone.backward()
+    np.testing.assert_array_equal(loss.backward(), expected)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("mask", [[True, False], [0, 2], np.ones(7, bool), np.ones((6, 2), bool)])
+def test_a_mask_of_another_shape_is_refused(name: str, mask: Any) -> None:
+    make, target = LOSSES[name]
+    with pytest.raises(ValueError, match="expected a mask of shape"):
+        make().forward(X, target, mask)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_infinity_does_not_pass_where_a_relu_is_off(dtype: Any) -> None:
+    layer, x = bp.ReLU(), np.array([-2000.0, -0.0, 0.5, 2000.0] * 8, dtype)
+    layer.forward(x)
+    grad = np.tile(np.array([np.inf, -np.inf, 3.0, np.nan], dtype), 8).reshape(4, 8).T.ravel()
+    with np.errstate(all="raise"):
+        dx = layer.backward(grad)
+    np.testing.assert_array_equal(dx, np.where(x > 0, grad, 0))
+    assert dx.dtype == dtype
+
+
+def moved(make: Callable[[list], bp.Optimizer], steps: int = 4, starts: int = 2) -> list[np.ndarray]:
+    """Where parameters arrive; ``make`` gets them."""
+    rng = np.random.default_rng(1)
+    found = [bp.Parameter(rng.normal(size=3)) for _ in range(starts)]
+    optimizer = make(found)
+    for _ in range(steps):
+        for parameter in found:
+            parameter.grad[...] = np.cos(3 * parameter.data)
+        optimizer.step()
+    return [parameter.data for parameter in found]
+
+
+GROUPS: list[tuple[Any, dict, dict]] = [
+    (bp.SGD, {"momentum": 0.9, "dampening": 0.5}, {"momentum": 0.0}),
+    (bp.SGD, {"momentum": 0.9, "dampening": 0.5}, {"momentum": 0.5, "dampening": 0.0}),
+    (bp.SGD, {"momentum": 0.0, "dampening": 0.5}, {"momentum": 0.9}),
+    (bp.SGD, {"momentum": 0.9, "nesterov": True}, {"momentum": 0.4}),
+    (bp.SGD, {"weight_decay": 0.1}, {"weight_decay": 0.0, "lr": 0.5}),
+    (bp.RMSprop, {"momentum": 0.9, "centered": True}, {"momentum": 0.0, "alpha": 0.5}),
+    (bp.RMSprop, {"eps": 1e-3}, {"eps": 1e-8, "weight_decay": 0.1}),
+    (bp.Adagrad, {"initial_accumulator_value": 1.0}, {"initial_accumulator_value": 0.0, "lr_decay": 0.1}),
+    (bp.Adam, {"betas": (0.9, 0.99), "amsgrad": True}, {"betas": (0.5, 0.6)}),
+    (bp.AdamW, {"weight_decay": 0.1}, {"weight_decay": 0.0, "lr": 0.5}),
+]
+
+
+@pytest.mark.parametrize(("kind", "settings", "own"), GROUPS)
+def test_a_group_moves_as_with_an_optimizer_of_its_own(kind: Any, settings: dict, own: dict) -> None:
+    together = moved(lambda ps: kind([{"params": ps[0]}, {"params": ps[1], **own}], lr=0.1, **settings))
+    alone = [moved(lambda ps: kind([ps[0]], lr=0.1, **settings))[0]]
+    alone.append(moved(lambda ps: kind([ps[1]], **{"lr": 0.1, **settings, **own}))[1])
+    np.testing.assert_allclose(together, alone, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (bp.SGD, {"momentum": 0.9, "nesterov": True}),
+        (bp.RMSprop, {"centered": True, "momentum": 0.5}),
+        (bp.Adagrad, {"initial_accumulator_value": 2.0}),
+        (bp.Adam, {"amsgrad": True, "betas": (0.5, 0.6)}),
+        (bp.AdamW, {"amsgrad": True, "maximize": True}),
+    ],
+)
+def test_what_the_only_group_says_holds_for_the_optimizer(kind: Any, settings: dict) -> None:
+    by_group = moved(lambda ps: kind([{"params": ps, **settings}], lr=0.1))
+    np.testing.assert_array_equal(by_group, moved(lambda ps: kind(ps, lr=0.1, **settings)))
+
+
+def test_nesterov_in_a_group_needs_momentum_too() -> None:
+    with pytest.raises(ValueError, match="nesterov needs momentum"):
+        bp.SGD([{"params": [bp.Parameter(1.0)], "nesterov": True}])
+
+
+KINDS: list[Any] = [bp.SGD, bp.Adagrad, bp.RMSprop, bp.Adam, bp.AdamW]
+BAD: list[Any] = [None, -1, float("nan"), float("inf"), "x", [0.1], object(), np.array([0.1, -1.0, 0.1])]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("bad", BAD)
+def test_a_setting_changed_later_is_refused_by_its_name(kind: Any, bad: Any) -> None:
+    optimizer = kind([bp.Parameter(np.ones(3))], lr=0.1)
+    for name in optimizer._names:
+        before = getattr(optimizer, name)
+        with pytest.raises(ValueError, match=rf"{kind.__name__}: expected .*\b{name}\b"):
+            setattr(optimizer, name, bad)
+        assert getattr(optimizer, name) is before
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        (bp.SGD, "momentum", 0.9),
+        (bp.SGD, "nesterov", True),
+        (bp.RMSprop, "momentum", 0.9),
+        (bp.RMSprop, "centered", True),
+        (bp.Adam, "amsgrad", True),
+        (bp.AdamW, "amsgrad", True),
+    ],
+)
+def test_what_has_to_remember_is_not_switched_on_later(kind: Any, name: str, value: Any) -> None:
+    optimizer = kind([bp.Parameter(1.0)], lr=0.1)
+    with pytest.raises(ValueError, match=f"{name} must be given at the start"):
+        setattr(optimizer, name, value)
+    setattr(optimizer, name, 0)  # as it was
+    on = kind([bp.Parameter(1.0)], **({"momentum": 0.9} if name == "nesterov" else {}), **{name: value})
+    setattr(on, name, 0)
+    setattr(on, name, value)  # it has its memory
+    optimizer.step()
+    on.step()
+
+
+def test_a_setting_changed_later_acts() -> None:
+    def make(ps: list) -> bp.Optimizer:
+        optimizer = bp.SGD(ps, lr=0.3, momentum=0.1, dampening=0.5)
+        optimizer.lr, optimizer.momentum, optimizer.weight_decay = 0.1, 0.9, np.float64(0.2)
+        optimizer.dampening, optimizer.maximize = 0.0, True
+        return optimizer
+
+    settings: dict[str, Any] = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.2, "maximize": True}
+    np.testing.assert_array_equal(moved(make), moved(lambda ps: bp.SGD(ps, **settings)))
+
+
+def test_a_schedule_must_give_a_rate() -> None:
+    def forgetful(base: Any, t: int) -> Any:
+        if t < 2:
+            return base
+
+    schedule = bp.Schedule(bp.SGD([bp.Parameter(1.0)], lr=0.1), forgetful)
+    schedule.step()
+    with pytest.raises(ValueError, match="SGD: expected 0 <= lr < inf, got None"):
+        schedule.step()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_groups_and_parameters_are_not_mixed(order: int) -> None:
+    mixture = [{"params": [bp.Parameter(1.0)]}, bp.Parameter(1.0)]
+    with pytest.raises(TypeError, match="expected parameters, got dict"):
+        bp.SGD(mixture[::order])
+
+
+@pytest.mark.parametrize("betas", [0.9, (0.9, 0.9, 0.9), (0.9,), None, "ab"])
+def test_the_betas_of_a_group_are_two(betas: Any) -> None:
+    groups = [{"params": bp.Parameter(1.0), "betas": betas}, {"params": bp.Parameter(1.0)}]
+    for given in (groups, groups[::-1], groups[:1]):
+        with pytest.raises(ValueError, match="Adam: expected two betas, got"):
+            bp.Adam(given)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rates_of_groups_come_back_in_their_precision(dtype: str, tmp_path: Path) -> None:
+    net = bp.Network(bp.Linear(3, 2, rng=0)).to(dtype)
+    weight, bias = net.parameters()
+    optimizer = bp.SGD([{"params": weight, "lr": 0.1}, {"params": bias}], lr=0.3)
+    schedule = bp.CosineAnnealingLR(optimizer, 7)
+    schedule.step()
+    bp.save(net, tmp_path / "a.npz", optimizer=optimizer, schedule=schedule)
+    rates = []
+    for _ in range(2):
+        bp.load(net, tmp_path / "a.npz", optimizer=optimizer, schedule=schedule)
+        for _ in range(3):
+            schedule.step()
+        rates.append(optimizer.lr)
+    other = bp.SGD([{"params": weight, "lr": 0.1}, {"params": bias}], lr=0.3)
+    unbroken = bp.CosineAnnealingLR(other, 7)
+    for _ in range(4):
+        unbroken.step()
+    for lr in rates:
+        np.testing.assert_array_equal(lr, other.lr, strict=True)
+
+
+def test_what_was_predicted_in_evaluation_is_no_forward_of_training() -> None:
+    net = bp.Network(bp.Linear(3, 2, rng=0), bp.ReLU(), bp.LayerNorm(2))
+    net.eval()
+    for _ in range(2):
+        net(X)
+    net.train()
+    net(X[:1])
+    rows = [net.backward(np.eye(2)[[i]]) for i in range(2)]
+    net(X[:1])
+    np.testing.assert_array_equal(rows[1], net.backward(np.eye(2)[[1]]))
+    for mode in (net.train, net.eval):
+        mode()
+        net(X)
+        net(X[:1])
+        net.backward(np.ones((1, 2)))
+        with pytest.raises(RuntimeError, match=r"two forwards, then two backwards.* or forward again"):
+            net.backward(np.ones((1, 2)))
+
+
+WRONG: list[Any] = [["a", "b"], [None, 1.0], [1j, 0.0], np.array(["1", "2"]), np.array([1, 2], "M8[s]")]
+
+
+@pytest.mark.parametrize("bad", WRONG)
+@pytest.mark.parametrize("name", ["weight", "bias"])
+def test_a_state_that_is_no_numbers_is_refused_whole(bad: Any, name: str) -> None:
+    layer = bp.Linear(1, 2, rng=0)
+    before = layer.state_dict()
+    state = {"weight": np.zeros((1, 2)), "bias": np.zeros(2)}
+    state[name] = np.reshape(np.array(bad), state[name].shape)
+    with pytest.raises(ValueError, match=rf"{name} is .* there, \({'1, ' * (name == 'weight')}2"):
+        layer.load_state_dict(state)
+    for key, array in layer.state_dict().items():
+        np.testing.assert_array_equal(array, before[key])
+    optimizer = bp.SGD([layer.bias], momentum=0.9)
+    with pytest.raises(ValueError, match="velocity is"):
+        optimizer.load_state_dict({**optimizer.state_dict(), "velocity": bad})
+    hidden = np.ma.masked_greater([1.0, 2.0], 1.5)
+    with pytest.raises(TypeError, match="without a mask"):
+        layer.load_state_dict({**before, "bias": hidden})
+
+
+def pooled(x: np.ndarray, size: int, stride: int, padding: int) -> np.ndarray:
+    """The gradient of the sum of all maxima, window by window, looking at the picture only."""
+    dx, (height, width) = np.zeros_like(x), x.shape
+    for top in range(-padding, height + padding - size + 1, stride):
+        for left in range(-padding, width + padding - size + 1, stride):
+            best = None
+            for i in range(max(top, 0), min(top + size, height)):
+                for j in range(max(left, 0), min(left + size, width)):
+                    if best is None or x[i, j] > x[best]:
+                        best = i, j
+            assert best is not None
+            dx[best] += 1
+    return dx
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "padding"), [(2, 2, 1), (3, 1, 1), (3, 2, 1), (4, 1, 2), (5, 2, 2)]
+)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_border_wins_nothing(size: int, stride: int, padding: int, seed: int) -> None:
+    x = np.random.default_rng(seed).choice([-np.inf, 0.0, 1.0], (7, 6), p=[0.8, 0.1, 0.1])
+    x = np.full((7, 6), -np.inf) if seed == 0 else x
+    pool = bp.MaxPool2d(size, stride, padding)
+    y = pool.forward(x[None, None])
+    dx = pool.backward(np.ones(y.shape))[0, 0]
+    np.testing.assert_array_equal(dx, pooled(x, size, stride, padding))
+
+
+def test_who_needs_one_number_says_so() -> None:
+    net = bp.Network(bp.Linear(3, 2, rng=0), loss=bp.MSELoss("none"))
+    y, optimizer = X[:, :2], bp.SGD(net.parameters())
+    calls: dict[str, Callable[[], Any]] = {
+        "fit": lambda: bp.fit(net, optimizer, bp.DataLoader(X, y), 1),
+        "diagnose": lambda: bp.diagnose(net, X, y),
+        "gradient_report": lambda: bp.gradient_report(net, X, y),
+    }
+    for name, call in calls.items():
+        with pytest.raises(ValueError, match=f"{name}: reduction is 'mean' or 'sum', got 'none'"):
+            call()
+    with pytest.raises(ValueError, match="diagnose: net must be of type Network, got None"):
+        bp.diagnose(None, X, y)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="EarlyStopping: net must be of type Layer, got 'net'"):
+        bp.EarlyStopping("net")  # type: ignore[arg-type]
+
+
+SEEDED: dict[str, Callable[[Any], Any]] = {
+    "Linear": lambda rng: bp.Linear(2, 2, rng=rng),
+    "Dropout": lambda rng: bp.Dropout(rng=rng),
+    "Conv2d": lambda rng: bp.Conv2d(1, 1, 2, rng=rng),
+    "RNN": lambda rng: bp.RNN(2, 2, rng=rng),
+    "Embedding": lambda rng: bp.Embedding(2, 2, rng=rng),
+    "MultiHeadAttention": lambda rng: bp.MultiHeadAttention(2, 1, rng=rng),
+    "DataLoader": lambda rng: bp.DataLoader(X, LABELS, rng=rng),
+    "rng": lambda rng: bp.kaiming_normal_(bp.Parameter(X), rng=rng),
+    "diagnose": lambda rng: bp.diagnose(bp.Network(bp.Linear(3, 3), loss=bp.MSELoss()), X, X, rng=rng),
+}
+
+
+@pytest.mark.parametrize("name", SEEDED)
+@pytest.mark.parametrize("seed", [1.5, -1, "x", np.float64(2.0), [1]])
+def test_a_seed_is_a_whole_number(name: str, seed: Any) -> None:
+    message = f"{name}: rng must be a whole number of at least 0, got {seed!r}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        SEEDED[name](seed)
+
+
+def test_a_history_of_numpy_numbers_is_saved(tmp_path: Path) -> None:
+    net = bp.Linear(2, 2, rng=0)
+    row = {"loss": np.float32(0.5), "epoch": np.int64(3), "best": np.bool_(True), "each": np.arange(2)}
+    bp.save(net, tmp_path / "a.npz", history=[row])
+    assert bp.load(net, tmp_path / "a.npz") == [{"loss": 0.5, "epoch": 3, "best": True, "each": [0, 1]}]
+
+
+def test_the_same_size_needs_stride_1() -> None:
+    for stride in (2, (1, 2)):
+        with pytest.raises(ValueError, match="padding 'same' needs stride 1"):
+            bp.Conv2d(1, 1, 3, stride=stride, padding="same")
+    assert bp.Conv2d(1, 1, 3, padding="same").forward(np.ones((1, 1, 4, 5))).shape == (1, 1, 4, 5)
+
+
+@pytest.mark.parametrize("given", [{"y": 1.0}, None, "x", object()])
+def test_a_slope_forwards_is_that_of_numbers(given: Any) -> None:
+    for f in (lambda x: given, lambda x: [x, given]):
+        with pytest.raises(TypeError, match="expected numbers"):
+            bp.jvp(f, [3.0], [1.0])
+    assert bp.jvp(lambda x: 7, [3.0], [1.0]) == (7, 0)
+
+
+def test_a_hessian_of_tensors_and_of_a_constant() -> None:
+    x, v = np.array([1.0, 2.0]), np.array([1.0, 0.5])
+    expected = bp.hvp(lambda x: np.sum(x * x * x), x, v)
+    np.testing.assert_array_equal(expected, 6 * x * v)
+    for point in (bp.Tensor(x), bp.Tensor(x, requires_grad=False)):
+        found = bp.hvp(lambda x: np.sum(x * x * x), point, bp.Tensor(v))
+        assert type(found) is np.ndarray and point.grad is None
+        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(bp.hvp(lambda x: 3.0, x, v), np.zeros(2))
