@@ -310,6 +310,46 @@ def test_without_its_measurement_the_name_is_not_found(name: str, monkeypatch: p
     assert name not in [finding.name for finding in found]
 
 
+class PassedBy(bp.Network):
+    """Layers that backward goes past, without coming to them."""
+
+    def backward(self, grad_output: Any = None) -> np.ndarray:
+        return np.asarray(grad_output)
+
+
+class Breaks(bp.Tanh):
+    def backward(self, grad_output: Any) -> np.ndarray:
+        raise KeyError("mask")
+
+
+class OneColumn(bp.Tanh):
+    def backward(self, grad_output: Any) -> np.ndarray:
+        return super().backward(grad_output)[:, :1]
+
+
+def faint() -> bp.Network:
+    """Reads twelve steps, with so little memory that the last one knows nothing of the first."""
+    memory = bp.RNN(3, 8, rng=0)
+    memory.recurrent.data *= 0.01
+    return bp.Network(memory, bp.Last(), bp.Linear(8, 2, rng=1), loss=bp.CrossEntropyLoss())
+
+
+LONG = np.random.default_rng(8).normal(size=(100, 12, 3))
+ON_THE_WAY = {
+    "never": (between(PassedBy(bp.Linear(12, 12, rng=2))), TABLE[:100], "gradient-missing", "never comes"),
+    "fails": (between(Breaks()), TABLE[:100], "gradient-wrong", "backward fails: 'mask'"),
+    "shape": (between(OneColumn()), TABLE[:100], "gradient-wrong", r"shape \(5, 1\), not \(5, 12\)"),
+    "steps": (faint(), LONG, "vanishing", "at the last step"),
+}
+
+
+@pytest.mark.parametrize("kind", ON_THE_WAY)
+def test_a_gradient_lost_on_the_way_is_named_with_what_happened_to_it(kind: str) -> None:
+    made, x, name, figure = ON_THE_WAY[kind]
+    found = bp.diagnose(made, x, LABELS[:100]).findings
+    assert any(one.name == name and re.search(figure, one.figure) for one in found), found
+
+
 PATTERNS: dict[str, Any] = {
     "sign": lambda g: -g,
     "factor: 3": lambda g: 3 * g,
