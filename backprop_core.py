@@ -2709,7 +2709,11 @@ def l2_penalty(parameters: Iterable[Parameter], strength: float) -> float:
     in a step, after backward. Raises ValueError for a negative strength,
     TypeError for what is no parameter.
     """
-    return 0.5 * _penalty(parameters, strength, np.positive)
+    total = 0.0
+    for p in _penalised(parameters, strength):
+        p.grad += strength * p.data  # eq:l2-grad
+        total += 0.5 * strength * float(np.sum(p.data**2))  # eq:l2
+    return total
 
 
 # 12 Not by heart: regularisation · l1-penalty
@@ -2718,19 +2722,18 @@ def l1_penalty(parameters: Iterable[Parameter], strength: float) -> float:
 
     Adds its gradient, eq:l1-grad (0 at 0), and raises as l2_penalty does.
     """
-    return _penalty(parameters, strength, np.sign)
-
-
-# 12 Not by heart: regularisation · penalty
-def _penalty(parameters: Iterable, strength: float, pull: Callable) -> float:
-    """Add each slope, strength * pull(w); the sum of all slopes times w."""
-    _within("penalty", strength=strength)
     total = 0.0
-    for parameter in _only_parameters(parameters):
-        slope = strength * pull(parameter.data)
-        parameter.grad += slope
-        total += float(np.vdot(slope, parameter.data))
+    for p in _penalised(parameters, strength):
+        p.grad += strength * np.sign(p.data)  # eq:l1-grad
+        total += strength * float(np.sum(np.abs(p.data)))  # eq:l1
     return total
+
+
+# 12 Not by heart: regularisation · penalised
+def _penalised(things: Iterable, strength: float) -> list[Parameter]:
+    """The parameters to be penalised, each once."""
+    _within("penalty", strength=strength)
+    return _only_parameters(things)
 
 
 # 12 Not by heart: regularisation · dropout
@@ -3458,12 +3461,11 @@ class Value:
     # 15 A tape for numbers · value-power
     def __pow__(self, other: Value | float) -> Value:
         a, n = self.data, _value(other).data
-        steep = a ** (n - 1) if a or n >= 1 else math.inf
-        made_from = [(self, n * steep if n else 0.0)]
+        y = a**n
+        made_from = [(self, n * a ** (n - 1) if a else _slope_at_0(n))]
         if isinstance(other, Value):
-            log = math.log(a) if a > 0 else math.nan if a else 0.0
-            made_from.append((other, a**n * log))
-        return Value(a**n, f"^{n:g}", *made_from)
+            made_from.append((other, y * _log(a)))
+        return Value(y, f"^{n:g}", *made_from)
 
     # 15 A tape for numbers · value-functions
     def exp(self) -> Value:
@@ -3512,7 +3514,7 @@ class Value:
         """The slope of this number with respect to all it was made from.
 
         In leaves, grad adds up over several calls, as in Parameter; in all
-        that stands between, it begins anew.
+        that stands between, it starts anew.
         """
         slopes = {self: 1.0}
         for node in _order(self):
@@ -3548,6 +3550,17 @@ def _order(last: Any) -> Iterator[Any]:
             seen.add(node)
             waiting += node._parents
     return reversed(done)
+
+
+# 15 A tape for numbers · value-power-at-0
+def _slope_at_0(n: float) -> float:
+    """The slope of a**n in a, at a = 0."""
+    return math.inf if 0 < n < 1 else float(n == 1)
+
+
+def _log(a: float) -> float:
+    """The logarithm of a positive number, 0 at 0, nan below."""
+    return math.log(a) if a > 0 else math.nan if a else 0.0
 
 
 # 16 A tape for arrays · unstretch
@@ -6780,4 +6793,4 @@ _PROBES = [
 ]
 
 
-# digest abeb9023c66e85ffc71847fe2b84389d2823bc412bfb19337abec0e69258a2dc
+# digest 4f57573d3ad3b0ebada4aefd89dbbe7930774a7696299a0943cdaeee2d60b20c
