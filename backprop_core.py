@@ -69,7 +69,7 @@ __all__ = [
     "ExponentialLR", "StepLR", "clip_grad_norm_", "fit", "save", "load",
     "l2_penalty", "l1_penalty", "Dropout", "EarlyStopping", "BatchNorm1d",
     "BatchNorm2d", "LayerNorm", "RMSNorm", "Conv2d", "ConvTranspose2d",
-    "MaxPool2d", "AvgPool2d", "Value", "no_grad", "Tensor", "gradients",
+    "MaxPool2d", "AvgPool2d", "Value", "Tensor", "gradients", "no_grad",
     "detect_changes", "primitive", "TapeLayer", "Residual", "RNN", "LSTM",
     "GRU", "Embedding", "Last", "MultiHeadAttention", "PositionEmbedding",
     "TransformerBlock", "jvp", "hvp", "checkpoint", "Finding", "Diagnosis",
@@ -436,8 +436,7 @@ class Layer(_Memory):
     # 03 Why backwards? · layer-parameters
     def parameters(self) -> list[Parameter]:
         """The parameters of this layer and of those inside it, each once."""
-        held = (m for _, m in self._contents() if isinstance(m, Parameter))
-        return list(dict.fromkeys(held))
+        return [m for m in _held([self], {}) if isinstance(m, Parameter)]
 
     def zero_grad(self) -> None:
         """Clear the gradients of all parameters."""
@@ -445,11 +444,14 @@ class Layer(_Memory):
             parameter.grad = None
 
     # 03 Why backwards? · layer-members
+    def _own(self) -> list[tuple[str, Any]]:
+        """Its attributes, but for what the last forward left."""
+        passing = "_cache", "_fitted", "_shapes"
+        return [part for part in vars(self).items() if part[0] not in passing]
+
     def _members(self) -> Iterator[tuple[str, Any]]:
-        """What this layer is made of: its attributes, by name."""
-        passing = "_cache", "_fitted", "_shapes"  # of the last forward
-        mine = vars(self).items()
-        return _entries((n, m) for n, m in mine if n not in passing)
+        """What this layer is made of, by name."""
+        return _entries(self._own())
 
     # 03 Why backwards? · layer-contents
     def _contents(self, prefix: str = "", seen: Any = None) -> Iterator[tuple]:
@@ -466,7 +468,7 @@ class Layer(_Memory):
     # 03 Why backwards? · layer-names
     def modules(self) -> list[Layer]:
         """This layer and all that it contains, each once."""
-        return [m for _, m in self._contents() if isinstance(m, Layer)]
+        return [m for m in _held([self], {}) if isinstance(m, Layer)]
 
     def named_parameters(self) -> list[tuple[str, Parameter]]:
         """(name, parameter) pairs; inner layers' names get a prefix."""
@@ -561,6 +563,21 @@ class Layer(_Memory):
         Raises ValueError where names or shapes differ.
         """
         _overwrite(self._arrays(), state_dict)
+
+
+# 03 Why backwards? · held
+def _held(things: Iterable, found: dict) -> dict:
+    """The layers and parameters in them, each once; quick, so no names."""
+    for thing in things:
+        if isinstance(thing, (list, tuple)):
+            _held(thing, found)
+        elif isinstance(thing, dict):
+            _held(thing.values(), found)
+        elif isinstance(thing, (Layer, Parameter)) and thing not in found:
+            found[thing] = None
+            if isinstance(thing, Layer):
+                _held([member for _, member in thing._own()], found)
+    return found
 
 
 # 03 Why backwards? · entries
@@ -671,7 +688,7 @@ class Linear(Layer):
         x = self._expect(x, "N", ..., self.in_features)
         self._cache = x.copy()
         y = _rows(x).dot(self.weight.data)
-        if self.bias:
+        if self.bias is not None:
             y += self.bias.data  # eq:linear
         return _unfolded(y, x)
 
@@ -694,7 +711,7 @@ class Linear(Layer):
         shape = (*x.shape[:-1], self.out_features)
         grad = _rows(self._expect(grad_output, *shape, what="grad_output"))
         self.weight._add_product(_rows(x).T, grad)  # eq:linear-dw
-        if self.bias:
+        if self.bias is not None:
             ones = _ones(len(grad), grad.dtype)
             self.bias._add_product(grad.T, ones)  # eq:linear-db
 
@@ -706,7 +723,7 @@ class Linear(Layer):
 
     # 04 The linear layer · linear-repr
     def __repr__(self) -> str:
-        bias = "" if self.bias else ", bias=False"
+        bias = "" if self.bias is not None else ", bias=False"
         sizes = f"{self.in_features}, {self.out_features}"
         return f"{type(self).__name__}({sizes}{bias})"
 
@@ -732,6 +749,12 @@ def _unfolded(rows: np.ndarray, x: np.ndarray) -> np.ndarray:
     return y.astype(x.dtype, copy=False)
 
 
+# 04 The linear layer · row-sums
+def _sum(rows: np.ndarray) -> np.ndarray:
+    """The sum of each row, as a product with ones."""
+    return rows.dot(_ones(rows.shape[-1], rows.dtype))
+
+
 # 04 The linear layer · flatten
 class Flatten(Layer):
     """One row for each example: (N, …) to (N, product of the rest)."""
@@ -746,12 +769,6 @@ class Flatten(Layer):
         rows = (shape[0], math.prod(shape[1:]))
         grad = self._expect(grad_output, *rows, what="grad_output")
         return grad.reshape(shape).astype(dtype, copy=False)
-
-
-# 04 The linear layer · row-sums
-def _sum(rows: np.ndarray) -> np.ndarray:
-    """The sum of each row, as a product with ones."""
-    return rows.dot(_ones(rows.shape[-1], rows.dtype))
 
 
 # 05 Something that bends: activations · activation
@@ -2151,7 +2168,7 @@ class _Training:
         raise AttributeError(f"fit has no {name}")
 
     # 10 The loop: training · train-batch
-    def gradient(self, number: int, batch: Sequence) -> tuple[int, dict]:
+    def forwards_and_back(self, number: int, batch: Sequence) -> tuple:
         size, found = _measure(self.net, *batch)
         self.watch_loss(found["loss"], number, batch[0])
         self.optimizer.zero_grad()
@@ -2250,7 +2267,7 @@ class _Training:
         """The loss and the step, which Ctrl-C does not come between."""
         with _uninterrupted():
             with np.errstate(over="ignore", invalid="ignore"):
-                found = self.gradient(number, batch)
+                found = self.forwards_and_back(number, batch)
             self.step(number)
         return found
 
@@ -2841,11 +2858,11 @@ def _mean(rows: np.ndarray) -> np.ndarray:
 
 
 def _centre(rows: np.ndarray) -> _Pair:
-    """The rows less their means, eq:bn-mean, twice for rounding; means."""
-    mean = _mean(rows)
-    centred = rows - mean
-    centred -= _mean(centred)
-    return centred, mean
+    """The rows less their means, eq:bn-mean; the means."""
+    centred = rows - rows[:, :1]
+    mean = _mean(centred)
+    centred -= mean
+    return centred, rows[:, :1] + mean
 
 
 # 13 In shape all the time: normalisation · factor
@@ -2861,8 +2878,8 @@ def _normalise_backward(
     along: _Array, mean: _Array,
 ) -> _Array:
     """eq:bn-dx; ``product`` is d times xhat, the others are the means."""
-    dx = np.multiply(xhat, -along, out=product)
-    dx += d
+    dx = np.multiply(xhat, along, out=product)
+    np.subtract(d, dx, out=dx)
     dx -= mean
     dx *= r
     return dx
@@ -2879,16 +2896,17 @@ class _BatchNorm(Layer):
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, fixed = self._admitted(x)
         centred, r = self._statistics(_by_feature(x), fixed)
-        self._cache = centred, r, x.shape, fixed
-        y = centred * (r * _data(self.weight, 1)[:, None])  # eq:bn-xhat
+        factor = r * _data(self.weight, 1)[:, None]
+        self._cache = centred, r, factor, x.shape, fixed
+        y = centred * factor  # eq:bn-xhat
         y += _data(self.bias, 0)[:, None]
         return _by_example(y, x.shape, x.dtype)  # eq:bn
 
     # 13 In shape all the time: normalisation · batch-norm-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        centred, r, shape, fixed = self._saved()
+        centred, r, factor, shape, fixed = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
-        dy, factor = _by_feature(grad), r * _data(self.weight, 1)[:, None]
+        dy = _by_feature(grad)
         dx, n = dy * centred, dy.shape[1]
         dbeta, dgamma = _sum(dy)[:, None], r * _sum(dx)[:, None]
         _collect(self.bias, dbeta)  # eq:bn-dbeta
@@ -3343,7 +3361,7 @@ class ConvTranspose2d(_Convolution):
 class _Pool(Layer):
     """What MaxPool2d and AvgPool2d have in common."""
 
-    _handed: Any  # what the k-th pixel of each window gets of its gradient
+    _handed: Any  # the share of a window's gradient that its k-th pixel gets
 
     def _pieces(self, x: np.ndarray) -> list[np.ndarray]:
         """Views of x (C, H, W, N): each window's first pixel, second, …"""
@@ -3563,91 +3581,6 @@ def _log(a: float) -> float:
     return math.log(a) if a > 0 else math.nan if a else 0.0
 
 
-# 16 A tape for arrays · unstretch
-def _unstretched(g: Any, shape: tuple) -> Any:
-    """The gradient, summed over all axes along which x was stretched."""
-    if g.ndim > len(shape):  # axes that x does not have
-        g = g.sum(axis=tuple(range(g.ndim - len(shape))))
-    if g.shape == shape:
-        return g
-    axes = [i for i, n in enumerate(shape[: g.ndim]) if n == 1]
-    return g.sum(axis=tuple(axes), keepdims=True)
-
-
-# 16 A tape for arrays · fitted
-def _fit(g: Any, x: np.ndarray) -> Any:
-    """The gradient in the shape and dtype of x."""
-    if g.shape == x.shape and g.dtype == x.dtype:
-        return g  # as almost always
-    share = _unstretched(g, x.shape)
-    if share.shape != x.shape:
-        raise ValueError(
-            f"a rule gave a gradient of shape {g.shape} for an argument of "
-            f"shape {x.shape}"
-        )
-    return share if share.dtype == x.dtype else share.astype(x.dtype)
-
-
-# 16 A tape for arrays · read-only
-def _read_only(array: np.ndarray) -> np.ndarray:
-    """A view of the array that nobody can write to."""
-    view = array[...]
-    view.setflags(write=False)
-    return view
-
-
-# 16 A tape for arrays · seals-of-all
-def _seal(args: Any, arrays: Any, options: dict, every: int) -> list:
-    """Copies of what comes from outside, each with the array itself.
-
-    ``args`` are as given, in ``arrays`` stand the arrays of Tensors.
-    """
-    seals = []
-    if options:
-        args, arrays = [*args, *options.values()], [*arrays, *options.values()]
-    for x, array in zip(args, arrays):
-        if isinstance(array, np.ndarray) and (x is array or not x._record):
-            part = array if array.size <= 256 else _sample(array, every)
-            seals.append((array, part, part.tobytes()))
-    return seals
-
-
-# 16 A tape for arrays · check
-def _check(made: Any) -> None:
-    """Raise RuntimeError if a line of the tape is no longer true."""
-    bad = [a for a, part, was in made.seals if part.tobytes() != was]
-    each = zip(made.args, made.arrays)
-    bad += [a for x, a in each if x is not a and x.data is not a]
-    if bad:
-        raise RuntimeError(
-            f"{made.rule.name}: an array of shape {bad[0].shape} was changed "
-            "after it was recorded; do that after backward, or with a copy"
-        )
-
-
-# 16 A tape for arrays · recorded
-_recording: ContextVar[int] = ContextVar("recording", default=61)
-
-
-@contextmanager
-def _recorded(every: int = 61) -> Iterator[None]:
-    before = _recording.set(every)
-    try:
-        yield
-    finally:
-        _recording.reset(before)
-
-
-# 16 A tape for arrays · no-grad
-def no_grad() -> Any:
-    """Record nothing in this block, or in a function under @no_grad().
-
-    A generator shares the switch with its caller: a block in it ends only
-    when the generator does, and @no_grad() does not cover it.
-    """
-    return _recorded(0)
-
-
 # 16 A tape for arrays · tensor
 class Tensor(NDArrayOperatorsMixin):
     """An array that remembers how it was made.
@@ -3678,7 +3611,7 @@ class Tensor(NDArrayOperatorsMixin):
     def __array_function__(
         self, function: Any, types: Any, args: Sequence, options: dict
     ) -> Any:
-        """NumPy asks here when any other function of its gets a Tensor."""
+        """NumPy asks here when any of its other functions gets a Tensor."""
         if function in _RULES:
             return _apply(_RULES[function], args, options)
         return _without_rule(function, args, options)
@@ -3711,7 +3644,7 @@ class Tensor(NDArrayOperatorsMixin):
             return lambda axis=None, keepdims=False, **options: function(
                 self, axis=axis, keepdims=keepdims, **options
             )
-        return partial(function, self)
+        return function(self) if name == "real" else partial(function, self)
 
     # 16 A tape for arrays · tensor-transposed
     @property
@@ -3835,9 +3768,9 @@ def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
             continue  # a leaf
         known, g = _known(node, record), g if record else _read_only(g)
         rule, args, arrays, options, places, _ = node._record
-        every = rule.vjps(g, *known, **options) if callable(rule.vjps) else ()
+        shares = rule.vjps(g, *known, **options) if callable(rule.vjps) else ()
         for i in places:
-            share = every[i] if every else rule.vjps[i](g, *known, **options)
+            share = shares[i] if shares else rule.vjps[i](g, *known, **options)
             share, x = _fit(share, arrays[i]), args[i]  # eq:chain
             found[x] = found[x] + share if x in found else share  # eq:paths
 
@@ -3866,6 +3799,98 @@ def gradients(
     found = {x: g for x, g in pulled if x in wanted}
     dx = [found[x] if x in found else np.zeros_like(x.data) for x in inputs]
     return [_constant(g) if create_graph else np.array(g) for g in dx]
+
+
+# 16 A tape for arrays · recorded
+_recording: ContextVar[int] = ContextVar("recording", default=61)
+
+
+@contextmanager
+def _recorded(every: int = 61) -> Iterator[None]:
+    before = _recording.set(every)
+    try:
+        yield
+    finally:
+        _recording.reset(before)
+
+
+# 16 A tape for arrays · no-grad
+def no_grad() -> Any:
+    """Record nothing in this block, or in a function under @no_grad().
+
+    A generator shares the switch with its caller: a block in it ends only
+    when the generator does, and @no_grad() does not cover it.
+    """
+    return _recorded(0)
+
+
+# 16 A tape for arrays · unstretch
+def _unstretched(g: Any, shape: tuple) -> Any:
+    """The gradient of an array of this shape, summed over stretched axes.
+
+    From a wrong rule it may have fewer axes, which _fit reports.
+    """
+    if g.ndim > len(shape):  # axes that were not there
+        g = g.sum(axis=tuple(range(g.ndim - len(shape))))
+    if g.shape == shape:
+        return g
+    axes = [i for i, n in enumerate(shape[: g.ndim]) if n == 1]
+    return g.sum(axis=tuple(axes), keepdims=True)
+
+
+# 16 A tape for arrays · fitted
+def _fit(g: Any, x: np.ndarray) -> Any:
+    """The gradient in the shape and dtype of x."""
+    if not hasattr(g, "shape"):
+        raise TypeError(f"a rule gave {g!r}, not an array of shape {x.shape}")
+    if g.shape == x.shape and g.dtype == x.dtype:
+        return g  # as almost always
+    share = _unstretched(g, x.shape)
+    if share.shape != x.shape:
+        raise ValueError(
+            f"a rule gave a gradient of shape {g.shape} for an argument of "
+            f"shape {x.shape}"
+        )
+    return share if share.dtype == x.dtype else share.astype(x.dtype)
+
+
+# 16 A tape for arrays · read-only
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """A view of the array that nobody can write to."""
+    view = array[...]
+    view.setflags(write=False)
+    return view
+
+
+# 16 A tape for arrays · seals-of-all
+def _seal(args: Any, arrays: Any, options: dict, every: int) -> list:
+    """Copies of what comes from outside, each with the array itself.
+
+    ``args`` are as given, in ``arrays`` stand the arrays of Tensors. From
+    outside come plain arrays (x is array) and those of leaves, which have
+    no record; results are read-only.
+    """
+    seals = []
+    if options:
+        args, arrays = [*args, *options.values()], [*arrays, *options.values()]
+    for x, array in zip(args, arrays):
+        if isinstance(array, np.ndarray) and (x is array or not x._record):
+            part = array if array.size <= 256 else _sample(array, every)
+            seals.append((array, part, part.tobytes()))
+    return seals
+
+
+# 16 A tape for arrays · check
+def _check(made: Any) -> None:
+    """Raise RuntimeError if a line of the tape is no longer true."""
+    bad = [a for a, part, was in made.seals if part.tobytes() != was]
+    each = zip(made.args, made.arrays)
+    bad += [a for x, a in each if x is not a and x.data is not a]
+    if bad:
+        raise RuntimeError(
+            f"{made.rule.name}: an array of shape {bad[0].shape} was changed "
+            "after it was recorded; do that after backward, or with a copy"
+        )
 
 
 # 16 A tape for arrays · own
@@ -3905,7 +3930,8 @@ def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
             takes = "there a constant, as .data"
             raise TypeError
     except TypeError:
-        text = f"{rule.name} has no rule for this call; Tensors take {takes}"
+        name = rule.name.strip("_")
+        text = f"{name} has no rule for this call; Tensors take {takes}"
         raise TypeError(text) from None
     if rule.vjps and any(isinstance(x, Tensor) for x in options.values()):
         raise TypeError(f"{rule.name} takes a Tensor by its place, unnamed")
@@ -3933,7 +3959,7 @@ def _plain(x: Any) -> Any:
 
 # 16 A tape for arrays · without-rule
 def _without_rule(function: Callable, args: Any, options: dict) -> Any:
-    """Functions of the other kinds; comparisons and counts, of arrays."""
+    """Functions of the other kinds; comparisons and counts give arrays."""
     if further := _FURTHER.get(function):
         _ask(further, args, options, [])
         return further.function(*[_own(x, further) for x in args], **options)
@@ -4036,6 +4062,14 @@ def detect_changes() -> Any:
     return _recorded(1)
 
 
+# 16 A tape for arrays · pushes
+def _pushes(vjps: tuple, jvps: Any) -> Any:
+    """The rules forwards, from what primitive is given."""
+    if isinstance(jvps, str):
+        _one_of("primitive", "linear", "entrywise", jvps=jvps)
+    return vjps if jvps == "entrywise" else jvps
+
+
 # 16 A tape for arrays · primitive
 def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
     """Decorator: Tensors take this function of arrays, too.
@@ -4049,7 +4083,7 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
     """
 
     def decorate(function: Callable) -> Callable:
-        push = vjps if jvps == "entrywise" else jvps
+        push = _pushes(vjps, jvps)
         rule = _Rule(function.__name__, function, vjps, push, set())
 
         @wraps(function)
@@ -4097,28 +4131,32 @@ _SLOPES: dict[Callable, Any] = {
     **dict.fromkeys((np.rad2deg, np.degrees), 180 / math.pi),
     **dict.fromkeys((np.abs, np.fabs), lambda y, x: np.sign(x)),
     np.square: lambda y, x: 2 * x, np.reciprocal: lambda y, x: -y * y,
-    np.sqrt: lambda y, x: 0.5 / y, np.cbrt: lambda y, x: y / (3 * x),
+    np.sqrt: lambda y, x: 0.5 / y, np.cbrt: lambda y, x: 1 / (3 * y * y),
     np.exp: lambda y, x: y, np.exp2: lambda y, x: y * math.log(2),
-    np.expm1: lambda y, x: y + 1, np.log: lambda y, x: 1 / x,
+    np.expm1: lambda y, x: np.exp(x), np.log: lambda y, x: 1 / x,
     np.log1p: lambda y, x: 1 / (1 + x),
     np.log2: lambda y, x: 1 / (x * math.log(2)),
     np.log10: lambda y, x: 1 / (x * math.log(10)),
     np.sin: lambda y, x: np.cos(x), np.cos: lambda y, x: -np.sin(x),
     np.tan: lambda y, x: 1 + y * y, np.tanh: lambda y, x: 1 - y * y,
     np.sinh: lambda y, x: np.cosh(x), np.cosh: lambda y, x: np.sinh(x),
-    np.arcsin: lambda y, x: 1 / np.sqrt(1 - x * x),
-    np.arccos: lambda y, x: -1 / np.sqrt(1 - x * x),
+    np.arcsin: lambda y, x: 1 / np.sqrt((1 - x) * (1 + x)),
+    np.arccos: lambda y, x: -1 / np.sqrt((1 - x) * (1 + x)),
     np.arctan: lambda y, x: 1 / (1 + x * x),
-    np.arcsinh: lambda y, x: 1 / np.sqrt(1 + x * x),
-    np.arccosh: lambda y, x: 1 / np.sqrt((x - 1) * (x + 1)),
+    np.arcsinh: lambda y, x: 1 / np.hypot(1, x),
+    np.arccosh: lambda y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),
     np.arctanh: lambda y, x: 1 / ((1 - x) * (1 + x)),
 }
 
 
 # 16 A tape for arrays · logistic
-@primitive(lambda g, y, x: g * y * (1 - y), jvps="entrywise")
+def _logistic_rule(g: Any, y: Any, x: Any) -> Any:
+    return g * y * _logistic(-x)
+
+
+@primitive(_logistic_rule, jvps="entrywise")
 def _logistic(x: Any) -> Any:
-    """1 / (1 + exp(-x)), without an overflow."""
+    """1 / (1 + exp(-x)), the slope of logaddexp, without an overflow."""
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
@@ -4133,6 +4171,10 @@ def _exponent_slope(y: Any, x: Any, n: Any) -> Any:
     return y * np.log(np.where(x == 0, 1.0, x))
 
 
+def _side(a: Any, y: Any) -> Any:
+    return a / np.where(y == 0, 1, y)
+
+
 # 16 A tape for arrays · slopes-of-pairs
 _PAIRS: dict[Callable, tuple] = {
     np.add: (1, 1), np.subtract: (1, -1), np.floor_divide: (0, 0),
@@ -4143,9 +4185,10 @@ _PAIRS: dict[Callable, tuple] = {
     np.logaddexp: (
         lambda y, a, b: _logistic(a - b), lambda y, a, b: _logistic(b - a),
     ),
+    np.hypot: (lambda y, a, b: _side(a, y), lambda y, a, b: _side(b, y)),
     np.arctan2: (
-        lambda y, a, b: b / (a * a + b * b),
-        lambda y, a, b: a / -(a * a + b * b),
+        lambda y, a, b: b / np.hypot(a, b) / np.hypot(a, b),
+        lambda y, a, b: a / -np.hypot(a, b) / np.hypot(a, b),
     ),
     np.copysign: (lambda y, a, b: np.sign(a) * np.sign(y), 0),
 }
@@ -4158,14 +4201,14 @@ def _chosen(wins: Callable) -> tuple:
     def share(g: Any, a: Any, b: Any) -> Any:
         won = wins(a, b)
         tied = won == wins(b, a)
-        mine = g * won
+        mine = np.where(won, g, 0)  # not g * won: inf times 0 is nan
         return np.where(tied, g / 2, mine) if np.count_nonzero(tied) else mine
 
     return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
 
 
-# 16 A tape for arrays · choices
-_CHOICES: dict[Callable, tuple] = {
+# 16 A tape for arrays · rules-of-choices
+_SHARES: dict[Callable, tuple] = {
     np.divide: (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
     np.maximum: _chosen(lambda a, b: a > b),
     np.minimum: _chosen(lambda a, b: a < b),
@@ -4240,12 +4283,26 @@ def _max_rule(
 ) -> Any:
     best = (x == _spread_out(y, x, axis, keepdims)).astype(x.dtype)
     best /= best.sum(axis=axis, keepdims=True)
-    return _spread_out(g, x, axis, keepdims) * best
+    return np.where(best, _spread_out(g, x, axis, keepdims), 0) * best
 
 
+def _solved(g: Any, y: Any, a: Any, b: Any) -> Any:
+    if b.ndim == 1:
+        return np.linalg.solve(a.mT, g[..., None])[..., 0]
+    return np.linalg.solve(a.mT, g)
+
+
+def _solver(g: Any, y: Any, a: Any, b: Any) -> Any:
+    share = _solved(g, y, a, b)
+    single = b.ndim == 1
+    return -(share[..., None] * y[..., None, :] if single else share @ y.mT)
+
+
+# 16 A tape for arrays · table-of-others
 _OTHERS: dict[Callable, tuple] = {
     **dict.fromkeys((np.max, np.amax, np.min, np.amin), (_max_rule,)),
     np.linalg.inv: (lambda g, y, a: -(y.mT @ g @ y.mT),),
+    np.linalg.solve: (_solver, _solved),
 }
 
 
@@ -4258,7 +4315,7 @@ def _times(slope: Any) -> Callable:
 
 
 # 16 A tape for arrays · rules-together
-_ENTRYWISE = _CHOICES | {
+_ENTRYWISE = _SHARES | {
     f: tuple(map(_times, slopes if isinstance(slopes, tuple) else [slopes]))
     for f, slopes in (_SLOPES | _PAIRS).items()
 }
@@ -4273,24 +4330,41 @@ _RULES: dict[Callable, _Rule] = {
 
 
 # 16 A tape for arrays · join
-def _join_rule(g: Any, y: Any, *parts: Any) -> list:
-    ends = np.cumsum([part.size for part in parts])
-    return [g[end - x.size : end] for end, x in zip(ends, parts)]
+def _join_rule(g: Any, y: Any, axis: int, *parts: Any) -> list:
+    sizes = [x.shape[axis] for x in parts]
+    before = (slice(None),) * (axis % g.ndim)
+    ends = zip(sizes, np.cumsum(sizes).tolist())
+    return [None, *[g[(*before, slice(end - n, end))] for n, end in ends]]
 
 
-_JOIN = _Rule("join", lambda *x: np.concatenate(x), _join_rule, None, set())
+_JOIN = _Rule(
+    "join", lambda axis, *x: np.concatenate(x, axis), _join_rule, None, set()
+)
+
+
+# 16 A tape for arrays · concatenate
+def _concatenate(parts: Any, axis: int | None = 0) -> Any:
+    x = [x if isinstance(x, Tensor) else np.asarray(x) for x in parts]
+    if axis is None:
+        x, axis = [x.reshape(x.size) for x in x], 0
+    return _apply(_JOIN, [axis, *x], {})
+
+
+def _stack(parts: Any, axis: int = 0) -> Any:
+    return _concatenate([np.expand_dims(x, axis) for x in parts], axis)
 
 
 # 16 A tape for arrays · move
 def _move(function: Callable, *args: Any, **options: Any) -> Any:
     """The function of Tensors whose entries it only moves.
 
-    A mark says which entry it is, and by a random fraction that it is one.
+    A mark says which entry it is. A constant may look like one of these
+    marks, but not like the second ones, too.
     """
     found: list = []
     _deep([args, options], lambda x: found.extend([x] * isinstance(x, Tensor)))
     parts = [x.reshape(x.size) for x in found]
-    flat = _apply(_JOIN, [*parts, np.zeros(1, parts[0].dtype)], {})
+    flat = _concatenate([*parts, np.zeros(1, parts[0].dtype)])
 
     def asked(entries: np.ndarray) -> Any:
         own = iter(np.split(entries, np.cumsum([x.size for x in found])))
@@ -4299,19 +4373,20 @@ def _move(function: Callable, *args: Any, **options: Any) -> Any:
         ))
         return function(*given, **named)
 
-    marks = np.arange(flat.size) + np.random.default_rng(0).random(flat.size)
-    return _moved(function, flat, marks, asked(flat.data), asked(marks))
+    marks = np.random.default_rng(0).random((2, flat.size))
+    marks += np.arange(flat.size)
+    return _moved(function, flat, marks, *map(asked, [flat.data, *marks]))
 
 
 # 16 A tape for arrays · moved
-def _moved(f: Callable, flat: Any, marks: Any, value: Any, seen: Any) -> Any:
+def _moved(f: Callable, flat: Any, marks: Any, value: Any, *seen: Any) -> Any:
     """The entries of flat whose marks are seen; constants from value."""
     if isinstance(value, (list, tuple)):
-        return [_moved(f, flat, marks, *each) for each in zip(value, seen)]
-    last, value = marks.size - 1, _real(value)
-    place = np.clip(np.nan_to_num(seen), 0, last).astype(int)
-    moved = marks[place] == seen
-    there = np.where(moved, flat.data[place], seen).astype(value.dtype)
+        return [_moved(f, flat, marks, *each) for each in zip(value, *seen)]
+    last, value = flat.size - 1, _real(value)
+    place = np.clip(np.nan_to_num(seen[0]), 0, last).astype(int)
+    moved = (marks[:, place] == seen).all(axis=0)
+    there = np.where(moved, flat.data[place], seen[0]).astype(value.dtype)
     if not np.array_equal(there, value, equal_nan=True):
         raise TypeError(
             f"{f.__name__} does more here than move, and has no rule"
@@ -4324,12 +4399,23 @@ def _moved(f: Callable, flat: Any, marks: Any, value: Any, seen: Any) -> Any:
 # 16 A tape for arrays · moving
 _MOVING = [getattr(np, name, None) or getattr(np.fft, name) for name in """
     append array_split atleast_1d atleast_2d atleast_3d block broadcast_arrays
-    choose column_stack compress concatenate copy delete diag diagflat
-    diagonal dsplit dstack extract fftshift flip fliplr flipud hsplit hstack
-    ifftshift insert meshgrid moveaxis pad ravel real repeat resize roll
-    rollaxis rot90 select split stack take take_along_axis tile tril triu
-    vsplit vstack
+    choose column_stack compress copy delete diag diagflat diagonal dsplit
+    dstack extract fftshift flip fliplr flipud hsplit hstack ifftshift insert
+    meshgrid pad ravel real repeat resize roll rollaxis rot90 select split
+    take take_along_axis tile tril triu vsplit vstack
 """.split()]
+
+
+# 16 A tape for arrays · joins
+_JOINS: dict[Callable, Callable] = {
+    np.concatenate: _concatenate, np.stack: _stack,
+    np.moveaxis: lambda x, source, destination: np.transpose(
+        x, np.moveaxis(np.empty(range(x.ndim)), source, destination).shape
+    ),
+    np.ravel: lambda x, order="C": (
+        x.reshape(x.size) if order == "C" else _move(np.ravel, x, order)
+    ),
+}
 
 
 # 16 A tape for arrays · root
@@ -4339,8 +4425,8 @@ def _root(x: Any, p: Any = 0.5) -> Any:
 
 
 # 16 A tape for arrays · made-of-sums
-def _average_of(x: Any, *args: Any, **options: Any) -> Any:
-    total = np.sum(x, *args, **options)
+def _average_of(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    total = np.sum(x, axis, keepdims=keepdims)
     return total / (x.size / max(total.size, 1))
 
 
@@ -4353,15 +4439,23 @@ def _var(
 
 
 # 16 A tape for arrays · made-by-halves
+@primitive(lambda g, y, x, value: g, jvps="entrywise")
+def _valued(x: Any, value: Any) -> Any:
+    """The value in place of x: NumPy's own, where rounding differs."""
+    return value
+
+
+# 16 A tape for arrays · product
 def _prod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    shape = np.sum(x.data, axis, keepdims=keepdims).shape
+    value = np.asarray(np.prod(x.data, axis, keepdims=keepdims))
     whole = axis is None or not x.ndim
     axes = [*range(x.ndim)] if whole else [*np.ravel(axis)]
     y = np.moveaxis(x, axes, range(len(axes)))
     y = y.reshape(math.prod(y.shape[: len(axes)]), *y.shape[len(axes) :])
     while len(y) > 1:
         y = np.concatenate([y[0:-1:2] * y[1::2], y[len(y) // 2 * 2 :]])
-    return (y[0] if len(y) else y.sum(axis=0) + 1).reshape(shape)
+    y = y[0] if len(y) else y.sum(axis=0) + 1
+    return _valued(y.reshape(value.shape), value)
 
 
 # 16 A tape for arrays · running-product
@@ -4372,7 +4466,7 @@ def _cumprod(x: Any, axis: int | None = None) -> Any:
     while reach < len(y):  # so many factors are in each product by now
         y = np.concatenate([y[:reach], y[reach:] * y[:-reach]])
         reach *= 2
-    return np.moveaxis(y, 0, axis)
+    return _valued(np.moveaxis(y, 0, axis), np.cumprod(x.data, axis))
 
 
 # 16 A tape for arrays · diff
@@ -4512,7 +4606,9 @@ _MADE: dict[Callable, Callable] = {
     np.mean: _average_of, np.var: _var, np.prod: _prod, np.diff: _diff,
     np.clip: _clip, np.sort: _sort, np.einsum: _einsum, np.fix: np.trunc,
     np.tensordot: _tensordot, np.linalg.norm: _norm,
-    np.std: lambda x, *args, **options: _root(np.var(x, *args, **options)),
+    np.std: lambda x, axis=None, *, ddof=0, keepdims=False: _root(
+        np.var(x, axis, ddof=ddof, keepdims=keepdims)
+    ),
     **dict.fromkeys((np.round, np.around), lambda x, decimals=0: (
         np.sign(x) * 0 + x.data.round(decimals)
     )),
@@ -4537,13 +4633,11 @@ _PRODUCTS: dict[Callable, Callable] = {
     np.inner: lambda a, b: _inner(a, b, -1),
     np.vdot: lambda a, b: np.reshape(a, -1) @ np.reshape(b, -1),
     np.outer: lambda a, b: np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1)),
-    np.hypot: lambda a, b: _root(a * a + b * b),
     np.float_power: lambda x, n: np.power(x * np.float64(1), n),
     np.trace: lambda x, offset=0, axis1=0, axis2=1: np.sum(
         np.diagonal(x, offset, axis1, axis2), axis=-1
     ),
     np.linalg.multi_dot: lambda arrays: reduce(np.dot, arrays),
-    np.linalg.solve: lambda a, b: np.linalg.inv(a) @ b,
     np.linalg.slogdet: lambda a: (np.linalg.slogdet(a.data)[0], _logdet(a)),
     np.linalg.det: lambda a: np.linalg.slogdet(a)[0] * np.exp(_logdet(a)),
 }
@@ -4556,12 +4650,12 @@ _MORE: dict[Callable, Callable] = {
     **dict.fromkeys((np.vecdot, np.linalg.vecdot), lambda a, b, axis=-1: (
         np.sum(np.multiply(a, b), axis)
     )),
-    np.nansum: lambda x, *args, **options: np.sum(
-        np.where(np.isnan(x), 0, x), *args, **options
+    np.nansum: lambda x, axis=None, *, keepdims=False: np.sum(
+        np.where(np.isnan(x), 0, x), axis, keepdims=keepdims
     ),
-    np.nanmean: lambda x, *args, **options: (
-        np.nansum(x, *args, **options)
-        / np.sum(~np.isnan(x), *args, dtype=x.dtype, **options)
+    np.nanmean: lambda x, axis=None, *, keepdims=False: (
+        np.nansum(x, axis, keepdims=keepdims)
+        / np.sum(~np.isnan(x), axis, x.dtype, keepdims=keepdims)
     ),
     np.zeros_like: lambda x: np.zeros(x.shape, x.dtype),
     np.ones_like: lambda x: np.ones(x.shape, x.dtype),
@@ -4569,7 +4663,7 @@ _MORE: dict[Callable, Callable] = {
 
 
 # 16 A tape for arrays · table-of-linalg
-_COMPOSED: dict[Callable, Callable] = _MADE | _PRODUCTS | _MORE | {
+_COMPOSED: dict[Callable, Callable] = _MADE | _PRODUCTS | _MORE | _JOINS | {
     np.linalg.vector_norm: _length,
     np.linalg.matrix_norm: lambda x, *, keepdims=False, ord="fro": (
         _norm(x, ord, (-2, -1), keepdims)
@@ -4616,12 +4710,14 @@ class TapeLayer(Layer):
         y = self.function(*inputs)
         if not isinstance(y, Tensor):
             raise TypeError(f"{self}: the function's result is no Tensor")
-        self._cache = y, inputs
+        self._cache = y, inputs, _recording.get()
         return y.data.copy()
 
     # 16 A tape for arrays · tape-layer-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        y, inputs = self._saved()
+        y, inputs, recording = self._saved()
+        if not recording:
+            raise RuntimeError(f"{self}: forward has run under no_grad")
         grad = self._expect(grad_output, *y.shape, what="grad_output")
         dx, *shares = gradients(y, inputs, grad)
         for weight, share in zip(self.weights, shares):
@@ -4663,8 +4759,8 @@ class Residual(Network):
         super().__init__(*layers)
 
 
-# 18 Time: recurrent networks · bends
-_BENDS = {  # a function, and its slope where its value is h
+# 18 Time: recurrent networks · activations-of-rnn
+_ACTIVATIONS = {  # a function, and its slope where its value is h
     "tanh": (np.tanh, lambda h: 1 - h * h),
     "relu": (partial(np.maximum, 0), np.sign),
 }
@@ -4679,7 +4775,7 @@ class RNN(Layer):
     (hidden_size, hidden_size), bias (hidden_size,) or None; all start
     uniform in ±1/sqrt(hidden_size). ``nonlinearity`` is "tanh" or "relu".
     forward(x, start, lengths) begins with the state ``start``, zero if there
-    is none, and takes it for a constant. What comes after the ``lengths``
+    is none, and treats it as a constant. What comes after the ``lengths``
     of the sequences is ignored: outputs and gradients there are 0.
     ``state`` (N, hidden_size) is the last state, the start of what follows.
     Raises ValueError for other shapes. Source: Elman, 1990.
@@ -4688,37 +4784,38 @@ class RNN(Layer):
     takes_lengths, nonlinearity = True, "tanh"
     _biases: tuple = (("bias", 1),)  # in multiples of hidden_size, as is
     _parts = 1  # the width of the state
-    _bends: Any = _BENDS
+    _activations: Any = _ACTIVATIONS
     weight: Parameter
     recurrent: Parameter
     bias: Any
 
     # 18 Time: recurrent networks · rnn-walks
     def _run(self, a: np.ndarray, states: np.ndarray) -> Any:
-        """Fill states[1:] from states[0] and a = xW + b, time first."""
-        bend, _ = self._bends[self.nonlinearity]
-        for t in range(len(a)):
-            states[t + 1] = bend(a[t] + states[t] @ self.recurrent.data)
+        """Fill states[:, 1:] from states[:, 0] and a = xW + b."""
+        (h,), (activation, _) = states, self._activations[self.nonlinearity]
+        for t, z in enumerate(a[0]):
+            h[t + 1] = activation(z + h[t] @ self.recurrent.data)
 
     def _run_backward(self, dh: _Array, states: _Array, kept: Any) -> _Pair:
         """From dL/dh of the outputs: dL/d(xW + b) and dL/d(hU)."""
         back, later = self.recurrent.data.T.copy(), 0
-        da = self._bends[self.nonlinearity][1](states[1:])  # the slopes
+        da = self._activations[self.nonlinearity][1](states[0, 1:])  # slopes
         for t in reversed(range(len(dh))):
             da[t] *= dh[t] + later  # eq:rnn-bptt
             later = da[t] @ back
-        return da, da
+        return da[None], da[None]
 
     # 18 Time: recurrent networks · rnn-backward
-    def _rows_backward(self, grad_output: ArrayLike) -> np.ndarray:
-        """Add to the parameters' grad; return the rows of dL/d(xW + b)."""
+    def _blocks_backward(self, grad_output: ArrayLike) -> np.ndarray:
+        """Add to the parameters' grad; return dL/d(xW + b), in blocks."""
         xs, states, _, kept = self._saved()
-        da, du = self._run_backward(self._arriving(grad_output), states, kept)
-        h, rows = states[:-1, :, : self.hidden_size], _rows(da)
-        self.weight._add_product(_rows(xs).T, rows)  # eq:rnn-dw
-        self.recurrent._add_product(_rows(h).T, _rows(du))  # eq:rnn-du
-        _collect(self.bias, _sum(rows.T))  # eq:rnn-db
-        return rows
+        both = self._run_backward(self._arriving(grad_output), states, kept)
+        x, h = _rows(xs), _rows(states[0, :-1])
+        da, du = (d.reshape(len(d), *h.shape) for d in both)
+        _collect(self.weight, _joined(x.T @ da))  # eq:rnn-dw
+        _collect(self.recurrent, _joined(h.T @ du))  # eq:rnn-du
+        _collect(self.bias, _ones(len(h), h.dtype) @ da)  # eq:rnn-db
+        return da
 
     # 18 Time: recurrent networks · rnn-settings
     def __init__(
@@ -4726,7 +4823,7 @@ class RNN(Layer):
         nonlinearity: str = "tanh", rng: _Seed = None,
     ) -> None:
         _positive(self, input_size=input_size, hidden_size=hidden_size)
-        _one_of(self, *self._bends, nonlinearity=nonlinearity)
+        _one_of(self, *self._activations, nonlinearity=nonlinearity)
         self.input_size, self.hidden_size = input_size, hidden_size
         if nonlinearity != "tanh":
             self.nonlinearity = nonlinearity
@@ -4735,35 +4832,35 @@ class RNN(Layer):
 
     # 18 Time: recurrent networks · rnn-start
     def _start(self, bias: bool, rng: np.random.Generator) -> None:
-        size, ((_, columns), *_) = self.hidden_size, self._biases
-        shapes: dict[str, tuple[int, ...]] = {
-            "weight": (self.input_size, columns * size),
-            "recurrent": (size, columns * size),
-        }
-        shapes |= {name: (n * size,) for name, n in self._biases}
-        for name, shape in shapes.items():
-            drawn = Parameter(rng.uniform(-1, 1, shape) * size**-0.5)
-            setattr(self, name, drawn if bias or len(shape) > 1 else None)
+        size, rows = self.hidden_size, (self.input_size, self.hidden_size)
+        width = self._biases[0][1] * size
+        for name, n in zip(("weight", "recurrent"), rows):
+            drawn = rng.uniform(-1, 1, (n, width)) * size**-0.5
+            setattr(self, name, Parameter(drawn))
+        for name, n in self._biases:
+            drawn = rng.uniform(-1, 1, n * size) * size**-0.5
+            setattr(self, name, Parameter(drawn) if bias else None)
 
     # 18 Time: recurrent networks · rnn-passes
     def forward(
         self, x: ArrayLike, start: _Maybe = None, lengths: _Maybe = None
     ) -> np.ndarray:
         x = self._expect(x, "N", "T", self.input_size)
-        n, steps, _ = x.shape
+        (n, steps, _), size = x.shape, self.hidden_size
         inside, xs = _counting(self, lengths, n, steps), _time_first(x)
-        behind, width = ~inside.T, self._parts * self.hidden_size
-        xs[behind] = 0
-        states = np.zeros((steps + 1, n, width), x.dtype)
+        xs[~inside.T] = 0
+        states = np.zeros((self._parts, steps + 1, n, size), x.dtype)
         if start is not None:
-            states[0] = self._expect(start, n, width, what="start")
-        a = _rows(xs) @ self.weight.data
-        a += _data(self.bias, 0)
-        kept = self._run(a.reshape(steps, n, a.shape[1]), states)
-        self._cache = xs, states, behind, kept
-        self.state = states[inside.sum(axis=1), np.arange(n)]
-        y = _time_first(states[1:, :, : self.hidden_size])
-        y[behind.T] = 0
+            start = self._expect(start, n, self._parts * size, what="start")
+            states[:, 0] = _blocks(start, size)
+        a = _rows(xs) @ _blocks(self.weight.data, size)
+        if self.bias:
+            a += _blocks(self.bias.data, size)[:, None]
+        kept = self._run(a.reshape(len(a), steps, n, size), states)
+        self._cache = xs, states, ~inside.T, kept
+        self.state = _joined(states[:, inside.sum(axis=1), np.arange(n)])
+        y = _time_first(states[0, 1:])
+        y[~inside] = 0
         return y
 
     # 18 Time: recurrent networks · rnn-arriving
@@ -4777,25 +4874,30 @@ class RNN(Layer):
 
     # 18 Time: recurrent networks · rnn-backward-accumulate
     def accumulate(self, grad_output: ArrayLike) -> None:
-        self._rows_backward(grad_output)
+        self._blocks_backward(grad_output)
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        dx = self._rows_backward(grad_output) @ self.weight.data.T  # eq:rnn-dx
-        xs = self._saved()[0]
+        rows, xs = self._blocks_backward(grad_output), self._saved()[0]
+        dx = _joined(rows) @ self.weight.data.T  # eq:rnn-dx
         return _time_first(dx.reshape(xs.shape)).astype(xs.dtype, copy=False)
+
+
+# 18 Time: recurrent networks · blocks
+def _blocks(a: np.ndarray, size: int) -> np.ndarray:
+    """(…, blocks * size) seen as (blocks, …, size)."""
+    parts = a.reshape(*a.shape[:-1], a.shape[-1] // size, size)
+    return np.moveaxis(parts, -2, 0)
+
+
+def _joined(blocks: np.ndarray) -> np.ndarray:
+    """The blocks side by side again, as a copy."""
+    return np.concatenate([*blocks], axis=-1)
 
 
 # 18 Time: recurrent networks · time-first
 def _time_first(x: np.ndarray) -> np.ndarray:
     """(N, T, …) to (T, N, …), or back, as a copy in that order."""
     return x.swapaxes(0, 1).copy()
-
-
-# 18 Time: recurrent networks · split
-def _split(a: np.ndarray, blocks: int) -> np.ndarray:
-    """(…, N, blocks * H) seen as (…, blocks, N, H): a block each."""
-    parts = a.reshape(*a.shape[:-1], blocks, a.shape[-1] // blocks)
-    return parts.swapaxes(-2, -3)
 
 
 # 18 Time: recurrent networks · lstm
@@ -4808,45 +4910,40 @@ class LSTM(RNN):
     Source: Hochreiter and Schmidhuber, 1997; Gers and others, 2000.
     """
 
-    _biases, _parts, _bends = (("bias", 4),), 2, ("tanh",)
+    _biases, _parts = (("bias", 4),), 2
+    _activations = ("tanh",)
 
     # 18 Time: recurrent networks · lstm-run
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
-        (h, c), (scale, shift) = np.split(states, 2, axis=2), self._scale(a)
-        gates, shown = _split(a, 4), np.empty_like(c[1:])
-        for t, z in enumerate(a):
-            z += h[t].dot(self.recurrent.data)
+        (h, c), u = states, _blocks(self.recurrent.data, self.hidden_size)
+        scale = np.array([0.5, 0.5, 1, 0.5], a.dtype).reshape(4, 1, 1)
+        shown = np.empty_like(c[1:])
+        for t, z in enumerate(a.swapaxes(0, 1)):
+            z += h[t] @ u
             z *= scale
             np.tanh(z, out=z)
             z *= scale
-            z += shift  # eq:lstm-gates
-            i, f, g, o = gates[t]
+            z += 1 - scale
+            i, f, g, o = z  # eq:lstm-gates
             c[t + 1] = f * c[t] + i * g  # eq:lstm-cell
             h[t + 1] = o * np.tanh(c[t + 1], out=shown[t])  # eq:lstm-h
         return a, shown
 
-    # 18 Time: recurrent networks · lstm-scale
-    def _scale(self, a: np.ndarray) -> _Pair:
-        """1/2 where a[t] belongs to a sigmoid, else 1; and 1 less that."""
-        scale = np.array([0.5, 0.5, 1, 0.5], a.dtype)
-        scale = np.tile(np.repeat(scale, self.hidden_size), (a.shape[1], 1))
-        return scale, 1 - scale
-
     # 18 Time: recurrent networks · lstm-backward
     def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
-        c, back = np.split(states, 2, axis=2)[1], self.recurrent.data.T.copy()
-        (a, shown), da = kept, kept[0] * (1 - kept[0])  # slopes of sigmoids
-        parts, (i, f, g, o) = _split(da, 4), _split(a, 4).swapaxes(0, 1)
-        parts[:, 2] = 1 - g * g
-        da *= np.concatenate((g, c[:-1], i, shown), axis=2)
+        back = _blocks(self.recurrent.data, self.hidden_size).mT.copy()
+        (a, shown), (i, f, g, o), (_, c) = kept, kept[0], states
+        da = a * (1 - a)  # slopes of sigmoids
+        da[2] = 1 - g * g
+        da *= np.stack((g, c[:-1], i, shown))
         steep = o * (1 - shown * shown)
         later = dc = np.zeros(1, dh.dtype)
-        for t in reversed(range(len(da))):
+        for t in reversed(range(len(dh))):
             total = dh[t] + later  # eq:lstm-dh
             dc = dc + total * steep[t]  # eq:lstm-dcell
-            parts[t, :3] *= dc
-            parts[t, 3] *= total  # eq:lstm-da
-            later, dc = da[t].dot(back), dc * f[t]
+            da[:3, t] *= dc
+            da[3, t] *= total  # eq:lstm-da
+            later, dc = (da[:, t] @ back).sum(axis=0), dc * f[t]
         return da, da
 
 
@@ -4860,36 +4957,37 @@ class GRU(RNN):
     Source: Cho and others, 2014; this form is PyTorch's.
     """
 
-    _biases, _bends = (("bias", 3), ("recurrent_bias", 1)), ("tanh",)
+    _biases = ("bias", 3), ("recurrent_bias", 1)
+    _activations = ("tanh",)
     recurrent_bias: Any
 
     # 18 Time: recurrent networks · gru-run
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
-        gates, inner = _split(a, 3), np.empty_like(states[1:])
-        for t, h in enumerate(states[:-1]):
-            u = _split(h @ self.recurrent.data, 3)
-            sums = gates[t, :2] + u[:2]
-            gates[t, :2] = 0.5 + 0.5 * np.tanh(0.5 * sums)  # eq:gru-gates
-            r, z, n = gates[t]
+        (h,), inner = states, np.empty_like(a[2])
+        for t in range(len(inner)):
+            u = h[t] @ _blocks(self.recurrent.data, self.hidden_size)
+            sums = a[:2, t] + u[:2]
+            a[:2, t] = 0.5 + 0.5 * np.tanh(0.5 * sums)  # eq:gru-gates
+            r, z, n = a[:, t]
             inner[t] = u[2] + _data(self.recurrent_bias, 0)  # eq:gru-inner
             n[...] = np.tanh(n + r * inner[t])  # eq:gru-n
-            states[t + 1] = (1 - z) * n + z * h  # eq:gru
-        return gates, inner
+            h[t + 1] = (1 - z) * n + z * h[t]  # eq:gru
+        return a, inner
 
     # 18 Time: recurrent networks · gru-backward
     def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
-        (gates, inner), back = kept, self.recurrent.data.T.copy()
-        da, du = np.empty((2, *dh.shape[:2], len(back)), dh.dtype)
-        into_a, into_u, later = _split(da, 3), _split(du, 3), 0
+        back = _blocks(self.recurrent.data, self.hidden_size).mT.copy()
+        (a, inner), (h,), later = kept, states, 0
+        da, du = np.empty_like(a), np.empty_like(a)
         for t in reversed(range(len(dh))):
-            r, z, n = gates[t]
+            r, z, n = a[:, t]
             total = dh[t] + later  # eq:gru-dh
             dn = total * (1 - z) * (1 - n * n)  # eq:gru-dn
-            dz = total * (states[t] - n) * z * (1 - z)  # eq:gru-dz
+            dz = total * (h[t] - n) * z * (1 - z)  # eq:gru-dz
             dr = dn * inner[t] * r * (1 - r)  # eq:gru-dr
-            into_a[t], into_u[t] = (dr, dz, dn), (dr, dz, dn * r)
-            later = total * z + du[t] @ back
-        _collect(self.recurrent_bias, into_u[:, 2].sum(axis=(0, 1)))
+            da[:, t], du[:, t] = (dr, dz, dn), (dr, dz, dn * r)
+            later = total * z + (du[:, t] @ back).sum(axis=0)
+        _collect(self.recurrent_bias, du[2].sum(axis=(0, 1)))
         return da, du
 
 
@@ -4948,7 +5046,7 @@ class Embedding(Layer):
 class Last(Layer):
     """The last step of each sequence: (N, T, D) in, (N, D) out.
 
-    With ``lengths``, the step before the end of each.
+    With ``lengths``, the last step that counts.
     Raises ValueError for other shapes and for a sequence of no steps.
     """
 
@@ -5006,7 +5104,7 @@ def _attend_backward(
     """The gradients of q, k and v from that of what was found."""
     dv = weights.mT @ dy  # eq:attention-dv
     ds = dy @ v.mT  # eq:attention-dp
-    ds -= np.einsum("...ij,...ij->...i", ds, weights)[..., None]
+    ds -= np.vecdot(ds, weights)[..., None]
     ds *= weights  # eq:attention-ds
     ds *= q.shape[-1] ** -0.5
     return ds @ k, ds.mT @ q, dv  # eq:attention-dq, eq:attention-dk
@@ -6941,4 +7039,4 @@ _PROBES = [
 ]
 
 
-# digest e3092385d0916f848f7cb6fc48ab1fcca4279c3b403037673dcfa0f8ab5016c6
+# digest c471afa15596a77b98cbfd6a312f8530d28548924436f1c8567f5183459e5d83

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import re
@@ -87,6 +88,7 @@ def main() -> int:
         if serving:
             serve(str(CONFIG))
             return 0
+        gc.disable()  # nearly all that a build makes stays until its end
         build()
     except OSError as error:
         print(f"{shown_path(Path(error.filename or ROOT))}: {reason(error)}", file=sys.stderr)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from literate.chapter import BookError, shown_path
 from literate.exercises import folder
-from literate.exercises.marker import COMMAND, Answer, Marker, Verdict
+from literate.exercises.marker import COMMAND, Answer, Marker, Verdict, did_you_mean
 from literate.exercises.sheets import Sheet
 from literate.exercises.stubs import section
 from literate.reader import read_book
@@ -67,8 +67,10 @@ def print_stub(marker: Marker, name: str) -> int:
             if exercise.name == name:
                 print(section(exercise, sheet, marker.core, marker.equations), end="")
                 return 0
-    names = ", ".join(exercise.name for sheet in marker.sheets for exercise in sheet.exercises)
-    raise BookError(Path(name), f"no exercise has this name; there are {names}")
+    names = [exercise.name for sheet in marker.sheets for exercise in sheet.exercises]
+    if meant := did_you_mean(name.replace("_", "-"), names):
+        raise BookError(Path(name), f"no exercise has this name{meant}")
+    raise BookError(Path(name), f"no exercise has this name; there are {', '.join(names)}")
 
 
 def marked(marker: Marker, sheet: Sheet) -> list[tuple[Answer, Verdict]]:

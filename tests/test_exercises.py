@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import pytest
 import exercises
 from literate.chapter import BOOK, ROOT, BookError, Chapter
 from literate.exercises import folder, patterns, pytest_items, variants
-from literate.exercises.judge import Wrong, gradients, number, says
+from literate.exercises.judge import Wrong, draws, gradients, number, parts, says, slopes
 from literate.exercises.marker import COMMAND, Answer, Marker, Verdict
 from literate.exercises.pytest_items import marker
 from literate.exercises.sheets import Exercise, Sheet, parse_sheet, read_sheets
@@ -543,6 +544,9 @@ def test_the_books_own_answer_is_out_of_reach() -> None:
         "    def backward(self, grad_output):\n        return super().backward(grad_output)\n"
     )
     assert re.search(r"Linear\(3, 2\) has no backward", judged("linear-backward", source)[0].message)
+    patched = "import sys\nsys.modules['book'].gradient_descent = print\n"
+    one = "def one_step_rate(curvature):\n    return 1 / curvature\n"
+    assert judged("slope-one-step", f"{patched}{one}")[0].state == "passed"  # it has changed nothing
     later = source.replace("super().backward", "book.Linear.backward")
     assert judged("linear-backward", later)[0].state == "failed"
 
@@ -566,6 +570,69 @@ def test_a_pencil_answer_may_be_written_otherwise() -> None:
     assert judged("linear-tied", other)[0] == Verdict("passed")
 
 
+RETURNED = {
+    "nothing": ("pass", "one_step_rate returned None: is there a return?"),
+    "what is printed": ("print(1 / curvature)", "is there a return?\nIt printed:\n    10.0"),
+    "a text": (
+        "return '1/c'",
+        "one_step_rate returned str: '1/c', which cannot be used here: TypeError: ufunc",
+    ),
+    "a list": ("return [1, 2, 3]", "one_step_rate returned list: [1, 2, 3], which cannot be used here: "),
+    "what was computed from nothing": (
+        "return 1 / print()",
+        "is None: where it was made, is there a return?",
+    ),
+    "a list times a number": ("return (1, 2) * 0.5", "A list or a tuple is no array: take its parts"),
+}
+
+
+@functools.cache
+def judged_returned() -> dict[str, Verdict]:
+    head = "def one_step_rate(curvature):\n    "
+    sources = [f"{head}{body}\n" for body, _ in RETURNED.values()]
+    return dict(zip(RETURNED, judged("slope-one-step", *sources), strict=True))
+
+
+@pytest.mark.parametrize("name", RETURNED)
+def test_what_an_answer_returned_is_told(name: str) -> None:
+    verdict = judged_returned()[name]
+    assert verdict.state == "failed" and RETURNED[name][1] in verdict.message
+    assert "_UFunc" not in verdict.message and "Traceback" not in verdict.message
+
+
+def test_a_missing_return_is_told_before_what_comes_of_it() -> None:
+    said = told("clinic-still", "def still(net, step):\n    step()\n")
+    assert said.startswith("still returned None: is there a return?\nexpected a list of names")
+    method = "from backprop_core import Activation\n\n\nclass Mish(Activation):\n"
+    said = told("activations-mish", f"{method}    def value_and_slope(self, x):\n        x * 2\n")
+    assert said.startswith("expected a pair, f(x) and f'(x), got None: is there a return?")
+
+
+def test_a_number_that_is_only_printed_is_no_answer() -> None:
+    printed = "linear_count = print(45)\nlinear_growth = None\n"
+    said = told("linear-count", printed)
+    assert re.search(
+        r"_linear\.py:1: linear_count is None: in what is called there, is there a return\?", said
+    )
+    assert "It printed:\n    45" in said
+
+
+def test_a_method_that_need_not_return_may_return_nothing() -> None:
+    _, exercise = found("network-loop")
+    right = variants.solution(marker(), exercise)
+    wrong_rate = right.replace("lr * p.grad", "2 * lr * p.grad")
+    assert "is there a return?" not in told("network-loop", f"import numpy as np\n{wrong_rate}")
+
+
+def test_every_function_that_returns_in_the_solution_is_known() -> None:
+    assert marker()._returning(found("linear-backward")[1]) == ["Linear.backward"]
+    assert marker()._returning(found("slope-two")[1]) == ["walk", "catches"]
+    assert marker()._returning(found("network-loop")[1]) == []
+    assert marker()._returning(found("saving-walk")[1]) == ["bookmark"]
+    own = marker()._returning(found("tape-own")[1])
+    assert own == ["Number.__add__", "Number.__mul__"]
+
+
 # -- what is said ------------------------------------------------------------------------
 
 RIGHT = np.array([[1.0, -2.0, 0.0], [0.5, 3.0, 4.0], [2.0, 0.0, -1.0]])
@@ -574,6 +641,7 @@ PATTERNS = {
     "nothing": (None, "expected an array, got None: is there a return?"),
     "a text": ("no", "expected numbers, got str: 'no'"),
     "an object": ([1, object()], "expected numbers, got list"),
+    "complex numbers": (RIGHT + 0j, "expected real numbers, got complex ones: array(["),
     "twice": (2 * RIGHT, "at [1, 2] expected 4, got 8; off by the factor 2 everywhere"),
     "the mean": (
         RIGHT / 5,
@@ -642,13 +710,18 @@ class Square:
             self.weight.grad += len(self.x) * (grad_output * self.x**2)[0]
         else:
             self.weight.grad += share
+        if self.slip == "for five" and len(self.x) > 1:
+            self.weight.grad += share * (len(self.x) / 5 - 1)
         if self.slip == "moves":
             self.weight.data -= 0.1
         if self.slip == "input":
             self.x *= 2
         if self.slip == "in place":
             grad_output *= 2
-        return None if self.slip == "no return" else 2 * grad_output * self.x * self.weight.data
+        found = 2 * grad_output * self.x * self.weight.data
+        if self.slip == "once":
+            self.x = 0 * self.x
+        return None if self.slip == "no return" else found
 
 
 class Weight:
@@ -665,6 +738,8 @@ class Weight:
         "input": "the input was changed in place",
         "in place": "backward changed grad_output in place",
         "no return": "expected an array, got None: is there a return?\nRight so far: weight.grad",
+        "for five": "With 5 examples it is right; it is wrong with 4",
+        "once": "a second backward after the same forward differs: the first one changed what was kept",
     }.items(),
 )
 def test_gradients_say_what_is_wrong(slip: str, message: str) -> None:
@@ -682,6 +757,8 @@ def test_numbers_and_claims() -> None:
         (0.001, "too small by a factor of more than ten"),
         (float("nan"), "x: not nan"),
         (True, "expected a number, got bool"),
+        (None, "x: expected a number, got None: is it still to be filled in, or is there no return?"),
+        (np.array([2.0]), "expected a number, got ndarray"),
         (4.0, "x: not 4; the root is missing"),
     ):
         with pytest.raises(Wrong, match=re.escape(message)):
@@ -690,6 +767,65 @@ def test_numbers_and_claims() -> None:
         says(False, True, "it holds", "look again")
     with pytest.raises(Wrong, match="expected True or False, got 1"):
         says(1, True, "it holds")
+    with pytest.raises(Wrong, match="expected True or False, got None: is it still to be filled in"):
+        says(None, True, "it holds")
+    number(np.array(2.0), 2.0, "x")
+    says(np.array(True), True, "it holds")
+
+
+def test_several_values_may_come_in_a_tuple_a_list_or_an_array() -> None:
+    for got in ((1, 2), [1, 2], np.array([1, 2])):
+        assert parts(got, 2, "two weights") == [1, 2]
+    for wrong_one, message in (
+        (None, "expected two weights, got None: is there a return?"),
+        ((1, 2, 3), "expected two weights, got a tuple of 3"),
+        ("ab", "expected two weights, got str: 'ab'"),
+        (3.0, "expected two weights, got float: 3.0"),
+    ):
+        with pytest.raises(Wrong, match=re.escape(message)):
+            parts(wrong_one, 2, "two weights")
+
+
+def test_the_given_generator_must_be_drawn_from() -> None:
+    draws(lambda rng: rng.normal(size=3), "the weights")
+    draws(lambda rng: [1.0], "the weights", is_free=True)
+    own = np.random.default_rng(0)
+    with pytest.raises(Wrong, match="the weights: the same generator, asked twice, gives two results"):
+        draws(lambda rng: own.normal(size=3), "the weights")
+    with pytest.raises(Wrong, match="the weights: another generator gives the same"):
+        draws(lambda rng: np.random.default_rng(0).normal(size=3), "the weights")
+
+
+class Exponential:
+    """An activation, right or with a slip."""
+
+    def __init__(self, slip: str = "") -> None:
+        self.slip = slip
+
+    def value_and_slope(self, x: np.ndarray) -> object:
+        y = np.exp(-np.abs(x))
+        if self.slip == "overflows":
+            y = np.where(x > 0, np.exp(-x), np.exp(np.minimum(x, 0)))
+        if self.slip == "cut":
+            y = np.where((np.abs(x) > 5) & (np.abs(x) < 500), 0.0, y)
+        slope = -np.sign(x) * y
+        if self.slip == "flat" and x.ndim > 1:
+            y = y.ravel()
+        return [y, slope] if self.slip == "a list" else (y, slope)
+
+
+def test_an_activation_is_asked_between_near_and_far_and_may_not_overflow() -> None:
+    labels = "eq:sigmoid", "eq:sigmoid-slope"
+    for fair in ("", "a list"):
+        slopes(Exponential(fair), Exponential(), labels)
+    with pytest.raises(Wrong, match=r"the value farther out at x = .*expected 0\.002479, got 0"):
+        slopes(Exponential("cut"), Exponential(), labels)
+    with pytest.raises(Wrong, match=r"expected the shape \(2, 6\), got \(12,\)"):
+        slopes(Exponential("flat"), Exponential(), labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        with pytest.raises(RuntimeWarning, match="overflow encountered in exp"):
+            slopes(Exponential("overflows"), Exponential(), labels)
 
 
 # -- the command ---------------------------------------------------------------------------
@@ -761,6 +897,10 @@ def test_a_stub_can_be_had_again(capsys: pytest.CaptureFixture[str], mine: Path)
     [
         (["nothing"], "nothing: no chapter with exercises is called so; there are "),
         (["--stub", "nothing"], "nothing: no exercise has this name; there are "),
+        (["--stub", "linear-backwards"], "no exercise has this name: did you mean linear-backward?\n"),
+        (["--stub", "Linear_backward"], "no exercise has this name: did you mean linear-backward?\n"),
+        (["lineer"], "lineer: no chapter with exercises is called so: did you mean linear?; there are "),
+        (["chainrule"], "no chapter with exercises is called so: did you mean chain-rule?; there are "),
         (["--watch"], "name the chapter to watch"),
     ],
 )

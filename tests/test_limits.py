@@ -37,7 +37,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path"""
-LATE = "the cell has not ended after 1 s, the limit (BOOK_CELL_SECONDS sets another)"
+LATE = "the cell has not ended after {SECONDS} s, the limit (BOOK_CELL_SECONDS sets another)"
 MUCH = "the cell prints more than 1,000,000 characters"
 OUTSIDE = "the cell writes outside of its folder ({})"
 STREAM = "the cell closes or redirects the file {}, its standard output"
@@ -153,9 +153,10 @@ print("\\n".join(["x" * 80] * 9000))
 """
 
 
-def cell(body: str, folder: Path, message: str) -> tuple[Session, str]:
+def cell(body: str, folder: Path, message: str, seconds: str = "1") -> tuple[Session, str]:
     """A chapter with this cell, and what is to be said of it."""
     body, message = (text.replace("{ROOT}", str(ROOT)) for text in (body, message))
+    message = message.replace("{SECONDS}", seconds)
     item = chapter(fence(body), imports=IMPORTS, folder=folder)
     item.path.write_text(item.text, encoding="utf-8")
     line = next((n for n, text in enumerate(item.text.split("\n"), 1) if text.endswith("# <1>")), 0)
@@ -196,9 +197,11 @@ def _nothing_left_over() -> Iterator[None]:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(("body", "message"), MISBEHAVING.values(), ids=MISBEHAVING)
-def test_in_the_tests(body: str, message: str, tmp_path: Path) -> None:
+def test_in_the_tests(body: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, stdout, dumps, directory = children(), sys.stdout, json.dumps, os.getcwd()
-    session, expected = cell(body, tmp_path, message)
+    seconds = "0.2" if message == LATE else "1"
+    monkeypatch.setenv("BOOK_CELL_SECONDS", seconds)
+    session, expected = cell(body, tmp_path, message, seconds)
     with session, pytest.raises(Failure) as caught:
         session.run_to(2)
     said = str(caught.value).split("\n")[0].replace("(sh)", "(sleep)")  # a shell that is about to become it
@@ -304,7 +307,8 @@ def test_the_limit_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("subject", ["transcript", "number", "definition"])
-def test_in_other_places(subject: str, tmp_path: Path) -> None:
+def test_in_other_places(subject: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOOK_CELL_SECONDS", "0.2")
     body = {
         "transcript": "```pycon\n>>> time.sleep(9)\n```\n",
         "number": "Here is 1<!-- = time.sleep(9) -->.\n",
@@ -316,4 +320,4 @@ def test_in_other_places(subject: str, tmp_path: Path) -> None:
     with session, pytest.raises(Failure) as caught:
         for _, _, check in sorted(pytest_plugin._claims(session), key=lambda claim: claim[0]):
             check()
-    assert f": {LATE}" in str(caught.value)
+    assert f": {LATE.replace('{SECONDS}', '0.2')}" in str(caught.value)

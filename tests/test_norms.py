@@ -85,6 +85,18 @@ def test_single_precision_far_from_zero(make: Callable[..., Any], mean: float) -
     assert found.dtype == np.float32 and abs(found - expected).max() < limit
 
 
+@pytest.mark.parametrize("make", [bp.LayerNorm, bp.BatchNorm1d])
+@pytest.mark.parametrize("first", [1e3, -1e6, 1e9])
+def test_an_outlier_in_front_costs_no_precision(make: Callable[..., Any], first: float) -> None:
+    rows = np.random.default_rng(0).normal(size=(8, 1000)).astype(np.float32)
+    rows[:, 0] = first
+    layer = make(1000 if make is bp.LayerNorm else 8).to("float32")
+    y = layer.forward(rows) if make is bp.LayerNorm else layer.forward(rows.T.copy()).T
+    exact = rows.astype(float)
+    expected = (exact - exact.mean(axis=1, keepdims=True)) / np.sqrt(exact.var(axis=1, keepdims=True) + 1e-5)
+    assert abs(y - expected).max() < 3e-6 * abs(expected).max()
+
+
 @pytest.mark.parametrize("make", [bp.BatchNorm1d, bp.LayerNorm, bp.RMSNorm])
 def test_no_array_of_a_small_network_is_in_double_precision(make: Callable[..., Any]) -> None:
     layer = make(4).to("float32")

@@ -9,6 +9,7 @@ import tomllib
 import pytest
 
 from literate.chapter import BOOK, ROOT
+from literate.prove.checks import read_counts
 from literate.reader import read_book
 
 FENCE = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -41,11 +42,16 @@ def facts() -> list[str]:
     (answered,) = (one.rstrip("%") for one in read if one.endswith("%"))
     nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     (only,) = (re.split(r"\W", one)[0] for one in project["dependencies"])
+    counts = read_counts(BOOK).values()
+    planted, noticed = (sum(one[what] for one in counts) for what in ("planted", "noticed"))
     return [
         f"Python {project['requires-python'].removeprefix('>=')} or later",
         f"with {'NumPy' if only == 'numpy' else only} as its only dependency",
         f"{answered} of 100 digits",
         f"{NUMERALS[patients]} networks that do not learn",
+        f"more than {planted // 1000},000 mistakes planted in the formulas",
+        f"all are noticed but {planted - noticed}, and those are true",
+        f"git clone {project['urls']['Repository']} cd {project['name']} make site",
         *(f"{part}, *{name}*" for part, name in re.findall(r"- (Part [IV]+) · (.*):$", nav, re.MULTILINE)),
     ]
 
@@ -67,6 +73,9 @@ def test_what_it_says_of_book_and_package_is_so() -> None:
         ("99 of 100", "95 of 100"),
         ("twelve networks", "ten networks"),
         ("NumPy as its only", "SciPy as its only"),
+        ("more than 9,000 mistakes", "more than 12,000 mistakes"),
+        ("noticed but 21,", "noticed but 12,"),
+        ("github.com/backprop-core/backprop-core", "github.com/backprop-core/book"),
         ("Python 3.11 or", "Python 3.9 or"),
         ("Part III, *Auto", "Part II, *Auto"),
     ],

@@ -47,6 +47,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def built(folder: Path, one: str = ONE, two: str = TWO) -> Path:
+    templates, compiled = folder / ".cache" / "templates", folder.parent / "templates"
+    if not templates.exists():  # what Jinja has made of Material's serves all builds
+        compiled.mkdir(exist_ok=True)
+        templates.parent.mkdir(parents=True, exist_ok=True)
+        templates.symlink_to(compiled)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)  # the cache stands there
         patch.setattr("literate.weave.pytorch.table", lambda: Table([], {}, {}))  # names of another module

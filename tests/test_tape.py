@@ -289,9 +289,9 @@ def test_sixty_diamonds(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", [Value, Tensor])
-def test_depth(kind: Any) -> None:
+def test_depth(kind: Any, depth: int = 40_000) -> None:
     x = y = kind(1.0)
-    for _ in range(100_000):  # recursion ends at a thousand, in C at some ten thousand
+    for _ in range(depth):  # recursion ends at a thousand, in C at some ten thousand
         y = y + 1e-3
     y.backward()
     assert x.grad == 1
@@ -317,6 +317,16 @@ def test_beginnings_and_what_lies_between() -> None:
     h = a * 3
     dh, db = gradients((h * h).sum(), [h, b])
     assert dh == 6 and db.tolist() == [0, 0] and a.grad is None
+
+
+def test_losses_that_share_a_graph_all_reach_the_leaves() -> None:
+    x = Tensor([0.5, -2.0])
+    h: Any = np.tanh(x)
+    losses: list[Any] = [np.sum(h * 3.0), np.sum(h * h)]
+    slope = 1 - h.data**2
+    for loss, expected in zip(losses, (3 * slope, (3 + 2 * h.data) * slope), strict=True):
+        loss.backward()
+        assert x.grad is not None and np.allclose(x.grad, expected, rtol=1e-14)
 
 
 def test_an_array_that_was_replaced_or_given_by_keyword_is_found() -> None:
@@ -475,6 +485,18 @@ def test_no_grad_in_a_block() -> None:
     with no_grad():
         assert not (x * x).requires_grad
     assert (x * x).requires_grad
+
+
+def test_a_tape_layer_has_no_way_back_without_a_tape() -> None:
+    layer = bp.TapeLayer(lambda x, w: x * w, bp.Parameter([2.0]))
+    net = bp.Network(bp.Linear(1, 1, rng=0), layer, loss=bp.MSELoss())
+    with no_grad():
+        net.loss([[1.0]], [[3.0]])
+    with pytest.raises(RuntimeError, match="forward has run under no_grad"):
+        net.backward()
+    net.loss([[1.0]], [[3.0]])
+    net.backward()
+    assert all(p.grad.any() for p in net.parameters())
 
 
 def test_no_grad_as_a_decorator() -> None:
@@ -841,6 +863,14 @@ def test_powers_of_zero_in_arrays() -> None:
     of_x, of_n = gradients(x**n, [x, n], np.ones(3))
     assert of_x.tolist() == [0, 0, 12]
     assert np.allclose(of_n, [0, 0, 8 * math.log(2)])
+
+
+@pytest.mark.parametrize("root", [np.sqrt, np.cbrt])
+def test_roots_are_infinitely_steep_at_zero(root: Any) -> None:
+    x = Tensor([0.0, 64.0])
+    with np.errstate(divide="ignore"):
+        (slope,) = gradients(root(x), [x], np.ones(2))
+    assert slope[0] == math.inf and slope[1] == pytest.approx({np.sqrt: 1 / 16, np.cbrt: 1 / 48}[root])
 
 
 def test_numbers_that_are_none_pass_through() -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from jupyter_client.provisioning import KernelProvisionerFactory
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -645,6 +646,8 @@ def test_a_pipe_gets_lines_and_nothing_else(before: str) -> None:
 
 def test_a_notebook_without_widgets_gets_lines_and_no_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([os.path.dirname(bp.__file__), *sys.path]))
+    factory = KernelProvisionerFactory.instance()  # other tests may have let kernels be forked
+    monkeypatch.setattr(factory, "default_provisioner_name", "local-provisioner")
     cell = new_code_cell("import sys; sys.modules['ipywidgets'] = None\n" + SCRIPT + "pass")
     NotebookClient(new_notebook(cells=[cell]), kernel_name="python3").execute()
     assert {output.get("name") for output in cell.outputs} == {"stdout"}

@@ -200,6 +200,14 @@ def test_an_aside_is_folded_with_its_thread(tmp_path: Path) -> None:
     assert text.index("return x / 2") < text.index("</details>")
 
 
+def test_the_first_page_folds_its_imports_however_short(tmp_path: Path) -> None:
+    path = tmp_path / "index.md"
+    path.write_text(chapter_text("Text.\n", title="Book"), encoding="utf-8")
+    first = read_chapter(path)
+    text = page(Book([first], Module("", {}, "d" * 64)), first, executed(first))
+    assert '<details class="folded imports" markdown>\n<summary>What this page imports</summary>' in text
+
+
 def test_long_imports_are_folded(tmp_path: Path) -> None:
     one = one_chapter(tmp_path, "```python\n1\n```\n")
     assert "folded imports" not in page(Book([one], Module("", {}, "d" * 64)), one, executed(one))
@@ -326,8 +334,8 @@ def test_the_first_page_shows_slips_and_what_the_book_costs(book: Book) -> None:
     assert text.count('<details class="slip" name="slip">') == 2  # opening one closes the other
     assert "<pre><code>they differ\nby &lt;2&gt;</code></pre>" in text
     assert (
-        "The 2 chapters have 0 thousand words, about 1 hours of plain reading at 200 words a minute, "
-        "more with a pencil, and 0 exercises" in text
+        "The 2 chapters have 0 thousand words of text. Allow one to two hours for each, code and pencil "
+        "included, and more for its exercises (0 in all)." in text
     )
     assert "generated:" not in text
 

@@ -78,9 +78,13 @@ class Equations:
         self.users = _users(Book(chapters, _namespace(source)))
 
     def notice(self, mutant: CodeMutant, most: int | None = None) -> bool:
-        """Whether one of the checks that run the function notices it, or of so many, the quickest."""
+        """Whether one of the checks that run the function notices it.
+
+        With ``most`` only so many are asked, the quickest, and at ordinary draws alone.
+        """
         book = Book(self.chapters, _namespace(mutant.source))
-        checks = (_check(book, subject) for subject in self.users.get(mutant.function, [])[:most])
+        subjects = self.users.get(mutant.function, [])[:most]
+        checks = (_check(book, subject, quickly=most is not None) for subject in subjects)
         return any(result.finding for check in checks for result in check)
 
 
@@ -90,10 +94,10 @@ def _namespace(source: str) -> dict[str, Any]:
     return found
 
 
-def _check(book: Book, subject: Subject) -> Iterator[Result]:
+def _check(book: Book, subject: Subject, quickly: bool = False) -> Iterator[Result]:
     chapter, one = subject
     if isinstance(one, Display):
-        yield check_display(book, chapter, one)
+        yield check_display(book, chapter, one, quickly)
     else:
         yield from check_rows(book, chapter, one)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .inline import FORMULA, number_of
@@ -14,10 +14,10 @@ NAME = re.compile(r"`+([A-Za-z_]\w*)(?:=[^`]*)?`+")
 FIGURE = re.compile(r"(?<![\w.])(\d+\.\d+(?:e-?\d+)?|\d+e-?\d+|\d+)(?![\w.]|<!--)")
 
 
-def wrong_defaults(module: Mapping[str, Any], lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+def wrong_defaults(module: Mapping[str, Any], lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
     """(line, message) for sentences of prose or docstrings that name a default which no signature has."""
     known = _parameters(module)
-    for number, line in enumerate(lines, 1):
+    for number, line in lines:
         for sentence in re.split(r"(?<=[.;:!?])\s", line):
             if not re.search(r"\bdefaults?\b", sentence) or re.search(
                 r"\b(?:PyTorch|library|SciPy)'s\b", sentence

@@ -159,10 +159,13 @@ class Environment:
         return self.drawn[name]
 
     def _run(self, slice_: Slice, row: Definition | None) -> Any:
-        values = dict(self.notation.constants)
-        for name in sorted(slice_.reads):
-            if name not in values or name in self.notation.named:
-                values[name] = self._argument(name, slice_, row)
+        constants, named = self.notation.constants, self.notation.named
+        values = {
+            name: self._argument(name, slice_, row)
+            if name in named or name not in constants
+            else constants[name]
+            for name in sorted(slice_.reads)
+        }
         found = slice_.run(values, self.overrides)
         if not isinstance(found, np.ndarray | np.generic | float | int | complex | list | tuple):
             return found

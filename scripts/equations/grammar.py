@@ -28,12 +28,11 @@ class _Hand(lark.lexer.Lexer):
             yield lark.Token(f"_{kind}" if kind in STRUCTURE else kind, text)
 
 
-_PARSER = lark.Lark(
-    Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8"),
-    parser="lalr",
-    start="list",
-    lexer=_Hand,
-)
+@functools.cache
+def _parser() -> lark.Lark:
+    """Made when the first formula is read: to work out its tables takes a while."""
+    grammar = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
+    return lark.Lark(grammar, parser="lalr", start="list", lexer=_Hand)
 
 
 def parse(found: list[Token]) -> lark.Tree:
@@ -45,7 +44,7 @@ def parse(found: list[Token]) -> lark.Tree:
 def _parse(found: tuple[tuple[str, str], ...]) -> lark.Tree:
     """A side stands in many mutants of its equation, a symbol in many tables: each is parsed once."""
     try:
-        return _PARSER.parse(found)
+        return _parser().parse(found)
     except lark.UnexpectedToken as error:
         raise MathError(_explain(error)) from None
 

@@ -31,7 +31,8 @@ SHARED: Any = (builtins, io, json, json.JSONDecoder, json.JSONEncoder, os, threa
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 CHANGES = {"os.rename": 2, "shutil.move": 2}  # how many of the event's arguments are paths it changes
 CHANGES |= dict.fromkeys("os.chmod os.mkdir os.remove os.rmdir os.truncate shutil.rmtree".split(), 1)
-STARTS = "os.fork os.forkpty os.posix_spawn os.spawn os.system subprocess.Popen".split()
+STARTS = {*"os.exec os.fork os.forkpty os.posix_spawn os.spawn os.system subprocess.Popen".split()}
+WATCHED = {"open", *CHANGES, *STARTS}
 WITNESS = """
 import sys
 last = ""
@@ -260,20 +261,15 @@ _witness: list[Any] = []  # a process, and the number of the file to which it wr
 def _watch(event: str, args: tuple[Any, ...]) -> None:
     """Refuse what a cell would change outside of its folders; notice that it starts processes."""
     limits = _active
-    if limits is None:
+    if limits is None or event not in WATCHED:
         return
-    if event == "open":
-        count = 1 if args[2] & WRITING else 0
-    elif event in CHANGES:
-        count = CHANGES[event]
-    elif event in STARTS or event == "os.exec":
+    if event in STARTS:
         if event == "os.exec" and os.getpid() == limits.process:
             limits.refuse("ends the process that runs it")
         if limits.children is None:
             limits.children = _children()
         return
-    else:
-        return
+    count = CHANGES.get(event, 1 if event == "open" and args[2] & WRITING else 0)
     for path in args[:count]:
         if isinstance(path, (str, bytes, os.PathLike)):
             real = os.path.realpath(os.fsdecode(path))

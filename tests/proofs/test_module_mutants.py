@@ -181,7 +181,7 @@ class Early:
         return list(mutants_of(self.source, own, slips=False))
 
     def notice(self, mutant: CodeMutant) -> bool:
-        """Some equations are asked, then the quick claims of its chapters, then all equations.
+        """Some equations are asked briefly, then the quick claims of its chapters, then all equations.
 
         Slower claims are asked for what should not survive: on a busy machine quick cells may be slow.
         """

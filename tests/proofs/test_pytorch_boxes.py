@@ -1,4 +1,4 @@
-"""What the book says of PyTorch in its boxes "Differs from PyTorch", asked of PyTorch itself.
+"""What the book says of PyTorch in its boxes "Differs from PyTorch" and in tables, asked of PyTorch itself.
 
 Each sentence stands here as it stands in the book: who changes it there is asked to try it here.
 """
@@ -164,6 +164,103 @@ def may_look() -> bool:
     return torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=seen).item() == 3.0
 
 
+def skipped() -> bool:
+    theta, ours = torch.nn.Parameter(torch.ones(1)), bp.Parameter([1.0])
+    theirs, mine = torch.optim.SGD([theta], lr=0.1, momentum=0.9), bp.SGD([ours], lr=0.1, momentum=0.9)
+    theta.grad, ours.grad[...] = torch.ones(1), 1.0
+    after = []
+    for _ in range(2):
+        theirs.step()
+        mine.step()
+        theirs.zero_grad()
+        mine.zero_grad()
+        after.append((theta.item(), float(ours.data[0])))
+    (first, also_first), (second, moved) = after
+    same = theta.grad is None and first == second and math.isclose(first, also_first, rel_tol=1e-6)
+    return same and not ours.grad.any() and math.isclose(moved, also_first - 0.1 * 0.9)
+
+
+def in_pieces() -> bool:
+    layer, x = torch.nn.Linear(3, 1), torch.rand(4, 3)
+    layer(x).sum().backward()
+    assert layer.weight.grad is not None
+    whole = layer.weight.grad.clone()
+    layer.zero_grad()
+    for piece in (x[:1], x[1:]):
+        layer(piece).sum().backward()
+    return torch.allclose(layer.weight.grad, whole)
+
+
+def off_by_the_scale() -> bool:
+    theta = torch.nn.Parameter(torch.zeros(1))
+    optimizer, scaler = torch.optim.SGD([theta], lr=0.1), torch.amp.GradScaler("cpu", init_scale=1024.0)
+    found = []
+    for unscaled in (False, True):
+        optimizer.zero_grad()
+        scaler.scale((3 * theta).sum()).backward()
+        if unscaled:
+            scaler.unscale_(optimizer)
+        found.append(float(torch.nn.utils.clip_grad_norm_([theta], max_norm=5.0)))
+    return found == [3 * 1024, 3]
+
+
+def first_the_step() -> bool:
+    theta = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([theta], lr=0.8)
+    first = torch.optim.lr_scheduler.LinearLR(optimizer, 0.25, total_iters=4)
+    second = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
+    with pytest.warns(UserWarning, match="before `optimizer.step"):
+        first.step()
+    return optimizer.param_groups[0]["initial_lr"] == 0.8 and second.base_lrs == [0.8]
+
+
+def eval_alone() -> bool:
+    layer, x = torch.nn.Linear(3, 2).eval(), torch.rand(4, 3)
+    alone = layer(x)
+    with torch.no_grad():
+        other = layer(x)
+    return alone.grad_fn is not None and other.grad_fn is None and torch.equal(alone, other)
+
+
+def gradients_by_hand() -> bool:
+    x, w, g = torch.rand(2, 3, 5, 5), torch.rand(4, 3, 2, 2), torch.rand(2, 4, 4, 4)
+    x.requires_grad = w.requires_grad = True
+    torch.nn.functional.conv2d(x, w).backward(g)
+    of_input = torch.nn.grad.conv2d_input(x.shape, w, g)
+    of_weight = torch.nn.grad.conv2d_weight(x, w.shape, g)
+    assert x.grad is not None and w.grad is not None
+    return torch.allclose(of_input, x.grad, atol=1e-5) and torch.allclose(of_weight, w.grad, atol=1e-5)
+
+
+def folded() -> bool:
+    x = torch.ones(1, 1, 3, 3)
+    seen = torch.nn.functional.fold(torch.nn.functional.unfold(x, 2), (3, 3), 2)
+    return seen[0, 0].tolist() == [[1, 2, 1], [2, 4, 2], [1, 2, 1]]
+
+
+def on_the_graph() -> bool:
+    y = torch.nn.Conv2d(1, 1, 2)(torch.ones(1, 1, 3, 3))
+    pooled = torch.nn.functional.max_pool2d_with_indices(torch.arange(4.0).reshape(1, 1, 2, 2), 2)
+    nodes = [one.grad_fn for one in (y, torch.nn.MaxPool2d(2)(y))]
+    names = [node.name() for node in nodes if node is not None]
+    return names == ["ConvolutionBackward0", "MaxPool2DWithIndicesBackward0"] and pooled[1].item() == 3
+
+
+def same_with_a_stride() -> bool:
+    for package in (torch.nn, bp):
+        with pytest.raises(ValueError):
+            package.Conv2d(1, 1, 3, stride=2, padding="same")
+    return True
+
+
+def put_back() -> bool:
+    small = torch.nn.Conv2d(1, 1, 3, stride=2)(torch.ones(1, 1, 8, 8))
+    heights = [
+        torch.nn.ConvTranspose2d(1, 1, 3, stride=2, output_padding=more)(small).shape[2] for more in (0, 1)
+    ]
+    return small.shape[2] == 3 and heights == [7, 8]
+
+
 SAID: dict[str, Callable[[], bool]] = {
     "`torch.nn.Linear` stores its weight as `(out_features, in_features)`": linear,
     "PyTorch's layer also takes a single row without a batch axis.": single_row,
@@ -178,13 +275,23 @@ SAID: dict[str, Callable[[], bool]] = {
     ),
     "`gradcheck(module, x)` does not check the module's weights.": only_what_it_is_handed,
     "with its defaults, a relative error just below 1e-3 passes.": leniency,
-    "wants time first in the input, too, unless `batch_first=True`; the wrong order raises": time_first,
+    "PyTorch expects time first unless `batch_first=True`; the wrong order raises": time_first,
     "An `attn_mask` means the same in both: `True` hides.": masks,
     "(In `scaled_dot_product_attention`, the function above, `True` means *may look*.)": may_look,
     "A `Tensor` requires a gradient unless told otherwise.": requiring,
     "In `x.max(axis)` equals share; PyTorch's `max(dim)` picks one.": equals,
     "keep the state in `.state`, for the LSTM $h$ and $c$ side by side.": states,
     "gives zeros for an unused input, where PyTorch raises an error": unused,
+    "PyTorch sets gradients to `None`, and the step skips a parameter without one; ours are zeros": skipped,
+    "several before one step add up": in_pieces,
+    "in mixed precision, it comes before clipping; otherwise the limit is off by the scale": off_by_the_scale,
+    "in the other order PyTorch warns; its base is `initial_lr` in `param_groups`": first_the_step,
+    "one gradient each, to check by hand": gradients_by_hand,
+    "`fold` adds up what `unfold` has copied": folded,
+    "`MaxPool2DWithIndicesBackward0` | `winner` | the indices say which pixel won": on_the_graph,
+    "with a stride it is an error, as in PyTorch": same_with_a_stride,
+    "`output_padding`, which puts back pixels that a stride left over": put_back,
+    "`eval()` alone still keeps on the held-out set what only a way back would need": eval_alone,
 }
 
 

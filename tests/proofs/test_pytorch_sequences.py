@@ -103,6 +103,30 @@ def test_recurrent_layer_without_bias(name: str, seed: int) -> None:
     assert_gradients((mine.grad.T, other) for mine, other in pairs)
 
 
+@pytest.mark.parametrize("make", [torch.nn.RNN, torch.nn.LSTM, torch.nn.GRU])
+def test_a_state_with_its_history_cannot_be_kept_alive(make: Any) -> None:
+    """Chapter 18: without detach the second backward fails, and retain_graph=True is no way out."""
+    for retain, message in ((False, "through the graph a second"), (True, "by an inplace operation")):
+        net = make(3, 4, batch_first=True)
+        optimizer, state = torch.optim.Adam(net.parameters()), None
+        with pytest.raises(RuntimeError, match=message):
+            for _ in range(2):
+                y, state = net(torch.randn(2, 5, 3), state)
+                y.square().sum().backward(retain_graph=retain)
+                optimizer.step()
+
+
+def test_a_short_sequence_reads_its_padding_unless_packed() -> None:
+    net, x = torch.nn.GRU(3, 4, batch_first=True), torch.randn(2, 5, 3)
+    for packed in (False, True):
+        ends = []
+        for padding in (0.0, 1.0):
+            x[1, 2:] = padding
+            given = pack_padded_sequence(x, [5, 2], batch_first=True) if packed else x
+            ends.append(net(given)[1][0, 1])
+        assert torch.equal(*ends) is packed
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_embedding(seed: int) -> None:
     rng = np.random.default_rng(seed)

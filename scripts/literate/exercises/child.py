@@ -11,10 +11,12 @@ import ast
 import contextlib
 import difflib
 import faulthandler
+import functools
 import importlib
 import json
 import linecache
 import os
+import reprlib
 import signal
 import sys
 import tempfile
@@ -22,7 +24,7 @@ import traceback
 import types
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 if sys.platform != "win32":
@@ -35,6 +37,12 @@ HERE = "exercises"  # the name of the reader's module
 MEMORY = 8 << 30
 TRACE = 50_000  # bytes of what a crash says
 FLAGS = __future__.annotations.compiler_flag  # the book's own answers are annotated
+ADVICE = {  # what Python says, and what it means here
+    "can't multiply sequence": "a list or a tuple is no array: take its parts, or np.array of it",
+    "NoneType": "something here is None: where it was made, is there a return?",
+    "RuntimeWarning: overflow": "warnings count as errors: no intermediate number may overflow, not even one "
+    "that np.where would drop",
+}
 PYTHONS = frozenset(("__module__", "__dict__", "__weakref__", "__doc__", "__qualname__"))
 Answer = dict[str, Any]
 
@@ -90,11 +98,13 @@ class Script:
         return next((frame.lineno for frame in reversed(frames) if frame.filename == self.path), None)
 
     def told(self, error: BaseException) -> str:
-        said = traceback.format_exception_only(error)[-1].strip()
+        said = _said(error)
         line = self.line(error)
         if line is None:
             return said
-        return f"{self.shown}:{line}: {said}\n    {linecache.getline(self.path, line).strip()}"
+        told = f"{self.shown}:{line}: {said}\n    {linecache.getline(self.path, line).strip()}"
+        advice = next((text for words, text in ADVICE.items() if words in said), "")
+        return f"{told}\n{advice[0].upper()}{advice[1:]}" if advice else told
 
     def node(self, name: str) -> ast.stmt | None:
         """The last statement that binds a name."""
@@ -120,9 +130,27 @@ class Script:
                 near = self._near(method, {key for key in own if not key.startswith("__")})
                 raise Wrong(f"{self.shown}:{node.lineno}: {name} has no {method} of its own{near}; {hint}")
 
+    def refuse_nothing(self, names: Iterable[str]) -> None:
+        """Refuse a None that was computed: print(…) shows a value, and is none."""
+        for name in names:
+            node = self.node(name)
+            value = getattr(node, "value", None)
+            if node and isinstance(value, ast.Call):
+                raise Wrong(
+                    f"{self.shown}:{node.lineno}: {name} is None: in what is called there, is there a return?"
+                )
+
     def _near(self, name: str, others: set[str]) -> str:
         close = difflib.get_close_matches(name, others, n=1, cutoff=0.8)
         return f" (renamed to {close[0]}?)" if close else ""
+
+
+def _said(error: BaseException) -> str:
+    """What an error says, under a name that is known outside of the library it comes from."""
+    if not type(error).__qualname__.startswith("_"):
+        return traceback.format_exception_only(error)[-1].strip()
+    public = next(kind for kind in type(error).__mro__ if kind.__module__ == "builtins")
+    return f"{public.__name__}: {error}"
 
 
 def _bound(node: ast.AST) -> list[str]:
@@ -171,6 +199,49 @@ def _members(kind: Any) -> dict[str, Any]:
     return found
 
 
+class Returned:
+    """What each of the reader's functions and methods has returned last: it tells when an answer fails."""
+
+    def __init__(self, wanted: list[str]) -> None:
+        self.wanted = wanted  # those that return something in the solution
+        self.last: dict[str, Any] = {}
+
+    def watch(self, name: str, methods: list[str], found: Any) -> Any:
+        """The function, noting what it returns; a class gets methods that do."""
+        if isinstance(found, types.FunctionType):
+            return self._noting(name, found)
+        for method in methods if isinstance(found, type) else []:
+            function = getattr(found, method, None)
+            if isinstance(function, types.FunctionType) and method != "__init__":
+                setattr(found, method, self._noting(f"{name}.{method}", function))
+        return found
+
+    def _noting(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def noting(*args: Any, **options: Any) -> Any:
+            self.last.pop(name, None)
+            returned = self.last[name] = function(*args, **options)
+            return returned
+
+        return noting
+
+    def nothing(self) -> str:
+        """Whether one of them has returned None where a value was due: a sentence, or ""."""
+        silent = [name for name, value in self.last.items() if value is None and name in self.wanted]
+        return f"{silent[-1]} returned None: is there a return?" if silent else ""
+
+    def told(self, error: str) -> str:
+        """Why the check could not go on."""
+        if said := self.nothing():
+            return said
+        name = next(reversed(self.last), "")
+        if name not in self.wanted:
+            return f"the answer cannot be used as the task asks: {error}"
+        value = self.last[name]
+        kind, short = type(value).__name__, reprlib.repr(value)
+        return f"{name} returned {kind}: {short}, which cannot be used here: {error}"
+
+
 class Course:
     """The module with the reader's own functions and methods in place of the book's."""
 
@@ -208,7 +279,7 @@ def marked(
     job: dict[str, Any], task: dict[str, Any], core: types.ModuleType, book: types.ModuleType
 ) -> Answer:
     sys.modules[MODULE] = core
-    script = None
+    script, returned = None, Returned(task["returns"])
     try:
         with hidden(core, task["hidden"]):
             script = Script(task["path"], task["source"], task["shown"])
@@ -218,19 +289,24 @@ def marked(
             if task["form"] == "pencil":
                 return {"state": "text", "text": _text(answer, script, task)}
             if all(script.own[name] is None for name in task["needs"]):
+                script.refuse_nothing(task["needs"])
                 raise Begun
-            run_check(job, task, script, book)
+            run_check(job, task, script, book, returned)
     except Begun:
         return {"state": "todo"}
     except Wrong as error:
-        return {"state": "failed", "message": str(error), "label": error.label}
+        said, silent = str(error), returned.nothing()
+        said = f"{silent}\n{said}" if silent and "is there a return?" not in said else said
+        return {"state": "failed", "message": said, "label": error.label}
     except BaseException as error:
-        return _failed(error, script, task, {part["path"]: part["shown"] for part in job["course"]})
+        return _failed(error, script, task, returned, {part["path"]: part["shown"] for part in job["course"]})
     return {"state": "passed"}
 
 
-def run_check(job: dict[str, Any], task: dict[str, Any], script: Script, book: types.ModuleType) -> None:
-    own = {name: script.own[name] for name in task["needs"]}
+def run_check(
+    job: dict[str, Any], task: dict[str, Any], script: Script, book: types.ModuleType, returned: Returned
+) -> None:
+    own = {name: returned.watch(name, methods, script.own[name]) for name, methods in task["needs"].items()}
     extra = {"book": book, "core": sys.modules[MODULE], "own_module": Course(job, task)}
     namespace = {**script.namespace, **VOCABULARY, **extra, **own, "__name__": "check"}
     padded = "\n" * (task["check_line"] - 1) + task["check"]
@@ -252,7 +328,11 @@ def _text(answer: Any, script: Script, task: dict[str, Any]) -> str:
 
 
 def _failed(
-    error: BaseException, script: Script | None, task: dict[str, Any], others: dict[str, str]
+    error: BaseException,
+    script: Script | None,
+    task: dict[str, Any],
+    returned: Returned,
+    others: dict[str, str],
 ) -> Answer:
     if script is None:
         return {"state": "failed", "message": f"{task['shown']}: {error}", "label": ""}
@@ -269,7 +349,7 @@ def _failed(
         return {"state": "failed", "message": str(error), "label": ""}
     said = script.told(error)
     if line is None:
-        said = f"the answer cannot be used as the task asks: {said}"
+        said = returned.told(said)
     if script.broken:
         said += f"\nIn the same file this failed, and may be the reason:\n{script.broken[0]}"
     return {"state": "failed", "message": said, "label": ""}
@@ -292,7 +372,8 @@ def answered(job: dict[str, Any], task: dict[str, Any], results: int, trace: int
     os.lseek(trace, 0, os.SEEK_SET)
     faulthandler.enable(trace)  # on SIGABRT it says where we are
     os.write(results, f"begin {os.getpid()}\n".encode())
-    answer = marked(job, task, sys.modules[MODULE], sys.modules["book"])
+    book = sys.modules.pop("book")  # out of the reach of an answer
+    answer = marked(job, task, sys.modules[MODULE], book)
     with contextlib.suppress(Exception):  # an answer may have closed it
         sys.stdout.flush()
     os.write(results, json.dumps(answer).encode() + b"\n")

@@ -16,6 +16,8 @@ import numpy as np
 from .patterns import Slips, wrong
 
 N = 5  # examples; no other size of the checks is 5
+FEWER = 4  # examples of a second run: what was made for N alone shows there
+NONE = "got None: is it still to be filled in, or is there no return?"
 
 
 class Wrong(Exception):
@@ -48,6 +50,10 @@ def number(
     got: object, expected: float, what: str, within: float = 0.01, label: str = "", slips: Slips | None = None
 ) -> None:
     """Refuse a number that is farther off than this share of the expected one."""
+    if got is None:
+        raise Wrong(f"{what}: expected a number, {NONE}", label)
+    if isinstance(got, np.ndarray) and not got.ndim:
+        got = got[()]
     if isinstance(got, bool) or not isinstance(got, int | float | np.integer | np.floating):
         raise Wrong(f"{what}: expected a number, got {type(got).__name__}: {got!r:.60}")
     value = float(got)
@@ -67,10 +73,39 @@ def number(
 
 def says(got: object, expected: bool, what: str, because: str = "") -> None:
     """Refuse anything but True or False, and the wrong one of them."""
+    if got is None:
+        raise Wrong(f"{what}: expected True or False, {NONE}")
+    if isinstance(got, np.ndarray) and not got.ndim:
+        got = got[()]
     if not isinstance(got, bool | np.bool_):
         raise Wrong(f"{what}: expected True or False, got {got!r:.60}")
     if bool(got) != expected:
         raise Wrong(f"{what}: not {got}{because and '; ' + because}")
+
+
+def parts(got: Any, count: int, what: str) -> list[Any]:
+    """The values that an answer returns together, in a tuple, a list or an array."""
+    if got is None:
+        raise Wrong(f"expected {what}, got None: is there a return?")
+    if not isinstance(got, tuple | list | np.ndarray):
+        raise Wrong(f"expected {what}, got {type(got).__name__}: {got!r:.60}")
+    if len(got) != count:
+        raise Wrong(f"expected {what}, got a {type(got).__name__} of {len(got)}")
+    return list(got)
+
+
+def draws(answer: Callable[[Any], Any], what: str, is_free: bool = False) -> None:
+    """Refuse an answer that takes its random numbers from elsewhere than from the generator it is given.
+
+    A free one need not be random at all.
+    """
+    first, again, other = (np.asarray(answer(np.random.default_rng(seed))) for seed in (11, 11, 12))
+    if not np.array_equal(first, again):
+        raise Wrong(
+            f"{what}: the same generator, asked twice, gives two results: draw from rng, and no other"
+        )
+    if not is_free and np.array_equal(first, other):
+        raise Wrong(f"{what}: another generator gives the same: draw from rng, and no other")
 
 
 # -- backward ------------------------------------------------------------------------
@@ -98,6 +133,11 @@ def gradients(
         except Exception:
             raise error from None
         text = f"{error}\nWith one example it is right; it is wrong with N = {N}"
+        raise Wrong(text, error.label) from None
+    try:
+        _gradients(make, right, (FEWER, *shape), labels, [one[:FEWER] for one in rest], slips)
+    except Wrong as error:
+        text = f"{error}\nWith {N} examples it is right; it is wrong with {FEWER}"
         raise Wrong(text, error.label) from None
 
 
@@ -149,6 +189,13 @@ def _gradients(
         agrees(
             returned, expected, "what backward returns", labels.get("input", ""), len(x), known.get("input")
         )
+        added_once = [p.grad.copy() for _, p, _ in pairs]
+        again = mine.backward(upstream if upstream.ndim else float(g))
+        rest_of_it = [(p.grad - once, once - 1.0) for (_, p, _), once in zip(pairs, added_once, strict=True)]
+        if any(wrong(*pair) for pair in [(again, expected), *rest_of_it]):
+            raise Wrong(
+                "a second backward after the same forward differs: the first one changed what was kept"
+            )
     except Wrong as error:
         fine = f"\nRight so far: {', '.join(f'{name}.grad' for name in held)}" if held else ""
         raise Wrong(f"{error}{fine}", error.label) from None
@@ -166,6 +213,10 @@ def _parameters(mine: Any, twin: Any) -> Iterator[tuple[str, Any, Any]]:
 # -- value and slope -------------------------------------------------------------------
 
 
+SILENT: Any = {"over": "ignore", "invalid": "ignore", "divide": "ignore"}
+BETWEEN = (3.3, 6.0, 12.0, 25.0, 60.0, 150.0)
+
+
 def slopes(
     mine: Any,
     right: Any,
@@ -174,22 +225,26 @@ def slopes(
     far: Sequence[float] = (-800.0, 800.0),
     slips: Callable[[np.ndarray, np.ndarray, np.ndarray], Slips] | None = None,
 ) -> None:
-    """Hold ``value_and_slope`` of an activation against the book's, near 0 and far out."""
-    for where, xs in (("", np.array(points)), (" far out", np.array(far))):
+    """Hold ``value_and_slope`` of an activation against the book's, near 0 and far out.
+
+    What overflows on the way is refused, too: the values are compared first, without a warning.
+    """
+    outwards = [(sign * x) for x in BETWEEN for sign in (-1, 1) if x < max(far)]
+    between = np.array(outwards).reshape(2, -1)
+    for where, xs in (("", np.array(points)), (" farther out", between), (" far out", np.array(far))):
         given = xs.copy()
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            answer = mine.value_and_slope(given)
-        if not isinstance(answer, tuple) or len(answer) != 2:
-            raise Wrong(f"value_and_slope returns a pair, f(x) and f'(x); got {type(answer).__name__}")
+        with np.errstate(**SILENT):
+            answer = parts(mine.value_and_slope(given), 2, "a pair, f(x) and f'(x)")
         if not np.array_equal(given, xs):
             raise Wrong("x was changed in place: the caller may still need it")
         value, slope = (np.asarray(part, dtype=float) for part in right.value_and_slope(xs.copy()))
-        at = f" at x = {list(map(float, xs))}"
+        at = f" at x = {xs.tolist()}"
         if not where and not wrong(answer[0], slope) and not wrong(answer[1], value):
             raise Wrong("value and slope are swapped: the value comes first")
         agrees(answer[0], value, f"the value{where}{at}", labels[0])
         known = slips(xs, value, slope) if slips else {}
         agrees(answer[1], slope, f"the slope{where}{at}", labels[1], slips=known)
+        mine.value_and_slope(given)  # and once more, where warnings are errors
 
 
 def losses(mine: Any, right: Any, pairs: Sequence[tuple[Any, Any]], labels: tuple[str, str]) -> None:
@@ -197,25 +252,26 @@ def losses(mine: Any, right: Any, pairs: Sequence[tuple[Any, Any]], labels: tupl
     for x, target in pairs:
         x, target = np.array(x, float), np.array(target)
         given, goal = x.copy(), target.copy()
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            answer = mine.value_and_slope(given, goal)
-        if not isinstance(answer, tuple) or len(answer) != 2:
-            raise Wrong(f"value_and_slope returns a pair, values and slopes; got {type(answer).__name__}")
+        with np.errstate(**SILENT):
+            answer = parts(mine.value_and_slope(given, goal), 2, "a pair, values and slopes")
         if not (np.array_equal(given, x) and np.array_equal(goal, target)):
             raise Wrong("prediction or target was changed in place: the caller may still need it")
         value, slope = right.value_and_slope(x.copy(), target.copy())
         agrees(answer[0], value, "the values", labels[0], len(x))
         reversed_ = {"prediction and target are swapped": -np.asarray(slope)}
         agrees(answer[1], slope, "the slopes", labels[1], len(x), reversed_)
+        mine.value_and_slope(given, goal)  # and once more, where warnings are errors
 
 
 VOCABULARY: dict[str, Any] = {
     "agrees": agrees,
     "copy": copy,
+    "draws": draws,
     "gradients": gradients,
     "losses": losses,
     "np": np,
     "number": number,
+    "parts": parts,
     "refuse": refuse,
     "says": says,
     "slopes": slopes,

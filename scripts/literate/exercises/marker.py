@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import difflib
 import json
 import os
 import re
@@ -33,6 +34,12 @@ START = 60  # seconds in which the process must come up
 WIDEST = 100
 _OURS = Path(sys.prefix) == ROOT / ".venv"
 COMMAND = f"{'.venv/bin/' if _OURS else ''}python scripts/exercises.py"  # as the reader can give it
+
+
+def did_you_mean(name: str, names: Sequence[str]) -> str:
+    """The nearest of the names, as a question; "" if none is near."""
+    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.6)
+    return f": did you mean {near[0]}?" if near else ""
 
 
 @dataclass(frozen=True)
@@ -95,8 +102,11 @@ class Marker:
                 "-", "_"
             ):  # the chapter has another number now
                 return sheet
-        keys = ", ".join(sheet.key for sheet in self.sheets)
-        raise BookError(Path(name), f"no chapter with exercises is called so; there are {keys}")
+        keys = [sheet.key for sheet in self.sheets]
+        meant = did_you_mean(stem.replace("_", "-"), keys)
+        raise BookError(
+            Path(name), f"no chapter with exercises is called so{meant}; there are {', '.join(keys)}"
+        )
 
     # -- marking -----------------------------------------------------------------
 
@@ -175,6 +185,12 @@ class Marker:
         ]
         return {"course": parts, "tasks": [self._task(answer) for answer in answers]}
 
+    def _returning(self, exercise: Exercise) -> list[str]:
+        """The functions and methods that return something in the solution."""
+        asked = [(name, self.core.find(name, exercise)) for name in exercise.blanks]
+        own = _functions(exercise.solution.source) if exercise.solution else ()
+        return [name for name, node in [*asked, *own] if isinstance(node, ast.FunctionDef) and _gives(node)]
+
     def _task(self, answer: Answer) -> dict[str, Any]:
         exercise = answer.exercise
         tree = _methods(stub(exercise, self.core, self.equations))
@@ -186,12 +202,34 @@ class Marker:
             "form": exercise.form,
             "variable": exercise.variable,
             "needs": {name: tree.get(name, []) for name in exercise.names},
+            "returns": self._returning(exercise),
             "hidden": [*exercise.blanks, *exercise.without],
             "restore": f"{COMMAND} --stub {exercise.name} prints the stub",
             "check": check.source if check else "",
             "check_path": str(check.place.path) if check else "",
             "check_line": check.place.line if check else 1,
         }
+
+
+def _gives(function: ast.FunctionDef) -> bool:
+    """Whether it returns a value, whichever way it ends."""
+    found: list[bool] = []
+    inside: list[ast.AST] = [*function.body]
+    while inside:
+        node = inside.pop()
+        if isinstance(node, ast.Return):
+            found.append(node.value is not None)
+        elif not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.expr):
+            inside += ast.iter_child_nodes(node)
+    return bool(found) and all(found)
+
+
+def _functions(source: str) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """The functions and methods of a text, by their full names."""
+    for node in ast.parse(source).body:
+        for one in node.body if isinstance(node, ast.ClassDef) else [node]:
+            if isinstance(one, ast.FunctionDef):
+                yield f"{node.name}.{one.name}" if isinstance(node, ast.ClassDef) else one.name, one
 
 
 def _methods(source: str) -> dict[str, list[str]]:

@@ -24,6 +24,8 @@ def wrong(got: object, expected: object, n: int | None = None, slips: Slips | No
         found = np.asarray(got)
     except ValueError:
         found = np.asarray(None)
+    if found.dtype.kind == "c":
+        return f"expected real numbers, got complex ones: {_short(got)}"
     if found.dtype.kind not in "biuf":
         return f"expected numbers, got {type(got).__name__}: {_short(got)}"
     found = found.astype(float)

@@ -69,7 +69,8 @@ class Core:
         """All that the module defines and imports."""
         found: set[str] = set()
         for node in ast.parse(self.text).body:
-            for leaf in ast.walk(node) if isinstance(node, ast.Assign | ast.AnnAssign) else ():
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", ast.Pass())]
+            for leaf in (leaf for target in targets for leaf in ast.walk(target)):
                 if isinstance(leaf, ast.Name) and isinstance(leaf.ctx, ast.Store):
                     found.add(leaf.id)
             if isinstance(node, ast.Import | ast.ImportFrom) and getattr(node, "module", "") != "__future__":

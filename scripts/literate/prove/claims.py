@@ -35,13 +35,11 @@ def inline_findings(book: Book, chapter: Chapter) -> list[Finding]:
     lines = prose(chapter)
     found = [*complaints(book, chapter, lines, reasons), *loose_terms(chapter, lines, reasons)]
     findings = [Finding(inline.place, "inline", message) for inline, message in found]
-    for first, lines in [
-        (1, prose(chapter)),
-        *((one.place.line, one.source.split("\n")) for one in chapter.core),
-    ]:
-        for line, message in wrong_defaults(book.module, lines):
-            findings.append(Finding(chapter.place(first + line - 1), "default", message))
-    return findings
+    stated = list(enumerate(lines, 1))
+    for cell in chapter.core:
+        stated += enumerate(cell.source.split("\n"), cell.place.line)
+    wrong = wrong_defaults(book.module, stated)
+    return findings + [Finding(chapter.place(line), "default", message) for line, message in wrong]
 
 
 def count(chapters: Sequence[Chapter]) -> tuple[int, int]:

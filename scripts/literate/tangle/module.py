@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from literate.chapter import MODULE_NAME, ROOT, WIDTH, BookError, Chapter, Place, defined_names
@@ -62,8 +63,13 @@ class Module:
 def namespace_of(text: str) -> dict[str, Any]:
     """What a module of this text defines."""
     found: dict[str, Any] = {"__name__": MODULE_NAME}
-    exec(compile(text, f"{MODULE_NAME}.py", "exec"), found)
+    exec(_compiled(text), found)
     return found
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled(text: str) -> CodeType:
+    return compile(text, f"{MODULE_NAME}.py", "exec")
 
 
 def tangle(chapters: Sequence[Chapter]) -> Module:

@@ -87,7 +87,6 @@ Every numbered equation, its label in the source and in the module's comments, a
 what it was checked."""
 
 
-PACE = 200  # words that a reader of prose with formulas reads in a minute
 EVERY_CODE = re.compile(r"(?ms)^```.*?^```$|^\$\$.*?^\$\$.*?$|^---$.*?^---$|<!--.*?-->")
 
 
@@ -197,15 +196,14 @@ def generated(text: str, book: Book) -> str:
 
 
 def hours(book: Book) -> str:
-    """What the book costs: words of prose at a pace, and exercises."""
+    """What the book costs: words of prose, and exercises."""
     chapters = [chapter for chapter in book.chapters if chapter.number]
     words = sum(len(EVERY_CODE.sub("", chapter.text).split()) for chapter in chapters)
     exercises = sum(len(sheet.exercises) for sheet in read_sheets(book.chapters))
     return (
-        f"**What it costs.** The {len(chapters)} chapters have {words // 1000:,} thousand words, "
-        f"about {max(1, round(words / PACE / 60))} hours of plain reading at {PACE} words a minute, "
-        "more with a pencil, "
-        f"and {exercises} exercises that take as long as you let them."
+        f"**What it costs.** The {len(chapters)} chapters have {words // 1000:,} thousand words of text. "
+        "Allow one to two hours for each, code and pencil included, "
+        f"and more for its exercises ({exercises} in all)."
     )
 
 

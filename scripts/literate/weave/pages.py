@@ -35,7 +35,7 @@ FOLDED = {"check": "The check", "hide-input": "Show the code"}
 NOTATION = re.compile(r"(?m)^\| *Symbol *\| *Meaning *\| *Set *\| *In code *\|$")
 SETS = '<details class="folded sets"><summary>Sets and code</summary></details>'
 FIGURES = "assets/figures/"
-SHORT = 6  # lines of imports that need no folding
+SHORT = 6  # lines of imports that a chapter need not fold
 
 
 @dataclass(frozen=True)
@@ -233,8 +233,9 @@ def python(book: Book, chapter: Chapter, cell: Cell, outputs: list[NotebookNode]
             return f"{shown}\n\n{folded(cell)}\n"
         case "notation":
             return f"{fence(cell, 'notation', 'notation')}\n\n{shown}\n"
-        case _ if cell is chapter.python[0] and cell.source.count("\n") > SHORT:
-            return f"{folded(cell, 'What this chapter imports')}\n\n{shown}\n"
+        case _ if cell is chapter.python[0] and (not chapter.number or cell.source.count("\n") > SHORT):
+            title = f"What this {'chapter' if chapter.number else 'page'} imports"
+            return f"{folded(cell, title)}\n\n{shown}\n"
         case _:
             return f"{fence(cell)}\n\n{shown}\n"
 

@@ -23,7 +23,7 @@ from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
-from nbformat import NotebookNode
+from nbformat import NotebookNode, v4
 
 from literate import kept
 from literate.chapter import ROOT, BookError, Chapter
@@ -169,7 +169,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             name = f"notebooks/{chapter.path.stem}.ipynb"
             made = notebook(book, chapter, executed[chapter.path], ends.get(chapter.path, ""))
             downloads[name] = nbformat.writes(made) + "\n"
-            write_atomically(NOTEBOOKS / name, nbformat.writes(without_figures(made)))
+            write_atomically(NOTEBOOKS / name, v4.writes(without_figures(made)))
             files.append(File(name, str(NOTEBOOKS), config.site_dir, config.use_directory_urls))
     config.copyright = f"Made from source {DIGEST}"
     return files
