@@ -43,7 +43,7 @@ from contextvars import ContextVar, copy_context
 from functools import lru_cache, partial, reduce, wraps
 from glob import escape
 from inspect import signature
-from itertools import pairwise, repeat, tee
+from itertools import chain, pairwise, repeat, tee
 from numbers import Real
 from pathlib import Path
 from types import CellType, FunctionType, GeneratorType, MethodType, ModuleType
@@ -5552,7 +5552,7 @@ def _atlas(text: str) -> dict[str, list[str]]:
 
 # 21 The clinic · causes-data
 _DATA = _atlas("""
-    input-not-finite · one nan in x makes the loss nan, and all gradients
+    input-not-finite · one nan in x or y makes the loss and gradients nan
     drop or fill these values first · 10, When a number is lost
     input-integer-wrapped · an unsigned type has no room for negative numbers
     make x floating-point before subtracting · 10, When a number is lost
@@ -5670,7 +5670,7 @@ def _case(net: Network, x: np.ndarray, y: np.ndarray, rng: Any) -> _Case:
     with suppress(Exception):
         net.forward(xs[:2] + 0.5)
         ids = False
-    levels = first, single[0], float(np.nanmin(single))
+    levels = first, single[0], float(np.nanmin([*single, math.inf]))
     return _Case(net, x, y, xs, ys, *levels, ids, rng)
 
 
@@ -5683,7 +5683,9 @@ def _single(net: Network, out: np.ndarray, y: np.ndarray, a: Any) -> float:
 
 
 # 21 The clinic · reach-parts
-_HOLDERS = dict, list, tuple, set, MethodType, partial, CellType
+_HOLDERS = (
+    dict, list, tuple, set, MethodType, partial, CellType, GeneratorType,
+)
 
 
 def _parts(thing: Any) -> list[Any]:
@@ -5692,7 +5694,10 @@ def _parts(thing: Any) -> list[Any]:
         cells = [c for c in thing.__closure__ or () if c != CellType()]
         return [*cells, *(thing.__defaults__ or ()), *_names(thing).values()]
     inside = gc.get_referents(thing) if isinstance(thing, _HOLDERS) else []
-    return [*inside, getattr(thing, "__dict__", None)]
+    inside = [t for t in inside if type(t) is not CellType or t != CellType()]
+    kinds = type(thing).__mro__ if isinstance(thing, _Memory) else ()
+    methods = [f for kind in kinds for f in vars(kind).values()]
+    return [*inside, *methods, getattr(thing, "__dict__", None)]
 
 
 # 21 The clinic · reach-names
@@ -5782,7 +5787,9 @@ def _rewindable(held: Any) -> Any:
 
 def _stand_in(held: Any, batch: Any) -> Any:
     if isinstance(held, GeneratorType):
-        return repeat(batch)
+        loaders = (t for t in _reach(held) if isinstance(t, DataLoader))
+        batches = next((t for t in loaders if len(t)), [batch])
+        return tee(chain.from_iterable(repeat(batches)), 1)[0]
     return copy.copy(held) if isinstance(held, _TEE) else held
 
 
@@ -5860,15 +5867,27 @@ def _note(heard: dict, key: tuple, n: int, given: tuple, result: Any) -> None:
 
 # 21 The clinic · columns
 def _columns(x: ArrayLike, ids: bool = False) -> np.ndarray:
-    """The features as columns; the steps of a sequence count as rows."""
+    """The features as columns; steps of a sequence and pixels are rows."""
     x = np.zeros((1, 1)) if ids else np.asarray(x, float)
-    return x.reshape(-1, x.shape[2]) if x.ndim == 3 else x.reshape(len(x), -1)
+    x = np.moveaxis(x, 1, -1) if x.ndim == 4 else x
+    rows = -1 if x.ndim in (3, 4) else len(x)
+    return x.reshape(rows, x.shape[-1] if rows < 0 else -1)
+
+
+# 21 The clinic · arriving
+def _arriving(case: _Case) -> np.ndarray:
+    """x as it comes to the first weights, behind a norm or a division."""
+    case.net.train()
+    seen = next((h.x for h in _listen(case) if _weighs(h.layer)), case.xs)
+    same = np.array_equal(seen.ravel(), case.xs.ravel())
+    raw = same or not np.isfinite(seen).all()
+    return _columns(case.x if raw else seen, case.ids)
 
 
 # 21 The clinic · used-columns
 def _used_columns(case: _Case) -> tuple[np.ndarray, np.ndarray]:
     """Columns that are not nearly always 0, as the corner of a picture is."""
-    x = _columns(case.x, case.ids)
+    x = _arriving(case)
     used = (np.ptp(x, axis=0) > 0) & (np.mean(x != 0, axis=0) > 0.02)
     at = np.flatnonzero(used | ~used.any())
     return x[:, at], at
@@ -5882,15 +5901,34 @@ def _too_wide(case: _Case, size: float) -> bool:
     return case.net.loss(case.xs / size, case.ys) < 1.25 * case.zero
 
 
+# 21 The clinic · still-columns
+def _still_columns(case: _Case) -> tuple[np.ndarray, np.ndarray]:
+    """x, and its columns of one value, but for a picture's border."""
+    x = _arriving(case)
+    one, same = x[0], np.ptp(x, axis=0) == 0
+    still, top = same & ~np.isin(one, (0, 1)), x[:, ~same]
+    if x.shape[1] > 20 and top.size:
+        usual = (abs(one) < 1.5 * abs(top).max()) & (still.sum() > 2)
+        still &= ~usual & ~np.isin(one, (x.min(), top.max()))
+    return x, still
+
+
+# 21 The clinic · loss-of
+def _loss_of(case: _Case, rows: np.ndarray) -> float:
+    return case.net.eval().loss(case.x[rows], case.y[rows])
+
+
 # 21 The clinic · input-signs
 def _input_signs(case: _Case) -> _Signs:
-    x = _columns(case.x, case.ids)
-    lost = np.sum(~np.isfinite(x), axis=0)
-    still = (np.ptp(x, axis=0) == 0) & ~np.isin(x[0], (0, 1))
-    still &= (x[0] != x.min()) | (x.shape[1] <= 20)  # a picture's border
+    each = case.x if case.x.ndim == 3 else case.x.reshape(len(case.x), -1)
+    lost = ~np.isfinite(_columns(each, case.ids))
+    blank = ~np.isfinite(case.y.reshape(len(case.y), -1)).all(axis=1)
+    x, still = _still_columns(case)
     if lost.any():
-        figure = f"{lost.max()} of {len(x)} values"
-        yield "input-not-finite", f"column {lost.argmax()}", figure
+        at, n = lost.sum(axis=0).argmax(), lost.sum(axis=0).max()
+        yield "input-not-finite", f"column {at}", f"{n} of {len(lost)} values"
+    elif blank.any() and np.isnan(_loss_of(case, blank)):
+        yield "input-not-finite", "y", f"{blank.sum()} of {len(blank)} rows"
     elif still.any() and len(x) > 2:
         at = still.argmax()
         yield "input-constant-column", f"column {at}", f"all {x[0, at]:.3g}"
@@ -5905,7 +5943,7 @@ def _wrapped(x: np.ndarray) -> bool:
     if x.dtype.kind in "iu":
         low = float(np.iinfo(x.dtype).min)
         width = float(np.iinfo(x.dtype).max) - low
-    elif not np.allclose(x * (255 / width) % 1 % 0.999, 0, atol=1e-3):
+    elif np.any((x < 0) | (x * (255 / width) % 1 % 0.999 > 1e-3)):
         return False
     share = (x[x != 0] - low) / width
     ends = np.mean(share < 0.25), np.mean((share > 0.75) & (share <= 1))
@@ -5966,12 +6004,37 @@ def _mixes(case: _Case) -> bool:
     """Does a step that takes its own batches see many labels at once?"""
     if case.step is None or _step_arguments(case):
         return False
-    seen = [case.y]
-    _spy(case.net.criterion, "forward",
-         after=lambda given, _: seen.append(np.asarray(given[1])))
-    case.step()
-    every, some = (len(np.unique(y, axis=0)) for y in (seen[0], seen[-1]))
-    return len(seen[-1]) < len(case.y) and some > every / 2
+    _, seen = _overheard(case)[-1]
+    every, some = (len(np.unique(y, axis=0)) for y in (case.y, seen))
+    return len(seen) < len(case.y) and some > every / 2
+
+
+# 21 The clinic · overheard
+def _overheard(case: _Case) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The x and y of each loss in one step of the user's."""
+    x, pairs = [case.x], [(case.x, case.y)]
+    _spy(case.net, "forward", after=lambda given, _: x.append(given[0]))
+    _spy(case.net.criterion, "forward", after=lambda given, _: pairs.append(
+        (np.asarray(x[-1]), np.asarray(given[1]))))
+    case.step(*_step_arguments(case))
+    return pairs
+
+
+# 21 The clinic · torn-signs
+def _torn_signs(case: _Case) -> _Signs:
+    """Does the loss in a step get the y of another x?"""
+    if case.step is None:
+        return
+    known, *given = (
+        [(a.tobytes(), b.tobytes()) for a, b in zip(*pair)]
+        for pair in _overheard(case)
+    )
+    every, (xs, ys), rows = set(known), map(set, zip(*known)), chain(*given)
+    torn = [row not in every for row in rows if row[0] in xs and row[1] in ys]
+    few = len(torn) < 5 or len(xs) < len(known) / 2
+    if not few and np.mean(torn) > 0.2:
+        figure = f"{np.mean(torn):.0%} of the rows get the y of another"
+        yield "labels-shuffled", "step", figure
 
 
 # 21 The clinic · answers
@@ -6035,18 +6098,41 @@ def _loss_signs(case: _Case) -> _Signs:
     yield from _end_signs(case, out, logits)
 
 
-# 21 The clinic · answer-range
-def _range(case: _Case) -> tuple[str, float, float]:
-    """The last layer and the range of what it can answer."""
-    last, found = _listen(case)[-1], np.array([-math.inf, math.inf])
-    if not isinstance(last.layer, (_BatchNorm, _RowNorm)):
+# 21 The clinic · layer-range
+def _ends(heard: _Heard, rng: np.random.Generator) -> tuple[float, float]:
+    """The range of what a layer can answer, whatever its weights."""
+    layer, z = copy.deepcopy(heard.layer), rng.normal(size=heard.x.shape)
+    for p in layer.parameters():  # the last layer may start at 0
+        p.data = p.data + rng.normal(size=p.data.shape)
+    if not isinstance(layer, (_BatchNorm, _RowNorm)):
         with suppress(Exception):
-            wide = 1e6 * case.rng.normal(size=last.x.shape)
-            ends = np.array([last.layer.forward(z) for z in (wide, -wide)])
+            wide = (1e6, -1e6, 1.0)
+            ends = np.array([layer.forward(times * z) for times in wide])
             ends[abs(ends) > 100] *= math.inf
-            if ends.min() < ends.max():
-                found = ends
-    return last.name, float(found.min()), float(found.max())
+            return float(ends.min()), float(ends.max())
+    return -math.inf, math.inf
+
+
+# 21 The clinic · answer-range
+def _range(case: _Case) -> tuple[_Heard, float, float]:
+    """The last layer that does not only select, and its range."""
+    for heard in reversed(_listen(case)):
+        low, high = _ends(heard, case.rng)
+        selects = not heard.layer.parameters() and np.isin(heard.y, heard.x)
+        if low > -math.inf or high < math.inf or not np.all(selects):
+            break
+    return heard, low, high
+
+
+# 21 The clinic · harmless
+def _is_harmless(case: _Case, last: _Heard) -> bool:
+    """Does the loss of usual answers stay as it is without the layer?"""
+    z, loss = 2 * case.rng.normal(size=last.x.shape), case.net._loss_at_end()
+    with suppress(Exception):
+        without = loss.forward(z, case.ys)
+        given = loss.forward(last.layer.forward(z), case.ys)
+        return abs(given - without) < 0.02 * abs(without)
+    return False
 
 
 # 21 The clinic · one-sum
@@ -6058,7 +6144,8 @@ def _one_sum(p: np.ndarray, axis: int) -> bool:
 # 21 The clinic · end-signs
 def _end_signs(case: _Case, out: np.ndarray, logits: bool) -> _Signs:
     """What the loss expects against what the last layer can give."""
-    (name, low, high), ones = _range(case), np.ones_like(out)
+    (last, low, high), ones = _range(case), np.ones_like(out)
+    limited, name = low > -math.inf or high < math.inf, last.name
     sure, one = (_single(case.net, out, ones, a) for a in (20.0, 1.0))
     two = not logits and sure < one - 1e-6
     axes = [axis for axis in range(out.ndim) if _one_sum(out, axis)]
@@ -6066,7 +6153,7 @@ def _end_signs(case: _Case, out: np.ndarray, logits: bool) -> _Signs:
         yield "softmax-wrong-axis", name, f"shares along axis {axes[-1]}"
     elif axes and logits:
         yield "softmax-twice", name, "each row of the output sums to 1"
-    elif (two or logits) and (low > -math.inf or high < math.inf):
+    elif (two or logits) and limited and not _is_harmless(case, last):
         figure = f"answers lie between {low:.3g} and {high:.3g}"
         if two and (low, high) == (0, 1):
             yield "softmax-twice", name, figure
@@ -6116,6 +6203,21 @@ def _gradients(net: Network, x: np.ndarray, y: np.ndarray) -> list:
     return [p.grad.copy() for p in net.parameters()]
 
 
+# 21 The clinic · finite-signs
+def _finite_signs(case: _Case) -> _Signs:
+    """Where the first nan comes from, if x and y have none."""
+    heard, gains = _listen(case), _gains(case.net)
+    named = case.net.named_parameters()
+    made = [(name, p.data, np.zeros(0)) for name, p in named]
+    made += [(h.name, h.y, h.x) for h in heard if h.name not in gains]
+    made += [(h.name, h.dx, h.dy) for h in heard[::-1]]
+    for where, result, given in made:
+        lost = result.size - np.isfinite(result).sum()
+        if lost and np.isfinite(given).all():
+            yield "not-finite", where, f"{lost} of {result.size} values"
+            return
+
+
 # 21 The clinic · stuck
 def _stuck(heard: list[_Heard]) -> tuple[dict, dict]:
     """Of activations: units that are always 0, answers at an end."""
@@ -6143,6 +6245,11 @@ def _gains(net: Network) -> dict[str, float]:
     }
 
 
+# 21 The clinic · most
+def _weighs(layer: Layer) -> bool:
+    return any(p.data.ndim > 1 for p in layer.parameters())
+
+
 def _most(values: dict[str, float]) -> tuple[str, float]:
     """The place of the largest value, and the value; 0 if there is none."""
     return max(values.items(), key=lambda pair: pair[1], default=("", 0.0))
@@ -6162,7 +6269,7 @@ def _start_signs(case: _Case) -> _Signs:
         yield name, dead[0], f"{dead[1]:.0%} of its units always 0"
     else:
         yield from _weight_signs(case, _most(gains), flat)
-        yield from _depth_signs(gains, heard)
+        yield from _depth_signs(case, gains, heard)
 
 
 # 21 The clinic · weight-signs
@@ -6177,29 +6284,44 @@ def _weight_signs(case: _Case, large: tuple, flat: tuple) -> _Signs:
 
 
 # 21 The clinic · depth-signs
-def _depth_signs(gains: dict[str, float], heard: list[_Heard]) -> _Signs:
+def _depth_signs(case: _Case, gains: dict, heard: list[_Heard]) -> _Signs:
     for h in heard:  # of a sequence that only tells at its end
         if h.dx.ndim == h.dy.ndim == 3 and not h.dy[:, :-1].any():
             ends = _size(h.dx, axis=(0, 2))[[0, -1]]
-            yield from _slope_signs(h.name, "step", ends, 1e-6)
+            yield from _slope_signs(case, (h.name, "step"), ends, 1e-6)
     inner = [h for h in heard if h.name in gains and h.dy.size]
     if len(inner) < 2 or 0 in gains.values():
         return
-    ends = first, last = _size(inner[0].dy), _size(inner[-1].dy)
-    gain, small = min(zip(gains.values(), gains))
+    ends = first, last = _size(inner[0].dy), _size(inner[-1].dx)
+    gain, small = min((gains[h.name], h.name) for h in inner[:-1])
     weak = _across(inner[-1].x) < 1e-3 * _across(inner[0].y)
     if gain < 0.2 and (weak or first < 1e-3 * last):
         yield "start-too-small", small, f"weights {gain:.2g} / √inputs"
     else:
-        least = 1e-3 if weak else 1e-6
-        yield from _slope_signs(inner[0].name, "layer", ends, least)
+        least, place = 1e-3 if weak else 1e-6, (inner[0].name, "layer")
+        yield from _slope_signs(case, place, ends, least)
+
+
+# 21 The clinic · learns
+def _learns(case: _Case, kind: str) -> bool:
+    """Though the gradient fades, do sixty steps lower the loss?"""
+    rule, losses = case.optimizer, []
+    with _as_it_was(case.net, rule):
+        if kind == "step" or not isinstance(rule, SGD):
+            lr = 0.01 if kind == "step" else 0.003
+            rule = Adam(case.net.parameters(), lr)
+        for _ in range(60):
+            at = case.rng.permutation(len(case.x))[:32]
+            few = case._replace(xs=case.x[at], ys=case.y[at], step=None)
+            losses.append(_one_step(few._replace(optimizer=rule)))
+    return bool(np.mean(losses[-5:]) < 0.45 * case.null)
 
 
 # 21 The clinic · slope-signs
-def _slope_signs(where: str, kind: str, ends: Any, least: float) -> _Signs:
-    first, last = ends
+def _slope_signs(case: _Case, place: tuple, ends: Any, least: float) -> _Signs:
+    (where, kind), (first, last) = place, ends
     figure = f"gradient {first:.1e}, at the last {kind} {last:.1e}"
-    if first < least * last:
+    if first < least * last and not _learns(case, kind):
         yield "vanishing", where, figure
     elif first > 1e4 * last:
         yield "exploding", where, figure
@@ -6224,8 +6346,10 @@ def _middle_signs(case: _Case, net: Network) -> _Signs:
     """Is f of the middle the middle of f, whatever the weights?"""
     for p in net.parameters():  # a branch may start at 0
         p.data = p.data + 0.3 * case.rng.normal(size=p.data.shape)
-    u, v = case.rng.normal(size=(2, *case.xs.shape))
-    a, b, c = (net.forward(z) for z in (u, v, (u + v) / 2))
+    z = case.rng.normal(size=(2, *case.xs.shape))
+    z[:, ::2] *= 3 * np.maximum(case.xs.std(axis=0), 1)
+    z[:, ::2] += case.xs.mean(axis=0)  # half around 0, half where x is
+    a, b, c = map(net.forward, (*z, z.mean(axis=0)))
     flat = _largest(c - (a + b) / 2) < 1e-5 * _largest(a - b)
     weights = list(_gains(net))
     if flat and len(weights) > 1 and not _narrow(net.modules()):
@@ -6277,13 +6401,17 @@ def _slope(f: Callable, x: np.ndarray, d: Any, h: float) -> float:
 
 # 21 The clinic · disagrees
 def _disagrees(f: Callable, x: Any, gradient: Any, rng: Any) -> bool:
-    """Do slopes along random directions contradict the gradient?"""
+    """Do slopes that agree with each other contradict the gradient?"""
     for d in rng.choice((-1.0, 1.0), size=(3, *x.shape)):
         told, length = float(np.sum(gradient * d)), np.linalg.norm(gradient)
-        slopes = [_slope(f, x, d, h) for h in (1e-5, 1e-6)]  # or a kink
-        errors = [abs(s - told) - 1e-4 * (length + abs(s)) for s in slopes]
-        if not min(errors) <= 1e-8:
-            return True
+        last = math.nan
+        for h in (1e-5, 1e-6, 1e-7, 1e-8):
+            slope = _slope(f, x, d, h)
+            if abs(slope - told) <= 1e-4 * (length + abs(slope)) + 1e-8:
+                break
+            if abs(slope - last) <= 1e-3 * abs(slope) + 1e-6:
+                return True
+            last = slope
     return False
 
 
@@ -6303,7 +6431,7 @@ def _pattern(told: Any, at: Any, measured: np.ndarray, n: int) -> str:
     masked = off(found * loud) <= 1
     patterns = (
         (off(found) <= 1, ""),
-        (not found.any(), "missing: all zero"),
+        (not told.any(), "missing: all zero"),
         (scaled and abs(factor + 1) < 1e-3, "sign: the other way"),
         (scaled and by_n, f"sum against mean: {factor:.3g} times too long"),
         (scaled, f"factor: {factor:.3g} times what it should be"),
@@ -6395,8 +6523,8 @@ def _one_sign(
     where: str, f: Callable, value: Any, gradient: Any, n: int, rng: Any
 ) -> _Signs:
     gradient, name = np.asarray(gradient), "gradient-wrong"
-    if value.dtype.kind != "f" or not value.size:
-        return
+    if value.dtype.kind != "f" or not value.size or f(value) != f(value):
+        return  # nan, or another number each time
     if gradient.shape != value.shape:
         yield name, where, f"shape {gradient.shape}, not {value.shape}"
     elif _disagrees(f, value, gradient, rng):
@@ -6437,7 +6565,8 @@ def _optimizer_signs(case: _Case) -> _Signs:
     mu = float(getattr(optimizer, "momentum", 0.0) or 0.0)
     n = 60 if not 0 < mu < 1 else min(2000, 10 + int(-7 / math.log(mu)))
     steps, steep = (_steps(optimizer, 0.0, s, n) for s in (1.0, 100.0))
-    usual = np.array([1 - mu, 1 - mu * mu])  # plain, Nesterov
+    damped = 1 - float(getattr(optimizer, "dampening", 0.0) or 0.0)
+    usual = np.array([1 - mu, 1 - mu * mu]) / max(damped, 1e-9)  # or Nesterov
     figure = f"first step {steps[0]:.2g} times the rate, last {steps[-1]:.3g}"
     if np.allclose(steps, steep, rtol=1e-3):  # the size of the slope is lost
         adam = hasattr(optimizer, "betas") or "m" in optimizer.state
@@ -6513,6 +6642,7 @@ class _Watch:
 
     # 21 The clinic · watch-looks
     def keep(self) -> None:
+        self.wipe()
         self.then = _long(p.grad for p in self.parameters)
 
     def look(self) -> None:
@@ -6533,10 +6663,10 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 # 21 The clinic · until-moved
 def _until_moved(case: _Case) -> list[np.ndarray]:
-    """Up to eight steps, as some only gather; how far each parameter went."""
+    """Some steps, as a few may only gather; how far each parameter went."""
     parameters = case.net.parameters()
     before = [p.data.copy() for p in parameters]
-    for _ in range(8):
+    for _ in range(40):
         _one_step(case)
         moves = [p.data - b for p, b in zip(parameters, before)]
         if any(map(np.any, moves)):
@@ -6583,16 +6713,19 @@ def _way_signs(move: Any, fresh: Any, extra: Any, weights: Any) -> _Signs:
 def _still_signs(case: _Case, fresh: list, moves: list, watch: Any) -> _Signs:
     known = set(getattr(case.optimizer, "parameters", ()))
     named = case.net.named_parameters()
-    left = any(np.any(p.grad) for _, p in named)
-    cleared = case.step is None or watch.marked or not left
+    left = case.step and any(np.any(p.grad) for _, p in named)
+    used = np.any(watch.then)
+    idle = not any(map(np.any, moves)) or (watch.then.size and not used)
+    slow = idle and used and known.issuperset(p for _, p in named)
     still = {
         name: _largest(g) for (name, p), g, m in zip(named, fresh, moves)
-        if np.any(g) and not np.any(m) and p not in known
-        and (cleared or np.any(p.grad))  # else it was frozen on purpose
+        if np.any(g) and (idle or (not np.any(m) and p not in known
+        and (watch.marked or not left or np.any(p.grad))))  # else frozen
     }
-    if still:
+    if still and (not slow or case.first > 0.3 * case.null):
         figure = f"gradient up to {max(still.values()):.2g}, step 0"
-        yield "parameter-not-moved", ", ".join(still), figure
+        name = "rate-too-small" if slow else "parameter-not-moved"
+        yield name, ", ".join(still), figure
 
 
 # 21 The clinic · hidden-signs
@@ -6669,9 +6802,7 @@ def _statistics_signs(case: _Case) -> _Signs:
         if all(np.array_equal(kept[key], before[key]) for key in before):
             yield "statistics-frozen", name, "no training changes them"
             continue
-        kept.update(before)
-        fresh = all(np.isin(v, (0, 1)).all() for v in before.values())
-        for _ in range(60 * fresh):
+        for _ in range(60):
             layer.forward(x)
         off = _size(layer.eval().forward(x) - y) / max(y.std(), 1e-30)
         if off > 0.5:
@@ -6739,15 +6870,35 @@ def _foretells(x: np.ndarray, y: np.ndarray, ids: bool) -> bool:
 def _run(case: _Case, times: float = 1, n: int = 40) -> tuple:
     """Of some steps, taken back: losses, where they end, dead units."""
     size = sum(p.data.size for p in case.net.parameters()) * case.xs.size
-    n = 12 if case.x.ndim > 2 or size > 3e8 else n
-    losses: list[float] = []
-    with _as_it_was(case.net, case.optimizer, case.step):
-        if times != 1:
-            case.optimizer.lr *= times
+    n = 12 if size > 3e8 else n
+    losses, rule = list[float](), case.optimizer
+    with _as_it_was(case.net, rule, case.step):
+        if times != 1:  # only in the step: a schedule may set lr anew
+            ways = (partial(_faster, rule, by) for by in (times, 1 / times))
+            _spy(rule, "step", *ways)
         while len(losses) < n and np.isfinite(losses).all():
             losses.append(_one_step(case))
         dead, _ = _stuck(_listen(case))
     return losses, float(np.median(losses[-5:])), dead
+
+
+# 21 The clinic · faster
+def _faster(rule: Any, by: float, *_: Any) -> None:
+    rule.lr *= by
+
+
+# 21 The clinic · slow-signs
+def _slow_signs(case: _Case, start: float, figure: str) -> _Signs:
+    """It hardly moves: does it learn at a hundred times the rate, or more?"""
+    lr, few = case.optimizer.lr, 64 if case.x.ndim > 3 else 256
+    case = case._replace(xs=case.xs[:few], ys=case.ys[:few])
+    most = max(13, 1 - int(2 * math.log10(max(lr, 1e-12))))
+    for factor in 10 ** (np.arange(4, most) / 2):
+        quick = _run(case, factor)[1]
+        if quick < 0.8 * start:
+            figure += f", at {factor:.0e} times the rate {quick:.2g}"
+            yield "rate-too-small", f"lr {lr}", figure
+            return
 
 
 # 21 The clinic · rate-signs
@@ -6755,8 +6906,8 @@ def _rate_signs(case: _Case) -> _Signs:
     if case.optimizer is None and case.step is None:
         return
     lr = getattr(case.optimizer, "lr", None)
-    losses, end, dead = _run(case)
-    start, name = losses[0], f"lr {lr}"
+    losses, end, dead = _run(case, n=24 if case.x.ndim > 3 else 40)
+    start = losses[0]
     figure = f"loss {start:.4g}, {len(losses) - 1} steps later {end:.4g}"
     top = max(start, case.null)
     jumps = max(losses) > 3 * top and end > 0.8 * case.null
@@ -6767,14 +6918,9 @@ def _rate_signs(case: _Case) -> _Signs:
             yield "dead-from-rate", where, f"dead {was:.0%}, soon {now:.0%}"
         slower = (_run(case, factor)[1] for factor in (1 / 30, 1e-3, 1e-6))
         if lr is None or any(s < min(start, end) for s in slower):
-            yield "rate-too-large", name, figure
+            yield "rate-too-large", f"lr {lr}", figure
     elif lr is not None and end > 0.995 * start > 0.3 * case.null:
-        for factor in (1e2, 1e3, 1e4, 1e5, 1e6):
-            quick = _run(case, factor)[1]
-            if quick < 0.7 * start:
-                figure += f", at {factor:.0e} times the rate {quick:.2g}"
-                yield "rate-too-small", name, figure
-                return
+        yield from _slow_signs(case, start, figure)
 
 
 # 21 The clinic · restart-signs
@@ -6786,7 +6932,7 @@ def _restart_signs(case: _Case) -> _Signs:
     few = case._replace(xs=case.xs[:100], ys=case.ys[:100], step=None)
     losses = _practise(few, anew=False)
     end = losses[-1]
-    if end > max(0.3 * case.null, 0.95 * losses[-100]):
+    if end > max(0.3 * case.null, 0.95 * losses[-min(100, len(losses))]):
         others = sorted(_practise(few, anew=True)[-1] for _ in range(8))
         if others[1] < 0.15 * end:
             figure = f"loss {end:.2g}, from other starts {others[0]:.2g}"
@@ -6839,6 +6985,8 @@ _START = _atlas("""
     kaiming_normal_ or xavier_normal_ · 8, A sum of many terms
     start-too-small · layer by layer, all examples come to look alike
     kaiming_normal_, with zero biases · 8, A sum of many terms
+    not-finite · one nan in a weight or a layer makes all that follows nan
+    a log or root at 0? else restart, slower · 16, Slopes that deceive
     integer-weights · whole numbers cut every small step off
     make them floating-point numbers; Parameter does · 3, Why backwards?
     activation-missing · linear layers in a row are one linear layer
@@ -6890,8 +7038,8 @@ _STEP = _atlas("""
     velocity = μ * velocity + gradient, kept · 9, Momentum
     decay-sign · decay makes the weights grow
     add λ·w to the gradient; the step subtracts it · 12, A price on weights
-    parameter-not-moved · it has a gradient, and the optimizer knows nothing
-    hand over net.parameters(); frozen is no fault · 7, The step
+    parameter-not-moved · it has a gradient that never comes to the optimizer
+    net.parameters()? backward, step, zero_grad in order? · 7, The step
     gradients-not-zeroed · backward adds to the gradients of all steps before
     zero_grad before every backward · 7, The step
     clipping-misplaced · gradients are shortened when nobody needs them
@@ -6934,13 +7082,13 @@ _FATAL = {"input-not-finite", "integer-weights"}  # nothing else can be said
 _PROBES = [
     *((False, probe) for probe in (
         _input_signs, _scale_signs, _test_signs, _label_signs,
-        _shuffled_signs, _loss_signs, _constant_signs, _affine_signs,
-        _gradient_signs, _optimizer_signs, _hidden_signs, _zero_signs,
-        _step_signs, _shared_signs, _dropout_signs, _statistics_signs,
-        _batch_signs, _future_signs,
+        _shuffled_signs, _torn_signs, _loss_signs, _constant_signs,
+        _affine_signs, _gradient_signs, _optimizer_signs, _hidden_signs,
+        _zero_signs, _step_signs, _shared_signs, _dropout_signs,
+        _statistics_signs, _batch_signs, _future_signs, _finite_signs,
     )),
     (True, _start_signs), (True, _rate_signs), (True, _restart_signs),
 ]
 
 
-# digest d9cf896cf6e069b57fb43539b2850fac2f278e442f54089c5132b007914ea1f2
+# digest 9b2268a6dc756c5c21fe812e0fb0d1e10fd09a44e2437a6dfd232055958eb8ec

@@ -415,7 +415,103 @@ def mode_cases(seed: int) -> Iterator[tuple[str, set[str], Patient, Patient]]:
     yield "S40", {"sees-the-future"}, *pair  # type: ignore[misc]
 
 
-GROUPS = data_cases, loss_cases, start_cases, gradient_cases, step_cases, mode_cases
+def ordered(words: str, lr: float = 0.2, decay: float = 0.0) -> Options:
+    """A step of the user's own with random batches, its lines in this order."""
+
+    def make(net: bp.Network) -> dict[str, Any]:
+        optimizer, rng = bp.SGD(net.parameters(), lr=lr, weight_decay=decay), np.random.default_rng(4)
+        x, y = clouds(seed=5)
+
+        def loss() -> None:
+            rows = rng.permutation(len(x))[:50]
+            net.loss(x[rows], y[rows])
+
+        def step() -> None:
+            calls: dict[str, Callable[[], Any]] = {
+                "loss": loss,
+                "zero": optimizer.zero_grad,
+                "back": net.backward,
+                "step": optimizer.step,
+            }
+            for word in words.split():
+                calls[word]()
+
+        return {"step": step}
+
+    return make
+
+
+def scheduled(gamma: float) -> Options:
+    def make(net: bp.Network) -> dict[str, Any]:
+        x, y = clouds(seed=5)
+        optimizer = bp.SGD(net.parameters(), lr=0.002)
+        schedule = bp.ExponentialLR(optimizer, gamma)
+
+        def step() -> None:
+            net.loss(x, y)
+            optimizer.zero_grad()
+            net.backward()
+            optimizer.step()
+            schedule.step()
+
+        for _ in range(30):
+            step()
+        return {"step": step}
+
+    return make
+
+
+def pairing(x: np.ndarray, y: np.ndarray, kept: bool) -> Options:
+    def make(net: bp.Network) -> dict[str, Any]:
+        optimizer, rng = bp.Adam(net.parameters(), lr=0.01), np.random.default_rng(2)
+
+        def step() -> None:
+            rows = rng.permutation(len(x))[:40]
+            net.loss(x[rows], y[rows if kept else rng.permutation(rows)])
+            optimizer.zero_grad()
+            net.backward()
+            optimizer.step()
+
+        return {"step": step}
+
+    return make
+
+
+def lost_cases(seed: int) -> Iterator[tuple[str, set[str], Patient, Patient]]:
+    """What never arrives: numbers, gradients, steps, the y that belongs to an x."""
+    r = np.random.default_rng(seed)
+    x, y = clouds(seed=5)
+    table = r.normal(size=(120, 5))
+    sums, holes = table[:, :1] - table[:, 1:2], table[:, :1] - table[:, 1:2]
+    holes[[3, 40]] = np.nan
+    line = partial(mlp, 5, 12, 1, act=bp.Tanh, loss=bp.MSELoss(), seed=seed)
+    yield "nan in y", {"input-not-finite"}, Patient(line(), table, holes), Patient(line(), table, sums)
+    net = partial(mlp, 2, 14, 3, seed=seed)
+    ran_away = net()
+    ran_away.parameters()[2].data[1, 1] = np.inf
+    yield "inf in a weight", {"not-finite"}, Patient(ran_away, x, y), Patient(net(), x, y)
+    well = Patient(net(), x, y, ordered("loss zero back step"))
+    for words in ("loss back zero step", "zero loss step back", "loss zero back", "zero loss step"):
+        yield words, {"parameter-not-moved"}, Patient(net(), x, y, ordered(words)), well
+    yield "no gradient", {"parameter-not-moved"}, Patient(net(), x, y, ordered("zero step", 0.2, 0.01)), well
+    yield "rate 0", {"rate-too-small"}, Patient(net(), x, y, ordered("loss zero back step", 0.0)), well
+    fades, stays = (Patient(net(), x, y, scheduled(gamma)) for gamma in (0.6, 0.999))
+    yield "a schedule that ends", {"rate-too-small"}, fades, stays
+    torn, kept = (Patient(net(), x, y, pairing(x, y, kept)) for kept in (False, True))
+    yield "torn pairs", {"labels-shuffled"}, torn, kept
+    alone = mlp(5, 10, 1, last=(bp.Softmax(),), loss=bp.BCEWithLogitsLoss(), seed=seed)
+    yes = (sums > 0).astype(int)
+    well = Patient(mlp(5, 10, 1, loss=bp.BCEWithLogitsLoss(), seed=seed), table, yes)
+    yield "softmax of one", {"output-activation"}, Patient(alone, table, yes), well
+    walks = r.normal(size=(100, 9, 2))
+    far = 2.5 * walks[:, :, :1].sum(axis=1)
+    bare = bp.Network(bp.GRU(2, 1, rng=seed), bp.Last(), loss=bp.MSELoss())
+    ends = bp.GRU(2, 6, rng=seed), bp.Last(), bp.Linear(6, 1, rng=seed)
+    well = Patient(bp.Network(*ends, loss=bp.MSELoss()), walks, far)
+    yield "a recurrent end", {"target-out-of-range"}, Patient(bare, walks, far), well
+
+
+GROUPS = data_cases, loss_cases, start_cases, gradient_cases, step_cases, mode_cases, lost_cases
 
 
 def cases(seed: int = 0) -> dict[str, tuple[set[str], Patient, Patient]]:

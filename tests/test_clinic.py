@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 import backprop_core as bp
 from tests.clinic_cases import (
@@ -196,6 +197,7 @@ def sick() -> Iterator[tuple[str, str, Patient]]:
     yield "labels-sorted", "_label_signs", Patient(net(), TABLE[order], LABELS[order])
     yield "labels-unbalanced", "_label_signs", Patient(net(), TABLE, few)
     yield "input-not-finite", "_input_signs", Patient(net(), spoilt, LABELS)
+    yield "not-finite", "_finite_signs", Patient(changed(net(), bias(np.nan)), TABLE, LABELS)
     yield "input-constant-column", "_input_signs", Patient(net(), still, LABELS)
     yield "input-integer-wrapped", "_input_signs", Patient(net(), WRAPPED, LABELS[:100])
     yield "input-scale", "_scale_signs", Patient(net(), 100 * TABLE, LABELS)
@@ -463,12 +465,159 @@ def misled_by_a_loop() -> Iterator[tuple[str, Patient]]:
     yield "an optimizer of one's own", Patient(net(), TABLE, LABELS, with_optimizer(Own))
 
 
+class Noise(bp.Layer):
+    """Adds noise in training, as it should, from a generator that everybody shares."""
+
+    def forward(self, x: Any) -> np.ndarray:
+        return x + SHARED.normal(0, 0.2, np.shape(x)) if self.training else x
+
+    def backward(self, grad_output: Any) -> np.ndarray:
+        return np.asarray(grad_output)
+
+
+class ByChance(Noise):
+    def forward(self, x: Any) -> np.ndarray:
+        self.kept = np.random.random(np.shape(x)) > 0.3 if self.training else np.ones(np.shape(x))
+        return x * self.kept / (0.7 if self.training else 1.0)
+
+    def backward(self, grad_output: Any) -> np.ndarray:
+        return grad_output * self.kept / 0.7
+
+
+SHARED = np.random.default_rng(12)
+
+
+def headed(times: float, *sizes: int, act: Any = bp.ReLU, loss: Any = None) -> bp.Network:
+    """A last layer whose weights start small, or at 0."""
+    made = mlp(*sizes, act=act, loss=loss, seed=9)
+    made.parameters()[-2].data *= times
+    return made
+
+
+def misled_by_a_layer() -> Iterator[tuple[str, Patient]]:
+    """Layers of one's own, and what they do to x or to the answers."""
+    sgd = with_optimizer(bp.SGD, lr=0.1)
+    yield "noise of one's own", Patient(between(Noise()), TABLE, LABELS, with_step(TABLE, LABELS))
+    yield "dropout of one's own", Patient(between(ByChance()), TABLE, LABELS, with_step(TABLE, LABELS))
+    yield "a head at 0", Patient(headed(0, 6, 20, 20, 2), TABLE, LABELS, sgd)
+    two = np.c_[NUMBERS, -NUMBERS]
+    yield "a head at 0 for numbers", Patient(headed(0, 6, 20, 2, loss=bp.MSELoss()), TABLE, two)
+    yield "a small head", Patient(headed(0.01, 6, 24, 24, 1, act=bp.Tanh, loss=bp.MSELoss()), TABLE, NUMBERS)
+    yield "a tiny head", Patient(headed(1e-4, 6, 24, 2), TABLE, LABELS)
+    soft = bp.TapeLayer(lambda t: 20 * np.tanh(t / 20))
+    yield "a soft cap", Patient(net(soft), TABLE, LABELS)
+
+    def logarithms(t: Any) -> Any:
+        z = t - t.data.max(axis=-1, keepdims=True)
+        return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
+
+    yield "shares in logarithms", Patient(net(bp.TapeLayer(logarithms)), TABLE, LABELS)
+    norm = bp.BatchNorm1d(6), bp.Linear(6, 14, rng=1), bp.Tanh(), bp.Linear(14, 2, rng=2)
+    raw = TABLE * [1, 1, 1, 1, 1, 500] + [0, 0, 0, 9, 0, 0]
+    yield "normalised inside", Patient(bp.Network(*norm, loss=bp.CrossEntropyLoss()), raw, LABELS)
+    tenth = bp.TapeLayer(lambda t: t / 200), bp.Linear(6, 14, rng=1), bp.ReLU(), bp.Linear(14, 2, rng=2)
+    yield "divided inside", Patient(bp.Network(*tenth, loss=bp.CrossEntropyLoss()), 200 * TABLE, LABELS)
+    damped = with_optimizer(bp.SGD, lr=0.3, momentum=0.8, dampening=0.7)
+    yield "dampening", Patient(net(), TABLE, LABELS, damped)
+    early, rule = between(bp.BatchNorm1d(12)), None
+    rule = bp.Adam(early.parameters(), lr=0.01)
+    for _ in range(9):
+        early.loss(TABLE + 4, LABELS)
+        rule.zero_grad()
+        early.backward()
+        rule.step()
+    yield "batch norm after nine steps", Patient(early, TABLE + 4, LABELS)
+
+
+def misled_by_the_data() -> Iterator[tuple[str, Patient]]:
+    """Values that are few, borders of any height, answers that lie at the end."""
+    signs = np.sign(TABLE)
+    yield "ones of both signs", Patient(net(), signs, (signs[:, 0] * signs[:, 2] > 0).astype(int))
+    yield "a game's board", Patient(net(), np.sign(np.round(TABLE)), LABELS)
+    inner = np.zeros((150, 3, 6, 6))
+    inner[:, :, 1:5, 1:5] = R.uniform(size=(150, 1, 4, 4))
+    side = (inner[:, 0, :, :3].sum((1, 2)) > inner[:, 0, :, 3:].sum((1, 2))).astype(int)
+    coloured = (inner - np.reshape([0.5, 0.4, 0.3], (3, 1, 1))) / 0.25
+    eyes = bp.Conv2d(3, 5, 3, rng=0), bp.ReLU(), bp.Flatten(), bp.Linear(80, 2, rng=1)
+    yield "coloured borders", Patient(bp.Network(*eyes, loss=bp.CrossEntropyLoss()), coloured, side)
+    yield "coloured borders in a row", Patient(mlp(108, 16, 2, seed=2), coloured.reshape(150, -1), side)
+    yield "white borders", Patient(mlp(36, 16, 2, seed=2), (0.3 - inner[:, 0]).reshape(150, -1) / 0.4, side)
+    series = np.random.default_rng(6).normal(size=(150, 35, 2))
+    late = (series[:, -4:, 1].sum(axis=1) > 0).astype(int)
+    for kind in (bp.RNN, bp.GRU):
+        hears = bp.Network(kind(2, 12, rng=3), bp.Last(), bp.Linear(12, 2, rng=4), loss=bp.CrossEntropyLoss())
+        yield f"{kind.__name__}, asked about its end", Patient(hears, series, late)
+    for act in (bp.GELU, bp.SiLU):
+        yield f"nine layers of {act.__name__}", Patient(deep(act, 9), TABLE, LABELS)
+
+
 MISLED = dict(misled()) | dict(misled_by_habit()) | dict(misled_by_a_loop())
+MISLED |= dict(misled_by_a_layer()) | dict(misled_by_the_data())
 
 
 @pytest.mark.parametrize("what", MISLED)
 def test_no_false_alarm_for(what: str) -> None:
     assert MISLED[what].names() == []
+
+
+def chaotic(kind: Any, seed: int) -> bp.Network:
+    memory = kind(2, 40, rng=seed)
+    for p in memory.parameters():
+        p.data[...] = np.random.default_rng(seed).normal(size=p.data.shape)
+    return bp.Network(memory, bp.Last(), bp.Linear(40, 2, rng=1), loss=bp.CrossEntropyLoss())
+
+
+@pytest.mark.parametrize("kind", [bp.RNN, bp.LSTM, bp.GRU])
+def test_a_wild_start_is_no_wrong_gradient(kind: Any) -> None:
+    series = np.random.default_rng(6).normal(size=(80, 22, 2))
+    for seed in range(3):
+        assert "gradient-wrong" not in Patient(chaotic(kind, seed), series, LABELS[:80]).names()
+
+
+def test_what_asks_for_a_memory_of_the_first_step_still_vanishes() -> None:
+    series = np.random.default_rng(6).normal(size=(150, 40, 2))
+    hears = bp.Network(bp.RNN(2, 12, rng=3), bp.Last(), bp.Linear(12, 2, rng=4), loss=bp.CrossEntropyLoss())
+    assert Patient(hears, series, (series[:, 0, 0] > 0).astype(int)).names()[0] == "vanishing"
+
+
+@pytest.mark.parametrize("kind", [Noise, ByChance])
+def test_a_generator_that_a_layer_only_mentions_is_put_back(kind: Any) -> None:
+    before = SHARED.bit_generator.state, np.random.get_state()[1].copy()  # type: ignore[index]
+    bp.diagnose(between(kind()), TABLE, LABELS)
+    assert SHARED.bit_generator.state == before[0]
+    assert np.array_equal(np.random.get_state()[1], before[1])  # type: ignore[index]
+
+
+@pytest.mark.parametrize("kind, lr", [(bp.SGD, 1e-4), (bp.Adam, 1e-6)])
+def test_a_rate_that_is_too_small_for_pictures_is_named(kind: Any, lr: float) -> None:
+    pixels, digits = load_digits(return_X_y=True)
+    images, places = pixels[300:500].reshape(-1, 1, 8, 8) / 16, digits[300:500]
+    first, second = bp.Conv2d(1, 6, 3, padding=1, rng=0), bp.Conv2d(6, 10, 3, padding=1, rng=1)
+    eyes = first, bp.ReLU(), bp.MaxPool2d(2), second, bp.ReLU(), bp.MaxPool2d(2), bp.Flatten()
+    sees = bp.Network(*eyes, bp.Linear(40, 10, rng=1), loss=bp.CrossEntropyLoss())
+    assert Patient(sees, images, places, with_optimizer(kind, lr=lr)).names() == ["rate-too-small"]
+
+
+def test_a_hole_in_a_picture_has_the_place_of_its_pixel() -> None:
+    images = np.random.default_rng(1).normal(size=(60, 2, 5, 5))
+    images[9, 1, 0, 3] = np.nan
+    eyes = bp.Conv2d(2, 4, 3, rng=0), bp.ReLU(), bp.Flatten(), bp.Linear(36, 2, rng=1)
+    found = bp.diagnose(bp.Network(*eyes, loss=bp.CrossEntropyLoss()), images, LABELS[:60]).findings
+    assert [(one.name, one.where, one.figure) for one in found] == [
+        ("input-not-finite", "column 28", "1 of 60 values")
+    ]
+
+
+def test_the_optimizer_of_a_copy_is_no_slow_one() -> None:
+    made = net()
+    found = bp.diagnose(made, TABLE, LABELS, optimizer=bp.Adam(copy.deepcopy(made).parameters(), lr=0.01))
+    assert found.findings[0].name == "parameter-not-moved"
+
+
+def test_a_root_at_zero_is_named_with_its_place() -> None:
+    root = bp.TapeLayer(lambda t: np.sqrt(np.maximum(t, 0) - np.maximum(t, 0) + 0 * t - 1))
+    found = bp.diagnose(between(root), TABLE, LABELS).findings
+    assert [(one.name, one.where[:7]) for one in found] == [("not-finite", "layer 1")]
 
 
 @pytest.mark.parametrize("shuffled", [True, False])
@@ -488,6 +637,32 @@ def test_sorted_labels_are_no_fault_of_a_step_that_mixes_them(shuffled: bool) ->
     names = [finding.name for finding in bp.diagnose(made, x, y, step=step).findings]
     assert ("labels-sorted" in names) != shuffled
     assert at == [0]
+
+
+@pytest.mark.parametrize("shuffled", [True, False])
+def test_a_generator_over_a_loader_is_asked_whether_it_mixes(shuffled: bool) -> None:
+    made, order = net(), np.argsort(LABELS, kind="stable")
+    optimizer = bp.SGD(made.parameters(), lr=0.1)
+    loader = bp.DataLoader(TABLE[order], LABELS[order], 25, shuffle=shuffled, rng=1)
+
+    def forever() -> Iterator[Any]:
+        while True:
+            yield from loader
+
+    source = forever()
+
+    def step() -> None:
+        x, y = next(source)
+        made.loss(x, y)
+        optimizer.zero_grad()
+        made.backward()
+        optimizer.step()
+
+    step()
+    names = [one.name for one in bp.diagnose(made, TABLE[order], LABELS[order], step=step).findings]
+    assert names == ([] if shuffled else ["labels-sorted"])
+    expected = list(bp.DataLoader(TABLE[order], LABELS[order], 25, shuffle=shuffled, rng=1))
+    assert np.array_equal(next(source)[0], expected[1][0])  # and no batch is lost
 
 
 def test_a_network_that_died_and_learnt_the_mean_is_still_dead() -> None:
