@@ -4075,11 +4075,11 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
     """Decorator: Tensors take this function of arrays, too.
 
     There is a rule for each argument that can be a Tensor:
-    ``rule(g, y, *arguments)`` is its gradient if g is that of the output y
-    and may have a larger shape; it is summed back. ``jvps`` are such rules
-    for slopes, or "linear" or "entrywise"; None derives them from vjps.
-    Where the function gives several arrays, g and y are tuples, and jvps
-    are derived.
+    ``rule(g, y, *arguments)`` is its gradient, from g, that of the output y.
+    Where the argument was stretched it may come out larger; it is summed
+    back. ``jvps`` are such rules for slopes, or "linear" or "entrywise";
+    None derives them from vjps. Where the function gives several arrays, g
+    and y are tuples, and jvps are derived.
     """
 
     def decorate(function: Callable) -> Callable:
@@ -4286,6 +4286,7 @@ def _max_rule(
     return np.where(best, _spread_out(g, x, axis, keepdims), 0) * best
 
 
+# 16 A tape for arrays · others-solve
 def _solved(g: Any, y: Any, a: Any, b: Any) -> Any:
     if b.ndim == 1:
         return np.linalg.solve(a.mT, g[..., None])[..., 0]
@@ -6891,4 +6892,4 @@ _PROBES = [
 ]
 
 
-# digest 08f343de9030f5a89eec6e228fd5911771eb265af9c9748d77c1b387911acba3
+# digest b7babcb51c0a1490e2a858404de2f70982fb5d3f11c69c8ccc63050fc7329d28
