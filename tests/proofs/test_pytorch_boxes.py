@@ -287,12 +287,22 @@ def from_there_on() -> bool:
 
 
 def in_between() -> bool:
-    x, seen = torch.ones(1, requires_grad=True), []
+    seen: list[Any] = []
+    x = torch.ones(1, requires_grad=True)
     a = 2 * x
     a.retain_grad()
     a.register_hook(seen.append)
     (3 * a).backward()
     return a.grad == 3 and seen == [3]
+
+
+def reach() -> bool:
+    torch.manual_seed(0)
+    x = torch.randn(8, 101, 4, dtype=torch.double).requires_grad_()
+    torch.nn.RNN(4, 32, batch_first=True).double()(x)[0][:, -1].sum().backward()
+    assert x.grad is not None
+    sizes = x.grad.norm(dim=(0, 2))
+    return sizes.shape == (101,) and 0.4 < (sizes[0] / sizes[80]) ** (1 / 80) < 0.7
 
 
 SAID: dict[str, Callable[[], bool]] = {
@@ -328,6 +338,7 @@ SAID: dict[str, Callable[[], bool]] = {
     "through `.data`, or into the NumPy array behind `torch.from_numpy`, is not counted": uncounted,
     "The way forwards is float64 from there on, too, as in PyTorch": from_there_on,
     "`A.register_hook(print)` before the way back | keeps or prints the gradient": in_between,
+    "`backward` from the last step alone, then `x.grad.norm(dim=(0, 2))`": reach,
     "`eval()` alone still keeps on the held-out set what only a way back would need": eval_alone,
 }
 
