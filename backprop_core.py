@@ -4126,11 +4126,11 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
     """Decorator: Tensors take this function of arrays, too.
 
     There is a rule for each argument that can be a Tensor:
-    ``rule(g, y, *arguments)`` is its gradient if g is that of the output y
-    and may have a larger shape; it is summed back. ``jvps`` are such rules
-    for slopes, or "linear" or "entrywise"; None derives them from vjps.
-    Where the function gives several arrays, g and y are tuples, and jvps
-    are derived.
+    ``rule(g, y, *arguments)`` is its gradient, from g, that of the output y.
+    Where the argument was stretched it may come out larger; it is summed
+    back. ``jvps`` are such rules for slopes, or "linear" or "entrywise";
+    None derives them from vjps. Where the function gives several arrays, g
+    and y are tuples, and jvps are derived.
     """
 
     def decorate(function: Callable) -> Callable:
@@ -4337,6 +4337,7 @@ def _max_rule(
     return np.where(best, _spread_out(g, x, axis, keepdims), 0) * best
 
 
+# 16 A tape for arrays · others-solve
 def _solved(g: Any, y: Any, a: Any, b: Any) -> Any:
     if b.ndim == 1:
         return np.linalg.solve(a.mT, g[..., None])[..., 0]
@@ -7091,4 +7092,4 @@ _PROBES = [
 ]
 
 
-# digest 9b2268a6dc756c5c21fe812e0fb0d1e10fd09a44e2437a6dfd232055958eb8ec
+# digest e180410757e517f2bc9823628468edc4a40bd0c3a7ebfd986d8b2e5c6a6b2291

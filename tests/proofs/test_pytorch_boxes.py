@@ -261,6 +261,50 @@ def put_back() -> bool:
     return small.shape[2] == 3 and heights == [7, 8]
 
 
+def uncounted() -> bool:
+    """Slopes of x k where k is 3 on the way forwards and 100 on the way back, changed in three ways."""
+    slopes = []
+    for way in ("data", "numpy"):
+        x, array = torch.ones(1, requires_grad=True), np.full(1, 3, np.float32)
+        factor = torch.from_numpy(array)
+        y = x * factor
+        (factor.data if way == "data" else array)[0] = 100.0
+        y.backward()
+        slopes.append(x.grad)
+    x, factor = torch.ones(1, requires_grad=True), torch.full((1,), 3.0)
+    y = x * factor
+    factor[0] = 100.0
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.backward()
+    return slopes == [100, 100]
+
+
+def from_there_on() -> bool:
+    x = torch.ones(3, requires_grad=True)
+    y = x * torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64)
+    y.sum().backward()
+    return y.dtype == torch.float64 and x.grad is not None and x.grad.dtype == torch.float32
+
+
+def in_between() -> bool:
+    seen: list[Any] = []
+    x = torch.ones(1, requires_grad=True)
+    a = 2 * x
+    a.retain_grad()
+    a.register_hook(seen.append)
+    (3 * a).backward()
+    return a.grad == 3 and seen == [3]
+
+
+def reach() -> bool:
+    torch.manual_seed(0)
+    x = torch.randn(8, 101, 4, dtype=torch.double).requires_grad_()
+    torch.nn.RNN(4, 32, batch_first=True).double()(x)[0][:, -1].sum().backward()
+    assert x.grad is not None
+    sizes = x.grad.norm(dim=(0, 2))
+    return sizes.shape == (101,) and 0.4 < (sizes[0] / sizes[80]) ** (1 / 80) < 0.7
+
+
 SAID: dict[str, Callable[[], bool]] = {
     "`torch.nn.Linear` stores its weight as `(out_features, in_features)`": linear,
     "PyTorch's layer also takes a single row without a batch axis.": single_row,
@@ -275,7 +319,7 @@ SAID: dict[str, Callable[[], bool]] = {
     ),
     "`gradcheck(module, x)` does not check the module's weights.": only_what_it_is_handed,
     "with its defaults, a relative error just below 1e-3 passes.": leniency,
-    "PyTorch expects time first unless `batch_first=True`; the wrong order raises": time_first,
+    "PyTorch expects time first unless `batch_first=True`; the wrong order raises nothing": time_first,
     "An `attn_mask` means the same in both: `True` hides.": masks,
     "(In `scaled_dot_product_attention`, the function above, `True` means *may look*.)": may_look,
     "A `Tensor` requires a gradient unless told otherwise.": requiring,
@@ -291,6 +335,10 @@ SAID: dict[str, Callable[[], bool]] = {
     "`MaxPool2DWithIndicesBackward0` | `winner` | the indices say which pixel won": on_the_graph,
     "with a stride it is an error, as in PyTorch": same_with_a_stride,
     "`output_padding`, which puts back pixels that a stride left over": put_back,
+    "through `.data`, or into the NumPy array behind `torch.from_numpy`, is not counted": uncounted,
+    "The way forwards is float64 from there on, too, as in PyTorch": from_there_on,
+    "`A.register_hook(print)` before the way back | keeps or prints the gradient": in_between,
+    "`backward` from the last step alone, then `x.grad.norm(dim=(0, 2))`": reach,
     "`eval()` alone still keeps on the held-out set what only a way back would need": eval_alone,
 }
 
