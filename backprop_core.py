@@ -5627,15 +5627,15 @@ def diagnose(
     y_test: ArrayLike | None = None,
     rng: np.random.Generator | int | None = None,
 ) -> Diagnosis:
-    """Look for the cause why a network does not learn; change nothing.
+    """Find out why a network does not learn; change nothing.
 
     Shapes: x (N, …) and y as net.loss takes them. ``step`` is your own
-    training step, ``step()``, ``step(x, y)`` or ``step(net, x, y)``, and
-    is run a few dozen times; an ``optimizer`` alone is put into the usual
-    loop. Network, optimizer, generators and all that step refers to are
-    put back, bit for bit. ``rng`` chooses rows and directions; None, the
-    same each time. Names are those of chapter 21's tables. Raises RuntimeError
-    without a loss, ValueError for reduction "none", and as net.loss does.
+    training step, ``step()``, ``step(x, y)`` or ``step(net, x, y)``, run
+    dozens of times, or hundreds; an ``optimizer`` alone is put into the
+    usual loop. Network, optimizer, generators, and arrays and containers
+    that step refers to, are put back, bit for bit. ``rng`` chooses rows
+    and directions; None, the same each time. Raises RuntimeError without
+    a loss, ValueError for reduction "none", and as net.loss does.
     """
     _one_number("diagnose", net)
     if optimizer is None:
@@ -7092,4 +7092,4 @@ _PROBES = [
 ]
 
 
-# digest e180410757e517f2bc9823628468edc4a40bd0c3a7ebfd986d8b2e5c6a6b2291
+# digest 07218dfa733aad6899907b64ee5c45f7ca207aba732ff0c7fc806b8c7acbbef9

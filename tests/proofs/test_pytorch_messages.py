@@ -107,7 +107,7 @@ def test_a_gradient_of_what_is_no_leaf_is_not_kept() -> None:
 @pytest.mark.parametrize("cut", ["data", "new"])
 def test_a_graph_is_cut_without_a_word(cut: str) -> None:
     text = (BOOK / "21-clinic.md").read_text(encoding="utf-8")
-    assert "`.data`, or a new tensor such as `torch.tensor(loss, requires_grad=True)`" in text
+    assert "`.data`, `.detach()` or `torch.tensor(loss.item(), requires_grad=True)` cuts the graph" in text
     w, bias = weight(), weight()
     if cut == "data":
         (torch.tanh(w).data * bias).sum().backward()
@@ -115,6 +115,13 @@ def test_a_graph_is_cut_without_a_word(cut: str) -> None:
     else:
         torch.tensor((w * X).sum().item(), requires_grad=True).backward()
     assert w.grad is None
+
+
+def test_a_target_of_another_shape_only_warns() -> None:
+    assert "*Using a target size* | output $(N,1)$, target $(N)$" in (BOOK / "21-clinic.md").read_text("utf-8")
+    with pytest.warns(UserWarning, match="Using a target size"):
+        loss = torch.nn.functional.mse_loss(torch.zeros(3, 1), torch.tensor([1.0, 2.0, 3.0]))
+    assert loss.item() == pytest.approx((1 + 4 + 9) / 3)
 
 
 def test_the_cures() -> None:
