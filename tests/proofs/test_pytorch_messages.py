@@ -118,7 +118,8 @@ def test_a_graph_is_cut_without_a_word(cut: str) -> None:
 
 
 def test_a_target_of_another_shape_only_warns() -> None:
-    assert "*Using a target size* | output $(N,1)$, target $(N)$" in (BOOK / "21-clinic.md").read_text("utf-8")
+    text = (BOOK / "21-clinic.md").read_text(encoding="utf-8")
+    assert "*Using a target size* | output $(N,1)$, target $(N)$" in text
     with pytest.warns(UserWarning, match="Using a target size"):
         loss = torch.nn.functional.mse_loss(torch.zeros(3, 1), torch.tensor([1.0, 2.0, 3.0]))
     assert loss.item() == pytest.approx((1 + 4 + 9) / 3)

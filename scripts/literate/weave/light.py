@@ -42,8 +42,8 @@ MARK = re.compile(r'<span(?: class="(\w+)")?>([^<]*)</span>')
 RUN = re.compile(r"<i class=(\w+)>[^<]*</i>(?:\s*<i class=\1>[^<]*</i>)+")
 DIGITS = "abcdefghijklmnopqrstuvwxyz"
 
-# The marks of Pygments by the colour that Material gives them; the first stands for all. The rest is plain, and
-# so are numbers: they stand out as they are, and their marks weighed as much as a chapter's prose.
+# The marks of Pygments by the colour that Material gives them; the first stands for all. The rest is plain,
+# and so are numbers: they stand out as they are, and their marks weighed as much as a chapter's prose.
 COLOURS = (
     "k kd kn kp kr kt nd ni nl nt ow",
     "s s1 s2 sb sc si ss cpf l",
