@@ -966,7 +966,8 @@ def test_every_part_i_backward_is_asked_for() -> None:
         if re.search(rf"(?m)^class {name.split('.')[0]}\(", cell.source)
     }
     given = {"Layer.backward", "Activation.value_and_slope", "Loss.value_and_slope"}  # which others fill in
-    assert part_one - asked <= given
+    guard = {"ReLU.backward"}  # Activation.backward once more, where the gradient may be infinite
+    assert part_one - asked <= given | guard
 
 
 def strange_numbers(sheet: Chapter) -> list[str]:
