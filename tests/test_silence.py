@@ -46,6 +46,14 @@ def test_a_mask_of_another_shape_is_refused(name: str, mask: Any) -> None:
         make().forward(X, target, mask)
 
 
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("mask", [[0, 2, 1, 0, 1, 1], [-1, 0, 1, 1, 1, 1], [np.nan, 0, 1, 1, 1, 1]])
+def test_a_mask_of_other_numbers_is_refused(name: str, mask: Any) -> None:
+    make, target = LOSSES[name]
+    with pytest.raises(ValueError, match="a mask is True or False"):
+        make().forward(X, target, mask)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_infinity_does_not_pass_where_a_relu_is_off(dtype: Any) -> None:
     layer, x = bp.ReLU(), np.array([-2000.0, -0.0, 0.5, 2000.0] * 8, dtype)
@@ -113,6 +121,7 @@ def test_nesterov_in_a_group_needs_momentum_too() -> None:
 
 KINDS: list[Any] = [bp.SGD, bp.Adagrad, bp.RMSprop, bp.Adam, bp.AdamW]
 BAD: list[Any] = [None, -1, float("nan"), float("inf"), "x", [0.1], object(), np.array([0.1, -1.0, 0.1])]
+BAD += [np.array([0.1, 0.2, 0.3, 0.4]), np.array([]), [[1], [2, 3]], np.array([[0.1]])]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -13,6 +13,7 @@ import difflib
 import faulthandler
 import functools
 import importlib
+import inspect
 import json
 import linecache
 import os
@@ -211,7 +212,7 @@ class Returned:
         if isinstance(found, types.FunctionType):
             return self._noting(name, found)
         for method in methods if isinstance(found, type) else []:
-            function = getattr(found, method, None)
+            function = inspect.getattr_static(found, method, None)  # no static methods
             if isinstance(function, types.FunctionType) and method != "__init__":
                 setattr(found, method, self._noting(f"{name}.{method}", function))
         return found

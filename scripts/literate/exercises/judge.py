@@ -52,8 +52,7 @@ def number(
     """Refuse a number that is farther off than this share of the expected one."""
     if got is None:
         raise Wrong(f"{what}: expected a number, {NONE}", label)
-    if isinstance(got, np.ndarray) and not got.ndim:
-        got = got[()]
+    got = _single(got)
     if isinstance(got, bool) or not isinstance(got, int | float | np.integer | np.floating):
         raise Wrong(f"{what}: expected a number, got {type(got).__name__}: {got!r:.60}")
     value = float(got)
@@ -71,12 +70,16 @@ def number(
     raise Wrong(f"{what}: not {value:g}, that is {hint}", label)
 
 
+def _single(got: Any) -> Any:
+    """The number in an array without axes; anything else as it is."""
+    return got[()] if isinstance(got, np.ndarray) and not got.ndim else got
+
+
 def says(got: object, expected: bool, what: str, because: str = "") -> None:
     """Refuse anything but True or False, and the wrong one of them."""
     if got is None:
         raise Wrong(f"{what}: expected True or False, {NONE}")
-    if isinstance(got, np.ndarray) and not got.ndim:
-        got = got[()]
+    got = _single(got)
     if not isinstance(got, bool | np.bool_):
         raise Wrong(f"{what}: expected True or False, got {got!r:.60}")
     if bool(got) != expected:
@@ -87,7 +90,7 @@ def parts(got: Any, count: int, what: str) -> list[Any]:
     """The values that an answer returns together, in a tuple, a list or an array."""
     if got is None:
         raise Wrong(f"expected {what}, got None: is there a return?")
-    if not isinstance(got, tuple | list | np.ndarray):
+    if not isinstance(got := _single(got), tuple | list | np.ndarray):
         raise Wrong(f"expected {what}, got {type(got).__name__}: {got!r:.60}")
     if len(got) != count:
         raise Wrong(f"expected {what}, got a {type(got).__name__} of {len(got)}")
