@@ -1511,7 +1511,7 @@ class Optimizer:
         top = 1 if name in ("momentum", "alpha", "betas") else math.inf
         numbers, known = [value], "_names" in vars(self)
         if name == "betas":
-            many = isinstance(value, (tuple, list)) or np.ndim(value) > 0
+            many = isinstance(value, (tuple, list, np.ndarray))
             pair = many and len(value) == 2
             _demand(self, lambda _: pair, "expected two {}", betas=value)
             numbers = [*value]
@@ -7100,4 +7100,4 @@ _PROBES = [
 ]
 
 
-# digest d3d5a636caa5b2f1cb09f16412717474983ee082b46c290e69de2be7a319a80c
+# digest c204161203c54eac724e7e7b00e16802ab1fdcd17682c7feefdf63a932690c08
