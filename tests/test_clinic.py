@@ -582,10 +582,10 @@ def test_what_asks_for_a_memory_of_the_first_step_still_vanishes() -> None:
 
 @pytest.mark.parametrize("kind", [Noise, ByChance])
 def test_a_generator_that_a_layer_only_mentions_is_put_back(kind: Any) -> None:
-    before = SHARED.bit_generator.state, np.random.get_state()[1].copy()  # type: ignore[index]
+    before = SHARED.bit_generator.state, np.random.get_state(legacy=False)["state"]["key"].copy()
     bp.diagnose(between(kind()), TABLE, LABELS)
     assert SHARED.bit_generator.state == before[0]
-    assert np.array_equal(np.random.get_state()[1], before[1])  # type: ignore[index]
+    assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], before[1])
 
 
 @pytest.mark.parametrize("kind, lr", [(bp.SGD, 1e-4), (bp.Adam, 1e-6)])

@@ -1015,3 +1015,22 @@ def test_another_number_of_an_exercise_is_found(key: str, right: str, wrong: str
     (sheet,) = (one.text for one in read_sheets(read_book()) if one.key == key)
     assert right in sheet.text
     assert strange_numbers(parse_sheet(sheet.text.replace(right, wrong), sheet.path, sheet.number))
+
+
+@pytest.mark.parametrize("wrapper", ["staticmethod", "classmethod"])
+def test_a_method_may_do_without_self(wrapper: str) -> None:
+    first = "" if wrapper == "staticmethod" else "cls, "
+    source = f"""
+import numpy as np
+from backprop_core import Activation
+
+
+class Mish(Activation):
+    @{wrapper}
+    def value_and_slope({first}x):
+        t = np.tanh(np.logaddexp(0, x))
+        logistic = np.exp(-np.logaddexp(0, -x))
+        return x * t, t + x * (1 - t * t) * logistic
+"""
+    (verdict,) = judged("activations-mish", source)
+    assert verdict.state == "passed", verdict.message

@@ -119,6 +119,15 @@ def test_nesterov_in_a_group_needs_momentum_too() -> None:
         bp.SGD([{"params": [bp.Parameter(1.0)], "nesterov": True}])
 
 
+def test_dampening_keeps_an_infinite_gradient_infinite() -> None:
+    parameter = bp.Parameter([0.0])
+    optimizer = bp.SGD([parameter], lr=1.0, momentum=0.9, dampening=0.5)
+    for slope in (1.0, np.inf):
+        parameter.grad[...] = slope
+        optimizer.step()
+    assert parameter.data == -np.inf
+
+
 KINDS: list[Any] = [bp.SGD, bp.Adagrad, bp.RMSprop, bp.Adam, bp.AdamW]
 BAD: list[Any] = [None, -1, float("nan"), float("inf"), "x", [0.1], object(), np.array([0.1, -1.0, 0.1])]
 BAD += [np.array([0.1, 0.2, 0.3, 0.4]), np.array([]), [[1], [2, 3]], np.array([[0.1]])]
@@ -298,9 +307,9 @@ def test_who_needs_one_number_says_so() -> None:
         with pytest.raises(ValueError, match=f"{name}: reduction is 'mean' or 'sum', got 'none'"):
             call()
     with pytest.raises(ValueError, match="diagnose: net must be of type Network, got None"):
-        bp.diagnose(None, X, y)  # type: ignore[arg-type]
+        bp.diagnose(None, X, y)  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(ValueError, match="EarlyStopping: net must be of type Layer, got 'net'"):
-        bp.EarlyStopping("net")  # type: ignore[arg-type]
+        bp.EarlyStopping("net")  # type: ignore[arg-type]  # wrong on purpose
 
 
 SEEDED: dict[str, Callable[[Any], Any]] = {
