@@ -812,7 +812,7 @@ class Activation(Layer):
 
 # 05 Something that bends: activations · tanh
 class Tanh(Activation):
-    """The hyperbolic tangent, eq:tanh; slope 0 where that rounds to 1."""
+    """The hyperbolic tangent, eq:tanh; slope 0 where it rounds to 1 or -1."""
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
         y = np.tanh(x)
@@ -7123,4 +7123,4 @@ _PROBES = [
 ]
 
 
-# digest 0a2987d95cc5db405fa8461056231965a2ccb3421cbf708e3495de2d86dce202
+# digest fafbe09c29fab058a54338b76192f230d07c9ad8a6a87036edef04afb8007630
