@@ -1005,9 +1005,9 @@ class Softmax(Layer):
 class Loss(_Memory):
     """One number for how wrong a prediction is.
 
-    ``reduction`` is "mean" (over all entries, or over examples where the
-    entries of an example belong together), "sum", or "none": then forward
-    returns all terms, and backward wants a weight for each.
+    ``reduction`` is "mean" (over all entries; over examples for
+    cross-entropy), "sum", or "none": then forward returns all terms, and
+    backward wants a weight for each.
     Raises ValueError for another name.
     """
 
@@ -7123,4 +7123,4 @@ _PROBES = [
 ]
 
 
-# digest fafbe09c29fab058a54338b76192f230d07c9ad8a6a87036edef04afb8007630
+# digest 011527b5e0bed8d041983c06c9a73549ea8bda485b3406bc08fb1769582c2460
