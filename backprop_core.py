@@ -812,7 +812,7 @@ class Activation(Layer):
 
 # 05 Something that bends: activations · tanh
 class Tanh(Activation):
-    """The hyperbolic tangent, eq:tanh; slope 0 where that rounds to 1."""
+    """The hyperbolic tangent, eq:tanh; slope 0 where it rounds to 1 or -1."""
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
         y = np.tanh(x)
@@ -1005,9 +1005,9 @@ class Softmax(Layer):
 class Loss(_Memory):
     """One number for how wrong a prediction is.
 
-    ``reduction`` is "mean" (over all entries, or over examples where the
-    entries of an example belong together), "sum", or "none": then forward
-    returns all terms, and backward wants a weight for each.
+    ``reduction`` is "mean" (over all entries; over examples for
+    cross-entropy), "sum", or "none": then forward returns all terms, and
+    backward wants a weight for each.
     Raises ValueError for another name.
     """
 
@@ -1699,6 +1699,12 @@ def _counting(owner: Any, lengths: Any, n: int, steps: int) -> np.ndarray:
     return np.arange(steps) < ends[:, None]
 
 
+# 08 Why do gradients vanish or explode? · size
+def _size(array: np.ndarray, axis: Any = None) -> Any:
+    """The root of the mean square."""
+    return np.sqrt(np.mean(array * array, axis=axis))
+
+
 # 08 Why do gradients vanish or explode? · xavier-std
 def _xavier_std(shape: tuple[int, ...], gain: float) -> float:
     _within("initialiser", gain=gain)
@@ -1811,6 +1817,12 @@ def _both_ways(net: Network, x: Any, target: Any) -> tuple[list, list]:
     return outputs, grads[::-1]
 
 
+# 08 Why do gradients vanish or explode? · across
+def _across(y: np.ndarray) -> float:
+    """The spread across examples, feature by feature."""
+    return float(_size(y.reshape(len(y), -1).std(axis=0)))
+
+
 # 08 Why do gradients vanish or explode? · layer-statistics
 class LayerStatistics(NamedTuple):
     """What one layer does to a batch; nan where nothing is measured."""
@@ -1828,17 +1840,6 @@ class LayerStatistics(NamedTuple):
     advice: str = ""
 
 
-# 08 Why do gradients vanish or explode? · shares
-def _size(array: np.ndarray, axis: Any = None) -> Any:
-    """The root of the mean square."""
-    return np.sqrt(np.mean(array * array, axis=axis))
-
-
-def _across(y: np.ndarray) -> float:
-    """The spread across examples, feature by feature."""
-    return float(_size(y.reshape(len(y), -1).std(axis=0)))
-
-
 # 08 Why do gradients vanish or explode? · dead-saturated
 def _shares(layer: Layer, y: np.ndarray) -> tuple[float, float]:
     """The shares of dead units and of saturated answers."""
@@ -1854,14 +1855,15 @@ def _shares(layer: Layer, y: np.ndarray) -> tuple[float, float]:
 def _advice(row: LayerStatistics, last: float, kept: float, dead: str) -> str:
     """What a row suggests; last: the gradient's spread at the end of the
     network, kept: the share of x's spread that comes in."""
+    start = "ReLU, kaiming_normal_"
     rules = (
         (not math.isfinite(row.std), "not finite: look at what comes in"),
         (not math.isfinite(row.grad_std), "not finite: smaller weights"),
-        (0 < kept < 1e-3, "alike: examples look the same; ReLU, kaiming_"),
+        (0 < kept < 1e-3, f"alike: examples look the same; {start}"),
         (row.dead > 0.5, f"dead: {dead}"),
         (row.saturated > 0.5, "saturated: smaller weights or inputs"),
         (row.grad_std == 0 < last, "no gradient: look at the next layers"),
-        (row.grad_std < 1e-4 * last, "vanishing: ReLU, kaiming_, less depth"),
+        (row.grad_std < 1e-4 * last, f"vanishing: {start}, less depth"),
         (row.grad_std > 1e4 * last, "exploding: smaller weights, clip"),
         (row.update > 3, "long step: lower the learning rate"),
         (row.std > 1e4, "large output: smaller weights or inputs"),
@@ -1871,14 +1873,14 @@ def _advice(row: LayerStatistics, last: float, kept: float, dead: str) -> str:
 
 # 08 Why do gradients vanish or explode? · why-dead
 def _is_grown(p: Parameter) -> bool:
-    """Whether weights are far larger than any start."""
+    """Whether weights are far larger than any usual start."""
     fan = p.data.shape[0] if p.data.ndim == 2 else 1
     return bool(_size(p.data) * fan**0.5 > 3)
 
 
 def _why_dead(grown: bool) -> str:
     if grown:
-        return "killed by the rate, start anew with a lower one"
+        return "huge weights; start anew, smaller or at a lower rate"
     return "if from the start: centre x, biases 0; if not: lower rate"
 
 
@@ -7123,4 +7125,4 @@ _PROBES = [
 ]
 
 
-# digest 0a2987d95cc5db405fa8461056231965a2ccb3421cbf708e3495de2d86dce202
+# digest 1b2745fb37ed09297ae4892a95e9fd1f9b8862f9b9c667011b1e88e263227a29

@@ -55,7 +55,7 @@ MEANINGS = [
     ("| mean absolute error |", "| mean squared error |", "grows 2 times"),
     ("after RMSprop's step", "after Adam's step", "names Adam"),
     ("| largest number of each window |", "| smallest number of each window |", "it is not that of"),
-    ("standard deviation after Glorot", "standard deviation after He", "'xavier'"),
+    ("Glorot's standard deviation", "Kaiming He's standard deviation", "'xavier'"),
     ("gradient of the queries", "gradient of the keys", "speaks of what the table calls"),
 ]
 CELLS = [
