@@ -352,8 +352,17 @@ class Parameter:
         if self._cleared and self.requires_grad and alike:
             left.dot(right, out=self._grad)
             self._cleared = False
+        else:
+            self._add(left @ right)
+
+    # 03 Why backwards? · parameter-add
+    def _add(self, slopes: np.ndarray) -> None:
+        """grad += slopes, in the shape of grad"""
+        if self._cleared and self.requires_grad:
+            self._grad[...] = slopes
+            self._cleared = False
         elif self.requires_grad:
-            self.grad += left @ right
+            self._grad += slopes
 
     # 03 Why backwards? · parameter-array
     def __repr__(self) -> str:
@@ -407,7 +416,8 @@ class _Memory:
     def _count(self, backward: bool) -> None:
         """Notice what can only be a mistake: forward twice, then backward."""
         if not backward:  # what the last forward kept is of no more use
-            self._cache, self._runs = None, max(self._runs, 0) + 1
+            self._cache, runs = None, self._runs
+            self._runs = runs + 1 if runs > 0 else 1
             return
         if self._runs < -1:
             raise RuntimeError(
@@ -512,8 +522,10 @@ class Layer(_Memory):
     def _expect(self, x: Any, *shape: Any, what: str = "input") -> np.ndarray:
         """x as floating-point numbers; a name in ``shape`` fits any size."""
         array = _floating(x)
-        if what in ("input", "grad_output"):
-            self._count(backward=what == "grad_output")
+        if what == "input":
+            self._count(backward=False)
+        elif what == "grad_output":
+            self._count(backward=True)
         if array.shape != shape and self._fitted != (shape, array.shape):
             self._compare(array.shape, shape, what)
             self._fitted = shape, array.shape
@@ -750,7 +762,9 @@ def _rows(x: np.ndarray) -> np.ndarray:
 
 def _unfolded(rows: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Such a table with the other axes of x, and in its precision."""
-    y = rows if x.ndim == 2 else rows.reshape(*x.shape[:-1], rows.shape[1])
+    if x.ndim == 2 and rows.dtype is x.dtype:
+        return rows  # as almost always
+    y = rows.reshape(*x.shape[:-1], rows.shape[1])
     return y.astype(x.dtype, copy=False)
 
 
@@ -848,7 +862,7 @@ class ReLU(Activation):
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         on = self._saved()
         grad = self._expect(grad_output, *on.shape, what="grad_output")
-        return np.where(on, grad, 0).astype(self._dtype, copy=False)
+        return _only(on, grad).astype(self._dtype, copy=False)
 
 
 # 05 Something that bends: activations · leaky-relu
@@ -999,6 +1013,15 @@ class Softmax(Layer):
         if not isinstance(axis, (int, np.integer)):
             raise TypeError(f"Softmax: axis is a whole number, got {axis!r}")
         self.axis = axis
+
+
+# 05 Something that bends: activations · only
+def _only(on: np.ndarray, grad: np.ndarray) -> np.ndarray:
+    """grad where ``on`` is true, elsewhere 0."""
+    flat = grad.ravel("K")
+    if math.isfinite(np.vdot(flat, flat)):
+        return grad * on
+    return np.where(on, grad, 0)  # slow, but 0 times inf would be nan
 
 
 # 06 What do we want? Losses · loss
@@ -1548,14 +1571,15 @@ class Optimizer:
     # 07 A network learns · optimizer-look
     def _look(self) -> np.ndarray:
         """The long gradient, if it still holds that of all parameters."""
+        data, grad = self._data, self._grad
         for i, p in enumerate(self.parameters):
-            if p.data.base is not self._data or p.grad.base is not self._grad:
+            if p.data.base is not data or p.grad.base is not grad:
                 raise RuntimeError(
                     f"the data of parameter {i} was replaced, or another "
                     "optimizer has taken it over; write into it instead: "
                     "parameter.data[...] = …"
                 )
-        return self._grad
+        return grad
 
     # 07 A network learns · optimizer-decay
     def _slopes(self) -> np.ndarray:
@@ -3055,7 +3079,7 @@ def _data(parameter: Parameter | None, otherwise: float) -> np.ndarray:
 def _collect(parameter: Parameter | None, grad: np.ndarray) -> None:
     """Add to the parameter's grad, if there is a parameter."""
     if parameter is not None:
-        parameter.grad += grad.reshape(parameter.data.shape)
+        parameter._add(grad.reshape(parameter.data.shape))
 
 
 # 13 In shape all the time: normalisation · batch-norm-layers
@@ -3286,7 +3310,7 @@ class _Convolution(Layer):
             g = _batch_last(grad, self._border)
             pair = g, x
         weight = self.weight
-        weight.grad += _correlate_weight(*pair, weight.data, self._steps)
+        weight._add(_correlate_weight(*pair, weight.data, self._steps))
         _collect(self.bias, _sum(g.reshape(len(g), -1)))  # eq:conv-db
         return g
 
@@ -3426,8 +3450,12 @@ class _Pool(Layer):
         shape, dtype, (*places, n), kept = self._saved()
         grad = self._expect(grad_output, n, *places, what="grad_output")
         g, dx = _turn(grad), np.zeros(shape, dtype)
+        overlap = any(s < k for s, k in zip(self.stride, self.kernel_size))
         for k, target in enumerate(self._pieces(dx)):
-            target += self._handed(g, k, kept)
+            share = self._handed(g, k, kept)
+            if overlap:
+                share += target
+            target[...] = share
         return _batch_first(dx, self._border)
 
     # 14 Neighbours: convolution · pool-settings
@@ -3481,6 +3509,7 @@ class MaxPool2d(_Pool):
         if any(self.padding):
             winner += self._inside(first.shape)
         for k, piece in enumerate(others, 1):
+            piece = piece.copy()  # which costs less than to read it thrice
             better = (piece > y) | np.isnan(piece)
             np.maximum(winner, better * np.int16(k), out=winner)
             np.maximum(y, piece, out=y)  # eq:max-pool
@@ -3488,9 +3517,7 @@ class MaxPool2d(_Pool):
         return _batch_first(y)
 
     def _handed(self, g: _Array, k: int, winner: _Array) -> _Array:
-        won = winner == k  # eq:max-pool-dx
-        # 0 * inf would be nan
-        return g * won if np.isfinite(g).all() else np.where(won, g, 0)
+        return _only(winner == k, g)  # eq:max-pool-dx
 
 
 # 14 Neighbours: convolution · average-pool
@@ -7100,4 +7127,4 @@ _PROBES = [
 ]
 
 
-# digest c204161203c54eac724e7e7b00e16802ab1fdcd17682c7feefdf63a932690c08
+# digest 90b764ace0edc858e4a341d8c44085d552a6ee57e2bfefef029d9b6e20afe8c0
