@@ -29,7 +29,7 @@ from literate.reader import read_book
 PYTHON = sys.executable
 SENTENCE = ("book/04-linear.md", "A neuron takes a weighted sum.", "A neuron takes one weighted sum.")
 EQUATION = ("book/04-linear.md", "\nY = XW + b\n", "\nY = (XW) + b\n")
-CELL = ("book/20-beyond.md", "    return y\n```", "    return (y)\n```")  # in the last core cell that has it
+CELL = ("book/22-beyond.md", "    return y\n```", "    return (y)\n```")  # in the last core cell that has it
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def facts() -> list[str]:
     """What README.md has to say, as the book, the nav and the package have it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     chapters = {chapter.path.stem: chapter for chapter in read_book()}
-    patients = len(re.findall(r"^\*\*Patient \d+ ", chapters["21-clinic"].text, re.MULTILINE))
+    patients = len(re.findall(r"^\*\*Patient \d+ ", chapters["23-clinic"].text, re.MULTILINE))
     read = {one.shown for one in chapters["14-convolution"].numbers if "'in order'" in one.expression}
     (answered,) = (one.rstrip("%") for one in read if one.endswith("%"))
     nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")

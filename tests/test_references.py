@@ -45,7 +45,7 @@ def test_another_reference_is_found(chapters: list[Chapter], right: str, wrong: 
 
 
 def test_a_chapter_that_is_not_on_the_list_is_left_alone(chapters: list[Chapter]) -> None:
-    chapter = next(one for one in chapters if one.path.stem == "18-recurrence")
+    chapter = next(one for one in chapters if one.path.stem == "20-recurrence")
     text = chapter.text.replace("@eq:lstm-dh", "@eq:lstm-dcell")
     assert list(reference_findings(parse_chapter(text, chapter.path)))
     assert not list(reference_findings(parse_chapter(text, chapter.path.with_stem("22-yours"))))
@@ -61,7 +61,7 @@ def test_the_list_may_be_missing_but_not_broken(tmp_path: Path) -> None:
 
 LINKS = [
     ("[chapter 8](08-signal.md)", "[chapter 9](08-signal.md)"),
-    ("[Chapter 16](16-tensor-tape.md)", "[Chapter 17](16-tensor-tape.md)"),
+    ("[Chapter 16](16-tensor-tape.md)", "[Chapter 19](16-tensor-tape.md)"),
     ("[3](03-chain-rule.md)", "[4](03-chain-rule.md)"),
 ]
 

@@ -23,7 +23,7 @@ MISTAKES = [  # what the book says, and what turns it around
     ("they do worse than plain descent", "they do better than plain descent"),
     ("so in *all* layers", "so in *no* layers"),
     ("is the subject of [chapter 8]", "is the subject of [chapter 9]"),
-    ("Chapter 19 normalises", "Chapter 18 normalises"),
+    ("Chapter 21 normalises", "Chapter 20 normalises"),
     ("chapter 1's walk", "chapter 3's walk"),
     ('set `mode="max"`', 'set `mode="min"`'),
     ("`_correlate` is the product forwards", "`_spread` is the product forwards"),

@@ -276,7 +276,7 @@ def test_no_chapter_is_heavy(site: Path) -> None:
     assert len(figures) > 70 and max(figures) <= HEAVIEST_FIGURE
 
 
-@pytest.mark.parametrize("name", ["index.html", "16-tensor-tape.html", "21-clinic.html"])
+@pytest.mark.parametrize("name", ["index.html", "17-engine.html", "24-diagnose.html"])
 def test_a_page_is_soon_there(browser: Browser, address: str, name: str) -> None:
     with browser.new_context(**PHONE) as tab:
         page = tab.new_page()
@@ -497,7 +497,7 @@ def test_what_is_far_away_is_found_and_printed(browser: Browser, address: str) -
     """Stretches that have not been drawn: a link into one, the search of the browser, and paper."""
     with browser.new_context(**PHONE) as tab:
         page = tab.new_page()
-        page.goto(f"{address}/16-tensor-tape.html")
+        page.goto(f"{address}/17-engine.html")
         stretches = page.locator(".stretch")
         assert stretches.count() > 20
         skipped = """box => {
@@ -510,7 +510,7 @@ def test_what_is_far_away_is_found_and_printed(browser: Browser, address: str) -
         expect(stretches.last).to_be_in_viewport()
         label = page.locator(".stretch .eq[id]").last.get_attribute("id")
         page.goto(f"{address}/index.html")
-        page.goto(f"{address}/16-tensor-tape.html#{label}")
+        page.goto(f"{address}/17-engine.html#{label}")
         expect(page.locator(f"#{label}")).to_be_in_viewport()
         page.emulate_media(media="print")
         assert not any(stretches.evaluate_all(f"all => all.map({skipped})"))
@@ -521,9 +521,9 @@ def test_a_link_opens_what_it_leads_into(browser: Browser, address: str, scripts
     with browser.new_context(**DESK, java_script_enabled=scripts) as tab:
         page = tab.new_page()
         for chapter, inside in (
-            ("21-clinic", "some-steps"),
-            ("21-clinic", "code-nothing-found"),
-            ("16-tensor-tape", "every-kind-tried"),
+            ("24-diagnose", "some-steps"),
+            ("24-diagnose", "code-nothing-found"),
+            ("17-engine", "every-kind-tried"),
             ("05-activations", "eq-gelu-tanh"),
         ):
             page.goto(f"{address}/{chapter}.html")
@@ -533,7 +533,7 @@ def test_a_link_opens_what_it_leads_into(browser: Browser, address: str, scripts
             page.goto(f"{address}/{chapter}.html#{inside}")
             expect(place).to_be_visible()
             expect(place).to_be_in_viewport()
-        page.goto(f"{address}/21-clinic.html")
+        page.goto(f"{address}/24-diagnose.html")
         page.locator('.md-sidebar--secondary a[href="#probes-of-the-start"]').click()
         expect(page.locator("#probes-of-the-start")).to_be_in_viewport()
 
@@ -545,10 +545,10 @@ def test_searches_lead_into_a_section_for_the_library(browser: Browser, address:
         go(page, f"{address}/index.html")
         page.locator(".md-search__input").press_sequentially("probes of evaluation")
         page.locator('.md-search-result__link[href*="#probes-of-evaluation"]').first.click(timeout=60_000)
-        page.wait_for_url("**/21-clinic.html*")
+        page.wait_for_url("**/24-diagnose.html*")
         expect(page.locator("#probes-of-evaluation")).to_be_in_viewport()
         page.goto(f"{address}/index.html")
-        page.goto(f"{address}/21-clinic.html#:~:text=finds%20all%20that%20hangs")
+        page.goto(f"{address}/24-diagnose.html#:~:text=finds%20all%20that%20hangs")
         expect(page.get_by_text("finds all that hangs")).to_be_in_viewport()
 
 
@@ -558,7 +558,7 @@ def test_a_section_for_the_library_has_its_place_in_the_list_of_headings(
     """Open or not, the list says where one is; a key opens it."""
     with browser.new_context(**DESK) as tab:
         page = tab.new_page()
-        go(page, f"{address}/21-clinic.html")
+        go(page, f"{address}/24-diagnose.html")
         active = page.locator(".md-sidebar--secondary .md-nav__link--active")
         headings = ["the-idea-of-diagnose", "for-the-library", "does-it-find-them", "what-is-still-missing"]
         for inside in ([], ["some-steps", "all-of-them"]):
@@ -577,7 +577,7 @@ def test_a_section_for_the_library_has_its_place_in_the_list_of_headings(
 def test_a_section_for_the_library_is_open_on_paper(browser: Browser, address: str, scripts: bool) -> None:
     with browser.new_context(java_script_enabled=scripts) as tab:
         page = tab.new_page()
-        page.goto(f"{address}/21-clinic.html")
+        page.goto(f"{address}/24-diagnose.html")
         page.emulate_media(media="print")
         expect(page.locator("details.library #code-nothing-found pre")).to_be_visible()
         tops = [page.locator(f"#{name}").bounding_box() for name in ("all-of-them", "does-it-find-them")]

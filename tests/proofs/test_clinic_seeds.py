@@ -54,7 +54,7 @@ def images(rng: np.random.Generator) -> bp.Network:
 
 def remembers(kind: Any, rng: np.random.Generator) -> bp.Network:
     layer = kind(1, 16, rng=rng)
-    layer.bias.data[16:32] += 3  # open gates, as in chapter 18
+    layer.bias.data[16:32] += 3  # open gates, as in chapter 20
     return bp.Network(layer, bp.Last(), bp.Linear(16, 2, rng=rng), loss=bp.CrossEntropyLoss())
 
 

@@ -1,4 +1,4 @@
-"""The listing of chapter 20 that runs on Dask does what it says."""
+"""The listing of chapter 22 that runs on Dask does what it says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LISTING = re.compile(r"^```py\n(.*?)^```$", re.S | re.M)
 
 
 def test_the_gradient_of_shards_on_dask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (ROOT / "book" / "20-beyond.md").read_text()
+    text = (ROOT / "book" / "22-beyond.md").read_text()
     (listing,) = (found for found in LISTING.findall(text) if "import dask" in found)
     (tmp_path / "listing.py").write_text(listing)
     monkeypatch.syspath_prepend(tmp_path)  # the worker processes import it by its name

@@ -1,4 +1,4 @@
-"""What chapter 21 says that PyTorch's messages mean: each is provoked by the cause that its row names."""
+"""What chapter 23 says that PyTorch's messages mean: each is provoked by the cause that its row names."""
 
 from __future__ import annotations
 
@@ -90,14 +90,14 @@ CAUSES: list[tuple[str, Callable[[], None]]] = [
 
 @pytest.mark.parametrize(("message", "cause"), CAUSES)
 def test_the_message_has_that_cause(message: str, cause: Callable[[], None]) -> None:
-    assert f"| `{message}` |" in (BOOK / "21-clinic.md").read_text(encoding="utf-8")
+    assert f"| `{message}` |" in (BOOK / "23-clinic.md").read_text(encoding="utf-8")
     with pytest.raises(RuntimeError, match=message):
         cause()
 
 
 def test_a_gradient_of_what_is_no_leaf_is_not_kept() -> None:
     message = "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed"
-    assert f"| `{message}` |" in (BOOK / "21-clinic.md").read_text(encoding="utf-8")
+    assert f"| `{message}` |" in (BOOK / "23-clinic.md").read_text(encoding="utf-8")
     y = torch.tanh(weight())
     y.sum().backward()
     with pytest.warns(UserWarning, match=message):
@@ -106,7 +106,7 @@ def test_a_gradient_of_what_is_no_leaf_is_not_kept() -> None:
 
 @pytest.mark.parametrize("cut", ["data", "new"])
 def test_a_graph_is_cut_without_a_word(cut: str) -> None:
-    text = (BOOK / "21-clinic.md").read_text(encoding="utf-8")
+    text = (BOOK / "23-clinic.md").read_text(encoding="utf-8")
     assert "`.data`, `.detach()` or `torch.tensor(loss.item(), requires_grad=True)` cuts the graph" in text
     w, bias = weight(), weight()
     if cut == "data":
@@ -118,7 +118,7 @@ def test_a_graph_is_cut_without_a_word(cut: str) -> None:
 
 
 def test_a_target_of_another_shape_only_warns() -> None:
-    text = (BOOK / "21-clinic.md").read_text(encoding="utf-8")
+    text = (BOOK / "23-clinic.md").read_text(encoding="utf-8")
     assert "*Using a target size* | output $(N,1)$, target $(N)$" in text
     with pytest.warns(UserWarning, match="Using a target size"):
         loss = torch.nn.functional.mse_loss(torch.zeros(3, 1), torch.tensor([1.0, 2.0, 3.0]))

@@ -105,7 +105,7 @@ def test_recurrent_layer_without_bias(name: str, seed: int) -> None:
 
 @pytest.mark.parametrize("make", [torch.nn.RNN, torch.nn.LSTM, torch.nn.GRU])
 def test_a_state_with_its_history_cannot_be_kept_alive(make: Any) -> None:
-    """Chapter 18: without detach the second backward fails, and retain_graph=True is no way out."""
+    """Chapter 20: without detach the second backward fails, and retain_graph=True is no way out."""
     for retain, message in ((False, "through the graph a second"), (True, "by an inplace operation")):
         net = make(3, 4, batch_first=True)
         optimizer, state = torch.optim.Adam(net.parameters()), None
