@@ -392,7 +392,7 @@ class _Memory:
     _cache: Any = None
     _runs = 0  # forwards since the last backward; after it, less than 0
     _fitted: tuple = ()  # the shapes that came last
-    takes_lengths: bool = False  # has forward(x, lengths=…), chapter 18
+    takes_lengths: bool = False  # has forward(x, lengths=…), chapter 20
 
     def _saved(self) -> Any:
         """What the last forward kept."""
@@ -3667,249 +3667,6 @@ def _log(a: float) -> float:
     return math.log(a) if a > 0 else math.nan if a else 0.0
 
 
-# 16 A tape for arrays · tensor
-class Tensor(NDArrayOperatorsMixin):
-    """An array that remembers how it was made.
-
-    ``data`` is the given array, not a copy; integers become float64.
-    ``grad`` is an array like data after ``backward``, before it None.
-    Raises TypeError for what is not an array of real numbers.
-    """
-    grad: np.ndarray | None = None
-    requires_grad: bool = False
-    _parents: tuple[Any, ...] = ()
-    _record: Any = None
-    __hash__ = object.__hash__  # although == compares entries
-
-    def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
-        self.data, self.requires_grad = _real(data), requires_grad
-
-    # 16 A tape for arrays · tensor-protocols
-    def __array_ufunc__(
-        self, function: Any, method: str, *args: Any, **options: Any
-    ) -> Any:
-        """NumPy asks here when an operator or ufunc meets a Tensor."""
-        if options or method != "__call__":
-            _refuse(function, method, options)
-        return self.__array_function__(function, (), args, options)
-
-    # 16 A tape for arrays · tensor-array-function
-    def __array_function__(
-        self, function: Any, types: Any, args: Sequence, options: dict
-    ) -> Any:
-        """NumPy asks here when any of its other functions gets a Tensor."""
-        if function in _RULES:
-            return _apply(_RULES[function], args, options)
-        return _without_rule(function, args, options)
-
-    # 16 A tape for arrays · tensor-backward
-    def backward(self, grad_output: ArrayLike | None = None) -> None:
-        """Add the gradient of sum(grad_output * self) to the leaves' grad.
-
-        A leaf is a Tensor that was not made from others. grad_output may
-        be left out for a single number. Raises ValueError for another
-        shape, RuntimeError if nothing was recorded or if a recorded array
-        has been changed since.
-        """
-        pulled = _pull(self, grad_output)
-        leaves = [(x, new) for x, new in pulled if x._record is None]
-        for x, new in leaves:
-            x.grad = np.asarray(new + (0 if x.grad is None else x.grad))
-
-    # 16 A tape for arrays · tensor-methods
-    def __getattr__(self, name: str) -> Any:
-        """What arrays have: shapes, and methods for which there is a rule."""
-        if name in ("shape", "ndim", "size", "dtype"):
-            return getattr(self.data, name)
-        function: Any = hasattr(np.ndarray, name) and getattr(np, name, None)
-        known = function in _RULES or (function and function in _FURTHER)
-        if not known or name == "sort":  # which sorts in place
-            text = f"a Tensor has no {name}; the array in it is .data"
-            raise AttributeError(text)
-        if name in ("sum", "mean", "max", "min"):  # keepdims comes second
-            return lambda axis=None, keepdims=False, **options: function(
-                self, axis=axis, keepdims=keepdims, **options
-            )
-        return function(self) if name == "real" else partial(function, self)
-
-    # 16 A tape for arrays · tensor-transposed
-    @property
-    def T(self) -> Any:
-        """All axes in reverse."""
-        return np.transpose(self)
-
-    @property
-    def mT(self) -> Any:
-        """The last two axes exchanged; a single axis stays."""
-        return np.swapaxes(self, -1, -2) if self.ndim > 1 else self
-
-    # 16 A tape for arrays · tensor-shapes
-    def reshape(self, *shape: Any) -> Any:
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape)
-
-    def transpose(self, *axes: Any) -> Any:
-        axes = axes[0] if len(axes) == 1 else axes
-        return np.transpose(self, axes or None)
-
-    def flatten(self) -> Any:
-        return np.ravel(self)
-
-    # 16 A tape for arrays · tensor-entries
-    def astype(self, dtype: Any) -> Any:
-        return _astype(self, dtype)
-
-    def __getitem__(self, key: Any) -> Any:
-        return _pick(self, *(key if isinstance(key, tuple) else (key,)))
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        raise TypeError(_IN_PLACE)
-
-    # 16 A tape for arrays · tensor-item
-    def item(self) -> float:
-        """The number in a Tensor that holds only one."""
-        return self.data.item()
-
-    def detach(self) -> Any:
-        """The same array, as a constant."""
-        return Tensor(self.data, requires_grad=False)
-
-    # 16 A tape for arrays · tensor-as-number
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __bool__(self) -> bool:
-        return bool(self.data)
-
-    def __iter__(self) -> Iterator[Any]:
-        return map(self.__getitem__, range(len(self)))
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __format__(self, form: str) -> str:
-        return format(self.item(), form) if form else str(self)
-
-    # 16 A tape for arrays · tensor-as-text
-    def __repr__(self) -> str:
-        return f"Tensor({np.array2string(self.data, separator=', ')})"
-
-    def __array__(self, *args: Any, **options: Any) -> np.ndarray:
-        raise TypeError(
-            "this takes no Tensor; the array in it is .data (np.stack joins)"
-        )
-
-    def __getstate__(self) -> dict[str, Any]:
-        if self._record is not None:
-            raise TypeError("a computed Tensor has no copy; take y.detach()")
-        return vars(self)
-
-
-# 16 A tape for arrays · record
-_Rule = namedtuple("_Rule", "name function vjps jvps asked")
-_Record = namedtuple("_Record", "rule args arrays options places seals")
-
-
-# 16 A tape for arrays · apply
-def _apply(rule: _Rule, args: Sequence, options: dict[str, Any]) -> Any:
-    """The rule's function of args, as a Tensor that remembers it."""
-    args, arrays, places = list(args), [], []
-    for i, x in enumerate(args):
-        if isinstance(x, Tensor):
-            if x.requires_grad:
-                places.append(i)
-            x = x.data
-        elif isinstance(x, (list, tuple)):
-            args[i] = x = _own(x, rule)
-        arrays.append(x)
-    _ask(rule, args, options, places)
-    value = rule.function(*arrays, **options)
-    if type(value) is not np.ndarray or value.dtype.kind != "f":
-        return _unusual(value, rule, args, arrays, options, places)
-    return _remember(value, rule, args, arrays, options, places)
-
-
-# 16 A tape for arrays · remember
-def _remember(value: Any, *how: Any) -> Any:
-    """The value as a Tensor, with its record if anybody wants one."""
-    rule, args, arrays, options, places = how
-    y = Tensor.__new__(Tensor)  # without looking at the value once more
-    y.data = value[...]
-    if places and (every := _recording.get()):
-        seals = _seal(args, arrays, options, every)
-        y._record = _Record(rule, args, arrays, options, places, seals)
-        y._parents = tuple([args[i] for i in places])
-        y.requires_grad = True
-        y.data.setflags(write=False)
-    return y
-
-
-# 16 A tape for arrays · pull
-def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
-    """Every Tensor behind ``last``, with its whole gradient."""
-    found = {last: _first(last, given, record)}
-    for node in _order(last):
-        g = found.pop(node)
-        yield node, g
-        if node._record is None:
-            continue  # a leaf
-        known, g = _known(node, record), g if record else _read_only(g)
-        rule, args, arrays, options, places, _ = node._record
-        shares = rule.vjps(g, *known, **options) if callable(rule.vjps) else ()
-        for i in places:
-            share = shares[i] if shares else rule.vjps[i](g, *known, **options)
-            share, x = _fit(share, arrays[i]), args[i]  # eq:chain
-            found[x] = found[x] + share if x in found else share  # eq:paths
-
-
-# 16 A tape for arrays · known
-def _known(node: Tensor, record: bool) -> list:
-    """What rules get: the result and the arguments, as Tensors or arrays."""
-    _check(made := node._record)
-    return [node, *made.args] if record else [node.data, *made.arrays]
-
-
-# 16 A tape for arrays · gradients
-def gradients(
-    y: Tensor, inputs: Sequence[Tensor], grad_output: Any = None,
-    create_graph: bool = False,
-) -> list[Any]:
-    """The gradient of sum(grad_output * y) in each input; no grad changes.
-
-    Arrays, of zeros where y does not depend on an input; with create_graph
-    Tensors, which can be differentiated again.
-    Raises as Tensor.backward; TypeError for inputs without requires_grad.
-    """
-    inputs = _learning(inputs)
-    constant, wanted = isinstance(y, Tensor) and not y.requires_grad, {*inputs}
-    pulled = () if constant else _pull(y, grad_output, create_graph)
-    found = {x: g for x, g in pulled if x in wanted}
-    dx = [found[x] if x in found else np.zeros_like(x.data) for x in inputs]
-    return [_constant(g) if create_graph else np.array(g) for g in dx]
-
-
-# 16 A tape for arrays · recorded
-_recording: ContextVar[int] = ContextVar("recording", default=61)
-
-
-@contextmanager
-def _recorded(every: int = 61) -> Iterator[None]:
-    before = _recording.set(every)
-    try:
-        yield
-    finally:
-        _recording.reset(before)
-
-
-# 16 A tape for arrays · no-grad
-def no_grad() -> Any:
-    """Record nothing in this block, or in a function under @no_grad().
-
-    A generator shares the switch with its caller: a block in it ends only
-    when the generator does, and @no_grad() does not cover it.
-    """
-    return _recorded(0)
-
-
 # 16 A tape for arrays · unstretch
 def _unstretched(g: Any, shape: tuple) -> Any:
     """The gradient of an array of this shape, summed over stretched axes.
@@ -3960,10 +3717,19 @@ def _seal(args: Any, arrays: Any, options: dict, every: int) -> list:
     if options:
         args, arrays = [*args, *options.values()], [*arrays, *options.values()]
     for x, array in zip(args, arrays):
-        if isinstance(array, np.ndarray) and (x is array or not x._record):
+        if isinstance(array, np.ndarray) and (x is array or x._record is None):
             part = array if array.size <= 256 else _sample(array, every)
             seals.append((array, part, part.tobytes()))
     return seals
+
+
+# 16 A tape for arrays · seals
+def _sample(array: np.ndarray, every: int) -> np.ndarray:
+    """A view of every so many of the numbers of a large array."""
+    if array.flags.forc:
+        beside = every > 1 and array.size % every == 0  # not one column
+        return array.ravel("K")[:: every + beside]
+    return array.swapaxes(0, np.argmax(array.shape))[::every]
 
 
 # 16 A tape for arrays · check
@@ -3979,7 +3745,251 @@ def _check(made: Any) -> None:
         )
 
 
-# 16 A tape for arrays · own
+# 17 The engine, for use · tensor
+class Tensor(NDArrayOperatorsMixin):
+    """An array that remembers how it was made.
+
+    ``data`` is the given array, not a copy; integers become float64.
+    ``grad`` is an array like data after ``backward``, before it None.
+    Raises TypeError for what is not an array of real numbers.
+    """
+    grad: np.ndarray | None = None
+    requires_grad: bool = False
+    _parents: tuple[Any, ...] = ()
+    _record: Any = None
+    __hash__ = object.__hash__  # although == compares entries
+
+    def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
+        self.data, self.requires_grad = _real(data), requires_grad
+
+    # 17 The engine, for use · tensor-protocols
+    def __array_ufunc__(
+        self, function: Any, method: str, *args: Any, **options: Any
+    ) -> Any:
+        """NumPy asks here when an operator or ufunc meets a Tensor."""
+        if options or method != "__call__":
+            _refuse(function, method, options)
+        return self.__array_function__(function, (), args, options)
+
+    # 17 The engine, for use · tensor-array-function
+    def __array_function__(
+        self, function: Any, types: Any, args: Sequence, options: dict
+    ) -> Any:
+        """NumPy asks here when any of its other functions gets a Tensor."""
+        if function in _RULES:
+            return _apply(_RULES[function], args, options)
+        return _without_rule(function, args, options)
+
+    # 17 The engine, for use · tensor-backward
+    def backward(self, grad_output: ArrayLike | None = None) -> None:
+        """Add the gradient of sum(grad_output * self) to the leaves' grad.
+
+        A leaf is a Tensor that was not made from others. grad_output may
+        be left out for a single number. Raises ValueError for another
+        shape, RuntimeError if nothing was recorded or if a recorded array
+        has been changed since.
+        """
+        pulled = _pull(self, grad_output)
+        leaves = [(x, new) for x, new in pulled if x._record is None]
+        for x, new in leaves:
+            x.grad = np.asarray(new + (0 if x.grad is None else x.grad))
+
+    # 17 The engine, for use · tensor-methods
+    def __getattr__(self, name: str) -> Any:
+        """What arrays have: shapes, and methods for which there is a rule."""
+        if name in ("shape", "ndim", "size", "dtype"):
+            return getattr(self.data, name)
+        function: Any = hasattr(np.ndarray, name) and getattr(np, name, None)
+        known = function in _RULES or (function and function in _FURTHER)
+        if not known or name == "sort":  # which sorts in place
+            text = f"a Tensor has no {name}; the array in it is .data"
+            raise AttributeError(text)
+        if name in ("sum", "mean", "max", "min"):  # keepdims comes second
+            return lambda axis=None, keepdims=False, **options: function(
+                self, axis=axis, keepdims=keepdims, **options
+            )
+        return function(self) if name == "real" else partial(function, self)
+
+    # 17 The engine, for use · tensor-transposed
+    @property
+    def T(self) -> Any:
+        """All axes in reverse."""
+        return np.transpose(self)
+
+    @property
+    def mT(self) -> Any:
+        """The last two axes exchanged; a single axis stays."""
+        return np.swapaxes(self, -1, -2) if self.ndim > 1 else self
+
+    # 17 The engine, for use · tensor-shapes
+    def reshape(self, *shape: Any) -> Any:
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Any:
+        axes = axes[0] if len(axes) == 1 else axes
+        return np.transpose(self, axes or None)
+
+    def flatten(self) -> Any:
+        return np.ravel(self)
+
+    # 17 The engine, for use · tensor-entries
+    def astype(self, dtype: Any) -> Any:
+        return _astype(self, dtype)
+
+    def __getitem__(self, key: Any) -> Any:
+        return _pick(self, *(key if isinstance(key, tuple) else (key,)))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError(_IN_PLACE)
+
+    # 17 The engine, for use · tensor-item
+    def item(self) -> float:
+        """The number in a Tensor that holds only one."""
+        return self.data.item()
+
+    def detach(self) -> Any:
+        """The same array, as a constant."""
+        return Tensor(self.data, requires_grad=False)
+
+    # 17 The engine, for use · tensor-as-number
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self.__getitem__, range(len(self)))
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __format__(self, form: str) -> str:
+        return format(self.item(), form) if form else str(self)
+
+    # 17 The engine, for use · tensor-as-text
+    def __repr__(self) -> str:
+        return f"Tensor({np.array2string(self.data, separator=', ')})"
+
+    def __array__(self, *args: Any, **options: Any) -> np.ndarray:
+        raise TypeError(
+            "this takes no Tensor; the array in it is .data (np.stack joins)"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._record is not None:
+            raise TypeError("a computed Tensor has no copy; take y.detach()")
+        return vars(self)
+
+
+# 17 The engine, for use · record
+_Rule = namedtuple("_Rule", "name function vjps jvps asked")
+_Record = namedtuple("_Record", "rule args arrays options places seals")
+
+
+# 17 The engine, for use · apply
+def _apply(rule: _Rule, args: Sequence, options: dict[str, Any]) -> Any:
+    """The rule's function of args, as a Tensor that remembers it."""
+    args, arrays, places = list(args), [], []
+    for i, x in enumerate(args):
+        if isinstance(x, Tensor):
+            if x.requires_grad:
+                places.append(i)
+            x = x.data
+        elif isinstance(x, (list, tuple)):
+            args[i] = x = _own(x, rule)
+        arrays.append(x)
+    if options or (len(args), *places) not in rule.asked:
+        _ask(rule, args, options, places)
+    value = rule.function(*arrays, **options)
+    if type(value) is not np.ndarray or value.dtype.kind != "f":
+        return _unusual(value, rule, args, arrays, options, places)
+    return _remember(value, rule, args, arrays, options, places)
+
+
+# 17 The engine, for use · remember
+def _remember(value: Any, *how: Any) -> Any:
+    """The value as a Tensor, with its record if anybody wants one."""
+    rule, args, arrays, options, places = how
+    y = Tensor.__new__(Tensor)  # without looking at the value once more
+    y.data = value[...]
+    if places and (every := _recording.get()):
+        seals = _seal(args, arrays, options, every)
+        y._record = _Record(rule, args, arrays, options, places, seals)
+        y._parents = tuple([args[i] for i in places])
+        y.requires_grad = True
+        y.data.setflags(write=False)
+    return y
+
+
+# 17 The engine, for use · pull
+def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
+    """Every Tensor behind ``last``, with its whole gradient."""
+    found = {last: _first(last, given, record)}
+    for node in _order(last):
+        g = found.pop(node)
+        yield node, g
+        if node._record is None:
+            continue  # a leaf
+        known, g = _known(node, record), g if record else _read_only(g)
+        rule, args, arrays, options, places, _ = node._record
+        shares = rule.vjps(g, *known, **options) if callable(rule.vjps) else ()
+        for i in places:
+            share = shares[i] if shares else rule.vjps[i](g, *known, **options)
+            share, x = _fit(share, arrays[i]), args[i]  # eq:chain
+            found[x] = found[x] + share if x in found else share  # eq:paths
+
+
+# 17 The engine, for use · known
+def _known(node: Tensor, record: bool) -> list:
+    """What rules get: the result and the arguments, as Tensors or arrays."""
+    _check(made := node._record)
+    return [node, *made.args] if record else [node.data, *made.arrays]
+
+
+# 17 The engine, for use · gradients
+def gradients(
+    y: Tensor, inputs: Sequence[Tensor], grad_output: Any = None,
+    create_graph: bool = False,
+) -> list[Any]:
+    """The gradient of sum(grad_output * y) in each input; no grad changes.
+
+    Arrays, of zeros where y does not depend on an input; with create_graph
+    Tensors, which can be differentiated again.
+    Raises as Tensor.backward; TypeError for inputs without requires_grad.
+    """
+    inputs = _learning(inputs)
+    constant, wanted = isinstance(y, Tensor) and not y.requires_grad, {*inputs}
+    pulled = () if constant else _pull(y, grad_output, create_graph)
+    found = {x: g for x, g in pulled if x in wanted}
+    dx = [found[x] if x in found else np.zeros_like(x.data) for x in inputs]
+    return [_constant(g) if create_graph else np.array(g) for g in dx]
+
+
+# 17 The engine, for use · recorded
+_recording: ContextVar[int] = ContextVar("recording", default=61)
+
+
+@contextmanager
+def _recorded(every: int = 61) -> Iterator[None]:
+    before = _recording.set(every)
+    try:
+        yield
+    finally:
+        _recording.reset(before)
+
+
+# 17 The engine, for use · no-grad
+def no_grad() -> Any:
+    """Record nothing in this block, or in a function under @no_grad().
+
+    A generator shares the switch with its caller: a block in it ends only
+    when the generator does, and @no_grad() does not cover it.
+    """
+    return _recorded(0)
+
+
+# 17 The engine, for use · own
 def _own(x: Any, rule: _Rule) -> Any:
     """A list of numbers as an array; other lists as lists of our own."""
     if not isinstance(x, (list, tuple)):
@@ -3989,7 +3999,7 @@ def _own(x: Any, rule: _Rule) -> Any:
     return np.array(x) if numbers else _deep(x, lambda x: x)
 
 
-# 16 A tape for arrays · deep
+# 17 The engine, for use · deep
 def _deep(thing: Any, change: Callable) -> Any:
     """The thing with every part changed, however deep in lists it is."""
     if type(thing) is dict:
@@ -4000,7 +4010,7 @@ def _deep(thing: Any, change: Callable) -> Any:
     return change(thing)
 
 
-# 16 A tape for arrays · ask
+# 17 The engine, for use · ask
 def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
     """Raise TypeError, before anything is computed, for what has no rule."""
     way = (len(args), *places, *options, *map(type, options.values()))
@@ -4024,12 +4034,12 @@ def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
     rule.asked.add(way)
 
 
-# 16 A tape for arrays · plain
+# 17 The engine, for use · plain
 _IN_PLACE = "Tensors do not change in place; write a = a + b, or np.where"
 _ELSE = "; make it of functions that have one, or give it one with primitive"
 
 
-# 16 A tape for arrays · refuse
+# 17 The engine, for use · refuse
 def _refuse(function: Any, method: str, options: dict) -> None:
     if "out" in options or method == "at":
         raise TypeError(_IN_PLACE)
@@ -4043,7 +4053,7 @@ def _plain(x: Any) -> Any:
     return np.broadcast_to(x, x.shape) if isinstance(x, np.ndarray) else x
 
 
-# 16 A tape for arrays · without-rule
+# 17 The engine, for use · without-rule
 def _without_rule(function: Callable, args: Any, options: dict) -> Any:
     """Functions of the other kinds; comparisons and counts give arrays."""
     if further := _FURTHER.get(function):
@@ -4062,7 +4072,7 @@ def _without_rule(function: Callable, args: Any, options: dict) -> Any:
     raise TypeError(f"{function.__name__} has no rule for Tensors{_ELSE}")
 
 
-# 16 A tape for arrays · real
+# 17 The engine, for use · real
 def _real(x: Any) -> np.ndarray:
     array = _floating(x)
     if array.dtype.kind != "f":
@@ -4075,7 +4085,7 @@ def _constant(x: Any) -> Tensor:
     return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
 
 
-# 16 A tape for arrays · weights
+# 17 The engine, for use · weights
 def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
     """given, one number for each of y, as an array or as a Tensor."""
     array = given.data if (taped := isinstance(given, Tensor)) else given
@@ -4083,7 +4093,7 @@ def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
     return array if not record else given if taped else Tensor(array, False)
 
 
-# 16 A tape for arrays · first
+# 17 The engine, for use · first
 def _first(last: Any, given: Any, record: bool) -> Any:
     """The gradient of the last Tensor, from which all others come."""
     if not getattr(last, "requires_grad", False):
@@ -4093,7 +4103,7 @@ def _first(last: Any, given: Any, record: bool) -> Any:
     return _weights(last.data, given, record)
 
 
-# 16 A tape for arrays · learning
+# 17 The engine, for use · learning
 def _learning(inputs: Any) -> list:
     inputs = [] if isinstance(inputs, Tensor) else list(inputs)
     if not inputs or not all(getattr(x, "requires_grad", 0) for x in inputs):
@@ -4101,7 +4111,7 @@ def _learning(inputs: Any) -> list:
     return inputs
 
 
-# 16 A tape for arrays · unusual
+# 17 The engine, for use · unusual
 def _unusual(value: Any, *how: Any) -> Any:
     """What to remember of a value that is no array of real numbers."""
     if isinstance(value, (list, tuple)):
@@ -4111,7 +4121,7 @@ def _unusual(value: Any, *how: Any) -> Any:
     return _remember(_real(value), *how)
 
 
-# 16 A tape for arrays · several
+# 17 The engine, for use · several
 def _several(values: Any, rule: _Rule, *how: Any) -> tuple:
     """The values as Tensors: parts of one long vector, as are g and y."""
     arrays = [np.asarray(value) for value in values]
@@ -4129,16 +4139,7 @@ def _several(values: Any, rule: _Rule, *how: Any) -> tuple:
     return parts(_unusual(whole, rule, *how))
 
 
-# 16 A tape for arrays · seals
-def _sample(array: np.ndarray, every: int) -> np.ndarray:
-    """A view of every so many of the numbers of a large array."""
-    if array.flags.forc:
-        beside = every > 1 and array.size % every == 0  # not one column
-        return array.ravel("K")[:: every + beside]
-    return array.swapaxes(0, np.argmax(array.shape))[::every]
-
-
-# 16 A tape for arrays · detect-changes
+# 17 The engine, for use · detect-changes
 def detect_changes() -> Any:
     """In this block keep all of each array that is recorded, to compare.
 
@@ -4148,7 +4149,7 @@ def detect_changes() -> Any:
     return _recorded(1)
 
 
-# 16 A tape for arrays · pushes
+# 17 The engine, for use · pushes
 def _pushes(vjps: tuple, jvps: Any) -> Any:
     """The rules forwards, from what primitive is given."""
     if isinstance(jvps, str):
@@ -4156,7 +4157,7 @@ def _pushes(vjps: tuple, jvps: Any) -> Any:
     return vjps if jvps == "entrywise" else jvps
 
 
-# 16 A tape for arrays · primitive
+# 17 The engine, for use · primitive
 def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
     """Decorator: Tensors take this function of arrays, too.
 
@@ -4184,7 +4185,7 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
     return decorate
 
 
-# 16 A tape for arrays · scatter
+# 17 The engine, for use · scatter
 @primitive(lambda g, y, x, shape, *key: g[key], jvps="linear")
 def _scatter(x: Any, shape: tuple, *key: Any) -> np.ndarray:
     """Zeros of this shape to which x is added at the key: _pick undone."""
@@ -4198,7 +4199,7 @@ def _scatter(x: Any, shape: tuple, *key: Any) -> np.ndarray:
     return whole
 
 
-# 16 A tape for arrays · pick
+# 17 The engine, for use · pick
 @primitive(lambda g, y, x, *key: _scatter(g, x.shape, *key), jvps="linear")
 def _pick(x: Any, *key: Any) -> Any:
     return x[key]  # eq:pick
@@ -4209,7 +4210,7 @@ def _astype(x: Any, dtype: Any) -> np.ndarray:
     return x.astype(dtype)
 
 
-# 16 A tape for arrays · slopes
+# 17 The engine, for use · slopes
 _SLOPES: dict[Callable, Any] = {
     **dict.fromkeys((np.positive, np.conjugate), 1), np.negative: -1,
     **dict.fromkeys((np.sign, np.floor, np.ceil, np.trunc, np.rint), 0),
@@ -4219,12 +4220,17 @@ _SLOPES: dict[Callable, Any] = {
     np.square: lambda y, x: 2 * x, np.reciprocal: lambda y, x: -y * y,
     np.sqrt: lambda y, x: 0.5 / y, np.cbrt: lambda y, x: 1 / (3 * y * y),
     np.exp: lambda y, x: y, np.exp2: lambda y, x: y * math.log(2),
-    np.expm1: lambda y, x: np.exp(x), np.log: lambda y, x: 1 / x,
-    np.log1p: lambda y, x: 1 / (1 + x),
+    np.expm1: lambda y, x: np.exp(x), np.tanh: lambda y, x: 1 - y * y,
+    np.log: lambda y, x: 1 / x, np.log1p: lambda y, x: 1 / (1 + x),
     np.log2: lambda y, x: 1 / (x * math.log(2)),
     np.log10: lambda y, x: 1 / (x * math.log(10)),
+}
+
+
+# 17 The engine, for use · slopes-of-curves
+_CURVES: dict[Callable, Any] = {
     np.sin: lambda y, x: np.cos(x), np.cos: lambda y, x: -np.sin(x),
-    np.tan: lambda y, x: 1 + y * y, np.tanh: lambda y, x: 1 - y * y,
+    np.tan: lambda y, x: 1 + y * y,
     np.sinh: lambda y, x: np.cosh(x), np.cosh: lambda y, x: np.sinh(x),
     np.arcsin: lambda y, x: 1 / np.sqrt((1 - x) * (1 + x)),
     np.arccos: lambda y, x: -1 / np.sqrt((1 - x) * (1 + x)),
@@ -4235,7 +4241,7 @@ _SLOPES: dict[Callable, Any] = {
 }
 
 
-# 16 A tape for arrays · logistic
+# 17 The engine, for use · logistic
 def _logistic_rule(g: Any, y: Any, x: Any) -> Any:
     return g * y * _logistic(-x)
 
@@ -4246,7 +4252,7 @@ def _logistic(x: Any) -> Any:
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
-# 16 A tape for arrays · base-slope
+# 17 The engine, for use · base-slope
 def _base_slope(y: Any, x: Any, n: Any) -> Any:
     if isinstance(n, (int, float)):
         return n * x ** (n - 1) if n else 0
@@ -4261,7 +4267,7 @@ def _side(a: Any, y: Any) -> Any:
     return a / np.where(y == 0, 1, y)
 
 
-# 16 A tape for arrays · slopes-of-pairs
+# 17 The engine, for use · slopes-of-pairs
 _PAIRS: dict[Callable, tuple] = {
     np.add: (1, 1), np.subtract: (1, -1), np.floor_divide: (0, 0),
     np.multiply: (lambda y, a, b: b, lambda y, a, b: a),
@@ -4280,20 +4286,21 @@ _PAIRS: dict[Callable, tuple] = {
 }
 
 
-# 16 A tape for arrays · chosen
+# 17 The engine, for use · chosen
 def _chosen(wins: Callable) -> tuple:
     """Rules of a function that chooses one of its two arguments."""
 
     def share(g: Any, a: Any, b: Any) -> Any:
         won = wins(a, b)
         tied = won == wins(b, a)
-        mine = np.where(won, g, 0)  # not g * won: inf times 0 is nan
+        taped = isinstance(g, Tensor)
+        mine = np.where(won, g, 0) if taped else _only(won, g)
         return np.where(tied, g / 2, mine) if np.count_nonzero(tied) else mine
 
     return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
 
 
-# 16 A tape for arrays · rules-of-choices
+# 17 The engine, for use · rules-of-choices
 _SHARES: dict[Callable, tuple] = {
     np.divide: (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
     np.maximum: _chosen(lambda a, b: a > b),
@@ -4308,7 +4315,7 @@ _SHARES: dict[Callable, tuple] = {
 }
 
 
-# 16 A tape for arrays · rules-matmul
+# 17 The engine, for use · rules-matmul
 def _matrices(g: Any, a: Any, b: Any) -> tuple:
     """A single row or column as a matrix of one, as in NumPy's products."""
     if b.ndim == 1:
@@ -4323,7 +4330,7 @@ def _matmul_left(g: Any, y: Any, a: Any, b: Any) -> Any:
     return g @ b.mT  # eq:stack-da
 
 
-# 16 A tape for arrays · rules-matmul-right
+# 17 The engine, for use · rules-matmul-right
 def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
     g, a, whole = _matrices(g, a, b)
     if whole.ndim == 2 < a.ndim:  # one matrix for the whole stack
@@ -4333,7 +4340,7 @@ def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
     return share[..., 0] if b.ndim == 1 else share
 
 
-# 16 A tape for arrays · spread-out
+# 17 The engine, for use · spread-out
 def _spread_out(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """What belongs to a reduction of x, with the axes that it took away."""
     gone = not (axis is None or keepdims or x.ndim == 0)
@@ -4345,7 +4352,7 @@ def _cumsum_rule(g: Any, y: Any, x: Any, axis: int | None = None) -> Any:
     return np.flip(np.cumsum(np.flip(g, axis), axis), axis).reshape(x.shape)
 
 
-# 16 A tape for arrays · rules-linear
+# 17 The engine, for use · rules-linear
 _LINEAR: dict[Callable, tuple] = {
     np.matmul: (_matmul_left, _matmul_right),
     np.sum: (lambda g, y, x, axis=None, *, keepdims=False: (
@@ -4363,7 +4370,7 @@ _LINEAR: dict[Callable, tuple] = {
 }
 
 
-# 16 A tape for arrays · others
+# 17 The engine, for use · others
 def _max_rule(
     g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
 ) -> Any:
@@ -4372,7 +4379,7 @@ def _max_rule(
     return np.where(best, _spread_out(g, x, axis, keepdims), 0) * best
 
 
-# 16 A tape for arrays · others-solve
+# 17 The engine, for use · others-solve
 def _solved(g: Any, y: Any, a: Any, b: Any) -> Any:
     if b.ndim == 1:
         return np.linalg.solve(a.mT, g[..., None])[..., 0]
@@ -4385,7 +4392,7 @@ def _solver(g: Any, y: Any, a: Any, b: Any) -> Any:
     return -(share[..., None] * y[..., None, :] if single else share @ y.mT)
 
 
-# 16 A tape for arrays · table-of-others
+# 17 The engine, for use · table-of-others
 _OTHERS: dict[Callable, tuple] = {
     **dict.fromkeys((np.max, np.amax, np.min, np.amin), (_max_rule,)),
     np.linalg.inv: (lambda g, y, a: -(y.mT @ g @ y.mT),),
@@ -4393,7 +4400,7 @@ _OTHERS: dict[Callable, tuple] = {
 }
 
 
-# 16 A tape for arrays · times-slope
+# 17 The engine, for use · times-slope
 def _times(slope: Any) -> Callable:
     """The rule of what works entry by entry: the gradient times a slope."""
     if callable(slope):
@@ -4401,10 +4408,10 @@ def _times(slope: Any) -> Callable:
     return lambda g, y, *x: g if slope == 1 else g * slope
 
 
-# 16 A tape for arrays · rules-together
+# 17 The engine, for use · rules-together
 _ENTRYWISE = _SHARES | {
     f: tuple(map(_times, slopes if isinstance(slopes, tuple) else [slopes]))
-    for f, slopes in (_SLOPES | _PAIRS).items()
+    for f, slopes in (_SLOPES | _CURVES | _PAIRS).items()
 }
 _RULES: dict[Callable, _Rule] = {
     f: _Rule(f.__name__, *rule, set())
@@ -4416,7 +4423,7 @@ _RULES: dict[Callable, _Rule] = {
 }
 
 
-# 16 A tape for arrays · join
+# 17 The engine, for use · join
 def _join_rule(g: Any, y: Any, axis: int, *parts: Any) -> list:
     sizes = [x.shape[axis] for x in parts]
     before = (slice(None),) * (axis % g.ndim)
@@ -4429,7 +4436,7 @@ _JOIN = _Rule(
 )
 
 
-# 16 A tape for arrays · concatenate
+# 17 The engine, for use · concatenate
 def _concatenate(parts: Any, axis: int | None = 0) -> Any:
     x = [x if isinstance(x, Tensor) else np.asarray(x) for x in parts]
     if axis is None:
@@ -4441,7 +4448,7 @@ def _stack(parts: Any, axis: int = 0) -> Any:
     return _concatenate([np.expand_dims(x, axis) for x in parts], axis)
 
 
-# 16 A tape for arrays · move
+# 17 The engine, for use · move
 def _move(function: Callable, *args: Any, **options: Any) -> Any:
     """The function of Tensors whose entries it only moves.
 
@@ -4465,7 +4472,7 @@ def _move(function: Callable, *args: Any, **options: Any) -> Any:
     return _moved(function, flat, marks, *map(asked, [flat.data, *marks]))
 
 
-# 16 A tape for arrays · moved
+# 17 The engine, for use · moved
 def _moved(f: Callable, flat: Any, marks: Any, value: Any, *seen: Any) -> Any:
     """The entries of flat whose marks are seen; constants from value."""
     if isinstance(value, (list, tuple)):
@@ -4483,7 +4490,7 @@ def _moved(f: Callable, flat: Any, marks: Any, value: Any, *seen: Any) -> Any:
     return y if y.dtype == value.dtype else y.astype(value.dtype)
 
 
-# 16 A tape for arrays · moving
+# 17 The engine, for use · moving
 _MOVING = [getattr(np, name, None) or getattr(np.fft, name) for name in """
     append array_split atleast_1d atleast_2d atleast_3d block broadcast_arrays
     choose column_stack compress copy delete diag diagflat diagonal dsplit
@@ -4493,7 +4500,7 @@ _MOVING = [getattr(np, name, None) or getattr(np.fft, name) for name in """
 """.split()]
 
 
-# 16 A tape for arrays · joins
+# 17 The engine, for use · joins
 _JOINS: dict[Callable, Callable] = {
     np.concatenate: _concatenate, np.stack: _stack,
     np.moveaxis: lambda x, source, destination: np.transpose(
@@ -4505,13 +4512,13 @@ _JOINS: dict[Callable, Callable] = {
 }
 
 
-# 16 A tape for arrays · root
+# 17 The engine, for use · root
 def _root(x: Any, p: Any = 0.5) -> Any:
     """x to the power p > 0, with slope 0 at 0 instead of infinity."""
     return np.where(x == 0, 0, np.where(x == 0, 1, x) ** p)
 
 
-# 16 A tape for arrays · made-of-sums
+# 17 The engine, for use · made-of-sums
 def _average_of(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     total = np.sum(x, axis, keepdims=keepdims)
     return total / (x.size / max(total.size, 1))
@@ -4525,14 +4532,14 @@ def _var(
     return total / max(x.size / max(total.size, 1) - ddof, 0)
 
 
-# 16 A tape for arrays · made-by-halves
+# 17 The engine, for use · made-by-halves
 @primitive(lambda g, y, x, value: g, jvps="entrywise")
 def _valued(x: Any, value: Any) -> Any:
     """The value in place of x: NumPy's own, where rounding differs."""
     return value
 
 
-# 16 A tape for arrays · product
+# 17 The engine, for use · product
 def _prod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     value = np.asarray(np.prod(x.data, axis, keepdims=keepdims))
     whole = axis is None or not x.ndim
@@ -4545,7 +4552,7 @@ def _prod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     return _valued(y.reshape(value.shape), value)
 
 
-# 16 A tape for arrays · running-product
+# 17 The engine, for use · running-product
 def _cumprod(x: Any, axis: int | None = None) -> Any:
     if axis is None or not x.ndim:
         x, axis = x.reshape(x.size), 0
@@ -4556,7 +4563,7 @@ def _cumprod(x: Any, axis: int | None = None) -> Any:
     return _valued(np.moveaxis(y, 0, axis), np.cumprod(x.data, axis))
 
 
-# 16 A tape for arrays · diff
+# 17 The engine, for use · diff
 def _diff(x: Any, n: int = 1, axis: int = -1) -> Any:
     np.diff(x.data, n, axis)  # which raises if it has to
     for _ in range(n):
@@ -4565,7 +4572,7 @@ def _diff(x: Any, n: int = 1, axis: int = -1) -> Any:
     return x
 
 
-# 16 A tape for arrays · made-of-parts
+# 17 The engine, for use · made-of-parts
 def _clip(
     x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None,
     max: Any = None,
@@ -4580,7 +4587,7 @@ def _sort(x: Any, axis: int | None = -1) -> Any:
     return np.take_along_axis(x, np.argsort(x.data, axis, "stable"), axis)
 
 
-# 16 A tape for arrays · rule-einsum
+# 17 The engine, for use · rule-einsum
 def _einsum_rule(i: int, g: Any, y: Any, spelled: str, *factors: Any) -> Any:
     """An einsum of g with all other factors, with the letters of this one."""
     names, out = spelled.split("->")
@@ -4594,14 +4601,14 @@ def _einsum_rule(i: int, g: Any, y: Any, spelled: str, *factors: Any) -> Any:
     return np.broadcast_to(share, shape)
 
 
-# 16 A tape for arrays · einsum-rule
+# 17 The engine, for use · einsum-rule
 _EINSUM = _Rule(
     "einsum", partial(np.einsum, optimize=True),
     (None, *[partial(_einsum_rule, i) for i in range(26)]), "linear", set(),
 )
 
 
-# 16 A tape for arrays · made-of-products
+# 17 The engine, for use · made-of-products
 def _einsum(*operands: Any, optimize: Any = True) -> Any:
     story = np.einsum_path(*_deep(operands, _plain))[1].splitlines()[0]
     names, out = story.split(":")[1].strip().split("->")
@@ -4618,7 +4625,7 @@ def _einsum(*operands: Any, optimize: Any = True) -> Any:
     return _apply(_EINSUM, (f"{','.join(letters)}->{out}", *factors), {})
 
 
-# 16 A tape for arrays · tensordot
+# 17 The engine, for use · tensordot
 def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     if np.ndim(axes) == 0:
         axes = range(-axes, 0), range(axes)
@@ -4631,14 +4638,14 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return np.einsum(a, left, b, right, out)
 
 
-# 16 A tape for arrays · made-inner
+# 17 The engine, for use · made-inner
 def _inner(a: Any, b: Any, axis: int) -> Any:
     """Products along the last axis of a and this one of b."""
     single = 0 in (np.ndim(a), np.ndim(b))
     return a * b if single else np.tensordot(a, b, (-1, axis))
 
 
-# 16 A tape for arrays · made-cross
+# 17 The engine, for use · made-cross
 def _cross(a: Any, b: Any, *, axis: int = -1) -> Any:
     np.linalg.cross(*_deep((a, b), _plain), axis=axis)  # looks at the shapes
     on, further = (partial(np.roll, shift=i, axis=axis) for i in (-1, -2))
@@ -4652,7 +4659,7 @@ def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     return np.sum(dx * (y[..., 1:] + y[..., :-1]), axis=-1) / 2
 
 
-# 16 A tape for arrays · made-norm
+# 17 The engine, for use · made-norm
 def _length(
     x: Any, *, axis: Any = None, keepdims: bool = False, ord: Any = 2
 ) -> Any:
@@ -4665,7 +4672,7 @@ def _length(
     return _root(powers.sum(**fold), 1 / ord)
 
 
-# 16 A tape for arrays · made-matrix-norm
+# 17 The engine, for use · made-matrix-norm
 def _norm(
     x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False
 ) -> Any:
@@ -4679,7 +4686,7 @@ def _norm(
     return _length(x, axis=axes, keepdims=keepdims, ord=ord)
 
 
-# 16 A tape for arrays · logdet
+# 17 The engine, for use · logdet
 @primitive(lambda g, y, x: g[..., None, None] * np.linalg.inv(x).mT)
 def _logdet(x: Any) -> Any:
     y = np.linalg.slogdet(x)[1]
@@ -4688,7 +4695,7 @@ def _logdet(x: Any) -> Any:
     return y
 
 
-# 16 A tape for arrays · made-of-others
+# 17 The engine, for use · made-of-others
 _MADE: dict[Callable, Callable] = {
     np.mean: _average_of, np.var: _var, np.prod: _prod, np.diff: _diff,
     np.clip: _clip, np.sort: _sort, np.einsum: _einsum, np.fix: np.trunc,
@@ -4696,6 +4703,11 @@ _MADE: dict[Callable, Callable] = {
     np.std: lambda x, axis=None, *, ddof=0, keepdims=False: _root(
         np.var(x, axis, ddof=ddof, keepdims=keepdims)
     ),
+}
+
+
+# 17 The engine, for use · made-by-entry
+_SINGLY: dict[Callable, Callable] = {
     **dict.fromkeys((np.round, np.around), lambda x, decimals=0: (
         np.sign(x) * 0 + x.data.round(decimals)
     )),
@@ -4712,7 +4724,7 @@ _MADE: dict[Callable, Callable] = {
 }
 
 
-# 16 A tape for arrays · table-of-products
+# 17 The engine, for use · table-of-products
 _PRODUCTS: dict[Callable, Callable] = {
     np.dot: lambda a, b: (
         a @ b if np.ndim(a) and np.ndim(b) in (1, 2) else _inner(a, b, -2)
@@ -4730,7 +4742,7 @@ _PRODUCTS: dict[Callable, Callable] = {
 }
 
 
-# 16 A tape for arrays · table-of-more
+# 17 The engine, for use · table-of-more
 _MORE: dict[Callable, Callable] = {
     np.cumprod: _cumprod, np.trapezoid: _trapezoid,
     **dict.fromkeys((np.cross, np.linalg.cross), _cross),
@@ -4749,8 +4761,9 @@ _MORE: dict[Callable, Callable] = {
 }
 
 
-# 16 A tape for arrays · table-of-linalg
-_COMPOSED: dict[Callable, Callable] = _MADE | _PRODUCTS | _MORE | _JOINS | {
+# 17 The engine, for use · table-of-linalg
+_COMPOSED: dict[Callable, Callable] = {
+    **_MADE, **_SINGLY, **_PRODUCTS, **_MORE, **_JOINS,
     np.linalg.vector_norm: _length,
     np.linalg.matrix_norm: lambda x, *, keepdims=False, ord="fro": (
         _norm(x, ord, (-2, -1), keepdims)
@@ -4767,7 +4780,7 @@ _COMPOSED: dict[Callable, Callable] = _MADE | _PRODUCTS | _MORE | _JOINS | {
 }
 
 
-# 16 A tape for arrays · further
+# 17 The engine, for use · further
 _FURTHER: dict[Callable, _Rule] = {
     f: _Rule(f.__name__, function, None, None, set())
     for f, function in {
@@ -4776,7 +4789,7 @@ _FURTHER: dict[Callable, _Rule] = {
 }
 
 
-# 16 A tape for arrays · tape-layer
+# 18 Every layer, once more · tape-layer
 class TapeLayer(Layer):
     """A Layer from a function; the tape finds its backward.
 
@@ -4800,7 +4813,7 @@ class TapeLayer(Layer):
         self._cache = y, inputs, _recording.get()
         return y.data.copy()
 
-    # 16 A tape for arrays · tape-layer-backward
+    # 18 Every layer, once more · tape-layer-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         y, inputs, recording = self._saved()
         if not recording:
@@ -4815,7 +4828,7 @@ class TapeLayer(Layer):
         return {**vars(self), "_cache": None}  # a tape is not copied
 
 
-# 17 Depth: residual connections · residual
+# 19 Depth: residual connections · residual
 class Residual(Network):
     """Layers with a road past them, y = x + f(x) (eq:residual).
 
@@ -4824,7 +4837,7 @@ class Residual(Network):
     Source: He, Zhang, Ren and Sun, 2016.
     """
 
-    # 17 Depth: residual connections · residual-forward
+    # 19 Depth: residual connections · residual-forward
     def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
         x = _floating(x)
         change = super().forward(x, lengths)
@@ -4839,21 +4852,21 @@ class Residual(Network):
         dx = super().backward(grad_output)
         return dx + np.asarray(grad_output, dx.dtype)  # eq:residual-dx
 
-    # 17 Depth: residual connections · residual-settings
+    # 19 Depth: residual connections · residual-settings
     def __init__(self, *layers: Layer) -> None:
         if not layers:
             raise ValueError("Residual: got no layers")
         super().__init__(*layers)
 
 
-# 18 Time: recurrent networks · activations-of-rnn
+# 20 Time: recurrent networks · activations-of-rnn
 _ACTIVATIONS = {  # a function, and its slope where its value is h
     "tanh": (np.tanh, lambda h: 1 - h * h),
     "relu": (partial(np.maximum, 0), np.sign),
 }
 
 
-# 18 Time: recurrent networks · rnn
+# 20 Time: recurrent networks · rnn
 class RNN(Layer):
     """h_t = tanh(x_t W + h_{t-1} U + b), step by step (eq:rnn).
 
@@ -4876,7 +4889,7 @@ class RNN(Layer):
     recurrent: Parameter
     bias: Any
 
-    # 18 Time: recurrent networks · rnn-walks
+    # 20 Time: recurrent networks · rnn-walks
     def _run(self, a: np.ndarray, states: np.ndarray) -> Any:
         """Fill states[:, 1:] from states[:, 0] and a = xW + b."""
         (h,), (activation, _) = states, self._activations[self.nonlinearity]
@@ -4892,7 +4905,7 @@ class RNN(Layer):
             later = da[t] @ back
         return da[None], da[None]
 
-    # 18 Time: recurrent networks · rnn-backward
+    # 20 Time: recurrent networks · rnn-backward
     def _blocks_backward(self, grad_output: ArrayLike) -> np.ndarray:
         """Add to the parameters' grad; return dL/d(xW + b), in blocks."""
         xs, states, _, kept = self._saved()
@@ -4904,7 +4917,7 @@ class RNN(Layer):
         _collect(self.bias, _ones(len(h), h.dtype) @ da)  # eq:rnn-db
         return da
 
-    # 18 Time: recurrent networks · rnn-settings
+    # 20 Time: recurrent networks · rnn-settings
     def __init__(
         self, input_size: int, hidden_size: int, *, bias: bool = True,
         nonlinearity: str = "tanh", rng: _Seed = None,
@@ -4917,7 +4930,7 @@ class RNN(Layer):
         self.state: np.ndarray | None = None
         self._start(bias, _generator(self, rng))
 
-    # 18 Time: recurrent networks · rnn-start
+    # 20 Time: recurrent networks · rnn-start
     def _start(self, bias: bool, rng: np.random.Generator) -> None:
         size, rows = self.hidden_size, (self.input_size, self.hidden_size)
         width = self._biases[0][1] * size
@@ -4928,7 +4941,7 @@ class RNN(Layer):
             drawn = rng.uniform(-1, 1, n * size) * size**-0.5
             setattr(self, name, Parameter(drawn) if bias else None)
 
-    # 18 Time: recurrent networks · rnn-passes
+    # 20 Time: recurrent networks · rnn-passes
     def forward(
         self, x: ArrayLike, start: _Maybe = None, lengths: _Maybe = None
     ) -> np.ndarray:
@@ -4950,7 +4963,7 @@ class RNN(Layer):
         y[~inside] = 0
         return y
 
-    # 18 Time: recurrent networks · rnn-arriving
+    # 20 Time: recurrent networks · rnn-arriving
     def _arriving(self, grad_output: ArrayLike) -> np.ndarray:
         """The gradient of the output, time first, 0 beyond the ends."""
         xs, _, behind, _ = self._saved()
@@ -4959,7 +4972,7 @@ class RNN(Layer):
         dh[behind] = 0
         return dh
 
-    # 18 Time: recurrent networks · rnn-backward-accumulate
+    # 20 Time: recurrent networks · rnn-backward-accumulate
     def accumulate(self, grad_output: ArrayLike) -> None:
         self._blocks_backward(grad_output)
 
@@ -4969,7 +4982,7 @@ class RNN(Layer):
         return _time_first(dx.reshape(xs.shape)).astype(xs.dtype, copy=False)
 
 
-# 18 Time: recurrent networks · blocks
+# 20 Time: recurrent networks · blocks
 def _blocks(a: np.ndarray, size: int) -> np.ndarray:
     """(…, blocks * size) seen as (blocks, …, size)."""
     parts = a.reshape(*a.shape[:-1], a.shape[-1] // size, size)
@@ -4981,13 +4994,13 @@ def _joined(blocks: np.ndarray) -> np.ndarray:
     return np.concatenate([*blocks], axis=-1)
 
 
-# 18 Time: recurrent networks · time-first
+# 20 Time: recurrent networks · time-first
 def _time_first(x: np.ndarray) -> np.ndarray:
     """(N, T, …) to (T, N, …), or back, as a copy in that order."""
     return x.swapaxes(0, 1).copy()
 
 
-# 18 Time: recurrent networks · lstm
+# 20 Time: recurrent networks · lstm
 class LSTM(RNN):
     """Long short-term memory: a sum, guarded by gates, eq:lstm-cell.
 
@@ -5000,7 +5013,7 @@ class LSTM(RNN):
     _biases, _parts = (("bias", 4),), 2
     _activations = ("tanh",)
 
-    # 18 Time: recurrent networks · lstm-run
+    # 20 Time: recurrent networks · lstm-run
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
         (h, c), u = states, _blocks(self.recurrent.data, self.hidden_size)
         scale = np.array([0.5, 0.5, 1, 0.5], a.dtype).reshape(4, 1, 1)
@@ -5016,7 +5029,7 @@ class LSTM(RNN):
             h[t + 1] = o * np.tanh(c[t + 1], out=shown[t])  # eq:lstm-h
         return a, shown
 
-    # 18 Time: recurrent networks · lstm-backward
+    # 20 Time: recurrent networks · lstm-backward
     def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
         back = _blocks(self.recurrent.data, self.hidden_size).mT.copy()
         (a, shown), (i, f, g, o), (_, c) = kept, kept[0], states
@@ -5034,7 +5047,7 @@ class LSTM(RNN):
         return da, da
 
 
-# 18 Time: recurrent networks · gru
+# 20 Time: recurrent networks · gru
 class GRU(RNN):
     """Gated recurrent unit: between the old state and a new one, eq:gru.
 
@@ -5048,7 +5061,7 @@ class GRU(RNN):
     _activations = ("tanh",)
     recurrent_bias: Any
 
-    # 18 Time: recurrent networks · gru-run
+    # 20 Time: recurrent networks · gru-run
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
         (h,), inner = states, np.empty_like(a[2])
         for t in range(len(inner)):
@@ -5061,7 +5074,7 @@ class GRU(RNN):
             h[t + 1] = (1 - z) * n + z * h[t]  # eq:gru
         return a, inner
 
-    # 18 Time: recurrent networks · gru-backward
+    # 20 Time: recurrent networks · gru-backward
     def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
         back = _blocks(self.recurrent.data, self.hidden_size).mT.copy()
         (a, inner), (h,), later = kept, states, 0
@@ -5078,7 +5091,7 @@ class GRU(RNN):
         return da, du
 
 
-# 18 Time: recurrent networks · embedding
+# 20 Time: recurrent networks · embedding
 class Embedding(Layer):
     """A row of numbers for each whole number, eq:embedding.
 
@@ -5094,7 +5107,7 @@ class Embedding(Layer):
         self._cache = self._known(_as_array(x).copy())
         return self.weight.data[self._cache]  # eq:embedding
 
-    # 18 Time: recurrent networks · embedding-backward
+    # 20 Time: recurrent networks · embedding-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         ids, width = self._saved(), self.embedding_dim
         shape = (*ids.shape, width)
@@ -5104,7 +5117,7 @@ class Embedding(Layer):
         np.add.at(whole, entries.ravel(), grad.ravel())  # eq:embedding-dw
         return np.zeros(ids.shape, self.weight.data.dtype)
 
-    # 18 Time: recurrent networks · embedding-settings
+    # 20 Time: recurrent networks · embedding-settings
     def __init__(
         self, num_embeddings: int, embedding_dim: int, *,
         std: float = 1.0, rng: _Seed = None,
@@ -5116,7 +5129,7 @@ class Embedding(Layer):
         drawn = _generator(self, rng).normal(0.0, std, shape)
         self.weight = Parameter(drawn)
 
-    # 18 Time: recurrent networks · embedding-settings-known
+    # 20 Time: recurrent networks · embedding-settings-known
     def _known(self, ids: np.ndarray) -> np.ndarray:
         if ids.size and ids.dtype.kind not in "iu":
             raise TypeError(f"{self}: expected integers, got {ids.dtype}")
@@ -5129,7 +5142,7 @@ class Embedding(Layer):
         return ids.astype(np.intp)
 
 
-# 18 Time: recurrent networks · last
+# 20 Time: recurrent networks · last
 class Last(Layer):
     """The last step of each sequence: (N, T, D) in, (N, D) out.
 
@@ -5139,7 +5152,7 @@ class Last(Layer):
 
     takes_lengths = True
 
-    # 18 Time: recurrent networks · last-forward
+    # 20 Time: recurrent networks · last-forward
     def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
         x = self._expect(x, "N", "T", "D")
         ends = _counting(self, lengths, *x.shape[:2]).sum(axis=1)
@@ -5149,7 +5162,7 @@ class Last(Layer):
         self._cache = at, x.shape, x.dtype
         return x[at]
 
-    # 18 Time: recurrent networks · last-backward
+    # 20 Time: recurrent networks · last-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         at, (n, steps, dim), dtype = self._saved()
         grad = self._expect(grad_output, n, dim, what="grad_output")
@@ -5158,7 +5171,7 @@ class Last(Layer):
         return dx
 
 
-# 19 Attention · attend
+# 21 Attention · attend
 def _attend(q: _Array, k: _Array, v: _Array, hidden: Any = None) -> _Pair:
     """What each query finds, and the weights with which it looked."""
     _fitting(q, k, v)
@@ -5173,7 +5186,7 @@ def _attend(q: _Array, k: _Array, v: _Array, hidden: Any = None) -> _Pair:
     return scores @ v, scores  # eq:attention
 
 
-# 19 Attention · attend-shapes
+# 21 Attention · attend-shapes
 def _fitting(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
     """Raise ValueError unless the shapes are those of one look-up."""
     alike = q.shape[:-2] + q.shape[-1:] == k.shape[:-2] + k.shape[-1:]
@@ -5184,7 +5197,7 @@ def _fitting(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
         )
 
 
-# 19 Attention · attend-backward
+# 21 Attention · attend-backward
 def _attend_backward(
     dy: _Array, q: _Array, k: _Array, v: _Array, weights: _Array
 ) -> tuple[_Array, _Array, _Array]:
@@ -5197,7 +5210,7 @@ def _attend_backward(
     return ds @ k, ds.mT @ q, dv  # eq:attention-dq, eq:attention-dk
 
 
-# 19 Attention · multi-head-attention
+# 21 Attention · multi-head-attention
 class MultiHeadAttention(Layer):
     """Every place of a sequence looks at every other, eq:attention.
 
@@ -5216,7 +5229,7 @@ class MultiHeadAttention(Layer):
     weights: np.ndarray | None = None
     memory_grad: np.ndarray | None = None
 
-    # 19 Attention · multi-head-attention-heads
+    # 21 Attention · multi-head-attention-heads
     def _heads(self, x: np.ndarray) -> np.ndarray:
         """A view (parts, N, num_heads, T, d) of (N, T, parts * embed_dim)."""
         parts = x.shape[2] // self.embed_dim
@@ -5224,7 +5237,7 @@ class MultiHeadAttention(Layer):
         split = x.reshape(*x.shape[:2], parts, self.num_heads, size)
         return split.transpose(2, 0, 3, 1, 4)
 
-    # 19 Attention · multi-head-attention-passes
+    # 21 Attention · multi-head-attention-passes
     def forward(
         self, x: ArrayLike, lengths: _Maybe = None,
         attn_mask: _Maybe = None, memory: _Maybe = None,
@@ -5240,13 +5253,13 @@ class MultiHeadAttention(Layer):
         y[behind] = 0
         return y.astype(x.dtype, copy=False)
 
-    # 19 Attention · multi-head-attention-parts
+    # 21 Attention · multi-head-attention-parts
     def _parts(self, z: np.ndarray, steps: int, start: int) -> tuple:
         """Queries of the first steps; keys and values from start on."""
         q, k, v = self._heads(z)
         return q[:, :, :steps], k[:, :, start:], v[:, :, start:]
 
-    # 19 Attention · multi-head-attention-backward
+    # 21 Attention · multi-head-attention-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         behind, start, *cache = self._saved()
         (n, steps), width = behind.shape, self.embed_dim
@@ -5262,7 +5275,7 @@ class MultiHeadAttention(Layer):
         self.memory_grad = dx[:, start:] if start else None
         return dx[:, :steps]
 
-    # 19 Attention · attention-seen
+    # 21 Attention · attention-seen
     def _seen(self, x: np.ndarray, lengths: _Maybe, memory: _Maybe) -> tuple:
         """What lies behind the ends, x and memory in a row, and where the
         keys start in it."""
@@ -5274,7 +5287,7 @@ class MultiHeadAttention(Layer):
         other = self._expect(memory, *size, what="memory")
         return behind, np.concatenate([both, other], axis=1), x.shape[1]
 
-    # 19 Attention · attention-hidden
+    # 21 Attention · attention-hidden
     def _hidden(
         self, q: _Array, k: _Array, attn_mask: _Maybe, behind: _Array
     ) -> _Array | None:
@@ -5289,7 +5302,7 @@ class MultiHeadAttention(Layer):
             return None
         return np.where(hide, -np.inf, given).astype(q.dtype)
 
-    # 19 Attention · attention-mask
+    # 21 Attention · attention-mask
     def _mask(self, attn_mask: _Maybe, size: tuple) -> np.ndarray:
         """The mask, if it fits scores of this size, (N, heads, T, S)."""
         given = _as_array(False if attn_mask is None else attn_mask)
@@ -5303,7 +5316,7 @@ class MultiHeadAttention(Layer):
             )
         return given
 
-    # 19 Attention · attention-settings
+    # 21 Attention · attention-settings
     def __init__(
         self, embed_dim: int, num_heads: int, *, causal: bool = False,
         rng: _Seed = None,
@@ -5320,7 +5333,7 @@ class MultiHeadAttention(Layer):
         self.out = Linear(embed_dim, embed_dim, rng=rng)
 
 
-# 19 Attention · position-embedding
+# 21 Attention · position-embedding
 class PositionEmbedding(Embedding):
     """Adds to every place of a sequence a row of its own, eq:position.
 
@@ -5330,7 +5343,7 @@ class PositionEmbedding(Embedding):
     for longer sequences.
     """
 
-    # 19 Attention · position-embedding-forward
+    # 21 Attention · position-embedding-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", "T", self.embedding_dim)
         if x.shape[1] > self.num_embeddings:
@@ -5342,7 +5355,7 @@ class PositionEmbedding(Embedding):
         y = x + self.weight.data[: x.shape[1]]  # eq:position
         return y.astype(x.dtype, copy=False)
 
-    # 19 Attention · position-embedding-backward
+    # 21 Attention · position-embedding-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         shape, dtype = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
@@ -5350,7 +5363,7 @@ class PositionEmbedding(Embedding):
         return grad.astype(dtype)
 
 
-# 19 Attention · transformer-block
+# 21 Attention · transformer-block
 class TransformerBlock(Network):
     """Attention, then a small network for each place; pre-norm, eq:block.
 
@@ -5359,7 +5372,7 @@ class TransformerBlock(Network):
     either adds. Source: Vaswani and others, 2017; Xiong and others, 2020.
     """
 
-    # 19 Attention · transformer-block-init
+    # 21 Attention · transformer-block-init
     def __init__(
         self, embed_dim: int, num_heads: int, hidden: int | None = None, *,
         dropout: float = 0.0, causal: bool = True, rng: _Seed = None,
@@ -5376,7 +5389,7 @@ class TransformerBlock(Network):
         super().__init__(first, then)
 
 
-# 20 Beyond the gradient · push-part
+# 22 Beyond the gradient · push-part
 def _part(node: Tensor, i: int, v: Any, record: bool) -> Any:
     """v, the slope of argument i of a node, forwards through its rule."""
     rule, *_, options, _, _ = node._record
@@ -5391,7 +5404,7 @@ def _part(node: Tensor, i: int, v: Any, record: bool) -> Any:
     return rule.function(*args, **options)
 
 
-# 20 Beyond the gradient · push
+# 22 Beyond the gradient · push
 def _pushed(node: Tensor, slopes: dict, record: bool) -> Any:
     """The slope of a node from those of its parents, eq:jvp."""
     total = np.zeros((), node.dtype)
@@ -5401,7 +5414,7 @@ def _pushed(node: Tensor, slopes: dict, record: bool) -> Any:
     return np.broadcast_to(total, node.shape).astype(node.dtype)
 
 
-# 20 Beyond the gradient · turn-round
+# 22 Beyond the gradient · turn-round
 def _transposed(node: Tensor, i: int, v: Any, record: bool) -> Any:
     """v through argument i of a node, forwards: its vjp transposed."""
     u = Tensor(np.zeros_like(node.data))
@@ -5415,7 +5428,7 @@ def _transposed(node: Tensor, i: int, v: Any, record: bool) -> Any:
     return gradients(share, [u], v, record)[0]
 
 
-# 20 Beyond the gradient · follow
+# 22 Beyond the gradient · follow
 def _follow(y: Any, slopes: dict) -> tuple[Any, Any]:
     """y, and its slope if those of the first Tensors are these."""
     if not isinstance(y, Tensor):  # it does not depend on the inputs
@@ -5431,7 +5444,7 @@ def _follow(y: Any, slopes: dict) -> tuple[Any, Any]:
     return (y, _constant(slope)) if record else (y.data, slope)
 
 
-# 20 Beyond the gradient · anew
+# 22 Beyond the gradient · anew
 def _anew(x: Any) -> Tensor:
     """The same numbers as a Tensor of its own; made from x, if that is one."""
     if not isinstance(x, Tensor):
@@ -5439,7 +5452,7 @@ def _anew(x: Any) -> Tensor:
     return x[...] if x.requires_grad else Tensor(x.data)
 
 
-# 20 Beyond the gradient · jvp
+# 22 Beyond the gradient · jvp
 def jvp(
     f: Callable, inputs: Sequence[ArrayLike], directions: Sequence[ArrayLike]
 ) -> tuple[Any, Any]:
@@ -5467,7 +5480,7 @@ def jvp(
     return [value for value, _ in ways], [slope for _, slope in ways]
 
 
-# 20 Beyond the gradient · hvp
+# 22 Beyond the gradient · hvp
 def hvp(f: Callable, x: ArrayLike, v: ArrayLike) -> np.ndarray:
     """The Hessian of f at x times v, eq:hvp, without the Hessian.
 
@@ -5485,7 +5498,7 @@ def hvp(f: Callable, x: ArrayLike, v: ArrayLike) -> np.ndarray:
     return gradients(slope, [point], direction)[0]
 
 
-# 20 Beyond the gradient · replay
+# 22 Beyond the gradient · replay
 def _replay(
     f: Callable, inputs: Sequence, g: Any, y: Any, *known: Any
 ) -> list:
@@ -5503,7 +5516,7 @@ def _replay(
     return [by_input.get(id(x)) for x in xs]
 
 
-# 20 Beyond the gradient · like-before
+# 22 Beyond the gradient · like-before
 def _like_before(again: np.ndarray, before: np.ndarray) -> None:
     if not np.array_equal(again, before, equal_nan=True):
         raise RuntimeError(
@@ -5512,7 +5525,7 @@ def _like_before(again: np.ndarray, before: np.ndarray) -> None:
         )
 
 
-# 20 Beyond the gradient · without-tape
+# 22 Beyond the gradient · without-tape
 def _without_tape(f: Callable, *arrays: Any) -> Any:
     """The forward pass of a checkpoint."""
     y = f(*arrays)
@@ -5523,7 +5536,7 @@ def _without_tape(f: Callable, *arrays: Any) -> Any:
     return y
 
 
-# 20 Beyond the gradient · checkpoint
+# 22 Beyond the gradient · checkpoint
 def checkpoint(f: Callable, *inputs: Any) -> Any:
     """f(*inputs), of which only the inputs are remembered.
 
@@ -5543,7 +5556,7 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     return _apply(_Rule("checkpoint", forward, again, None, set()), inputs, {})
 
 
-# 21 The clinic · case
+# 24 The diagnosis · case
 class _Case(NamedTuple):
     """All that there is to look at; xs, ys are some of the rows."""
     net: Network
@@ -5561,7 +5574,7 @@ class _Case(NamedTuple):
     tests: tuple = (None, None)  # x_test, y_test
 
 
-# 21 The clinic · probe-scale
+# 24 The diagnosis · probe-scale
 _Signs = Iterator[tuple[str, str, str]]  # name, where, figure
 
 
@@ -5578,7 +5591,7 @@ def _scale_signs(case: _Case) -> _Signs:
         yield "input-scale", "all of x", figure
 
 
-# 21 The clinic · causes-table
+# 24 The diagnosis · causes-table
 def _atlas(text: str) -> dict[str, list[str]]:
     """name · because, and in the next line cure · section"""
     rows = [line.strip().split(" · ") for line in text.strip().splitlines()]
@@ -5586,7 +5599,7 @@ def _atlas(text: str) -> dict[str, list[str]]:
     return {name: [because, *rest] for (name, because), rest in pairs}
 
 
-# 21 The clinic · causes-data
+# 24 The diagnosis · causes-data
 _DATA = _atlas("""
     input-not-finite · one nan in x or y makes the loss and gradients nan
     drop or fill these values first · 10, When a number is lost
@@ -5603,7 +5616,7 @@ _DATA = _atlas("""
 """)
 
 
-# 21 The clinic · finding
+# 24 The diagnosis · finding
 class Finding(NamedTuple):
     """One cause: its name, the place, what was measured, what to do."""
     name: str
@@ -5619,7 +5632,7 @@ class Finding(NamedTuple):
         return f"{head}\n  {because}.\n  {cure}. (Chapter {self.section})"
 
 
-# 21 The clinic · diagnosis
+# 24 The diagnosis · diagnosis
 class Diagnosis:
     """What diagnose found; prints as a report.
 
@@ -5637,7 +5650,7 @@ class Diagnosis:
         return "\n".join((found or [_NOTHING]) + failed)
 
 
-# 21 The clinic · look
+# 24 The diagnosis · look
 def _look(case: _Case) -> Diagnosis:
     """All probes in turn; symptoms only where no cause was found."""
     told, patient = Diagnosis(), (case.net, case.optimizer, case.step)
@@ -5655,7 +5668,7 @@ def _look(case: _Case) -> Diagnosis:
     return told
 
 
-# 21 The clinic · diagnose
+# 24 The diagnosis · diagnose
 def diagnose(
     net: Network, x: ArrayLike, y: ArrayLike, *, optimizer: Any = None,
     step: Callable | None = None, x_test: ArrayLike | None = None,
@@ -5683,7 +5696,7 @@ def diagnose(
     return _look(case._replace(tests=(x_test, y_test)))
 
 
-# 21 The clinic · nothing-found
+# 24 The diagnosis · nothing-found
 _NOTHING = """\
 Nothing found. Looked at: the data and labels, the loss, the start, the
 gradients of every layer, evaluation against training, one example against
@@ -5692,7 +5705,7 @@ Cannot be seen from here: test examples that leaked into the training,
 labels that mean something else, a task that x does not determine."""
 
 
-# 21 The clinic · case-rows
+# 24 The diagnosis · case-rows
 def _case(net: Network, x: np.ndarray, y: np.ndarray, rng: Any) -> _Case:
     ids = x.dtype.kind in "iu"
     long = x.ndim == 3 or (ids and x.ndim == y.ndim == 2)
@@ -5710,7 +5723,7 @@ def _case(net: Network, x: np.ndarray, y: np.ndarray, rng: Any) -> _Case:
     return _Case(net, x, y, xs, ys, *levels, ids, rng)
 
 
-# 21 The clinic · single-answer
+# 24 The diagnosis · single-answer
 def _single(net: Network, out: np.ndarray, y: np.ndarray, a: Any) -> float:
     """The loss of one answer to everything; infinite if it refuses."""
     with suppress(Exception):
@@ -5718,7 +5731,7 @@ def _single(net: Network, out: np.ndarray, y: np.ndarray, a: Any) -> float:
     return math.inf
 
 
-# 21 The clinic · reach-parts
+# 24 The diagnosis · reach-parts
 _HOLDERS = (
     dict, list, tuple, set, MethodType, partial, CellType, GeneratorType,
 )
@@ -5736,7 +5749,7 @@ def _parts(thing: Any) -> list[Any]:
     return [*inside, *methods, getattr(thing, "__dict__", None)]
 
 
-# 21 The clinic · reach-names
+# 24 The diagnosis · reach-names
 def _names(function: FunctionType) -> dict[str, Any]:
     """The global variables that a function of the user's refers to."""
     if function.__module__ == "backprop_core":
@@ -5749,7 +5762,7 @@ def _names(function: FunctionType) -> dict[str, Any]:
     return {name: known[name] for name in names & known.keys()}
 
 
-# 21 The clinic · reach
+# 24 The diagnosis · reach
 _FIXED = (type, ModuleType, str, bytes, int, float, type(None))
 
 
@@ -5764,7 +5777,7 @@ def _reach(*roots: Any) -> list[Any]:
     return list(found.values())
 
 
-# 21 The clinic · put-back
+# 24 The diagnosis · put-back
 _RANDOM: Any = np.random.BitGenerator, np.random.RandomState, random.Random
 
 
@@ -5780,7 +5793,7 @@ def _refill(thing: Any, items: Any) -> None:
         thing.update(items)
 
 
-# 21 The clinic · way-back
+# 24 The diagnosis · way-back
 def _way_back(thing: Any) -> Callable[[], Any] | None:
     """What makes a thing as it is now; None for what cannot change."""
     if isinstance(thing, (np.ndarray, dict, list, set)):
@@ -5796,7 +5809,7 @@ def _way_back(thing: Any) -> Callable[[], Any] | None:
     return None
 
 
-# 21 The clinic · as-it-was
+# 24 The diagnosis · as-it-was
 @contextmanager
 def _as_it_was(*roots: Any, batch: Any = None) -> Iterator[None]:
     """Whatever happens inside, everything in reach is put back after it."""
@@ -5811,7 +5824,7 @@ def _as_it_was(*roots: Any, batch: Any = None) -> Iterator[None]:
             way_back()
 
 
-# 21 The clinic · rewindable
+# 24 The diagnosis · rewindable
 _TEE: type = type(*tee((), 1))
 
 
@@ -5829,7 +5842,7 @@ def _stand_in(held: Any, batch: Any) -> Any:
     return copy.copy(held) if isinstance(held, _TEE) else held
 
 
-# 21 The clinic · stand-in
+# 24 The diagnosis · stand-in
 def _replace(things: list[Any], new: Callable[[Any], Any]) -> None:
     """Put something else into cells, global variables and attributes."""
     known: dict[int, tuple[Any, Any]] = {}
@@ -5846,7 +5859,7 @@ def _replace(things: list[Any], new: Callable[[Any], Any]) -> None:
                     getattr(thing, "__globals__", thing)[name] = other
 
 
-# 21 The clinic · spy
+# 24 The diagnosis · spy
 def _spy(owner: Any, name: str, before: Any = None, after: Any = None) -> None:
     """From now on, tell what a method is given, and what it returns."""
     method = getattr(owner, name)
@@ -5862,14 +5875,14 @@ def _spy(owner: Any, name: str, before: Any = None, after: Any = None) -> None:
     vars(owner)[name] = spied
 
 
-# 21 The clinic · layers
+# 24 The diagnosis · layers
 def _layers(net: Layer) -> list[tuple[str, Layer]]:
     """Each layer inside, with its place and name."""
     held = [(at, m) for at, m in net._contents() if isinstance(m, Layer)]
     return [(f"layer {at[:-1]} {_short(m)}", m) for at, m in held[1:]]
 
 
-# 21 The clinic · heard
+# 24 The diagnosis · heard
 class _Heard(NamedTuple):
     """What went through a layer once, forwards and backwards."""
 
@@ -5881,7 +5894,7 @@ class _Heard(NamedTuple):
     dx: np.ndarray = np.zeros(0)
 
 
-# 21 The clinic · listen
+# 24 The diagnosis · listen
 def _listen(case: _Case) -> list[_Heard]:
     """One loss and one backward pass, with an ear at every layer."""
     heard: dict[tuple[str, Layer], list] = {}
@@ -5893,7 +5906,7 @@ def _listen(case: _Case) -> list[_Heard]:
     return [_Heard(*key, *passed) for key, passed in heard.items()]
 
 
-# 21 The clinic · passed
+# 24 The diagnosis · passed
 def _note(heard: dict, key: tuple, n: int, given: tuple, result: Any) -> None:
     """Note the first forward of a single argument, and the first backward."""
     passed = heard.get(key, [])
@@ -5901,7 +5914,7 @@ def _note(heard: dict, key: tuple, n: int, given: tuple, result: Any) -> None:
         heard[key] = [*passed, np.array(given[0]), np.array(result)]
 
 
-# 21 The clinic · columns
+# 24 The diagnosis · columns
 def _columns(x: ArrayLike, ids: bool = False) -> np.ndarray:
     """The features as columns; steps of a sequence and pixels are rows."""
     x = np.zeros((1, 1)) if ids else np.asarray(x, float)
@@ -5910,7 +5923,7 @@ def _columns(x: ArrayLike, ids: bool = False) -> np.ndarray:
     return x.reshape(rows, x.shape[-1] if rows < 0 else -1)
 
 
-# 21 The clinic · arriving
+# 24 The diagnosis · arriving
 def _arriving(case: _Case) -> np.ndarray:
     """x as it comes to the first weights, behind a norm or a division."""
     case.net.train()
@@ -5920,7 +5933,7 @@ def _arriving(case: _Case) -> np.ndarray:
     return _columns(case.x if raw else seen, case.ids)
 
 
-# 21 The clinic · used-columns
+# 24 The diagnosis · used-columns
 def _used_columns(case: _Case) -> tuple[np.ndarray, np.ndarray]:
     """Columns that are not nearly always 0, as the corner of a picture is."""
     x = _arriving(case)
@@ -5929,7 +5942,7 @@ def _used_columns(case: _Case) -> tuple[np.ndarray, np.ndarray]:
     return x[:, at], at
 
 
-# 21 The clinic · probe-too-wide
+# 24 The diagnosis · probe-too-wide
 def _too_wide(case: _Case, size: float) -> bool:
     """Is the first loss high, and as it should be with x made smaller?"""
     if size < 3 or not case.first > 4 * case.zero:
@@ -5937,7 +5950,7 @@ def _too_wide(case: _Case, size: float) -> bool:
     return case.net.loss(case.xs / size, case.ys) < 1.25 * case.zero
 
 
-# 21 The clinic · still-columns
+# 24 The diagnosis · still-columns
 def _still_columns(case: _Case) -> tuple[np.ndarray, np.ndarray]:
     """x, and its columns of one value, but for a picture's border."""
     x = _arriving(case)
@@ -5949,12 +5962,12 @@ def _still_columns(case: _Case) -> tuple[np.ndarray, np.ndarray]:
     return x, still
 
 
-# 21 The clinic · loss-of
+# 24 The diagnosis · loss-of
 def _loss_of(case: _Case, rows: np.ndarray) -> float:
     return case.net.eval().loss(case.x[rows], case.y[rows])
 
 
-# 21 The clinic · input-signs
+# 24 The diagnosis · input-signs
 def _input_signs(case: _Case) -> _Signs:
     each = case.x if case.x.ndim == 3 else case.x.reshape(len(case.x), -1)
     lost = ~np.isfinite(_columns(each, case.ids))
@@ -5972,7 +5985,7 @@ def _input_signs(case: _Case) -> _Signs:
         yield "input-integer-wrapped", f"x, {case.x.dtype}", "only its ends"
 
 
-# 21 The clinic · wrapped
+# 24 The diagnosis · wrapped
 def _wrapped(x: np.ndarray) -> bool:
     """Do whole numbers sit at both ends of their range, none between?"""
     low, width = 0.0, 255.0 if x.max(initial=0) > 1 else 1.0
@@ -5986,7 +5999,7 @@ def _wrapped(x: np.ndarray) -> bool:
     return bool(len(share) > 20 and min(ends) > 0.2 and sum(ends) > 0.85)
 
 
-# 21 The clinic · test-signs
+# 24 The diagnosis · test-signs
 def _test_signs(case: _Case) -> _Signs:
     x_test, y_test = case.tests
     if y_test is not None and _labels(case) is not None:
@@ -5997,7 +6010,7 @@ def _test_signs(case: _Case) -> _Signs:
         yield from _moved_signs(_columns(case.x), _columns(x_test))
 
 
-# 21 The clinic · moved-signs
+# 24 The diagnosis · moved-signs
 def _moved_signs(x: np.ndarray, test: np.ndarray) -> _Signs:
     spread, other = x.std(0), test.std(0)
     wide = np.maximum(spread, other) * (1 + 4 / len(test) ** 0.5) + 1e-12
@@ -6009,7 +6022,7 @@ def _moved_signs(x: np.ndarray, test: np.ndarray) -> _Signs:
         yield "test-data-differ", f"x_test, column {moved.argmax()}", figure
 
 
-# 21 The clinic · label-kinds
+# 24 The diagnosis · label-kinds
 def _labels(case: _Case) -> np.ndarray | None:
     """One label for each example, if that is what y holds."""
     y = case.y.reshape(len(case.y), -1)
@@ -6020,7 +6033,7 @@ def _labels(case: _Case) -> np.ndarray | None:
     return y[:, 0].astype(int) if y.shape[1] == 1 and classes else None
 
 
-# 21 The clinic · label-signs
+# 24 The diagnosis · label-signs
 def _label_signs(case: _Case) -> _Signs:
     labels = _labels(case)
     if labels is None:
@@ -6035,7 +6048,7 @@ def _label_signs(case: _Case) -> _Signs:
         yield "labels-unbalanced", f"y, {n} rows", figure
 
 
-# 21 The clinic · mixes
+# 24 The diagnosis · mixes
 def _mixes(case: _Case) -> bool:
     """Does a step that takes its own batches see many labels at once?"""
     if case.step is None or _step_arguments(case):
@@ -6045,7 +6058,7 @@ def _mixes(case: _Case) -> bool:
     return len(seen) < len(case.y) and some > every / 2
 
 
-# 21 The clinic · overheard
+# 24 The diagnosis · overheard
 def _overheard(case: _Case) -> list[tuple[np.ndarray, np.ndarray]]:
     """The x and y of each loss in one step of the user's."""
     x, pairs = [case.x], [(case.x, case.y)]
@@ -6056,7 +6069,7 @@ def _overheard(case: _Case) -> list[tuple[np.ndarray, np.ndarray]]:
     return pairs
 
 
-# 21 The clinic · torn-signs
+# 24 The diagnosis · torn-signs
 def _torn_signs(case: _Case) -> _Signs:
     """Does the loss in a step get the y of another x?"""
     if case.step is None:
@@ -6073,7 +6086,7 @@ def _torn_signs(case: _Case) -> _Signs:
         yield "labels-shuffled", "step", figure
 
 
-# 21 The clinic · answers
+# 24 The diagnosis · answers
 def _targets(case: _Case) -> tuple[np.ndarray, float]:
     """y in columns, labels as zeros and a one; twice its variance."""
     labels, y = _labels(case), case.y.reshape(len(case.y), -1)
@@ -6081,7 +6094,7 @@ def _targets(case: _Case) -> tuple[np.ndarray, float]:
     return y, 2 * max(float(y.var(axis=0).sum()), 1e-30)
 
 
-# 21 The clinic · agreement
+# 24 The diagnosis · agreement
 def _agreement(case: _Case) -> tuple[float, float, float]:
     """How far neighbours agree (0: as any), its error, how near they are."""
     rows = case.rng.permutation(len(case.x))[:600]
@@ -6098,7 +6111,7 @@ def _agreement(case: _Case) -> tuple[float, float, float]:
     return float(1 - apart / spread), error, float(near**0.5)
 
 
-# 21 The clinic · shuffled-signs
+# 24 The diagnosis · shuffled-signs
 def _shuffled_signs(case: _Case) -> _Signs:
     """Close rows exist, and their labels agree as if drawn by lot."""
     if case.ids or len(case.x) < 100 or case.y.ndim > 2:
@@ -6109,7 +6122,7 @@ def _shuffled_signs(case: _Case) -> _Signs:
         yield "labels-shuffled", "x and y", figure
 
 
-# 21 The clinic · loss-signs
+# 24 The diagnosis · loss-signs
 def _loss_signs(case: _Case) -> _Signs:
     """The loss alone, on outputs drawn at random."""
     loss, y = case.net._loss_at_end(), case.ys
@@ -6134,7 +6147,7 @@ def _loss_signs(case: _Case) -> _Signs:
     yield from _end_signs(case, out, logits)
 
 
-# 21 The clinic · layer-range
+# 24 The diagnosis · layer-range
 def _ends(heard: _Heard, rng: np.random.Generator) -> tuple[float, float]:
     """The range of what a layer can answer, whatever its weights."""
     layer, z = copy.deepcopy(heard.layer), rng.normal(size=heard.x.shape)
@@ -6149,7 +6162,7 @@ def _ends(heard: _Heard, rng: np.random.Generator) -> tuple[float, float]:
     return -math.inf, math.inf
 
 
-# 21 The clinic · answer-range
+# 24 The diagnosis · answer-range
 def _range(case: _Case) -> tuple[_Heard, float, float]:
     """The last layer that does not only select, and its range."""
     for heard in reversed(_listen(case)):
@@ -6160,7 +6173,7 @@ def _range(case: _Case) -> tuple[_Heard, float, float]:
     return heard, low, high
 
 
-# 21 The clinic · harmless
+# 24 The diagnosis · harmless
 def _is_harmless(case: _Case, last: _Heard) -> bool:
     """Does the loss of usual answers stay as it is without the layer?"""
     z, loss = 2 * case.rng.normal(size=last.x.shape), case.net._loss_at_end()
@@ -6171,13 +6184,13 @@ def _is_harmless(case: _Case, last: _Heard) -> bool:
     return False
 
 
-# 21 The clinic · one-sum
+# 24 The diagnosis · one-sum
 def _one_sum(p: np.ndarray, axis: int) -> bool:
     share = p.min() >= 0 and p.shape[axis] > 1
     return bool(share and abs(p.sum(axis=axis) - 1).max() < 1e-4)
 
 
-# 21 The clinic · end-signs
+# 24 The diagnosis · end-signs
 def _end_signs(case: _Case, out: np.ndarray, logits: bool) -> _Signs:
     """What the loss expects against what the last layer can give."""
     (last, low, high), ones = _range(case), np.ones_like(out)
@@ -6198,7 +6211,7 @@ def _end_signs(case: _Case, out: np.ndarray, logits: bool) -> _Signs:
         yield from _outside(case.y, name, *((0, 1) if two else (low, high)))
 
 
-# 21 The clinic · outside
+# 24 The diagnosis · outside
 def _outside(y: np.ndarray, name: str, low: float, high: float) -> _Signs:
     slack = 1e-3 * np.ptp(y)
     outside = np.mean((y < low - slack) | (y > high + slack))
@@ -6207,14 +6220,14 @@ def _outside(y: np.ndarray, name: str, low: float, high: float) -> _Signs:
         yield "target-out-of-range", name, figure
 
 
-# 21 The clinic · units
+# 24 The diagnosis · units
 def _units(array: np.ndarray) -> np.ndarray:
     """A weight with one row for each unit: Linear's columns, a kernel's."""
     n = len(array) if array.ndim > 2 else 1
     return array.T if array.ndim == 2 else array.reshape(n, -1)
 
 
-# 21 The clinic · constant-signs
+# 24 The diagnosis · constant-signs
 def _constant_signs(case: _Case) -> _Signs:
     """Units that start alike and are pushed alike stay alike."""
     _gradients(case.net, case.xs, case.ys)
@@ -6230,7 +6243,7 @@ def _constant_signs(case: _Case) -> _Signs:
             return
 
 
-# 21 The clinic · fresh-gradients
+# 24 The diagnosis · fresh-gradients
 def _gradients(net: Network, x: np.ndarray, y: np.ndarray) -> list:
     net.zero_grad()
     net.loss(x, y)
@@ -6239,7 +6252,7 @@ def _gradients(net: Network, x: np.ndarray, y: np.ndarray) -> list:
     return [p.grad.copy() for p in net.parameters()]
 
 
-# 21 The clinic · finite-signs
+# 24 The diagnosis · finite-signs
 def _finite_signs(case: _Case) -> _Signs:
     """Where the first nan comes from, if x and y have none."""
     heard, gains = _listen(case), _gains(case.net)
@@ -6254,7 +6267,7 @@ def _finite_signs(case: _Case) -> _Signs:
             return
 
 
-# 21 The clinic · stuck
+# 24 The diagnosis · stuck
 def _stuck(heard: list[_Heard]) -> tuple[dict, dict]:
     """Of activations: units that are always 0, answers at an end."""
     dead, flat = dict[str, float](), dict[str, float]()
@@ -6270,7 +6283,7 @@ def _stuck(heard: list[_Heard]) -> tuple[dict, dict]:
     return dead, flat
 
 
-# 21 The clinic · gains
+# 24 The diagnosis · gains
 def _gains(net: Network) -> dict[str, float]:
     """Size of weights times sqrt(fan in): He 1.4, PyTorch's default 0.6."""
     weights = [(k, h, getattr(h, "weight", None)) for k, h in _layers(net)]
@@ -6281,7 +6294,7 @@ def _gains(net: Network) -> dict[str, float]:
     }
 
 
-# 21 The clinic · most
+# 24 The diagnosis · most
 def _weighs(layer: Layer) -> bool:
     return any(p.data.ndim > 1 for p in layer.parameters())
 
@@ -6291,7 +6304,7 @@ def _most(values: dict[str, float]) -> tuple[str, float]:
     return max(values.items(), key=lambda pair: pair[1], default=("", 0.0))
 
 
-# 21 The clinic · start-signs
+# 24 The diagnosis · start-signs
 def _start_signs(case: _Case) -> _Signs:
     if case.first < 0.5 * case.null or len(case.xs) < 2:
         return
@@ -6308,7 +6321,7 @@ def _start_signs(case: _Case) -> _Signs:
         yield from _depth_signs(case, gains, heard)
 
 
-# 21 The clinic · weight-signs
+# 24 The diagnosis · weight-signs
 def _weight_signs(case: _Case, large: tuple, flat: tuple) -> _Signs:
     (where, gain), (worst, share) = large, flat
     if gain > 3 and (share > 0.5 or case.first > 2 * case.zero):
@@ -6319,7 +6332,7 @@ def _weight_signs(case: _Case, large: tuple, flat: tuple) -> _Signs:
         yield "saturated", worst, f"{share:.0%} of its answers at an end"
 
 
-# 21 The clinic · depth-signs
+# 24 The diagnosis · depth-signs
 def _depth_signs(case: _Case, gains: dict, heard: list[_Heard]) -> _Signs:
     for h in heard:  # of a sequence that only tells at its end
         if h.dx.ndim == h.dy.ndim == 3 and not h.dy[:, :-1].any():
@@ -6338,7 +6351,7 @@ def _depth_signs(case: _Case, gains: dict, heard: list[_Heard]) -> _Signs:
         yield from _slope_signs(case, place, ends, least)
 
 
-# 21 The clinic · learns
+# 24 The diagnosis · learns
 def _learns(case: _Case, kind: str) -> bool:
     """Though the gradient fades, do sixty steps lower the loss?"""
     rule, losses = case.optimizer, []
@@ -6353,7 +6366,7 @@ def _learns(case: _Case, kind: str) -> bool:
     return bool(np.mean(losses[-5:]) < 0.45 * case.null)
 
 
-# 21 The clinic · slope-signs
+# 24 The diagnosis · slope-signs
 def _slope_signs(case: _Case, place: tuple, ends: Any, least: float) -> _Signs:
     (where, kind), (first, last) = place, ends
     figure = f"gradient {first:.1e}, at the last {kind} {last:.1e}"
@@ -6363,7 +6376,7 @@ def _slope_signs(case: _Case, place: tuple, ends: Any, least: float) -> _Signs:
         yield "exploding", where, figure
 
 
-# 21 The clinic · affine-signs
+# 24 The diagnosis · affine-signs
 def _affine_signs(case: _Case) -> _Signs:
     """Two linear layers in a row, or a function without any bend."""
     for layer in case.net.modules():
@@ -6377,7 +6390,7 @@ def _affine_signs(case: _Case) -> _Signs:
         yield from _middle_signs(case, case.net.eval())
 
 
-# 21 The clinic · middle-signs
+# 24 The diagnosis · middle-signs
 def _middle_signs(case: _Case, net: Network) -> _Signs:
     """Is f of the middle the middle of f, whatever the weights?"""
     for p in net.parameters():  # a branch may start at 0
@@ -6395,7 +6408,7 @@ def _middle_signs(case: _Case, net: Network) -> _Signs:
         yield from _flat_signs(case, weights[0])
 
 
-# 21 The clinic · narrow
+# 24 The diagnosis · narrow
 def _narrow(layers: Sequence) -> bool:
     """A bottleneck of linear layers means something: few directions."""
     flat = [layer for layer in layers if isinstance(layer, Linear)]
@@ -6403,7 +6416,7 @@ def _narrow(layers: Sequence) -> bool:
     return len(flat) > 1 and min(out[:-1]) < min(flat[0].in_features, out[-1])
 
 
-# 21 The clinic · flat-signs
+# 24 The diagnosis · flat-signs
 def _flat_signs(case: _Case, name: str) -> _Signs:
     """One layer: enough unless neighbours agree on what no plane can say."""
     near = _agreement(case)[0] if len(case.x) > 20 else 1.0
@@ -6413,7 +6426,7 @@ def _flat_signs(case: _Case, name: str) -> _Signs:
         yield "no-hidden-layer", name, figure
 
 
-# 21 The clinic · explained
+# 24 The diagnosis · explained
 def _explained(case: _Case) -> float:
     """How much a plane explains, by least squares or as it is trained."""
     y, spread = _targets(case)
@@ -6429,13 +6442,13 @@ def _explained(case: _Case) -> float:
     return 1 - float(1 - max(right)) * 2 / spread
 
 
-# 21 The clinic · slope-along
+# 24 The diagnosis · slope-along
 def _slope(f: Callable, x: np.ndarray, d: Any, h: float) -> float:
     """The slope of f at x in the direction d."""
     return float(f(x + h * d) - f(x - h * d)) / (2 * h)
 
 
-# 21 The clinic · disagrees
+# 24 The diagnosis · disagrees
 def _disagrees(f: Callable, x: Any, gradient: Any, rng: Any) -> bool:
     """Do slopes that agree with each other contradict the gradient?"""
     for d in rng.choice((-1.0, 1.0), size=(3, *x.shape)):
@@ -6451,7 +6464,7 @@ def _disagrees(f: Callable, x: Any, gradient: Any, rng: Any) -> bool:
     return False
 
 
-# 21 The clinic · pattern
+# 24 The diagnosis · pattern
 def _pattern(told: Any, at: Any, measured: np.ndarray, n: int) -> str:
     """In which way a gradient is wrong; empty if it is right."""
     found = told.ravel()[at]
@@ -6479,7 +6492,7 @@ def _pattern(told: Any, at: Any, measured: np.ndarray, n: int) -> str:
     return next(text for holds, text in patterns if holds)
 
 
-# 21 The clinic · trial
+# 24 The diagnosis · trial
 def _trial(heard: _Heard, rng: np.random.Generator) -> tuple[Layer, Any]:
     """The layer by itself and a few examples, moved off all that is odd."""
     layer = copy.deepcopy(heard.layer).to("float64")
@@ -6494,7 +6507,15 @@ def _trial(heard: _Heard, rng: np.random.Generator) -> tuple[Layer, Any]:
     return layer, x
 
 
-# 21 The clinic · gradient-signs
+# 24 The diagnosis · loss-slope-signs
+def _loss_slope_signs(net: Network, x: Any, y: Any, draw: Any) -> _Signs:
+    loss, z = net._loss_at_end(), draw.normal(size=net.forward(x).shape)
+    loss.forward(z, y)
+    value, told = partial(loss.forward, target=y), loss.backward()
+    yield from _one_sign(repr(loss), value, z, told, len(y), draw)
+
+
+# 24 The diagnosis · gradient-signs
 def _gradient_signs(case: _Case) -> _Signs:
     """Layers to which no gradient comes; each alone; then the loss."""
     net, draw = case.net.train(), case.rng
@@ -6506,14 +6527,10 @@ def _gradient_signs(case: _Case) -> _Signs:
             yield "gradient-missing", heard.name, "backward never comes to it"
         with suppress(Exception):  # some work with their own batch only
             yield from _layer_signs(heard.name, *_trial(heard, draw), draw)
-    loss, y = net._loss_at_end(), case.ys[:5]
-    z = draw.normal(size=net.forward(case.xs[:5]).shape)
-    loss.forward(z, y)
-    value, told = partial(loss.forward, target=y), loss.backward()
-    yield from _one_sign(repr(loss), value, z, told, len(y), draw)
+    yield from _loss_slope_signs(net, case.xs[:5], case.ys[:5], draw)
 
 
-# 21 The clinic · with-value
+# 24 The diagnosis · with-value
 def _with(layer: Layer, x: Any, g: Any, name: str, value: Any) -> float:
     """sum(g * output) with x, or the parameter of that name, replaced."""
     layer = copy.deepcopy(layer)
@@ -6522,7 +6539,7 @@ def _with(layer: Layer, x: Any, g: Any, name: str, value: Any) -> float:
     return float(np.sum(g * layer.forward(x if name else value)))
 
 
-# 21 The clinic · layer-signs
+# 24 The diagnosis · layer-signs
 def _layer_signs(name: str, layer: Layer, x: Any, rng: Any) -> _Signs:
     used = copy.deepcopy(layer)
     used.zero_grad()
@@ -6547,14 +6564,14 @@ def _layer_signs(name: str, layer: Layer, x: Any, rng: Any) -> _Signs:
         yield from _one_sign(where, f, value, gradient, len(x), rng)
 
 
-# 21 The clinic · is-idle
+# 24 The diagnosis · is-idle
 def _is_idle(f: Callable, value: np.ndarray, rng: Any) -> bool:
     """Does nothing change, however far this is moved?"""
     before, after = f(value), f(value + rng.normal(size=value.shape))
     return bool(value.size and abs(after - before) <= 1e-12 * abs(before))
 
 
-# 21 The clinic · one-sign
+# 24 The diagnosis · one-sign
 def _one_sign(
     where: str, f: Callable, value: Any, gradient: Any, n: int, rng: Any
 ) -> _Signs:
@@ -6572,7 +6589,7 @@ def _one_sign(
             yield "gradient-missing" if missing else name, where, pattern
 
 
-# 21 The clinic · constant-slope
+# 24 The diagnosis · constant-slope
 def _steps(rule: Optimizer, value: float, slope: float, n: int) -> np.ndarray:
     """How far its like, made anew, moves one number; over the rate."""
     kind, p, own = type(rule), Parameter([value]), vars(rule)
@@ -6589,7 +6606,7 @@ def _steps(rule: Optimizer, value: float, slope: float, n: int) -> np.ndarray:
     return -np.diff(path) / probe.lr
 
 
-# 21 The clinic · optimizer-signs
+# 24 The diagnosis · optimizer-signs
 def _optimizer_signs(case: _Case) -> _Signs:
     """Slope 0 and weight 1: does it shrink? Slope 1: how long are steps?"""
     optimizer, name = case.optimizer, type(case.optimizer).__name__
@@ -6612,7 +6629,7 @@ def _optimizer_signs(case: _Case) -> _Signs:
         yield "optimizer-momentum", name, f"{figure}, with μ = {mu}"
 
 
-# 21 The clinic · one-step
+# 24 The diagnosis · one-step
 def _one_step(case: _Case) -> float:
     """The user's step, or the usual lines; the loss before it."""
     loss = case.net.loss(case.xs, case.ys)
@@ -6625,7 +6642,7 @@ def _one_step(case: _Case) -> float:
     return loss
 
 
-# 21 The clinic · step-arguments
+# 24 The diagnosis · step-arguments
 def _step_arguments(case: _Case) -> list[Any]:
     """What the step wants: by name, or (x, y), (net, x, y), all four."""
     every = inspect.signature(case.step).parameters.values()
@@ -6639,7 +6656,7 @@ def _step_arguments(case: _Case) -> list[Any]:
     return few[min(len(names), len(few)) - 1]
 
 
-# 21 The clinic · watch
+# 24 The diagnosis · watch
 class _Watch:
     """During one step: what happens to gradients between its calls?"""
 
@@ -6655,7 +6672,7 @@ class _Watch:
             for name in (name for name in hooks if hasattr(owner, name)):
                 _spy(owner, name, *hooks[name])
 
-    # 21 The clinic · watch-marks
+    # 24 The diagnosis · watch-marks
     def mark(self, *_: Any) -> None:
         """Just cleared: leave a mark, to see who touches it."""
         cleared = [p for p in self.parameters if not np.any(p.grad)]
@@ -6663,7 +6680,7 @@ class _Watch:
         for p in self.marked:
             p.grad[...] = 1e6
 
-    # 21 The clinic · watch-wipe
+    # 24 The diagnosis · watch-wipe
     def wipe(self) -> None:
         """Backward begins: was the mark shortened? Take it away."""
         if any(np.any(p.grad != 1e6) for p in self.marked):
@@ -6676,7 +6693,7 @@ class _Watch:
             if isinstance(layer, (Dropout, _BatchNorm)) and not layer.training
         ]
 
-    # 21 The clinic · watch-looks
+    # 24 The diagnosis · watch-looks
     def keep(self) -> None:
         self.wipe()
         self.then = _long(p.grad for p in self.parameters)
@@ -6688,7 +6705,7 @@ class _Watch:
             self.clipped = "after the optimizer's step"
 
 
-# 21 The clinic · long-vectors
+# 24 The diagnosis · long-vectors
 def _long(arrays: Iterable[np.ndarray]) -> np.ndarray:
     return np.concatenate([a.ravel() for a in arrays])
 
@@ -6697,7 +6714,7 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-300))
 
 
-# 21 The clinic · until-moved
+# 24 The diagnosis · until-moved
 def _until_moved(case: _Case) -> list[np.ndarray]:
     """Some steps, as a few may only gather; how far each parameter went."""
     parameters = case.net.parameters()
@@ -6710,7 +6727,7 @@ def _until_moved(case: _Case) -> list[np.ndarray]:
     return moves
 
 
-# 21 The clinic · step-signs
+# 24 The diagnosis · step-signs
 def _step_signs(case: _Case) -> _Signs:
     net, given = case.net, case.step is not None
     if not given and case.optimizer is None:
@@ -6734,7 +6751,7 @@ def _step_signs(case: _Case) -> _Signs:
     yield from _way_signs(_long(moves), first, extra, weights)
 
 
-# 21 The clinic · way-signs
+# 24 The diagnosis · way-signs
 def _way_signs(move: Any, fresh: Any, extra: Any, weights: Any) -> _Signs:
     """Uphill? And is what was added to the gradient minus the weights?"""
     if _cosine(move, fresh) > 0.9:
@@ -6745,7 +6762,7 @@ def _way_signs(move: Any, fresh: Any, extra: Any, weights: Any) -> _Signs:
         yield "decay-sign", "step", "the gradient contains minus the weights"
 
 
-# 21 The clinic · still-signs
+# 24 The diagnosis · still-signs
 def _still_signs(case: _Case, fresh: list, moves: list, watch: Any) -> _Signs:
     known = set(getattr(case.optimizer, "parameters", ()))
     named = case.net.named_parameters()
@@ -6764,7 +6781,7 @@ def _still_signs(case: _Case, fresh: list, moves: list, watch: Any) -> _Signs:
         yield name, ", ".join(still), figure
 
 
-# 21 The clinic · hidden-signs
+# 24 The diagnosis · hidden-signs
 def _hidden_signs(case: _Case) -> _Signs:
     """Parameters inside of which net.parameters() knows nothing."""
     rule = case.optimizer
@@ -6775,7 +6792,7 @@ def _hidden_signs(case: _Case) -> _Signs:
             yield "parameter-not-moved", "not registered", figure
 
 
-# 21 The clinic · zero-signs
+# 24 The diagnosis · zero-signs
 def _zero_signs(case: _Case) -> _Signs:
     """Does what the last step left in grad change the next one?"""
     if case.step is None:
@@ -6793,7 +6810,7 @@ def _zero_signs(case: _Case) -> _Signs:
         yield "gradients-not-zeroed", "step", f"{left:.2g} is left in grad"
 
 
-# 21 The clinic · shared-signs
+# 24 The diagnosis · shared-signs
 def _shared_signs(case: _Case) -> _Signs:
     """Two names for the same numbers, where copies were meant."""
     named = [(name, p.data) for name, p in case.net.named_parameters()]
@@ -6808,7 +6825,7 @@ def _shared_signs(case: _Case) -> _Signs:
                 return
 
 
-# 21 The clinic · dropout-signs
+# 24 The diagnosis · dropout-signs
 def _dropout_signs(case: _Case) -> _Signs:
     modes, ones = (True, True, False, True, True), np.ones((100, 100))
     for name, layer in _layers(case.net):
@@ -6825,7 +6842,7 @@ def _dropout_signs(case: _Case) -> _Signs:
                 yield "dropout-scale", name, f"{share:.3g} times the mean"
 
 
-# 21 The clinic · statistics-signs
+# 24 The diagnosis · statistics-signs
 def _statistics_signs(case: _Case) -> _Signs:
     """How far evaluation is from training, once the means have settled."""
     case.net.train()
@@ -6846,7 +6863,7 @@ def _statistics_signs(case: _Case) -> _Signs:
             yield "statistics-differ", name, figure
 
 
-# 21 The clinic · batch-signs
+# 24 The diagnosis · batch-signs
 def _batch_signs(case: _Case) -> _Signs:
     """The same twice? Beside itself as in company?"""
     net, x = case.net.eval(), case.xs[:16]
@@ -6864,7 +6881,7 @@ def _batch_signs(case: _Case) -> _Signs:
         yield "batch-dependent", next(names, "network"), figure
 
 
-# 21 The clinic · mixes-rows
+# 24 The diagnosis · mixes-rows
 def _again(heard: _Heard) -> np.ndarray:
     return heard.layer.forward(heard.x)
 
@@ -6875,7 +6892,7 @@ def _mixes_rows(heard: _Heard) -> bool:
     return _largest(pair[:1] - heard.y[:1]) > 1e-3 * _largest(heard.y)
 
 
-# 21 The clinic · future-signs
+# 24 The diagnosis · future-signs
 def _future_signs(case: _Case) -> _Signs:
     """Another future: does the past of the output move?"""
     x, y, net = case.xs, case.ys, case.net.eval()
@@ -6891,7 +6908,7 @@ def _future_signs(case: _Case) -> _Signs:
             yield "sees-the-future", "output", figure
 
 
-# 21 The clinic · foretells
+# 24 The diagnosis · foretells
 def _foretells(x: np.ndarray, y: np.ndarray, ids: bool) -> bool:
     """Is the target of a step the input of the next one?"""
     if ids or x.ndim != 3:
@@ -6902,7 +6919,7 @@ def _foretells(x: np.ndarray, y: np.ndarray, ids: bool) -> bool:
     return len(rows) > 2 * rows.shape[1] and np.mean(off**2) < 1e-3 * y.var()
 
 
-# 21 The clinic · run
+# 24 The diagnosis · run
 def _run(case: _Case, times: float = 1, n: int = 40) -> tuple:
     """Of some steps, taken back: losses, where they end, dead units."""
     size = sum(p.data.size for p in case.net.parameters()) * case.xs.size
@@ -6918,12 +6935,12 @@ def _run(case: _Case, times: float = 1, n: int = 40) -> tuple:
     return losses, float(np.median(losses[-5:])), dead
 
 
-# 21 The clinic · faster
+# 24 The diagnosis · faster
 def _faster(rule: Any, by: float, *_: Any) -> None:
     rule.lr *= by
 
 
-# 21 The clinic · slow-signs
+# 24 The diagnosis · slow-signs
 def _slow_signs(case: _Case, start: float, figure: str) -> _Signs:
     """It hardly moves: does it learn at a hundred times the rate, or more?"""
     lr, few = case.optimizer.lr, 64 if case.x.ndim > 3 else 256
@@ -6937,7 +6954,7 @@ def _slow_signs(case: _Case, start: float, figure: str) -> _Signs:
             return
 
 
-# 21 The clinic · rate-signs
+# 24 The diagnosis · rate-signs
 def _rate_signs(case: _Case) -> _Signs:
     if case.optimizer is None and case.step is None:
         return
@@ -6959,7 +6976,7 @@ def _rate_signs(case: _Case) -> _Signs:
         yield from _slow_signs(case, start, figure)
 
 
-# 21 The clinic · restart-signs
+# 24 The diagnosis · restart-signs
 def _restart_signs(case: _Case) -> _Signs:
     """Stuck on a plateau: do other starts of the same size get further?"""
     size = sum(p.data.size for p in case.net.parameters())
@@ -6975,7 +6992,7 @@ def _restart_signs(case: _Case) -> _Signs:
             yield "restart-helps", "the start", figure
 
 
-# 21 The clinic · restart-practise
+# 24 The diagnosis · restart-practise
 def _practise(case: _Case, anew: bool) -> list[float]:
     """The losses of 300 steps of Adam, perhaps from a new start."""
     with _as_it_was(case.net):
@@ -6985,7 +7002,7 @@ def _practise(case: _Case, anew: bool) -> list[float]:
         return _run(case._replace(optimizer=adam), n=300)[0]
 
 
-# 21 The clinic · causes-labels
+# 24 The diagnosis · causes-labels
 _LABELS = _atlas("""
     labels-sorted · each batch holds one label, and the last bias follows it
     shuffle x and y together, or let a loader · 10, Why batches are allowed
@@ -6996,7 +7013,7 @@ _LABELS = _atlas("""
 """)
 
 
-# 21 The clinic · causes-loss
+# 24 The diagnosis · causes-loss
 _LOSS = _atlas("""
     loss-broadcast · every output meets every target; best is their mean
     give both one shape · 6, How far off: squared or absolute
@@ -7013,7 +7030,7 @@ _LOSS = _atlas("""
 """)
 
 
-# 21 The clinic · causes-start
+# 24 The diagnosis · causes-start
 _START = _atlas("""
     start-constant · units that start alike get one gradient and stay alike
     draw the weights at random · 8, A sum of many terms
@@ -7022,9 +7039,14 @@ _START = _atlas("""
     start-too-small · layer by layer, all examples come to look alike
     kaiming_normal_, with zero biases · 8, A sum of many terms
     not-finite · one nan in a weight or a layer makes all that follows nan
-    a log or root at 0? else restart, slower · 16, Slopes that deceive
+    a log or root at 0? else restart, slower · 18, Slopes that deceive
     integer-weights · whole numbers cut every small step off
     make them floating-point numbers; Parameter does · 3, Why backwards?
+""")
+
+
+# 24 The diagnosis · causes-shape
+_BUILD = _atlas("""
     activation-missing · linear layers in a row are one linear layer
     put an activation between them · 5, Something that bends: activations
     no-hidden-layer · a flat function cannot follow what neighbours agree on
@@ -7032,7 +7054,7 @@ _START = _atlas("""
 """)
 
 
-# 21 The clinic · causes-signal
+# 24 The diagnosis · causes-signal
 _SIGNAL = _atlas("""
     dead-from-start · no example makes these units fire, so none learns
     centre x, biases at 0, draw anew, or LeakyReLU · 5, ReLU has a corner
@@ -7049,7 +7071,7 @@ _SIGNAL = _atlas("""
 """)
 
 
-# 21 The clinic · causes-gradient
+# 24 The diagnosis · causes-gradient
 _GRADS = _atlas("""
     gradient-wrong · backward does not give the slope of forward
     derive it again and hold it against gradcheck · 2, The instrument
@@ -7066,7 +7088,7 @@ _GRADS = _atlas("""
 """)
 
 
-# 21 The clinic · causes-step
+# 24 The diagnosis · causes-step
 _STEP = _atlas("""
     optimizer-correction · averages start at 0: the first steps are wrong
     divide each by 1 - β^t, counting t · 9, Adam: both, and a correction
@@ -7083,7 +7105,7 @@ _STEP = _atlas("""
 """)
 
 
-# 21 The clinic · causes-modes
+# 24 The diagnosis · causes-modes
 _MODES = _atlas("""
     weights-shared · what was kept is no copy: it moves on with the training
     p.data.copy(); tied layers share a Parameter · 12, Stopping early
@@ -7100,12 +7122,15 @@ _MODES = _atlas("""
     batch-dependent · an answer depends on the other rows of the batch
     nothing along axis 0 in evaluation · 13, Company
     sees-the-future · the target of a step is visible as the next input
-    causal=True: -inf before the softmax · 19, A soft look-up
+    causal=True: -inf before the softmax · 21, A soft look-up
 """)
 
 
-# 21 The clinic · causes-all
-_CAUSES = _DATA | _LABELS | _LOSS | _START | _SIGNAL | _GRADS | _STEP | _MODES
+# 24 The diagnosis · causes-all
+_CAUSES = (
+    _DATA | _LABELS | _LOSS | _START | _BUILD | _SIGNAL
+    | _GRADS | _STEP | _MODES
+)
 
 
 _NO_EXCUSE = {*_LABELS, "test-data-differ", "input-constant-column"}
@@ -7114,7 +7139,7 @@ _NO_EXCUSE = {*_LABELS, "test-data-differ", "input-constant-column"}
 _FATAL = {"input-not-finite", "integer-weights"}  # nothing else can be said
 
 
-# 21 The clinic · probes
+# 24 The diagnosis · probes
 _PROBES = [
     *((False, probe) for probe in (
         _input_signs, _scale_signs, _test_signs, _label_signs,
@@ -7127,4 +7152,4 @@ _PROBES = [
 ]
 
 
-# digest 90b764ace0edc858e4a341d8c44085d552a6ee57e2bfefef029d9b6e20afe8c0
+# digest e35b619b2b10cfff7e7dc755457f1163742ec542bf95d553ee92e5bc0f2e5426
