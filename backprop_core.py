@@ -3284,13 +3284,13 @@ def _spread(grad: _Array, weight: _Array, steps: tuple, x: _Array) -> _Array:
     ((s, t), (d, e)), groups = steps, len(x) // weight.shape[1]
     (outputs, rows, columns, n), (h, w) = grad.shape, weight.shape[2:]
     back = weight.reshape(groups, outputs // groups, -1).mT
+    parts = np.zeros((len(x), x.shape[1], w, columns, n), x.dtype)
     for i in range(rows):
         g = grad[:, i].reshape(groups, outputs // groups, -1)
         row = (back @ g).reshape(len(x), h, w, columns, n)
-        down = slice(i * s, i * s + d * (h - 1) + 1, d)
-        for v in range(w):
-            across = slice(v * e, v * e + t * (columns - 1) + 1, t)
-            x[:, down, across] += row[:, :, v]
+        parts[:, i * s : i * s + d * (h - 1) + 1 : d] += row
+    for v in range(w):
+        x[:, :, v * e : v * e + t * (columns - 1) + 1 : t] += parts[:, :, v]
     return x
 
 
@@ -7152,4 +7152,4 @@ _PROBES = [
 ]
 
 
-# digest e35b619b2b10cfff7e7dc755457f1163742ec542bf95d553ee92e5bc0f2e5426
+# digest 40c98fb2c00edd7a4e713cc1fc2ff385f142b40947f7e6c9d919f1812a0841f1
