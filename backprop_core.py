@@ -1019,7 +1019,7 @@ class Softmax(Layer):
 def _only(on: np.ndarray, grad: np.ndarray) -> np.ndarray:
     """grad where ``on`` is true, elsewhere 0."""
     flat = grad.ravel("K")
-    if math.isfinite(np.vdot(flat, flat)):
+    if math.isfinite(np.vdot(flat, flat).real):
         return grad * on
     return np.where(on, grad, 0)  # slow, but 0 times inf would be nan
 
@@ -7152,4 +7152,4 @@ _PROBES = [
 ]
 
 
-# digest 40c98fb2c00edd7a4e713cc1fc2ff385f142b40947f7e6c9d919f1812a0841f1
+# digest 594b1debc82d550bf25b41d454240855931abb76ec89d3f74ccee5d4da0e8ae3
