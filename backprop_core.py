@@ -416,8 +416,7 @@ class _Memory:
     def _count(self, backward: bool) -> None:
         """Notice what can only be a mistake: forward twice, then backward."""
         if not backward:  # what the last forward kept is of no more use
-            self._cache, runs = None, self._runs
-            self._runs = runs + 1 if runs > 0 else 1
+            self._cache, self._runs = None, max(self._runs, 0) + 1
             return
         if self._runs < -1:
             raise RuntimeError(
@@ -7152,4 +7151,4 @@ _PROBES = [
 ]
 
 
-# digest 594b1debc82d550bf25b41d454240855931abb76ec89d3f74ccee5d4da0e8ae3
+# digest bc6a4ca99202a9d0acf888b35a7563e46fb9ecd4fb4adf61054349ede0a2f11b
