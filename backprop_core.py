@@ -3282,10 +3282,10 @@ def _spread(grad: _Array, weight: _Array, steps: tuple, x: _Array) -> _Array:
     """eq:conv-stride-dx: add to x what outputs hand to their windows."""
     ((s, t), (d, e)), groups = steps, len(x) // weight.shape[1]
     (outputs, rows, columns, n), (h, w) = grad.shape, weight.shape[2:]
-    back = weight.reshape(groups, outputs // groups, -1).mT
+    back = weight.reshape(groups, outputs // groups, weight[0].size).mT
     parts = np.zeros((len(x), x.shape[1], w, columns, n), x.dtype)
     for i in range(rows):
-        g = grad[:, i].reshape(groups, outputs // groups, -1)
+        g = grad[:, i].reshape(groups, outputs // groups, columns * n)
         row = (back @ g).reshape(len(x), h, w, columns, n)
         parts[:, i * s : i * s + d * (h - 1) + 1 : d] += row
     for v in range(w):
@@ -7151,4 +7151,4 @@ _PROBES = [
 ]
 
 
-# digest bc6a4ca99202a9d0acf888b35a7563e46fb9ecd4fb4adf61054349ede0a2f11b
+# digest b0068a0a3bebb202b16cd85863b0965b5aa7de5d2de6e328e3fe5f941b79f846
