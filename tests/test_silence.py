@@ -65,6 +65,28 @@ def test_infinity_does_not_pass_where_a_relu_is_off(dtype: Any) -> None:
     assert dx.dtype == dtype
 
 
+@pytest.mark.parametrize("size", [1e-30, 1e30, np.inf])
+def test_gradients_of_any_size_pass_a_relu_and_a_pool_without_a_warning(size: float) -> None:
+    x = np.arange(-8, 8, dtype=np.float32).reshape(1, 1, 4, 4)
+    grad = np.float32(size) * np.where(x % 2, 1, -1).astype(np.float32)
+    with np.errstate(all="raise"):
+        for layer in bp.ReLU(), bp.MaxPool2d(1):
+            on = layer.forward(x) > (0 if isinstance(layer, bp.ReLU) else -np.inf)
+            np.testing.assert_array_equal(layer.backward(grad), np.where(on, grad, 0))
+
+
+@pytest.mark.parametrize("make", [bp.ReLU, lambda: bp.MaxPool2d(2)])
+def test_a_complex_step_passes_backward_too_without_a_warning(make: Callable[[], bp.Layer]) -> None:
+    def squares(x: np.ndarray) -> np.ndarray:
+        layer = make()
+        y = layer.forward(x)
+        return layer.backward(y * y)
+
+    x, weights = np.random.default_rng(0).normal(size=(2, 2, 1, 4, 4))
+    exact = bp.complex_step_gradient(squares, x, weights)
+    np.testing.assert_allclose(exact, bp.numerical_gradient(squares, x, weights), rtol=1e-7, atol=1e-9)
+
+
 def moved(make: Callable[[list], bp.Optimizer], steps: int = 4, starts: int = 2) -> list[np.ndarray]:
     """Where parameters arrive; ``make`` gets them."""
     rng = np.random.default_rng(1)
