@@ -352,8 +352,17 @@ class Parameter:
         if self._cleared and self.requires_grad and alike:
             left.dot(right, out=self._grad)
             self._cleared = False
+        else:
+            self._add(left @ right)
+
+    # 03 Why backwards? · parameter-add
+    def _add(self, slopes: np.ndarray) -> None:
+        """grad += slopes, in the shape of grad"""
+        if self._cleared and self.requires_grad:
+            self._grad[...] = slopes
+            self._cleared = False
         elif self.requires_grad:
-            self.grad += left @ right
+            self._grad += slopes
 
     # 03 Why backwards? · parameter-array
     def __repr__(self) -> str:
@@ -512,8 +521,10 @@ class Layer(_Memory):
     def _expect(self, x: Any, *shape: Any, what: str = "input") -> np.ndarray:
         """x as floating-point numbers; a name in ``shape`` fits any size."""
         array = _floating(x)
-        if what in ("input", "grad_output"):
-            self._count(backward=what == "grad_output")
+        if what == "input":
+            self._count(backward=False)
+        elif what == "grad_output":
+            self._count(backward=True)
         if array.shape != shape and self._fitted != (shape, array.shape):
             self._compare(array.shape, shape, what)
             self._fitted = shape, array.shape
@@ -750,7 +761,9 @@ def _rows(x: np.ndarray) -> np.ndarray:
 
 def _unfolded(rows: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Such a table with the other axes of x, and in its precision."""
-    y = rows if x.ndim == 2 else rows.reshape(*x.shape[:-1], rows.shape[1])
+    if x.ndim == 2 and rows.dtype is x.dtype:
+        return rows  # as almost always
+    y = rows.reshape(*x.shape[:-1], rows.shape[1])
     return y.astype(x.dtype, copy=False)
 
 
@@ -848,7 +861,7 @@ class ReLU(Activation):
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         on = self._saved()
         grad = self._expect(grad_output, *on.shape, what="grad_output")
-        return np.where(on, grad, 0).astype(self._dtype, copy=False)
+        return _only(on, grad).astype(self._dtype, copy=False)
 
 
 # 05 Something that bends: activations · leaky-relu
@@ -999,6 +1012,15 @@ class Softmax(Layer):
         if not isinstance(axis, (int, np.integer)):
             raise TypeError(f"Softmax: axis is a whole number, got {axis!r}")
         self.axis = axis
+
+
+# 05 Something that bends: activations · only
+def _only(on: np.ndarray, grad: np.ndarray) -> np.ndarray:
+    """grad where ``on`` is true, elsewhere 0."""
+    flat = grad.ravel("K")
+    if math.isfinite(np.vdot(flat, flat).real):
+        return grad * on
+    return np.where(on, grad, 0)  # slow, but 0 times inf would be nan
 
 
 # 06 What do we want? Losses · loss
@@ -1548,14 +1570,15 @@ class Optimizer:
     # 07 A network learns · optimizer-look
     def _look(self) -> np.ndarray:
         """The long gradient, if it still holds that of all parameters."""
+        data, grad = self._data, self._grad
         for i, p in enumerate(self.parameters):
-            if p.data.base is not self._data or p.grad.base is not self._grad:
+            if p.data.base is not data or p.grad.base is not grad:
                 raise RuntimeError(
                     f"the data of parameter {i} was replaced, or another "
                     "optimizer has taken it over; write into it instead: "
                     "parameter.data[...] = …"
                 )
-        return self._grad
+        return grad
 
     # 07 A network learns · optimizer-decay
     def _slopes(self) -> np.ndarray:
@@ -3057,7 +3080,7 @@ def _data(parameter: Parameter | None, otherwise: float) -> np.ndarray:
 def _collect(parameter: Parameter | None, grad: np.ndarray) -> None:
     """Add to the parameter's grad, if there is a parameter."""
     if parameter is not None:
-        parameter.grad += grad.reshape(parameter.data.shape)
+        parameter._add(grad.reshape(parameter.data.shape))
 
 
 # 13 In shape all the time: normalisation · batch-norm-layers
@@ -3261,14 +3284,14 @@ def _spread(grad: _Array, weight: _Array, steps: tuple, x: _Array) -> _Array:
     """eq:conv-stride-dx: add to x what outputs hand to their windows."""
     ((s, t), (d, e)), groups = steps, len(x) // weight.shape[1]
     (outputs, rows, columns, n), (h, w) = grad.shape, weight.shape[2:]
-    back = weight.reshape(groups, outputs // groups, -1).mT
+    back = weight.reshape(groups, outputs // groups, weight[0].size).mT
+    parts = np.zeros((len(x), x.shape[1], w, columns, n), x.dtype)
     for i in range(rows):
-        g = grad[:, i].reshape(groups, outputs // groups, -1)
+        g = grad[:, i].reshape(groups, outputs // groups, columns * n)
         row = (back @ g).reshape(len(x), h, w, columns, n)
-        down = slice(i * s, i * s + d * (h - 1) + 1, d)
-        for v in range(w):
-            across = slice(v * e, v * e + t * (columns - 1) + 1, t)
-            x[:, down, across] += row[:, :, v]
+        parts[:, i * s : i * s + d * (h - 1) + 1 : d] += row
+    for v in range(w):
+        x[:, :, v * e : v * e + t * (columns - 1) + 1 : t] += parts[:, :, v]
     return x
 
 
@@ -3288,7 +3311,7 @@ class _Convolution(Layer):
             g = _batch_last(grad, self._border)
             pair = g, x
         weight = self.weight
-        weight.grad += _correlate_weight(*pair, weight.data, self._steps)
+        weight._add(_correlate_weight(*pair, weight.data, self._steps))
         _collect(self.bias, _sum(g.reshape(len(g), -1)))  # eq:conv-db
         return g
 
@@ -3428,8 +3451,12 @@ class _Pool(Layer):
         shape, dtype, (*places, n), kept = self._saved()
         grad = self._expect(grad_output, n, *places, what="grad_output")
         g, dx = _turn(grad), np.zeros(shape, dtype)
+        overlap = any(s < k for s, k in zip(self.stride, self.kernel_size))
         for k, target in enumerate(self._pieces(dx)):
-            target += self._handed(g, k, kept)
+            share = self._handed(g, k, kept)
+            if overlap:
+                share += target
+            target[...] = share
         return _batch_first(dx, self._border)
 
     # 14 Neighbours: convolution · pool-settings
@@ -3483,6 +3510,7 @@ class MaxPool2d(_Pool):
         if any(self.padding):
             winner += self._inside(first.shape)
         for k, piece in enumerate(others, 1):
+            piece = piece.copy()  # which costs less than to read it thrice
             better = (piece > y) | np.isnan(piece)
             np.maximum(winner, better * np.int16(k), out=winner)
             np.maximum(y, piece, out=y)  # eq:max-pool
@@ -3490,9 +3518,7 @@ class MaxPool2d(_Pool):
         return _batch_first(y)
 
     def _handed(self, g: _Array, k: int, winner: _Array) -> _Array:
-        won = winner == k  # eq:max-pool-dx
-        # 0 * inf would be nan
-        return g * won if np.isfinite(g).all() else np.where(won, g, 0)
+        return _only(winner == k, g)  # eq:max-pool-dx
 
 
 # 14 Neighbours: convolution · average-pool
@@ -3692,7 +3718,7 @@ def _seal(args: Any, arrays: Any, options: dict, every: int) -> list:
     if options:
         args, arrays = [*args, *options.values()], [*arrays, *options.values()]
     for x, array in zip(args, arrays):
-        if isinstance(array, np.ndarray) and (x is array or not x._record):
+        if isinstance(array, np.ndarray) and (x is array or x._record is None):
             part = array if array.size <= 256 else _sample(array, every)
             seals.append((array, part, part.tobytes()))
     return seals
@@ -3874,7 +3900,8 @@ def _apply(rule: _Rule, args: Sequence, options: dict[str, Any]) -> Any:
         elif isinstance(x, (list, tuple)):
             args[i] = x = _own(x, rule)
         arrays.append(x)
-    _ask(rule, args, options, places)
+    if options or (len(args), *places) not in rule.asked:
+        _ask(rule, args, options, places)
     value = rule.function(*arrays, **options)
     if type(value) is not np.ndarray or value.dtype.kind != "f":
         return _unusual(value, rule, args, arrays, options, places)
@@ -4267,7 +4294,8 @@ def _chosen(wins: Callable) -> tuple:
     def share(g: Any, a: Any, b: Any) -> Any:
         won = wins(a, b)
         tied = won == wins(b, a)
-        mine = np.where(won, g, 0)  # not g * won: inf times 0 is nan
+        taped = isinstance(g, Tensor)
+        mine = np.where(won, g, 0) if taped else _only(won, g)
         return np.where(tied, g / 2, mine) if np.count_nonzero(tied) else mine
 
     return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
@@ -7125,4 +7153,4 @@ _PROBES = [
 ]
 
 
-# digest 1b2745fb37ed09297ae4892a95e9fd1f9b8862f9b9c667011b1e88e263227a29
+# digest ee28542ac7ac9b3d6ce72a0ffda74ce5b85f5d72218640483fc21f52730fe1e7
