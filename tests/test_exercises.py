@@ -933,14 +933,14 @@ def test_ctrl_c_ends_the_marking_and_what_it_has_started(
     mine: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mark = f"waiting-{os.getpid()}"
-    start = f"subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)', '{mark}'])"
-    mine.write_text(f"import subprocess, sys\n{start}\n", encoding="utf-8")
+    start = f"waits = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)', '{mark}'])"
+    interrupt = f"os.kill({os.getpid()}, signal.SIGALRM)"  # some shells have their jobs ignore SIGINT
+    lines = ["import os, signal, subprocess, sys", start, interrupt, "waits.wait()"]
+    mine.write_text("\n".join(lines), encoding="utf-8")
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, 2)
     try:
         assert exercises.main(["linear"]) == 130
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert capsys.readouterr().err == ""
     assert are_gone(mark)

@@ -153,8 +153,9 @@ print("\\n".join(["x" * 80] * 9000))
 """
 
 
-def cell(body: str, folder: Path, message: str, seconds: str = "1") -> tuple[Session, str]:
+def cell(body: str, folder: Path, message: str) -> tuple[Session, str]:
     """A chapter with this cell, and what is to be said of it."""
+    seconds = os.environ["BOOK_CELL_SECONDS"] = "0.2" if message == LATE else "1"
     body, message = (text.replace("{ROOT}", str(ROOT)) for text in (body, message))
     message = message.replace("{SECONDS}", seconds)
     item = chapter(fence(body), imports=IMPORTS, folder=folder)
@@ -197,11 +198,9 @@ def _nothing_left_over() -> Iterator[None]:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(("body", "message"), MISBEHAVING.values(), ids=MISBEHAVING)
-def test_in_the_tests(body: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_the_tests(body: str, message: str, tmp_path: Path) -> None:
     before, stdout, dumps, directory = children(), sys.stdout, json.dumps, os.getcwd()
-    seconds = "0.2" if message == LATE else "1"
-    monkeypatch.setenv("BOOK_CELL_SECONDS", seconds)
-    session, expected = cell(body, tmp_path, message, seconds)
+    session, expected = cell(body, tmp_path, message)
     with session, pytest.raises(Failure) as caught:
         session.run_to(2)
     said = str(caught.value).split("\n")[0].replace("(sh)", "(sleep)")  # a shell that is about to become it
@@ -271,10 +270,10 @@ def test_a_death_is_told_with_its_place(  # the others: tests/proofs/test_limits
     name: str, options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = DYING[name]
-    monkeypatch.setattr(limits, "GRACE", 1)
+    monkeypatch.setattr(limits, "GRACE", 0.2)
     session, expected = cell(body, tmp_path, "the process ended while this ran")
     site = tmp_path / "sitecustomize.py"
-    site.write_text("import literate.limits\nliterate.limits.GRACE = 1\n")
+    site.write_text("import literate.limits\nliterate.limits.GRACE = 0.2\n")
     path = f"{ROOT / 'scripts'}{os.pathsep}{tmp_path}"
     result = run_tests(session.chapter.path, *options, PYTHONPATH=path)
     for _ in range(300):  # the witness speaks when the process is dead

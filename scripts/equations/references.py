@@ -137,9 +137,10 @@ def _functions_run(book: Book, label: str, results: Sequence[Result]) -> set[str
 def _instrumented(source: str, marks: Sequence[Mark], active: list[int]) -> dict[str, Any]:
     tree = ast.parse(source)
     owners = dict(_owners(tree, ""))
+    statements = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
     for number, mark in enumerate(marks):
         if not mark.is_said:
-            _wrap(_statement_at(tree, mark.line), number)
+            _wrap(_statement_at(statements, mark.line), number)
             continue
         for node in _acts(owners[mark.owner]):
             _wrap(node, number)
@@ -153,9 +154,8 @@ def _instrumented(source: str, marks: Sequence[Mark], active: list[int]) -> dict
     return found
 
 
-def _statement_at(tree: ast.Module, line: int) -> ast.stmt:
+def _statement_at(nodes: Sequence[ast.stmt], line: int) -> ast.stmt:
     """The innermost statement that stands on a line."""
-    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
     around = [node for node in nodes if node.lineno <= line <= (node.end_lineno or 0)]
     return max(around, key=lambda node: (node.lineno, -(node.end_lineno or 0)))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from equations.book import Book
-from equations.check import Result, check_chapter
 from literate.chapter import Chapter
 from literate.reader import read_book
 from literate.tangle.module import Module, tangle
@@ -24,8 +23,3 @@ def module(chapters: list[Chapter]) -> Module:
 @pytest.fixture(scope="session")
 def book(chapters: list[Chapter], module: Module) -> Book:
     return Book(chapters, module.namespace())
-
-
-@pytest.fixture(scope="session")
-def results(book: Book) -> list[Result]:
-    return [result for chapter in book.chapters for result in check_chapter(book, chapter)]

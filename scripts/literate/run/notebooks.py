@@ -32,7 +32,7 @@ from literate.chapter import MODULE_NAME, ROOT, BookError, Cell, Chapter, Place
 from literate.files import read_text, scratch, write_atomically
 from literate.kept import across_builds
 from literate.reader import data_files
-from literate.run.kernels import ENVIRONMENT, prepare
+from literate.run.kernels import CLIENT, ENVIRONMENT, prepare
 from literate.tangle.module import Module, before, prefix
 from literate.tangle.reach import Source, digest_of
 
@@ -198,12 +198,13 @@ async def _execute(chapter: Chapter, module: Module) -> NotebookNode:
         environment = os.environ | ENVIRONMENT
         environment |= {"PYTHONPATH": str(module_path.parent), "IPYTHONDIR": str(Path(folder, "ipython"))}
         environment["TMPDIR"] = str(temporary)
+        # Sockets in a folder of the kernel's own: the default ones collide when two kernels start.
+        manager = {"transport": "ipc", "ip": str(Path(folder, "kernel")), "client_class": CLIENT}
         client = _Client(
             notebook,
             timeout=int(limits.seconds()) + limits.GRACE,
             coalesce_streams=True,  # how a text is cut into messages is a matter of luck
-            # Sockets in a folder of the kernel's own: the default ones collide when two kernels start.
-            config=Config({"KernelManager": {"transport": "ipc", "ip": str(Path(folder, "kernel"))}}),
+            config=Config({"KernelManager": manager}),
         )
         try:
             await client.async_execute(env=environment, cwd=str(neutral))

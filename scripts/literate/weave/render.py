@@ -23,7 +23,7 @@ from mkdocs.utils import CountHandler
 from literate.files import read_text
 from literate.kept import Kept, name_of
 
-MANY = 8  # pages that are worth processes of their own
+MANY = 20  # pages that are worth processes of their own: to fork them takes a second
 LOG = logging.getLogger("mkdocs")
 Found = dict[str, Any]
 

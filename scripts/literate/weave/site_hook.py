@@ -23,6 +23,7 @@ from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
+from nbconvert.exporters import templateexporter
 from nbformat import NotebookNode, v4
 
 from literate import kept
@@ -42,6 +43,7 @@ from literate.weave.notebook import images, notebook, tidy, without_figures
 from literate.weave.render import Renderer
 
 CACHE = Path(".cache")
+COMPILED = FileSystemBytecodeCache(str(CACHE / "templates"))
 NOTEBOOKS = CACHE / f"site-{os.getpid()}"  # of this build: one that serves may run beside it
 PACKAGES = ROOT / "node_modules"
 FONTS = {
@@ -88,6 +90,9 @@ def on_startup(command: str, **_: Any) -> None:
     search.Parser = light.SearchParser
     serving = command == "serve"
     kept.store = Kept(CACHE / "site.pickle")
+    (CACHE / "templates").mkdir(parents=True, exist_ok=True)
+    notebooks: Any = templateexporter
+    notebooks.Environment = functools.partial(Environment, bytecode_cache=COMPILED)
 
 
 def on_shutdown() -> None:
@@ -185,9 +190,7 @@ def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:
 
 
 def on_env(env: Environment, **_: Any) -> None:
-    folder = CACHE / "templates"
-    folder.mkdir(exist_ok=True)
-    env.bytecode_cache = FileSystemBytecodeCache(str(folder))
+    env.bytecode_cache = COMPILED
 
 
 def chapter_of(notebook: File) -> Chapter | None:
