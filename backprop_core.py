@@ -3515,10 +3515,9 @@ class AvgPool2d(_Pool):
 class Value:
     """A number that remembers how it was made.
 
-    ``grad`` is the slope, with respect to this number, of what
-    ``backward`` was called on. ``_parents`` are the numbers it was made
-    from, ``_slopes`` its slope with respect to each, ``_sign`` what a
-    drawing writes on it.
+    After ``y.backward()``, ``grad`` is the slope of y with respect to this
+    number. ``_parents`` are the numbers it was made from, ``_slopes`` its
+    slope with respect to each, ``_sign`` what a drawing writes on it.
     """
 
     def __init__(self, data: float, sign: str = "", *made_from: Any) -> None:
@@ -3535,15 +3534,6 @@ class Value:
         a, b = self, _value(other)
         return Value(a.data * b.data, "×", (a, b.data), (b, a.data))
 
-    # 15 A tape for numbers · value-power
-    def __pow__(self, other: Value | float) -> Value:
-        a, n = self.data, _value(other).data
-        y = a**n
-        made_from = [(self, n * a ** (n - 1) if a else _slope_at_0(n))]
-        if isinstance(other, Value):
-            made_from.append((other, y * _log(a)))
-        return Value(y, f"^{n:g}", *made_from)
-
     # 15 A tape for numbers · value-functions
     def exp(self) -> Value:
         y = math.exp(self.data)
@@ -3559,6 +3549,30 @@ class Value:
     def relu(self) -> Value:
         slope = float(self.data > 0)
         return Value(max(self.data, 0.0), "relu", (self, slope))
+
+    # 15 A tape for numbers · value-backward
+    def backward(self) -> None:
+        """The slope of this number with respect to all it was made from.
+
+        In leaves, grad adds up over several calls, as in Parameter; in all
+        that stands between, it starts anew.
+        """
+        slopes = {self: 1.0}
+        for node in _order(self):
+            for parent, slope in zip(node._parents, node._slopes):
+                share = slope * slopes[node]  # eq:chain
+                slopes[parent] = slopes.get(parent, 0.0) + share  # eq:paths
+        for node, slope in slopes.items():
+            node.grad = slope if node._parents else node.grad + slope
+
+    # 15 A tape for numbers · value-power
+    def __pow__(self, other: Value | float) -> Value:
+        a, n = self.data, _value(other).data
+        y = _power(a, n)
+        made_from = [(self, n * a ** (n - 1) if a else _slope_at_0(n))]
+        if isinstance(other, Value):
+            made_from.append((other, y * _log(a)))
+        return Value(y, f"^{n:g}", *made_from)
 
     # 15 A tape for numbers · value-the-rest
     def __neg__(self) -> Value:
@@ -3585,21 +3599,6 @@ class Value:
 
     def __rpow__(self, base: float) -> Value:
         return _value(base) ** self
-
-    # 15 A tape for numbers · value-backward
-    def backward(self) -> None:
-        """The slope of this number with respect to all it was made from.
-
-        In leaves, grad adds up over several calls, as in Parameter; in all
-        that stands between, it starts anew.
-        """
-        slopes = {self: 1.0}
-        for node in _order(self):
-            for parent, slope in zip(node._parents, node._slopes):
-                share = slope * slopes[node]  # eq:chain
-                slopes[parent] = slopes.get(parent, 0.0) + share  # eq:paths
-        for node, slope in slopes.items():
-            node.grad = slope if node._parents else node.grad + slope
 
     # 15 A tape for numbers · value-repr
     def __repr__(self) -> str:
@@ -3630,6 +3629,13 @@ def _order(last: Any) -> Iterator[Any]:
 
 
 # 15 A tape for numbers · value-power-at-0
+def _power(a: float, n: float) -> float:
+    y: Any = a**n
+    if isinstance(y, complex):
+        raise ValueError(f"a negative number, {a:g}, has no power {n:g}")
+    return float(y)
+
+
 def _slope_at_0(n: float) -> float:
     """The slope of a**n in a, at a = 0."""
     return math.inf if 0 < n < 1 else float(n == 1)
@@ -7123,4 +7129,4 @@ _PROBES = [
 ]
 
 
-# digest 0a2987d95cc5db405fa8461056231965a2ccb3421cbf708e3495de2d86dce202
+# digest d8a2570a044b3b6a179a1c19a0ceb6313713e787c7092c7f57894b842884309b
