@@ -5169,7 +5169,7 @@ def _fitting(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
     alike = q.shape[:-2] + q.shape[-1:] == k.shape[:-2] + k.shape[-1:]
     if min(q.ndim, k.ndim) < 2 or not alike or k.shape[:-1] != v.shape[:-1]:
         raise ValueError(
-            "expected q (…, T, d), k (…, S, d), v (…, S, e), "
+            "expected q (…, T, d), k (…, S, d), v (…, S, M), "
             f"got {q.shape}, {k.shape}, {v.shape}"
         )
 
@@ -5180,22 +5180,22 @@ def _attend_backward(
 ) -> tuple[_Array, _Array, _Array]:
     """The gradients of q, k and v from that of what was found."""
     dv = weights.mT @ dy  # eq:attention-dv
-    ds = dy @ v.mT  # eq:attention-dp
-    ds -= np.vecdot(ds, weights)[..., None]
-    ds *= weights  # eq:attention-ds
-    ds *= q.shape[-1] ** -0.5
-    return ds @ k, ds.mT @ q, dv  # eq:attention-dq, eq:attention-dk
+    dp = dy @ v.mT  # eq:attention-dp
+    dp -= np.vecdot(dp, weights)[..., None]
+    da = np.multiply(dp, weights, out=dp)  # eq:attention-da
+    da *= q.shape[-1] ** -0.5
+    return da @ k, da.mT @ q, dv  # eq:attention-dq, eq:attention-dk
 
 
 # 21 Attention · multi-head-attention
 class MultiHeadAttention(Layer):
-    """Every place of a sequence looks at every other, eq:attention.
+    """Every position of a sequence looks at every other, eq:attention.
 
     forward(x, lengths, attn_mask, memory). Shapes: x (N, T, embed_dim) in
     and out. It looks at x itself, or at ``memory`` (N, S, embed_dim), whose
     gradient is then in ``memory_grad``. ``causal`` hides what comes later,
     ``attn_mask`` keys where it is True; or its numbers are added to the
-    scores. It fits (N, num_heads, T, S). Nobody looks behind the
+    scores. It fits (N, num_heads, T, S). Nobody looks beyond the
     ``lengths`` of x; outputs and gradients there are 0. ``weights`` (N,
     num_heads, T, S), read-only, are those of the last forward.
     Raises ValueError for other shapes, or if embed_dim is no multiple of
@@ -5220,14 +5220,14 @@ class MultiHeadAttention(Layer):
         attn_mask: _Maybe = None, memory: _Maybe = None,
     ) -> np.ndarray:
         x = self._expect(x, "N", "T", self.embed_dim)
-        behind, both, start = self._seen(x, lengths, memory)
+        beyond, both, start = self._seen(x, lengths, memory)
         q, k, v = self._parts(self.qkv.forward(both), x.shape[1], start)
-        hidden = self._hidden(q, k, attn_mask, behind[:, start:])
+        hidden = self._hidden(q, k, attn_mask, beyond[:, start:])
         found, weights = _attend(q, k, v, hidden)
         weights.flags.writeable = False
-        self._cache, self.weights = (behind, start, q, k, v, weights), weights
+        self._cache, self.weights = (beyond, start, q, k, v, weights), weights
         y = self.out.forward(found.swapaxes(1, 2).reshape(x.shape))
-        y[behind] = 0
+        y[beyond] = 0
         return y.astype(x.dtype, copy=False)
 
     # 21 Attention · multi-head-attention-parts
@@ -5238,11 +5238,11 @@ class MultiHeadAttention(Layer):
 
     # 21 Attention · multi-head-attention-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        behind, start, *cache = self._saved()
-        (n, steps), width = behind.shape, self.embed_dim
+        beyond, start, *cache = self._saved()
+        (n, steps), width = beyond.shape, self.embed_dim
         grad = self._expect(grad_output, n, steps, width, what="grad_output")
-        if behind.any():
-            grad = np.where(behind[..., None], 0, grad)
+        if beyond.any():
+            grad = np.where(beyond[..., None], 0, grad)
         dy = self.out.backward(grad)
         dqkv = np.zeros((n, start + cache[1].shape[2], 3 * width), dy.dtype)
         grads = _attend_backward(self._heads(dy)[0], *cache)
@@ -5254,25 +5254,25 @@ class MultiHeadAttention(Layer):
 
     # 21 Attention · attention-seen
     def _seen(self, x: np.ndarray, lengths: _Maybe, memory: _Maybe) -> tuple:
-        """What lies behind the ends, x and memory in a row, and where the
+        """What lies beyond the ends, x and memory in a row, and where the
         keys start in it."""
-        behind = ~_counting(self, lengths, *x.shape[:2])
-        both = np.where(behind[..., None], 0, x) if behind.any() else x
+        beyond = ~_counting(self, lengths, *x.shape[:2])
+        both = np.where(beyond[..., None], 0, x) if beyond.any() else x
         if memory is None:
-            return behind, both, 0
+            return beyond, both, 0
         size = len(x), "S", self.embed_dim
         other = self._expect(memory, *size, what="memory")
-        return behind, np.concatenate([both, other], axis=1), x.shape[1]
+        return beyond, np.concatenate([both, other], axis=1), x.shape[1]
 
     # 21 Attention · attention-hidden
     def _hidden(
-        self, q: _Array, k: _Array, attn_mask: _Maybe, behind: _Array
+        self, q: _Array, k: _Array, attn_mask: _Maybe, beyond: _Array
     ) -> _Array | None:
         """What is added to the scores of q and k, if anything is."""
         given = self._mask(attn_mask, (*q.shape[:3], k.shape[2]))
         hide = given if given.dtype == bool else np.zeros((), bool)
-        if behind.any():
-            hide = hide | behind[:, None, None]
+        if beyond.any():
+            hide = hide | beyond[:, None, None]
         if self.causal:
             hide = hide | (np.tri(q.shape[2], k.shape[2]) == 0)
         if attn_mask is None and not hide.any():
@@ -5312,7 +5312,7 @@ class MultiHeadAttention(Layer):
 
 # 21 Attention · position-embedding
 class PositionEmbedding(Embedding):
-    """Adds to every place of a sequence a row of its own, eq:position.
+    """Adds to every position of a sequence a row of its own, eq:position.
 
     PositionEmbedding(length, embedding_dim, std=…, rng=…). Shapes:
     (N, T, embedding_dim) in and out, T at most ``length``; weight (length,
@@ -5325,7 +5325,7 @@ class PositionEmbedding(Embedding):
         x = self._expect(x, "N", "T", self.embedding_dim)
         if x.shape[1] > self.num_embeddings:
             raise ValueError(
-                f"{self}: expected at most {self.num_embeddings} places, "
+                f"{self}: expected at most {self.num_embeddings} positions, "
                 f"got {x.shape[1]}"
             )
         self._cache = x.shape, x.dtype
@@ -5342,7 +5342,7 @@ class PositionEmbedding(Embedding):
 
 # 21 Attention · transformer-block
 class TransformerBlock(Network):
-    """Attention, then a small network for each place; pre-norm, eq:block.
+    """Attention, then a small network for each position; pre-norm, eq:block.
 
     Shapes: (N, T, embed_dim) in and out. ``hidden`` is the width of the
     small network, 4 * embed_dim unless given; ``dropout`` acts on what
@@ -7129,4 +7129,4 @@ _PROBES = [
 ]
 
 
-# digest d8a2570a044b3b6a179a1c19a0ceb6313713e787c7092c7f57894b842884309b
+# digest a7007bc59dca65c407d24873f7849f7c917c202fbd76fccaf6c5eafab5d12476
