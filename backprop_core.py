@@ -5369,13 +5369,13 @@ class TransformerBlock(Network):
 # 22 Beyond the gradient · push-part
 def _part(node: Tensor, i: int, v: Any, record: bool) -> Any:
     """v, the slope of argument i of a node, forwards through its rule."""
-    rule, *_, options, _, _ = node._record
-    y, *known = _known(node, record)
-    if rule.jvps is None:
+    rule, options = node._record.rule, node._record.options
+    y, *args = _known(node, record)
+    if rule.jvps is None:  # neither kind
         return _transposed(node, i, v, record)
-    if rule.jvps != "linear":
-        return rule.jvps[i](v, y, *known, **options)
-    args = *known[:i], v, *known[i + 1 :]
+    if rule.jvps != "linear":  # entry by entry
+        return rule.jvps[i](v, y, *args, **options)
+    args[i] = v
     if record:
         return _apply(rule, args, options)
     return rule.function(*args, **options)
@@ -5429,32 +5429,52 @@ def _anew(x: Any) -> Tensor:
     return x[...] if x.requires_grad else Tensor(x.data)
 
 
+# 22 Beyond the gradient · starts
+def _starts(inputs: Sequence, directions: Sequence) -> dict:
+    """The inputs as Tensors of their own, each with its slope."""
+    if not isinstance(inputs, (list, tuple)):
+        raise TypeError("inputs is a list of arrays, one for each argument")
+    if len(inputs) != (found := len(directions)):
+        raise ValueError(
+            "jvp: expected one direction for each input, "
+            f"{len(inputs)} in all, got {found}"
+        )
+    points = [_anew(x) for x in inputs]
+    return {
+        x: _weights(x.data, v, isinstance(v, Tensor), "a direction")
+        for x, v in zip(points, directions)
+    }
+
+
 # 22 Beyond the gradient · jvp
 def jvp(
     f: Callable, inputs: Sequence[ArrayLike], directions: Sequence[ArrayLike]
 ) -> tuple[Any, Any]:
     """f(*inputs) and its slope along the directions, eq:jvp.
 
-    Arrays, or lists as f gives; Tensors if others take part. Raises TypeError
-    for no list or no numbers, ValueError for a direction of another shape.
+    Gives arrays, in lists if f gives lists; Tensors if f uses Tensors from
+    outside. Raises TypeError for no list or no numbers, ValueError for a
+    direction of another shape or another number of them.
 
     >>> y, slope = jvp(lambda x: x * x, [3.0], [1.0])
     >>> float(y), float(slope)
     (9.0, 6.0)
     """
-    if not isinstance(inputs, (list, tuple)):
-        raise TypeError("inputs is a list of arrays, one for each argument")
     with _recorded():
-        points = [_anew(x) for x in inputs]
-        slopes = {
-            x: _weights(x.data, v, isinstance(v, Tensor), "a direction")
-            for x, v in zip(points, directions, strict=True)
-        }
-        y = f(*points)
+        slopes = _starts(inputs, directions)
+        y = f(*slopes)
     if not isinstance(y, (list, tuple)):
         return _follow(y, slopes)
     ways = [_follow(part, slopes) for part in y]
     return [value for value, _ in ways], [slope for _, slope in ways]
+
+
+# 22 Beyond the gradient · hvp-number
+def _number_of(y: Any) -> Tensor:
+    y = _constant(y)
+    if y.data.size != 1:
+        raise ValueError(f"hvp: f gives one number, got shape {y.shape}")
+    return y
 
 
 # 22 Beyond the gradient · hvp
@@ -5462,17 +5482,16 @@ def hvp(f: Callable, x: ArrayLike, v: ArrayLike) -> np.ndarray:
     """The Hessian of f at x times v, eq:hvp, without the Hessian.
 
     f takes a Tensor and gives one number. Shapes: x any, v and the result
-    as x. Raises ValueError for a v of another shape.
-    Source: Pearlmutter, 1994, who pushes v forwards; here it is pulled
-    back, which is the same for a symmetric matrix.
+    as x. Raises ValueError for a v of another shape or several numbers.
+    Source: Pearlmutter, 1994.
 
     >>> hvp(lambda x: np.sum(x * x * x), [1.0, 2.0], [1.0, 0.0])
     array([6., 0.])
     """
-    point = _anew(x)
-    (slope,) = gradients(_constant(f(point)), [point], create_graph=True)
-    direction = _weights(point.data, v, False, "a direction")
-    return gradients(slope, [point], direction)[0]
+    def gradient(x: Tensor) -> Tensor:
+        return gradients(_number_of(f(x)), [x], create_graph=True)[0]
+
+    return np.array(_plain(jvp(gradient, [_plain(x)], [_plain(v)])[1]))
 
 
 # 22 Beyond the gradient · replay
@@ -5530,7 +5549,8 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     forward, again = partial(_without_tape, f), partial(_replay, f, inputs)
     if not any(isinstance(x, Tensor) for x in inputs):
         return forward(*inputs)
-    return _apply(_Rule("checkpoint", forward, again, None, set()), inputs, {})
+    rule = _Rule("checkpoint", forward, vjps=again, jvps=None, asked=set())
+    return _apply(rule, inputs, {})  # one vjp for all arguments together
 
 
 # 24 The diagnosis · case
@@ -7129,4 +7149,4 @@ _PROBES = [
 ]
 
 
-# digest a7007bc59dca65c407d24873f7849f7c917c202fbd76fccaf6c5eafab5d12476
+# digest e75aea7957a8045f2d3cc47a5c88ed4d3feba0ac64f999b3a3e0811cd79436b1
