@@ -3543,10 +3543,9 @@ class AvgPool2d(_Pool):
 class Value:
     """A number that remembers how it was made.
 
-    ``grad`` is the slope, with respect to this number, of what
-    ``backward`` was called on. ``_parents`` are the numbers it was made
-    from, ``_slopes`` its slope with respect to each, ``_sign`` what a
-    drawing writes on it.
+    After ``y.backward()``, ``grad`` is the slope of y with respect to this
+    number. ``_parents`` are the numbers it was made from, ``_slopes`` its
+    slope with respect to each, ``_sign`` what a drawing writes on it.
     """
 
     def __init__(self, data: float, sign: str = "", *made_from: Any) -> None:
@@ -3563,15 +3562,6 @@ class Value:
         a, b = self, _value(other)
         return Value(a.data * b.data, "×", (a, b.data), (b, a.data))
 
-    # 15 A tape for numbers · value-power
-    def __pow__(self, other: Value | float) -> Value:
-        a, n = self.data, _value(other).data
-        y = a**n
-        made_from = [(self, n * a ** (n - 1) if a else _slope_at_0(n))]
-        if isinstance(other, Value):
-            made_from.append((other, y * _log(a)))
-        return Value(y, f"^{n:g}", *made_from)
-
     # 15 A tape for numbers · value-functions
     def exp(self) -> Value:
         y = math.exp(self.data)
@@ -3587,6 +3577,30 @@ class Value:
     def relu(self) -> Value:
         slope = float(self.data > 0)
         return Value(max(self.data, 0.0), "relu", (self, slope))
+
+    # 15 A tape for numbers · value-backward
+    def backward(self) -> None:
+        """The slope of this number with respect to all it was made from.
+
+        In leaves, grad adds up over several calls, as in Parameter; in all
+        that stands between, it starts anew.
+        """
+        slopes = {self: 1.0}
+        for node in _order(self):
+            for parent, slope in zip(node._parents, node._slopes):
+                share = slope * slopes[node]  # eq:chain
+                slopes[parent] = slopes.get(parent, 0.0) + share  # eq:paths
+        for node, slope in slopes.items():
+            node.grad = slope if node._parents else node.grad + slope
+
+    # 15 A tape for numbers · value-power
+    def __pow__(self, other: Value | float) -> Value:
+        a, n = self.data, _value(other).data
+        y = _power(a, n)
+        made_from = [(self, n * a ** (n - 1) if a else _slope_at_0(n))]
+        if isinstance(other, Value):
+            made_from.append((other, y * _log(a)))
+        return Value(y, f"^{n:g}", *made_from)
 
     # 15 A tape for numbers · value-the-rest
     def __neg__(self) -> Value:
@@ -3613,21 +3627,6 @@ class Value:
 
     def __rpow__(self, base: float) -> Value:
         return _value(base) ** self
-
-    # 15 A tape for numbers · value-backward
-    def backward(self) -> None:
-        """The slope of this number with respect to all it was made from.
-
-        In leaves, grad adds up over several calls, as in Parameter; in all
-        that stands between, it starts anew.
-        """
-        slopes = {self: 1.0}
-        for node in _order(self):
-            for parent, slope in zip(node._parents, node._slopes):
-                share = slope * slopes[node]  # eq:chain
-                slopes[parent] = slopes.get(parent, 0.0) + share  # eq:paths
-        for node, slope in slopes.items():
-            node.grad = slope if node._parents else node.grad + slope
 
     # 15 A tape for numbers · value-repr
     def __repr__(self) -> str:
@@ -3658,6 +3657,13 @@ def _order(last: Any) -> Iterator[Any]:
 
 
 # 15 A tape for numbers · value-power-at-0
+def _power(a: float, n: float) -> float:
+    y: Any = a**n
+    if isinstance(y, complex):
+        raise ValueError(f"a negative number, {a:g}, has no power {n:g}")
+    return float(y)
+
+
 def _slope_at_0(n: float) -> float:
     """The slope of a**n in a, at a = 0."""
     return math.inf if 0 < n < 1 else float(n == 1)
@@ -5193,7 +5199,7 @@ def _fitting(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
     alike = q.shape[:-2] + q.shape[-1:] == k.shape[:-2] + k.shape[-1:]
     if min(q.ndim, k.ndim) < 2 or not alike or k.shape[:-1] != v.shape[:-1]:
         raise ValueError(
-            "expected q (…, T, d), k (…, S, d), v (…, S, e), "
+            "expected q (…, T, d), k (…, S, d), v (…, S, M), "
             f"got {q.shape}, {k.shape}, {v.shape}"
         )
 
@@ -5204,22 +5210,22 @@ def _attend_backward(
 ) -> tuple[_Array, _Array, _Array]:
     """The gradients of q, k and v from that of what was found."""
     dv = weights.mT @ dy  # eq:attention-dv
-    ds = dy @ v.mT  # eq:attention-dp
-    ds -= np.vecdot(ds, weights)[..., None]
-    ds *= weights  # eq:attention-ds
-    ds *= q.shape[-1] ** -0.5
-    return ds @ k, ds.mT @ q, dv  # eq:attention-dq, eq:attention-dk
+    dp = dy @ v.mT  # eq:attention-dp
+    dp -= np.vecdot(dp, weights)[..., None]
+    da = np.multiply(dp, weights, out=dp)  # eq:attention-da
+    da *= q.shape[-1] ** -0.5
+    return da @ k, da.mT @ q, dv  # eq:attention-dq, eq:attention-dk
 
 
 # 21 Attention · multi-head-attention
 class MultiHeadAttention(Layer):
-    """Every place of a sequence looks at every other, eq:attention.
+    """Every position of a sequence looks at every other, eq:attention.
 
     forward(x, lengths, attn_mask, memory). Shapes: x (N, T, embed_dim) in
     and out. It looks at x itself, or at ``memory`` (N, S, embed_dim), whose
     gradient is then in ``memory_grad``. ``causal`` hides what comes later,
     ``attn_mask`` keys where it is True; or its numbers are added to the
-    scores. It fits (N, num_heads, T, S). Nobody looks behind the
+    scores. It fits (N, num_heads, T, S). Nobody looks beyond the
     ``lengths`` of x; outputs and gradients there are 0. ``weights`` (N,
     num_heads, T, S), read-only, are those of the last forward.
     Raises ValueError for other shapes, or if embed_dim is no multiple of
@@ -5244,14 +5250,14 @@ class MultiHeadAttention(Layer):
         attn_mask: _Maybe = None, memory: _Maybe = None,
     ) -> np.ndarray:
         x = self._expect(x, "N", "T", self.embed_dim)
-        behind, both, start = self._seen(x, lengths, memory)
+        beyond, both, start = self._seen(x, lengths, memory)
         q, k, v = self._parts(self.qkv.forward(both), x.shape[1], start)
-        hidden = self._hidden(q, k, attn_mask, behind[:, start:])
+        hidden = self._hidden(q, k, attn_mask, beyond[:, start:])
         found, weights = _attend(q, k, v, hidden)
         weights.flags.writeable = False
-        self._cache, self.weights = (behind, start, q, k, v, weights), weights
+        self._cache, self.weights = (beyond, start, q, k, v, weights), weights
         y = self.out.forward(found.swapaxes(1, 2).reshape(x.shape))
-        y[behind] = 0
+        y[beyond] = 0
         return y.astype(x.dtype, copy=False)
 
     # 21 Attention · multi-head-attention-parts
@@ -5262,11 +5268,11 @@ class MultiHeadAttention(Layer):
 
     # 21 Attention · multi-head-attention-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        behind, start, *cache = self._saved()
-        (n, steps), width = behind.shape, self.embed_dim
+        beyond, start, *cache = self._saved()
+        (n, steps), width = beyond.shape, self.embed_dim
         grad = self._expect(grad_output, n, steps, width, what="grad_output")
-        if behind.any():
-            grad = np.where(behind[..., None], 0, grad)
+        if beyond.any():
+            grad = np.where(beyond[..., None], 0, grad)
         dy = self.out.backward(grad)
         dqkv = np.zeros((n, start + cache[1].shape[2], 3 * width), dy.dtype)
         grads = _attend_backward(self._heads(dy)[0], *cache)
@@ -5278,25 +5284,25 @@ class MultiHeadAttention(Layer):
 
     # 21 Attention · attention-seen
     def _seen(self, x: np.ndarray, lengths: _Maybe, memory: _Maybe) -> tuple:
-        """What lies behind the ends, x and memory in a row, and where the
+        """What lies beyond the ends, x and memory in a row, and where the
         keys start in it."""
-        behind = ~_counting(self, lengths, *x.shape[:2])
-        both = np.where(behind[..., None], 0, x) if behind.any() else x
+        beyond = ~_counting(self, lengths, *x.shape[:2])
+        both = np.where(beyond[..., None], 0, x) if beyond.any() else x
         if memory is None:
-            return behind, both, 0
+            return beyond, both, 0
         size = len(x), "S", self.embed_dim
         other = self._expect(memory, *size, what="memory")
-        return behind, np.concatenate([both, other], axis=1), x.shape[1]
+        return beyond, np.concatenate([both, other], axis=1), x.shape[1]
 
     # 21 Attention · attention-hidden
     def _hidden(
-        self, q: _Array, k: _Array, attn_mask: _Maybe, behind: _Array
+        self, q: _Array, k: _Array, attn_mask: _Maybe, beyond: _Array
     ) -> _Array | None:
         """What is added to the scores of q and k, if anything is."""
         given = self._mask(attn_mask, (*q.shape[:3], k.shape[2]))
         hide = given if given.dtype == bool else np.zeros((), bool)
-        if behind.any():
-            hide = hide | behind[:, None, None]
+        if beyond.any():
+            hide = hide | beyond[:, None, None]
         if self.causal:
             hide = hide | (np.tri(q.shape[2], k.shape[2]) == 0)
         if attn_mask is None and not hide.any():
@@ -5336,7 +5342,7 @@ class MultiHeadAttention(Layer):
 
 # 21 Attention · position-embedding
 class PositionEmbedding(Embedding):
-    """Adds to every place of a sequence a row of its own, eq:position.
+    """Adds to every position of a sequence a row of its own, eq:position.
 
     PositionEmbedding(length, embedding_dim, std=…, rng=…). Shapes:
     (N, T, embedding_dim) in and out, T at most ``length``; weight (length,
@@ -5349,7 +5355,7 @@ class PositionEmbedding(Embedding):
         x = self._expect(x, "N", "T", self.embedding_dim)
         if x.shape[1] > self.num_embeddings:
             raise ValueError(
-                f"{self}: expected at most {self.num_embeddings} places, "
+                f"{self}: expected at most {self.num_embeddings} positions, "
                 f"got {x.shape[1]}"
             )
         self._cache = x.shape, x.dtype
@@ -5366,7 +5372,7 @@ class PositionEmbedding(Embedding):
 
 # 21 Attention · transformer-block
 class TransformerBlock(Network):
-    """Attention, then a small network for each place; pre-norm, eq:block.
+    """Attention, then a small network for each position; pre-norm, eq:block.
 
     Shapes: (N, T, embed_dim) in and out. ``hidden`` is the width of the
     small network, 4 * embed_dim unless given; ``dropout`` acts on what
@@ -5393,13 +5399,13 @@ class TransformerBlock(Network):
 # 22 Beyond the gradient · push-part
 def _part(node: Tensor, i: int, v: Any, record: bool) -> Any:
     """v, the slope of argument i of a node, forwards through its rule."""
-    rule, *_, options, _, _ = node._record
-    y, *known = _known(node, record)
-    if rule.jvps is None:
+    rule, options = node._record.rule, node._record.options
+    y, *args = _known(node, record)
+    if rule.jvps is None:  # neither kind
         return _transposed(node, i, v, record)
-    if rule.jvps != "linear":
-        return rule.jvps[i](v, y, *known, **options)
-    args = *known[:i], v, *known[i + 1 :]
+    if rule.jvps != "linear":  # entry by entry
+        return rule.jvps[i](v, y, *args, **options)
+    args[i] = v
     if record:
         return _apply(rule, args, options)
     return rule.function(*args, **options)
@@ -5453,32 +5459,52 @@ def _anew(x: Any) -> Tensor:
     return x[...] if x.requires_grad else Tensor(x.data)
 
 
+# 22 Beyond the gradient · starts
+def _starts(inputs: Sequence, directions: Sequence) -> dict:
+    """The inputs as Tensors of their own, each with its slope."""
+    if not isinstance(inputs, (list, tuple)):
+        raise TypeError("inputs is a list of arrays, one for each argument")
+    if len(inputs) != (found := len(directions)):
+        raise ValueError(
+            "jvp: expected one direction for each input, "
+            f"{len(inputs)} in all, got {found}"
+        )
+    points = [_anew(x) for x in inputs]
+    return {
+        x: _weights(x.data, v, isinstance(v, Tensor), "a direction")
+        for x, v in zip(points, directions)
+    }
+
+
 # 22 Beyond the gradient · jvp
 def jvp(
     f: Callable, inputs: Sequence[ArrayLike], directions: Sequence[ArrayLike]
 ) -> tuple[Any, Any]:
     """f(*inputs) and its slope along the directions, eq:jvp.
 
-    Arrays, or lists as f gives; Tensors if others take part. Raises TypeError
-    for no list or no numbers, ValueError for a direction of another shape.
+    Gives arrays, in lists if f gives lists; Tensors if f uses Tensors from
+    outside. Raises TypeError for no list or no numbers, ValueError for a
+    direction of another shape or another number of them.
 
     >>> y, slope = jvp(lambda x: x * x, [3.0], [1.0])
     >>> float(y), float(slope)
     (9.0, 6.0)
     """
-    if not isinstance(inputs, (list, tuple)):
-        raise TypeError("inputs is a list of arrays, one for each argument")
     with _recorded():
-        points = [_anew(x) for x in inputs]
-        slopes = {
-            x: _weights(x.data, v, isinstance(v, Tensor), "a direction")
-            for x, v in zip(points, directions, strict=True)
-        }
-        y = f(*points)
+        slopes = _starts(inputs, directions)
+        y = f(*slopes)
     if not isinstance(y, (list, tuple)):
         return _follow(y, slopes)
     ways = [_follow(part, slopes) for part in y]
     return [value for value, _ in ways], [slope for _, slope in ways]
+
+
+# 22 Beyond the gradient · hvp-number
+def _number_of(y: Any) -> Tensor:
+    y = _constant(y)
+    if y.data.size != 1:
+        raise ValueError(f"hvp: f gives one number, got shape {y.shape}")
+    return y
 
 
 # 22 Beyond the gradient · hvp
@@ -5486,17 +5512,16 @@ def hvp(f: Callable, x: ArrayLike, v: ArrayLike) -> np.ndarray:
     """The Hessian of f at x times v, eq:hvp, without the Hessian.
 
     f takes a Tensor and gives one number. Shapes: x any, v and the result
-    as x. Raises ValueError for a v of another shape.
-    Source: Pearlmutter, 1994, who pushes v forwards; here it is pulled
-    back, which is the same for a symmetric matrix.
+    as x. Raises ValueError for a v of another shape or several numbers.
+    Source: Pearlmutter, 1994.
 
     >>> hvp(lambda x: np.sum(x * x * x), [1.0, 2.0], [1.0, 0.0])
     array([6., 0.])
     """
-    point = _anew(x)
-    (slope,) = gradients(_constant(f(point)), [point], create_graph=True)
-    direction = _weights(point.data, v, False, "a direction")
-    return gradients(slope, [point], direction)[0]
+    def gradient(x: Tensor) -> Tensor:
+        return gradients(_number_of(f(x)), [x], create_graph=True)[0]
+
+    return np.array(_plain(jvp(gradient, [_plain(x)], [_plain(v)])[1]))
 
 
 # 22 Beyond the gradient · replay
@@ -5554,7 +5579,8 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     forward, again = partial(_without_tape, f), partial(_replay, f, inputs)
     if not any(isinstance(x, Tensor) for x in inputs):
         return forward(*inputs)
-    return _apply(_Rule("checkpoint", forward, again, None, set()), inputs, {})
+    rule = _Rule("checkpoint", forward, vjps=again, jvps=None, asked=set())
+    return _apply(rule, inputs, {})  # one vjp for all arguments together
 
 
 # 24 The diagnosis · case
@@ -7153,4 +7179,4 @@ _PROBES = [
 ]
 
 
-# digest ee28542ac7ac9b3d6ce72a0ffda74ce5b85f5d72218640483fc21f52730fe1e7
+# digest 4b1c37f25db8d11341727837f74093da2eea95c99896bb738019e721864c19a0
