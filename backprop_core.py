@@ -2717,8 +2717,8 @@ def _read(path: Any, arrays: dict, generators: dict) -> tuple[dict, dict]:
 # 11 To be continued: saving and resuming · asked-for
 def _asked_for(kinds: dict[str, str], ours: dict[str, str]) -> dict[str, str]:
     """Without the optimizer's part, or the schedule's, if ours has none."""
-    parts = "optimizer.rates", "schedule"
-    unasked = tuple(part[:10] for part in parts if part not in ours)
+    parts = {"optimizer.": "optimizer.rates", "schedule": "schedule"}
+    unasked = tuple(p for p, name in parts.items() if name not in ours)
     return {
         name: kind for name, kind in kinds.items()
         if name in ours or not (name.startswith(unasked) or name == "rng")
@@ -7123,4 +7123,4 @@ _PROBES = [
 ]
 
 
-# digest 0a2987d95cc5db405fa8461056231965a2ccb3421cbf708e3495de2d86dce202
+# digest 55d3d8aec837057e0ed8fe516fea3c4a3c2a19103df45801f3d1d269144af49c
