@@ -2898,7 +2898,7 @@ _Array = np.ndarray
 _Maybe = ArrayLike | None
 
 
-# 13 In shape all the time: normalisation · normalise
+# 13 Keeping in shape: normalisation · normalise
 def _mean(rows: np.ndarray) -> np.ndarray:
     """The mean of each row, as a column."""
     return (_sum(rows) / rows.shape[1])[:, None]
@@ -2912,14 +2912,14 @@ def _centre(rows: np.ndarray) -> _Pair:
     return centred, rows[:, :1] + mean
 
 
-# 13 In shape all the time: normalisation · factor
+# 13 Keeping in shape: normalisation · factor
 def _factor(rows: np.ndarray, eps: float) -> _Pair:
     """r, which gives each row the mean square 1; and what it was."""
     square = _mean(rows * rows)  # eq:bn-variance
     return 1 / np.sqrt(square + eps), square  # eq:bn-factor
 
 
-# 13 In shape all the time: normalisation · normalise-backward
+# 13 Keeping in shape: normalisation · normalise-backward
 def _normalise_backward(
     d: _Array, xhat: _Array, r: _Array, product: _Array,
     along: _Array, mean: _Array,
@@ -2932,7 +2932,7 @@ def _normalise_backward(
     return dx
 
 
-# 13 In shape all the time: normalisation · batch-norm
+# 13 Keeping in shape: normalisation · batch-norm
 class _BatchNorm(Layer):
     """What BatchNorm1d and BatchNorm2d have in common."""
 
@@ -2949,7 +2949,7 @@ class _BatchNorm(Layer):
         y += _data(self.bias, 0)[:, None]
         return _by_example(y, x.shape, x.dtype)  # eq:bn
 
-    # 13 In shape all the time: normalisation · batch-norm-backward
+    # 13 Keeping in shape: normalisation · batch-norm-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         centred, r, factor, shape, fixed = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
@@ -2965,7 +2965,7 @@ class _BatchNorm(Layer):
             _normalise_backward(dy, centred, factor, dx, along, mean)
         return _by_example(dx, shape, centred.dtype)
 
-    # 13 In shape all the time: normalisation · batch-norm-statistics
+    # 13 Keeping in shape: normalisation · batch-norm-statistics
     def _statistics(self, rows: np.ndarray, fixed: bool) -> _Pair:
         """The rows less their means, and the factor r."""
         if fixed:
@@ -2978,7 +2978,7 @@ class _BatchNorm(Layer):
             self._track(mean, variance, rows.shape[1])
         return centred, r
 
-    # 13 In shape all the time: normalisation · batch-norm-track
+    # 13 Keeping in shape: normalisation · batch-norm-track
     def _track(self, mean: np.ndarray, variance: np.ndarray, n: int) -> None:
         kept, share = self.buffers, self.momentum
         kept["num_batches_tracked"][()] += 1
@@ -2988,7 +2988,7 @@ class _BatchNorm(Layer):
         for name, value in new.items():
             kept[name] = kept[name] + share * (value[:, 0] - kept[name])
 
-    # 13 In shape all the time: normalisation · batch-norm-settings
+    # 13 Keeping in shape: normalisation · batch-norm-settings
     def __init__(
         self, num_features: int, eps: float = 1e-5,
         momentum: float | None = 0.1, affine: bool = True,
@@ -3006,7 +3006,7 @@ class _BatchNorm(Layer):
             "num_batches_tracked": np.array(0),
         } if track_running_stats else {}
 
-    # 13 In shape all the time: normalisation · batch-norm-guard
+    # 13 Keeping in shape: normalisation · batch-norm-guard
     def _admitted(self, x: ArrayLike) -> tuple[np.ndarray, bool]:
         """x if its shape fits, and whether the statistics are fixed."""
         axes = self._axes[-1 if _floating(x).ndim > 2 else 0]
@@ -3021,7 +3021,7 @@ class _BatchNorm(Layer):
         return x, fixed
 
 
-# 13 In shape all the time: normalisation · turn
+# 13 Keeping in shape: normalisation · turn
 def _turn(x: np.ndarray) -> np.ndarray:
     """A view of x with the first axis, the batch, at the end."""
     return x.transpose(*range(1, x.ndim), 0)
@@ -3032,7 +3032,7 @@ def _turn_back(x: np.ndarray) -> np.ndarray:
     return x.transpose(-1, *range(x.ndim - 1))
 
 
-# 13 In shape all the time: normalisation · by-feature
+# 13 Keeping in shape: normalisation · by-feature
 def _by_feature(x: np.ndarray) -> np.ndarray:
     """x (N, D, …) with a row for each of the D features."""
     return _turn(x).reshape(x.shape[1], -1)
@@ -3044,7 +3044,7 @@ def _by_example(rows: _Array, shape: tuple, dtype: np.dtype) -> _Array:
     return _turn_back(turned).astype(dtype, copy=False)
 
 
-# 13 In shape all the time: normalisation · perhaps
+# 13 Keeping in shape: normalisation · perhaps
 def _data(parameter: Parameter | None, otherwise: float) -> np.ndarray:
     """The parameter's data, or else one number that changes nothing."""
     if parameter is None:
@@ -3058,7 +3058,7 @@ def _collect(parameter: Parameter | None, grad: np.ndarray) -> None:
         parameter.grad += grad.reshape(parameter.data.shape)
 
 
-# 13 In shape all the time: normalisation · batch-norm-layers
+# 13 Keeping in shape: normalisation · batch-norm-layers
 class BatchNorm1d(_BatchNorm):
     """Each feature with mean 0 and variance 1 over the batch, eq:bn.
 
@@ -3074,7 +3074,7 @@ class BatchNorm1d(_BatchNorm):
     _axes = (), ("L",)
 
 
-# 13 In shape all the time: normalisation · batch-norm-layers-batchnorm2d
+# 13 Keeping in shape: normalisation · batch-norm-layers-batchnorm2d
 class BatchNorm2d(_BatchNorm):
     """BatchNorm1d for images: one mean and variance per channel.
 
@@ -3084,7 +3084,7 @@ class BatchNorm2d(_BatchNorm):
     _axes = (("H", "W"),)
 
 
-# 13 In shape all the time: normalisation · row-norm
+# 13 Keeping in shape: normalisation · row-norm
 class _RowNorm(Layer):
     """What LayerNorm and RMSNorm have in common: an example is a row."""
 
@@ -3101,7 +3101,7 @@ class _RowNorm(Layer):
             y += self.bias.data.ravel()  # eq:ln
         return y.reshape(x.shape).astype(x.dtype, copy=False)
 
-    # 13 In shape all the time: normalisation · row-norm-backward
+    # 13 Keeping in shape: normalisation · row-norm-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         rows, r, factor, shape = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
@@ -3116,7 +3116,7 @@ class _RowNorm(Layer):
             dx -= r * dy.dot(share)[:, None]
         return dx.reshape(shape).astype(rows.dtype, copy=False)
 
-    # 13 In shape all the time: normalisation · row-norm-grouped
+    # 13 Keeping in shape: normalisation · row-norm-grouped
     def _grouped(self, x: ArrayLike) -> tuple[np.ndarray, np.ndarray, float]:
         """The input, its rows, and how much guards against zero."""
         x, own = _floating(x), self.normalized_shape
@@ -3125,7 +3125,7 @@ class _RowNorm(Layer):
         eps = np.finfo(x.dtype).eps if self.eps is None else self.eps
         return x, x.reshape(-1, math.prod(own)), float(eps)
 
-    # 13 In shape all the time: normalisation · row-norm-settings
+    # 13 Keeping in shape: normalisation · row-norm-settings
     def __init__(
         self, normalized_shape: int | tuple[int, ...],
         eps: float | None = 1e-5, elementwise_affine: bool = True,
@@ -3142,7 +3142,7 @@ class _RowNorm(Layer):
         self.bias = Parameter(np.zeros(own)) if bias else None
 
 
-# 13 In shape all the time: normalisation · layer-norm
+# 13 Keeping in shape: normalisation · layer-norm
 class LayerNorm(_RowNorm):
     """Each example with mean 0 and variance 1 over its last axes, eq:ln.
 
@@ -3153,7 +3153,7 @@ class LayerNorm(_RowNorm):
     """
 
 
-# 13 In shape all the time: normalisation · rms-norm
+# 13 Keeping in shape: normalisation · rms-norm
 class RMSNorm(_RowNorm):
     """Each example divided by the root of its mean square, eq:rms.
 
@@ -7123,4 +7123,4 @@ _PROBES = [
 ]
 
 
-# digest 55d3d8aec837057e0ed8fe516fea3c4a3c2a19103df45801f3d1d269144af49c
+# digest 808b3d95ae306a2c71df8ea1693b14082230e77ca304a4fa4d99812c225d1116
