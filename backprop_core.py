@@ -2742,8 +2742,8 @@ def _read(path: Any, arrays: dict, generators: dict) -> tuple[dict, dict]:
 # 11 To be continued: saving and resuming · asked-for
 def _asked_for(kinds: dict[str, str], ours: dict[str, str]) -> dict[str, str]:
     """Without the optimizer's part, or the schedule's, if ours has none."""
-    parts = "optimizer.rates", "schedule"
-    unasked = tuple(part[:10] for part in parts if part not in ours)
+    parts = {"optimizer.": "optimizer.rates", "schedule": "schedule"}
+    unasked = tuple(p for p, name in parts.items() if name not in ours)
     return {
         name: kind for name, kind in kinds.items()
         if name in ours or not (name.startswith(unasked) or name == "rng")
@@ -2923,7 +2923,7 @@ _Array = np.ndarray
 _Maybe = ArrayLike | None
 
 
-# 13 In shape all the time: normalisation · normalise
+# 13 Keeping in shape: normalisation · normalise
 def _mean(rows: np.ndarray) -> np.ndarray:
     """The mean of each row, as a column."""
     return (_sum(rows) / rows.shape[1])[:, None]
@@ -2937,14 +2937,14 @@ def _centre(rows: np.ndarray) -> _Pair:
     return centred, rows[:, :1] + mean
 
 
-# 13 In shape all the time: normalisation · factor
+# 13 Keeping in shape: normalisation · factor
 def _factor(rows: np.ndarray, eps: float) -> _Pair:
     """r, which gives each row the mean square 1; and what it was."""
     square = _mean(rows * rows)  # eq:bn-variance
     return 1 / np.sqrt(square + eps), square  # eq:bn-factor
 
 
-# 13 In shape all the time: normalisation · normalise-backward
+# 13 Keeping in shape: normalisation · normalise-backward
 def _normalise_backward(
     d: _Array, xhat: _Array, r: _Array, product: _Array,
     along: _Array, mean: _Array,
@@ -2957,7 +2957,7 @@ def _normalise_backward(
     return dx
 
 
-# 13 In shape all the time: normalisation · batch-norm
+# 13 Keeping in shape: normalisation · batch-norm
 class _BatchNorm(Layer):
     """What BatchNorm1d and BatchNorm2d have in common."""
 
@@ -2974,7 +2974,7 @@ class _BatchNorm(Layer):
         y += _data(self.bias, 0)[:, None]
         return _by_example(y, x.shape, x.dtype)  # eq:bn
 
-    # 13 In shape all the time: normalisation · batch-norm-backward
+    # 13 Keeping in shape: normalisation · batch-norm-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         centred, r, factor, shape, fixed = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
@@ -2990,7 +2990,7 @@ class _BatchNorm(Layer):
             _normalise_backward(dy, centred, factor, dx, along, mean)
         return _by_example(dx, shape, centred.dtype)
 
-    # 13 In shape all the time: normalisation · batch-norm-statistics
+    # 13 Keeping in shape: normalisation · batch-norm-statistics
     def _statistics(self, rows: np.ndarray, fixed: bool) -> _Pair:
         """The rows less their means, and the factor r."""
         if fixed:
@@ -3003,7 +3003,7 @@ class _BatchNorm(Layer):
             self._track(mean, variance, rows.shape[1])
         return centred, r
 
-    # 13 In shape all the time: normalisation · batch-norm-track
+    # 13 Keeping in shape: normalisation · batch-norm-track
     def _track(self, mean: np.ndarray, variance: np.ndarray, n: int) -> None:
         kept, share = self.buffers, self.momentum
         kept["num_batches_tracked"][()] += 1
@@ -3013,7 +3013,7 @@ class _BatchNorm(Layer):
         for name, value in new.items():
             kept[name] = kept[name] + share * (value[:, 0] - kept[name])
 
-    # 13 In shape all the time: normalisation · batch-norm-settings
+    # 13 Keeping in shape: normalisation · batch-norm-settings
     def __init__(
         self, num_features: int, eps: float = 1e-5,
         momentum: float | None = 0.1, affine: bool = True,
@@ -3031,7 +3031,7 @@ class _BatchNorm(Layer):
             "num_batches_tracked": np.array(0),
         } if track_running_stats else {}
 
-    # 13 In shape all the time: normalisation · batch-norm-guard
+    # 13 Keeping in shape: normalisation · batch-norm-guard
     def _admitted(self, x: ArrayLike) -> tuple[np.ndarray, bool]:
         """x if its shape fits, and whether the statistics are fixed."""
         axes = self._axes[-1 if _floating(x).ndim > 2 else 0]
@@ -3046,7 +3046,7 @@ class _BatchNorm(Layer):
         return x, fixed
 
 
-# 13 In shape all the time: normalisation · turn
+# 13 Keeping in shape: normalisation · turn
 def _turn(x: np.ndarray) -> np.ndarray:
     """A view of x with the first axis, the batch, at the end."""
     return x.transpose(*range(1, x.ndim), 0)
@@ -3057,7 +3057,7 @@ def _turn_back(x: np.ndarray) -> np.ndarray:
     return x.transpose(-1, *range(x.ndim - 1))
 
 
-# 13 In shape all the time: normalisation · by-feature
+# 13 Keeping in shape: normalisation · by-feature
 def _by_feature(x: np.ndarray) -> np.ndarray:
     """x (N, D, …) with a row for each of the D features."""
     return _turn(x).reshape(x.shape[1], -1)
@@ -3069,7 +3069,7 @@ def _by_example(rows: _Array, shape: tuple, dtype: np.dtype) -> _Array:
     return _turn_back(turned).astype(dtype, copy=False)
 
 
-# 13 In shape all the time: normalisation · perhaps
+# 13 Keeping in shape: normalisation · perhaps
 def _data(parameter: Parameter | None, otherwise: float) -> np.ndarray:
     """The parameter's data, or else one number that changes nothing."""
     if parameter is None:
@@ -3083,7 +3083,7 @@ def _collect(parameter: Parameter | None, grad: np.ndarray) -> None:
         parameter._add(grad.reshape(parameter.data.shape))
 
 
-# 13 In shape all the time: normalisation · batch-norm-layers
+# 13 Keeping in shape: normalisation · batch-norm-layers
 class BatchNorm1d(_BatchNorm):
     """Each feature with mean 0 and variance 1 over the batch, eq:bn.
 
@@ -3099,7 +3099,7 @@ class BatchNorm1d(_BatchNorm):
     _axes = (), ("L",)
 
 
-# 13 In shape all the time: normalisation · batch-norm-layers-batchnorm2d
+# 13 Keeping in shape: normalisation · batch-norm-layers-batchnorm2d
 class BatchNorm2d(_BatchNorm):
     """BatchNorm1d for images: one mean and variance per channel.
 
@@ -3109,7 +3109,7 @@ class BatchNorm2d(_BatchNorm):
     _axes = (("H", "W"),)
 
 
-# 13 In shape all the time: normalisation · row-norm
+# 13 Keeping in shape: normalisation · row-norm
 class _RowNorm(Layer):
     """What LayerNorm and RMSNorm have in common: an example is a row."""
 
@@ -3126,7 +3126,7 @@ class _RowNorm(Layer):
             y += self.bias.data.ravel()  # eq:ln
         return y.reshape(x.shape).astype(x.dtype, copy=False)
 
-    # 13 In shape all the time: normalisation · row-norm-backward
+    # 13 Keeping in shape: normalisation · row-norm-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         rows, r, factor, shape = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
@@ -3141,7 +3141,7 @@ class _RowNorm(Layer):
             dx -= r * dy.dot(share)[:, None]
         return dx.reshape(shape).astype(rows.dtype, copy=False)
 
-    # 13 In shape all the time: normalisation · row-norm-grouped
+    # 13 Keeping in shape: normalisation · row-norm-grouped
     def _grouped(self, x: ArrayLike) -> tuple[np.ndarray, np.ndarray, float]:
         """The input, its rows, and how much guards against zero."""
         x, own = _floating(x), self.normalized_shape
@@ -3150,7 +3150,7 @@ class _RowNorm(Layer):
         eps = np.finfo(x.dtype).eps if self.eps is None else self.eps
         return x, x.reshape(-1, math.prod(own)), float(eps)
 
-    # 13 In shape all the time: normalisation · row-norm-settings
+    # 13 Keeping in shape: normalisation · row-norm-settings
     def __init__(
         self, normalized_shape: int | tuple[int, ...],
         eps: float | None = 1e-5, elementwise_affine: bool = True,
@@ -3167,7 +3167,7 @@ class _RowNorm(Layer):
         self.bias = Parameter(np.zeros(own)) if bias else None
 
 
-# 13 In shape all the time: normalisation · layer-norm
+# 13 Keeping in shape: normalisation · layer-norm
 class LayerNorm(_RowNorm):
     """Each example with mean 0 and variance 1 over its last axes, eq:ln.
 
@@ -3178,7 +3178,7 @@ class LayerNorm(_RowNorm):
     """
 
 
-# 13 In shape all the time: normalisation · rms-norm
+# 13 Keeping in shape: normalisation · rms-norm
 class RMSNorm(_RowNorm):
     """Each example divided by the root of its mean square, eq:rms.
 
@@ -7179,4 +7179,4 @@ _PROBES = [
 ]
 
 
-# digest 4b1c37f25db8d11341727837f74093da2eea95c99896bb738019e721864c19a0
+# digest 5c53cc1285a1e80c7d0e77f245ce90e4be83bfd0f9177fa12ec61f4f0a777ca1
