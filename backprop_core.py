@@ -3734,8 +3734,9 @@ def _seal(args: Any, arrays: Any, options: dict, every: int) -> list:
 def _sample(array: np.ndarray, every: int) -> np.ndarray:
     """A view of every so many of the numbers of a large array."""
     if array.flags.forc:
-        beside = every > 1 and array.size % every == 0  # not one column
-        return array.ravel("K")[:: every + beside]
+        while math.gcd(array.size, every) > 1:  # or it may miss a column
+            every += 1
+        return array.ravel("K")[::every]
     return array.swapaxes(0, np.argmax(array.shape))[::every]
 
 
@@ -7179,4 +7180,4 @@ _PROBES = [
 ]
 
 
-# digest 5c53cc1285a1e80c7d0e77f245ce90e4be83bfd0f9177fa12ec61f4f0a777ca1
+# digest 7f856554d85b433e17a5a2526b247b325f9a9dc77f8c9d03623a465b7c7f0d67

@@ -386,3 +386,14 @@ def test_a_hessian_of_tensors_and_of_a_constant() -> None:
         assert type(found) is np.ndarray and point.grad is None
         np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(bp.hvp(lambda x: 3.0, x, v), np.zeros(2))
+
+
+@pytest.mark.parametrize("shape", [(305, 2), (122, 31), (610, 4), (915, 15), (305, 2, 3)])
+def test_a_change_of_any_column_is_found(shape: tuple) -> None:
+    """Where 61, the step of a seal, divides the size, it must not become one that meets the same columns."""
+    for column in range(shape[-1]):
+        given = np.ones(shape)
+        y = np.sum(bp.Tensor(2.0) * given)
+        given[..., column] = 100.0
+        with pytest.raises(RuntimeError, match=r"multiply: an array of shape .* was changed"):
+            y.backward()
