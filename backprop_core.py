@@ -3712,47 +3712,6 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     return view
 
 
-# 16 A tape for arrays · seals-of-all
-def _seal(args: Any, arrays: Any, options: dict, every: int) -> list:
-    """Copies of what comes from outside, each with the array itself.
-
-    ``args`` are as given, in ``arrays`` stand the arrays of Tensors. From
-    outside come plain arrays (x is array) and those of leaves, which have
-    no record; results are read-only.
-    """
-    seals = []
-    if options:
-        args, arrays = [*args, *options.values()], [*arrays, *options.values()]
-    for x, array in zip(args, arrays):
-        if isinstance(array, np.ndarray) and (x is array or x._record is None):
-            part = array if array.size <= 256 else _sample(array, every)
-            seals.append((array, part, part.tobytes()))
-    return seals
-
-
-# 16 A tape for arrays · seals
-def _sample(array: np.ndarray, every: int) -> np.ndarray:
-    """A view of every so many of the numbers of a large array."""
-    if array.flags.forc:
-        while math.gcd(array.size, every) > 1:  # or it may miss a column
-            every += 1
-        return array.ravel("K")[::every]
-    return array.swapaxes(0, np.argmax(array.shape))[::every]
-
-
-# 16 A tape for arrays · check
-def _check(made: Any) -> None:
-    """Raise RuntimeError if a line of the tape is no longer true."""
-    bad = [a for a, part, was in made.seals if part.tobytes() != was]
-    each = zip(made.args, made.arrays)
-    bad += [a for x, a in each if x is not a and x.data is not a]
-    if bad:
-        raise RuntimeError(
-            f"{made.rule.name}: an array of shape {bad[0].shape} was changed "
-            "after it was recorded; do that after backward, or with a copy"
-        )
-
-
 # 17 The engine, for use · tensor
 class Tensor(NDArrayOperatorsMixin):
     """An array that remembers how it was made.
@@ -3891,6 +3850,8 @@ class Tensor(NDArrayOperatorsMixin):
 
 
 # 17 The engine, for use · record
+# vjps: a rule for each argument, or one function that gives all shares;
+# asked: the forms of call that were allowed so far
 _Rule = namedtuple("_Rule", "name function vjps jvps asked")
 _Record = namedtuple("_Record", "rule args arrays options places seals")
 
@@ -3911,6 +3872,7 @@ def _apply(rule: _Rule, args: Sequence, options: dict[str, Any]) -> Any:
         _ask(rule, args, options, places)
     value = rule.function(*arrays, **options)
     if type(value) is not np.ndarray or value.dtype.kind != "f":
+        # several results, whole numbers, or a single number, as a loss is
         return _unusual(value, rule, args, arrays, options, places)
     return _remember(value, rule, args, arrays, options, places)
 
@@ -3920,8 +3882,8 @@ def _remember(value: Any, *how: Any) -> Any:
     """The value as a Tensor, with its record if anybody wants one."""
     rule, args, arrays, options, places = how
     y = Tensor.__new__(Tensor)  # without looking at the value once more
-    y.data = value[...]
-    if places and (every := _recording.get()):
+    y.data = value[...]  # a view, so that only ours gets read-only
+    if places and (every := _recording.get()):  # 0 under no_grad
         seals = _seal(args, arrays, options, every)
         y._record = _Record(rule, args, arrays, options, places, seals)
         y._parents = tuple([args[i] for i in places])
@@ -3935,16 +3897,16 @@ def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
     """Every Tensor behind ``last``, with its whole gradient."""
     found = {last: _first(last, given, record)}
     for node in _order(last):
-        g = found.pop(node)
-        yield node, g
+        yield node, (g := found.pop(node))
         if node._record is None:
             continue  # a leaf
-        known, g = _known(node, record), g if record else _read_only(g)
         rule, args, arrays, options, places, _ = node._record
-        shares = rule.vjps(g, *known, **options) if callable(rule.vjps) else ()
+        known = g if record else _read_only(g), *_known(node, record)
+        vjps = rule.vjps
+        each = vjps(*known, **options) if callable(vjps) else ()
         for i in places:
-            share = shares[i] if shares else rule.vjps[i](g, *known, **options)
-            share, x = _fit(share, arrays[i]), args[i]  # eq:chain
+            share = each[i] if each else vjps[i](*known, **options)  # eq:chain
+            share, x = _fit(share, arrays[i]), args[i]
             found[x] = found[x] + share if x in found else share  # eq:paths
 
 
@@ -4147,6 +4109,47 @@ def _several(values: Any, rule: _Rule, *how: Any) -> tuple:
     return parts(_unusual(whole, rule, *how))
 
 
+# 17 The engine, for use · seals-of-all
+def _seal(args: Any, arrays: Any, options: dict, every: int) -> list:
+    """Copies of what comes from outside, each with the array itself.
+
+    ``args`` are as given, in ``arrays`` stand the arrays of Tensors. From
+    outside come plain arrays (x is array) and those of leaves, which have
+    no record; results are read-only.
+    """
+    seals = []
+    if options:
+        args, arrays = [*args, *options.values()], [*arrays, *options.values()]
+    for x, array in zip(args, arrays):
+        if isinstance(array, np.ndarray) and (x is array or x._record is None):
+            part = array if array.size <= 256 else _sample(array, every)
+            seals.append((array, part, part.tobytes()))
+    return seals
+
+
+# 17 The engine, for use · seals
+def _sample(array: np.ndarray, every: int) -> np.ndarray:
+    """A view of every so many of the numbers of a large array."""
+    if array.flags.forc:
+        while math.gcd(array.size, every) > 1:  # or it may miss a column
+            every += 1
+        return array.ravel("K")[::every]
+    return array.swapaxes(0, np.argmax(array.shape))[::every]
+
+
+# 17 The engine, for use · check
+def _check(made: Any) -> None:
+    """Raise RuntimeError if a line of the tape is no longer true."""
+    bad = [a for a, part, was in made.seals if part.tobytes() != was]
+    each = zip(made.args, made.arrays)
+    bad += [a for x, a in each if x is not a and x.data is not a]
+    if bad:
+        raise RuntimeError(
+            f"{made.rule.name}: an array of shape {bad[0].shape} was changed "
+            "after it was recorded; do that after backward, or with a copy"
+        )
+
+
 # 17 The engine, for use · detect-changes
 def detect_changes() -> Any:
     """In this block keep all of each array that is recorded, to compare.
@@ -4155,14 +4158,6 @@ def detect_changes() -> Any:
     RuntimeError for an array of which any entry has changed.
     """
     return _recorded(1)
-
-
-# 17 The engine, for use · pushes
-def _pushes(vjps: tuple, jvps: Any) -> Any:
-    """The rules forwards, from what primitive is given."""
-    if isinstance(jvps, str):
-        _one_of("primitive", "linear", "entrywise", jvps=jvps)
-    return vjps if jvps == "entrywise" else jvps
 
 
 # 17 The engine, for use · primitive
@@ -4193,12 +4188,20 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
     return decorate
 
 
+# 17 The engine, for use · pushes
+def _pushes(vjps: tuple, jvps: Any) -> Any:
+    """The rules forwards, from what primitive is given."""
+    if isinstance(jvps, str):
+        _one_of("primitive", "linear", "entrywise", jvps=jvps)
+    return vjps if jvps == "entrywise" else jvps
+
+
 # 17 The engine, for use · scatter
 @primitive(lambda g, y, x, shape, *key: g[key], jvps="linear")
 def _scatter(x: Any, shape: tuple, *key: Any) -> np.ndarray:
     """Zeros of this shape to which x is added at the key: _pick undone."""
     whole = np.zeros(shape, x.dtype)
-    once = (int, np.integer, slice, type(None), type(...))  # one place each
+    once = (int, np.integer, slice, type(None), type(...))  # none twice
     lists = [np.asarray(part) for part in key if not isinstance(part, once)]
     if all(places.dtype == bool for places in lists):
         whole[key] = x
@@ -7180,4 +7183,4 @@ _PROBES = [
 ]
 
 
-# digest 7f856554d85b433e17a5a2526b247b325f9a9dc77f8c9d03623a465b7c7f0d67
+# digest af165ed781420d58517f3c9f274dd8d87259b3d4a548d369448c7fcd888b7858
