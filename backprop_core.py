@@ -4822,7 +4822,7 @@ class TapeLayer(Layer):
         if not isinstance(y, Tensor):
             raise TypeError(f"{self}: the function's result is no Tensor")
         self._cache = y, inputs, _recording.get()
-        return y.data.copy()
+        return y.data.copy()  # which may be written to
 
     # 18 Every layer, once more · tape-layer-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
@@ -7183,4 +7183,4 @@ _PROBES = [
 ]
 
 
-# digest af165ed781420d58517f3c9f274dd8d87259b3d4a548d369448c7fcd888b7858
+# digest 2f07be5a2c5050cd36979f9e2da843fd6bc47a48c8f979ae4c08c2cc9f949938
