@@ -5639,7 +5639,7 @@ _DATA = _atlas("""
     input-constant-column · one value tells nothing, and acts as a large bias
     drop it, and never divide by its spread · 13, Mean 0, spread 1
     test-data-differ · the network is asked about other numbers than it knows
-    prepare both alike, with the mean of the training data · 13, Company
+    prepare both alike, with the mean of the training data · 13, In company
 """)
 
 
@@ -7143,11 +7143,11 @@ _MODES = _atlas("""
     dropout-off · nothing is dropped in training: it learns by heart
     net.train() before each epoch; eval() keeps p · 12, Dropout
     statistics-frozen · the running mean and variance stay as at the start
-    train in training mode, with a momentum above 0 · 13, Company
+    train in training mode, with a momentum above 0 · 13, In company
     statistics-differ · evaluation normalises with other numbers
-    momentum 0.1, larger batches; variance, not its root · 13, Company
+    momentum 0.1, larger batches; variance, not its root · 13, In company
     batch-dependent · an answer depends on the other rows of the batch
-    nothing along axis 0 in evaluation · 13, Company
+    nothing along axis 0 in evaluation · 13, In company
     sees-the-future · the target of a step is visible as the next input
     causal=True: -inf before the softmax · 21, A soft look-up
 """)
@@ -7179,4 +7179,4 @@ _PROBES = [
 ]
 
 
-# digest 5c53cc1285a1e80c7d0e77f245ce90e4be83bfd0f9177fa12ec61f4f0a777ca1
+# digest 75dc5ad0d7ee65d7141eae0646374c6524bfdd62cb7a7c292ab27f49b2187a5e
