@@ -229,7 +229,10 @@ EQUIVALENT = {
     "_move: constant changed in 1": "other random numbers",
     "_move: constant changed in 2": "one more number that is never picked",
     "_moved: constant changed in 2": "which entry stands where a constant replaces it",
+    "_rewindable: constant changed in 2": "one more copy, which nobody takes",
     "_root: constant changed in 2": "the root of a number that is replaced by 0",
+    "_side: constant changed in 2": "0 divided by 2 instead of 1",
+    "_stand_in: constant changed in 2": "one more copy, which nobody takes",
     "_times: constant changed in 2": "1 times the gradient, instead of the gradient",
 }
 
