@@ -2244,12 +2244,12 @@ class _Training:
         raise AttributeError(f"fit has no {name}")
 
     # 10 The loop: training · train-batch
-    def forwards_and_back(self, number: int, batch: Sequence) -> tuple:
-        size, found = _measure(self.net, *batch)
-        self.watch_loss(found["loss"], number, batch[0])
+    def forwards_and_back(self, number: int, batch: Sequence) -> dict:
+        found = _measure(self.net, *batch)
+        self.watch_loss(found["loss"][0], number, batch[0])
         self.optimizer.zero_grad()
         self.net.accumulate()
-        return size, found
+        return found
 
     def step(self, number: int) -> None:
         self.limit()
@@ -2339,7 +2339,7 @@ class _Training:
         return tqdm(self.data, desc=title, **bar)
 
     # 10 The loop: training · whole-batch
-    def batch(self, number: int, batch: Sequence) -> tuple[int, dict]:
+    def batch(self, number: int, batch: Sequence) -> dict[str, tuple]:
         """The loss and the step, which Ctrl-C does not come between."""
         with _uninterrupted():
             with np.errstate(over="ignore", invalid="ignore"):
@@ -2360,13 +2360,9 @@ class _Training:
                 _instances("fit", kind, **{name: given})
         for function in self.callbacks:
             _instances("fit", Callable, callbacks=function)
-        self.check_numbers()
-        self.check_owners()
-
-    # 10 The loop: training · fit-numbers
-    def check_numbers(self) -> None:
         _positive("fit", least=0, epochs=self.epochs)
         _one_of("fit", "epoch", "batch", schedule_every=self.schedule_every)
+        self.check_owners()
 
     # 10 The loop: training · fit-owners
     def check_owners(self) -> None:
@@ -2384,15 +2380,12 @@ class _Training:
 # 10 The loop: training · average
 def _average(batches: Iterable, measure: Callable) -> dict[str, float]:
     """What ``measure`` finds in each batch, averaged over all examples."""
-    total: dict[str, float] = {}
-    count = 0
+    total: dict[str, Any] = {}
     for i, batch in enumerate(batches):
-        size, found = measure(i, _xy(batch))
-        for name, value in found.items():
-            total[name] = total.get(name, 0.0) + value * size
-        count += size
-    _some(count)
-    return {name: value / count for name, value in total.items()}
+        for name, (value, size) in measure(i, _xy(batch)).items():
+            total[name] = total.get(name, 0) + np.array([value * size, size])
+    _some(len(total))
+    return {name: float(a / size) for name, (a, size) in total.items()}
 
 
 # 10 The loop: training · schedule
@@ -2538,22 +2531,26 @@ def _uninterrupted() -> Iterator[None]:
 
 
 # 10 The loop: training · measure
-def _measure(net: Network, x: Any, y: Any, lengths: Any = None) -> tuple:
-    """How many examples, their mean loss, and the accuracy of labels."""
+def _measure(net: Network, x: Any, y: Any, lengths: Any = None) -> dict:
+    """The mean loss and the accuracy of labels; of how many, or what weight"""
     criterion, labels = net._loss_at_end(), np.asarray(y)
     answer = net.forward(x, lengths)
     mask = net._mask(answer, labels, lengths)
     loss = criterion.forward(answer, labels, mask)
     counted = np.ones(len(labels), bool) if mask is None else mask
-    found = {}
+    found, weight = {}, None
     if isinstance(criterion, CrossEntropyLoss) and labels.ndim < answer.ndim:
-        inside = labels != criterion.ignore_index
-        counted = inside if mask is None else inside & mask
+        inside = True if mask is None else mask
+        counted = (labels != criterion.ignore_index) & inside
         right = answer.argmax(axis=-1) == labels
-        found["accuracy"] = float(np.mean(right[counted]))
-    size = int(np.count_nonzero(counted))
-    found["loss"] = loss / size if criterion.reduction == "sum" else loss
-    return size, found
+        share, weight = float(np.mean(right[counted])), criterion.weight
+        found["accuracy"] = share, np.count_nonzero(counted)
+    size = np.count_nonzero(counted)
+    if criterion.reduction == "sum":
+        loss /= size
+    elif weight is not None:
+        size = weight[labels[counted]].sum()
+    return found | {"loss": (loss, size)}
 
 
 # 10 The loop: training · fit-batches
@@ -7153,4 +7150,4 @@ _PROBES = [
 ]
 
 
-# digest ee28542ac7ac9b3d6ce72a0ffda74ce5b85f5d72218640483fc21f52730fe1e7
+# digest fb47731f87880c6eb80392d34571a43260542c8f5fab5bcb2155ca80bccae04d
