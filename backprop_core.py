@@ -1089,6 +1089,8 @@ class Loss(_Memory):
     # 06 What do we want? Losses · loss-examined
     def _examined(self, prediction: Any, target: Any, mask: Any) -> tuple:
         self._cache = None  # a forward that fails leaves no old gradient
+        if self.reduction != "mean":
+            _one_of(self, "mean", "sum", "none", reduction=self.reduction)
         x, target = _floating(prediction), _as_array(target)
         values, slopes, count = self._masked(x, target, mask)
         if not count and self.reduction != "none":
@@ -3563,7 +3565,7 @@ class Value:
     # 15 A tape for numbers · value-power
     def __pow__(self, other: Value | float) -> Value:
         a, n = self.data, _value(other).data
-        y = a**n
+        y = _value(a**n).data
         made_from = [(self, n * a ** (n - 1) if a else _slope_at_0(n))]
         if isinstance(other, Value):
             made_from.append((other, y * _log(a)))
@@ -3590,7 +3592,7 @@ class Value:
         return self * -1
 
     def __sub__(self, other: Value | float) -> Value:
-        return self + -other
+        return self + -_value(other)
 
     def __truediv__(self, other: Value | float) -> Value:
         return self * _value(other) ** -1
@@ -5450,6 +5452,19 @@ def _anew(x: Any) -> Tensor:
     return x[...] if x.requires_grad else Tensor(x.data)
 
 
+# 22 Beyond the gradient · starts
+def _starts(points: list, directions: Any) -> dict:
+    """Each point with the slope that it starts with."""
+    ways = [*directions] if np.iterable(directions) else []
+    if len(ways) != len(points):
+        count = f"each of {len(points)} inputs"
+        raise ValueError(f"directions is a list of arrays, one for {count}")
+    return {
+        x: _weights(x.data, v, isinstance(v, Tensor), "a direction")
+        for x, v in zip(points, ways)
+    }
+
+
 # 22 Beyond the gradient · jvp
 def jvp(
     f: Callable, inputs: Sequence[ArrayLike], directions: Sequence[ArrayLike]
@@ -5467,10 +5482,7 @@ def jvp(
         raise TypeError("inputs is a list of arrays, one for each argument")
     with _recorded():
         points = [_anew(x) for x in inputs]
-        slopes = {
-            x: _weights(x.data, v, isinstance(v, Tensor), "a direction")
-            for x, v in zip(points, directions, strict=True)
-        }
+        slopes = _starts(points, directions)
         y = f(*points)
     if not isinstance(y, (list, tuple)):
         return _follow(y, slopes)
@@ -7150,4 +7162,4 @@ _PROBES = [
 ]
 
 
-# digest fb47731f87880c6eb80392d34571a43260542c8f5fab5bcb2155ca80bccae04d
+# digest e3dc294f9f322ce9613c80a8553e1da197849b055b2a7ecede8c4518962873ac
