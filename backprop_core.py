@@ -3797,7 +3797,7 @@ class Tensor(NDArrayOperatorsMixin):
     # 17 The engine, for use · tensor-methods
     def __getattr__(self, name: str) -> Any:
         """What arrays have: shapes, and methods for which there is a rule."""
-        if name in ("shape", "ndim", "size", "dtype"):
+        if name in _AS_IN_ARRAYS:
             return getattr(self.data, name)
         function: Any = hasattr(np.ndarray, name) and getattr(np, name, None)
         known = function in _RULES or (function and function in _FURTHER)
@@ -4036,6 +4036,10 @@ def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
 
 # 17 The engine, for use · plain
 _IN_PLACE = "Tensors do not change in place; write a = a + b, or np.where"
+_AS_IN_ARRAYS = {
+    "shape", "ndim", "size", "dtype", "argmax", "argmin", "argsort", "any",
+    "all", "nonzero", "tolist",
+}
 _ELSE = "; make it of functions that have one, or give it one with primitive"
 
 
@@ -4444,10 +4448,6 @@ def _concatenate(parts: Any, axis: int | None = 0) -> Any:
     return _apply(_JOIN, [axis, *x], {})
 
 
-def _stack(parts: Any, axis: int = 0) -> Any:
-    return _concatenate([np.expand_dims(x, axis) for x in parts], axis)
-
-
 # 17 The engine, for use · move
 def _move(function: Callable, *args: Any, **options: Any) -> Any:
     """The function of Tensors whose entries it only moves.
@@ -4502,7 +4502,10 @@ _MOVING = [getattr(np, name, None) or getattr(np.fft, name) for name in """
 
 # 17 The engine, for use · joins
 _JOINS: dict[Callable, Callable] = {
-    np.concatenate: _concatenate, np.stack: _stack,
+    np.concatenate: _concatenate,
+    np.stack: lambda parts, axis=0: _concatenate(
+        [np.expand_dims(x, axis) for x in parts], axis
+    ),
     np.moveaxis: lambda x, source, destination: np.transpose(
         x, np.moveaxis(np.empty(range(x.ndim)), source, destination).shape
     ),
@@ -4697,7 +4700,8 @@ def _logdet(x: Any) -> Any:
 
 # 17 The engine, for use · made-of-others
 _MADE: dict[Callable, Callable] = {
-    np.mean: _average_of, np.var: _var, np.prod: _prod, np.diff: _diff,
+    **dict.fromkeys((np.mean, np.average), _average_of),
+    np.var: _var, np.prod: _prod, np.diff: _diff,
     np.clip: _clip, np.sort: _sort, np.einsum: _einsum, np.fix: np.trunc,
     np.tensordot: _tensordot, np.linalg.norm: _norm,
     np.std: lambda x, axis=None, *, ddof=0, keepdims=False: _root(
@@ -4706,15 +4710,23 @@ _MADE: dict[Callable, Callable] = {
 }
 
 
+# 17 The engine, for use · made-sinc
+def _sinc(x: Any) -> Any:
+    """sin(πx) / (πx); near 0 its series, whose slopes lose no digit."""
+    far = np.abs(x) > 0.3
+    near, x = np.where(far, 0, x), math.pi * np.where(far, x, 1)
+    square, y = (math.pi * near) ** 2, near * 0 + 1
+    for n in range(16, 0, -2):
+        y = 1 - square / (n * (n + 1)) * y
+    return np.where(far, np.sin(x) / x, y)
+
+
 # 17 The engine, for use · made-by-entry
 _SINGLY: dict[Callable, Callable] = {
     **dict.fromkeys((np.round, np.around), lambda x, decimals=0: (
         np.sign(x) * 0 + x.data.round(decimals)
     )),
-    np.sinc: lambda x: np.where(
-        x == 0, 1 - (math.pi * x) ** 2 / 6,
-        np.sin(math.pi * x) / (math.pi * np.where(x == 0, 1, x)),
-    ),
+    np.sinc: _sinc,
     np.nan_to_num: lambda x, copy=True, *args, **options: np.where(
         np.isfinite(x), x, np.nan_to_num(x.data, True, *args, **options)
     ),
@@ -4742,6 +4754,13 @@ _PRODUCTS: dict[Callable, Callable] = {
 }
 
 
+# 17 The engine, for use · made-of-the-rest
+def _filled(f: Any, g: Any, fill: Any, x: Any, *args: Any, **how: Any) -> Any:
+    """g of what is a number; the value is that of f."""
+    y = g(np.where(np.isnan(x), fill, x), *args, **how)
+    return _valued(y, f(x.data, *args, **how))
+
+
 # 17 The engine, for use · table-of-more
 _MORE: dict[Callable, Callable] = {
     np.cumprod: _cumprod, np.trapezoid: _trapezoid,
@@ -4749,8 +4768,12 @@ _MORE: dict[Callable, Callable] = {
     **dict.fromkeys((np.vecdot, np.linalg.vecdot), lambda a, b, axis=-1: (
         np.sum(np.multiply(a, b), axis)
     )),
-    np.nansum: lambda x, axis=None, *, keepdims=False: np.sum(
-        np.where(np.isnan(x), 0, x), axis, keepdims=keepdims
+    np.nansum: partial(_filled, np.nansum, np.sum, 0),
+    np.nanprod: partial(_filled, np.nanprod, np.prod, 1),
+    np.nanmax: partial(_filled, np.nanmax, np.max, -np.inf),
+    np.nanmin: partial(_filled, np.nanmin, np.min, np.inf),
+    np.ptp: lambda x, axis=None, *, keepdims=False: (
+        x.max(axis, keepdims) - x.min(axis, keepdims)
     ),
     np.nanmean: lambda x, axis=None, *, keepdims=False: (
         np.nansum(x, axis, keepdims=keepdims)
@@ -7162,4 +7185,4 @@ _PROBES = [
 ]
 
 
-# digest e3dc294f9f322ce9613c80a8553e1da197849b055b2a7ecede8c4518962873ac
+# digest 9084b8394d9babeb53572b2b869e18dcf8d3b2176f3ebf522ae4f98777120e4d
