@@ -2741,8 +2741,8 @@ def _read(path: Any, arrays: dict, generators: dict) -> tuple[dict, dict]:
 # 11 To be continued: saving and resuming · asked-for
 def _asked_for(kinds: dict[str, str], ours: dict[str, str]) -> dict[str, str]:
     """Without the optimizer's part, or the schedule's, if ours has none."""
-    parts = "optimizer.rates", "schedule"
-    unasked = tuple(part[:10] for part in parts if part not in ours)
+    parts = {"optimizer.": "optimizer.rates", "schedule": "schedule"}
+    unasked = tuple(p for p, name in parts.items() if name not in ours)
     return {
         name: kind for name, kind in kinds.items()
         if name in ours or not (name.startswith(unasked) or name == "rng")
@@ -2922,7 +2922,7 @@ _Array = np.ndarray
 _Maybe = ArrayLike | None
 
 
-# 13 In shape all the time: normalisation · normalise
+# 13 Keeping in shape: normalisation · normalise
 def _mean(rows: np.ndarray) -> np.ndarray:
     """The mean of each row, as a column."""
     return (_sum(rows) / rows.shape[1])[:, None]
@@ -2936,14 +2936,14 @@ def _centre(rows: np.ndarray) -> _Pair:
     return centred, rows[:, :1] + mean
 
 
-# 13 In shape all the time: normalisation · factor
+# 13 Keeping in shape: normalisation · factor
 def _factor(rows: np.ndarray, eps: float) -> _Pair:
     """r, which gives each row the mean square 1; and what it was."""
     square = _mean(rows * rows)  # eq:bn-variance
     return 1 / np.sqrt(square + eps), square  # eq:bn-factor
 
 
-# 13 In shape all the time: normalisation · normalise-backward
+# 13 Keeping in shape: normalisation · normalise-backward
 def _normalise_backward(
     d: _Array, xhat: _Array, r: _Array, product: _Array,
     along: _Array, mean: _Array,
@@ -2956,7 +2956,7 @@ def _normalise_backward(
     return dx
 
 
-# 13 In shape all the time: normalisation · batch-norm
+# 13 Keeping in shape: normalisation · batch-norm
 class _BatchNorm(Layer):
     """What BatchNorm1d and BatchNorm2d have in common."""
 
@@ -2973,7 +2973,7 @@ class _BatchNorm(Layer):
         y += _data(self.bias, 0)[:, None]
         return _by_example(y, x.shape, x.dtype)  # eq:bn
 
-    # 13 In shape all the time: normalisation · batch-norm-backward
+    # 13 Keeping in shape: normalisation · batch-norm-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         centred, r, factor, shape, fixed = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
@@ -2989,7 +2989,7 @@ class _BatchNorm(Layer):
             _normalise_backward(dy, centred, factor, dx, along, mean)
         return _by_example(dx, shape, centred.dtype)
 
-    # 13 In shape all the time: normalisation · batch-norm-statistics
+    # 13 Keeping in shape: normalisation · batch-norm-statistics
     def _statistics(self, rows: np.ndarray, fixed: bool) -> _Pair:
         """The rows less their means, and the factor r."""
         if fixed:
@@ -3002,7 +3002,7 @@ class _BatchNorm(Layer):
             self._track(mean, variance, rows.shape[1])
         return centred, r
 
-    # 13 In shape all the time: normalisation · batch-norm-track
+    # 13 Keeping in shape: normalisation · batch-norm-track
     def _track(self, mean: np.ndarray, variance: np.ndarray, n: int) -> None:
         kept, share = self.buffers, self.momentum
         kept["num_batches_tracked"][()] += 1
@@ -3012,7 +3012,7 @@ class _BatchNorm(Layer):
         for name, value in new.items():
             kept[name] = kept[name] + share * (value[:, 0] - kept[name])
 
-    # 13 In shape all the time: normalisation · batch-norm-settings
+    # 13 Keeping in shape: normalisation · batch-norm-settings
     def __init__(
         self, num_features: int, eps: float = 1e-5,
         momentum: float | None = 0.1, affine: bool = True,
@@ -3030,7 +3030,7 @@ class _BatchNorm(Layer):
             "num_batches_tracked": np.array(0),
         } if track_running_stats else {}
 
-    # 13 In shape all the time: normalisation · batch-norm-guard
+    # 13 Keeping in shape: normalisation · batch-norm-guard
     def _admitted(self, x: ArrayLike) -> tuple[np.ndarray, bool]:
         """x if its shape fits, and whether the statistics are fixed."""
         axes = self._axes[-1 if _floating(x).ndim > 2 else 0]
@@ -3045,7 +3045,7 @@ class _BatchNorm(Layer):
         return x, fixed
 
 
-# 13 In shape all the time: normalisation · turn
+# 13 Keeping in shape: normalisation · turn
 def _turn(x: np.ndarray) -> np.ndarray:
     """A view of x with the first axis, the batch, at the end."""
     return x.transpose(*range(1, x.ndim), 0)
@@ -3056,7 +3056,7 @@ def _turn_back(x: np.ndarray) -> np.ndarray:
     return x.transpose(-1, *range(x.ndim - 1))
 
 
-# 13 In shape all the time: normalisation · by-feature
+# 13 Keeping in shape: normalisation · by-feature
 def _by_feature(x: np.ndarray) -> np.ndarray:
     """x (N, D, …) with a row for each of the D features."""
     return _turn(x).reshape(x.shape[1], -1)
@@ -3068,7 +3068,7 @@ def _by_example(rows: _Array, shape: tuple, dtype: np.dtype) -> _Array:
     return _turn_back(turned).astype(dtype, copy=False)
 
 
-# 13 In shape all the time: normalisation · perhaps
+# 13 Keeping in shape: normalisation · perhaps
 def _data(parameter: Parameter | None, otherwise: float) -> np.ndarray:
     """The parameter's data, or else one number that changes nothing."""
     if parameter is None:
@@ -3082,7 +3082,7 @@ def _collect(parameter: Parameter | None, grad: np.ndarray) -> None:
         parameter._add(grad.reshape(parameter.data.shape))
 
 
-# 13 In shape all the time: normalisation · batch-norm-layers
+# 13 Keeping in shape: normalisation · batch-norm-layers
 class BatchNorm1d(_BatchNorm):
     """Each feature with mean 0 and variance 1 over the batch, eq:bn.
 
@@ -3098,7 +3098,7 @@ class BatchNorm1d(_BatchNorm):
     _axes = (), ("L",)
 
 
-# 13 In shape all the time: normalisation · batch-norm-layers-batchnorm2d
+# 13 Keeping in shape: normalisation · batch-norm-layers-batchnorm2d
 class BatchNorm2d(_BatchNorm):
     """BatchNorm1d for images: one mean and variance per channel.
 
@@ -3108,7 +3108,7 @@ class BatchNorm2d(_BatchNorm):
     _axes = (("H", "W"),)
 
 
-# 13 In shape all the time: normalisation · row-norm
+# 13 Keeping in shape: normalisation · row-norm
 class _RowNorm(Layer):
     """What LayerNorm and RMSNorm have in common: an example is a row."""
 
@@ -3125,7 +3125,7 @@ class _RowNorm(Layer):
             y += self.bias.data.ravel()  # eq:ln
         return y.reshape(x.shape).astype(x.dtype, copy=False)
 
-    # 13 In shape all the time: normalisation · row-norm-backward
+    # 13 Keeping in shape: normalisation · row-norm-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         rows, r, factor, shape = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
@@ -3140,7 +3140,7 @@ class _RowNorm(Layer):
             dx -= r * dy.dot(share)[:, None]
         return dx.reshape(shape).astype(rows.dtype, copy=False)
 
-    # 13 In shape all the time: normalisation · row-norm-grouped
+    # 13 Keeping in shape: normalisation · row-norm-grouped
     def _grouped(self, x: ArrayLike) -> tuple[np.ndarray, np.ndarray, float]:
         """The input, its rows, and how much guards against zero."""
         x, own = _floating(x), self.normalized_shape
@@ -3149,7 +3149,7 @@ class _RowNorm(Layer):
         eps = np.finfo(x.dtype).eps if self.eps is None else self.eps
         return x, x.reshape(-1, math.prod(own)), float(eps)
 
-    # 13 In shape all the time: normalisation · row-norm-settings
+    # 13 Keeping in shape: normalisation · row-norm-settings
     def __init__(
         self, normalized_shape: int | tuple[int, ...],
         eps: float | None = 1e-5, elementwise_affine: bool = True,
@@ -3166,7 +3166,7 @@ class _RowNorm(Layer):
         self.bias = Parameter(np.zeros(own)) if bias else None
 
 
-# 13 In shape all the time: normalisation · layer-norm
+# 13 Keeping in shape: normalisation · layer-norm
 class LayerNorm(_RowNorm):
     """Each example with mean 0 and variance 1 over its last axes, eq:ln.
 
@@ -3177,7 +3177,7 @@ class LayerNorm(_RowNorm):
     """
 
 
-# 13 In shape all the time: normalisation · rms-norm
+# 13 Keeping in shape: normalisation · rms-norm
 class RMSNorm(_RowNorm):
     """Each example divided by the root of its mean square, eq:rms.
 
@@ -3542,10 +3542,9 @@ class AvgPool2d(_Pool):
 class Value:
     """A number that remembers how it was made.
 
-    ``grad`` is the slope, with respect to this number, of what
-    ``backward`` was called on. ``_parents`` are the numbers it was made
-    from, ``_slopes`` its slope with respect to each, ``_sign`` what a
-    drawing writes on it.
+    After ``y.backward()``, ``grad`` is the slope of y with respect to this
+    number. ``_parents`` are the numbers it was made from, ``_slopes`` its
+    slope with respect to each, ``_sign`` what a drawing writes on it.
     """
 
     def __init__(self, data: float, sign: str = "", *made_from: Any) -> None:
@@ -3562,15 +3561,6 @@ class Value:
         a, b = self, _value(other)
         return Value(a.data * b.data, "×", (a, b.data), (b, a.data))
 
-    # 15 A tape for numbers · value-power
-    def __pow__(self, other: Value | float) -> Value:
-        a, n = self.data, _value(other).data
-        y = _value(a**n).data
-        made_from = [(self, n * a ** (n - 1) if a else _slope_at_0(n))]
-        if isinstance(other, Value):
-            made_from.append((other, y * _log(a)))
-        return Value(y, f"^{n:g}", *made_from)
-
     # 15 A tape for numbers · value-functions
     def exp(self) -> Value:
         y = math.exp(self.data)
@@ -3586,6 +3576,30 @@ class Value:
     def relu(self) -> Value:
         slope = float(self.data > 0)
         return Value(max(self.data, 0.0), "relu", (self, slope))
+
+    # 15 A tape for numbers · value-backward
+    def backward(self) -> None:
+        """The slope of this number with respect to all it was made from.
+
+        In leaves, grad adds up over several calls, as in Parameter; in all
+        that stands between, it starts anew.
+        """
+        slopes = {self: 1.0}
+        for node in _order(self):
+            for parent, slope in zip(node._parents, node._slopes):
+                share = slope * slopes[node]  # eq:chain
+                slopes[parent] = slopes.get(parent, 0.0) + share  # eq:paths
+        for node, slope in slopes.items():
+            node.grad = slope if node._parents else node.grad + slope
+
+    # 15 A tape for numbers · value-power
+    def __pow__(self, other: Value | float) -> Value:
+        a, n = self.data, _value(other).data
+        y = _power(a, n)
+        made_from = [(self, n * a ** (n - 1) if a else _slope_at_0(n))]
+        if isinstance(other, Value):
+            made_from.append((other, y * _log(a)))
+        return Value(y, f"^{n:g}", *made_from)
 
     # 15 A tape for numbers · value-the-rest
     def __neg__(self) -> Value:
@@ -3612,21 +3626,6 @@ class Value:
 
     def __rpow__(self, base: float) -> Value:
         return _value(base) ** self
-
-    # 15 A tape for numbers · value-backward
-    def backward(self) -> None:
-        """The slope of this number with respect to all it was made from.
-
-        In leaves, grad adds up over several calls, as in Parameter; in all
-        that stands between, it starts anew.
-        """
-        slopes = {self: 1.0}
-        for node in _order(self):
-            for parent, slope in zip(node._parents, node._slopes):
-                share = slope * slopes[node]  # eq:chain
-                slopes[parent] = slopes.get(parent, 0.0) + share  # eq:paths
-        for node, slope in slopes.items():
-            node.grad = slope if node._parents else node.grad + slope
 
     # 15 A tape for numbers · value-repr
     def __repr__(self) -> str:
@@ -3657,6 +3656,13 @@ def _order(last: Any) -> Iterator[Any]:
 
 
 # 15 A tape for numbers · value-power-at-0
+def _power(a: float, n: float) -> float:
+    y: Any = a**n
+    if isinstance(y, complex):
+        raise ValueError(f"a negative number, {a:g}, has no power {n:g}")
+    return float(y)
+
+
 def _slope_at_0(n: float) -> float:
     """The slope of a**n in a, at a = 0."""
     return math.inf if 0 < n < 1 else float(n == 1)
@@ -5215,7 +5221,7 @@ def _fitting(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
     alike = q.shape[:-2] + q.shape[-1:] == k.shape[:-2] + k.shape[-1:]
     if min(q.ndim, k.ndim) < 2 or not alike or k.shape[:-1] != v.shape[:-1]:
         raise ValueError(
-            "expected q (…, T, d), k (…, S, d), v (…, S, e), "
+            "expected q (…, T, d), k (…, S, d), v (…, S, M), "
             f"got {q.shape}, {k.shape}, {v.shape}"
         )
 
@@ -5226,22 +5232,22 @@ def _attend_backward(
 ) -> tuple[_Array, _Array, _Array]:
     """The gradients of q, k and v from that of what was found."""
     dv = weights.mT @ dy  # eq:attention-dv
-    ds = dy @ v.mT  # eq:attention-dp
-    ds -= np.vecdot(ds, weights)[..., None]
-    ds *= weights  # eq:attention-ds
-    ds *= q.shape[-1] ** -0.5
-    return ds @ k, ds.mT @ q, dv  # eq:attention-dq, eq:attention-dk
+    dp = dy @ v.mT  # eq:attention-dp
+    dp -= np.vecdot(dp, weights)[..., None]
+    da = np.multiply(dp, weights, out=dp)  # eq:attention-da
+    da *= q.shape[-1] ** -0.5
+    return da @ k, da.mT @ q, dv  # eq:attention-dq, eq:attention-dk
 
 
 # 21 Attention · multi-head-attention
 class MultiHeadAttention(Layer):
-    """Every place of a sequence looks at every other, eq:attention.
+    """Every position of a sequence looks at every other, eq:attention.
 
     forward(x, lengths, attn_mask, memory). Shapes: x (N, T, embed_dim) in
     and out. It looks at x itself, or at ``memory`` (N, S, embed_dim), whose
     gradient is then in ``memory_grad``. ``causal`` hides what comes later,
     ``attn_mask`` keys where it is True; or its numbers are added to the
-    scores. It fits (N, num_heads, T, S). Nobody looks behind the
+    scores. It fits (N, num_heads, T, S). Nobody looks beyond the
     ``lengths`` of x; outputs and gradients there are 0. ``weights`` (N,
     num_heads, T, S), read-only, are those of the last forward.
     Raises ValueError for other shapes, or if embed_dim is no multiple of
@@ -5266,14 +5272,14 @@ class MultiHeadAttention(Layer):
         attn_mask: _Maybe = None, memory: _Maybe = None,
     ) -> np.ndarray:
         x = self._expect(x, "N", "T", self.embed_dim)
-        behind, both, start = self._seen(x, lengths, memory)
+        beyond, both, start = self._seen(x, lengths, memory)
         q, k, v = self._parts(self.qkv.forward(both), x.shape[1], start)
-        hidden = self._hidden(q, k, attn_mask, behind[:, start:])
+        hidden = self._hidden(q, k, attn_mask, beyond[:, start:])
         found, weights = _attend(q, k, v, hidden)
         weights.flags.writeable = False
-        self._cache, self.weights = (behind, start, q, k, v, weights), weights
+        self._cache, self.weights = (beyond, start, q, k, v, weights), weights
         y = self.out.forward(found.swapaxes(1, 2).reshape(x.shape))
-        y[behind] = 0
+        y[beyond] = 0
         return y.astype(x.dtype, copy=False)
 
     # 21 Attention · multi-head-attention-parts
@@ -5284,11 +5290,11 @@ class MultiHeadAttention(Layer):
 
     # 21 Attention · multi-head-attention-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        behind, start, *cache = self._saved()
-        (n, steps), width = behind.shape, self.embed_dim
+        beyond, start, *cache = self._saved()
+        (n, steps), width = beyond.shape, self.embed_dim
         grad = self._expect(grad_output, n, steps, width, what="grad_output")
-        if behind.any():
-            grad = np.where(behind[..., None], 0, grad)
+        if beyond.any():
+            grad = np.where(beyond[..., None], 0, grad)
         dy = self.out.backward(grad)
         dqkv = np.zeros((n, start + cache[1].shape[2], 3 * width), dy.dtype)
         grads = _attend_backward(self._heads(dy)[0], *cache)
@@ -5300,25 +5306,25 @@ class MultiHeadAttention(Layer):
 
     # 21 Attention · attention-seen
     def _seen(self, x: np.ndarray, lengths: _Maybe, memory: _Maybe) -> tuple:
-        """What lies behind the ends, x and memory in a row, and where the
+        """What lies beyond the ends, x and memory in a row, and where the
         keys start in it."""
-        behind = ~_counting(self, lengths, *x.shape[:2])
-        both = np.where(behind[..., None], 0, x) if behind.any() else x
+        beyond = ~_counting(self, lengths, *x.shape[:2])
+        both = np.where(beyond[..., None], 0, x) if beyond.any() else x
         if memory is None:
-            return behind, both, 0
+            return beyond, both, 0
         size = len(x), "S", self.embed_dim
         other = self._expect(memory, *size, what="memory")
-        return behind, np.concatenate([both, other], axis=1), x.shape[1]
+        return beyond, np.concatenate([both, other], axis=1), x.shape[1]
 
     # 21 Attention · attention-hidden
     def _hidden(
-        self, q: _Array, k: _Array, attn_mask: _Maybe, behind: _Array
+        self, q: _Array, k: _Array, attn_mask: _Maybe, beyond: _Array
     ) -> _Array | None:
         """What is added to the scores of q and k, if anything is."""
         given = self._mask(attn_mask, (*q.shape[:3], k.shape[2]))
         hide = given if given.dtype == bool else np.zeros((), bool)
-        if behind.any():
-            hide = hide | behind[:, None, None]
+        if beyond.any():
+            hide = hide | beyond[:, None, None]
         if self.causal:
             hide = hide | (np.tri(q.shape[2], k.shape[2]) == 0)
         if attn_mask is None and not hide.any():
@@ -5358,7 +5364,7 @@ class MultiHeadAttention(Layer):
 
 # 21 Attention · position-embedding
 class PositionEmbedding(Embedding):
-    """Adds to every place of a sequence a row of its own, eq:position.
+    """Adds to every position of a sequence a row of its own, eq:position.
 
     PositionEmbedding(length, embedding_dim, std=…, rng=…). Shapes:
     (N, T, embedding_dim) in and out, T at most ``length``; weight (length,
@@ -5371,7 +5377,7 @@ class PositionEmbedding(Embedding):
         x = self._expect(x, "N", "T", self.embedding_dim)
         if x.shape[1] > self.num_embeddings:
             raise ValueError(
-                f"{self}: expected at most {self.num_embeddings} places, "
+                f"{self}: expected at most {self.num_embeddings} positions, "
                 f"got {x.shape[1]}"
             )
         self._cache = x.shape, x.dtype
@@ -5388,7 +5394,7 @@ class PositionEmbedding(Embedding):
 
 # 21 Attention · transformer-block
 class TransformerBlock(Network):
-    """Attention, then a small network for each place; pre-norm, eq:block.
+    """Attention, then a small network for each position; pre-norm, eq:block.
 
     Shapes: (N, T, embed_dim) in and out. ``hidden`` is the width of the
     small network, 4 * embed_dim unless given; ``dropout`` acts on what
@@ -5415,13 +5421,13 @@ class TransformerBlock(Network):
 # 22 Beyond the gradient · push-part
 def _part(node: Tensor, i: int, v: Any, record: bool) -> Any:
     """v, the slope of argument i of a node, forwards through its rule."""
-    rule, *_, options, _, _ = node._record
-    y, *known = _known(node, record)
-    if rule.jvps is None:
+    rule, options = node._record.rule, node._record.options
+    y, *args = _known(node, record)
+    if rule.jvps is None:  # neither kind
         return _transposed(node, i, v, record)
-    if rule.jvps != "linear":
-        return rule.jvps[i](v, y, *known, **options)
-    args = *known[:i], v, *known[i + 1 :]
+    if rule.jvps != "linear":  # entry by entry
+        return rule.jvps[i](v, y, *args, **options)
+    args[i] = v
     if record:
         return _apply(rule, args, options)
     return rule.function(*args, **options)
@@ -5476,15 +5482,20 @@ def _anew(x: Any) -> Tensor:
 
 
 # 22 Beyond the gradient · starts
-def _starts(points: list, directions: Any) -> dict:
-    """Each point with the slope that it starts with."""
-    ways = [*directions] if np.iterable(directions) else []
-    if len(ways) != len(points):
-        count = f"each of {len(points)} inputs"
-        raise ValueError(f"directions is a list of arrays, one for {count}")
+def _starts(inputs: Sequence, directions: Sequence) -> dict:
+    """The inputs as Tensors of their own, each with its slope."""
+    if not isinstance(inputs, (list, tuple)):
+        raise TypeError("inputs is a list of arrays, one for each argument")
+    found = len(directions) if np.iterable(directions) else 0
+    if len(inputs) != found:
+        raise ValueError(
+            "jvp: expected one direction for each input, "
+            f"{len(inputs)} in all, got {found}"
+        )
+    points = [_anew(x) for x in inputs]
     return {
         x: _weights(x.data, v, isinstance(v, Tensor), "a direction")
-        for x, v in zip(points, ways)
+        for x, v in zip(points, directions)
     }
 
 
@@ -5494,23 +5505,29 @@ def jvp(
 ) -> tuple[Any, Any]:
     """f(*inputs) and its slope along the directions, eq:jvp.
 
-    Arrays, or lists as f gives; Tensors if others take part. Raises TypeError
-    for no list or no numbers, ValueError for a direction of another shape.
+    Gives arrays, in lists if f gives lists; Tensors if f uses Tensors from
+    outside. Raises TypeError for no list or no numbers, ValueError for a
+    direction of another shape or another number of them.
 
     >>> y, slope = jvp(lambda x: x * x, [3.0], [1.0])
     >>> float(y), float(slope)
     (9.0, 6.0)
     """
-    if not isinstance(inputs, (list, tuple)):
-        raise TypeError("inputs is a list of arrays, one for each argument")
     with _recorded():
-        points = [_anew(x) for x in inputs]
-        slopes = _starts(points, directions)
-        y = f(*points)
+        slopes = _starts(inputs, directions)
+        y = f(*slopes)
     if not isinstance(y, (list, tuple)):
         return _follow(y, slopes)
     ways = [_follow(part, slopes) for part in y]
     return [value for value, _ in ways], [slope for _, slope in ways]
+
+
+# 22 Beyond the gradient · hvp-number
+def _number_of(y: Any) -> Tensor:
+    y = _constant(y)
+    if y.data.size != 1:
+        raise ValueError(f"hvp: f gives one number, got shape {y.shape}")
+    return y
 
 
 # 22 Beyond the gradient · hvp
@@ -5518,17 +5535,16 @@ def hvp(f: Callable, x: ArrayLike, v: ArrayLike) -> np.ndarray:
     """The Hessian of f at x times v, eq:hvp, without the Hessian.
 
     f takes a Tensor and gives one number. Shapes: x any, v and the result
-    as x. Raises ValueError for a v of another shape.
-    Source: Pearlmutter, 1994, who pushes v forwards; here it is pulled
-    back, which is the same for a symmetric matrix.
+    as x. Raises ValueError for a v of another shape or several numbers.
+    Source: Pearlmutter, 1994.
 
     >>> hvp(lambda x: np.sum(x * x * x), [1.0, 2.0], [1.0, 0.0])
     array([6., 0.])
     """
-    point = _anew(x)
-    (slope,) = gradients(_constant(f(point)), [point], create_graph=True)
-    direction = _weights(point.data, v, False, "a direction")
-    return gradients(slope, [point], direction)[0]
+    def gradient(x: Tensor) -> Tensor:
+        return gradients(_number_of(f(x)), [x], create_graph=True)[0]
+
+    return np.array(_plain(jvp(gradient, [_plain(x)], [_plain(v)])[1]))
 
 
 # 22 Beyond the gradient · replay
@@ -5586,7 +5602,8 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     forward, again = partial(_without_tape, f), partial(_replay, f, inputs)
     if not any(isinstance(x, Tensor) for x in inputs):
         return forward(*inputs)
-    return _apply(_Rule("checkpoint", forward, again, None, set()), inputs, {})
+    rule = _Rule("checkpoint", forward, vjps=again, jvps=None, asked=set())
+    return _apply(rule, inputs, {})  # one vjp for all arguments together
 
 
 # 24 The diagnosis · case
@@ -5645,7 +5662,7 @@ _DATA = _atlas("""
     input-constant-column · one value tells nothing, and acts as a large bias
     drop it, and never divide by its spread · 13, Mean 0, spread 1
     test-data-differ · the network is asked about other numbers than it knows
-    prepare both alike, with the mean of the training data · 13, Company
+    prepare both alike, with the mean of the training data · 13, In company
 """)
 
 
@@ -7149,11 +7166,11 @@ _MODES = _atlas("""
     dropout-off · nothing is dropped in training: it learns by heart
     net.train() before each epoch; eval() keeps p · 12, Dropout
     statistics-frozen · the running mean and variance stay as at the start
-    train in training mode, with a momentum above 0 · 13, Company
+    train in training mode, with a momentum above 0 · 13, In company
     statistics-differ · evaluation normalises with other numbers
-    momentum 0.1, larger batches; variance, not its root · 13, Company
+    momentum 0.1, larger batches; variance, not its root · 13, In company
     batch-dependent · an answer depends on the other rows of the batch
-    nothing along axis 0 in evaluation · 13, Company
+    nothing along axis 0 in evaluation · 13, In company
     sees-the-future · the target of a step is visible as the next input
     causal=True: -inf before the softmax · 21, A soft look-up
 """)
@@ -7185,4 +7202,4 @@ _PROBES = [
 ]
 
 
-# digest 9084b8394d9babeb53572b2b869e18dcf8d3b2176f3ebf522ae4f98777120e4d
+# digest 1b8bdb72d4b50fd74f415aca7014845c0f1a8d097db526df5b47031f0396e803

@@ -15,6 +15,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 import backprop_core as bp
+from literate.chapter import BOOK
 from tests.clinic_cases import (
     Always,
     Careless,
@@ -982,3 +983,13 @@ def test_a_sick_step_is_found_whatever_it_takes_its_batches_from() -> None:
 
     report = bp.diagnose(sick, X, Y, optimizer=optimizer, step=step)
     assert report.findings[0].name == "gradients-not-zeroed"
+
+
+def test_chapter_24_opens_with_what_diagnose_prints() -> None:
+    pixels, label = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(pixels))[:1000]
+    first, last = bp.Linear(64, 32, rng=0), bp.Linear(32, 10, rng=2)
+    always = bp.Network(first, bp.ReLU(), Always(0.5, rng=1), last, loss=bp.CrossEntropyLoss())
+    report = bp.diagnose(always, pixels[order] / 16, label[order])
+    shown = f"```py\nprint(diagnose(always, x, y))\n```\n\n```text\n{report}\n```\n"
+    assert shown in (BOOK / "24-diagnose.md").read_text(encoding="utf-8")

@@ -369,9 +369,18 @@ RAISED: dict[str, dict[str, list[Call]]] = {
             lambda: bp.jvp(np.tanh, [X], WORD),
             lambda: bp.jvp(lambda x: {"y": x}, [X], [X]),
         ],
-        "ValueError for a direction of another shape": [lambda: bp.jvp(np.tanh, [X], [X[:2]])],
+        "ValueError for a direction of another shape or another number of them": [
+            lambda: bp.jvp(np.tanh, [X], [X[:2]]),
+            lambda: bp.jvp(np.tanh, [X], [X, X]),
+            lambda: bp.jvp(np.tanh, [X], []),
+        ],
     },
-    "hvp": {"ValueError for a v of another shape": [lambda: bp.hvp(lambda x: np.sum(x * x), X, X[:2])]},
+    "hvp": {
+        "ValueError for a v of another shape or several numbers": [
+            lambda: bp.hvp(lambda x: np.sum(x * x), X, X[:2]),
+            lambda: bp.hvp(np.tanh, X, X),
+        ]
+    },
     "checkpoint": {
         "RuntimeError if it does not": [unsteady],
         "ValueError for a Tensor that is no input": [hidden_input],

@@ -392,7 +392,7 @@ def test_a_slope_forwards_is_that_of_numbers(given: Any) -> None:
 
 @pytest.mark.parametrize("directions", [[1.0], [1.0, 1.0, 1.0], [], 1.0, None, np.float64(1.0)])
 def test_each_input_has_a_direction(directions: Any) -> None:
-    with pytest.raises(ValueError, match="directions is a list of arrays, one for each of 2 inputs"):
+    with pytest.raises(ValueError, match="expected one direction for each input, 2 in all, got"):
         bp.jvp(lambda x, y: x * y, [3.0, 2.0], directions)
 
 
@@ -406,12 +406,6 @@ def test_a_value_meets_numbers_only(operation: Callable, other: Any) -> None:
     for pair in ((bp.Value(2.0), other), (other, bp.Value(2.0))):
         with pytest.raises(TypeError, match=message):
             operation(*pair)
-
-
-def test_a_root_of_a_negative_value_is_no_number() -> None:
-    for exponent in (0.5, bp.Value(0.5)):
-        with pytest.raises(TypeError, match="expected a number, got complex"):
-            bp.Value(-1.0) ** exponent
 
 
 def test_a_hessian_of_tensors_and_of_a_constant() -> None:

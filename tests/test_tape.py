@@ -885,6 +885,8 @@ def test_a_negative_base_has_a_slope_and_none_in_its_exponent() -> None:
     y = base**exponent
     y.backward()
     assert (y.data, base.grad) == (4.0, -4.0) and math.isnan(exponent.grad)
+    with pytest.raises(ValueError, match=r"a negative number, -2, has no power 0\.5"):
+        base**0.5
 
 
 WRONG_NUMBERS: dict[str, tuple[Callable[[], Any], type[Exception]]] = {
@@ -892,7 +894,7 @@ WRONG_NUMBERS: dict[str, tuple[Callable[[], Any], type[Exception]]] = {
     "an array": (lambda: Value(1.0) * np.ones(3), TypeError),  # type: ignore[operator]
     "a Tensor": (lambda: Value(1.0) + Tensor(1.0), TypeError),
     "a Tensor first": (lambda: Tensor(1.0) + Value(1.0), TypeError),
-    "root of a negative number": (lambda: Value(-1.0) ** 0.5, TypeError),
+    "root of a negative number": (lambda: Value(-1.0) ** 0.5, ValueError),
     "logarithm of zero": (lambda: Value(0.0).log(), ValueError),
     "division by zero": (lambda: 1 / Value(0.0), ZeroDivisionError),
 }
