@@ -3803,7 +3803,7 @@ class Tensor(NDArrayOperatorsMixin):
     # 17 The engine, for use · tensor-methods
     def __getattr__(self, name: str) -> Any:
         """What arrays have: shapes, and methods for which there is a rule."""
-        if name in _AS_IN_ARRAYS:
+        if name in _PLAIN:
             return getattr(self.data, name)
         function: Any = hasattr(np.ndarray, name) and getattr(np, name, None)
         known = function in _RULES or (function and function in _FURTHER)
@@ -4042,10 +4042,7 @@ def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
 
 # 17 The engine, for use · plain
 _IN_PLACE = "Tensors do not change in place; write a = a + b, or np.where"
-_AS_IN_ARRAYS = {
-    "shape", "ndim", "size", "dtype", "argmax", "argmin", "argsort", "any",
-    "all", "nonzero", "tolist",
-}
+_PLAIN = "shape ndim size dtype argmax argmin any all tolist".split()
 _ELSE = "; make it of functions that have one, or give it one with primitive"
 
 
@@ -7202,4 +7199,4 @@ _PROBES = [
 ]
 
 
-# digest 1b8bdb72d4b50fd74f415aca7014845c0f1a8d097db526df5b47031f0396e803
+# digest dd47740e03743c6a9a626f2d771d2b0aae4e7e9e2336ef97733bf34ce9803ae8
