@@ -1089,6 +1089,8 @@ class Loss(_Memory):
     # 06 What do we want? Losses · loss-examined
     def _examined(self, prediction: Any, target: Any, mask: Any) -> tuple:
         self._cache = None  # a forward that fails leaves no old gradient
+        if self.reduction != "mean":
+            _one_of(self, "mean", "sum", "none", reduction=self.reduction)
         x, target = _floating(prediction), _as_array(target)
         values, slopes, count = self._masked(x, target, mask)
         if not count and self.reduction != "none":
@@ -2244,12 +2246,12 @@ class _Training:
         raise AttributeError(f"fit has no {name}")
 
     # 10 The loop: training · train-batch
-    def forwards_and_back(self, number: int, batch: Sequence) -> tuple:
-        size, found = _measure(self.net, *batch)
-        self.watch_loss(found["loss"], number, batch[0])
+    def forwards_and_back(self, number: int, batch: Sequence) -> dict:
+        found = _measure(self.net, *batch)
+        self.watch_loss(found["loss"][0], number, batch[0])
         self.optimizer.zero_grad()
         self.net.accumulate()
-        return size, found
+        return found
 
     def step(self, number: int) -> None:
         self.limit()
@@ -2339,7 +2341,7 @@ class _Training:
         return tqdm(self.data, desc=title, **bar)
 
     # 10 The loop: training · whole-batch
-    def batch(self, number: int, batch: Sequence) -> tuple[int, dict]:
+    def batch(self, number: int, batch: Sequence) -> dict[str, tuple]:
         """The loss and the step, which Ctrl-C does not come between."""
         with _uninterrupted():
             with np.errstate(over="ignore", invalid="ignore"):
@@ -2360,13 +2362,9 @@ class _Training:
                 _instances("fit", kind, **{name: given})
         for function in self.callbacks:
             _instances("fit", Callable, callbacks=function)
-        self.check_numbers()
-        self.check_owners()
-
-    # 10 The loop: training · fit-numbers
-    def check_numbers(self) -> None:
         _positive("fit", least=0, epochs=self.epochs)
         _one_of("fit", "epoch", "batch", schedule_every=self.schedule_every)
+        self.check_owners()
 
     # 10 The loop: training · fit-owners
     def check_owners(self) -> None:
@@ -2384,15 +2382,12 @@ class _Training:
 # 10 The loop: training · average
 def _average(batches: Iterable, measure: Callable) -> dict[str, float]:
     """What ``measure`` finds in each batch, averaged over all examples."""
-    total: dict[str, float] = {}
-    count = 0
+    total: dict[str, Any] = {}
     for i, batch in enumerate(batches):
-        size, found = measure(i, _xy(batch))
-        for name, value in found.items():
-            total[name] = total.get(name, 0.0) + value * size
-        count += size
-    _some(count)
-    return {name: value / count for name, value in total.items()}
+        for name, (value, size) in measure(i, _xy(batch)).items():
+            total[name] = total.get(name, 0) + np.array([value * size, size])
+    _some(len(total))
+    return {name: float(a / size) for name, (a, size) in total.items()}
 
 
 # 10 The loop: training · schedule
@@ -2538,22 +2533,26 @@ def _uninterrupted() -> Iterator[None]:
 
 
 # 10 The loop: training · measure
-def _measure(net: Network, x: Any, y: Any, lengths: Any = None) -> tuple:
-    """How many examples, their mean loss, and the accuracy of labels."""
+def _measure(net: Network, x: Any, y: Any, lengths: Any = None) -> dict:
+    """The mean loss and the accuracy of labels; of how many, or what weight"""
     criterion, labels = net._loss_at_end(), np.asarray(y)
     answer = net.forward(x, lengths)
     mask = net._mask(answer, labels, lengths)
     loss = criterion.forward(answer, labels, mask)
     counted = np.ones(len(labels), bool) if mask is None else mask
-    found = {}
+    found, weight = {}, None
     if isinstance(criterion, CrossEntropyLoss) and labels.ndim < answer.ndim:
-        inside = labels != criterion.ignore_index
-        counted = inside if mask is None else inside & mask
+        inside = True if mask is None else mask
+        counted = (labels != criterion.ignore_index) & inside
         right = answer.argmax(axis=-1) == labels
-        found["accuracy"] = float(np.mean(right[counted]))
-    size = int(np.count_nonzero(counted))
-    found["loss"] = loss / size if criterion.reduction == "sum" else loss
-    return size, found
+        share, weight = float(np.mean(right[counted])), criterion.weight
+        found["accuracy"] = share, np.count_nonzero(counted)
+    size = np.count_nonzero(counted)
+    if criterion.reduction == "sum":
+        loss /= size
+    elif weight is not None:
+        size = weight[labels[counted]].sum()
+    return found | {"loss": (loss, size)}
 
 
 # 10 The loop: training · fit-batches
@@ -3607,7 +3606,7 @@ class Value:
         return self * -1
 
     def __sub__(self, other: Value | float) -> Value:
-        return self + -other
+        return self + -_value(other)
 
     def __truediv__(self, other: Value | float) -> Value:
         return self * _value(other) ** -1
@@ -3764,7 +3763,7 @@ class Tensor(NDArrayOperatorsMixin):
     # 17 The engine, for use · tensor-methods
     def __getattr__(self, name: str) -> Any:
         """What arrays have: shapes, and methods for which there is a rule."""
-        if name in ("shape", "ndim", "size", "dtype"):
+        if name in _PLAIN:
             return getattr(self.data, name)
         function: Any = hasattr(np.ndarray, name) and getattr(np, name, None)
         known = function in _RULES or (function and function in _FURTHER)
@@ -4006,6 +4005,7 @@ def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
 
 # 17 The engine, for use · plain
 _IN_PLACE = "Tensors do not change in place; write a = a + b, or np.where"
+_PLAIN = "shape ndim size dtype argmax argmin any all tolist".split()
 _ELSE = "; make it of functions that have one, or give it one with primitive"
 
 
@@ -4455,10 +4455,6 @@ def _concatenate(parts: Any, axis: int | None = 0) -> Any:
     return _apply(_JOIN, [axis, *x], {})
 
 
-def _stack(parts: Any, axis: int = 0) -> Any:
-    return _concatenate([np.expand_dims(x, axis) for x in parts], axis)
-
-
 # 17 The engine, for use · move
 def _move(function: Callable, *args: Any, **options: Any) -> Any:
     """The function of Tensors whose entries it only moves.
@@ -4513,7 +4509,10 @@ _MOVING = [getattr(np, name, None) or getattr(np.fft, name) for name in """
 
 # 17 The engine, for use · joins
 _JOINS: dict[Callable, Callable] = {
-    np.concatenate: _concatenate, np.stack: _stack,
+    np.concatenate: _concatenate,
+    np.stack: lambda parts, axis=0: _concatenate(
+        [np.expand_dims(x, axis) for x in parts], axis
+    ),
     np.moveaxis: lambda x, source, destination: np.transpose(
         x, np.moveaxis(np.empty(range(x.ndim)), source, destination).shape
     ),
@@ -4708,7 +4707,8 @@ def _logdet(x: Any) -> Any:
 
 # 17 The engine, for use · made-of-others
 _MADE: dict[Callable, Callable] = {
-    np.mean: _average_of, np.var: _var, np.prod: _prod, np.diff: _diff,
+    **dict.fromkeys((np.mean, np.average), _average_of),
+    np.var: _var, np.prod: _prod, np.diff: _diff,
     np.clip: _clip, np.sort: _sort, np.einsum: _einsum, np.fix: np.trunc,
     np.tensordot: _tensordot, np.linalg.norm: _norm,
     np.std: lambda x, axis=None, *, ddof=0, keepdims=False: _root(
@@ -4717,15 +4717,23 @@ _MADE: dict[Callable, Callable] = {
 }
 
 
+# 17 The engine, for use · made-sinc
+def _sinc(x: Any) -> Any:
+    """sin(πx) / (πx); near 0 its series, whose slopes lose no digit."""
+    far = np.abs(x) > 0.3
+    near, x = np.where(far, 0, x), math.pi * np.where(far, x, 1)
+    square, y = (math.pi * near) ** 2, near * 0 + 1
+    for n in range(16, 0, -2):
+        y = 1 - square / (n * (n + 1)) * y
+    return np.where(far, np.sin(x) / x, y)
+
+
 # 17 The engine, for use · made-by-entry
 _SINGLY: dict[Callable, Callable] = {
     **dict.fromkeys((np.round, np.around), lambda x, decimals=0: (
         np.sign(x) * 0 + x.data.round(decimals)
     )),
-    np.sinc: lambda x: np.where(
-        x == 0, 1 - (math.pi * x) ** 2 / 6,
-        np.sin(math.pi * x) / (math.pi * np.where(x == 0, 1, x)),
-    ),
+    np.sinc: _sinc,
     np.nan_to_num: lambda x, copy=True, *args, **options: np.where(
         np.isfinite(x), x, np.nan_to_num(x.data, True, *args, **options)
     ),
@@ -4753,6 +4761,13 @@ _PRODUCTS: dict[Callable, Callable] = {
 }
 
 
+# 17 The engine, for use · made-of-the-rest
+def _filled(f: Any, g: Any, fill: Any, x: Any, *args: Any, **how: Any) -> Any:
+    """g of what is a number; the value is that of f."""
+    y = g(np.where(np.isnan(x), fill, x), *args, **how)
+    return _valued(y, f(x.data, *args, **how))
+
+
 # 17 The engine, for use · table-of-more
 _MORE: dict[Callable, Callable] = {
     np.cumprod: _cumprod, np.trapezoid: _trapezoid,
@@ -4760,8 +4775,12 @@ _MORE: dict[Callable, Callable] = {
     **dict.fromkeys((np.vecdot, np.linalg.vecdot), lambda a, b, axis=-1: (
         np.sum(np.multiply(a, b), axis)
     )),
-    np.nansum: lambda x, axis=None, *, keepdims=False: np.sum(
-        np.where(np.isnan(x), 0, x), axis, keepdims=keepdims
+    np.nansum: partial(_filled, np.nansum, np.sum, 0),
+    np.nanprod: partial(_filled, np.nanprod, np.prod, 1),
+    np.nanmax: partial(_filled, np.nanmax, np.max, -np.inf),
+    np.nanmin: partial(_filled, np.nanmin, np.min, np.inf),
+    np.ptp: lambda x, axis=None, *, keepdims=False: (
+        x.max(axis, keepdims) - x.min(axis, keepdims)
     ),
     np.nanmean: lambda x, axis=None, *, keepdims=False: (
         np.nansum(x, axis, keepdims=keepdims)
@@ -5468,7 +5487,8 @@ def _starts(inputs: Sequence, directions: Sequence) -> dict:
     """The inputs as Tensors of their own, each with its slope."""
     if not isinstance(inputs, (list, tuple)):
         raise TypeError("inputs is a list of arrays, one for each argument")
-    if len(inputs) != (found := len(directions)):
+    found = len(directions) if np.iterable(directions) else 0
+    if len(inputs) != found:
         raise ValueError(
             "jvp: expected one direction for each input, "
             f"{len(inputs)} in all, got {found}"
@@ -5643,7 +5663,7 @@ _DATA = _atlas("""
     input-constant-column · one value tells nothing, and acts as a large bias
     drop it, and never divide by its spread · 13, Mean 0, spread 1
     test-data-differ · the network is asked about other numbers than it knows
-    prepare both alike, with the mean of the training data · 13, Company
+    prepare both alike, with the mean of the training data · 13, In company
 """)
 
 
@@ -7147,11 +7167,11 @@ _MODES = _atlas("""
     dropout-off · nothing is dropped in training: it learns by heart
     net.train() before each epoch; eval() keeps p · 12, Dropout
     statistics-frozen · the running mean and variance stay as at the start
-    train in training mode, with a momentum above 0 · 13, Company
+    train in training mode, with a momentum above 0 · 13, In company
     statistics-differ · evaluation normalises with other numbers
-    momentum 0.1, larger batches; variance, not its root · 13, Company
+    momentum 0.1, larger batches; variance, not its root · 13, In company
     batch-dependent · an answer depends on the other rows of the batch
-    nothing along axis 0 in evaluation · 13, Company
+    nothing along axis 0 in evaluation · 13, In company
     sees-the-future · the target of a step is visible as the next input
     causal=True: -inf before the softmax · 21, A soft look-up
 """)
@@ -7183,4 +7203,4 @@ _PROBES = [
 ]
 
 
-# digest 2f07be5a2c5050cd36979f9e2da843fd6bc47a48c8f979ae4c08c2cc9f949938
+# digest 4026089c96d31e6f232c438fc3172d5797aa11d79bcc4b07c99fba50706212e6

@@ -320,3 +320,11 @@ def test_in_other_places(subject: str, tmp_path: Path, monkeypatch: pytest.Monke
         for _, _, check in sorted(pytest_plugin._claims(session), key=lambda claim: claim[0]):
             check()
     assert f": {LATE.replace('{SECONDS}', '0.2')}" in str(caught.value)
+
+
+def test_what_comes_late_once_a_cell_has_ended_is_not_its_own(tmp_path: Path) -> None:
+    """Putting things back takes time, too, and nothing may interrupt it."""
+    cell = limits.Limits(tmp_path, tmp_path)
+    with pytest.raises(limits.Misbehaved, match="has not ended after"), cell():
+        cell._late()
+    cell._late()

@@ -305,6 +305,20 @@ def test_a_training_counts_what_is_not_ignored() -> None:
     assert row["loss"] == pytest.approx(net.loss(X[kept], labels[kept]))
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_a_weighted_loss_is_that_of_the_whole_set_however_it_is_divided(reduction: str) -> None:
+    labels = np.where(LABELS == 0, -100, LABELS)
+    net = classifier(weight=[0.5, 1.0, 20.0], reduction=reduction)
+    rows = []
+    for size in (12, 5):
+        data = bp.DataLoader(X, labels, size, shuffle=False)
+        rows += bp.fit(net, bp.SGD(net.parameters(), lr=0.0), data, 1, validation=data, verbose=False)
+    whole = net.loss(X, labels) / (np.sum(labels >= 0) if reduction == "sum" else 1)
+    found = [row[name] for row in rows for name in ("loss", "validation_loss")]
+    assert found == pytest.approx(4 * [whole], rel=1e-13)
+    assert rows[0]["accuracy"] == pytest.approx(rows[1]["accuracy"], rel=1e-13)
+
+
 def members(path: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}

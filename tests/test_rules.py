@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 from collections.abc import Callable
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -29,6 +31,7 @@ def first(y: Any) -> Any:
 HALF = {"arcsin", "arccos", "arctanh", "tan"}  # of numbers below 1
 ODD: dict[str, list[Function]] = {
     "append": [lambda x: np.append(x, 3.0), lambda x: np.append(x, x, axis=1)],
+    "average": [np.average, lambda x: np.average(x, 0, keepdims=True)],
     "array_split": [lambda x: first(np.array_split(x, 3, axis=1))],
     "atleast_1d": [lambda x: np.atleast_1d(x[0, 0]), lambda x: first(np.atleast_1d(x, x[0]))],
     "atleast_3d": [np.atleast_3d],
@@ -122,6 +125,9 @@ ODD: dict[str, list[Function]] = {
     "moveaxis": [lambda x: np.moveaxis(x, 0, -1), lambda x: np.moveaxis(x, source=1, destination=0)],
     "nan_to_num": [lambda x: np.nan_to_num(np.where(x > 1.5, np.nan, x), nan=2.0)],
     "nanmean": [np.nanmean, lambda x: np.nanmean(np.where(X > 1.5, np.nan, x), axis=0, keepdims=True)],
+    "nanmax": [np.nanmax, lambda x: np.nanmax(np.where(X > 1.5, np.nan, x * x), axis=1)],
+    "nanmin": [np.nanmin, lambda x: np.nanmin(np.where(X < 1.3, np.nan, x), 0, keepdims=True)],
+    "nanprod": [lambda x: np.nanprod(np.where(X > 1.5, np.nan, x), axis=1)],
     "nansum": [lambda x: np.nansum(np.where(X > 1.5, np.nan, x * x), axis=1)],
     "ones_like": [lambda x: np.ones_like(x) * x],
     "pad": [
@@ -138,6 +144,7 @@ ODD: dict[str, list[Function]] = {
     ],
     "prod": [np.prod, lambda x: np.prod(x, (0, -1), keepdims=True), lambda x: np.prod(x - X[0, 0], 1)],
     "repeat": [lambda x: np.repeat(x, [1, 0, 2], axis=0)],
+    "ptp": [np.ptp, lambda x: np.ptp(x * x, axis=1, keepdims=True)],
     "reshape": [lambda x: np.reshape(x, (2, 6)), lambda x: np.reshape(x, shape=-1)],
     "resize": [lambda x: np.resize(x, (5, 3))],
     "roll": [lambda x: np.roll(x, 2), lambda x: np.roll(x, (1, -1), axis=(0, 1))],
@@ -289,6 +296,9 @@ EDGES: dict[str, tuple[Function, list[float], list[float]]] = {
     ),
     "a truth value beside a Tensor": (lambda x: np.arctan2([True, False], x).sum(), [1, 1], [-0.5, 0]),
     "a pad around nothing": (lambda x: np.pad(x, 1).sum(), [], []),
+    "nanmax of equals": (np.nanmax, [2, np.nan, 2], [0.5, 0, 0.5]),
+    "nanmax of infinities": (lambda x: np.nanmax(x, 0), [-np.inf, np.inf, np.nan], [0, 1, 0]),
+    "nanprod with a zero": (np.nanprod, [0, np.nan, 3], [3, 0, 0]),
 }
 
 
@@ -316,8 +326,20 @@ def test_numpy_says_what_it_always_says(name: str) -> None:
         BAD_SHAPES[name]()
 
 
-def test_second_derivative_of_sinc_at_zero() -> None:
-    assert hvp(lambda x: np.sinc(x).sum(), [0.0], [1.0])[0] == pytest.approx(-(np.pi**2) / 3)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_slopes_of_sinc_near_zero(dtype: Any) -> None:
+    """All digits of them, although sin(πx) / (πx) loses all below 1e-8; beside exact fractions."""
+    x = np.array([0.0, 1e-30, 1e-9, -1e-8, 1e-6, 1e-5, -1e-3, 0.01, 0.1, -0.299, 0.301, 0.5], dtype)
+    square = [Fraction(float(z)) ** 2 * Fraction(np.pi) ** 2 for z in x]
+    powers = [[Fraction(-1) ** k * s**k / math.factorial(2 * k + 3) for k in range(20)] for s in square]
+    slope = [sum(-(2 * k + 2) * term for k, term in enumerate(each)) for each in powers]
+    curve = [sum(-(2 * k + 1) * (2 * k + 2) * term for k, term in enumerate(each)) for each in powers]
+    rtol = 40 * np.finfo(dtype).eps
+    start = Tensor(x)
+    (found,) = gradients(untyped.sum(np.sinc(start)), [start])
+    np.testing.assert_allclose(found, np.array(slope, float) * np.pi**2 * x, rtol)
+    found = hvp(lambda x: np.sinc(x).sum(), x, np.ones_like(x))
+    np.testing.assert_allclose(found, np.array(curve, float) * np.pi**2, rtol)
 
 
 @bp.primitive(lambda g, y, x, by: g * by)
@@ -332,6 +354,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "initial": (lambda: np.max(x, initial=3.0), r"take a?max\(x, axis, keepdims\)"),
     "order": (lambda: np.reshape(x, (2, 1), order="F"), r"take reshape\(x, shape\)"),
     "subok": (lambda: np.broadcast_to(x, (2, 2), subok=True), r"take broadcast_to\(x, shape\)"),
+    "weights of an average": (lambda: np.average(x, weights=[1, 2]), r"take average\(x, axis, keepdims\)"),
+    "an option, without nan": (lambda: np.nanmax(x, initial=3.0), r"take a?max\(x, axis, keepdims\)"),
     "option of another": (lambda: np.std(x, mean=0.0), "std has no rule"),
     "more than moved": (lambda: np.pad(x, 1, mode="mean"), "pad does more here than move"),
     "a ramp": (lambda: np.pad(x, 2, mode="linear_ramp"), "pad does more here than move"),
@@ -383,7 +407,21 @@ def test_methods_are_those_of_arrays() -> None:
     t = Tensor(X)
     for name in ("sum", "mean", "max", "min", "prod", "std", "var", "cumsum", "ravel", "trace"):
         np.testing.assert_allclose(getattr(t, name)().data, getattr(X, name)(), rtol=1e-13)
+    for name in ("argmax", "argmin", "any", "all", "tolist"):
+        found, expected = getattr(t, name)(), getattr(X, name)()
+        assert type(found) is type(expected)
+        np.testing.assert_array_equal(found, expected)
+    assert t.argmax(axis=1).tolist() == X.argmax(axis=1).tolist()
     assert t.swapaxes(0, 1).shape == (4, 3) and t.clip(1, 1.5).data.max() == 1.5
+
+
+def test_where_all_is_nan_nan_comes_out_and_no_gradient() -> None:
+    x = Tensor([[np.nan, np.nan], [1.0, np.nan]])
+    for function in (np.nanmax, np.nanmin):
+        with pytest.warns(RuntimeWarning, match="All-NaN"):
+            y = function(x, axis=1)
+        np.testing.assert_array_equal(y.data, [np.nan, 1.0])
+        np.testing.assert_array_equal(gradients(y, [x], [1.0, 1.0])[0][:, 1], [0.0, 0.0])
 
 
 def test_a_primitive_goes_both_ways() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -200,6 +201,18 @@ def test_a_setting_changed_later_acts() -> None:
     np.testing.assert_array_equal(moved(make), moved(lambda ps: bp.SGD(ps, **settings)))
 
 
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("bad", ["Sum", None, 1])
+def test_a_reduction_changed_later_is_refused_at_the_next_use(name: str, bad: Any) -> None:
+    make, target = LOSSES[name]
+    loss = make()
+    loss.reduction = bad
+    with pytest.raises(ValueError, match=rf"{type(loss).__name__}: reduction is .* got {bad!r}"):
+        loss.forward(X, target)
+    loss.reduction = "sum"
+    assert loss.forward(X, target) == pytest.approx(make().forward(X, target) * loss._terms(X, target)[2])
+
+
 def test_a_schedule_must_give_a_rate() -> None:
     def forgetful(base: Any, t: int) -> Any:
         if t < 2:
@@ -375,6 +388,24 @@ def test_a_slope_forwards_is_that_of_numbers(given: Any) -> None:
         with pytest.raises(TypeError, match="expected numbers"):
             bp.jvp(f, [3.0], [1.0])
     assert bp.jvp(lambda x: 7, [3.0], [1.0]) == (7, 0)
+
+
+@pytest.mark.parametrize("directions", [[1.0], [1.0, 1.0, 1.0], [], 1.0, None, np.float64(1.0)])
+def test_each_input_has_a_direction(directions: Any) -> None:
+    with pytest.raises(ValueError, match="expected one direction for each input, 2 in all, got"):
+        bp.jvp(lambda x, y: x * y, [3.0, 2.0], directions)
+
+
+OPERATIONS = [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("other", ["x", None, [1.0], 1j, object()])
+def test_a_value_meets_numbers_only(operation: Callable, other: Any) -> None:
+    message = f"expected a number, got {type(other).__name__}"
+    for pair in ((bp.Value(2.0), other), (other, bp.Value(2.0))):
+        with pytest.raises(TypeError, match=message):
+            operation(*pair)
 
 
 def test_a_hessian_of_tensors_and_of_a_constant() -> None:

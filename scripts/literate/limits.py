@@ -112,6 +112,7 @@ class Limits:
         self.allowed = [os.path.realpath(path) + os.sep for path in allowed]
         self.seconds = seconds()
         self.complaint: str | None = None
+        self.over = False  # the cell: what is put back after it takes its time
         if not _hooked:
             sys.addaudithook(_watch)
             _hooked.append(True)
@@ -132,7 +133,7 @@ class Limits:
 
     def begin(self, place: object = "") -> None:
         global _active
-        self.complaint, self.process = None, os.getpid()
+        self.complaint, self.process, self.over = None, os.getpid(), False
         self.children: set[Any] | None = None  # before the cell, if it starts some
         self.before = os.getcwd(), tempfile.tempdir, os._exit
         tempfile.tempdir, os._exit = self.temporary, self._exit
@@ -150,6 +151,7 @@ class Limits:
     def end(self) -> str | None:
         """Put everything back. Return what the cell has done that it must not, if it did."""
         global _active
+        self.over = True
         changed = [owner.__dict__.copy() for owner in SHARED]
         for owner, before in self.pairs:  # first of all, and without a function that may have been changed
             owner.__dict__.update(before)
@@ -197,8 +199,9 @@ class Limits:
         if _witness:
             faulthandler.cancel_dump_traceback_later()
 
-    def _late(self, *_: object) -> NoReturn:
-        self.refuse(late())
+    def _late(self, *_: object) -> None:
+        if not self.over:
+            self.refuse(late())
 
     def _interrupt(self, thread: int) -> None:
         with contextlib.suppress(Misbehaved):
