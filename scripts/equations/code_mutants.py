@@ -185,13 +185,17 @@ def _functions(node: ast.AST, owner: str) -> Iterator[tuple[str, ast.FunctionDef
 def _computing(function: ast.FunctionDef) -> Iterator[Any]:
     """Nodes of a function's body, without docstrings, annotations and guards that raise."""
     todo: list[ast.AST] = [function.args, *function.body]
+    rests: list[ast.AST] = []  # the -1 of a reshape: any negative number means the same to NumPy
     while todo:
         node = todo.pop(0)
         is_guard = isinstance(node, ast.If) and isinstance(node.body[-1], ast.Raise) and not node.orelse
         if is_guard or isinstance(node, ast.Raise | ast.JoinedStr | ast.Assert):
             continue
         yield node
-        if isinstance(node, ast.arguments):
+        match node:
+            case ast.Call(ast.Attribute(attr="reshape"), sizes):
+                rests += [size for size in sizes if isinstance(size, ast.UnaryOp)]
+        if isinstance(node, ast.arguments) or node in rests:
             continue
         todo += [child for name, child in _children(node) if name not in ("annotation", "returns")]
 

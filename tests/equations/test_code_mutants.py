@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from equations.code_mutants import plant_in_module
+from equations.code_mutants import mutants_of, plant_in_module
 from equations.errors import MathError
 from literate.chapter import Chapter
 
@@ -85,3 +85,16 @@ def test_slips_of_other_kinds(make_chapter: Callable[[str], Chapter]) -> None:
     chapters = [make_chapter(TOTAL)]
     found = plant_in_module(chapters, SLIPS, lambda one: survivors.append(str(one)), slips=True)
     assert (survivors, found) == ([], (5, 5))
+
+
+def test_what_reshape_leaves_open_has_no_other_number() -> None:
+    """NumPy takes any negative number for the -1 of a reshape; that of a sum is a mistake."""
+    source = "def f(x):\n    return x.reshape(2, -1).sum(-1)\n"
+    found = [one.what for one in mutants_of(source, ["f"], slips=False)]
+    assert sorted(found) == [
+        "constant changed in 2",
+        "constant changed in 3",
+        "function changed in x.reshape(2, -1).mean",
+        "sign dropped in +1",
+        "sign dropped in +1",
+    ]
