@@ -1803,7 +1803,7 @@ def xavier_normal_(
 
 # 08 Why do gradients vanish or explode? · fans
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """How many numbers enter and leave one unit.
+    """How many numbers a unit adds up, and how many units an input feeds.
 
     (in, out) for a matrix as in Linear, (out, in, …) for a kernel.
     """
@@ -7179,4 +7179,4 @@ _PROBES = [
 ]
 
 
-# digest 5c53cc1285a1e80c7d0e77f245ce90e4be83bfd0f9177fa12ec61f4f0a777ca1
+# digest d6d4f8bf18dd295f65abc77cf0f73f4df84a05027455840ea2a44fbb3f2adcba
