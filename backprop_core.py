@@ -1805,7 +1805,7 @@ def xavier_normal_(
 
 # 08 Why do gradients vanish or explode? · fans
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """How many numbers enter and leave one unit.
+    """How many numbers a unit adds up, and how many units an input feeds.
 
     (in, out) for a matrix as in Linear, (out, in, …) for a kernel.
     """
@@ -7203,4 +7203,4 @@ _PROBES = [
 ]
 
 
-# digest 4026089c96d31e6f232c438fc3172d5797aa11d79bcc4b07c99fba50706212e6
+# digest 7362a8fbcece0aa13f91d8f8ed08b3264192cfdee36d64aae09f5bfada67224a
