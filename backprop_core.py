@@ -71,7 +71,7 @@ __all__ = [
     "BatchNorm2d", "LayerNorm", "RMSNorm", "Conv2d", "ConvTranspose2d",
     "MaxPool2d", "AvgPool2d", "Value", "Tensor", "gradients", "no_grad",
     "detect_changes", "primitive", "TapeLayer", "Residual", "RNN", "LSTM",
-    "GRU", "Embedding", "Last", "MultiHeadAttention", "PositionEmbedding",
+    "GRU", "Last", "Embedding", "MultiHeadAttention", "PositionEmbedding",
     "TransformerBlock", "jvp", "hvp", "checkpoint", "Finding", "Diagnosis",
     "diagnose",
 ]
@@ -5062,7 +5062,8 @@ class LSTM(RNN):
     # 20 Time: recurrent networks · lstm-backward
     def _run_backward(self, dh: _Array, states: _Array, kept: tuple) -> _Pair:
         back = _blocks(self.recurrent.data, self.hidden_size).mT.copy()
-        (a, shown), (i, f, g, o), (_, c) = kept, kept[0], states
+        (a, shown), (_, c) = kept, states
+        i, f, g, o = a
         da = a * (1 - a)  # slopes of sigmoids
         da[2] = 1 - g * g
         da *= np.stack((g, c[:-1], i, shown))
@@ -5121,6 +5122,35 @@ class GRU(RNN):
         return da, du
 
 
+# 20 Time: recurrent networks · last
+class Last(Layer):
+    """The last step of each sequence: (N, T, D) in, (N, D) out.
+
+    With ``lengths``, the last step that counts.
+    Raises ValueError for other shapes and for a sequence of no steps.
+    """
+
+    takes_lengths = True
+
+    # 20 Time: recurrent networks · last-forward
+    def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
+        x = self._expect(x, "N", "T", "D")
+        ends = _counting(self, lengths, *x.shape[:2]).sum(axis=1)
+        if not ends.all():
+            raise ValueError("Last: a sequence of length 0 has no last step")
+        at = np.arange(len(x)), ends - 1
+        self._cache = at, x.shape, x.dtype
+        return x[at]
+
+    # 20 Time: recurrent networks · last-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        at, (n, steps, dim), dtype = self._saved()
+        grad = self._expect(grad_output, n, dim, what="grad_output")
+        dx = np.zeros((n, steps, dim), dtype)
+        dx[at] = grad
+        return dx
+
+
 # 20 Time: recurrent networks · embedding
 class Embedding(Layer):
     """A row of numbers for each whole number, eq:embedding.
@@ -5172,35 +5202,6 @@ class Embedding(Layer):
         return ids.astype(np.intp)
 
 
-# 20 Time: recurrent networks · last
-class Last(Layer):
-    """The last step of each sequence: (N, T, D) in, (N, D) out.
-
-    With ``lengths``, the last step that counts.
-    Raises ValueError for other shapes and for a sequence of no steps.
-    """
-
-    takes_lengths = True
-
-    # 20 Time: recurrent networks · last-forward
-    def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
-        x = self._expect(x, "N", "T", "D")
-        ends = _counting(self, lengths, *x.shape[:2]).sum(axis=1)
-        if not ends.all():
-            raise ValueError("Last: a sequence of length 0 has no last step")
-        at = np.arange(len(x)), ends - 1
-        self._cache = at, x.shape, x.dtype
-        return x[at]
-
-    # 20 Time: recurrent networks · last-backward
-    def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        at, (n, steps, dim), dtype = self._saved()
-        grad = self._expect(grad_output, n, dim, what="grad_output")
-        dx = np.zeros((n, steps, dim), dtype)
-        dx[at] = grad
-        return dx
-
-
 # 21 Attention · attend
 def _attend(q: _Array, k: _Array, v: _Array, hidden: Any = None) -> _Pair:
     """What each query finds, and the weights with which it looked."""
@@ -5233,9 +5234,9 @@ def _attend_backward(
 ) -> tuple[_Array, _Array, _Array]:
     """The gradients of q, k and v from that of what was found."""
     dv = weights.mT @ dy  # eq:attention-dv
-    dp = dy @ v.mT  # eq:attention-dp
-    dp -= np.vecdot(dp, weights)[..., None]
-    da = np.multiply(dp, weights, out=dp)  # eq:attention-da
+    dw = dy @ v.mT  # eq:attention-dp
+    dw -= np.vecdot(dw, weights)[..., None]
+    da = np.multiply(dw, weights, out=dw)  # eq:attention-da
     da *= q.shape[-1] ** -0.5
     return da @ k, da.mT @ q, dv  # eq:attention-dq, eq:attention-dk
 
@@ -5419,6 +5420,25 @@ class TransformerBlock(Network):
         super().__init__(first, then)
 
 
+# 22 Beyond the gradient · jvp
+def jvp(
+    f: Callable, inputs: Sequence[ArrayLike], directions: Sequence[ArrayLike]
+) -> tuple[Any, Any]:
+    """f(*inputs) and its slope along the directions, eq:jvp.
+
+    Gives arrays, in lists if f gives lists; Tensors if f uses Tensors from
+    outside. Raises TypeError for no list or no numbers, ValueError for a
+    direction of another shape or another number of them.
+    """
+    with _recorded():
+        slopes = _starts(inputs, directions)
+        y = f(*slopes)
+    if not isinstance(y, (list, tuple)):
+        return _follow(y, slopes)
+    ways = [_follow(part, slopes) for part in y]
+    return [value for value, _ in ways], [slope for _, slope in ways]
+
+
 # 22 Beyond the gradient · push-part
 def _part(node: Tensor, i: int, v: Any, record: bool) -> Any:
     """v, the slope of argument i of a node, forwards through its rule."""
@@ -5498,29 +5518,6 @@ def _starts(inputs: Sequence, directions: Sequence) -> dict:
         x: _weights(x.data, v, isinstance(v, Tensor), "a direction")
         for x, v in zip(points, directions)
     }
-
-
-# 22 Beyond the gradient · jvp
-def jvp(
-    f: Callable, inputs: Sequence[ArrayLike], directions: Sequence[ArrayLike]
-) -> tuple[Any, Any]:
-    """f(*inputs) and its slope along the directions, eq:jvp.
-
-    Gives arrays, in lists if f gives lists; Tensors if f uses Tensors from
-    outside. Raises TypeError for no list or no numbers, ValueError for a
-    direction of another shape or another number of them.
-
-    >>> y, slope = jvp(lambda x: x * x, [3.0], [1.0])
-    >>> float(y), float(slope)
-    (9.0, 6.0)
-    """
-    with _recorded():
-        slopes = _starts(inputs, directions)
-        y = f(*slopes)
-    if not isinstance(y, (list, tuple)):
-        return _follow(y, slopes)
-    ways = [_follow(part, slopes) for part in y]
-    return [value for value, _ in ways], [slope for _, slope in ways]
 
 
 # 22 Beyond the gradient · hvp-number
@@ -7203,4 +7200,4 @@ _PROBES = [
 ]
 
 
-# digest 7362a8fbcece0aa13f91d8f8ed08b3264192cfdee36d64aae09f5bfada67224a
+# digest 2e764ca0ae1b1d41e66766f7c7d388bbc30060152ffb083f7aff57ecf5acb821
