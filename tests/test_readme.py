@@ -38,7 +38,8 @@ def facts() -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     chapters = {chapter.path.stem: chapter for chapter in read_book()}
     patients = len(re.findall(r"^\*\*Patient \d+ ", chapters["23-clinic"].text, re.MULTILINE))
-    read = {one.shown for one in chapters["14-convolution"].numbers if "'in order'" in one.expression}
+    mean = "means[convolutional, 'in order']"
+    read = {one.shown for one in chapters["14-convolution"].numbers if mean in one.expression}
     (answered,) = (one.rstrip("%") for one in read if one.endswith("%"))
     nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     (only,) = (re.split(r"\W", one)[0] for one in project["dependencies"])
