@@ -421,7 +421,10 @@ def test_a_hessian_of_tensors_and_of_a_constant() -> None:
 
 @pytest.mark.parametrize("shape", [(305, 2), (122, 31), (610, 4), (915, 15), (305, 2, 3)])
 def test_a_change_of_any_column_is_found(shape: tuple) -> None:
-    """Where 61, the step of a seal, divides the size, it must not become one that meets the same columns."""
+    """Where 61, the step of a seal, divides the size, it must not become one that meets the same columns.
+
+    An array with fewer rows than that may still lose a column, which chapter 17 says.
+    """
     for column in range(shape[-1]):
         given = np.ones(shape)
         y = np.sum(bp.Tensor(2.0) * given)

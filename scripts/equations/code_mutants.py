@@ -194,7 +194,7 @@ def _computing(function: ast.FunctionDef) -> Iterator[Any]:
         yield node
         match node:
             case ast.Call(ast.Attribute(attr="reshape"), sizes):
-                rests += [size for size in sizes if isinstance(size, ast.UnaryOp)]
+                rests += [size for size in sizes if ast.unparse(size) == "-1"]
         if isinstance(node, ast.arguments) or node in rests:
             continue
         todo += [child for name, child in _children(node) if name not in ("annotation", "returns")]

@@ -20,7 +20,7 @@ TRAINS = ("SGD", "Adam", "fit(")  # one of them stands in a cell
 FOUND: Any = np.show_config(mode="dicts")
 OTHER = {
     "OPENBLAS_CORETYPE": "Sandybridge",
-    "NPY_DISABLE_CPU_FEATURES": "X86_V4" if "X86_V4" in FOUND["SIMD Extensions"]["found"] else "",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4" if "X86_V4" in FOUND["SIMD Extensions"].get("found", []) else "",
 }
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not eq:"]
 
