@@ -1018,7 +1018,7 @@ class Softmax(Layer):
 def _only(on: np.ndarray, grad: np.ndarray) -> np.ndarray:
     """grad where ``on`` is true, elsewhere 0."""
     flat = grad.ravel("K")
-    if math.isfinite(np.vdot(flat, flat).real):
+    if np.isfinite(np.vdot(flat, flat)):
         return grad * on
     return np.where(on, grad, 0)  # slow, but 0 times inf would be nan
 
@@ -7200,4 +7200,4 @@ _PROBES = [
 ]
 
 
-# digest 2e764ca0ae1b1d41e66766f7c7d388bbc30060152ffb083f7aff57ecf5acb821
+# digest fb861c9acf70f8482008207972c32de3c4952639f45bd20ebdbdd45f0a693371

@@ -252,6 +252,7 @@ EQUIVALENT = {
     "_moved_signs: constant changed in 2.0": "how wide no column is, usual either way",
     "_pattern: factor replaced by the other in measured @ measured": "the two are one",
     "_rewindable: constant changed in 2": "one more copy, which nobody takes",
+    "_prod: operator changed in y.sum(axis=0) - 1": "a number that NumPy's own replaces",
     "_root: constant changed in 2": "the root of a number that is replaced by 0",
     "_side: constant changed in 2": "0 divided by 2 instead of 1",
     "_stand_in: constant changed in 2": "one more copy, which nobody takes",

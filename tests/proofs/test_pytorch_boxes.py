@@ -283,7 +283,9 @@ def from_there_on() -> bool:
     x = torch.ones(3, requires_grad=True)
     y = x * torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64)
     y.sum().backward()
-    return y.dtype == torch.float64 and x.grad is not None and x.grad.dtype == torch.float32
+    single = x * torch.tensor(0.1, dtype=torch.float64)
+    kept = x.grad is not None and x.grad.dtype == torch.float32
+    return y.dtype == torch.float64 and single.dtype == torch.float32 and kept
 
 
 def in_between() -> bool:
@@ -320,8 +322,8 @@ SAID: dict[str, Callable[[], bool]] = {
     "`gradcheck(module, x)` does not check the module's weights.": only_what_it_is_handed,
     "with its defaults, a relative error just below 1e-3 passes.": leniency,
     "PyTorch expects time first unless `batch_first=True`; the wrong order raises nothing": time_first,
-    "An `attn_mask` means the same in both: `True` hides.": masks,
-    "(In `scaled_dot_product_attention`, the function above, `True` means *may look*.)": may_look,
+    "In an `attn_mask`, `True` hides, here and in `torch.nn.MultiheadAttention`": masks,
+    "in `scaled_dot_product_attention`, the function above, it means *may look*": may_look,
     "A `Tensor` requires a gradient unless told otherwise.": requiring,
     "In `x.max(axis)` equals share; PyTorch's `max(dim)` picks one.": equals,
     "keep the state in `.state`, for the LSTM $h$ and $c$ side by side.": states,
@@ -336,10 +338,10 @@ SAID: dict[str, Callable[[], bool]] = {
     "with a stride it is an error, as in PyTorch": same_with_a_stride,
     "`output_padding`, which puts back pixels that a stride left over": put_back,
     "through `.data`, or into the NumPy array behind `torch.from_numpy`, is not counted": uncounted,
-    "The way forwards is float64 from there on, too, as in PyTorch": from_there_on,
+    "PyTorch does it for an array with axes, not for a single number": from_there_on,
     "`A.register_hook(print)` before the way back | keeps or prints the gradient": in_between,
-    "`backward` from the last step alone, then `x.grad.norm(dim=(0, 2))`": reach,
-    "`eval()` alone still keeps on the held-out set what only a way back would need": eval_alone,
+    "`backward` from the last step alone, `x.grad.norm(dim=(0, 2))`": reach,
+    "with `eval()` alone PyTorch still stores, for every held-out batch, what": eval_alone,
 }
 
 
