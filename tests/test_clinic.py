@@ -905,8 +905,8 @@ def test_the_gradient_report_tells_dead_units_with_huge_weights_from_others() ->
     huge = "dead: huge weights; start anew, smaller or at a lower rate"  # both, for it cannot know which
     assert report(grown)[1].advice == huge
     drawn = net()
-    for layer in drawn.layers[::2]:
-        layer.weight.data[...] = 2 * R.normal(size=layer.weight.shape) - 5  # type: ignore[attr-defined]
+    for weight in drawn.parameters()[::2]:
+        weight.data[...] = 2 * R.normal(size=weight.shape) - 5
     start = report(drawn, np.abs(TABLE))[1]
     assert start.dead > 0.5 and start.advice == huge, "no step was taken"
 

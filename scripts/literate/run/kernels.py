@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import math
 import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint
 from multiprocessing import forkserver
@@ -63,15 +65,16 @@ class Prompt(AsyncKernelClient):
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         """Jupyter's own then throws away for 0.2 s what the start has sent, which nbclient skips anyway."""
-        async with asyncio.timeout(timeout):
-            while True:
-                self.kernel_info()
-                with contextlib.suppress(Empty):
-                    await self.get_shell_msg(timeout=1)
-                    await self.get_iopub_msg(timeout=0.2)  # this channel is connected, too
-                    return
-                if not await self.is_alive():
-                    raise RuntimeError("the kernel ended while it started")
+        end = time.monotonic() + (timeout or math.inf)
+        while time.monotonic() < end:
+            self.kernel_info()
+            with contextlib.suppress(Empty):
+                await self.get_shell_msg(timeout=1)
+                await self.get_iopub_msg(timeout=0.2)  # this channel is connected, too
+                return
+            if not await self.is_alive():
+                raise RuntimeError("the kernel ended while it started")
+        raise RuntimeError(f"the kernel did not answer in {timeout:g} s")
 
 
 class Forked(LocalProvisioner):
