@@ -70,8 +70,8 @@ __all__ = [
     "l2_penalty", "l1_penalty", "Dropout", "EarlyStopping", "BatchNorm1d",
     "BatchNorm2d", "LayerNorm", "RMSNorm", "Conv2d", "ConvTranspose2d",
     "MaxPool2d", "AvgPool2d", "Value", "Tensor", "gradients", "no_grad",
-    "detect_changes", "primitive", "TapeLayer", "Residual", "RNN", "LSTM",
-    "GRU", "Last", "Embedding", "MultiHeadAttention", "PositionEmbedding",
+    "detect_changes", "primitive", "TapeLayer", "Residual", "RNN", "Last",
+    "LSTM", "GRU", "Embedding", "MultiHeadAttention", "PositionEmbedding",
     "TransformerBlock", "jvp", "hvp", "checkpoint", "Finding", "Diagnosis",
     "diagnose",
 ]
@@ -4922,7 +4922,7 @@ class RNN(Layer):
     # 20 Time: recurrent networks · rnn-walks
     def _run(self, a: np.ndarray, states: np.ndarray) -> Any:
         """Fill states[:, 1:] from states[:, 0] and a = xW + b."""
-        (h,), (activation, _) = states, self._activations[self.nonlinearity]
+        h, (activation, _) = states[0], self._activations[self.nonlinearity]
         for t, z in enumerate(a[0]):
             h[t + 1] = activation(z + h[t] @ self.recurrent.data)
 
@@ -5030,6 +5030,35 @@ def _time_first(x: np.ndarray) -> np.ndarray:
     return x.swapaxes(0, 1).copy()
 
 
+# 20 Time: recurrent networks · last
+class Last(Layer):
+    """The last step of each sequence: (N, T, D) in, (N, D) out.
+
+    With ``lengths``, the last step that counts.
+    Raises ValueError for other shapes and for a sequence of no steps.
+    """
+
+    takes_lengths = True
+
+    # 20 Time: recurrent networks · last-forward
+    def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
+        x = self._expect(x, "N", "T", "D")
+        ends = _counting(self, lengths, *x.shape[:2]).sum(axis=1)
+        if not ends.all():
+            raise ValueError("Last: a sequence of length 0 has no last step")
+        at = np.arange(len(x)), ends - 1
+        self._cache = at, x.shape, x.dtype
+        return x[at]
+
+    # 20 Time: recurrent networks · last-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        at, (n, steps, dim), dtype = self._saved()
+        grad = self._expect(grad_output, n, dim, what="grad_output")
+        dx = np.zeros((n, steps, dim), dtype)
+        dx[at] = grad
+        return dx
+
+
 # 20 Time: recurrent networks · lstm
 class LSTM(RNN):
     """Long short-term memory: a sum, guarded by gates, eq:lstm-cell.
@@ -5120,35 +5149,6 @@ class GRU(RNN):
             later = total * z + (du[:, t] @ back).sum(axis=0)
         _collect(self.recurrent_bias, du[2].sum(axis=(0, 1)))
         return da, du
-
-
-# 20 Time: recurrent networks · last
-class Last(Layer):
-    """The last step of each sequence: (N, T, D) in, (N, D) out.
-
-    With ``lengths``, the last step that counts.
-    Raises ValueError for other shapes and for a sequence of no steps.
-    """
-
-    takes_lengths = True
-
-    # 20 Time: recurrent networks · last-forward
-    def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
-        x = self._expect(x, "N", "T", "D")
-        ends = _counting(self, lengths, *x.shape[:2]).sum(axis=1)
-        if not ends.all():
-            raise ValueError("Last: a sequence of length 0 has no last step")
-        at = np.arange(len(x)), ends - 1
-        self._cache = at, x.shape, x.dtype
-        return x[at]
-
-    # 20 Time: recurrent networks · last-backward
-    def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        at, (n, steps, dim), dtype = self._saved()
-        grad = self._expect(grad_output, n, dim, what="grad_output")
-        dx = np.zeros((n, steps, dim), dtype)
-        dx[at] = grad
-        return dx
 
 
 # 20 Time: recurrent networks · embedding
@@ -7200,4 +7200,4 @@ _PROBES = [
 ]
 
 
-# digest fb861c9acf70f8482008207972c32de3c4952639f45bd20ebdbdd45f0a693371
+# digest 27eff3434e39b0f87a4e9f5d1eca5f0d37fe4d0e572fd907296cfb4eea284151
