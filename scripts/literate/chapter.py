@@ -81,7 +81,6 @@ def compiled(cell: Cell, flags: int = 0) -> CodeType:
 class Reference:
     place: Place
     label: str
-    in_code: bool
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ class Chapter:
 def code_references(cell: Cell) -> list[Reference]:
     """The ``eq:…`` labels named in a cell's comments and docstrings."""
     return [
-        Reference(Place(cell.place.path, number), label, in_code=True)
+        Reference(Place(cell.place.path, number), label)
         for number, line in enumerate(cell.source.split("\n"), cell.place.line)
         for label in CODE_REFERENCE.findall(line)
     ]

@@ -496,7 +496,7 @@ class Reader:
         if not line.startswith("|") and _split_row(line.lstrip("> \t")) == NOTATION_HEADER:
             raise self.refuse("a notation table begins at the margin, with a |")
         for found in REFERENCE.finditer(re.sub(r"`[^`]*`|<!--.*?-->", "", line)):
-            self.chapter.references.append(Reference(place, found[1], in_code=False))
+            self.chapter.references.append(Reference(place, found[1]))
         self.at += 1
 
 

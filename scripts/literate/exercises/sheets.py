@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from literate.chapter import CODE_REFERENCE, BookError, Cell, Chapter, Display, Place, defined_names
+from literate.chapter import BookError, Cell, Chapter, Display, Place, code_references, defined_names
 from literate.files import read_text
 from literate.kept import across_builds
 from literate.reader import Reader
@@ -138,14 +138,11 @@ def parse_sheet(text: str, path: Path, number: int) -> Chapter:
 def read_sheet(path: Path, chapter: Chapter, chapters: Sequence[Chapter]) -> Sheet:
     text = parse_sheet(read_text(path), path, chapter.number)
     known = {display.label for one in [*chapters, text] for display in one.displays}
-    for reference in text.references:
+    in_code = [reference for cell in text.python for reference in code_references(cell)]
+    for reference in text.references + in_code:
         if reference.label not in known:
             raise BookError(reference.place, f"{reference.label} is not the label of any equation")
     for cell in text.python:
-        for number, line in enumerate(cell.source.split("\n"), cell.place.line):
-            for label in CODE_REFERENCE.findall(line):
-                if label not in known:
-                    raise BookError(text.place(number), f"{label} is not the label of any equation")
         if cell.tag is None:
             raise BookError(
                 cell.place, f"a python cell here has one of the tags {', '.join(SheetReader.tags)}"

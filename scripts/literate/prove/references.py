@@ -41,8 +41,7 @@ def reference_findings(chapter: Chapter) -> Iterator[Finding]:
     wanted = listed_references(chapter.path.parent).get(chapter.path.stem)
     if wanted is None:
         return
-    found = [one for one in chapter.references if not one.in_code]
-    for at, (reference, label) in enumerate(zip_longest(found, wanted)):
+    for at, (reference, label) in enumerate(zip_longest(chapter.references, wanted)):
         if reference is None or reference.label != f"eq:{label}":
             place = reference.place if reference else chapter.place(1)
             here = reference.label if reference else "no further reference"
