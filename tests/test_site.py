@@ -258,7 +258,7 @@ def test_katex_is_asked_for_when_it_is_missing(monkeypatch: pytest.MonkeyPatch, 
     failed = subprocess.CompletedProcess([], 1, "", "Cannot find package 'katex'")
     monkeypatch.setattr(katex.subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(BookError, match="npm ci --ignore-scripts\nCannot find package"):
-        katex.typeset([("x", False)], [], tmp_path / "formulas.json", "")
+        katex.typeset([("x", False)], [], tmp_path / "formulas.pickle", "")
 
 
 def test_only_new_formulas_are_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_only_new_formulas_are_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         return [f"<b>{tex}</b>" for tex, _ in formulas]
 
     monkeypatch.setattr(katex, "_katex", set_by_katex)
-    version, cache = tmp_path / "package.json", tmp_path / "formulas.json"
+    version, cache = tmp_path / "package.json", tmp_path / "formulas.pickle"
     monkeypatch.setattr(katex, "VERSION", version)
     version.write_text("1", encoding="utf-8")
     x, y = ("x", False), ("y", True)
