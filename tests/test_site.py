@@ -22,7 +22,6 @@ from literate import kept
 from literate.chapter import BookError
 from literate.reader import read_book
 from literate.weave import katex, render, site_hook
-from literate.weave.pytorch import Table
 from tests.books import ONE, TWO, line_of, write_book
 
 BACK = [
@@ -56,7 +55,6 @@ def built(folder: Path, one: str = ONE, two: str = TWO) -> Path:
         templates.symlink_to(compiled)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)  # the cache stands there
-        patch.setattr("literate.weave.pytorch.table", lambda: Table([], {}, {}))  # names of another module
         build(write_book(folder / "book", one, two), folder / "site", nav=NAV)
     return folder / "site"
 

@@ -477,7 +477,7 @@ def test_the_table_of_pytorch_names_shows_what_is_shared_and_what_differs(
         note="a | b",
     )
     monkeypatch.setattr(
-        "literate.weave.pytorch.table", lambda: Table([pair], {"device": "one"}, {"A|B": "more"})
+        "literate.weave.pytorch.table", lambda _: Table([pair], {"device": "one"}, {"A|B": "more"})
     )
     text = pytorch(book)
     assert "\n## torch.nn\n" in text
@@ -485,7 +485,7 @@ def test_the_table_of_pytorch_names_shows_what_is_shared_and_what_differs(
     assert f"{row} a \\| b; `dim` is `axis`; `rng`: draws; `out`: no |" in text
     assert "| `device` | one |" in text and "| `A`, `B` | more |" in text
     pair = Pair("torch.nn.Half", "Quarter")
-    monkeypatch.setattr("literate.weave.pytorch.table", lambda: Table([pair], {}, {}))
+    monkeypatch.setattr("literate.weave.pytorch.table", lambda _: Table([pair], {}, {}))
     with pytest.raises(BookError, match=r"pytorch\.toml: Quarter is not a name of the module"):
         pytorch(book)
 

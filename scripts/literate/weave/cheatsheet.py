@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import html
 import re
-import tomllib
 
 from literate.chapter import BookError
+from literate.prove.unbound import read_list
 from literate.weave.pages import Book, reference
 
 LIST = "cheatsheet.toml"
@@ -63,10 +63,8 @@ def ends(tex: str) -> str:
 
 def listed(book: Book) -> dict[str, dict[str, list[str]]]:
     """{group: {class: [labels]}}; a BookError for what the book does not have."""
-    file = book.chapters[0].path.parent / LIST
-    if not file.exists():
-        return {}
-    groups: dict[str, dict[str, list[str]]] = tomllib.loads(file.read_text(encoding="utf-8"))
+    file = book.folder / LIST
+    groups: dict[str, dict[str, list[str]]] = read_list(file)
     for entries in groups.values():
         for name, labels in entries.items():
             if name not in book.pieces:

@@ -70,6 +70,7 @@ class Book:
     figures: dict[str, str] = field(default_factory=dict)  # the files of those that were shown
 
     def __post_init__(self) -> None:
+        self.folder = self.chapters[0].path.parent
         self.marks: Mapping[str, Sequence[str]] = self.checks["marks"]  # label -> title and class
         self.equations: dict[str, Equation] = {}
         self.pieces: dict[str, list[tuple[Chapter, Cell]]] = {}  # of each name, in reading order
