@@ -68,10 +68,8 @@ def _check_names(chapters: Sequence[Chapter]) -> None:
                 if isinstance(node, ast.ImportFrom) and node.module == MODULE_NAME:
                     for alias in node.names:
                         if alias.name not in names:
-                            line = cell.place.line + node.lineno - 1
-                            raise BookError(
-                                chapter.place(line), f"{alias.name} is not defined in an earlier chapter"
-                            )
+                            message = f"{alias.name} is not defined in an earlier chapter"
+                            raise BookError(cell.at(node), message)
             key = f"{cell.tag} {cell.name}"
             if cell.name and key in cells:
                 raise BookError(cell.place, f"the name {cell.name!r} is already used at {cells[key].place}")

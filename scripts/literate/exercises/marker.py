@@ -75,6 +75,11 @@ class Marker:
         return tangle(self.chapters)
 
     @cached_property
+    def namespace(self) -> dict[str, Any]:
+        """What the module defines and imports."""
+        return self.module.namespace()
+
+    @cached_property
     def core(self) -> Core:
         return Core(self.module.text)
 
@@ -86,7 +91,7 @@ class Marker:
     def book(self) -> Book:
         """For what is written with pencil."""
         texts = [*self.chapters, *(sheet.text for sheet in self.sheets)]
-        return Book(texts, self.module.namespace())
+        return Book(texts, self.namespace)
 
     def sheet(self, name: str) -> Sheet:
         """The sheet of a chapter's key, number, or reader's file."""
@@ -187,7 +192,7 @@ class Marker:
 
     def _task(self, answer: Answer) -> dict[str, Any]:
         exercise = answer.exercise
-        tree = _methods(stub(exercise, self.core, self.equations))
+        asked = [name for name, _ in _functions(stub(exercise, self.core, self.equations))]
         check = exercise.check
         return {
             "path": str(answer.path),
@@ -195,7 +200,10 @@ class Marker:
             "source": answer.source,
             "form": exercise.form,
             "variable": exercise.variable,
-            "needs": {name: tree.get(name, []) for name in exercise.names},
+            "needs": {
+                name: [one.removeprefix(f"{name}.") for one in asked if one.startswith(f"{name}.")]
+                for name in exercise.names
+            },
             "returns": self._returning(exercise),
             "hidden": [*exercise.blanks, *exercise.without],
             "restore": f"{COMMAND} --stub {exercise.name} prints the stub",
@@ -225,15 +233,6 @@ def _functions(source: str) -> Iterator[tuple[str, ast.FunctionDef]]:
         for one in node.body if isinstance(node, ast.ClassDef) else [node]:
             if isinstance(one, ast.FunctionDef):
                 yield f"{node.name}.{one.name}" if isinstance(node, ast.ClassDef) else one.name, one
-
-
-def _methods(source: str) -> dict[str, list[str]]:
-    """Class -> its methods, as the stub has them."""
-    return {
-        node.name: [member.name for member in node.body if isinstance(member, ast.FunctionDef)]
-        for node in ast.parse(source).body
-        if isinstance(node, ast.ClassDef)
-    }
 
 
 class _Process:

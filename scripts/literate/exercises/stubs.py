@@ -65,19 +65,6 @@ class Core:
     text: str
 
     @cached_property
-    def names(self) -> frozenset[str]:
-        """All that the module defines and imports."""
-        found: set[str] = set()
-        for node in ast.parse(self.text).body:
-            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", ast.Pass())]
-            for leaf in (leaf for target in targets for leaf in ast.walk(target)):
-                if isinstance(leaf, ast.Name) and isinstance(leaf.ctx, ast.Store):
-                    found.add(leaf.id)
-            if isinstance(node, ast.Import | ast.ImportFrom) and getattr(node, "module", "") != "__future__":
-                found |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-        return frozenset(found | self.named.keys())
-
-    @cached_property
     def named(self) -> dict[str, ast.ClassDef | ast.FunctionDef]:
         body = ast.parse(self.text).body
         return {node.name: node for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef)}

@@ -150,6 +150,11 @@ def _claims(session: Session) -> Iterator[Claim]:
 
 def _equations(session: Session) -> Iterator[Claim]:
     """The equations and tables, held against the module as it is after this chapter."""
+
+    def limited(line: int, check: Callable[[], None]) -> None:
+        with session.bounded(chapter.place(line)):
+            check()
+
     chapter, before = session.chapter, session.before
     if chapter.displays or chapter.tables:
         texts = [*before, chapter]
@@ -159,13 +164,13 @@ def _equations(session: Session) -> Iterator[Claim]:
             chapter, lambda: tangle(texts).namespace(), before, lambda: tangle(texts).text, proved
         )
         for line, name, check in items:
-            yield line, name, partial(session.limited, chapter.place(line), check)
+            yield line, name, partial(limited, line, check)
     places = [one.place for one in relations(chapter, prose(chapter))]
     places += [table.place for table in chapter.tables]
     places += [reference.place for reference in chapter.references]
     for line in sorted(place.line for place in places)[:1]:
         check = partial(_check_text, chapter, before)
-        yield line, "what the text says", partial(session.limited, chapter.place(line), check)
+        yield line, "what the text says", partial(limited, line, check)
 
 
 def _check_text(chapter: Chapter, before: Sequence[Chapter]) -> None:

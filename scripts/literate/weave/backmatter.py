@@ -7,7 +7,7 @@ import html
 import re
 
 from equations.inline import relations
-from literate.chapter import CODE_REFERENCE, LABEL, MODULE_NAME, Cell, Chapter
+from literate.chapter import MODULE_NAME, Chapter
 from literate.exercises.sheets import read_sheets
 from literate.prove.claims import count
 from literate.prove.numbers import prose as lines_of_prose
@@ -16,7 +16,7 @@ from literate.weave import light, panels
 from literate.weave.cheatsheet import cheatsheet
 from literate.weave.pages import Book, imported_names, prose, reference
 from literate.weave.pytorch import pytorch
-from literate.weave.reference import module_reference
+from literate.weave.reference import definitions, module_reference, paragraph
 
 ROW, GUTTER = 64, 64  # of the map, in units of 1/16 rem
 
@@ -117,27 +117,15 @@ def names(book: Book) -> str:
         "| Name | Defined | Continued | Used |",
         "|---|---|---|---|",
     ]
-    for name in sorted(book.pieces, key=str.lower):
-        if name.startswith("_"):
-            continue
+    for name in sorted((name for name in book.pieces if name[0] != "_"), key=str.lower):
         (chapter, cell), *later = book.pieces[name]
         continued = ", ".join(chapter_link(c, f"#code-{piece.name}") for c, piece in later)
         used = ", ".join(chapter_link(user) for user in book.used_in(name))
-        summary = f"<br><small>{summary_of(book, cell, name)}</small>"
+        said = [ast.get_docstring(node) or "" for node in definitions(book, name)]
+        summary = f"<br><small>{paragraph(book, ''.join(said[:1]).partition(chr(10))[0])}</small>"
         defined = chapter_link(chapter, f"#code-{cell.name}")
         lines.append(f"| `{name}`{summary} | {defined} | {continued} | {used} |")
     return "\n".join(lines) + "\n"
-
-
-def summary_of(book: Book, cell: Cell, name: str) -> str:
-    """The first line of the docstring."""
-    for node in cell.tree.body:
-        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name:
-            first = (ast.get_docstring(node) or "").split("\n")[0].replace("|", r"\|")
-            first = html.escape(first, quote=False)
-            first = re.sub(rf"\(({LABEL})\)", r"\1", first)  # the number brings its own parentheses
-            return CODE_REFERENCE.sub(lambda found: reference(book, found[1]), first)
-    return ""
 
 
 def equations(book: Book) -> str:

@@ -11,6 +11,7 @@ import html
 import json
 import math
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -275,7 +276,7 @@ def in_code(book: Book, equation: Equation) -> str:
     users: list[Chapter] = []
     for chapter, cell in book.named.get(equation.display.label or "", []):
         for name, first, lines in implementing(cell, equation.display.label or ""):
-            text = html.escape("\n".join(lines), quote=False)
+            text = html.escape(lines, quote=False)
             where = f"{chapter.path.stem}.html#code-{cell.name}"
             at = book.module_lines.get(chapter.place(cell.place.line + first - 1))
             line = f", line {at} of {MODULE_NAME}.py" if at else ""
@@ -290,13 +291,14 @@ def in_code(book: Book, equation: Equation) -> str:
     return "".join(items) + used
 
 
-def implementing(cell: Cell, label: str) -> Iterator[tuple[str, int, list[str]]]:
-    """The qualified name, first line and lines of each statement whose comment names ``label``."""
+def implementing(cell: Cell, label: str) -> Iterator[tuple[str, int, str]]:
+    """The qualified name, first line and text of each statement whose comment names ``label``."""
     lines = cell.source.split("\n")
     for number_, line in enumerate(lines, 1):
         if label in CODE_REFERENCE.findall(line.partition("#")[2]):
             name, (first, last) = _home(cell.tree, number_)
-            yield name, first, _dedent(lines[_with_context(lines, first) : last])
+            text = "\n".join(lines[_with_context(lines, first) : last])
+            yield name, first, textwrap.dedent(text)
 
 
 def _with_context(lines: Sequence[str], first: int) -> int:
@@ -326,11 +328,6 @@ def _home(tree: ast.Module, line: int) -> tuple[str, tuple[int, int]]:
             return ".".join(names), (inner.lineno, inner.end_lineno or inner.lineno)
         blocks = [getattr(inner, part, []) for part in ("body", "orelse", "finalbody")]
         body = [statement for block in blocks for statement in block]
-
-
-def _dedent(lines: Sequence[str]) -> list[str]:
-    indent = min(len(line) - len(line.lstrip()) for line in lines if line.strip())
-    return [line[indent:] for line in lines]
 
 
 def checked(book: Book, equation: Equation, example: dict[str, Any]) -> str:
