@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import re
 
 from literate.chapter import BookError
 from literate.prove.unbound import read_list
-from literate.weave.pages import Book, reference
+from literate.weave.pages import Book, displayed, reference
 
 LIST = "cheatsheet.toml"
 CHAIN = re.compile(r"\\begin\{aligned\}(.*)\\end\{aligned\}", re.S)
@@ -45,9 +44,9 @@ def cheatsheet(book: Book) -> str:
 
 
 def formula(book: Book, label: str) -> str:
-    tex = html.escape(ends(book.equations[label].display.tex), quote=False)
+    tex = displayed(ends(book.equations[label].display.tex))
     number = f'<span markdown="span">{reference(book, label)}</span>'
-    return f'<div class="eq" markdown="block"><div class="arithmatex">\\[{tex}\\]</div>\n{number}</div>'
+    return f'<div class="eq" markdown="block">{tex}\n{number}</div>'
 
 
 def ends(tex: str) -> str:

@@ -31,7 +31,6 @@ from literate.weave import light
 from literate.weave.figures import Figure, figure
 
 Segment = tuple[Cell | Display | None, str]  # None: prose
-FOLDED = {"check": "The check", "hide-input": "Show the code"}
 NOTATION = re.compile(r"(?m)^\| *Symbol *\| *Meaning *\| *Set *\| *In code *\|$")
 SETS = '<details class="folded sets"><summary>Sets and code</summary></details>'
 FIGURES = "assets/figures/"
@@ -201,9 +200,8 @@ def reference(book: Book, label: str) -> str:
 
 
 def display(book: Book, item: Display) -> str:
-    tex = f'<div class="arithmatex">\\[{html.escape(item.tex, quote=False)}\\]</div>'
     if not item.label:
-        return f'<div class="eq">{tex}<span></span></div>\n'
+        return f'<div class="eq">{displayed(item.tex)}<span></span></div>\n'
     equation = book.equations[item.label]
     mark = ""
     if item.label in book.marks:
@@ -212,7 +210,11 @@ def display(book: Book, item: Display) -> str:
         mark = f'<span class="mark {kind}" role="img" title="{title}"></span>'
     number = f'aria-label="Equation {equation.number}">({equation.number})'
     link = f'<a class="eqno" href="#{equation.anchor}" {number}</a>'
-    return f'<div class="eq" id="{equation.anchor}">{tex}<span>{mark}{link}</span></div>\n'
+    return f'<div class="eq" id="{equation.anchor}">{displayed(item.tex)}<span>{mark}{link}</span></div>\n'
+
+
+def displayed(tex: str) -> str:
+    return f'<div class="arithmatex">\\[{html.escape(tex, quote=False)}\\]</div>'
 
 
 def python(book: Book, chapter: Chapter, cell: Cell, outputs: list[NotebookNode]) -> str:
@@ -227,16 +229,15 @@ def python(book: Book, chapter: Chapter, cell: Cell, outputs: list[NotebookNode]
             title = f"{MODULE_NAME}.py · lines {first}–{last}"
             code = f"{fence(cell, 'core', title)}\n\n{thread(book, chapter, cell)}"
             if cell.aside:
-                summary = f"<summary>For the library: <code>{cell.name}</code></summary>"
-                code = f'<details class="folded aside" markdown>\n{summary}\n\n{code}\n\n</details>'
+                code = fold("aside", f"For the library: <code>{cell.name}</code>", code)
             return f'<div id="code-{cell.name}" markdown>\n\n{code}\n\n</div>\n'
         case "hide-input":
-            return f"{shown}\n\n{folded(cell)}\n"
+            return f"{shown}\n\n{fold('hide-input', 'Show the code', fence(cell))}\n"
         case "notation":
             return f"{fence(cell, 'notation', 'notation')}\n\n{shown}\n"
         case _ if cell is chapter.python[0] and (not chapter.number or cell.source.count("\n") > SHORT):
             title = f"What this {'chapter' if chapter.number else 'page'} imports"
-            return f"{folded(cell, title)}\n\n{shown}\n"
+            return f"{fold('imports', title, fence(cell))}\n\n{shown}\n"
         case _:
             return f"{fence(cell)}\n\n{shown}\n"
 
@@ -246,11 +247,10 @@ def fence(cell: Cell, kind: str = "", title: str = "") -> str:
     return f"```{{.python{attributes}}}\n{cell.source}```"
 
 
-def folded(cell: Cell, title: str = "") -> str:
-    summary = f"<summary>{title or FOLDED[cell.tag or '']}</summary>"
-    return (
-        f'<details class="folded {cell.tag or "imports"}" markdown>\n{summary}\n\n{fence(cell)}\n\n</details>'
-    )
+def fold(kind: str, summary: str, text: str, attributes: str = "") -> str:
+    """A fold that is shut."""
+    start = f'<details class="folded {kind}"{attributes} markdown>'
+    return f"{start}\n<summary>{summary}</summary>\n\n{text}\n\n</details>"
 
 
 def thread(book: Book, chapter: Chapter, cell: Cell) -> str:

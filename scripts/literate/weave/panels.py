@@ -19,7 +19,7 @@ from typing import Any
 from equations.spell import number
 from literate.chapter import CODE_REFERENCE, MODULE_NAME, Cell, Chapter
 from literate.weave.light import plain_set
-from literate.weave.pages import Book, Equation, display, reference
+from literate.weave.pages import Book, Equation, displayed, reference
 
 EXCLUDED = "---\nsearch:\n  exclude: true\n---\n"  # the chapter and the index are found instead
 SLOT = re.compile(r'<div class="panel" data-label="(?P<label>[^"]*)"></div>')
@@ -52,7 +52,7 @@ def page(book: Book, equations: list[Equation]) -> str:
         label = equation.display.label or ""
         lines += [f'<div class="entry" id="{equation.anchor}" markdown>\n']
         lines += [f"{reference(book, label)} `{label}`{mark(book, label)}\n\n</div>\n"]
-        lines += [re.sub(r' id="[^"]*"|<span>.*</span>', "", display(book, equation.display)), ""]
+        lines += [f'<div class="eq">{displayed(equation.display.tex)}</div>\n', ""]
         if label in book.checks.get("examples", {}):
             lines += [f'<div class="panel" data-label="{label}"></div>', ""]
     return "\n".join(lines)
