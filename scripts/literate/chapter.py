@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -128,6 +129,33 @@ class Chapter:
                 count += 1
             found.append(count)
         return found
+
+
+@dataclass(frozen=True)
+class Equation:
+    """A display with a label."""
+
+    number: str
+    chapter: Chapter
+    display: Display
+
+    @property
+    def anchor(self) -> str:
+        return str(self.display.label).replace(":", "-")
+
+    @property
+    def link(self) -> str:
+        return f"{self.chapter.path.name}#{self.anchor}"
+
+
+def equations_of(chapters: Sequence[Chapter]) -> dict[str, Equation]:
+    """The equations by their labels, numbered in each chapter."""
+    found = {}
+    for chapter in chapters:
+        labelled = [display for display in chapter.displays if display.label]
+        for position, display in enumerate(labelled, 1):
+            found[str(display.label)] = Equation(f"{chapter.number}.{position}", chapter, display)
+    return found
 
 
 def code_references(cell: Cell) -> list[Reference]:

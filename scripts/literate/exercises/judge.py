@@ -266,16 +266,5 @@ def losses(mine: Any, right: Any, pairs: Sequence[tuple[Any, Any]], labels: tupl
         mine.value_and_slope(given, goal)  # and once more, where warnings are errors
 
 
-VOCABULARY: dict[str, Any] = {
-    "agrees": agrees,
-    "copy": copy,
-    "draws": draws,
-    "gradients": gradients,
-    "losses": losses,
-    "np": np,
-    "number": number,
-    "parts": parts,
-    "refuse": refuse,
-    "says": says,
-    "slopes": slopes,
-}
+FUNCTIONS: Any = (agrees, draws, gradients, losses, number, parts, refuse, says, slopes)
+VOCABULARY = {"copy": copy, "np": np} | {function.__name__: function for function in FUNCTIONS}

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from equations.book import Book
-from literate.chapter import ROOT, BookError, Chapter, shown_path
+from literate.chapter import ROOT, BookError, Chapter, equations_of, shown_path
 from literate.tangle.module import Module, tangle
 
 from . import pencil
@@ -85,7 +85,7 @@ class Marker:
 
     @cached_property
     def equations(self) -> Equations:
-        return Equations.of(self.chapters)
+        return Equations(equations_of(self.chapters))
 
     @cached_property
     def book(self) -> Book:

@@ -158,15 +158,11 @@ def read_sheet(path: Path, chapter: Chapter, chapters: Sequence[Chapter]) -> She
 def _sections(text: Chapter) -> Iterator[tuple[str, int, int]]:
     """(title, first line, last line) of each section."""
     lines = text.text.split("\n")
-    starts = [at for at, line in enumerate(lines, 1) if line.startswith("## ") and _is_prose(text, at)]
+    inside = [range(one.place.line, one.place.line + one.source.count("\n")) for one in text.cells]
+    code = {line for block in inside for line in block}
+    starts = [at for at, line in enumerate(lines, 1) if line.startswith("## ") and at not in code]
     for start, end in zip(starts, [*(start - 1 for start in starts[1:]), len(lines)], strict=True):
         yield lines[start - 1].removeprefix("## ").strip(), start, end
-
-
-def _is_prose(text: Chapter, line: int) -> bool:
-    return not any(
-        cell.place.line - 1 <= line <= cell.place.line + cell.source.count("\n") for cell in text.cells
-    )
 
 
 def _exercise(text: Chapter, title: str, start: int, end: int) -> Exercise:

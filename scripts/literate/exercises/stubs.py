@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from literate.chapter import NUMBER, REFERENCE, WIDTH, BookError, Chapter, Display
+from literate.chapter import NUMBER, REFERENCE, WIDTH, BookError, Equation
 
 from .sheets import FOLDER, FORMS, Exercise, Sheet
 
@@ -36,23 +36,14 @@ import numpy as np
 class Equations:
     """The numbers and the LaTeX of the labels."""
 
-    displays: Mapping[str, tuple[str, Display]]
-
-    @classmethod
-    def of(cls, chapters: Sequence[Chapter]) -> Equations:
-        found = {}
-        for chapter in chapters:
-            labelled = [display for display in chapter.displays if display.label]
-            for position, display in enumerate(labelled, 1):
-                found[str(display.label)] = f"{chapter.number}.{position}", display
-        return cls(found)
+    displays: Mapping[str, Equation]
 
     def number(self, label: str) -> str:
-        return f"({self.displays[label][0]})" if label in self.displays else ""
+        return f"({self.displays[label].number})" if label in self.displays else ""
 
     def lines(self, label: str) -> list[str]:
         """The LaTeX, a line for each of its lines."""
-        text = self.displays[label][1].tex
+        text = self.displays[label].display.tex
         if "aligned" in text:
             text = re.sub(r"\\(begin|end)\{aligned\}", "", text).replace("&", "")
         return [" ".join(line.rstrip("\\ ").split()) for line in text.split("\n") if line.strip()]
@@ -182,7 +173,8 @@ def _equation(label: str, equations: Equations) -> list[str]:
 
 def task(exercise: Exercise, sheet: Sheet, equations: Equations) -> str:
     """The task as the reader's file and the messages have it."""
-    text = "\n".join(sheet.text.text.split("\n")[exercise.place.line : _fence(exercise) - 1])
+    fence = exercise.stub.place.line - 1  # the line that opens the stub
+    text = "\n".join(sheet.text.text.split("\n")[exercise.place.line : fence - 1])
     text = re.sub(r"^\|.*\n?", "", text, flags=re.M)  # tables of symbols
     for cell in sheet.text.cells:
         if cell.tag == "notation":
@@ -190,11 +182,6 @@ def task(exercise: Exercise, sheet: Sheet, equations: Equations) -> str:
     text = NUMBER.sub(lambda found: found["shown"], text)
     text = REFERENCE.sub(lambda found: equations.number(found[1]) or found[0], text)
     return re.sub(r"\n{3,}", "\n\n", text).strip()
-
-
-def _fence(exercise: Exercise) -> int:
-    """The line that opens the stub."""
-    return exercise.stub.place.line - 1
 
 
 def reader_file(sheet: Sheet, core: Core, equations: Equations) -> tuple[str, dict[str, int]]:

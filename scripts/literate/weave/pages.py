@@ -25,6 +25,7 @@ from literate.chapter import (
     Display,
     Place,
     defined_names,
+    equations_of,
 )
 from literate.tangle.module import Module
 from literate.weave import light
@@ -35,25 +36,6 @@ NOTATION = re.compile(r"(?m)^\| *Symbol *\| *Meaning *\| *Set *\| *In code *\|$"
 SETS = '<details class="folded sets"><summary>Sets and code</summary></details>'
 FIGURES = "assets/figures/"
 SHORT = 6  # lines of imports that a chapter need not fold
-
-
-@dataclass(frozen=True)
-class Equation:
-    number: str
-    chapter: Chapter
-    display: Display
-
-    @property
-    def anchor(self) -> str:
-        return anchor(self.display.label or "")
-
-    @property
-    def link(self) -> str:
-        return f"{self.chapter.path.name}#{self.anchor}"
-
-
-def anchor(label: str) -> str:
-    return label.replace(":", "-")
 
 
 @dataclass
@@ -71,13 +53,9 @@ class Book:
     def __post_init__(self) -> None:
         self.folder = self.chapters[0].path.parent
         self.marks: Mapping[str, Sequence[str]] = self.checks["marks"]  # label -> title and class
-        self.equations: dict[str, Equation] = {}
+        self.equations = equations_of(self.chapters)
         self.pieces: dict[str, list[tuple[Chapter, Cell]]] = {}  # of each name, in reading order
         for chapter in self.chapters:
-            labelled = [display for display in chapter.displays if display.label]
-            for position, display in enumerate(labelled, 1):
-                number = f"{chapter.number}.{position}"
-                self.equations[display.label or ""] = Equation(number, chapter, display)
             for cell in chapter.core:
                 for name in defined_names(cell):
                     self.pieces.setdefault(name, []).append((chapter, cell))

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from equations.spell import number
-from literate.chapter import CODE_REFERENCE, MODULE_NAME, Cell, Chapter
+from literate.chapter import CODE_REFERENCE, MODULE_NAME, Cell, Chapter, Equation
 from literate.weave.light import plain_set
-from literate.weave.pages import Book, Equation, displayed, reference
+from literate.weave.pages import Book, displayed, reference
 
 EXCLUDED = "---\nsearch:\n  exclude: true\n---\n"  # the chapter and the index are found instead
 SLOT = re.compile(r'<div class="panel" data-label="(?P<label>[^"]*)"></div>')
