@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -183,3 +184,12 @@ def definitions(cell: Cell) -> list[tuple[str, Place]]:
                 leaves = [leaf for leaf in ast.walk(target) if isinstance(leaf, ast.Name)]
                 found += [(leaf.id, cell.at(leaf)) for leaf in leaves]
     return found
+
+
+def parameters(function: ast.FunctionDef) -> str:
+    """What it takes, without types."""
+    arguments = copy.deepcopy(function.args)
+    for argument in ast.walk(arguments):
+        if isinstance(argument, ast.arg):
+            argument.annotation = None
+    return ast.unparse(arguments)

@@ -70,10 +70,12 @@ def _check_names(chapters: Sequence[Chapter]) -> None:
                         if alias.name not in names:
                             message = f"{alias.name} is not defined in an earlier chapter"
                             raise BookError(cell.at(node), message)
-            key = f"{cell.tag} {cell.name}"
-            if cell.name and key in cells:
-                raise BookError(cell.place, f"the name {cell.name!r} is already used at {cells[key].place}")
-            cells[key] = cell
+            if cell.name in cells:
+                raise BookError(
+                    cell.place, f"the name {cell.name!r} is already used at {cells[cell.name].place}"
+                )
+            if cell.name:
+                cells[cell.name] = cell
         for cell in chapter.core:
             names.update(dict.fromkeys(defined_names(cell), cell))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from literate.chapter import NUMBER, REFERENCE, WIDTH, BookError, Equation
+from literate.chapter import NUMBER, REFERENCE, WIDTH, BookError, Equation, parameters
 
 from .sheets import FOLDER, FORMS, Exercise, Sheet
 
@@ -142,15 +142,7 @@ def _blanks(exercise: Exercise, core: Core, above: list[str]) -> Iterator[str]:
 
 def _blank(name: str, exercise: Exercise, core: Core, above: list[str]) -> str:
     node = core.find(name, exercise)
-    bare = ast.parse(ast.unparse(node)).body[0]
-    assert isinstance(bare, ast.FunctionDef)
-    arguments = bare.args
-    for argument in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]:
-        argument.annotation = None
-    for extra in (arguments.vararg, arguments.kwarg):
-        if extra:
-            extra.annotation = None
-    head = f"def {bare.name}({ast.unparse(arguments)}):"
+    head = f"def {node.name}({parameters(node)}):"
     body = []
     if text := core.docstring(name, node):
         text = re.sub(r"\n*^>>> .*", "", text, flags=re.M | re.S).strip()

@@ -110,16 +110,9 @@ def _short(value: float) -> float | int:
 def _telling(worked: Worked) -> dict[str, int]:
     """An entry that is not zero and lies off the diagonal, if there is one."""
     values = worked.value(0)
-    best, choice = -1, (0,) * values.ndim
-    for at in [tuple(place) for place in _places(values.shape)]:
-        score = 2 * int(values[at] != 0) + int(len(set(at)) == len(at) or (len(at) == 1 and at[0] == 1))
-        if score > best:
-            best, choice = score, at
+    places = np.ndindex(*values.shape)
+    choice = max(places, key=lambda at: (bool(values[at] != 0), len(set(at)) == len(at)))
     return {axis.name: axis.low + at for axis, at in zip(worked.axes, choice, strict=True)}
-
-
-def _places(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    return list(np.ndindex(*shape))
 
 
 def tex_of(node: Node, notation: Notation) -> str:

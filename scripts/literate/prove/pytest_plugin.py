@@ -139,7 +139,7 @@ def _claims(session: Session) -> Iterator[Claim]:
             yield line, transcript.name, after(end, session.check_examples, transcript)
         if cell.kind != "python":
             continue
-        yield line, _name(cell), partial(session.run_to, end)
+        yield line, cell.name or f"cell at line {line}", partial(session.run_to, end)
         for test in _docstrings(cell, cell.tree.body):
             yield line, test.name, after(end, session.check_examples, test)
     for number in session.chapter.numbers:
@@ -177,12 +177,6 @@ def _check_text(chapter: Chapter, before: Sequence[Chapter]) -> None:
     texts = [*before, chapter]
     if findings := text_findings(Book(texts, tangle(texts).namespace()), chapter):
         raise Wrong("\n".join(map(str, findings)))
-
-
-def _name(cell: Cell) -> str:
-    if cell.tag == "core":
-        return str(cell.name)
-    return f"{cell.tag} {cell.name}" if cell.name else f"cell at line {cell.place.line}"
 
 
 def _docstrings(cell: Cell, body: list[ast.stmt], owner: str = "") -> Iterator[doctest.DocTest]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,7 +103,7 @@ def differences(pair: Pair) -> str:
 
 
 def options(book: Book, name: str) -> list[str]:
-    called = constructor(book, name)
-    found = called.args if called else ast.arguments([], [], None, [], [], None, [])
-    names = [argument.arg for argument in (*found.posonlyargs, *found.args, *found.kwonlyargs)]
-    return [name for name in names if name != "self"]
+    if not (called := constructor(book, name)):
+        return []
+    arguments = [*called.args.posonlyargs, *called.args.args, *called.args.kwonlyargs]
+    return [argument.arg for argument in arguments if argument.arg != "self"]
