@@ -120,7 +120,7 @@ def names(book: Book) -> str:
     for name in sorted((name for name in book.pieces if name[0] != "_"), key=str.lower):
         (chapter, cell), *later = book.pieces[name]
         continued = ", ".join(chapter_link(c, f"#code-{piece.name}") for c, piece in later)
-        used = ", ".join(chapter_link(user) for user in book.used_in(name))
+        used = ", ".join(chapter_link(user) for user in book.users[name])
         said = [ast.get_docstring(node) or "" for node in definitions(book, name)]
         summary = f"<br><small>{paragraph(book, ''.join(said[:1]).partition(chr(10))[0])}</small>"
         defined = chapter_link(chapter, f"#code-{cell.name}")

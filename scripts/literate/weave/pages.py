@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import html
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -45,7 +46,7 @@ class Book:
     chapters: Sequence[Chapter]
     module: Module
     checks: Mapping[str, Any] = field(
-        default_factory=lambda: {"marks": {}, "mutants": [0, 0], "proved": 0, "slips": []}
+        default_factory=lambda: {"marks": {}, "mutants": [0, 0], "proved": 0, "slips": [], "examples": {}}
     )
     palette: str = ""  # the colours of figures
     figures: dict[str, str] = field(default_factory=dict)  # the files of those that were shown
@@ -60,26 +61,23 @@ class Book:
                 for name in defined_names(cell):
                     self.pieces.setdefault(name, []).append((chapter, cell))
 
-    def used_in(self, name: str) -> list[Chapter]:
-        """The chapters that import ``name`` from the module."""
-        return self.importers.get(name, [])
-
     @cached_property
-    def importers(self) -> dict[str, list[Chapter]]:
-        found: dict[str, list[Chapter]] = {}
+    def users(self) -> Mapping[str, list[Chapter]]:
+        """The chapters that import each name from the module."""
+        found = defaultdict[str, list[Chapter]](list)
         for chapter in self.chapters:
             for name in dict.fromkeys(imported_names(chapter)):
-                found.setdefault(name, []).append(chapter)
+                found[name].append(chapter)
         return found
 
     @cached_property
-    def named(self) -> dict[str, list[tuple[Chapter, Cell]]]:
-        """The core cells that name an equation, by its label."""
-        found: dict[str, list[tuple[Chapter, Cell]]] = {}
+    def named(self) -> Mapping[str, list[tuple[Chapter, Cell]]]:
+        """The core cells that name each equation, by its label."""
+        found = defaultdict[str, list[tuple[Chapter, Cell]]](list)
         for chapter in self.chapters:
             for cell in chapter.core:
                 for label in {*CODE_REFERENCE.findall(cell.source)}:
-                    found.setdefault(label, []).append((chapter, cell))
+                    found[label].append((chapter, cell))
         return found
 
     def lines(self, cell: Cell) -> tuple[int, int]:
@@ -242,8 +240,8 @@ def thread(book: Book, chapter: Chapter, cell: Cell) -> str:
             parts.append(f"continues `{name}` from {piece_link(pieces[at - 1], chapter, 'above')}")
         if at + 1 < len(pieces):
             parts.append(f"`{name}` is continued {piece_link(pieces[at + 1], chapter, 'below')}")
-    users = [user for user in book.chapters if any(user in book.used_in(name) for name in names)]
-    if users := [user for user in users if user is not chapter]:
+    others = [other for other in book.chapters if other is not chapter]
+    if users := [other for other in others if any(other in book.users[name] for name in names)]:
         links = ", ".join(f"[{user.number}]({user.path.name})" for user in users)
         parts.append(f"used in chapter{'s' * (len(users) > 1)} {links}")
     line = " · ".join(parts)

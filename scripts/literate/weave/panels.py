@@ -53,7 +53,7 @@ def page(book: Book, equations: list[Equation]) -> str:
         lines += [f'<div class="entry" id="{equation.anchor}" markdown>\n']
         lines += [f"{reference(book, label)} `{label}`{mark(book, label)}\n\n</div>\n"]
         lines += [f'<div class="eq">{displayed(equation.display.tex)}</div>\n', ""]
-        if label in book.checks.get("examples", {}):
+        if label in book.checks["examples"]:
             lines += [f'<div class="panel" data-label="{label}"></div>', ""]
     return "\n".join(lines)
 
@@ -64,7 +64,7 @@ def mark(book: Book, label: str) -> str:
 
 def with_openers(text: str, book: Book) -> str:
     """The chapter with a fold under each checked equation. Without scripts it leads to the panel."""
-    known = {book.equations[label].anchor: label for label in book.checks.get("examples", {})}
+    known = {book.equations[label].anchor: label for label in book.checks["examples"]}
 
     def opener(found: re.Match[str]) -> str:
         label = known.get(found["anchor"])
@@ -274,7 +274,7 @@ def in_code(book: Book, equation: Equation) -> str:
     """The lines of the module that name the equation, and the chapters that use what they stand in."""
     items = []
     users: list[Chapter] = []
-    for chapter, cell in book.named.get(equation.display.label or "", []):
+    for chapter, cell in book.named[equation.display.label or ""]:
         for name, first, lines in implementing(cell, equation.display.label or ""):
             text = html.escape(lines, quote=False)
             where = f"{chapter.path.stem}.html#code-{cell.name}"
@@ -283,7 +283,7 @@ def in_code(book: Book, equation: Equation) -> str:
             items.append(
                 f'<p><a href="{where}"><code>{name}</code></a>{line}</p><pre><code>{text}</code></pre>'
             )
-            users += [user for user in book.used_in(name.split(".")[0]) if user not in users]
+            users += [user for user in book.users[name.split(".")[0]] if user not in users]
     if not items:
         return "<p>No comment in the module names this equation.</p>"
     links = ", ".join(f'<a href="{user.path.stem}.html">{user.number}</a>' for user in users)
@@ -332,8 +332,8 @@ def _home(tree: ast.Module, line: int) -> tuple[str, tuple[int, int]]:
 
 def checked(book: Book, equation: Equation, example: dict[str, Any]) -> str:
     label = equation.display.label or ""
-    title = book.marks[label][0] if label in book.marks else ""
-    text = f"<p>{html.escape(title[:1].upper() + title[1:], quote=False)}.</p>" if title else ""
+    title = book.marks[label][0]
+    text = f"<p>{html.escape(title[:1].upper() + title[1:], quote=False)}.</p>"
     if example["slip"]:
         what, tex, message = example["slip"]
         before, after = changed(equation.display.tex, tex)
