@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
-from literate.chapter import BOOK, BookError
-from literate.files import read_text
+from literate.chapter import BOOK
+from literate.files import read_toml
 
 UNBOUND = "unbound.toml"
 
 
 def read_list(file: Path) -> dict[str, Any]:
     """One of the lists beside the chapters; a book may do without."""
-    if not file.exists():
-        return {}
-    try:
-        return tomllib.loads(read_text(file))
-    except tomllib.TOMLDecodeError as error:
-        raise BookError(file, f"not TOML: {error}") from None
+    return read_toml(file) if file.exists() else {}
 
 
 def listed(folder: Path = BOOK) -> dict[str, str]:
