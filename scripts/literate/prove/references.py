@@ -12,19 +12,15 @@ from itertools import zip_longest
 from pathlib import Path
 
 from equations.errors import Finding
-from literate.chapter import BOOK, BookError, Chapter
-from literate.prove.unbound import read_list
+from literate.chapter import BOOK, Chapter
+from literate.prove.unbound import read_texts
 
 REFERENCES = "references.toml"
 
 
 def listed_references(folder: Path = BOOK) -> dict[str, list[str]]:
     """{chapter: its labels, without eq:}"""
-    file = folder / REFERENCES
-    try:
-        return {chapter: labels.split() for chapter, labels in read_list(file).items()}
-    except AttributeError as error:
-        raise BookError(file, f"not a table of texts: {error}") from None
+    return {chapter: labels.split() for chapter, labels in read_texts(folder / REFERENCES).items()}
 
 
 def link_findings(chapter: Chapter) -> Iterator[Finding]:
