@@ -46,8 +46,8 @@ TOOLS = _tools()  # as this process found them: it goes on with them, whatever b
 class Kept:
     """Values by name, in a file. What nobody asks for is not written again."""
 
-    def __init__(self, file: Path, tools: str = TOOLS) -> None:
-        self.file, self.tools = file, tools
+    def __init__(self, file: Path, tools: str = "") -> None:
+        self.file, self.tools = file, tools or TOOLS
         self.values: dict[str, bytes] = {}
         self.asked: set[str] = set()
         with contextlib.suppress(Exception):  # there is none, or something has broken it
