@@ -148,9 +148,9 @@ class Marker:
             return Verdict("todo")  # the planted mistake is still there, and nothing else
         if state == "failed":
             if label := result.get("label"):
-                lines = self.equations.lines(label) if label in self.equations.displays else []
                 head = f"equation {self.equations.number(label)} {label}"
-                message = "\n".join([message, head, *(f"    {line}" for line in lines)])
+                lines = (f"    {line}" for line in self.equations.lines(label))
+                message = "\n".join([message, head, *lines])
             if text := process.printed():
                 message += f"\nIt printed:\n{text}"
         return Verdict(state, message)

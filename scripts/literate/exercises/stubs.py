@@ -43,6 +43,8 @@ class Equations:
 
     def lines(self, label: str) -> list[str]:
         """The LaTeX, a line for each of its lines."""
+        if label not in self.displays:
+            return []
         text = self.displays[label].display.tex
         if "aligned" in text:
             text = re.sub(r"\\(begin|end)\{aligned\}", "", text).replace("&", "")

@@ -142,7 +142,7 @@ def equations(book: Book) -> str:
 
 def checks(book: Book) -> str:
     noticed, planted = book.checks["mutants"]
-    unchecked = [item for chapter in book.chapters for item in chapter.displays if item.unchecked]
+    unchecked = [(chapter, one) for chapter in book.chapters for one in chapter.displays if one.unchecked]
     displays = sum(len(chapter.displays) for chapter in book.chapters)
     checked = displays - len(unchecked)
     stated, unbound = count(book.chapters)
@@ -161,13 +161,12 @@ def checks(book: Book) -> str:
     for what, before, after, message in book.checks["slips"]:
         lines += [f"**{what}:** `{before}` becomes `{after}`.", "", "```text", message, "```", ""]
     lines += ["## What is not checked", "", UNCHECKED, "", "| Where | Why |", "|---|---|"]
-    for item in unchecked:
-        chapter = next(chapter for chapter in book.chapters if item in chapter.displays)
+    for chapter, item in unchecked:
         where = reference(book, item.label) if item.label else chapter_link(chapter)
         lines.append(f"| {where} | {item.unchecked} |")
     lines += ["", UNBOUND, "", "| Formula | Chapter | Why |", "|---|---|---|"]
+    reasons = listed(book.folder)
     for chapter in book.chapters:
-        reasons = listed(chapter.path.parent)
         for tex in dict.fromkeys(one.shown for one in relations(chapter, lines_of_prose(chapter))):
             if tex in reasons:
                 lines.append(f"| ${tex}$ | {chapter_link(chapter)} | {reasons[tex]} |")
