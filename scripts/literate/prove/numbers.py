@@ -66,16 +66,17 @@ def check_typed(chapter: Chapter) -> None:
     """Refuse a number, in figures or in words, that claims a result and is not computed."""
     numbers = [number.expression for number in chapter.numbers]
     code = set(TYPED.findall("\n".join([*numbers, *(cell.source for cell in chapter.cells)])))
-    known = listed(chapter.path.parent)
     for line, text in enumerate(prose(chapter), 1):
-        typed = QUOTED.sub("", NUMBER.sub("", text))
-        for found in RESULT.finditer(typed):
+        for found in RESULT.finditer(QUOTED.sub("", NUMBER.sub("", text))):
             if found[0] not in code:
                 raise BookError(
                     chapter.place(line),
                     f"{found[0]} claims a result; write {found[0]}<!-- = expression --> to have it computed",
                 )
-        for found in COMPARISON.finditer(typed):
+
+    known = listed(chapter.path.parent)
+    for line, text in enumerate(prose(chapter), 1):
+        for found in COMPARISON.finditer(QUOTED.sub("", NUMBER.sub("", text))):
             if (phrase := " ".join(found[0].lower().split())) not in known:
                 raise BookError(
                     chapter.place(line),
