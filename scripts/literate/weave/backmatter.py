@@ -121,8 +121,8 @@ def names(book: Book) -> str:
         (chapter, cell), *later = book.pieces[name]
         continued = ", ".join(chapter_link(c, f"#code-{piece.name}") for c, piece in later)
         used = ", ".join(chapter_link(user) for user in book.users[name])
-        said = [ast.get_docstring(node) or "" for node in definitions(book, name)]
-        summary = f"<br><small>{paragraph(book, ''.join(said[:1]).partition(chr(10))[0])}</small>"
+        first = (next(map(ast.get_docstring, definitions(book, name)), None) or "").split("\n")[0]
+        summary = f"<br><small>{paragraph(book, first)}</small>"
         defined = chapter_link(chapter, f"#code-{cell.name}")
         lines.append(f"| `{name}`{summary} | {defined} | {continued} | {used} |")
     return "\n".join(lines) + "\n"
