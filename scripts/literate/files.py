@@ -47,6 +47,7 @@ def read_text(path: Path) -> str:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
+    """What a file of settings, or one of the book's lists, says."""
     try:
         return tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
