@@ -408,6 +408,33 @@ def test_a_value_meets_numbers_only(operation: Callable, other: Any) -> None:
             operation(*pair)
 
 
+READERS: dict[str, Callable[[bp.Parameter, bp.Tensor], Any]] = {
+    "a product": lambda p, t: t * p,
+    "the other product": lambda p, t: p * t,
+    "a matrix product": lambda p, t: t @ p,
+    "an array's sum": lambda p, t: t.data + p,
+    "a list": lambda p, t: np.add(t, [p, p]),
+    "exp": lambda p, t: np.exp(p),
+    "mean": lambda p, t: np.mean(p),
+    "joined": lambda p, t: np.concatenate([t, p]),
+    "joined, first": lambda p, t: np.concatenate([p, t]),
+    "stacked": lambda p, t: np.stack([p, t.data]),
+    "where": lambda p, t: np.where([True, False], p, t),
+    "where, a list": lambda p, t: np.where([True, False], [p, p], t),
+    "einsum": lambda p, t: np.einsum("i,i->", t, p),
+    "a Tensor": lambda p, t: bp.Tensor(p),
+    "an array": lambda p, t: np.asarray(p),
+    "an answer, yes or no": lambda p, t: np.array_equal(p, p),
+}
+
+
+@pytest.mark.parametrize("reads", READERS.values(), ids=READERS)
+def test_nothing_reads_a_parameter_behind_the_tape(reads: Callable) -> None:
+    """It would pass for a constant, and its gradient would stay 0."""
+    with pytest.raises(TypeError, match=r"a Parameter is not an array: its numbers are \.data"):
+        reads(bp.Parameter([1.0, 2.0]), bp.Tensor([3.0, 4.0]))
+
+
 def test_a_hessian_of_tensors_and_of_a_constant() -> None:
     x, v = np.array([1.0, 2.0]), np.array([1.0, 0.5])
     expected = bp.hvp(lambda x: np.sum(x * x * x), x, v)
