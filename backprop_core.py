@@ -314,8 +314,8 @@ class Parameter:
     """Numbers that training may change, and their gradient.
 
     ``data`` and ``grad`` have the same shape and dtype; grad starts at 0.
-    Write into them, ``data[...] = new``: others may hold on to them. Do it
-    after backward, which uses the data as it is by then. With
+    Write into them, ``data[...] = new``: others may hold on to them. Do so
+    after backward, not before: it reads the data again. With
     ``requires_grad`` False grad stays 0, and no optimizer moves the data.
     Raises TypeError for anything but numbers, ValueError for a grad of
     another shape.
@@ -368,11 +368,11 @@ class Parameter:
     def __repr__(self) -> str:
         return f"Parameter{self.data.shape}"
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        return np.array(self.data, dtype=dtype, copy=copy)
-
-    def __array_ufunc__(self, *_: Any, **__: Any) -> None:
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
         raise TypeError("a Parameter is not an array: its numbers are .data")
+
+    def __array_function__(self, *_: Any) -> None:
+        self.__array__()  # np.array_equal would say False instead
 
     def __getattr__(self, name: str) -> Any:
         if name in ("shape", "size", "ndim", "dtype"):
@@ -433,7 +433,7 @@ class Layer(_Memory):
     ``backward`` answers for the last forward, and changes no argument.
     """
 
-    training: bool = True
+    training: bool = True  # or evaluating, chapter 12
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         """The output for x, whose first axis counts examples."""
@@ -5230,13 +5230,13 @@ def _fitting(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
 
 # 21 Attention · attend-backward
 def _attend_backward(
-    dy: _Array, q: _Array, k: _Array, v: _Array, weights: _Array
+    dy: _Array, q: _Array, k: _Array, v: _Array, p: _Array
 ) -> tuple[_Array, _Array, _Array]:
     """The gradients of q, k and v from that of what was found."""
-    dv = weights.mT @ dy  # eq:attention-dv
-    dw = dy @ v.mT  # eq:attention-dp
-    dw -= np.vecdot(dw, weights)[..., None]
-    da = np.multiply(dw, weights, out=dw)  # eq:attention-da
+    dv = p.mT @ dy  # eq:attention-dv
+    dp = dy @ v.mT  # eq:attention-dp
+    dp -= np.vecdot(dp, p)[..., None]
+    da = np.multiply(dp, p, out=dp)  # eq:attention-da
     da *= q.shape[-1] ** -0.5
     return da @ k, da.mT @ q, dv  # eq:attention-dq, eq:attention-dk
 
@@ -5431,8 +5431,8 @@ def jvp(
     direction of another shape or another number of them.
     """
     with _recorded():
-        slopes = _starts(inputs, directions)
-        y = f(*slopes)
+        slopes = _starts(inputs, directions)  # of each input, as a Tensor
+        y = f(*slopes.keys())
     if not isinstance(y, (list, tuple)):
         return _follow(y, slopes)
     ways = [_follow(part, slopes) for part in y]
@@ -7200,4 +7200,4 @@ _PROBES = [
 ]
 
 
-# digest d794fc5755b1ae78ae1c856dd165b2e8f8461520550bf652a21e2090ff7d8929
+# digest 51008463dc2dfded3ad616e75d0351b6fccb7440983327a00aeffcad04355cc6
