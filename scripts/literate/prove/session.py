@@ -16,7 +16,6 @@ from functools import cached_property
 from pathlib import Path
 from types import CodeType
 
-import matplotlib
 import numpy as np
 
 from literate.chapter import MODULE_NAME, BookError, Cell, Chapter, Number, Place
@@ -61,6 +60,8 @@ class Session:
         return tangle(self.before)
 
     def __enter__(self) -> Session:
+        import matplotlib  # here, because most of those who import this file run nothing
+
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(scratch())
             (folder / "temporary").mkdir()
