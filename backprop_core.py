@@ -69,9 +69,9 @@ __all__ = [
     "ExponentialLR", "StepLR", "clip_grad_norm_", "fit", "save", "load",
     "l2_penalty", "l1_penalty", "Dropout", "EarlyStopping", "BatchNorm1d",
     "BatchNorm2d", "LayerNorm", "RMSNorm", "Conv2d", "ConvTranspose2d",
-    "MaxPool2d", "AvgPool2d", "Value", "Tensor", "gradients", "no_grad",
-    "detect_changes", "primitive", "TapeLayer", "Residual", "RNN", "LSTM",
-    "GRU", "Last", "Embedding", "MultiHeadAttention", "PositionEmbedding",
+    "MaxPool2d", "AvgPool2d", "Value", "Tensor", "no_grad", "detect_changes",
+    "gradients", "primitive", "TapeLayer", "Residual", "RNN", "LSTM", "GRU",
+    "Last", "Embedding", "MultiHeadAttention", "PositionEmbedding",
     "TransformerBlock", "jvp", "hvp", "checkpoint", "Finding", "Diagnosis",
     "diagnose",
 ]
@@ -3678,7 +3678,7 @@ def _log(a: float) -> float:
 def _unstretched(g: Any, shape: tuple) -> Any:
     """The gradient of an array of this shape, summed over stretched axes.
 
-    From a wrong rule it may have fewer axes, which _fit reports.
+    From a wrong rule it may have fewer axes; then _fit complains.
     """
     if g.ndim > len(shape):  # axes that were not there
         g = g.sum(axis=tuple(range(g.ndim - len(shape))))
@@ -3717,11 +3717,11 @@ class Tensor(NDArrayOperatorsMixin):
     """An array that remembers how it was made.
 
     ``data`` is the given array, not a copy; integers become float64.
-    ``grad`` is an array like data after ``backward``, before it None.
+    In a leaf ``grad`` is an array like data after ``backward``; else None.
     Raises TypeError for what is not an array of real numbers.
     """
     grad: np.ndarray | None = None
-    requires_grad: bool = False
+    requires_grad: bool = False  # of those that _remember makes
     _parents: tuple[Any, ...] = ()
     _record: Any = None
     __hash__ = object.__hash__  # although == compares entries
@@ -3746,20 +3746,6 @@ class Tensor(NDArrayOperatorsMixin):
         if function in _RULES:
             return _apply(_RULES[function], args, options)
         return _without_rule(function, args, options)
-
-    # 17 The engine, for use · tensor-backward
-    def backward(self, grad_output: ArrayLike | None = None) -> None:
-        """Add the gradient of sum(grad_output * self) to the leaves' grad.
-
-        A leaf is a Tensor that was not made from others. grad_output may
-        be left out for a single number. Raises ValueError for another
-        shape, RuntimeError if nothing was recorded or if a recorded array
-        has been changed since.
-        """
-        pulled = _pull(self, grad_output)
-        leaves = [(x, new) for x, new in pulled if x._record is None]
-        for x, new in leaves:
-            x.grad = np.asarray(new + (0 if x.grad is None else x.grad))
 
     # 17 The engine, for use · tensor-methods
     def __getattr__(self, name: str) -> Any:
@@ -3848,6 +3834,20 @@ class Tensor(NDArrayOperatorsMixin):
             raise TypeError("a computed Tensor has no copy; take y.detach()")
         return vars(self)
 
+    # 17 The engine, for use · tensor-backward
+    def backward(self, grad_output: ArrayLike | None = None) -> None:
+        """Add the gradient of sum(grad_output * self) to the leaves' grad.
+
+        A leaf is a Tensor that was not made from others. grad_output may
+        be left out for a single number. Raises ValueError for another
+        shape, RuntimeError if nothing was recorded or if a recorded array
+        has been changed since.
+        """
+        pulled = _pull(self, grad_output)
+        leaves = [(x, new) for x, new in pulled if x._record is None]
+        for x, new in leaves:
+            x.grad = np.asarray(new + (0 if x.grad is None else x.grad))
+
 
 # 17 The engine, for use · record
 # vjps: a rule for each argument, or one function that gives all shares;
@@ -3882,7 +3882,7 @@ def _remember(value: Any, *how: Any) -> Any:
     """The value as a Tensor, with its record if anybody wants one."""
     rule, args, arrays, options, places = how
     y = Tensor.__new__(Tensor)  # without looking at the value once more
-    y.data = value[...]  # a view, so that only ours gets read-only
+    y.data = value[...]  # a view, so that only ours is read-only
     if places and (every := _recording.get()):  # 0 under no_grad
         seals = _seal(args, arrays, options, every)
         y._record = _Record(rule, args, arrays, options, places, seals)
@@ -3890,73 +3890,6 @@ def _remember(value: Any, *how: Any) -> Any:
         y.requires_grad = True
         y.data.setflags(write=False)
     return y
-
-
-# 17 The engine, for use · pull
-def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
-    """Every Tensor behind ``last``, with its whole gradient."""
-    found = {last: _first(last, given, record)}
-    for node in _order(last):
-        yield node, (g := found.pop(node))
-        if node._record is None:
-            continue  # a leaf
-        rule, args, arrays, options, places, _ = node._record
-        known = g if record else _read_only(g), *_known(node, record)
-        vjps = rule.vjps
-        each = vjps(*known, **options) if callable(vjps) else ()
-        for i in places:
-            share = each[i] if each else vjps[i](*known, **options)  # eq:chain
-            share, x = _fit(share, arrays[i]), args[i]
-            found[x] = found[x] + share if x in found else share  # eq:paths
-
-
-# 17 The engine, for use · known
-def _known(node: Tensor, record: bool) -> list:
-    """What rules get: the result and the arguments, as Tensors or arrays."""
-    _check(made := node._record)
-    return [node, *made.args] if record else [node.data, *made.arrays]
-
-
-# 17 The engine, for use · gradients
-def gradients(
-    y: Tensor, inputs: Sequence[Tensor], grad_output: Any = None,
-    create_graph: bool = False,
-) -> list[Any]:
-    """The gradient of sum(grad_output * y) in each input; no grad changes.
-
-    Arrays, of zeros where y does not depend on an input; with create_graph
-    Tensors, which can be differentiated again.
-    Raises as Tensor.backward; TypeError for inputs without requires_grad.
-    """
-    inputs = _learning(inputs)
-    constant, wanted = isinstance(y, Tensor) and not y.requires_grad, {*inputs}
-    pulled = () if constant else _pull(y, grad_output, create_graph)
-    found = {x: g for x, g in pulled if x in wanted}
-    dx = [found[x] if x in found else np.zeros_like(x.data) for x in inputs]
-    return [_constant(g) if create_graph else np.array(g) for g in dx]
-
-
-# 17 The engine, for use · recorded
-_recording: ContextVar[int] = ContextVar("recording", default=61)
-
-
-@contextmanager
-def _recorded(every: int = 61) -> Iterator[None]:
-    before = _recording.set(every)
-    try:
-        yield
-    finally:
-        _recording.reset(before)
-
-
-# 17 The engine, for use · no-grad
-def no_grad() -> Any:
-    """Record nothing in this block, or in a function under @no_grad().
-
-    A generator shares the switch with its caller: a block in it ends only
-    when the generator does, and @no_grad() does not cover it.
-    """
-    return _recorded(0)
 
 
 # 17 The engine, for use · own
@@ -4151,6 +4084,29 @@ def _check(made: Any) -> None:
         )
 
 
+# 17 The engine, for use · recorded
+_recording: ContextVar[int] = ContextVar("recording", default=61)
+
+
+@contextmanager
+def _recorded(every: int = 61) -> Iterator[None]:
+    before = _recording.set(every)
+    try:
+        yield
+    finally:
+        _recording.reset(before)
+
+
+# 17 The engine, for use · no-grad
+def no_grad() -> Any:
+    """Record nothing in this block, or in a function under @no_grad().
+
+    A generator shares the switch with its caller: a block in it ends only
+    when the generator does, and @no_grad() does not cover it.
+    """
+    return _recorded(0)
+
+
 # 17 The engine, for use · detect-changes
 def detect_changes() -> Any:
     """In this block keep all of each array that is recorded, to compare.
@@ -4159,6 +4115,51 @@ def detect_changes() -> Any:
     RuntimeError for an array of which any entry has changed.
     """
     return _recorded(1)
+
+
+# 17 The engine, for use · pull
+def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
+    """Every Tensor behind ``last``, with its whole gradient."""
+    found = {last: _first(last, given, record)}
+    for node in _order(last):
+        yield node, (g := found.pop(node))
+        if node._record is None:
+            continue  # a leaf
+        rule, args, arrays, options, places, _ = node._record
+        known = g if record else _read_only(g), *_known(node, record)
+        vjps = rule.vjps
+        each = vjps(*known, **options) if callable(vjps) else ()
+        for i in places:
+            share = each[i] if each else vjps[i](*known, **options)  # eq:chain
+            share, x = _fit(share, arrays[i]), args[i]
+            found[x] = found[x] + share if x in found else share  # eq:paths
+
+
+# 17 The engine, for use · known
+def _known(node: Tensor, record: bool) -> list:
+    """What rules get: the result and the arguments, as Tensors or arrays."""
+    _check(made := node._record)
+    return [node, *made.args] if record else [node.data, *made.arrays]
+
+
+# 17 The engine, for use · gradients
+def gradients(
+    y: Tensor, inputs: Sequence[Tensor], grad_output: Any = None,
+    create_graph: bool = False,
+) -> list[Any]:
+    """The gradient of sum(grad_output * y) in each input; no grad changes.
+
+    Arrays, of zeros where y does not depend on an input, or was made under
+    no_grad; with create_graph Tensors, which can be differentiated again.
+    Raises ValueError for another shape, RuntimeError if a recorded array
+    has been changed since, TypeError for inputs without requires_grad.
+    """
+    inputs = _learning(inputs)
+    constant, wanted = isinstance(y, Tensor) and not y.requires_grad, {*inputs}
+    pulled = () if constant else _pull(y, grad_output, create_graph)
+    found = {x: g for x, g in pulled if x in wanted}
+    dx = [found[x] if x in found else np.zeros_like(x.data) for x in inputs]
+    return [_constant(g) if create_graph else np.array(g) for g in dx]
 
 
 # 17 The engine, for use · primitive
@@ -4197,50 +4198,31 @@ def _pushes(vjps: tuple, jvps: Any) -> Any:
     return vjps if jvps == "entrywise" else jvps
 
 
-# 17 The engine, for use · scatter
-@primitive(lambda g, y, x, shape, *key: g[key], jvps="linear")
-def _scatter(x: Any, shape: tuple, *key: Any) -> np.ndarray:
-    """Zeros of this shape to which x is added at the key: _pick undone."""
-    whole = np.zeros(shape, x.dtype)
-    once = (int, np.integer, slice, type(None), type(...))  # none twice
-    lists = [np.asarray(part) for part in key if not isinstance(part, once)]
-    if all(places.dtype == bool for places in lists):
-        whole[key] = x
-    else:
-        np.add.at(whole, key, x)  # eq:pick-dw
-    return whole
-
-
-# 17 The engine, for use · pick
-@primitive(lambda g, y, x, *key: _scatter(g, x.shape, *key), jvps="linear")
-def _pick(x: Any, *key: Any) -> Any:
-    return x[key]  # eq:pick
-
-
-@primitive(lambda g, y, x, dtype: g, jvps="linear")
-def _astype(x: Any, dtype: Any) -> np.ndarray:
-    return x.astype(dtype)
-
-
 # 17 The engine, for use · slopes
 _SLOPES: dict[Callable, Any] = {
-    **dict.fromkeys((np.positive, np.conjugate), 1), np.negative: -1,
-    **dict.fromkeys((np.sign, np.floor, np.ceil, np.trunc, np.rint), 0),
+    np.negative: -1, np.sign: 0,
+    np.abs: lambda y, x: np.sign(x), np.square: lambda y, x: 2 * x,
+    np.sqrt: lambda y, x: 0.5 / y, np.exp: lambda y, x: y,
+    np.log: lambda y, x: 1 / x, np.tanh: lambda y, x: 1 - y * y,
+}
+
+
+# 17 The engine, for use · more-slopes
+_POWERS: dict[Callable, Any] = {
+    **dict.fromkeys((np.positive, np.conjugate), 1),
+    **dict.fromkeys((np.floor, np.ceil, np.trunc, np.rint), 0),
     **dict.fromkeys((np.deg2rad, np.radians), math.pi / 180),
     **dict.fromkeys((np.rad2deg, np.degrees), 180 / math.pi),
-    **dict.fromkeys((np.abs, np.fabs), lambda y, x: np.sign(x)),
-    np.square: lambda y, x: 2 * x, np.reciprocal: lambda y, x: -y * y,
-    np.sqrt: lambda y, x: 0.5 / y, np.cbrt: lambda y, x: 1 / (3 * y * y),
-    np.exp: lambda y, x: y, np.exp2: lambda y, x: y * math.log(2),
-    np.expm1: lambda y, x: np.exp(x), np.tanh: lambda y, x: 1 - y * y,
-    np.log: lambda y, x: 1 / x, np.log1p: lambda y, x: 1 / (1 + x),
+    np.fabs: lambda y, x: np.sign(x), np.reciprocal: lambda y, x: -y * y,
+    np.cbrt: lambda y, x: 1 / (3 * y * y), np.expm1: lambda y, x: np.exp(x),
+    np.exp2: lambda y, x: y * math.log(2), np.log1p: lambda y, x: 1 / (1 + x),
     np.log2: lambda y, x: 1 / (x * math.log(2)),
     np.log10: lambda y, x: 1 / (x * math.log(10)),
 }
 
 
 # 17 The engine, for use · slopes-of-curves
-_CURVES: dict[Callable, Any] = {
+_CURVES: dict[Callable, Any] = _POWERS | {
     np.sin: lambda y, x: np.cos(x), np.cos: lambda y, x: -np.sin(x),
     np.tan: lambda y, x: 1 + y * y,
     np.sinh: lambda y, x: np.cosh(x), np.cosh: lambda y, x: np.sinh(x),
@@ -4380,6 +4362,32 @@ _LINEAR: dict[Callable, tuple] = {
     np.expand_dims: (lambda g, y, x, axis: g.reshape(x.shape),),
     np.swapaxes: (lambda g, y, x, axis1, axis2: g.swapaxes(axis1, axis2),),
 }
+
+
+# 17 The engine, for use · scatter
+@primitive(lambda g, y, x, shape, *key: g[key], jvps="linear")
+def _scatter(x: Any, shape: tuple, *key: Any) -> np.ndarray:
+    """Zeros of this shape to which x is added at the key: _pick undone."""
+    whole = np.zeros(shape, x.dtype)
+    once = (int, np.integer, slice, type(None), type(...))  # no entry twice
+    lists = [np.asarray(part) for part in key if not isinstance(part, once)]
+    if all(places.dtype == bool for places in lists):
+        whole[key] = x
+    else:
+        np.add.at(whole, key, x)  # eq:pick-dw
+    return whole
+
+
+# 17 The engine, for use · pick
+@primitive(lambda g, y, x, *key: _scatter(g, x.shape, *key), jvps="linear")
+def _pick(x: Any, *key: Any) -> Any:
+    return x[key]  # eq:pick
+
+
+# 17 The engine, for use · astype
+@primitive(lambda g, y, x, dtype: g, jvps="linear")  # _fit converts it back
+def _astype(x: Any, dtype: Any) -> np.ndarray:
+    return x.astype(dtype)
 
 
 # 17 The engine, for use · others
@@ -4855,6 +4863,7 @@ class TapeLayer(Layer):
             weight.grad += share
         return dx
 
+    # 18 Every layer, once more · tape-layer-copies
     def __getstate__(self) -> dict:
         return {**vars(self), "_cache": None}  # a tape is not copied
 
@@ -7201,4 +7210,4 @@ _PROBES = [
 ]
 
 
-# digest 620c7a8f3bcfa2904422dc3855b7000b46d0e1bed048b5560bdbf592d9b27ff3
+# digest e48d6be67eef286aff9909c18f20d4d267149b9d7c948a468aac451fea909429
