@@ -28,7 +28,7 @@ MISTAKES = [  # what the book says, and what turns it around
     ('set `mode="max"`', 'set `mode="min"`'),
     ("`_correlate` is the product forwards", "`_spread` is the product forwards"),
     ("**AdamW** differs in one place", "**RMSprop** differs in one place"),
-    ("multiplies by $U$ and by a slope", "multiplies by $W$ and by a slope"),
+    ("and by $U$, the same $U$", "and by $W$, the same $U$"),
     (
         r"gives $a-\lambda$; for a negative one we get $a+\lambda$",
         "gives $a+\\lambda$; for a negative one we get $a-\\lambda$",
