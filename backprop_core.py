@@ -70,8 +70,8 @@ __all__ = [
     "l2_penalty", "l1_penalty", "Dropout", "EarlyStopping", "BatchNorm1d",
     "BatchNorm2d", "LayerNorm", "RMSNorm", "Conv2d", "ConvTranspose2d",
     "MaxPool2d", "AvgPool2d", "Value", "Tensor", "no_grad", "detect_changes",
-    "gradients", "primitive", "TapeLayer", "Residual", "RNN", "LSTM", "GRU",
-    "Last", "Embedding", "MultiHeadAttention", "PositionEmbedding",
+    "gradients", "primitive", "TapeLayer", "Residual", "RNN", "Last", "LSTM",
+    "GRU", "Embedding", "MultiHeadAttention", "PositionEmbedding",
     "TransformerBlock", "jvp", "hvp", "checkpoint", "Finding", "Diagnosis",
     "diagnose",
 ]
@@ -4932,7 +4932,7 @@ class RNN(Layer):
     # 20 Time: recurrent networks · rnn-walks
     def _run(self, a: np.ndarray, states: np.ndarray) -> Any:
         """Fill states[:, 1:] from states[:, 0] and a = xW + b."""
-        (h,), (activation, _) = states, self._activations[self.nonlinearity]
+        h, (activation, _) = states[0], self._activations[self.nonlinearity]
         for t, z in enumerate(a[0]):
             h[t + 1] = activation(z + h[t] @ self.recurrent.data)
 
@@ -5040,6 +5040,35 @@ def _time_first(x: np.ndarray) -> np.ndarray:
     return x.swapaxes(0, 1).copy()
 
 
+# 20 Time: recurrent networks · last
+class Last(Layer):
+    """The last step of each sequence: (N, T, D) in, (N, D) out.
+
+    With ``lengths``, the last step that counts.
+    Raises ValueError for other shapes and for a sequence of no steps.
+    """
+
+    takes_lengths = True
+
+    # 20 Time: recurrent networks · last-forward
+    def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
+        x = self._expect(x, "N", "T", "D")
+        ends = _counting(self, lengths, *x.shape[:2]).sum(axis=1)
+        if not ends.all():
+            raise ValueError("Last: a sequence of length 0 has no last step")
+        at = np.arange(len(x)), ends - 1
+        self._cache = at, x.shape, x.dtype
+        return x[at]
+
+    # 20 Time: recurrent networks · last-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        at, (n, steps, dim), dtype = self._saved()
+        grad = self._expect(grad_output, n, dim, what="grad_output")
+        dx = np.zeros((n, steps, dim), dtype)
+        dx[at] = grad
+        return dx
+
+
 # 20 Time: recurrent networks · lstm
 class LSTM(RNN):
     """Long short-term memory: a sum, guarded by gates, eq:lstm-cell.
@@ -5130,35 +5159,6 @@ class GRU(RNN):
             later = total * z + (du[:, t] @ back).sum(axis=0)
         _collect(self.recurrent_bias, du[2].sum(axis=(0, 1)))
         return da, du
-
-
-# 20 Time: recurrent networks · last
-class Last(Layer):
-    """The last step of each sequence: (N, T, D) in, (N, D) out.
-
-    With ``lengths``, the last step that counts.
-    Raises ValueError for other shapes and for a sequence of no steps.
-    """
-
-    takes_lengths = True
-
-    # 20 Time: recurrent networks · last-forward
-    def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
-        x = self._expect(x, "N", "T", "D")
-        ends = _counting(self, lengths, *x.shape[:2]).sum(axis=1)
-        if not ends.all():
-            raise ValueError("Last: a sequence of length 0 has no last step")
-        at = np.arange(len(x)), ends - 1
-        self._cache = at, x.shape, x.dtype
-        return x[at]
-
-    # 20 Time: recurrent networks · last-backward
-    def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        at, (n, steps, dim), dtype = self._saved()
-        grad = self._expect(grad_output, n, dim, what="grad_output")
-        dx = np.zeros((n, steps, dim), dtype)
-        dx[at] = grad
-        return dx
 
 
 # 20 Time: recurrent networks · embedding
@@ -7210,4 +7210,4 @@ _PROBES = [
 ]
 
 
-# digest e48d6be67eef286aff9909c18f20d4d267149b9d7c948a468aac451fea909429
+# digest 1b52af1220d771a8fa57fb3f826c20bd0512d3f8c7063c4dfde86ce816c583ce
