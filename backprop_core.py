@@ -4909,6 +4909,8 @@ class TapeLayer(Layer):
     """
 
     def __init__(self, function: Callable, *weights: Parameter) -> None:
+        _instances(self, Callable, function=function)
+        _only_parameters(weights)  # or it raises
         self.function, self.weights = function, list(weights)
 
     def forward(self, x: ArrayLike) -> np.ndarray:
@@ -7278,4 +7280,4 @@ _PROBES = [
 ]
 
 
-# digest 755c26d07a75fb540ef9ea3563056829b9f09542e8ccd5dc441eaaf5988f3178
+# digest 1207f8eb01702352cdd130186b2c0b45e6f635f489e085863ef74478fe85cfb9

@@ -266,6 +266,19 @@ def test_windows_changed_later_act(kind: Any) -> None:
     assert repr(later) == repr(given)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((3,), "TapeLayer: function must be of type Callable, got 3"),
+        ((np.multiply, np.ones(3)), "expected parameters, got ndarray"),
+        ((np.multiply, [bp.Parameter(1.0)]), "expected parameters, got list"),
+    ],
+)
+def test_a_layer_of_the_tape_is_made_of_a_function_and_parameters(given: tuple, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        bp.TapeLayer(*given)
+
+
 def test_a_schedule_must_give_a_rate() -> None:
     def forgetful(base: Any, t: int) -> Any:
         if t < 2:
