@@ -653,6 +653,7 @@ def _within(
     **values: Any,
 ) -> None:
     """Numbers, low <= number < top; or low < number."""
+    above |= low == -math.inf
     def fits(value: Any) -> Any:
         inside = isinstance(value, _Real) and low <= value < top
         return inside and not (above and value == low)
@@ -878,6 +879,7 @@ class LeakyReLU(Activation):
         self.negative_slope = float(negative_slope)
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
+        _within(self, low=-math.inf, negative_slope=self.negative_slope)
         slope = np.where(x > 0, x.dtype.type(1), self.negative_slope)
         return x * slope, slope  # eq:leaky-relu-slope
 
@@ -895,6 +897,7 @@ class ELU(Activation):
         self.alpha = float(alpha)
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
+        _within(self, low=-math.inf, alpha=self.alpha)
         low = np.minimum(x, 0)
         y = np.where(x > 0, x, self.alpha * np.expm1(low))
         slope = np.where(x > 0, 1.0, self.alpha * np.exp(low))
@@ -937,7 +940,7 @@ class GELU(Activation):
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
         near = np.clip(x, -40, 40)  # beyond, all is 0 or 1
-        if self.approximate == "tanh":
+        if self.approximate != "none":
             return self._with_tanh(x, near)
         share = _normal_cdf(x)
         density = np.exp(-0.5 * near * near) / (2 * math.pi) ** 0.5
@@ -950,6 +953,7 @@ class GELU(Activation):
 
     # 05 Something that bends: activations · gelu-tanh
     def _with_tanh(self, x: np.ndarray, near: np.ndarray) -> _Pair:
+        _one_of(self, "none", "tanh", approximate=self.approximate)
         factor, cubic = (2 / math.pi) ** 0.5, 0.044715
         slope = near * near
         share = factor * cubic * slope
@@ -1160,6 +1164,7 @@ class HuberLoss(Loss):
         self.delta = float(delta)
 
     def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
+        _within(self, above=True, delta=self.delta)
         difference = x - target
         slope = np.clip(difference, -self.delta, self.delta)  # eq:huber-grad
         return slope * (difference - 0.5 * slope), slope
@@ -1225,20 +1230,31 @@ class CrossEntropyLoss(Loss):
         _share(self, label_smoothing=label_smoothing)
         _within(self, low=-math.inf, ignore_index=ignore_index)
         self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
-        self.weight = None if weight is None else np.ravel(weight)
-        for number in np.ravel([] if weight is None else weight).tolist():
+        self.weight: Any = weight
+        if weight is not None:
+            self.weight = self._weights(None)
+
+    # 06 What do we want? Losses · cross-entropy-weights
+    def _weights(self, shape: Any) -> np.ndarray:
+        """The weights, if there is one for each class."""
+        weight = np.ravel(self.weight)
+        for number in weight.tolist():
             _within(self, weight=number)
+        if shape and weight.shape != shape[-1:]:
+            raise ValueError(f"{self}: {weight.size} weights, shape {shape}")
+        return weight
 
     # 06 What do we want? Losses · cross-entropy-terms
     def _terms(self, x: np.ndarray, target: np.ndarray) -> tuple:
         table, weight = self._target(x, target), self.weight
-        if weight is not None and weight.shape != x.shape[-1:]:
-            raise ValueError(f"{self}: {weight.size} weights, shape {x.shape}")
+        if weight is not None:
+            weight = self._weights(x.shape)
         count: Any = math.prod(x.shape[:-1])
         if table.dtype == bool:
             count = np.count_nonzero(table)
             count = count if weight is None else (table @ weight).sum()
         if self.label_smoothing:
+            _share(self, label_smoothing=self.label_smoothing)
             table = self._smoothed(table).astype(x.dtype)
         if weight is not None:
             table = (table * weight).astype(x.dtype)
@@ -2842,6 +2858,7 @@ class Dropout(Layer):
         x = self._expect(x, ...)
         factor = np.ones_like(x)
         if self.training:
+            _within(self, top=1, p=self.p)
             keep = self._rng.random(x.shape) >= self.p
             factor = keep / x.dtype.type(1 - self.p)
         self._cache = factor
@@ -3020,10 +3037,9 @@ class _BatchNorm(Layer):
         track_running_stats: bool = True, *, bias: bool = True,
     ) -> None:
         _positive(self, num_features=num_features)
-        _within(self, eps=eps)
-        _share(self, momentum=0.0 if momentum is None else momentum)
         self.num_features, self.eps = num_features, eps
         self.momentum, zeros = momentum, np.zeros(num_features)
+        self._look()
         self.weight = Parameter(zeros + 1) if affine else None
         self.bias = Parameter(zeros) if affine and bias else None
         self.buffers: dict[str, np.ndarray] = {
@@ -3034,6 +3050,7 @@ class _BatchNorm(Layer):
     # 13 Keeping in shape: normalisation · batch-norm-guard
     def _admitted(self, x: ArrayLike) -> tuple[np.ndarray, bool]:
         """x if its shape fits, and whether the statistics are fixed."""
+        self._look()
         axes = self._axes[-1 if _floating(x).ndim > 2 else 0]
         x = self._expect(x, "N", self.num_features, *axes)
         n, fixed = x[:, 0].size, bool(self.buffers) and not self.training
@@ -3044,6 +3061,15 @@ class _BatchNorm(Layer):
                 "drop_last=True), or call eval() first"
             )
         return x, fixed
+
+    # 13 Keeping in shape: normalisation · batch-norm-look
+    def _look(self) -> None:
+        """At the settings, when they have changed."""
+        eps, share = now = self.eps, self.momentum
+        if now != vars(self).get("_looked"):
+            _within(self, eps=eps)
+            _share(self, momentum=0.0 if share is None else share)
+            self._looked = now
 
 
 # 13 Keeping in shape: normalisation · turn
@@ -3148,6 +3174,7 @@ class _RowNorm(Layer):
         leading = x.shape[: -len(own)] if x.ndim >= len(own) else ("…",)
         x = self._expect(x, *leading, *own)
         eps = np.finfo(x.dtype).eps if self.eps is None else self.eps
+        _within(self, eps=eps)
         return x, x.reshape(-1, math.prod(own)), float(eps)
 
     # 13 Keeping in shape: normalisation · row-norm-settings
@@ -3334,17 +3361,20 @@ class _Convolution(Layer):
             )
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
-        self.stride = _pair(self, "stride", stride, 1)
-        self._steps = self.stride, _pair(self, "dilation", dilation, 1)
-        self._pad(padding)
+        self.stride: Any = stride
+        self.padding: Any = padding
+        self._dilation = _pair(self, "dilation", dilation, 1)
+        self._pad()
         self._draw(groups, bias, _generator(self, rng))
 
     # 14 Neighbours: convolution · convolution-padding
-    def _pad(self, padding: _Sizes | str) -> None:
+    def _pad(self) -> None:
         """The border around the pictures, as _batch_last takes it."""
-        sides = zip(self.kernel_size, self._steps[1])
+        stride = self.stride = _pair(self, "stride", self.stride, 1)
+        self._steps, padding = (stride, self._dilation), self.padding
+        sides = zip(self.kernel_size, self._dilation)
         h, w = self._span = tuple(d * (k - 1) + 1 for k, d in sides)
-        self.padding, same = padding, padding == "same"
+        same = padding == "same"
         if same and max(self.stride) > 1:
             raise ValueError(f"{self}: padding 'same' needs stride 1")
         self._border = ((h - 1) // 2, h // 2), ((w - 1) // 2, w // 2)
@@ -3382,6 +3412,7 @@ class Conv2d(_Convolution):
 
     # 14 Neighbours: convolution · conv2d-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
+        self._pad()
         x = self._expect(x, "N", self.in_channels, "H", "W")
         padded = _batch_last(x, self._border)
         places = _places(self, padded.shape[1:3], self._span, self.stride)
@@ -3412,6 +3443,7 @@ class ConvTranspose2d(_Convolution):
 
     # 14 Neighbours: convolution · transposed-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
+        self._pad()
         x = self._expect(x, "N", self.in_channels, "H", "W")
         sides = zip(x.shape[2:], self.stride, self._span)
         h, w = ((n - 1) * s + k for n, s, k in sides)
@@ -3464,20 +3496,28 @@ class _Pool(Layer):
         self, kernel_size: _Sizes, stride: _Sizes | None = None,
         padding: _Sizes = 0,
     ) -> None:
-        size = self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
-        stride = size if stride is None else stride
-        self.stride = _pair(self, "stride", stride, 1)
-        self.padding = _pair(self, "padding", padding, 0)
+        self.kernel_size: Any = kernel_size
+        self.stride: Any = kernel_size if stride is None else stride
+        self.padding: Any = padding
+        self._settle()
+
+    # 14 Neighbours: convolution · pool-settle
+    def _settle(self) -> None:
+        """The sizes as pairs, also if they have changed since."""
+        for name, least in ("kernel_size", 1), ("stride", 1), ("padding", 0):
+            pair = _pair(self, name, getattr(self, name), least)
+            setattr(self, name, pair)
         self._border = tuple((p, p) for p in self.padding)
-        if any(2 * p > k for p, k in zip(self.padding, size)):
+        if any(2 * p > k for p, k in zip(self.padding, self.kernel_size)):
             raise ValueError(
                 f"{type(self).__name__}: padding {self.padding} is more "
-                f"than half of kernel_size {size}"
+                f"than half of kernel_size {self.kernel_size}"
             )
 
     # 14 Neighbours: convolution · pool-settings-padded
     def _padded(self, x: ArrayLike, beyond: float) -> np.ndarray:
         """The pictures, batch last, in a border of that number."""
+        self._settle()
         x = self._expect(x, "N", "C", "H", "W")
         if any(self.padding):
             return _batch_last(x, self._border, beyond)
@@ -3941,6 +3981,10 @@ def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
 _IN_PLACE = "Tensors do not change in place; write a = a + b, or np.where"
 _PLAIN = "shape ndim size dtype argmax argmin any all tolist".split()
 _ELSE = "; make it of functions that have one, or give it one with primitive"
+_INSTEAD: dict[Callable, str] = {
+    np.convolve: "; multiply windows: np.pad(a, …)[places] @ np.flip(v)",
+    np.interp: "; weigh neighbours: (1 - share) * y[i] + share * y[i + 1]",
+}
 
 
 # 17 The engine, for use · refuse
@@ -3973,7 +4017,8 @@ def _without_rule(function: Callable, args: Any, options: dict) -> Any:
     _deep(value, lambda x: kinds.append(np.asarray(x).dtype.kind))
     if set(kinds) <= set("biuU"):
         return value
-    raise TypeError(f"{function.__name__} has no rule for Tensors{_ELSE}")
+    instead = _INSTEAD.get(function, _ELSE)
+    raise TypeError(f"{function.__name__} has no rule for Tensors{instead}")
 
 
 # 17 The engine, for use · real
@@ -4714,10 +4759,42 @@ def _logdet(x: Any) -> Any:
     return y
 
 
+# 17 The engine, for use · made-with-weights
+def _weighted(
+    x: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False
+) -> Any:
+    if weights is None:
+        return np.mean(x, axis, keepdims=keepdims)
+    np.average(*_deep((x, axis, weights), _plain))  # looks at the shapes
+    x = _constant(x)
+    if np.ndim(weights) < x.ndim:
+        axes = [*np.mod(np.ravel(axis), x.ndim)]
+        others = tuple(i for i in range(x.ndim) if i not in axes)
+        weights = np.transpose(weights, np.argsort(axes))
+        weights = np.expand_dims(weights, others)
+    whole = weights * np.ones_like(x.data)
+    total = np.sum(x * whole, axis, keepdims=keepdims)
+    return total / np.sum(whole, axis, keepdims=keepdims)
+
+
+# 17 The engine, for use · made-of-sorted
+def _median(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
+    value = np.asarray(np.median(x.data, axis, keepdims=keepdims))
+    y, along = np.sort(x, axis), axis or 0
+    n = y.shape[along]
+    y = np.take(y, [(n - 1) // 2, n // 2], along).mean(along)
+    return _valued(y.reshape(value.shape), value)
+
+
+def _kron(a: Any, b: Any) -> Any:
+    left = _move(np.kron, _constant(a), np.ones_like(_plain(b)))
+    return left * _move(np.kron, np.ones_like(_plain(a)), _constant(b))
+
+
 # 17 The engine, for use · made-of-others
 _MADE: dict[Callable, Callable] = {
-    **dict.fromkeys((np.mean, np.average), _average_of),
-    np.var: _var, np.prod: _prod, np.diff: _diff,
+    np.mean: _average_of, np.average: _weighted, np.median: _median,
+    np.kron: _kron, np.var: _var, np.prod: _prod, np.diff: _diff,
     np.clip: _clip, np.sort: _sort, np.einsum: _einsum, np.fix: np.trunc,
     np.tensordot: _tensordot, np.linalg.norm: _norm,
     np.std: lambda x, axis=None, *, ddof=0, keepdims=False: _root(
@@ -4841,6 +4918,8 @@ class TapeLayer(Layer):
     """
 
     def __init__(self, function: Callable, *weights: Parameter) -> None:
+        _instances(self, Callable, function=function)
+        _only_parameters(weights)  # or it raises
         self.function, self.weights = function, list(weights)
 
     def forward(self, x: ArrayLike) -> np.ndarray:
@@ -4986,6 +5065,7 @@ class RNN(Layer):
         self, x: ArrayLike, start: _Maybe = None, lengths: _Maybe = None
     ) -> np.ndarray:
         x = self._expect(x, "N", "T", self.input_size)
+        _one_of(self, *self._activations, nonlinearity=self.nonlinearity)
         (n, steps, _), size = x.shape, self.hidden_size
         inside, xs = _counting(self, lengths, n, steps), _time_first(x)
         xs[~inside.T] = 0
@@ -7210,4 +7290,4 @@ _PROBES = [
 ]
 
 
-# digest 1b52af1220d771a8fa57fb3f826c20bd0512d3f8c7063c4dfde86ce816c583ce
+# digest b9a892fc34633c9027235b6e239e9e777e542302cecadbf4d4e862fc78abd004
