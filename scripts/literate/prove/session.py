@@ -11,7 +11,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import CodeType
@@ -162,10 +162,6 @@ class Session:
         code: CodeType = compile(padded, place.path, mode, flags=self.flags, dont_inherit=True)
         self.flags |= code.co_flags & FUTURE_FLAGS
         return code
-
-    def limited(self, place: Place, check: Callable[[], None]) -> None:
-        with self.bounded(place):
-            check()
 
     @contextlib.contextmanager
     def bounded(self, place: Place) -> Iterator[None]:

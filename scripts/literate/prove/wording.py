@@ -17,10 +17,10 @@ from pathlib import Path
 from textwrap import wrap
 
 from equations.errors import Finding
-from literate.chapter import BOOK, NUMBER, BookError, Cell, Chapter
+from literate.chapter import BOOK, NUMBER, Cell, Chapter
 from literate.exercises.sheets import FOLDER, read_sheets
 from literate.prove.numbers import prose
-from literate.prove.unbound import read_list
+from literate.prove.unbound import read_texts
 from literate.reader import read_book
 
 WORDING = "wording.toml"
@@ -104,14 +104,8 @@ def _text(node: ast.expr) -> str:
 
 def listed_wording(folder: Path = BOOK) -> dict[str, list[str]]:
     """{chapter or exercises: its words}"""
-    file = folder / WORDING
-    try:
-        return {
-            chapter: [word for word in re.split(r" {2,}|\n", words) if word]
-            for chapter, words in read_list(file).items()
-        }
-    except TypeError as error:
-        raise BookError(file, f"not a table of texts: {error}") from None
+    texts = read_texts(folder / WORDING)
+    return {name: [word for word in re.split(r" {2,}|\n", text) if word] for name, text in texts.items()}
 
 
 def wording_findings(page: Chapter) -> Iterator[Finding]:
