@@ -2517,7 +2517,7 @@ def clip_grad_norm_(parameters: Iterable[Parameter], max_norm: float) -> float:
 
 # 10 The loop: training · first-not-finite
 def _first_not_finite(net: Network, x: ArrayLike) -> str:
-    """Where on the way through the network numbers are lost first."""
+    """Where on the way through the network a number is first not finite."""
     y = np.asarray(x)
     if not np.isfinite(y).all():
         return "the input itself is not finite"
@@ -5740,9 +5740,9 @@ def _atlas(text: str) -> dict[str, list[str]]:
 # 24 The diagnosis · causes-data
 _DATA = _atlas("""
     input-not-finite · one nan in x or y makes the loss and gradients nan
-    drop or fill these values first · 10, When a number is lost
+    drop or fill these values first · 10, When the loss is nan
     input-integer-wrapped · an unsigned type has no room for negative numbers
-    make x floating-point before subtracting · 10, When a number is lost
+    make x floating-point before subtracting · 10, When the loss is nan
     input-scale · weights are drawn for inputs of about size 1
     subtract the mean, divide by the deviation · 8, A sum of many terms
     input-columns-differ · a rate that fits one column does not fit another
@@ -7290,4 +7290,4 @@ _PROBES = [
 ]
 
 
-# digest b9a892fc34633c9027235b6e239e9e777e542302cecadbf4d4e862fc78abd004
+# digest 5ca1898bafa10bae344c7e2becf6825497dbcba74680d1823768112c06703e1f
