@@ -57,7 +57,10 @@ mathematics itself: with the module's backward made wrong its value has to chang
 that can be tested (a variance grows fourfold when the numbers double, a mean moves with them), it is.
 The others are held to a list of all symbols of the book, in which each meaning is written once more, and
 so are the references from sentences to equations: no program can tell whether they are meant so.
-A label in the code stands at what its equation is held against. And of the {stated} formulas in running
+A label in the code stands at what its equation is held against. A number in a sentence is computed, or a
+setting that the code of its section has. Words that would turn a sentence around, the expressions behind
+numbers, the ends of links, comments, and what code prints or writes into a figure are on a list, too,
+where each change is seen; whether they are true is not. And of the {stated} formulas in running
 text that state something {bound} are bound to the code of their section, or to the table; the others are
 listed below.
 
