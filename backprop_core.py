@@ -69,9 +69,9 @@ __all__ = [
     "ExponentialLR", "StepLR", "clip_grad_norm_", "fit", "save", "load",
     "l2_penalty", "l1_penalty", "Dropout", "EarlyStopping", "BatchNorm1d",
     "BatchNorm2d", "LayerNorm", "RMSNorm", "Conv2d", "ConvTranspose2d",
-    "MaxPool2d", "AvgPool2d", "Value", "Tensor", "gradients", "no_grad",
-    "detect_changes", "primitive", "TapeLayer", "Residual", "RNN", "LSTM",
-    "GRU", "Last", "Embedding", "MultiHeadAttention", "PositionEmbedding",
+    "MaxPool2d", "AvgPool2d", "Value", "Tensor", "no_grad", "detect_changes",
+    "gradients", "primitive", "TapeLayer", "Residual", "RNN", "Last", "LSTM",
+    "GRU", "Embedding", "MultiHeadAttention", "PositionEmbedding",
     "TransformerBlock", "jvp", "hvp", "checkpoint", "Finding", "Diagnosis",
     "diagnose",
 ]
@@ -299,7 +299,8 @@ def gradcheck(
     x = np.array(x, dtype=float)
     x.flags.writeable = False
     shape = np.shape(_output(layer, x, rest))
-    grad = np.asarray(np.random.default_rng(rng).normal(size=shape))
+    (own,) = np.random.default_rng(rng).spawn(1)  # x may have the same seed
+    grad = np.asarray(own.normal(size=shape))
     grad.flags.writeable = False
     measured = _by_trial(layer, x, rest, grad, derivative)
     pairs = [*zip(_claimed(layer, x, rest, grad), measured)]
@@ -314,8 +315,8 @@ class Parameter:
     """Numbers that training may change, and their gradient.
 
     ``data`` and ``grad`` have the same shape and dtype; grad starts at 0.
-    Write into them, ``data[...] = new``: others may hold on to them. Do it
-    after backward, which uses the data as it is by then. With
+    Write into them, ``data[...] = new``: others may hold on to them. Do so
+    after backward, not before: it reads the data again. With
     ``requires_grad`` False grad stays 0, and no optimizer moves the data.
     Raises TypeError for anything but numbers, ValueError for a grad of
     another shape.
@@ -368,11 +369,11 @@ class Parameter:
     def __repr__(self) -> str:
         return f"Parameter{self.data.shape}"
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        return np.array(self.data, dtype=dtype, copy=copy)
-
-    def __array_ufunc__(self, *_: Any, **__: Any) -> None:
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
         raise TypeError("a Parameter is not an array: its numbers are .data")
+
+    def __array_function__(self, *_: Any) -> None:
+        self.__array__()  # np.array_equal would say False instead
 
     def __getattr__(self, name: str) -> Any:
         if name in ("shape", "size", "ndim", "dtype"):
@@ -433,7 +434,7 @@ class Layer(_Memory):
     ``backward`` answers for the last forward, and changes no argument.
     """
 
-    training: bool = True
+    training: bool = True  # or evaluating, chapter 12
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         """The output for x, whose first axis counts examples."""
@@ -652,6 +653,7 @@ def _within(
     **values: Any,
 ) -> None:
     """Numbers, low <= number < top; or low < number."""
+    above |= low == -math.inf
     def fits(value: Any) -> Any:
         inside = isinstance(value, _Real) and low <= value < top
         return inside and not (above and value == low)
@@ -877,6 +879,7 @@ class LeakyReLU(Activation):
         self.negative_slope = float(negative_slope)
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
+        _within(self, low=-math.inf, negative_slope=self.negative_slope)
         slope = np.where(x > 0, x.dtype.type(1), self.negative_slope)
         return x * slope, slope  # eq:leaky-relu-slope
 
@@ -894,6 +897,7 @@ class ELU(Activation):
         self.alpha = float(alpha)
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
+        _within(self, low=-math.inf, alpha=self.alpha)
         low = np.minimum(x, 0)
         y = np.where(x > 0, x, self.alpha * np.expm1(low))
         slope = np.where(x > 0, 1.0, self.alpha * np.exp(low))
@@ -936,7 +940,7 @@ class GELU(Activation):
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
         near = np.clip(x, -40, 40)  # beyond, all is 0 or 1
-        if self.approximate == "tanh":
+        if self.approximate != "none":
             return self._with_tanh(x, near)
         share = _normal_cdf(x)
         density = np.exp(-0.5 * near * near) / (2 * math.pi) ** 0.5
@@ -949,6 +953,7 @@ class GELU(Activation):
 
     # 05 Something that bends: activations · gelu-tanh
     def _with_tanh(self, x: np.ndarray, near: np.ndarray) -> _Pair:
+        _one_of(self, "none", "tanh", approximate=self.approximate)
         factor, cubic = (2 / math.pi) ** 0.5, 0.044715
         slope = near * near
         share = factor * cubic * slope
@@ -1159,6 +1164,7 @@ class HuberLoss(Loss):
         self.delta = float(delta)
 
     def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
+        _within(self, above=True, delta=self.delta)
         difference = x - target
         slope = np.clip(difference, -self.delta, self.delta)  # eq:huber-grad
         return slope * (difference - 0.5 * slope), slope
@@ -1224,20 +1230,31 @@ class CrossEntropyLoss(Loss):
         _share(self, label_smoothing=label_smoothing)
         _within(self, low=-math.inf, ignore_index=ignore_index)
         self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
-        self.weight = None if weight is None else np.ravel(weight)
-        for number in np.ravel([] if weight is None else weight).tolist():
+        self.weight: Any = weight
+        if weight is not None:
+            self.weight = self._weights(None)
+
+    # 06 What do we want? Losses · cross-entropy-weights
+    def _weights(self, shape: Any) -> np.ndarray:
+        """The weights, if there is one for each class."""
+        weight = np.ravel(self.weight)
+        for number in weight.tolist():
             _within(self, weight=number)
+        if shape and weight.shape != shape[-1:]:
+            raise ValueError(f"{self}: {weight.size} weights, shape {shape}")
+        return weight
 
     # 06 What do we want? Losses · cross-entropy-terms
     def _terms(self, x: np.ndarray, target: np.ndarray) -> tuple:
         table, weight = self._target(x, target), self.weight
-        if weight is not None and weight.shape != x.shape[-1:]:
-            raise ValueError(f"{self}: {weight.size} weights, shape {x.shape}")
+        if weight is not None:
+            weight = self._weights(x.shape)
         count: Any = math.prod(x.shape[:-1])
         if table.dtype == bool:
             count = np.count_nonzero(table)
             count = count if weight is None else (table @ weight).sum()
         if self.label_smoothing:
+            _share(self, label_smoothing=self.label_smoothing)
             table = self._smoothed(table).astype(x.dtype)
         if weight is not None:
             table = (table * weight).astype(x.dtype)
@@ -2500,7 +2517,7 @@ def clip_grad_norm_(parameters: Iterable[Parameter], max_norm: float) -> float:
 
 # 10 The loop: training · first-not-finite
 def _first_not_finite(net: Network, x: ArrayLike) -> str:
-    """Where on the way through the network numbers are lost first."""
+    """Where on the way through the network a number is first not finite."""
     y = np.asarray(x)
     if not np.isfinite(y).all():
         return "the input itself is not finite"
@@ -2841,6 +2858,7 @@ class Dropout(Layer):
         x = self._expect(x, ...)
         factor = np.ones_like(x)
         if self.training:
+            _within(self, top=1, p=self.p)
             keep = self._rng.random(x.shape) >= self.p
             factor = keep / x.dtype.type(1 - self.p)
         self._cache = factor
@@ -3019,10 +3037,9 @@ class _BatchNorm(Layer):
         track_running_stats: bool = True, *, bias: bool = True,
     ) -> None:
         _positive(self, num_features=num_features)
-        _within(self, eps=eps)
-        _share(self, momentum=0.0 if momentum is None else momentum)
         self.num_features, self.eps = num_features, eps
         self.momentum, zeros = momentum, np.zeros(num_features)
+        self._look()
         self.weight = Parameter(zeros + 1) if affine else None
         self.bias = Parameter(zeros) if affine and bias else None
         self.buffers: dict[str, np.ndarray] = {
@@ -3033,6 +3050,7 @@ class _BatchNorm(Layer):
     # 13 Keeping in shape: normalisation · batch-norm-guard
     def _admitted(self, x: ArrayLike) -> tuple[np.ndarray, bool]:
         """x if its shape fits, and whether the statistics are fixed."""
+        self._look()
         axes = self._axes[-1 if _floating(x).ndim > 2 else 0]
         x = self._expect(x, "N", self.num_features, *axes)
         n, fixed = x[:, 0].size, bool(self.buffers) and not self.training
@@ -3043,6 +3061,15 @@ class _BatchNorm(Layer):
                 "drop_last=True), or call eval() first"
             )
         return x, fixed
+
+    # 13 Keeping in shape: normalisation · batch-norm-look
+    def _look(self) -> None:
+        """At the settings, when they have changed."""
+        eps, share = now = self.eps, self.momentum
+        if now != vars(self).get("_looked"):
+            _within(self, eps=eps)
+            _share(self, momentum=0.0 if share is None else share)
+            self._looked = now
 
 
 # 13 Keeping in shape: normalisation · turn
@@ -3147,6 +3174,7 @@ class _RowNorm(Layer):
         leading = x.shape[: -len(own)] if x.ndim >= len(own) else ("…",)
         x = self._expect(x, *leading, *own)
         eps = np.finfo(x.dtype).eps if self.eps is None else self.eps
+        _within(self, eps=eps)
         return x, x.reshape(-1, math.prod(own)), float(eps)
 
     # 13 Keeping in shape: normalisation · row-norm-settings
@@ -3333,17 +3361,20 @@ class _Convolution(Layer):
             )
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
-        self.stride = _pair(self, "stride", stride, 1)
-        self._steps = self.stride, _pair(self, "dilation", dilation, 1)
-        self._pad(padding)
+        self.stride: Any = stride
+        self.padding: Any = padding
+        self._dilation = _pair(self, "dilation", dilation, 1)
+        self._pad()
         self._draw(groups, bias, _generator(self, rng))
 
     # 14 Neighbours: convolution · convolution-padding
-    def _pad(self, padding: _Sizes | str) -> None:
+    def _pad(self) -> None:
         """The border around the pictures, as _batch_last takes it."""
-        sides = zip(self.kernel_size, self._steps[1])
+        stride = self.stride = _pair(self, "stride", self.stride, 1)
+        self._steps, padding = (stride, self._dilation), self.padding
+        sides = zip(self.kernel_size, self._dilation)
         h, w = self._span = tuple(d * (k - 1) + 1 for k, d in sides)
-        self.padding, same = padding, padding == "same"
+        same = padding == "same"
         if same and max(self.stride) > 1:
             raise ValueError(f"{self}: padding 'same' needs stride 1")
         self._border = ((h - 1) // 2, h // 2), ((w - 1) // 2, w // 2)
@@ -3381,6 +3412,7 @@ class Conv2d(_Convolution):
 
     # 14 Neighbours: convolution · conv2d-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
+        self._pad()
         x = self._expect(x, "N", self.in_channels, "H", "W")
         padded = _batch_last(x, self._border)
         places = _places(self, padded.shape[1:3], self._span, self.stride)
@@ -3411,6 +3443,7 @@ class ConvTranspose2d(_Convolution):
 
     # 14 Neighbours: convolution · transposed-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
+        self._pad()
         x = self._expect(x, "N", self.in_channels, "H", "W")
         sides = zip(x.shape[2:], self.stride, self._span)
         h, w = ((n - 1) * s + k for n, s, k in sides)
@@ -3463,20 +3496,28 @@ class _Pool(Layer):
         self, kernel_size: _Sizes, stride: _Sizes | None = None,
         padding: _Sizes = 0,
     ) -> None:
-        size = self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
-        stride = size if stride is None else stride
-        self.stride = _pair(self, "stride", stride, 1)
-        self.padding = _pair(self, "padding", padding, 0)
+        self.kernel_size: Any = kernel_size
+        self.stride: Any = kernel_size if stride is None else stride
+        self.padding: Any = padding
+        self._settle()
+
+    # 14 Neighbours: convolution · pool-settle
+    def _settle(self) -> None:
+        """The sizes as pairs, also if they have changed since."""
+        for name, least in ("kernel_size", 1), ("stride", 1), ("padding", 0):
+            pair = _pair(self, name, getattr(self, name), least)
+            setattr(self, name, pair)
         self._border = tuple((p, p) for p in self.padding)
-        if any(2 * p > k for p, k in zip(self.padding, size)):
+        if any(2 * p > k for p, k in zip(self.padding, self.kernel_size)):
             raise ValueError(
                 f"{type(self).__name__}: padding {self.padding} is more "
-                f"than half of kernel_size {size}"
+                f"than half of kernel_size {self.kernel_size}"
             )
 
     # 14 Neighbours: convolution · pool-settings-padded
     def _padded(self, x: ArrayLike, beyond: float) -> np.ndarray:
         """The pictures, batch last, in a border of that number."""
+        self._settle()
         x = self._expect(x, "N", "C", "H", "W")
         if any(self.padding):
             return _batch_last(x, self._border, beyond)
@@ -3677,7 +3718,7 @@ def _log(a: float) -> float:
 def _unstretched(g: Any, shape: tuple) -> Any:
     """The gradient of an array of this shape, summed over stretched axes.
 
-    From a wrong rule it may have fewer axes, which _fit reports.
+    From a wrong rule it may have fewer axes; then _fit complains.
     """
     if g.ndim > len(shape):  # axes that were not there
         g = g.sum(axis=tuple(range(g.ndim - len(shape))))
@@ -3716,11 +3757,11 @@ class Tensor(NDArrayOperatorsMixin):
     """An array that remembers how it was made.
 
     ``data`` is the given array, not a copy; integers become float64.
-    ``grad`` is an array like data after ``backward``, before it None.
+    In a leaf ``grad`` is an array like data after ``backward``; else None.
     Raises TypeError for what is not an array of real numbers.
     """
     grad: np.ndarray | None = None
-    requires_grad: bool = False
+    requires_grad: bool = False  # of those that _remember makes
     _parents: tuple[Any, ...] = ()
     _record: Any = None
     __hash__ = object.__hash__  # although == compares entries
@@ -3745,20 +3786,6 @@ class Tensor(NDArrayOperatorsMixin):
         if function in _RULES:
             return _apply(_RULES[function], args, options)
         return _without_rule(function, args, options)
-
-    # 17 The engine, for use · tensor-backward
-    def backward(self, grad_output: ArrayLike | None = None) -> None:
-        """Add the gradient of sum(grad_output * self) to the leaves' grad.
-
-        A leaf is a Tensor that was not made from others. grad_output may
-        be left out for a single number. Raises ValueError for another
-        shape, RuntimeError if nothing was recorded or if a recorded array
-        has been changed since.
-        """
-        pulled = _pull(self, grad_output)
-        leaves = [(x, new) for x, new in pulled if x._record is None]
-        for x, new in leaves:
-            x.grad = np.asarray(new + (0 if x.grad is None else x.grad))
 
     # 17 The engine, for use · tensor-methods
     def __getattr__(self, name: str) -> Any:
@@ -3847,6 +3874,20 @@ class Tensor(NDArrayOperatorsMixin):
             raise TypeError("a computed Tensor has no copy; take y.detach()")
         return vars(self)
 
+    # 17 The engine, for use · tensor-backward
+    def backward(self, grad_output: ArrayLike | None = None) -> None:
+        """Add the gradient of sum(grad_output * self) to the leaves' grad.
+
+        A leaf is a Tensor that was not made from others. grad_output may
+        be left out for a single number. Raises ValueError for another
+        shape, RuntimeError if nothing was recorded or if a recorded array
+        has been changed since.
+        """
+        pulled = _pull(self, grad_output)
+        leaves = [(x, new) for x, new in pulled if x._record is None]
+        for x, new in leaves:
+            x.grad = np.asarray(new + (0 if x.grad is None else x.grad))
+
 
 # 17 The engine, for use · record
 # vjps: a rule for each argument, or one function that gives all shares;
@@ -3881,7 +3922,7 @@ def _remember(value: Any, *how: Any) -> Any:
     """The value as a Tensor, with its record if anybody wants one."""
     rule, args, arrays, options, places = how
     y = Tensor.__new__(Tensor)  # without looking at the value once more
-    y.data = value[...]  # a view, so that only ours gets read-only
+    y.data = value[...]  # a view, so that only ours is read-only
     if places and (every := _recording.get()):  # 0 under no_grad
         seals = _seal(args, arrays, options, every)
         y._record = _Record(rule, args, arrays, options, places, seals)
@@ -3889,73 +3930,6 @@ def _remember(value: Any, *how: Any) -> Any:
         y.requires_grad = True
         y.data.setflags(write=False)
     return y
-
-
-# 17 The engine, for use · pull
-def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
-    """Every Tensor behind ``last``, with its whole gradient."""
-    found = {last: _first(last, given, record)}
-    for node in _order(last):
-        yield node, (g := found.pop(node))
-        if node._record is None:
-            continue  # a leaf
-        rule, args, arrays, options, places, _ = node._record
-        known = g if record else _read_only(g), *_known(node, record)
-        vjps = rule.vjps
-        each = vjps(*known, **options) if callable(vjps) else ()
-        for i in places:
-            share = each[i] if each else vjps[i](*known, **options)  # eq:chain
-            share, x = _fit(share, arrays[i]), args[i]
-            found[x] = found[x] + share if x in found else share  # eq:paths
-
-
-# 17 The engine, for use · known
-def _known(node: Tensor, record: bool) -> list:
-    """What rules get: the result and the arguments, as Tensors or arrays."""
-    _check(made := node._record)
-    return [node, *made.args] if record else [node.data, *made.arrays]
-
-
-# 17 The engine, for use · gradients
-def gradients(
-    y: Tensor, inputs: Sequence[Tensor], grad_output: Any = None,
-    create_graph: bool = False,
-) -> list[Any]:
-    """The gradient of sum(grad_output * y) in each input; no grad changes.
-
-    Arrays, of zeros where y does not depend on an input; with create_graph
-    Tensors, which can be differentiated again.
-    Raises as Tensor.backward; TypeError for inputs without requires_grad.
-    """
-    inputs = _learning(inputs)
-    constant, wanted = isinstance(y, Tensor) and not y.requires_grad, {*inputs}
-    pulled = () if constant else _pull(y, grad_output, create_graph)
-    found = {x: g for x, g in pulled if x in wanted}
-    dx = [found[x] if x in found else np.zeros_like(x.data) for x in inputs]
-    return [_constant(g) if create_graph else np.array(g) for g in dx]
-
-
-# 17 The engine, for use · recorded
-_recording: ContextVar[int] = ContextVar("recording", default=61)
-
-
-@contextmanager
-def _recorded(every: int = 61) -> Iterator[None]:
-    before = _recording.set(every)
-    try:
-        yield
-    finally:
-        _recording.reset(before)
-
-
-# 17 The engine, for use · no-grad
-def no_grad() -> Any:
-    """Record nothing in this block, or in a function under @no_grad().
-
-    A generator shares the switch with its caller: a block in it ends only
-    when the generator does, and @no_grad() does not cover it.
-    """
-    return _recorded(0)
 
 
 # 17 The engine, for use · own
@@ -4007,6 +3981,10 @@ def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
 _IN_PLACE = "Tensors do not change in place; write a = a + b, or np.where"
 _PLAIN = "shape ndim size dtype argmax argmin any all tolist".split()
 _ELSE = "; make it of functions that have one, or give it one with primitive"
+_INSTEAD: dict[Callable, str] = {
+    np.convolve: "; multiply windows: np.pad(a, …)[places] @ np.flip(v)",
+    np.interp: "; weigh neighbours: (1 - share) * y[i] + share * y[i + 1]",
+}
 
 
 # 17 The engine, for use · refuse
@@ -4039,7 +4017,8 @@ def _without_rule(function: Callable, args: Any, options: dict) -> Any:
     _deep(value, lambda x: kinds.append(np.asarray(x).dtype.kind))
     if set(kinds) <= set("biuU"):
         return value
-    raise TypeError(f"{function.__name__} has no rule for Tensors{_ELSE}")
+    instead = _INSTEAD.get(function, _ELSE)
+    raise TypeError(f"{function.__name__} has no rule for Tensors{instead}")
 
 
 # 17 The engine, for use · real
@@ -4150,6 +4129,29 @@ def _check(made: Any) -> None:
         )
 
 
+# 17 The engine, for use · recorded
+_recording: ContextVar[int] = ContextVar("recording", default=61)
+
+
+@contextmanager
+def _recorded(every: int = 61) -> Iterator[None]:
+    before = _recording.set(every)
+    try:
+        yield
+    finally:
+        _recording.reset(before)
+
+
+# 17 The engine, for use · no-grad
+def no_grad() -> Any:
+    """Record nothing in this block, or in a function under @no_grad().
+
+    A generator shares the switch with its caller: a block in it ends only
+    when the generator does, and @no_grad() does not cover it.
+    """
+    return _recorded(0)
+
+
 # 17 The engine, for use · detect-changes
 def detect_changes() -> Any:
     """In this block keep all of each array that is recorded, to compare.
@@ -4158,6 +4160,51 @@ def detect_changes() -> Any:
     RuntimeError for an array of which any entry has changed.
     """
     return _recorded(1)
+
+
+# 17 The engine, for use · pull
+def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
+    """Every Tensor behind ``last``, with its whole gradient."""
+    found = {last: _first(last, given, record)}
+    for node in _order(last):
+        yield node, (g := found.pop(node))
+        if node._record is None:
+            continue  # a leaf
+        rule, args, arrays, options, places, _ = node._record
+        known = g if record else _read_only(g), *_known(node, record)
+        vjps = rule.vjps
+        each = vjps(*known, **options) if callable(vjps) else ()
+        for i in places:
+            share = each[i] if each else vjps[i](*known, **options)  # eq:chain
+            share, x = _fit(share, arrays[i]), args[i]
+            found[x] = found[x] + share if x in found else share  # eq:paths
+
+
+# 17 The engine, for use · known
+def _known(node: Tensor, record: bool) -> list:
+    """What rules get: the result and the arguments, as Tensors or arrays."""
+    _check(made := node._record)
+    return [node, *made.args] if record else [node.data, *made.arrays]
+
+
+# 17 The engine, for use · gradients
+def gradients(
+    y: Tensor, inputs: Sequence[Tensor], grad_output: Any = None,
+    create_graph: bool = False,
+) -> list[Any]:
+    """The gradient of sum(grad_output * y) in each input; no grad changes.
+
+    Arrays, of zeros where y does not depend on an input, or was made under
+    no_grad; with create_graph Tensors, which can be differentiated again.
+    Raises ValueError for another shape, RuntimeError if a recorded array
+    has been changed since, TypeError for inputs without requires_grad.
+    """
+    inputs = _learning(inputs)
+    constant, wanted = isinstance(y, Tensor) and not y.requires_grad, {*inputs}
+    pulled = () if constant else _pull(y, grad_output, create_graph)
+    found = {x: g for x, g in pulled if x in wanted}
+    dx = [found[x] if x in found else np.zeros_like(x.data) for x in inputs]
+    return [_constant(g) if create_graph else np.array(g) for g in dx]
 
 
 # 17 The engine, for use · primitive
@@ -4196,50 +4243,31 @@ def _pushes(vjps: tuple, jvps: Any) -> Any:
     return vjps if jvps == "entrywise" else jvps
 
 
-# 17 The engine, for use · scatter
-@primitive(lambda g, y, x, shape, *key: g[key], jvps="linear")
-def _scatter(x: Any, shape: tuple, *key: Any) -> np.ndarray:
-    """Zeros of this shape to which x is added at the key: _pick undone."""
-    whole = np.zeros(shape, x.dtype)
-    once = (int, np.integer, slice, type(None), type(...))  # none twice
-    lists = [np.asarray(part) for part in key if not isinstance(part, once)]
-    if all(places.dtype == bool for places in lists):
-        whole[key] = x
-    else:
-        np.add.at(whole, key, x)  # eq:pick-dw
-    return whole
-
-
-# 17 The engine, for use · pick
-@primitive(lambda g, y, x, *key: _scatter(g, x.shape, *key), jvps="linear")
-def _pick(x: Any, *key: Any) -> Any:
-    return x[key]  # eq:pick
-
-
-@primitive(lambda g, y, x, dtype: g, jvps="linear")
-def _astype(x: Any, dtype: Any) -> np.ndarray:
-    return x.astype(dtype)
-
-
 # 17 The engine, for use · slopes
 _SLOPES: dict[Callable, Any] = {
-    **dict.fromkeys((np.positive, np.conjugate), 1), np.negative: -1,
-    **dict.fromkeys((np.sign, np.floor, np.ceil, np.trunc, np.rint), 0),
+    np.negative: -1, np.sign: 0,
+    np.abs: lambda y, x: np.sign(x), np.square: lambda y, x: 2 * x,
+    np.sqrt: lambda y, x: 0.5 / y, np.exp: lambda y, x: y,
+    np.log: lambda y, x: 1 / x, np.tanh: lambda y, x: 1 - y * y,
+}
+
+
+# 17 The engine, for use · more-slopes
+_POWERS: dict[Callable, Any] = {
+    **dict.fromkeys((np.positive, np.conjugate), 1),
+    **dict.fromkeys((np.floor, np.ceil, np.trunc, np.rint), 0),
     **dict.fromkeys((np.deg2rad, np.radians), math.pi / 180),
     **dict.fromkeys((np.rad2deg, np.degrees), 180 / math.pi),
-    **dict.fromkeys((np.abs, np.fabs), lambda y, x: np.sign(x)),
-    np.square: lambda y, x: 2 * x, np.reciprocal: lambda y, x: -y * y,
-    np.sqrt: lambda y, x: 0.5 / y, np.cbrt: lambda y, x: 1 / (3 * y * y),
-    np.exp: lambda y, x: y, np.exp2: lambda y, x: y * math.log(2),
-    np.expm1: lambda y, x: np.exp(x), np.tanh: lambda y, x: 1 - y * y,
-    np.log: lambda y, x: 1 / x, np.log1p: lambda y, x: 1 / (1 + x),
+    np.fabs: lambda y, x: np.sign(x), np.reciprocal: lambda y, x: -y * y,
+    np.cbrt: lambda y, x: 1 / (3 * y * y), np.expm1: lambda y, x: np.exp(x),
+    np.exp2: lambda y, x: y * math.log(2), np.log1p: lambda y, x: 1 / (1 + x),
     np.log2: lambda y, x: 1 / (x * math.log(2)),
     np.log10: lambda y, x: 1 / (x * math.log(10)),
 }
 
 
 # 17 The engine, for use · slopes-of-curves
-_CURVES: dict[Callable, Any] = {
+_CURVES: dict[Callable, Any] = _POWERS | {
     np.sin: lambda y, x: np.cos(x), np.cos: lambda y, x: -np.sin(x),
     np.tan: lambda y, x: 1 + y * y,
     np.sinh: lambda y, x: np.cosh(x), np.cosh: lambda y, x: np.sinh(x),
@@ -4379,6 +4407,32 @@ _LINEAR: dict[Callable, tuple] = {
     np.expand_dims: (lambda g, y, x, axis: g.reshape(x.shape),),
     np.swapaxes: (lambda g, y, x, axis1, axis2: g.swapaxes(axis1, axis2),),
 }
+
+
+# 17 The engine, for use · scatter
+@primitive(lambda g, y, x, shape, *key: g[key], jvps="linear")
+def _scatter(x: Any, shape: tuple, *key: Any) -> np.ndarray:
+    """Zeros of this shape to which x is added at the key: _pick undone."""
+    whole = np.zeros(shape, x.dtype)
+    once = (int, np.integer, slice, type(None), type(...))  # no entry twice
+    lists = [np.asarray(part) for part in key if not isinstance(part, once)]
+    if all(places.dtype == bool for places in lists):
+        whole[key] = x
+    else:
+        np.add.at(whole, key, x)  # eq:pick-dw
+    return whole
+
+
+# 17 The engine, for use · pick
+@primitive(lambda g, y, x, *key: _scatter(g, x.shape, *key), jvps="linear")
+def _pick(x: Any, *key: Any) -> Any:
+    return x[key]  # eq:pick
+
+
+# 17 The engine, for use · astype
+@primitive(lambda g, y, x, dtype: g, jvps="linear")  # _fit converts it back
+def _astype(x: Any, dtype: Any) -> np.ndarray:
+    return x.astype(dtype)
 
 
 # 17 The engine, for use · others
@@ -4705,10 +4759,42 @@ def _logdet(x: Any) -> Any:
     return y
 
 
+# 17 The engine, for use · made-with-weights
+def _weighted(
+    x: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False
+) -> Any:
+    if weights is None:
+        return np.mean(x, axis, keepdims=keepdims)
+    np.average(*_deep((x, axis, weights), _plain))  # looks at the shapes
+    x = _constant(x)
+    if np.ndim(weights) < x.ndim:
+        axes = [*np.mod(np.ravel(axis), x.ndim)]
+        others = tuple(i for i in range(x.ndim) if i not in axes)
+        weights = np.transpose(weights, np.argsort(axes))
+        weights = np.expand_dims(weights, others)
+    whole = weights * np.ones_like(x.data)
+    total = np.sum(x * whole, axis, keepdims=keepdims)
+    return total / np.sum(whole, axis, keepdims=keepdims)
+
+
+# 17 The engine, for use · made-of-sorted
+def _median(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
+    value = np.asarray(np.median(x.data, axis, keepdims=keepdims))
+    y, along = np.sort(x, axis), axis or 0
+    n = y.shape[along]
+    y = np.take(y, [(n - 1) // 2, n // 2], along).mean(along)
+    return _valued(y.reshape(value.shape), value)
+
+
+def _kron(a: Any, b: Any) -> Any:
+    left = _move(np.kron, _constant(a), np.ones_like(_plain(b)))
+    return left * _move(np.kron, np.ones_like(_plain(a)), _constant(b))
+
+
 # 17 The engine, for use · made-of-others
 _MADE: dict[Callable, Callable] = {
-    **dict.fromkeys((np.mean, np.average), _average_of),
-    np.var: _var, np.prod: _prod, np.diff: _diff,
+    np.mean: _average_of, np.average: _weighted, np.median: _median,
+    np.kron: _kron, np.var: _var, np.prod: _prod, np.diff: _diff,
     np.clip: _clip, np.sort: _sort, np.einsum: _einsum, np.fix: np.trunc,
     np.tensordot: _tensordot, np.linalg.norm: _norm,
     np.std: lambda x, axis=None, *, ddof=0, keepdims=False: _root(
@@ -4832,6 +4918,8 @@ class TapeLayer(Layer):
     """
 
     def __init__(self, function: Callable, *weights: Parameter) -> None:
+        _instances(self, Callable, function=function)
+        _only_parameters(weights)  # or it raises
         self.function, self.weights = function, list(weights)
 
     def forward(self, x: ArrayLike) -> np.ndarray:
@@ -4854,6 +4942,7 @@ class TapeLayer(Layer):
             weight.grad += share
         return dx
 
+    # 18 Every layer, once more · tape-layer-copies
     def __getstate__(self) -> dict:
         return {**vars(self), "_cache": None}  # a tape is not copied
 
@@ -4922,7 +5011,7 @@ class RNN(Layer):
     # 20 Time: recurrent networks · rnn-walks
     def _run(self, a: np.ndarray, states: np.ndarray) -> Any:
         """Fill states[:, 1:] from states[:, 0] and a = xW + b."""
-        (h,), (activation, _) = states, self._activations[self.nonlinearity]
+        h, (activation, _) = states[0], self._activations[self.nonlinearity]
         for t, z in enumerate(a[0]):
             h[t + 1] = activation(z + h[t] @ self.recurrent.data)
 
@@ -4976,6 +5065,7 @@ class RNN(Layer):
         self, x: ArrayLike, start: _Maybe = None, lengths: _Maybe = None
     ) -> np.ndarray:
         x = self._expect(x, "N", "T", self.input_size)
+        _one_of(self, *self._activations, nonlinearity=self.nonlinearity)
         (n, steps, _), size = x.shape, self.hidden_size
         inside, xs = _counting(self, lengths, n, steps), _time_first(x)
         xs[~inside.T] = 0
@@ -5028,6 +5118,35 @@ def _joined(blocks: np.ndarray) -> np.ndarray:
 def _time_first(x: np.ndarray) -> np.ndarray:
     """(N, T, …) to (T, N, …), or back, as a copy in that order."""
     return x.swapaxes(0, 1).copy()
+
+
+# 20 Time: recurrent networks · last
+class Last(Layer):
+    """The last step of each sequence: (N, T, D) in, (N, D) out.
+
+    With ``lengths``, the last step that counts.
+    Raises ValueError for other shapes and for a sequence of no steps.
+    """
+
+    takes_lengths = True
+
+    # 20 Time: recurrent networks · last-forward
+    def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
+        x = self._expect(x, "N", "T", "D")
+        ends = _counting(self, lengths, *x.shape[:2]).sum(axis=1)
+        if not ends.all():
+            raise ValueError("Last: a sequence of length 0 has no last step")
+        at = np.arange(len(x)), ends - 1
+        self._cache = at, x.shape, x.dtype
+        return x[at]
+
+    # 20 Time: recurrent networks · last-backward
+    def backward(self, grad_output: ArrayLike) -> np.ndarray:
+        at, (n, steps, dim), dtype = self._saved()
+        grad = self._expect(grad_output, n, dim, what="grad_output")
+        dx = np.zeros((n, steps, dim), dtype)
+        dx[at] = grad
+        return dx
 
 
 # 20 Time: recurrent networks · lstm
@@ -5122,35 +5241,6 @@ class GRU(RNN):
         return da, du
 
 
-# 20 Time: recurrent networks · last
-class Last(Layer):
-    """The last step of each sequence: (N, T, D) in, (N, D) out.
-
-    With ``lengths``, the last step that counts.
-    Raises ValueError for other shapes and for a sequence of no steps.
-    """
-
-    takes_lengths = True
-
-    # 20 Time: recurrent networks · last-forward
-    def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
-        x = self._expect(x, "N", "T", "D")
-        ends = _counting(self, lengths, *x.shape[:2]).sum(axis=1)
-        if not ends.all():
-            raise ValueError("Last: a sequence of length 0 has no last step")
-        at = np.arange(len(x)), ends - 1
-        self._cache = at, x.shape, x.dtype
-        return x[at]
-
-    # 20 Time: recurrent networks · last-backward
-    def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        at, (n, steps, dim), dtype = self._saved()
-        grad = self._expect(grad_output, n, dim, what="grad_output")
-        dx = np.zeros((n, steps, dim), dtype)
-        dx[at] = grad
-        return dx
-
-
 # 20 Time: recurrent networks · embedding
 class Embedding(Layer):
     """A row of numbers for each whole number, eq:embedding.
@@ -5230,13 +5320,13 @@ def _fitting(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
 
 # 21 Attention · attend-backward
 def _attend_backward(
-    dy: _Array, q: _Array, k: _Array, v: _Array, weights: _Array
+    dy: _Array, q: _Array, k: _Array, v: _Array, p: _Array
 ) -> tuple[_Array, _Array, _Array]:
     """The gradients of q, k and v from that of what was found."""
-    dv = weights.mT @ dy  # eq:attention-dv
-    dw = dy @ v.mT  # eq:attention-dp
-    dw -= np.vecdot(dw, weights)[..., None]
-    da = np.multiply(dw, weights, out=dw)  # eq:attention-da
+    dv = p.mT @ dy  # eq:attention-dv
+    dp = dy @ v.mT  # eq:attention-dp
+    dp -= np.vecdot(dp, p)[..., None]
+    da = np.multiply(dp, p, out=dp)  # eq:attention-da
     da *= q.shape[-1] ** -0.5
     return da @ k, da.mT @ q, dv  # eq:attention-dq, eq:attention-dk
 
@@ -5431,8 +5521,8 @@ def jvp(
     direction of another shape or another number of them.
     """
     with _recorded():
-        slopes = _starts(inputs, directions)
-        y = f(*slopes)
+        slopes = _starts(inputs, directions)  # of each input, as a Tensor
+        y = f(*slopes.keys())
     if not isinstance(y, (list, tuple)):
         return _follow(y, slopes)
     ways = [_follow(part, slopes) for part in y]
@@ -5650,9 +5740,9 @@ def _atlas(text: str) -> dict[str, list[str]]:
 # 24 The diagnosis · causes-data
 _DATA = _atlas("""
     input-not-finite · One nan in x or y makes the loss and gradients nan.
-    Drop or fill these values first. · 10, When a number is lost
+    Drop or fill these values first. · 10, When the loss is nan
     input-integer-wrapped · An unsigned type has no room for negative numbers.
-    Make x floating-point before subtracting. · 10, When a number is lost
+    Make x floating-point before subtracting. · 10, When the loss is nan
     input-scale · Weights are drawn for inputs of about size 1, around 0.
     Subtract the mean, divide by the deviation. · 8, A sum of many terms
     input-columns-differ · A rate that fits one column does not fit another.
@@ -7362,4 +7452,4 @@ _PROBES = [
 ]
 
 
-# digest 6c8fd5298548c95b78bb8c4865fa78e1c12ff48518db80f835bb541b316cbed6
+# digest 239477b8e088809c723f148f172e768dfe6d7c6787c71bbec465786777ae9878

@@ -44,27 +44,23 @@ class BookLines(logging.Formatter):
 
 def build(folder: Path = BOOK, site: Path = ROOT / "site", **settings: Any) -> None:
     """Build beside ``site`` and take its place when all went well."""
-    with alone(site.parent / ".cache", "another build of the site"):
-        _build(folder, site, settings)
-
-
-def _build(folder: Path, site: Path, settings: dict[str, Any]) -> None:
     new, old = (site.with_name(f"{site.name}.{suffix}") for suffix in ("new", "old"))
-    if old.exists() and not site.exists():  # killed between the two renames
-        old.rename(site)
-    shutil.rmtree(new, ignore_errors=True)
-    config = load_config(str(CONFIG), docs_dir=str(folder), site_dir=str(new), **settings)
-    try:
-        config.plugins.on_startup(command="build", dirty=False)
-        mkdocs_build(config)
-        shutil.rmtree(old, ignore_errors=True)
-        if site.exists():
-            site.rename(old)
-        new.rename(site)
-    finally:
-        config.plugins.on_shutdown()
+    with alone(site.parent / ".cache", "another build of the site"):
+        if old.exists() and not site.exists():  # killed between the two renames
+            old.rename(site)
         shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        config = load_config(str(CONFIG), docs_dir=str(folder), site_dir=str(new), **settings)
+        try:
+            config.plugins.on_startup(command="build", dirty=False)
+            mkdocs_build(config)
+            shutil.rmtree(old, ignore_errors=True)
+            if site.exists():
+                site.rename(old)
+            new.rename(site)
+        finally:
+            config.plugins.on_shutdown()
+            shutil.rmtree(new, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def tell(folder: Path, level: int) -> None:

@@ -11,12 +11,10 @@ python scripts/check_equations.py --module-mutants         plant mistakes in the
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from equations.book import Book, read_display
 from equations.check import Result, check_chapter, check_display, checked_displays
@@ -27,7 +25,6 @@ from equations.guards import guard_table
 from equations.mutation_score import Score, score
 from equations.syntax import show
 from literate.chapter import BookError, Chapter, Display
-from literate.files import write_atomically
 from literate.prove.checks import write_counts
 from literate.prove.claims import count, text_findings
 from literate.reader import read_book
@@ -50,7 +47,6 @@ def main(arguments: list[str] | None = None) -> int:
         action="store_true",
         help="with --mutants: write what the site shows of proofs and mutants",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found for the site")
     options = parser.parse_args(arguments)
     try:
         chapters = read_book()
@@ -99,8 +95,6 @@ def run(book: Book, module: Module, chosen: list[Chapter], options: argparse.Nam
         proved = {label for label in scores if not prove(exact, *book.displays[label])}
         print(f"{len(proved)} of {len(scores)} displays proved")
         write_counts(chosen[0].path.parent, book, scores, proved)
-    if options.json:
-        write_atomically(options.json, json.dumps(summary(results, scores), indent=1) + "\n")
     return 1 if findings or not all(one.is_enough for one in scores.values()) else 0
 
 
@@ -176,22 +170,6 @@ _score: Callable[[int], Score]
 
 def _score_at(at: int) -> Score:
     return _score(at)
-
-
-def summary(results: list[Result], scores: dict[str, Score]) -> dict[str, Any]:
-    """What the site shows beside each equation."""
-    found: dict[str, Any] = {}
-    for result in results:
-        found[result.name] = {
-            "place": str(result.place),
-            "draws": result.draws,
-            "steps": result.steps,
-            "against": result.against,
-            "holds": result.finding is None,
-        }
-        if score := scores.get(result.name):
-            found[result.name]["mutants"] = {"killed": score.killed, "total": score.total}
-    return found
 
 
 if __name__ == "__main__":

@@ -37,13 +37,16 @@ def main(arguments: list[str] | None = None) -> int:
         marker = Marker(read_book())
         if options.stub:
             return print_stub(marker, options.stub)
-        kept, written = write(marker)
+        new = [is_new for _, is_new in folder.write(marker)]
         if options.chapter:
             sheet = marker.sheet(options.chapter)
             return watch(marker, sheet) if options.watch else mark(marker, sheet)
         if options.watch:
             raise BookError(Path("exercises"), "name the chapter to watch, as in --watch linear")
-        print(f"{shown_path(folder.FILES)}/: {written} files written, {kept} kept as they were\n")
+        print(
+            f"{shown_path(folder.FILES)}/: {new.count(True)} files written, "
+            f"{new.count(False)} kept as they were\n"
+        )
         return progress(marker)
     except BookError as error:
         print(error, file=sys.stderr)
@@ -53,12 +56,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-
-
-def write(marker: Marker) -> tuple[int, int]:
-    """How many files were there, and how many were written."""
-    new = [is_new for _, is_new in folder.write(marker)]
-    return new.count(False), new.count(True)
 
 
 def print_stub(marker: Marker, name: str) -> int:

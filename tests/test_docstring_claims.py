@@ -64,12 +64,12 @@ def two_groups() -> None:
     bp.SGD([{"params": [one]}, {"params": [one]}], lr=0.1)
 
 
-def changed() -> None:
+def changed(back: Any = lambda y, x: y.backward()) -> None:
     data = np.ones(3)
     x = bp.Tensor(data)
     y = np.sum(x * x)
     data[0] = 5.0
-    y.backward()
+    back(y, x)
 
 
 def watched() -> None:
@@ -322,9 +322,13 @@ RAISED: dict[str, dict[str, list[Call]]] = {
         ],
     },
     "gradients": {
+        "ValueError for another shape": [lambda: bp.gradients((x := bp.Tensor(X)) * 2, [x], np.ones(3))],
+        "RuntimeError if a recorded array has been changed since": [
+            lambda: changed(lambda y, x: bp.gradients(y, [x]))
+        ],
         "TypeError for inputs without requires_grad": [
             lambda: bp.gradients(bp.Tensor(2.0) * 2, [bp.Tensor(1.0, requires_grad=False)])
-        ]
+        ],
     },
     "detect_changes": {"RuntimeError for an array of which any entry has changed": [watched]},
     "Residual": {
@@ -474,6 +478,21 @@ def back(layer: Any, x: Any, *rest: Any) -> Any:
     return layer.backward() if isinstance(layer, bp.Loss) else layer.backward(np.ones_like(y))
 
 
+def kept_by_leaves() -> bool:
+    x = bp.Tensor(X)
+    y = x * 2
+    before = x.grad
+    y.sum().backward()
+    return before is None and y.grad is None and x.grad is not None and x.grad.shape == X.shape
+
+
+def no_slopes() -> bool:
+    x, other = bp.Tensor(X), bp.Tensor(X)
+    with bp.no_grad():
+        y = (x * 2).sum()
+    return not bp.gradients(y, [x])[0].any() and not bp.gradients((x * 2).sum(), [other])[0].any()
+
+
 def clipped(value: float) -> tuple[float, np.ndarray]:
     """The length before, and the gradient after."""
     one = number()
@@ -577,7 +596,8 @@ PROMISED: dict[tuple[str, str], Callable[[], Any]] = {
     ("GELU", "off by up to 5e-4"): off_by,
     ("Parameter", "grad starts at 0"): lambda: not number().grad.any(),
     ("Tensor", "integers become float64"): lambda: bp.Tensor([1, 2]).data.dtype == np.float64,
-    ("Tensor", "before it None"): lambda: bp.Tensor(X).grad is None,
+    ("Tensor", "In a leaf ``grad`` is an array like data after ``backward``; else None"): kept_by_leaves,
+    ("gradients", "of zeros where y does not depend on an input, or was made under no_grad"): no_slopes,
     ("LSTM", "columns, in the order i, f, g, o"): gates,
     ("LSTM", "the output h, then the cell c"): gates,
     ("GRU", "columns, in the order r, z, n"): updates,

@@ -472,6 +472,17 @@ def test_the_process_stays_as_long_as_it_is_well() -> None:
     assert judged("linear-count", COUNT)[0].state == "passed" and marker()._process is not first
 
 
+def test_a_marker_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho no numpy >&2\nexit 1\n", encoding="utf-8")
+    python.chmod(0o755)
+    monkeypatch.setattr("literate.exercises.marker.sys.executable", str(python))
+    sheet, exercise = found("linear-count")
+    answer = Answer(sheet, exercise, ROOT / "exercises" / sheet.file, COUNT)
+    (verdict,) = Marker(marker().chapters).mark([answer])
+    assert verdict.message == "the marker does not start:     no numpy"
+
+
 def test_megabytes_are_not_shown() -> None:
     flood = "while True:\n    print('x' * 100)\n"
     first, second = judged("linear-count", flood, COUNT)

@@ -61,6 +61,22 @@ def test_a_backward_that_overwrites_or_changes_its_argument_is_found() -> None:
         bp.gradcheck(Spoils(), X, rng=0)
 
 
+@pytest.mark.parametrize("seed", [0, 7])
+def test_the_upstream_gradient_is_not_an_input_from_the_same_seed(seed: int) -> None:
+    """A batch norm sends nothing back along its own input: there 0 would be right."""
+
+    class Nothing(bp.BatchNorm1d):
+        def backward(self, grad_output: Any) -> np.ndarray:
+            return 0 * super().backward(grad_output)
+
+    x = np.random.default_rng(seed).normal(size=(5, 4))
+    for given in (seed, np.random.default_rng(seed)):
+        assert bp.gradcheck(Nothing(4), x, rng=given) > 0.9
+    assert bp.gradcheck(bp.BatchNorm1d(4), x, rng=seed) < 1e-9
+    first, again = (bp.gradcheck(bp.Tanh(), x, rng=seed) for _ in range(2))
+    assert first == again
+
+
 def test_a_gradient_that_is_not_a_number_is_found() -> None:
     class Lost(bp.Linear):
         def backward(self, grad_output: Any) -> np.ndarray:

@@ -10,7 +10,7 @@ from literate import kept
 from literate.kept import Kept, across_builds, name_of
 
 
-def test_a_value_is_made_once_for_the_same_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_value_is_made_once_for_the_same_parts(tmp_path: Path) -> None:
     made: list[str] = []
 
     def make(value: str) -> list[str]:
@@ -25,8 +25,7 @@ def test_a_value_is_made_once_for_the_same_parts(tmp_path: Path, monkeypatch: py
     assert store.has("x", ["y"]) and not store.has("x", "['y']")
     assert store.get(lambda: make("c"), "x", ["y"]) == ["a"]
     store.get(lambda: make("d"), "xy", [])
-    monkeypatch.setattr(kept, "TOOLS", "others")
-    assert not store.has("x", ["y"])
+    assert not Kept(tmp_path / "new" / "kept", "other tools").has("x", ["y"])
     assert made == ["a", "d"]
 
 

@@ -10,7 +10,7 @@ import pytest
 from literate.reader import parse_chapter
 from literate.tangle.module import tangle
 from literate.weave import marks, panels
-from literate.weave.pages import Book
+from literate.weave.pages import Book, display
 from tests.books import chapter_text
 
 TEXT = chapter_text(
@@ -81,7 +81,7 @@ def test_a_panel_says_how_it_was_checked_and_shows_a_slip(book: Book) -> None:
 
 def test_only_checked_equations_open(book: Book) -> None:
     chapter = book.chapters[0]
-    page = "\n".join(panels.display(book, one) for one in chapter.displays)
+    page = "\n".join(display(book, one) for one in chapter.displays)
     opened = panels.with_openers(page, book)
     assert opened.count("<details") == 1
     assert 'href="equations-01-weigh.html#eq-weigh"' in opened

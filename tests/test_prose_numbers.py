@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from literate.chapter import BookError
+from literate.prove.numbers import check_typed, known_numbers, prose, settings
+from literate.prove.unbound import listed
+from literate.reader import parse_chapter, read_book
 from prose_numbers import main
 from tests.books import chapter_text
 
@@ -97,7 +101,7 @@ def test_a_typed_result_is_refused(path: Path, claim: str, capsys: pytest.Captur
     "text",
     [
         "With a rate of 0.5 it works.\n\n```python\nrate = 0.5\nprint(rate)\n```",  # a setting of the code
-        "It is $0.75$ and `0.75`, as [here](a-0.75.md), in 7 steps.",
+        "It is $0.75$ and `0.75`, as [here](a-0.75.md), in 7 ways.",
         "It is 0.75<!-- = 3 / 4 -->.",
         "| 0.75 | a table |",
     ],
@@ -105,3 +109,41 @@ def test_a_typed_result_is_refused(path: Path, claim: str, capsys: pytest.Captur
 def test_settings_formulas_and_computed_numbers_are_not_claims(path: Path, text: str) -> None:
     path.write_text(f"{HEADER}{text}\n", encoding="utf-8")
     assert main(["--check", str(path)]) == 0
+
+
+SETTINGS = [  # a sentence, or the code that it speaks of
+    ("in batches of fifty", "in batches of sixty"),
+    ("epochs=4, batch=50", "epochs=4, batch=40"),
+    ("take the median of five seeds", "take the median of eight seeds"),
+    ("with 400 numbers in each vector", "with 256 numbers in each vector"),
+    ("through fifty blocks for three epochs", "through fifty blocks for seven epochs"),
+    ("about every 61st number", "about every 59th number"),
+    ("Take 400 of the handwritten digits", "Take 300 of the handwritten digits"),
+    ("at most 256 rows at random", "at most 512 rows at random"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong"), SETTINGS)
+def test_a_setting_that_the_code_of_the_section_has_not(right: str, wrong: str) -> None:
+    chapter = next(one for one in read_book() if right in one.text)
+    check_typed(chapter)
+    with pytest.raises(BookError, match="no code of this section has the number"):
+        check_typed(parse_chapter(chapter.text.replace(right, wrong, 1), chapter.path))
+
+
+def test_numbers_in_words() -> None:
+    text = (
+        "Two thousand, 61st, a hundred thousand; fifty, 1,797 of 12; five seeds, 4 small layers, 3 ways, 1989"
+    )
+    assert [value for _, value in settings(text)] == [2000, 61, 100_000, 50, 1797, 12, 5, 4]
+
+
+def test_the_list_has_no_number_that_no_sentence_says() -> None:
+    said = {
+        f"{chapter.number}: {shown} in a sentence"
+        for chapter in read_book()
+        for line, text in enumerate(prose(chapter), 1)
+        for shown, value in settings(text)
+        if value not in known_numbers(chapter, line)
+    }
+    assert {one for one in listed() if one.endswith(" in a sentence")} <= said

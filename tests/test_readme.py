@@ -45,13 +45,17 @@ def facts() -> list[str]:
     (only,) = (re.split(r"\W", one)[0] for one in project["dependencies"])
     counts = read_counts(BOOK).values()
     planted, noticed = (sum(one[what] for one in counts) for what in ("planted", "noticed"))
+    displays = [display for chapter in chapters.values() for display in chapter.displays]
+    unchecked = sum(bool(display.label and display.unchecked) for display in displays)
     return [
         f"Python {project['requires-python'].removeprefix('>=')} or later",
         f"with {'NumPy' if only == 'numpy' else only} as its only dependency",
-        f"{answered} of 100 digits",
+        f"{answered} of 100 unseen digits",
         f"{NUMERALS[patients]} networks that do not learn",
-        f"more than {planted // 1000},000 mistakes planted in the formulas",
-        f"all are noticed but {planted - noticed}, and those are true",
+        f"Every numbered equation but {NUMERALS[unchecked]} is read",
+        f"The {NUMERALS[unchecked]} (",
+        f"more than {planted // 1000},000 changes planted in the formulas",
+        f"all are noticed but {planted - noticed}, and those {planted - noticed} leave",
         f"git clone {project['urls']['Repository']} cd {project['name']} make site",
         *(f"{part}, *{name}*" for part, name in re.findall(r"- (Part [IV]+) · (.*):$", nav, re.MULTILINE)),
     ]
@@ -74,7 +78,8 @@ def test_what_it_says_of_book_and_package_is_so() -> None:
         ("99 of 100", "95 of 100"),
         ("twelve networks", "ten networks"),
         ("NumPy as its only", "SciPy as its only"),
-        ("more than 9,000 mistakes", "more than 12,000 mistakes"),
+        ("more than 9,000 changes", "more than 12,000 changes"),
+        ("equation but five", "equation but four"),
         ("noticed but 21,", "noticed but 12,"),
         ("github.com/backprop-core/backprop-core", "github.com/backprop-core/book"),
         ("Python 3.11 or", "Python 3.9 or"),

@@ -31,7 +31,15 @@ def first(y: Any) -> Any:
 HALF = {"arcsin", "arccos", "arctanh", "tan"}  # of numbers below 1
 ODD: dict[str, list[Function]] = {
     "append": [lambda x: np.append(x, 3.0), lambda x: np.append(x, x, axis=1)],
-    "average": [np.average, lambda x: np.average(x, 0, keepdims=True)],
+    "average": [
+        np.average,
+        lambda x: np.average(x, 0, keepdims=True),
+        lambda x: np.average(x, axis=-1, weights=[1.0, 2.0, 0.0, 3.0]),
+        lambda x: np.average(x, 0, X * X),
+        lambda x: np.average(X.T, weights=x.T, keepdims=True),
+        lambda x: np.average(np.stack([x, X]), (2, 0), np.arange(8.0).reshape(4, 2)),
+        lambda x: np.average([1.0, 5.0, 2.0], weights=x[:, 1]),
+    ],
     "array_split": [lambda x: first(np.array_split(x, 3, axis=1))],
     "atleast_1d": [lambda x: np.atleast_1d(x[0, 0]), lambda x: first(np.atleast_1d(x, x[0]))],
     "atleast_3d": [np.atleast_3d],
@@ -125,6 +133,17 @@ ODD: dict[str, list[Function]] = {
     "moveaxis": [lambda x: np.moveaxis(x, 0, -1), lambda x: np.moveaxis(x, source=1, destination=0)],
     "nan_to_num": [lambda x: np.nan_to_num(np.where(x > 1.5, np.nan, x), nan=2.0)],
     "nanmean": [np.nanmean, lambda x: np.nanmean(np.where(X > 1.5, np.nan, x), axis=0, keepdims=True)],
+    "kron": [
+        lambda x: np.kron(x[:2, :3], x[1:]),
+        lambda x: np.kron(x[0], X[:, :2]),
+        lambda x: np.kron(np.array([[[1.0], [-2.0]]]), x),
+    ],
+    "median": [
+        np.median,
+        lambda x: np.median(x, 0),
+        lambda x: np.median(x[:, :3] * x[:, :3], axis=-1, keepdims=True),
+        lambda x: np.median(x, keepdims=True),
+    ],
     "nanmax": [np.nanmax, lambda x: np.nanmax(np.where(X > 1.5, np.nan, x * x), axis=1)],
     "nanmin": [np.nanmin, lambda x: np.nanmin(np.where(X < 1.3, np.nan, x), 0, keepdims=True)],
     "nanprod": [lambda x: np.nanprod(np.where(X > 1.5, np.nan, x), axis=1)],
@@ -354,7 +373,12 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "initial": (lambda: np.max(x, initial=3.0), r"take a?max\(x, axis, keepdims\)"),
     "order": (lambda: np.reshape(x, (2, 1), order="F"), r"take reshape\(x, shape\)"),
     "subok": (lambda: np.broadcast_to(x, (2, 2), subok=True), r"take broadcast_to\(x, shape\)"),
-    "weights of an average": (lambda: np.average(x, weights=[1, 2]), r"take average\(x, axis, keepdims\)"),
+    "the sum of weights": (
+        lambda: np.average(x, returned=True),
+        r"take average\(x, axis, weights, keepdims\)",
+    ),
+    "convolve": (lambda: np.convolve(x, x), "convolve has no rule .*; multiply windows"),
+    "interp": (lambda: np.interp(x, [1, 2], [3, 4]), "interp has no rule .*; weigh neighbours"),
     "an option, without nan": (lambda: np.nanmax(x, initial=3.0), r"take a?max\(x, axis, keepdims\)"),
     "option of another": (lambda: np.std(x, mean=0.0), "std has no rule"),
     "more than moved": (lambda: np.pad(x, 1, mode="mean"), "pad does more here than move"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,71 @@ def test_a_reduction_changed_later_is_refused_at_the_next_use(name: str, bad: An
     assert loss.forward(X, target) == pytest.approx(make().forward(X, target) * loss._terms(X, target)[2])
 
 
+PICTURES = np.random.default_rng(5).normal(size=(2, 2, 6, 6))
+SEQUENCES = np.random.default_rng(6).normal(size=(2, 3, 4))
+LATER: dict[str, tuple[Callable[[], Any], str, list, tuple]] = {  # what is changed, to what it must not be
+    "Dropout": (bp.Dropout, "p", [1.0, -0.1, np.nan, None, "x"], (X,)),
+    "LeakyReLU": (bp.LeakyReLU, "negative_slope", [np.nan, np.inf, None, "x"], (X,)),
+    "ELU": (bp.ELU, "alpha", [np.nan, -np.inf, None, "x"], (X,)),
+    "GELU": (bp.GELU, "approximate", ["Tanh", None, 1], (X,)),
+    "HuberLoss": (bp.HuberLoss, "delta", [0.0, -1.0, np.nan, None, "x"], (X, X)),
+    "smoothing": (bp.CrossEntropyLoss, "label_smoothing", [1.5, -0.1, np.nan, "x"], (X, [0] * len(X))),
+    "weight": (bp.CrossEntropyLoss, "weight", [[-1.0, 1.0], [np.nan, 1.0], "x"], (X[:, :2], [0] * len(X))),
+    "BatchNorm1d": (lambda: bp.BatchNorm1d(4), "eps", [-1.0, np.nan, None, "x"], (SEQUENCES[:, 0],)),
+    "momentum": (lambda: bp.BatchNorm1d(4), "momentum", [-0.1, 1.1, np.nan, "x"], (SEQUENCES[:, 0],)),
+    "LayerNorm": (lambda: bp.LayerNorm(4), "eps", [-1.0, np.nan, "x"], (SEQUENCES,)),
+    "RNN": (lambda: bp.RNN(4, 2), "nonlinearity", ["Tanh", None, 1], (SEQUENCES,)),
+    "LSTM": (lambda: bp.LSTM(4, 2), "nonlinearity", ["relu", None], (SEQUENCES,)),
+    **{
+        f"{setting} of {kind.__name__}": (partial(kind, *sizes), setting, bad, (PICTURES,))
+        for kind, *sizes in (
+            (bp.Conv2d, 2, 3, 2),
+            (bp.ConvTranspose2d, 2, 3, 2),
+            (bp.MaxPool2d, 2),
+            (bp.AvgPool2d, 2),
+        )
+        for setting, bad in (("stride", [0, (1, 0), None, "x"]), ("padding", [-1, (1, 2, 3), None, 1.5]))
+    },
+}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_a_setting_changed_later_is_refused_at_the_next_use(name: str) -> None:
+    make, setting, worse, given = LATER[name]
+    for bad in worse:
+        owner = make()
+        owner.forward(*given)
+        setattr(owner, setting, bad)
+        with pytest.raises(ValueError, match=rf"{type(owner).__name__}.* {setting}"):
+            owner.forward(*given)
+
+
+@pytest.mark.parametrize("kind", [bp.Conv2d, bp.ConvTranspose2d, bp.MaxPool2d, bp.AvgPool2d])
+def test_windows_changed_later_act(kind: Any) -> None:
+    sizes = (2, 3, 3) if kind in (bp.Conv2d, bp.ConvTranspose2d) else (3,)
+    seed = {"rng": 0} if len(sizes) == 3 else {}
+    later, given = kind(*sizes, **seed), kind(*sizes, 2, 1, **seed)
+    later.forward(PICTURES)
+    later.stride, later.padding = 2, (1, 1)
+    y = given.forward(PICTURES)
+    np.testing.assert_array_equal(later.forward(PICTURES), y)
+    np.testing.assert_array_equal(later.backward(np.cos(y)), given.backward(np.cos(y)))
+    assert repr(later) == repr(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((3,), "TapeLayer: function must be of type Callable, got 3"),
+        ((np.multiply, np.ones(3)), "expected parameters, got ndarray"),
+        ((np.multiply, [bp.Parameter(1.0)]), "expected parameters, got list"),
+    ],
+)
+def test_a_layer_of_the_tape_is_made_of_a_function_and_parameters(given: tuple, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        bp.TapeLayer(*given)
+
+
 def test_a_schedule_must_give_a_rate() -> None:
     def forgetful(base: Any, t: int) -> Any:
         if t < 2:
@@ -406,6 +472,33 @@ def test_a_value_meets_numbers_only(operation: Callable, other: Any) -> None:
     for pair in ((bp.Value(2.0), other), (other, bp.Value(2.0))):
         with pytest.raises(TypeError, match=message):
             operation(*pair)
+
+
+READERS: dict[str, Callable[[bp.Parameter, bp.Tensor], Any]] = {
+    "a product": lambda p, t: t * p,
+    "the other product": lambda p, t: p * t,
+    "a matrix product": lambda p, t: t @ p,
+    "an array's sum": lambda p, t: t.data + p,
+    "a list": lambda p, t: np.add(t, [p, p]),
+    "exp": lambda p, t: np.exp(p),
+    "mean": lambda p, t: np.mean(p),
+    "joined": lambda p, t: np.concatenate([t, p]),
+    "joined, first": lambda p, t: np.concatenate([p, t]),
+    "stacked": lambda p, t: np.stack([p, t.data]),
+    "where": lambda p, t: np.where([True, False], p, t),
+    "where, a list": lambda p, t: np.where([True, False], [p, p], t),
+    "einsum": lambda p, t: np.einsum("i,i->", t, p),
+    "a Tensor": lambda p, t: bp.Tensor(p),
+    "an array": lambda p, t: np.asarray(p),
+    "an answer, yes or no": lambda p, t: np.array_equal(p, p),
+}
+
+
+@pytest.mark.parametrize("reads", READERS.values(), ids=READERS)
+def test_nothing_reads_a_parameter_behind_the_tape(reads: Callable) -> None:
+    """It would pass for a constant, and its gradient would stay 0."""
+    with pytest.raises(TypeError, match=r"a Parameter is not an array: its numbers are \.data"):
+        reads(bp.Parameter([1.0, 2.0]), bp.Tensor([3.0, 4.0]))
 
 
 def test_a_hessian_of_tensors_and_of_a_constant() -> None:

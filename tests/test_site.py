@@ -22,7 +22,6 @@ from literate import kept
 from literate.chapter import BookError
 from literate.reader import read_book
 from literate.weave import katex, render, site_hook
-from literate.weave.pytorch import Table
 from tests.books import ONE, TWO, line_of, write_book
 
 BACK = [
@@ -56,7 +55,6 @@ def built(folder: Path, one: str = ONE, two: str = TWO) -> Path:
         templates.symlink_to(compiled)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)  # the cache stands there
-        patch.setattr("literate.weave.pytorch.table", lambda: Table([], {}, {}))  # names of another module
         build(write_book(folder / "book", one, two), folder / "site", nav=NAV)
     return folder / "site"
 
@@ -258,7 +256,7 @@ def test_katex_is_asked_for_when_it_is_missing(monkeypatch: pytest.MonkeyPatch, 
     failed = subprocess.CompletedProcess([], 1, "", "Cannot find package 'katex'")
     monkeypatch.setattr(katex.subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(BookError, match="npm ci --ignore-scripts\nCannot find package"):
-        katex.typeset([("x", False)], [], tmp_path / "formulas.json", "")
+        katex.typeset([("x", False)], [], tmp_path / "formulas.pickle", "")
 
 
 def test_only_new_formulas_are_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -269,7 +267,7 @@ def test_only_new_formulas_are_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         return [f"<b>{tex}</b>" for tex, _ in formulas]
 
     monkeypatch.setattr(katex, "_katex", set_by_katex)
-    version, cache = tmp_path / "package.json", tmp_path / "formulas.json"
+    version, cache = tmp_path / "package.json", tmp_path / "formulas.pickle"
     monkeypatch.setattr(katex, "VERSION", version)
     version.write_text("1", encoding="utf-8")
     x, y = ("x", False), ("y", True)

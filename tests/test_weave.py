@@ -17,7 +17,7 @@ from literate.chapter import BookError, Chapter, Place
 from literate.reader import read_chapter
 from literate.tangle.module import Module
 from literate.weave import backmatter, panels
-from literate.weave.figures import colours, figure, inline_svg, with_shared_letters, with_short_names
+from literate.weave.figures import colours, drawn, figure, with_shared_letters, with_short_names
 from literate.weave.katex import search_text
 from literate.weave.notebook import images, notebook, tidy
 from literate.weave.pages import Book, link_labels, page
@@ -236,12 +236,13 @@ def test_labels_in_highlighted_code_become_links(book: Book) -> None:
     )
 
 
-def test_a_figure_follows_light_and_dark_and_keeps_to_itself() -> None:
-    assert inline_svg(SVG, "f", "alt").split("\n")[1:] == [
-        '<g id="f-a"><use href="#f-b" style="fill: currentColor; stroke: var(--figure-1); '
-        'clip-path: url(#f-c)"/></g>',
+def test_a_figure_follows_light_and_dark() -> None:
+    assert drawn(SVG).split("\n")[1:] == [
+        '<g><use href="#f0" style="fill: currentColor; stroke: var(--figure-1); clip-path: url(#f1)"/></g>',
         "</svg>",
     ]
+    with pytest.raises(ValueError, match="not a figure saved by Matplotlib"):
+        figure("<svg></svg>", "alt", "")
 
 
 def test_a_number_in_parentheses_has_one_pair(tmp_path: Path) -> None:
@@ -355,7 +356,7 @@ def test_a_figure_has_no_more_digits_than_one_sees() -> None:
         "<use", '<path d="M 412.345678 0.123456 L -0.001 7.00005" style="opacity: 0.333"/><use', 1
     )
     svg = svg.replace("<use", '<g transform="translate(10.256 0) scale(0.015625 -0.015625)"/><use', 1)
-    body = inline_svg(svg, "f", "alt")
+    body = drawn(svg)
     assert 'd="M 412.3 0.12 L 0 7" style="opacity: 0.333"' in body
     assert 'transform="translate(10.3 0) scale(0.015625 -0.015625)"' in body
 
@@ -365,7 +366,7 @@ def test_a_picture_within_a_figure_has_few_colours() -> None:
     file = io.BytesIO()
     Image.fromarray(every).save(file, "png")
     png = base64.b64encode(file.getvalue()).decode()
-    body = inline_svg(SVG.replace("<use", f'<image href="data:image/png;base64,{png}"/><use'), "f", "alt")
+    body = drawn(SVG.replace("<use", f'<image href="data:image/png;base64,{png}"/><use'))
     found = re.search(r"base64,([^\"]*)", body)
     assert found and len(found[1]) < len(png) / 2
     small = np.asarray(Image.open(io.BytesIO(base64.b64decode(found[1]))).convert("RGB"), int)
@@ -373,25 +374,22 @@ def test_a_picture_within_a_figure_has_few_colours() -> None:
 
 
 def test_parts_of_figures_have_names_only_where_they_are_used() -> None:
-    page = (
-        '<g id="figure-1-a"><path id="figure-1-b" d="M 0 0"/><use href="#figure-1-b" '
-        'style="clip-path: url(#figure-1-c)"/></g><clipPath id="figure-1-c"/><h2 id="figure">figure-1-b</h2>'
+    svg = (
+        '<g id="axes_1"><path id="m.b-1" d="M 0 0"/><use href="#m.b-1" '
+        'style="clip-path: url(#p2)"/></g><clipPath id="p2"/>'
     )
-    assert with_short_names(page) == (
-        '<g><path id="f0" d="M 0 0"/><use href="#f0" '
-        'style="clip-path: url(#f1)"/></g><clipPath id="f1"/><h2 id="figure">figure-1-b</h2>'
+    assert with_short_names(svg) == (
+        '<g><path id="f0" d="M 0 0"/><use href="#f0" style="clip-path: url(#f1)"/></g><clipPath id="f1"/>'
     )
 
 
-def test_figures_of_a_page_share_the_outlines_of_letters() -> None:
-    letter = '<path id="figure-{}-Sans-41" d="M 0 0 L 1 1" transform="scale(0.01)"/>'
-    other = '<path id="figure-2-Sans-42" d="M 9 9 L 1 1" transform="scale(0.01)"/>'
-    page = f'{letter.format(1)}<use href="#figure-1-Sans-41"/>{letter.format(2)}{other}'
-    page += '<use href="#figure-2-Sans-41"/><use href="#figure-2-Sans-42"/><a href="#eq-a">a</a>'
-    shared = with_shared_letters(page)
-    assert shared.count("<path") == 2 and letter.format(2) not in shared and other in shared
-    assert shared.count('"#figure-1-Sans-41"') == 2 and '"#figure-2-Sans-42"' in shared
-    assert '<a href="#eq-a">' in shared
+def test_a_figure_has_the_outline_of_a_letter_once() -> None:
+    letter = '<path id="{}-41" d="M 0 0 L 1 1" transform="scale(0.01)"/>'
+    other = '<path id="Sans-42" d="M 9 9 L 1 1" transform="scale(0.01)"/>'
+    svg = f'{letter.format("Sans")}<use href="#Sans-41"/>{letter.format("Bold")}{other}'
+    shared = with_shared_letters(f'{svg}<use href="#Bold-41"/><use href="#Sans-42"/>')
+    assert shared.count("<path") == 2 and letter.format("Bold") not in shared and other in shared
+    assert shared.count('"#Sans-41"') == 2 and '"#Sans-42"' in shared
 
 
 PALETTES = (
@@ -479,7 +477,7 @@ def test_the_table_of_pytorch_names_shows_what_is_shared_and_what_differs(
         note="a | b",
     )
     monkeypatch.setattr(
-        "literate.weave.pytorch.table", lambda: Table([pair], {"device": "one"}, {"A|B": "more"})
+        "literate.weave.pytorch.table", lambda _: Table([pair], {"device": "one"}, {"A|B": "more"})
     )
     text = pytorch(book)
     assert "\n## torch.nn\n" in text
@@ -487,7 +485,7 @@ def test_the_table_of_pytorch_names_shows_what_is_shared_and_what_differs(
     assert f"{row} a \\| b; `dim` is `axis`; `rng`: draws; `out`: no |" in text
     assert "| `device` | one |" in text and "| `A`, `B` | more |" in text
     pair = Pair("torch.nn.Half", "Quarter")
-    monkeypatch.setattr("literate.weave.pytorch.table", lambda: Table([pair], {}, {}))
+    monkeypatch.setattr("literate.weave.pytorch.table", lambda _: Table([pair], {}, {}))
     with pytest.raises(BookError, match=r"pytorch\.toml: Quarter is not a name of the module"):
         pytorch(book)
 

@@ -61,7 +61,7 @@ const sideValues = (side, { t: tables, a: axes }) => {
   return places.map((place) => run(side, tables, place));
 };
 
-// Which tables a side reads, and whether a function of the module gives some of its numbers.
+// Which tables a side reads.
 const reads = (expression, found = new Set()) => {
   if (!Array.isArray(expression)) return found;
   if (expression[0] === "x") found.add(expression[1]);
@@ -117,7 +117,6 @@ const editable = (box) => {
       const input = document.createElement("input");
       input.value = cell.textContent.replace("−", "-");
       input.inputMode = "decimal";
-      input.size = Math.max(2, input.value.length);
       input.setAttribute("aria-label", `entry ${from + n + 1} of ${table.dataset.name}`);
       input.onchange = () => {
         const value = Number(input.value.replace("−", "-").replace(",", "."));

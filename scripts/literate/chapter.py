@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import copy
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -81,7 +83,6 @@ def compiled(cell: Cell, flags: int = 0) -> CodeType:
 class Reference:
     place: Place
     label: str
-    in_code: bool
 
 
 @dataclass(frozen=True)
@@ -131,10 +132,37 @@ class Chapter:
         return found
 
 
+@dataclass(frozen=True)
+class Equation:
+    """A display with a label."""
+
+    number: str
+    chapter: Chapter
+    display: Display
+
+    @property
+    def anchor(self) -> str:
+        return str(self.display.label).replace(":", "-")
+
+    @property
+    def link(self) -> str:
+        return f"{self.chapter.path.name}#{self.anchor}"
+
+
+def equations_of(chapters: Sequence[Chapter]) -> dict[str, Equation]:
+    """The equations by their labels, numbered in each chapter."""
+    found = {}
+    for chapter in chapters:
+        labelled = [display for display in chapter.displays if display.label]
+        for position, display in enumerate(labelled, 1):
+            found[str(display.label)] = Equation(f"{chapter.number}.{position}", chapter, display)
+    return found
+
+
 def code_references(cell: Cell) -> list[Reference]:
     """The ``eq:…`` labels named in a cell's comments and docstrings."""
     return [
-        Reference(Place(cell.place.path, number), label, in_code=True)
+        Reference(Place(cell.place.path, number), label)
         for number, line in enumerate(cell.source.split("\n"), cell.place.line)
         for label in CODE_REFERENCE.findall(line)
     ]
@@ -156,3 +184,12 @@ def definitions(cell: Cell) -> list[tuple[str, Place]]:
                 leaves = [leaf for leaf in ast.walk(target) if isinstance(leaf, ast.Name)]
                 found += [(leaf.id, cell.at(leaf)) for leaf in leaves]
     return found
+
+
+def parameters(function: ast.FunctionDef) -> str:
+    """What it takes, without types."""
+    arguments = copy.deepcopy(function.args)
+    for argument in ast.walk(arguments):
+        if isinstance(argument, ast.arg):
+            argument.annotation = None
+    return ast.unparse(arguments)

@@ -12,8 +12,10 @@ import stat
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from .chapter import BookError, Place, shown_path
 
@@ -42,6 +44,15 @@ def read_text(path: Path) -> str:
     except OSError as error:
         nowhere = isinstance(error, FileNotFoundError) and path.is_symlink()
         raise BookError(path, "a link that leads nowhere" if nowhere else reason(error)) from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a file of settings, or one of the book's lists, says."""
+    try:
+        return tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        raise BookError(Place(path, int(line[1])) if line else path, f"not TOML: {error}") from None
 
 
 def write_atomically(path: Path, text: str | bytes) -> None:

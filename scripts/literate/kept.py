@@ -46,8 +46,8 @@ TOOLS = _tools()  # as this process found them: it goes on with them, whatever b
 class Kept:
     """Values by name, in a file. What nobody asks for is not written again."""
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
+    def __init__(self, file: Path, tools: str = "") -> None:
+        self.file, self.tools = file, tools or TOOLS
         self.values: dict[str, bytes] = {}
         self.asked: set[str] = set()
         with contextlib.suppress(Exception):  # there is none, or something has broken it
@@ -55,11 +55,11 @@ class Kept:
 
     def has(self, *parts: object) -> bool:
         """Whether ``get`` has it."""
-        return name_of(TOOLS, *parts) in self.values
+        return name_of(self.tools, *parts) in self.values
 
     def get(self, make: Callable[[], T], *parts: object) -> T:
         """What ``make`` returns, which must follow from ``parts`` and the tools alone."""
-        name = name_of(TOOLS, *parts)
+        name = name_of(self.tools, *parts)
         self.asked.add(name)
         if name not in self.values:
             self.values[name] = pickle.dumps(make())

@@ -68,6 +68,7 @@ jupyter:
 ---"""
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 REGION = re.compile(r"<!--\s*#(end)?(region|markdown|md|raw)")
+IMPORTS = ast.Import | ast.ImportFrom
 NOTATION_HEADER = ["Symbol", "Meaning", "Set", "In code"]
 
 
@@ -347,7 +348,7 @@ class Reader:
                 raise self.refuse(f"a core line has {len(line)} characters, at most {WIDTH}", number)
         optional = {node for attempt in _optional(nodes) for node in ast.walk(attempt)}
         for node in nodes:
-            if isinstance(node, (ast.Import, ast.ImportFrom)) and node not in optional:
+            if isinstance(node, IMPORTS) and node not in optional:
                 raise BookError(
                     cell.at(node),
                     "import in a core cell; write it in the chapter's first cell, "
@@ -362,29 +363,20 @@ class Reader:
     def check_import_cell(self) -> None:
         """The first python cell imports, the others do not import the module."""
         for position, cell in enumerate(self.chapter.python):
-            imports = [
-                node
-                for node in ast.walk(cell.tree)
-                if isinstance(node, (ast.Import, ast.ImportFrom)) and MODULE_NAME in _modules(node)
-            ]
-            if position == 0:
-                others = [n for n in cell.tree.body if not isinstance(n, (ast.Import, ast.ImportFrom))]
-                if others or cell.tag or not cell.tree.body:
-                    raise self.refuse(
-                        "a chapter's first python cell is its import cell: plain imports, no tags",
-                        cell.place.line - 1,
-                    )
-            elif imports:
+            if position == 0 and (cell.tag or not all(isinstance(node, IMPORTS) for node in cell.tree.body)):
                 raise self.refuse(
-                    f"import {MODULE_NAME} only in the chapter's first cell",
-                    cell.place.line + imports[0].lineno - 1,
+                    "a chapter's first python cell is its import cell: plain imports, no tags",
+                    cell.place.line - 1,
                 )
-            for node in imports:
-                if not isinstance(node, ast.ImportFrom) or node.names[0].name == "*":
-                    raise self.refuse(
-                        f"name what the chapter uses: from {MODULE_NAME} import …",
-                        cell.place.line + node.lineno - 1,
-                    )
+            for node in ast.walk(cell.tree):
+                if isinstance(node, IMPORTS) and MODULE_NAME in _modules(node):
+                    if position > 0:
+                        raise BookError(
+                            cell.at(node), f"import {MODULE_NAME} only in the chapter's first cell"
+                        )
+                    if not isinstance(node, ast.ImportFrom) or node.names[0].name == "*":
+                        message = f"name what the chapter uses: from {MODULE_NAME} import …"
+                        raise BookError(cell.at(node), message)
 
     def check_transcripts(self) -> None:
         """A reader who types along has the names of the transcripts; the cells of a notebook have not."""
@@ -496,7 +488,7 @@ class Reader:
         if not line.startswith("|") and _split_row(line.lstrip("> \t")) == NOTATION_HEADER:
             raise self.refuse("a notation table begins at the margin, with a |")
         for found in REFERENCE.finditer(re.sub(r"`[^`]*`|<!--.*?-->", "", line)):
-            self.chapter.references.append(Reference(place, found[1], in_code=False))
+            self.chapter.references.append(Reference(place, found[1]))
         self.at += 1
 
 
@@ -577,7 +569,7 @@ def _is_assignment(node: ast.stmt) -> bool:
     )
 
 
-def _modules(node: ast.Import | ast.ImportFrom) -> list[str]:
+def _modules(node: IMPORTS) -> list[str]:
     return [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
 
 

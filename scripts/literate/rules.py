@@ -68,14 +68,14 @@ def _check_names(chapters: Sequence[Chapter]) -> None:
                 if isinstance(node, ast.ImportFrom) and node.module == MODULE_NAME:
                     for alias in node.names:
                         if alias.name not in names:
-                            line = cell.place.line + node.lineno - 1
-                            raise BookError(
-                                chapter.place(line), f"{alias.name} is not defined in an earlier chapter"
-                            )
-            key = f"{cell.tag} {cell.name}"
-            if cell.name and key in cells:
-                raise BookError(cell.place, f"the name {cell.name!r} is already used at {cells[key].place}")
-            cells[key] = cell
+                            message = f"{alias.name} is not defined in an earlier chapter"
+                            raise BookError(cell.at(node), message)
+            if cell.name in cells:
+                raise BookError(
+                    cell.place, f"the name {cell.name!r} is already used at {cells[cell.name].place}"
+                )
+            if cell.name:
+                cells[cell.name] = cell
         for cell in chapter.core:
             names.update(dict.fromkeys(defined_names(cell), cell))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import types
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 import check_equations
 from equations import Wrong, equation_items
+from equations.book import Book
 from literate.reader import read_chapter
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -58,16 +58,19 @@ def command(functions: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("command")
-def test_the_command_checks_the_book(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert check_equations.main(["--json", str(tmp_path / "found.json")]) == 0
+def test_the_command_checks_the_book(capsys: pytest.CaptureFixture[str]) -> None:
+    assert check_equations.main([]) == 0
     said = capsys.readouterr().out
     assert said.startswith(
         "7 checks, 0 findings; 0 of 5 displays unchecked\nin no equation: Linear, adam_step, bn_backward"
     )
-    found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
-    assert found["eq:ce-grad"]["draws"] == 11
-    assert found["eq:ce-grad"]["steps"] == 4
-    assert "softmax_cross_entropy_backward" in found["eq:ce-grad"]["against"]
+
+
+def test_a_check_says_how_often_and_against_what(functions: dict[str, Any]) -> None:
+    chapter = read_chapter(SAMPLES / "cross-entropy.md")
+    (result,), findings = check_equations.check(Book([chapter], functions), chapter, ["eq:ce-grad"])
+    assert (result.draws, result.steps, findings) == (11, 4, [])
+    assert "softmax_cross_entropy_backward" in result.against
 
 
 @pytest.mark.usefixtures("command")

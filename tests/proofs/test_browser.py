@@ -35,7 +35,7 @@ HEAVIEST_CHAPTER = 250_000  # bytes of its HTML; panels and figures are files of
 HEAVIEST_COMPRESSED = 60_000
 HEAVIEST_FIGURE = 75_000
 HEAVIEST_VIEW = 300_000  # bytes on the way to a reader who has just opened a page, compressed but for fonts
-TABS = 2  # at the same time: a page waits longer than it works
+TABS = 4  # at the same time: a page waits longer than it works
 RAW = ("$", "\\(", "\\[", "eq:", "{#", "{.", "!!!", "```", "<!--")
 
 LOOK = """() => {

@@ -307,6 +307,19 @@ def reach() -> bool:
     return sizes.shape == (101,) and 0.4 < (sizes[0] / sizes[80]) ** (1 / 80) < 0.7
 
 
+def no_cure() -> bool:
+    model, first = torch.nn.RNN(4, 8, batch_first=True), torch.zeros(1, 5, 4, requires_grad=True)
+    y, h = model(first)
+    y.sum().backward(retain_graph=True)
+    first.grad = None
+    later, h = model(torch.zeros(1, 5, 4), h)
+    later.sum().backward(retain_graph=True)
+    torch.optim.SGD(model.parameters(), lr=0.1).step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        model(torch.zeros(1, 5, 4), h)[0].sum().backward()
+    return first.grad is not None and bool(first.grad.any())
+
+
 SAID: dict[str, Callable[[], bool]] = {
     "`torch.nn.Linear` stores its weight as `(out_features, in_features)`": linear,
     "PyTorch's layer also takes a single row without a batch axis.": single_row,
@@ -326,6 +339,7 @@ SAID: dict[str, Callable[[], bool]] = {
     "in `scaled_dot_product_attention`, the function above, it means *may look*": may_look,
     "A `Tensor` requires a gradient unless told otherwise.": requiring,
     "In `x.max(axis)` equals share; PyTorch's `max(dim)` picks one.": equals,
+    "with the optimizer's step it fails (*modified by an inplace operation*), without one": no_cure,
     "keep the state in `.state`, for the LSTM $h$ and $c$ side by side.": states,
     "gives zeros for an unused input, where PyTorch raises an error": unused,
     "PyTorch sets gradients to `None`, and the step skips a parameter without one; ours are zeros": skipped,

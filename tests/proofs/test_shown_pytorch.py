@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from literate.prove.session import Session
-from literate.prove.shown import complaints, names, resolve, shown
 from literate.reader import book_files, read_chapter
 from tests.books import chapter_text
+from tests.shown import complaints, names, resolve, shown
 
 CHAPTERS = book_files()
 SCOPE = {"torch": torch}

@@ -1,7 +1,7 @@
-"""The process in which readers' answers run: it may hang or die without harm.
+"""The process in which readers' answers run, with limits on time and output: one may hang or die.
 
-Its jobs come on standard input. Each task of a job is done by a copy of the process, which writes a line of
-JSON to the file whose number is given: what an answer changes or leaves running ends with it.
+Its jobs come on standard input. Each task of a job is done by a copy of the process: what an answer changes
+or leaves running ends with it. Standard output has two lines of JSON for each: its number, what came of it.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ import inspect
 import json
 import linecache
 import os
+import re
 import reprlib
 import signal
 import sys
 import tempfile
+import time
 import traceback
 import types
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import IO, Any
 
 if sys.platform != "win32":
     import resource
@@ -36,7 +38,9 @@ from literate.exercises.judge import VOCABULARY, Wrong
 MODULE = "backprop_core"
 HERE = "exercises"  # the name of the reader's module
 MEMORY = 8 << 30
-TRACE = 50_000  # bytes of what a crash says
+OUTPUT = 1_000_000  # bytes that an answer may print
+BEGINNING = 2_400  # of them that are told
+LARGEST = 64 << 20  # bytes of a file that it writes
 FLAGS = __future__.annotations.compiler_flag  # the book's own answers are annotated
 ADVICE = {  # what Python says, and what it means here
     "can't multiply sequence": "a list or a tuple is no array: take its parts, or np.array of it",
@@ -365,26 +369,83 @@ def load_shared(tasks: list[dict[str, Any]]) -> None:
             importlib.import_module(name)
 
 
-def answered(job: dict[str, Any], task: dict[str, Any], results: int, trace: int) -> None:
-    """What a copy of the process does."""
-    os.setpgid(0, 0)  # whatever it starts can be ended with it
-    with open(os.devnull, encoding="utf-8") as nothing:
-        os.dup2(nothing.fileno(), 0)
-    os.lseek(trace, 0, os.SEEK_SET)
-    faulthandler.enable(trace)  # on SIGABRT it says where we are
-    os.write(results, f"begin {os.getpid()}\n".encode())
-    book = sys.modules.pop("book")  # out of the reach of an answer
-    answer = marked(job, task, sys.modules[MODULE], book)
-    with contextlib.suppress(Exception):  # an answer may have closed it
-        sys.stdout.flush()
-    os.write(results, json.dumps(answer).encode() + b"\n")
+class Copy:
+    """A copy of this process that does one task. What it says stands in files."""
+
+    def __init__(self) -> None:
+        files = (tempfile.TemporaryFile(buffering=0) for _ in range(3))  # noqa: SIM115  open to the end
+        self.answer, self.output, self.trace = files
+
+    def begin(self, job: dict[str, Any], task: dict[str, Any]) -> int:
+        """Its number."""
+        for file in (self.answer, self.output, self.trace):
+            file.seek(0)
+            file.truncate()
+        if pid := os.fork():
+            return pid
+        os.setpgid(0, 0)  # whatever it starts can be ended with it
+        with open(os.devnull, encoding="utf-8") as nothing:
+            os.dup2(nothing.fileno(), 0)
+        for number in (1, 2):
+            os.dup2(self.output.fileno(), number)
+        faulthandler.enable(self.trace)  # on SIGABRT it says where we are
+        if sys.platform != "win32":
+            resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, LARGEST))
+        book = sys.modules.pop("book")  # out of the reach of an answer
+        answer = marked(job, task, sys.modules[MODULE], book)
+        with contextlib.suppress(Exception):  # an answer may have closed it
+            sys.stdout.flush()
+        self.answer.write(json.dumps(answer).encode())
+        os._exit(0)
+
+    def result(self, pid: int, task: dict[str, Any]) -> dict[str, Any]:
+        """What came of it. It ends, and so does all that it has started."""
+        message = ""
+        if not _ends(pid, task["seconds"], self.floods):
+            message = f"has not ended after {task['seconds']:g} s, the limit of this exercise"
+            for how in (signal.SIGABRT, signal.SIGKILL):  # at the first it says where it is
+                os.kill(pid, how)
+                if _ends(pid, 2):
+                    break
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)  # what it has left running
+        answer = _read(self.answer)
+        if self.floods():
+            message = f"printed more than {OUTPUT:,} characters and was ended"
+        elif not answer and not message:
+            message = "ended the process that ran it"
+        line = re.search(rf'File "{re.escape(task["path"])}", line (\d+)', _read(self.trace))
+        where = f"{task['shown']}:{line[1]}: " if line else ""
+        said = {"state": "failed", "message": f"{where}it {message}"} if message else json.loads(answer)
+        return {"answer": said, "printed": _read(self.output, BEGINNING), "size": _size(self.output)}
+
+    def floods(self) -> bool:
+        return _size(self.output) > OUTPUT
+
+
+def _ends(pid: int, seconds: float, hurry: Callable[[], bool] = bool) -> bool:
+    """Whether a copy ends in this time, and before there is a reason to hurry."""
+    limit = time.monotonic() + seconds
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        if hurry() or time.monotonic() > limit:
+            return False
+        time.sleep(0.001)
+    return True
+
+
+def _size(file: IO[bytes]) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _read(file: IO[bytes], count: int = -1) -> str:
+    file.seek(0)
+    return file.read(count).decode(errors="replace")
 
 
 def main() -> None:
     """Do the jobs, each a line of JSON; the first line has the module."""
-    results = int(sys.argv[1])
-    crashes = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  open until the process ends
-    trace = crashes.fileno()
+    results, copy = os.dup(1), Copy()
+    os.dup2(2, 1)  # what is printed here is for no program
     setup = json.loads(sys.stdin.buffer.readline())
     if sys.platform != "win32":
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -396,15 +457,9 @@ def main() -> None:
         job = {**setup, **json.loads(line)}
         load_shared(job["tasks"])
         for task in job["tasks"]:
-            if (pid := os.fork()) == 0:
-                answered(job, task, results, trace)
-                os._exit(0)
-            os.waitpid(pid, 0)
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)  # what the answer has left running
-            said = os.pread(trace, TRACE, 0).decode(errors="replace")
-            os.ftruncate(trace, 0)
-            os.write(results, b"end " + json.dumps(said).encode() + b"\n")
+            pid = copy.begin(job, task)
+            os.write(results, f"{pid}\n".encode())
+            os.write(results, json.dumps(copy.result(pid, task)).encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -217,6 +217,7 @@ def _parameters(mine: Any, twin: Any) -> Iterator[tuple[str, Any, Any]]:
 
 
 SILENT: Any = {"over": "ignore", "invalid": "ignore", "divide": "ignore"}
+NEAR = (-2.0, -0.7, -0.1, 0.0, 0.3, 1.1, 2.4)
 BETWEEN = (3.3, 6.0, 12.0, 25.0, 60.0, 150.0)
 
 
@@ -224,7 +225,6 @@ def slopes(
     mine: Any,
     right: Any,
     labels: tuple[str, str],
-    points: Sequence[float] = (-2.0, -0.7, -0.1, 0.0, 0.3, 1.1, 2.4),
     far: Sequence[float] = (-800.0, 800.0),
     slips: Callable[[np.ndarray, np.ndarray, np.ndarray], Slips] | None = None,
 ) -> None:
@@ -234,7 +234,7 @@ def slopes(
     """
     outwards = [(sign * x) for x in BETWEEN for sign in (-1, 1) if x < max(far)]
     between = np.array(outwards).reshape(2, -1)
-    for where, xs in (("", np.array(points)), (" farther out", between), (" far out", np.array(far))):
+    for where, xs in (("", np.array(NEAR)), (" farther out", between), (" far out", np.array(far))):
         given = xs.copy()
         with np.errstate(**SILENT):
             answer = parts(mine.value_and_slope(given), 2, "a pair, f(x) and f'(x)")
@@ -266,16 +266,5 @@ def losses(mine: Any, right: Any, pairs: Sequence[tuple[Any, Any]], labels: tupl
         mine.value_and_slope(given, goal)  # and once more, where warnings are errors
 
 
-VOCABULARY: dict[str, Any] = {
-    "agrees": agrees,
-    "copy": copy,
-    "draws": draws,
-    "gradients": gradients,
-    "losses": losses,
-    "np": np,
-    "number": number,
-    "parts": parts,
-    "refuse": refuse,
-    "says": says,
-    "slopes": slopes,
-}
+FUNCTIONS: Any = (agrees, draws, gradients, losses, number, parts, refuse, says, slopes)
+VOCABULARY = {"copy": copy, "np": np} | {function.__name__: function for function in FUNCTIONS}

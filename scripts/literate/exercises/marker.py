@@ -1,4 +1,4 @@
-"""Mark readers' answers: in a process of their own, with limits on time and output."""
+"""Mark readers' answers, which run in a process of their own."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ import difflib
 import json
 import os
 import re
-import selectors
+import select
 import signal
 import subprocess
 import sys
+import tempfile
+import textwrap
 import time
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from equations.book import Book
-from literate.chapter import ROOT, BookError, Chapter, shown_path
+from literate.chapter import ROOT, BookError, Chapter, equations_of, shown_path
 from literate.tangle.module import Module, tangle
 
 from . import pencil
 from .sheets import FORMS, Exercise, Sheet, read_sheets
 from .stubs import Core, Equations, stub
 
-OUTPUT = 1_000_000  # characters that an answer may print
 SHOWN = 600  # of what it printed, in a message
-START = 60  # seconds in which the process must come up
+START = 60  # seconds in which the process must come up, or say what came of an answer
 WIDEST = 100
 _OURS = Path(sys.prefix) == ROOT / ".venv"
 COMMAND = f"{'.venv/bin/' if _OURS else ''}python scripts/exercises.py"  # as the reader can give it
@@ -74,33 +75,31 @@ class Marker:
         return tangle(self.chapters)
 
     @cached_property
+    def namespace(self) -> dict[str, Any]:
+        """What the module defines and imports."""
+        return self.module.namespace()
+
+    @cached_property
     def core(self) -> Core:
         return Core(self.module.text)
 
     @cached_property
     def equations(self) -> Equations:
-        return Equations.of(self.chapters)
+        return Equations(equations_of(self.chapters))
 
     @cached_property
     def book(self) -> Book:
         """For what is written with pencil."""
         texts = [*self.chapters, *(sheet.text for sheet in self.sheets)]
-        return Book(texts, self.module.namespace())
+        return Book(texts, self.namespace)
 
     def sheet(self, name: str) -> Sheet:
         """The sheet of a chapter's key, number, or reader's file."""
         stem = Path(name).stem
+        file = re.sub(r"^\d\d_", "", stem)  # the chapter may have another number now
         for sheet in self.sheets:
-            if stem in (
-                sheet.key,
-                str(sheet.chapter.number),
-                f"{sheet.chapter.number:02}",
-                Path(sheet.file).stem,
-            ):
-                return sheet
-            if re.sub(r"^\d\d_", "", stem) == sheet.key.replace(
-                "-", "_"
-            ):  # the chapter has another number now
+            number = sheet.chapter.number
+            if stem in (sheet.key, str(number), f"{number:02}") or file == sheet.key.replace("-", "_"):
                 return sheet
         keys = [sheet.key for sheet in self.sheets]
         meant = did_you_mean(stem.replace("_", "-"), keys)
@@ -128,7 +127,7 @@ class Marker:
             try:
                 process.send(self._job(answers, course))
                 while answers and not process.ended:
-                    verdict = self._verdict(answers[0], process.result(answers[0]), process)
+                    verdict = self._verdict(answers[0], process.judged(answers[0]), process)
                     answers.pop(0)
                     whole = not answers and not process.ended  # nobody need ask for more
                     yield verdict
@@ -149,9 +148,9 @@ class Marker:
             return Verdict("todo")  # the planted mistake is still there, and nothing else
         if state == "failed":
             if label := result.get("label"):
-                lines = self.equations.lines(label) if label in self.equations.displays else []
                 head = f"equation {self.equations.number(label)} {label}"
-                message = "\n".join([message, head, *(f"    {line}" for line in lines)])
+                lines = (f"    {line}" for line in self.equations.lines(label))
+                message = "\n".join([message, head, *lines])
             if text := process.printed():
                 message += f"\nIt printed:\n{text}"
         return Verdict(state, message)
@@ -193,7 +192,7 @@ class Marker:
 
     def _task(self, answer: Answer) -> dict[str, Any]:
         exercise = answer.exercise
-        tree = _methods(stub(exercise, self.core, self.equations))
+        asked = [name for name, _ in _functions(stub(exercise, self.core, self.equations))]
         check = exercise.check
         return {
             "path": str(answer.path),
@@ -201,13 +200,17 @@ class Marker:
             "source": answer.source,
             "form": exercise.form,
             "variable": exercise.variable,
-            "needs": {name: tree.get(name, []) for name in exercise.names},
+            "needs": {
+                name: [one.removeprefix(f"{name}.") for one in asked if one.startswith(f"{name}.")]
+                for name in exercise.names
+            },
             "returns": self._returning(exercise),
             "hidden": [*exercise.blanks, *exercise.without],
             "restore": f"{COMMAND} --stub {exercise.name} prints the stub",
             "check": check.source if check else "",
             "check_path": str(check.place.path) if check else "",
             "check_line": check.place.line if check else 1,
+            "seconds": exercise.seconds,
         }
 
 
@@ -232,160 +235,84 @@ def _functions(source: str) -> Iterator[tuple[str, ast.FunctionDef]]:
                 yield f"{node.name}.{one.name}" if isinstance(node, ast.ClassDef) else one.name, one
 
 
-def _methods(source: str) -> dict[str, list[str]]:
-    """Class -> its methods, as the stub has them."""
-    return {
-        node.name: [member.name for member in node.body if isinstance(member, ast.FunctionDef)]
-        for node in ast.parse(source).body
-        if isinstance(node, ast.ClassDef)
-    }
-
-
 class _Process:
-    """The process in which answers run, each in a copy of it."""
+    """The process in which answers run, each in a copy of it. It says in JSON what came of them."""
 
     def __init__(self, setup: dict[str, Any]) -> None:
         self.ended = self.served = False
-        self.results, writing = os.pipe()
+        self.said: dict[str, Any] = {}  # of the last answer
+        self.buffer = b""
+        self.crash = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the process
         path = os.pathsep.join([str(ROOT / "scripts"), str(ROOT)])
         threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
         self.child = subprocess.Popen(
-            [sys.executable, "-m", "literate.exercises.child", str(writing)],
+            [sys.executable, "-m", "literate.exercises.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            pass_fds=[writing],
+            stderr=self.crash,
             start_new_session=True,
             env={**threads, **os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"},
         )
-        os.close(writing)
         self.groups = [self.child.pid]  # and that of the copy that runs
-        assert self.child.stdin and self.child.stdout
-        self.out = self.child.stdout.fileno()
-        self.buffer, self.output, self.count = b"", b"", 0
-        self.watched = selectors.DefaultSelector()
-        for stream in (self.results, self.out):
-            os.set_blocking(stream, False)
-            self.watched.register(stream, selectors.EVENT_READ)
-        self.close = weakref.finalize(self, _closed, self.child, self.groups, self.results, self.watched)
+        self.close = weakref.finalize(self, _closed, self.child, self.groups, self.crash)
         self.send(setup)
 
     def send(self, job: dict[str, Any]) -> None:
         assert self.child.stdin
-        with contextlib.suppress(BrokenPipeError):  # result() says what is wrong
+        with contextlib.suppress(BrokenPipeError):  # judged() says what is wrong
             self.child.stdin.write(json.dumps(job).encode() + b"\n")
             self.child.stdin.flush()
 
-    def result(self, answer: Answer) -> dict[str, Any]:
+    def judged(self, answer: Answer) -> dict[str, Any]:
         """What came of an answer."""
-        self.count = 0
-        self._drain()  # what others have printed
-        self.output, self.count = b"", 0
-        begin = self._line(START)
-        if not begin:
-            self.ended = True
-            text = (
-                "ended the process that ran it"
-                if self.served
-                else f"the marker does not start: {self.printed()}"
-            )
-            return {"state": "failed", "message": f"it {text}" if self.served else text}
-        self.served = True
-        self.groups[1:] = [int(begin.removeprefix("begin "))]
-        seconds = answer.exercise.seconds
-        line = self._line(seconds)
-        if line and not line.startswith("end "):
-            self._wait()
-            found: dict[str, Any] = json.loads(line)
-            return found
-        if self.count > OUTPUT:
-            message = f"printed more than {OUTPUT:,} characters and was ended"
-        elif line is None:
-            message = f"has not ended after {seconds:g} s, the limit of this exercise"
-        else:
-            message = "ended the process that ran it"
-        trace = line.removeprefix("end ") if line else self._abort()
-        found_ = re.search(rf'File "{re.escape(str(answer.path))}", line (\d+)', json.loads(trace or '""'))
-        where = f"{shown_path(answer.path)}:{found_[1]}: " if found_ else ""
-        return {"state": "failed", "message": f"{where}it {message}"}
-
-    def _abort(self) -> str:
-        """End the copy that runs; it says where it was."""
-        for sign in (signal.SIGABRT, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.groups[1], sign)
-            if trace := self._wait(2):
-                return trace
+        begun = self._line(START)
+        self.groups[1:] = [begun] if begun else []
+        self.served = self.served or bool(begun)
+        self.said = (begun and self._line(answer.exercise.seconds + START)) or {}
+        if self.said:
+            return self.said["answer"]
         self.ended = True
-        return ""
+        message = "it ended the process that ran it"
+        if not self.served:
+            self.crash.seek(0)
+            crash = self.crash.read()
+            message = f"the marker does not start: {_shortened(crash.decode(errors='replace'), len(crash))}"
+        return {"state": "failed", "message": message}
 
-    def _wait(self, seconds: float = START) -> str:
-        """Until the copy has gone, with all that it has started: where it was, or "" if it stays."""
+    def _line(self, seconds: float) -> Any:
+        """The next line; None when there is none, or none in time."""
+        assert self.child.stdout
         limit = time.monotonic() + seconds
-        while (wait := limit - time.monotonic()) > 0 and not self.ended:
-            before, self.count = self.count, 0
-            line = self._line(wait)
-            self.count += before
-            if line and line.startswith("end "):
-                return line.removeprefix("end ")
-            if line == "" and self.count <= OUTPUT:
-                self.ended = True
-        return ""
-
-    def _line(self, seconds: float) -> str | None:
-        """The next line of the results; None when time is up, "" when there is none."""
-        limit = time.monotonic() + seconds
-        while True:
-            if b"\n" in self.buffer:
-                line, _, self.buffer = self.buffer.partition(b"\n")
-                self._drain()
-                return line.decode()
-            wait = limit - time.monotonic()
-            if wait <= 0:
-                return None
-            ready = [key.fd for key, _ in self.watched.select(wait)]
-            if self.out in ready and not self._drain():
-                self.watched.unregister(self.out)
-            if self.count > OUTPUT:
-                return ""
-            if self.results in ready:
-                chunk = os.read(self.results, 65536)
-                if not chunk:
-                    return ""
-                self.buffer += chunk
-
-    def _drain(self) -> bool:
-        """Keep the beginning of what was printed. False at its end."""
-        while self.count <= OUTPUT:
-            try:
-                chunk = os.read(self.out, 65536)
-            except BlockingIOError:
-                return True
+        while b"\n" not in self.buffer:
+            wait = max(0, limit - time.monotonic())
+            ready, _, _ = select.select([self.child.stdout], [], [], wait)
+            chunk = os.read(self.child.stdout.fileno(), 65536) if ready else b""
             if not chunk:
-                return False
-            self.count += len(chunk)
-            self.output += chunk[: max(0, 4 * SHOWN - len(self.output))]
-        return True
+                return None
+            self.buffer += chunk
+        line, _, self.buffer = self.buffer.partition(b"\n")
+        return json.loads(line)
 
     def printed(self) -> str:
-        text = self.output.decode(errors="replace").strip()
-        text = "".join(sign if sign.isprintable() or sign == "\n" else "·" for sign in text)
-        lines = [line if len(line) <= WIDEST else f"{line[:WIDEST]}…" for line in text.split("\n")]
-        short = "\n".join(lines)[:SHOWN]
-        more = f"\n    … ({self.count:,} characters)" if self.count > len(short) + 1 else ""
-        return f"    {short.replace(chr(10), chr(10) + '    ')}{more}" if short else ""
+        """The beginning of what the answer has printed."""
+        return _shortened(self.said.get("printed", ""), self.said.get("size", 0))
 
 
-def _closed(
-    child: subprocess.Popen[bytes], groups: list[int], results: int, watched: selectors.BaseSelector
-) -> None:
+def _shortened(text: str, size: int) -> str:
+    text = "".join(sign if sign.isprintable() or sign == "\n" else "·" for sign in text.strip())
+    lines = [line if len(line) <= WIDEST else f"{line[:WIDEST]}…" for line in text.split("\n")]
+    short = "\n".join(lines)[:SHOWN]
+    more = f"\n    … ({size:,} characters)" if size > len(short) + 1 else ""
+    return textwrap.indent(short, "    ", lambda _: True) + more if short else ""
+
+
+def _closed(child: subprocess.Popen[bytes], groups: list[int], crash: IO[bytes]) -> None:
     """End the process and all that it has started."""
     for group in groups:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
     child.wait()
     assert child.stdin and child.stdout
-    for stream in (child.stdin, child.stdout, watched):
+    for stream in (child.stdin, child.stdout, crash):
         with contextlib.suppress(OSError):
             stream.close()
-    os.close(results)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from literate.chapter import CODE_REFERENCE, BookError, Cell, Chapter, Display, Place, defined_names
+from literate.chapter import BookError, Cell, Chapter, Display, Place, code_references, defined_names
 from literate.files import read_text
 from literate.kept import across_builds
 from literate.reader import Reader
@@ -138,14 +138,11 @@ def parse_sheet(text: str, path: Path, number: int) -> Chapter:
 def read_sheet(path: Path, chapter: Chapter, chapters: Sequence[Chapter]) -> Sheet:
     text = parse_sheet(read_text(path), path, chapter.number)
     known = {display.label for one in [*chapters, text] for display in one.displays}
-    for reference in text.references:
+    in_code = [reference for cell in text.python for reference in code_references(cell)]
+    for reference in text.references + in_code:
         if reference.label not in known:
             raise BookError(reference.place, f"{reference.label} is not the label of any equation")
     for cell in text.python:
-        for number, line in enumerate(cell.source.split("\n"), cell.place.line):
-            for label in CODE_REFERENCE.findall(line):
-                if label not in known:
-                    raise BookError(text.place(number), f"{label} is not the label of any equation")
         if cell.tag is None:
             raise BookError(
                 cell.place, f"a python cell here has one of the tags {', '.join(SheetReader.tags)}"
@@ -161,15 +158,11 @@ def read_sheet(path: Path, chapter: Chapter, chapters: Sequence[Chapter]) -> She
 def _sections(text: Chapter) -> Iterator[tuple[str, int, int]]:
     """(title, first line, last line) of each section."""
     lines = text.text.split("\n")
-    starts = [at for at, line in enumerate(lines, 1) if line.startswith("## ") and _is_prose(text, at)]
+    inside = [range(one.place.line, one.place.line + one.source.count("\n")) for one in text.cells]
+    code = {line for block in inside for line in block}
+    starts = [at for at, line in enumerate(lines, 1) if line.startswith("## ") and at not in code]
     for start, end in zip(starts, [*(start - 1 for start in starts[1:]), len(lines)], strict=True):
         yield lines[start - 1].removeprefix("## ").strip(), start, end
-
-
-def _is_prose(text: Chapter, line: int) -> bool:
-    return not any(
-        cell.place.line - 1 <= line <= cell.place.line + cell.source.count("\n") for cell in text.cells
-    )
 
 
 def _exercise(text: Chapter, title: str, start: int, end: int) -> Exercise:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from literate.chapter import NUMBER, REFERENCE, WIDTH, BookError, Chapter, Display
+from literate.chapter import NUMBER, REFERENCE, WIDTH, BookError, Equation, parameters
 
 from .sheets import FOLDER, FORMS, Exercise, Sheet
 
@@ -36,23 +36,16 @@ import numpy as np
 class Equations:
     """The numbers and the LaTeX of the labels."""
 
-    displays: Mapping[str, tuple[str, Display]]
-
-    @classmethod
-    def of(cls, chapters: Sequence[Chapter]) -> Equations:
-        found = {}
-        for chapter in chapters:
-            labelled = [display for display in chapter.displays if display.label]
-            for position, display in enumerate(labelled, 1):
-                found[str(display.label)] = f"{chapter.number}.{position}", display
-        return cls(found)
+    displays: Mapping[str, Equation]
 
     def number(self, label: str) -> str:
-        return f"({self.displays[label][0]})" if label in self.displays else ""
+        return f"({self.displays[label].number})" if label in self.displays else ""
 
     def lines(self, label: str) -> list[str]:
         """The LaTeX, a line for each of its lines."""
-        text = self.displays[label][1].tex
+        if label not in self.displays:
+            return []
+        text = self.displays[label].display.tex
         if "aligned" in text:
             text = re.sub(r"\\(begin|end)\{aligned\}", "", text).replace("&", "")
         return [" ".join(line.rstrip("\\ ").split()) for line in text.split("\n") if line.strip()]
@@ -63,19 +56,6 @@ class Core:
     """The module's text, in which the stubs' signatures and docstrings are found."""
 
     text: str
-
-    @cached_property
-    def names(self) -> frozenset[str]:
-        """All that the module defines and imports."""
-        found: set[str] = set()
-        for node in ast.parse(self.text).body:
-            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", ast.Pass())]
-            for leaf in (leaf for target in targets for leaf in ast.walk(target)):
-                if isinstance(leaf, ast.Name) and isinstance(leaf.ctx, ast.Store):
-                    found.add(leaf.id)
-            if isinstance(node, ast.Import | ast.ImportFrom) and getattr(node, "module", "") != "__future__":
-                found |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-        return frozenset(found | self.named.keys())
 
     @cached_property
     def named(self) -> dict[str, ast.ClassDef | ast.FunctionDef]:
@@ -164,15 +144,7 @@ def _blanks(exercise: Exercise, core: Core, above: list[str]) -> Iterator[str]:
 
 def _blank(name: str, exercise: Exercise, core: Core, above: list[str]) -> str:
     node = core.find(name, exercise)
-    bare = ast.parse(ast.unparse(node)).body[0]
-    assert isinstance(bare, ast.FunctionDef)
-    arguments = bare.args
-    for argument in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]:
-        argument.annotation = None
-    for extra in (arguments.vararg, arguments.kwarg):
-        if extra:
-            extra.annotation = None
-    head = f"def {bare.name}({ast.unparse(arguments)}):"
+    head = f"def {node.name}({parameters(node)}):"
     body = []
     if text := core.docstring(name, node):
         text = re.sub(r"\n*^>>> .*", "", text, flags=re.M | re.S).strip()
@@ -195,7 +167,8 @@ def _equation(label: str, equations: Equations) -> list[str]:
 
 def task(exercise: Exercise, sheet: Sheet, equations: Equations) -> str:
     """The task as the reader's file and the messages have it."""
-    text = "\n".join(sheet.text.text.split("\n")[exercise.place.line : _fence(exercise) - 1])
+    fence = exercise.stub.place.line - 1  # the line that opens the stub
+    text = "\n".join(sheet.text.text.split("\n")[exercise.place.line : fence - 1])
     text = re.sub(r"^\|.*\n?", "", text, flags=re.M)  # tables of symbols
     for cell in sheet.text.cells:
         if cell.tag == "notation":
@@ -203,11 +176,6 @@ def task(exercise: Exercise, sheet: Sheet, equations: Equations) -> str:
     text = NUMBER.sub(lambda found: found["shown"], text)
     text = REFERENCE.sub(lambda found: equations.number(found[1]) or found[0], text)
     return re.sub(r"\n{3,}", "\n\n", text).strip()
-
-
-def _fence(exercise: Exercise) -> int:
-    """The line that opens the stub."""
-    return exercise.stub.place.line - 1
 
 
 def reader_file(sheet: Sheet, core: Core, equations: Equations) -> tuple[str, dict[str, int]]:

@@ -44,7 +44,7 @@ def _imports(marker: Marker, exercise: Exercise) -> str:
     for name in [*exercise.without, *exercise.blanks]:
         tree = ast.parse(source_of(marker, name, exercise))
         used |= {leaf.id for leaf in ast.walk(tree) if isinstance(leaf, ast.Name)}
-    names = sorted(used & marker.core.names - set(exercise.names))
+    names = sorted(used & marker.namespace.keys() - set(exercise.names))
     return f"from backprop_core import {', '.join(names)}" if names else ""
 
 

@@ -29,11 +29,7 @@ def drawn() -> str:
 
 def untold(chapter: Chapter, cell: Cell, written: str) -> list[str]:
     """The numbers of a cell's alternative text that nothing else has."""
-    where = chapter.sections
-    here = where[cell.place.line - 1]
-    near = [one.source for one in chapter.cells if where[one.place.line - 1] == here]
-    texts = re.sub(r"(?<=\d)_(?=\d)", "", "\n".join([*near, written]))  # 10_000
-    known = set(map(float, TYPED.findall(texts)))
+    known = known_numbers(chapter, cell.place.line, written)
     reasons = listed(chapter.path.parent)
     return [
         number
@@ -41,3 +37,12 @@ def untold(chapter: Chapter, cell: Cell, written: str) -> list[str]:
         if float(number.replace(",", "")) not in known
         and f"{chapter.number}: {number} in a figure" not in reasons
     ]
+
+
+def known_numbers(chapter: Chapter, line: int, *more: str) -> set[float]:
+    """The numbers that the code of this line's section has; before the first section, that of all."""
+    where = chapter.sections
+    here = where[line - 1]
+    near = [one.source for one in chapter.cells if here == min(where) or where[one.place.line - 1] == here]
+    texts = re.sub(r"(?<=\d)_(?=\d)", "", "\n".join([*near, *more]))  # 10_000
+    return set(map(float, TYPED.findall(texts)))

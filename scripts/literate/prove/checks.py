@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import equations
 from equations.book import Book
-from equations.check import Result, check_display, check_rows, checked_displays
+from equations.check import check_display, check_rows, checked_displays
 from equations.dependencies import Dependencies, of_display, of_table
-from equations.errors import MathError
+from equations.errors import Finding, MathError
 from equations.mutation_score import Score
 from literate.chapter import BookError, Chapter, Display, Place, Table
 from literate.files import write_atomically
+from literate.kept import Kept
 from literate.tangle.reach import Source, digest_of
 
 COUNTS = "checks.json"
@@ -29,26 +30,18 @@ Found = dict[str, Any]  # "draws" and "against" of a display
 
 def check_all(book: Book, source: Source, cache: Path) -> dict[str, Found]:
     """{label: {"draws": 5, "against": [names]}}; a BookError if an equation does not hold."""
-    file = cache / "equations.json"
-    known: dict[str, Found] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    tool = _checker()
+    kept = Kept(cache / "equations.pickle", _checker())
     found: dict[str, Found] = {}
-    kept: dict[str, Found] = {}
-    wrong: list[Result] = []
+    wrong: list[Finding] = []
     for chapter, subject, rests in subjects(book):
-        key = digest_of([tool, *(rests.texts if rests else ()), source.reached(rests.names if rests else ())])
-        if not rests or key not in known:
-            results = list(_check(book, chapter, subject))
-            wrong += [result for result in results if result.finding]
-            known[key] = {"draws": results[0].draws, "against": results[0].against} if results else {}
-        kept[key] = known[key]
+        check = functools.partial(_check, book, chapter, subject, wrong)
+        one = kept.get(check, rests.texts, source.reached(rests.names)) if rests else check()
         if isinstance(subject, Display):
-            found[str(subject.label)] = known[key]
+            found[str(subject.label)] = one
     if wrong:
-        findings = [result.finding for result in wrong if result.finding]
-        said = "\n".join(map(str, findings)).removeprefix(f"{findings[0].place}: ")
-        raise BookError(findings[0].place, said)
-    write_atomically(file, json.dumps(kept))
+        said = "\n".join(map(str, wrong)).removeprefix(f"{wrong[0].place}: ")
+        raise BookError(wrong[0].place, said)
+    kept.save()
     return found
 
 
@@ -73,10 +66,13 @@ def _or_none(find: functools.partial[Dependencies]) -> Dependencies | None:
         return None
 
 
-def _check(book: Book, chapter: Chapter, subject: Display | Table) -> Iterable[Result]:
+def _check(book: Book, chapter: Chapter, subject: Display | Table, wrong: list[Finding]) -> Found:
     if isinstance(subject, Display):
-        return [check_display(book, chapter, subject)]
-    return check_rows(book, chapter, subject)
+        results = [check_display(book, chapter, subject)]
+    else:
+        results = list(check_rows(book, chapter, subject))
+    wrong += [result.finding for result in results if result.finding]
+    return {"draws": results[0].draws, "against": results[0].against} if results else {}
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,9 @@ from equations.spell import stages
 from equations.syntax import Apply, Derivative, Entry, Node, Symbol, plain
 from equations.worked import Unshown, Worked, work_out
 from literate.chapter import Chapter, Display
-from literate.files import write_atomically
+from literate.kept import Kept, name_of
 from literate.prove.checks import _checker, subjects
-from literate.tangle.reach import Source, digest_of
+from literate.tangle.reach import Source
 
 DIGITS = 10  # of a table's numbers that are no whole ones
 TRIES = 8  # mistakes on either side that are planted to find one with a good message
@@ -28,16 +28,13 @@ Example = dict[str, Any]
 
 def examples(book: Book, source: Source, cache: Path) -> dict[str, Example]:
     """{label: {"symbols": …, "equations": …, "why": …, "slip": …}} of all checked displays."""
-    file = cache / "examples.json"
-    known: dict[str, Example] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    tool = digest_of([_checker(), Path(__file__).read_text(encoding="utf-8")])
-    found, kept = {}, {}
+    kept = Kept(cache / "examples.pickle", name_of(_checker(), Path(__file__).read_text(encoding="utf-8")))
+    found = {}
     for chapter, subject, rests in subjects(book):
         if isinstance(subject, Display) and rests:
-            key = digest_of([tool, str(subject.label), *rests.texts, source.reached(rests.names)])
-            kept[key] = known[key] if key in known else example(book, chapter, subject)
-            found[str(subject.label)] = kept[key]
-    write_atomically(file, json.dumps(kept))
+            make, label = functools.partial(example, book, chapter, subject), str(subject.label)
+            found[label] = kept.get(make, label, rests.texts, source.reached(rests.names))
+    kept.save()
     return found
 
 
@@ -113,16 +110,9 @@ def _short(value: float) -> float | int:
 def _telling(worked: Worked) -> dict[str, int]:
     """An entry that is not zero and lies off the diagonal, if there is one."""
     values = worked.value(0)
-    best, choice = -1, (0,) * values.ndim
-    for at in [tuple(place) for place in _places(values.shape)]:
-        score = 2 * int(values[at] != 0) + int(len(set(at)) == len(at) or (len(at) == 1 and at[0] == 1))
-        if score > best:
-            best, choice = score, at
+    places = np.ndindex(*values.shape)
+    choice = max(places, key=lambda at: (bool(values[at] != 0), len(set(at)) == len(at)))
     return {axis.name: axis.low + at for axis, at in zip(worked.axes, choice, strict=True)}
-
-
-def _places(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    return list(np.ndindex(*shape))
 
 
 def tex_of(node: Node, notation: Notation) -> str:

@@ -1,9 +1,11 @@
 """The numbers in the prose: ``0.0312<!-- = f"{loss:.4f}" -->`` is computed.
 
 A decimal, a percentage or a "7 times" that is typed claims a result that nobody computes. It is
-refused, unless it stands in the chapter's code: then it is a setting that the prose speaks of. A
-comparison in words ("half the time", "ten times smaller") is refused as well, unless the word is computed
-or the phrase is listed in book/unbound.toml with its reason.
+refused, unless it stands in the chapter's code: then it is a setting that the prose speaks of. Other
+numbers from 11 on, in figures or in words (batches of fifty), and those that count seeds, epochs, layers
+and the like, are settings of their own section's code, or listed in book/unbound.toml with the reason.
+A comparison in words ("half the time", "ten times smaller") is refused as well, unless the word is
+computed or the phrase is listed there.
 """
 
 from __future__ import annotations
@@ -11,11 +13,12 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from literate.chapter import NUMBER, BookError, Chapter, Number
 
-from .alternatives import TYPED
+from .alternatives import TYPED, known_numbers
 from .session import Session
 from .unbound import listed
 
@@ -41,6 +44,42 @@ COMPARISON = re.compile(
     rf"|by {_PART}|{_MANY} per ?cent|{_PART} of (?:it|them|the (?:time|memory|cost|error)))\b",
     re.I,
 )
+
+
+_UP_TO_TEN = dict(zip("one two three four five six seven eight nine ten".split(), range(1, 11), strict=True))
+_TEENS = "eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_LARGER = dict(zip(_TEENS.split(), range(11, 20), strict=True))
+_LARGER |= dict(zip(_TENS.split(), range(20, 100, 10), strict=True))
+_SMALL = {"a": 1} | _UP_TO_TEN | _LARGER
+_SCALES = {"hundred thousand": 100_000, "hundred": 100, "thousand": 1000, "million": 1_000_000}
+_COUNTED = (
+    "seeds|epochs|steps|layers|blocks|heads|starts|trainings|splits|draws|workers|batches|positions|examples|scans"
+    "|rows|columns|features|classes|units|letters|numbers|runs|places|pixels|points|towers|weights|networks"
+    "|kernels|channels|neurons"
+)
+SETTING = re.compile(
+    r"(?<![\w.,'’-])(?P<figures>\d[\d,]*\d)(?:st|nd|rd|th)?(?![\w.,°]*\w|°)"
+    rf"|\b(?:(?P<units>{'|'.join(_SMALL)}) )?(?P<scale>{'|'.join(_SCALES)})\b"
+    rf"|\b(?P<larger>{'|'.join(_LARGER)})\b"
+    rf"|\b(?P<few>{'|'.join([*_UP_TO_TEN][2:])}|[3-9]) (?:\w+ )?(?:{_COUNTED})\b",
+    re.I,
+)
+# What counts chapters, patients or years.
+APART = re.compile(r"\b(?:chapters?|patients?) \[?\d+(?:(?:, | and )\d+)*|\b1[5-9]\d\d\b|\b20[0-2]\d\b", re.I)
+
+
+def settings(text: str) -> Iterator[tuple[str, float]]:
+    """The settings that a line of prose says, as they stand there and as numbers: fifty, 61st, five seeds."""
+    text = COMPARISON.sub("", APART.sub("", QUOTED.sub("", NUMBER.sub("", text))))
+    for found in SETTING.finditer(text):
+        if figures := found["figures"]:
+            value = float(figures.replace(",", ""))
+        else:
+            word = (found["units"] or found["larger"] or found["few"] or "a").lower()
+            value = (_SMALL.get(word) or int(word)) * _SCALES.get((found["scale"] or "").lower(), 1)
+        if value > 10 or found["few"]:
+            yield found[0], value
 
 
 def recomputed(path: Path) -> tuple[str, list[str]]:
@@ -76,6 +115,14 @@ def check_typed(chapter: Chapter) -> None:
 
     known = listed(chapter.path.parent)
     for line, text in enumerate(prose(chapter), 1):
+        for shown, value in () if text.startswith("[^") else settings(text):
+            said = f"{chapter.number}: {shown} in a sentence"
+            if value not in known_numbers(chapter, line) and said not in known:
+                raise BookError(
+                    chapter.place(line),
+                    f"no code of this section has the number {value:g} of {shown!r}; have it computed, as in "
+                    f"{value:g}<!-- = expression -->, or list {said!r} in book/unbound.toml with its reason",
+                )
         for found in COMPARISON.finditer(QUOTED.sub("", NUMBER.sub("", text))):
             if (phrase := " ".join(found[0].lower().split())) not in known:
                 raise BookError(

@@ -139,7 +139,7 @@ def _claims(session: Session) -> Iterator[Claim]:
             yield line, transcript.name, after(end, session.check_examples, transcript)
         if cell.kind != "python":
             continue
-        yield line, _name(cell), partial(session.run_to, end)
+        yield line, cell.name or f"cell at line {line}", partial(session.run_to, end)
         for test in _docstrings(cell, cell.tree.body):
             yield line, test.name, after(end, session.check_examples, test)
     for number in session.chapter.numbers:
@@ -150,6 +150,11 @@ def _claims(session: Session) -> Iterator[Claim]:
 
 def _equations(session: Session) -> Iterator[Claim]:
     """The equations and tables, held against the module as it is after this chapter."""
+
+    def limited(line: int, check: Callable[[], None]) -> None:
+        with session.bounded(chapter.place(line)):
+            check()
+
     chapter, before = session.chapter, session.before
     if chapter.displays or chapter.tables:
         texts = [*before, chapter]
@@ -159,25 +164,19 @@ def _equations(session: Session) -> Iterator[Claim]:
             chapter, lambda: tangle(texts).namespace(), before, lambda: tangle(texts).text, proved
         )
         for line, name, check in items:
-            yield line, name, partial(session.limited, chapter.place(line), check)
+            yield line, name, partial(limited, line, check)
     places = [one.place for one in relations(chapter, prose(chapter))]
     places += [table.place for table in chapter.tables]
     places += [reference.place for reference in chapter.references]
     for line in sorted(place.line for place in places)[:1]:
         check = partial(_check_text, chapter, before)
-        yield line, "what the text says", partial(session.limited, chapter.place(line), check)
+        yield line, "what the text says", partial(limited, line, check)
 
 
 def _check_text(chapter: Chapter, before: Sequence[Chapter]) -> None:
     texts = [*before, chapter]
     if findings := text_findings(Book(texts, tangle(texts).namespace()), chapter):
         raise Wrong("\n".join(map(str, findings)))
-
-
-def _name(cell: Cell) -> str:
-    if cell.tag == "core":
-        return str(cell.name)
-    return f"{cell.tag} {cell.name}" if cell.name else f"cell at line {cell.place.line}"
 
 
 def _docstrings(cell: Cell, body: list[ast.stmt], owner: str = "") -> Iterator[doctest.DocTest]:

@@ -12,19 +12,15 @@ from itertools import zip_longest
 from pathlib import Path
 
 from equations.errors import Finding
-from literate.chapter import BOOK, BookError, Chapter
-from literate.prove.unbound import read_list
+from literate.chapter import BOOK, Chapter
+from literate.prove.unbound import read_texts
 
 REFERENCES = "references.toml"
 
 
 def listed_references(folder: Path = BOOK) -> dict[str, list[str]]:
     """{chapter: its labels, without eq:}"""
-    file = folder / REFERENCES
-    try:
-        return {chapter: labels.split() for chapter, labels in read_list(file).items()}
-    except AttributeError as error:
-        raise BookError(file, f"not a table of texts: {error}") from None
+    return {chapter: labels.split() for chapter, labels in read_texts(folder / REFERENCES).items()}
 
 
 def link_findings(chapter: Chapter) -> Iterator[Finding]:
@@ -41,8 +37,7 @@ def reference_findings(chapter: Chapter) -> Iterator[Finding]:
     wanted = listed_references(chapter.path.parent).get(chapter.path.stem)
     if wanted is None:
         return
-    found = [one for one in chapter.references if not one.in_code]
-    for at, (reference, label) in enumerate(zip_longest(found, wanted)):
+    for at, (reference, label) in enumerate(zip_longest(chapter.references, wanted)):
         if reference is None or reference.label != f"eq:{label}":
             place = reference.place if reference else chapter.place(1)
             here = reference.label if reference else "no further reference"

@@ -11,12 +11,11 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import CodeType
 
-import matplotlib
 import numpy as np
 
 from literate.chapter import MODULE_NAME, BookError, Cell, Chapter, Number, Place
@@ -61,6 +60,8 @@ class Session:
         return tangle(self.before)
 
     def __enter__(self) -> Session:
+        import matplotlib  # here, because most of those who import this file run nothing
+
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(scratch())
             (folder / "temporary").mkdir()
@@ -162,10 +163,6 @@ class Session:
         code: CodeType = compile(padded, place.path, mode, flags=self.flags, dont_inherit=True)
         self.flags |= code.co_flags & FUTURE_FLAGS
         return code
-
-    def limited(self, place: Place, check: Callable[[], None]) -> None:
-        with self.bounded(place):
-            check()
 
     @contextlib.contextmanager
     def bounded(self, place: Place) -> Iterator[None]:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from literate.chapter import BOOK, BookError
-from literate.files import read_text
+from literate.files import read_toml
 
 UNBOUND = "unbound.toml"
 
 
 def read_list(file: Path) -> dict[str, Any]:
     """One of the lists beside the chapters; a book may do without."""
-    if not file.exists():
-        return {}
-    try:
-        return tomllib.loads(read_text(file))
-    except tomllib.TOMLDecodeError as error:
-        raise BookError(file, f"not TOML: {error}") from None
+    return read_toml(file) if file.exists() else {}
+
+
+def read_texts(file: Path) -> dict[str, str]:
+    """Such a list with a text for each chapter."""
+    found = read_list(file)
+    if not all(isinstance(text, str) for text in found.values()):
+        raise BookError(file, "not a table of texts")
+    return found
 
 
 def listed(folder: Path = BOOK) -> dict[str, str]:

@@ -1,15 +1,20 @@
 """Words that turn a sentence around: book/wording.toml has them once more, in reading order.
 
 Whether it should say "never larger" or "always larger", chapter 8 or chapter 9, no program can tell. So words
-of degree, direction and number, names, code and formulas of the text are written twice. Whoever changes one
-has the list written anew, and a review of the list shows what became of it: larger is now smaller.
-The same holds for what the module says (docstrings and errors), and for the exercises.
+of degree, direction and number, words of the field that have a sibling (kept and dropped, mean and median),
+names, code and formulas of the text are written twice. Whoever changes one has the list written anew, and a
+review of the list shows what became of it: larger is now smaller.
+The same holds for what the module says (docstrings and errors), and for the exercises. Six more are on the
+list whole: where a link leads, how a number is computed, displays that are not checked, comments in code, the
+values that exercises know as slips, and what code shows to its reader, printed or in a figure.
 """
 
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from operator import itemgetter
@@ -17,14 +22,15 @@ from pathlib import Path
 from textwrap import wrap
 
 from equations.errors import Finding
-from literate.chapter import BOOK, NUMBER, BookError, Cell, Chapter
+from literate.chapter import BOOK, NUMBER, Cell, Chapter
 from literate.exercises.sheets import FOLDER, read_sheets
 from literate.prove.numbers import prose
-from literate.prove.unbound import read_list
+from literate.prove.unbound import read_texts
 from literate.reader import read_book
 
 WORDING = "wording.toml"
 TELLING = "core", "check"  # cells whose texts are read by others
+SHOWING = None, "hide-input"  # cells of which a reader sees what they print or draw
 HEADER = """\
 # Words of degree, direction and number, names, code and formulas of the text, in reading order.
 # `make wording` writes this list; read what it changes, for each change may turn a sentence around.
@@ -47,7 +53,21 @@ WORDS = """
     (?:third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth|thousandth|billionth)s?
     (?:add|subtract)(?:s|ed|ing)? multiply multiplies multiplied divide[sd]? lower(?:s|ed)? raise[sd]?
     into out agree differ equal unequal training evaluation correlation convolution easily hardly even
-    both either
+    both either any some instead nearly almost exactly about roughly alike likewise unchanged otherwise
+    averaged? weighted summed counted means? median mode deviations? spreads? lengths? distance norms?
+    tanh sigmoids? softmax softplus relu linear logarithm exponential cosine normal uniform random constant
+    fixed finite infinite infinity nan empty relative absolute real complex imaginary symmetric diagonal
+    transposed stretched smooth independent direct reversed? causal past future until while
+    targets? labels? quer(?:y|ies) keys? logits? bias(?:es)? kernels? channels? heads? states? gates?
+    width height stride padding units? parents? child(?:ren)? leaf upstream validation tests? momentum
+    velocity forget(?:s|ten)? update reset candidate cells? encoder decoder numerator denominator
+    keep(?:s|ing)? kept drop(?:s|ped)? hid(?:es?|den) show(?:s|n)? begin(?:s|ning)? starts? ends?
+    clear(?:s|ed)? cop(?:y|ies|ied) save[sd]? restore[sd]? change[sd]? moved?s? stay(?:s|ed)? ignored? ignores
+    repeat(?:s|ed)? refuse[sd]? accept(?:s|ed)? allow(?:s|ed)? overwritten overwrites? sort(?:s|ed)?
+    shuffle[sd]? frozen freezes? trained untrained learned healthy sick dead alive true false wrong
+    second over times values? machine biased unbiased rounding signs? penalt(?:y|ies) nodes? leaves floor
+    walls? produced received single mixed other read-only writeable uphill downhill clipp(?:ed|ing)
+    scale[sd]? saturated? saturates
 """.split()
 TOKEN = re.compile(
     r"`[^`]+`|(?<![\\$])\$[^$]+\$|(?<![\w.])-?\d[\d,.]*(?:e-?\d+)?\b%?"  # code, formulas, numbers
@@ -57,6 +77,9 @@ TOKEN = re.compile(
     r"|\b\w*[a-z]\w*[A-Z]\w*|\b[A-Z][A-Z\d]\w*|(?<=[a-z,;)] )[A-Z]\w+"  # names
     rf"|\b(?i:{'|'.join(WORDS)})\b"
 )
+LINK = re.compile(r"\]\(([^) ]+)")
+STYLE = re.compile(r"C\d|[\W\d_]*\w?[\W\d_]*|{}")  # of lines and marks
+SAYING = re.compile(r"\w*(?:label|title|text)")  # keywords whose values a figure shows
 APART = re.compile(r"\]\([^)]*\)|\]\[\w+\]|\[\^[\w-]+\]|\{[:#][^}]*\}|@eq:[\w-]+|https?://\S+")
 
 
@@ -71,15 +94,59 @@ def wording(page: Chapter) -> Iterator[tuple[int, str]]:
     lines = [*enumerate(prose(page, tables=True), 1)]
     lines += [(cell.place.line, cell.alt) for cell in page.cells if cell.alt]
     lines += [one for cell in page.cells if cell.tag in TELLING for one in told(cell)]
-    for line, text in sorted(lines, key=itemgetter(0)):
-        if re.match(r"\[\^.*\(references\.md#", text):  # names and years of literature
-            continue
-        if page.path.parent.name == FOLDER:
-            text = text.replace("@eq:", "eq:")  # references.toml has those of the chapters
-        text = APART.sub(" ", NUMBER.sub(" ", text)).replace("'''", "‴")  # which would end a text of the list
-        for word in TOKEN.findall(text):
-            is_plain = word.isalpha() and word.istitle() and len(word) > 1  # it may begin a sentence
-            yield line, word.lower() if is_plain else " ".join(word.split())
+    found = [(line, word) for line, text in lines for word in _words(page, text)]
+    found += [(one.place.line, one.tex) for one in page.displays if one.unchecked is not None]
+    for cell in page.cells:
+        if cell.kind == "python":
+            found += [*_comments(cell), *_slips(cell), *(_shown(cell) if cell.tag in SHOWING else ())]
+    for line, word in sorted(found, key=itemgetter(0)):
+        yield line, " ".join(word.split()).replace("'''", "‴")  # which would end a text of the list
+
+
+def _words(page: Chapter, text: str) -> Iterator[str]:
+    """What a line has that is written twice."""
+    yield from LINK.findall(text)
+    if re.match(r"\[\^.*\(references\.md#", text):  # names and years of literature
+        return
+    yield from (f"= {number['expression']}" for number in NUMBER.finditer(text))
+    if page.path.parent.name == FOLDER:
+        text = text.replace("@eq:", "eq:")  # references.toml has those of the chapters
+    for word in TOKEN.findall(APART.sub(" ", NUMBER.sub(" ", text))):
+        is_plain = word.isalpha() and word.istitle() and len(word) > 1  # it may begin a sentence
+        yield word.lower() if is_plain else word
+
+
+def _comments(cell: Cell) -> Iterator[tuple[int, str]]:
+    for token in tokenize.generate_tokens(io.StringIO(cell.source).readline):
+        if token.type == tokenize.COMMENT:
+            yield cell.place.line + token.start[0] - 1, token.string
+
+
+def _slips(cell: Cell) -> Iterator[tuple[int, str]]:
+    """The values that a check of an exercise knows as slips."""
+    for node in ast.walk(cell.tree) if cell.tag == "check" else ():
+        if isinstance(node, ast.keyword) and node.arg == "slips":
+            for value in getattr(node.value, "values", ()):
+                yield cell.place.line + value.lineno - 1, ast.get_source_segment(cell.source, value) or ""
+
+
+def _shown(cell: Cell) -> Iterator[tuple[int, str]]:
+    """What a demonstration prints and a figure says: its strings, but for those that set a style."""
+    nodes = list(ast.walk(cell.tree))
+    values = [value for node in nodes if isinstance(node, ast.JoinedStr) for value in node.values]
+    filled = {part for value in values for part in ast.walk(value)}
+    styles = {
+        part
+        for node in nodes
+        if isinstance(node, ast.keyword) and not SAYING.fullmatch(node.arg or "")
+        for part in ast.walk(node.value)
+    }
+    texts = {one for one in nodes if isinstance(one, ast.Constant | ast.JoinedStr)} - filled - styles
+    for node in sorted(texts, key=lambda one: (one.lineno, one.col_offset)):
+        text = ast.get_source_segment(cell.source, node) or ""
+        bare = re.sub(r"\{[^{}]*\}", "", text.strip("rf'\""))
+        if text.endswith(('"', "'")) and not STYLE.fullmatch(bare):
+            yield cell.place.line + node.lineno - 1, text
 
 
 def told(cell: Cell) -> Iterator[tuple[int, str]]:
@@ -89,7 +156,7 @@ def told(cell: Cell) -> Iterator[tuple[int, str]]:
     inside = {part for one in filled for value in one.values for part in ast.walk(value)}
     strings = [one for one in nodes if isinstance(one, ast.Constant | ast.JoinedStr) and one not in inside]
     for node in sorted(strings, key=lambda one: (one.lineno, one.col_offset)):
-        if " " in (text := _text(node)):
+        if " " in (text := _text(node)) or text.startswith("eq:"):
             for at, line in enumerate(text.split("\n"), cell.place.line + node.lineno - 1):
                 if not line.lstrip().startswith(">>>"):
                     yield at, line.replace("``", "`")
@@ -104,14 +171,8 @@ def _text(node: ast.expr) -> str:
 
 def listed_wording(folder: Path = BOOK) -> dict[str, list[str]]:
     """{chapter or exercises: its words}"""
-    file = folder / WORDING
-    try:
-        return {
-            chapter: [word for word in re.split(r" {2,}|\n", words) if word]
-            for chapter, words in read_list(file).items()
-        }
-    except TypeError as error:
-        raise BookError(file, f"not a table of texts: {error}") from None
+    texts = read_texts(folder / WORDING)
+    return {name: [word for word in re.split(r" {2,}|\n", text) if word] for name, text in texts.items()}
 
 
 def wording_findings(page: Chapter) -> Iterator[Finding]:

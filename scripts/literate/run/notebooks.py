@@ -108,7 +108,7 @@ async def _run(chapters: Sequence[Chapter], cache: Path) -> dict[Path, NotebookN
         failures.sort(key=str)
         failures[0].args = ("\n".join(map(str, failures)),)
         raise failures[0]
-    return {path: nbformat.read(entry, as_version=4) for path, entry in entries.items()}
+    return {path: v4.reads(read_text(entry)) for path, entry in entries.items()}
 
 
 def _entries(chapters: Sequence[Chapter], cache: Path) -> dict[Path, Path]:
@@ -127,11 +127,11 @@ def latest(chapters: Sequence[Chapter], cache: Path) -> tuple[dict[Path, Noteboo
     found, missing = {}, []
     for path, entry in _entries(chapters, cache).items():
         if entry.exists():
-            found[path] = nbformat.read(entry, as_version=4)
+            found[path] = v4.reads(read_text(entry))
             continue
         missing.append(entry)
         old = sorted(cache.glob(f"{path.stem}-*.ipynb"), key=lambda file: file.stat().st_mtime)
-        last = nbformat.read(old[-1], as_version=4).cells if old else []
+        last = v4.reads(read_text(old[-1])).cells if old else []
         outputs = {cell.source: cell.outputs for cell in last}
         chapter = next(chapter for chapter in chapters if chapter.path == path)
         sources = [cell.source.rstrip("\n") for cell in chapter.python]

@@ -1,6 +1,6 @@
 """What the kernel of every chapter does first. Runs inside that kernel, never in the build.
 
-``figures`` is put into the namespace by run.py: whether the chapter draws.
+``figures`` is put into the namespace by notebooks.py: whether the chapter draws.
 """
 
 import importlib.util
@@ -25,7 +25,7 @@ STYLE: Any = {
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
     "axes.titlesize": "medium",
-    # weave.py turns each of these, and black, into a colour that follows light and dark
+    # weave/figures.py turns each of these, and black, into a colour that follows light and dark
     "axes.prop_cycle": "cycler('color', ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#b8860b', '#7a5fb5'])",
     "grid.alpha": 0.25,
     "grid.linewidth": 0.6,
@@ -41,7 +41,7 @@ STYLE: Any = {
 
 
 def bare_traceback(kind: type, error: BaseException, trace: TracebackType, tb_offset: int = 0) -> list[str]:
-    """The frames alone: run.py knows how their lines are numbered in the book."""
+    """The frames alone: notebooks.py knows how their lines are numbered in the book."""
     return [f"{frame.filename}\n{frame.lineno}" for frame in traceback.extract_tb(trace)]
 
 

@@ -96,8 +96,8 @@ def _continues(cell: Cell) -> str | None:
 
 def _class(cell: Cell, name: str) -> ast.ClassDef | None:
     """The class of that name that a cell defines or continues."""
-    found = [node for node in cell.tree.body if isinstance(node, ast.ClassDef) and node.name == name]
-    return found[0] if found else None
+    classes = (node for node in cell.tree.body if isinstance(node, ast.ClassDef))
+    return next((node for node in classes if node.name == name), None)
 
 
 def _code(cell: Cell) -> CodeType:

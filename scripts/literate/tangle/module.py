@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import re
 import textwrap
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from types import CodeType
 from typing import Any
 
 from literate.chapter import MODULE_NAME, ROOT, WIDTH, BookError, Chapter, Place, defined_names
-from literate.files import read_text
+from literate.files import read_toml
 from literate.kept import across_builds
 
 from .imports import import_lines
@@ -121,15 +121,10 @@ def _header(chapters: Sequence[Chapter], pieces: Sequence[Chunk]) -> list[str]:
 
 
 def _version(path: Path) -> str:
-    try:
-        version = tomllib.loads(read_text(path))["project"]["version"]
+    with contextlib.suppress(KeyError, TypeError):
+        version = read_toml(path)["project"]["version"]
         if re.fullmatch(r"[\w.+!-]+", version):
             return str(version)
-    except tomllib.TOMLDecodeError as error:
-        line = re.search(r"at line (\d+)", str(error))
-        raise BookError(Place(path, int(line[1])) if line else path, f"not TOML: {error}") from None
-    except (KeyError, TypeError):
-        pass
     raise BookError(path, 'it needs a version, as in [project] version = "1.0"')
 
 

@@ -7,7 +7,7 @@ import html
 import re
 
 from equations.inline import relations
-from literate.chapter import CODE_REFERENCE, LABEL, MODULE_NAME, Cell, Chapter
+from literate.chapter import MODULE_NAME, Chapter
 from literate.exercises.sheets import read_sheets
 from literate.prove.claims import count
 from literate.prove.numbers import prose as lines_of_prose
@@ -16,7 +16,7 @@ from literate.weave import light, panels
 from literate.weave.cheatsheet import cheatsheet
 from literate.weave.pages import Book, imported_names, prose, reference
 from literate.weave.pytorch import pytorch
-from literate.weave.reference import module_reference
+from literate.weave.reference import definitions, module_reference, paragraph
 
 ROW, GUTTER = 64, 64  # of the map, in units of 1/16 rem
 
@@ -57,7 +57,10 @@ mathematics itself: with the module's backward made wrong its value has to chang
 that can be tested (a variance grows fourfold when the numbers double, a mean moves with them), it is.
 The others are held to a list of all symbols of the book, in which each meaning is written once more, and
 so are the references from sentences to equations: no program can tell whether they are meant so.
-A label in the code stands at what its equation is held against. And of the {stated} formulas in running
+A label in the code stands at what its equation is held against. A number in a sentence is computed, or a
+setting that the code of its section has. Words that would turn a sentence around, the expressions behind
+numbers, the ends of links, comments, and what code prints or writes into a figure are on a list, too,
+where each change is seen; whether they are true is not. And of the {stated} formulas in running
 text that state something {bound} are bound to the code of their section, or to the table; the others are
 listed below.
 
@@ -117,27 +120,15 @@ def names(book: Book) -> str:
         "| Name | Defined | Continued | Used |",
         "|---|---|---|---|",
     ]
-    for name in sorted(book.pieces, key=str.lower):
-        if name.startswith("_"):
-            continue
+    for name in sorted((name for name in book.pieces if name[0] != "_"), key=str.lower):
         (chapter, cell), *later = book.pieces[name]
         continued = ", ".join(chapter_link(c, f"#code-{piece.name}") for c, piece in later)
-        used = ", ".join(chapter_link(user) for user in book.used_in(name))
-        summary = f"<br><small>{summary_of(book, cell, name)}</small>"
+        used = ", ".join(chapter_link(user) for user in book.users[name])
+        first = (next(map(ast.get_docstring, definitions(book, name)), None) or "").split("\n")[0]
+        summary = f"<br><small>{paragraph(book, first)}</small>"
         defined = chapter_link(chapter, f"#code-{cell.name}")
         lines.append(f"| `{name}`{summary} | {defined} | {continued} | {used} |")
     return "\n".join(lines) + "\n"
-
-
-def summary_of(book: Book, cell: Cell, name: str) -> str:
-    """The first line of the docstring."""
-    for node in cell.tree.body:
-        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name:
-            first = (ast.get_docstring(node) or "").split("\n")[0].replace("|", r"\|")
-            first = html.escape(first, quote=False)
-            first = re.sub(rf"\(({LABEL})\)", r"\1", first)  # the number brings its own parentheses
-            return CODE_REFERENCE.sub(lambda found: reference(book, found[1]), first)
-    return ""
 
 
 def equations(book: Book) -> str:
@@ -154,7 +145,7 @@ def equations(book: Book) -> str:
 
 def checks(book: Book) -> str:
     noticed, planted = book.checks["mutants"]
-    unchecked = [item for chapter in book.chapters for item in chapter.displays if item.unchecked]
+    unchecked = [(chapter, one) for chapter in book.chapters for one in chapter.displays if one.unchecked]
     displays = sum(len(chapter.displays) for chapter in book.chapters)
     checked = displays - len(unchecked)
     stated, unbound = count(book.chapters)
@@ -173,13 +164,12 @@ def checks(book: Book) -> str:
     for what, before, after, message in book.checks["slips"]:
         lines += [f"**{what}:** `{before}` becomes `{after}`.", "", "```text", message, "```", ""]
     lines += ["## What is not checked", "", UNCHECKED, "", "| Where | Why |", "|---|---|"]
-    for item in unchecked:
-        chapter = next(chapter for chapter in book.chapters if item in chapter.displays)
+    for chapter, item in unchecked:
         where = reference(book, item.label) if item.label else chapter_link(chapter)
         lines.append(f"| {where} | {item.unchecked} |")
     lines += ["", UNBOUND, "", "| Formula | Chapter | Why |", "|---|---|---|"]
+    reasons = listed(book.folder)
     for chapter in book.chapters:
-        reasons = listed(chapter.path.parent)
         for tex in dict.fromkeys(one.shown for one in relations(chapter, lines_of_prose(chapter))):
             if tex in reasons:
                 lines.append(f"| ${tex}$ | {chapter_link(chapter)} | {reasons[tex]} |")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import re
-import tomllib
 
 from literate.chapter import BookError
-from literate.weave.pages import Book, reference
+from literate.prove.unbound import read_list
+from literate.weave.pages import Book, displayed, reference
 
 LIST = "cheatsheet.toml"
 CHAIN = re.compile(r"\\begin\{aligned\}(.*)\\end\{aligned\}", re.S)
@@ -45,9 +44,9 @@ def cheatsheet(book: Book) -> str:
 
 
 def formula(book: Book, label: str) -> str:
-    tex = html.escape(ends(book.equations[label].display.tex), quote=False)
+    tex = displayed(ends(book.equations[label].display.tex))
     number = f'<span markdown="span">{reference(book, label)}</span>'
-    return f'<div class="eq" markdown="block"><div class="arithmatex">\\[{tex}\\]</div>\n{number}</div>'
+    return f'<div class="eq" markdown="block">{tex}\n{number}</div>'
 
 
 def ends(tex: str) -> str:
@@ -63,10 +62,8 @@ def ends(tex: str) -> str:
 
 def listed(book: Book) -> dict[str, dict[str, list[str]]]:
     """{group: {class: [labels]}}; a BookError for what the book does not have."""
-    file = book.chapters[0].path.parent / LIST
-    if not file.exists():
-        return {}
-    groups: dict[str, dict[str, list[str]]] = tomllib.loads(file.read_text(encoding="utf-8"))
+    file = book.folder / LIST
+    groups: dict[str, dict[str, list[str]]] = read_list(file)
     for entries in groups.values():
         for name, labels in entries.items():
             if name not in book.pieces:

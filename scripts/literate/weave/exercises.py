@@ -10,10 +10,10 @@ from literate.exercises.marker import Marker
 from literate.exercises.sheets import FOLDER, FORMS, Exercise, Sheet
 from literate.exercises.stubs import STARS, reader_file, stub
 from literate.exercises.variants import source_of
-from literate.weave.pages import NOTATION, SETS, Book, display, fence, folded, prose, segments
+from literate.weave.pages import NOTATION, SETS, Book, displayed, fence, fold, prose, segments
 
 INDEX = "exercises.md"
-UNSEARCHED = 'data-search-exclude="true"'  # what a reader opens on purpose, the search must not tell
+UNSEARCHED = ' data-search-exclude="true"'  # what a reader opens on purpose, the search must not tell
 KEPT = "Ticks are kept in this browser, and nowhere else."
 HOW = """\
 Understanding is what remains when the book is closed. `make exercises` writes the folder `exercises/`,
@@ -72,7 +72,7 @@ class _Woven:
                 self.put(self.prose(section.partition("\n")[2]))
         elif isinstance(item, Display):
             self.open()
-            self.put(re.sub(r' id="[^"]*"|<span>.*</span>', "", display(self.book, _unlabelled(item))))
+            self.put(f'<div class="eq">{displayed(item.tex)}</div>\n')
         elif item.tag == "exercise":
             self.put(self.stub())
         elif item.tag == "solution":
@@ -82,7 +82,7 @@ class _Woven:
             self.close()
             if self.now and self.now.blanks:
                 self.put(self.from_the_book(self.now))
-            self.put(folded(item).replace(" markdown>", f" {UNSEARCHED} markdown>", 1))
+            self.put(fold("check", "The check", fence(item), UNSEARCHED))
         elif item.tag == "wrong":
             self.close()
 
@@ -96,7 +96,7 @@ class _Woven:
     def close(self) -> None:
         if self.solution is not None:
             text, self.solution = "\n\n".join(self.solution), None
-            self.put(_folded("Solution", text))
+            self.put(fold("solution", "Solution", text, UNSEARCHED))
 
     def finished(self) -> str:
         self.close()
@@ -148,19 +148,8 @@ class _Woven:
             sources.append(source_of(self.marker, name, exercise))
         code = "\n\n\n".join(sources)
         where = ", ".join(dict.fromkeys(links))
-        return _folded("Solution", f"The book's own, from {where}:\n\n```{{.python}}\n{code}\n```")
-
-
-def _folded(summary: str, text: str) -> str:
-    kind = summary.lower()
-    return (
-        f'<details class="folded {kind}" {UNSEARCHED} markdown>\n<summary>{summary}</summary>\n\n{text}'
-        "\n\n</details>"
-    )
-
-
-def _unlabelled(item: Display) -> Display:
-    return Display(item.place, item.tex, None, "the solution of an exercise", item.end)
+        text = f"The book's own, from {where}:\n\n```{{.python}}\n{code}\n```"
+        return fold("solution", "Solution", text, UNSEARCHED)
 
 
 # -- the index, and the chapters -------------------------------------------------------

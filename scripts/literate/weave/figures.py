@@ -29,58 +29,11 @@ COLOURS = {
     "#b8860b": "var(--figure-5)",
     "#7a5fb5": "var(--figure-6)",
 }
-LETTER = re.compile(r'<path id="(?P<id>figure-[\w.-]+)" (?P<outline>d="[^"]*" transform="[^"]*")/>\s*')
+LETTER = re.compile(r'<path id="(?P<id>[\w.-]+)" (?P<outline>d="[^"]*" transform="[^"]*")/>\s*')
 NUMBER = re.compile(r'(?:scale|matrix)\([^)]*\)|style="[^"]*"|-?\d+\.\d{2,}')
 PIXELS = re.compile(r"(?<=data:image/png;base64,)[\w+/=\s]+")
-NAME = re.compile(r' id="(figure-[\w.-]+)"|(?<=url\(#)figure-[\w.-]+|(?<= href="#)figure-[\w.-]+')
+NAME = re.compile(r' id="([\w.-]+)"|(?<=url\(#)[\w.-]+|(?<= href="#)[\w.-]+')
 SMALLEST = 0.58  # how far a figure shrinks before it scrolls in its own box
-
-
-def inline_svg(svg: str, name: str, alt: str) -> str:
-    """``svg`` without head and global style, ids made unique by ``name``, described by ``alt``."""
-    size = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', svg)
-    if not size:
-        raise ValueError("not a figure saved by Matplotlib")
-    width, height = (float(number) * 4 / 3 for number in size.groups())
-    body = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.S)
-    body = body[body.index(">", body.index("<svg")) + 1 :]
-    body = re.sub(r'((?:\bid="|url\(#|href="#))', rf"\1{name}-", body)
-    body = re.sub(r"(?<=[ :\"])#[0-9a-f]{6}\b", lambda found: COLOURS.get(found[0], found[0]), body)
-    body = PIXELS.sub(lambda found: _fewer_colours(found[0]), body)
-    body = NUMBER.sub(_rounded, body).replace("xlink:href", "href")
-    body = re.sub(r"\n\s*", "\n", body)
-    view = f'viewBox="0 0 {width * 0.75:g} {height * 0.75:g}"'
-    style = (
-        f"width: {width:.0f}px; min-width: {width * SMALLEST:.0f}px; aspect-ratio: {width:.0f} / {height:.0f}"
-    )
-    return (
-        f'<svg role="img" aria-label="{html.escape(alt)}" {view} style="{style}" fill="currentColor" '
-        f'stroke-linejoin="round">{body.strip()}'
-    )
-
-
-def _rounded(found: re.Match[str]) -> str:
-    """A coordinate to a tenth of a point, small ones to a hundredth; factors and styles stay as they are."""
-    if not found[0][-1].isdigit():
-        return found[0]
-    number = float(found[0])
-    return f"{round(number, 1 if abs(number) > 10 else 2) + 0.0:g}"
-
-
-@functools.cache
-def _fewer_colours(png: str) -> str:
-    """The picture with at most 256 colours."""
-    picture = Image.open(io.BytesIO(base64.b64decode(png)))
-    small = io.BytesIO()
-    picture.quantize(256, method=Image.Quantize.FASTOCTREE).save(small, "png", optimize=True)
-    return min(png, base64.b64encode(small.getvalue()).decode(), key=len)
-
-
-SVG = re.compile(
-    r'<svg role="img" aria-label="(?P<alt>[^"]*)" (?P<view>viewBox="[^"]*")'
-    r' style="width: (?P<width>\d+)px; (?P<least>min-width: \d+px);[^"]*"(?P<rest>.*</svg>)',
-    re.S,
-)
 SCHEMES = {"default": "{}", "slate": "@media(prefers-color-scheme:dark){{{}}}"}
 
 
@@ -102,20 +55,45 @@ class Figure:
 @across_builds(lambda svg, alt, style: (svg, alt, style))
 def figure(svg: str, alt: str, style: str) -> Figure:
     """A figure as Matplotlib saved it, with these ``colours``."""
-    found = SVG.fullmatch(inline_svg(svg, "figure", alt))
-    assert found
-    text = standalone(found["view"], found["rest"], style)
-    *_, wide, high = map(float, re.findall(r"[\d.]+", found["view"]))
-    height = round(int(found["width"]) * high / wide)
-    size = f'width="{found["width"]}" height="{height}" style="{found["least"]}"'
-    return Figure(f"{hashlib.sha256(text.encode()).hexdigest()[:12]}.svg", text, found["alt"], size)
+    points = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', svg)
+    if not points:
+        raise ValueError("not a figure saved by Matplotlib")
+    wide, high = map(float, points.groups())
+    width = round(wide * 4 / 3)
+    text = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide:g} {high:g}" fill="currentColor" '
+        f'stroke-linejoin="round"><style>{style}</style>{drawn(svg)}'
+    )
+    least = f"min-width: {wide * 4 / 3 * SMALLEST:.0f}px"
+    size = f'width="{width}" height="{round(width * high / wide)}" style="{least}"'
+    return Figure(f"{hashlib.sha256(text.encode()).hexdigest()[:12]}.svg", text, html.escape(alt), size)
 
 
-def standalone(view: str, rest: str, style: str) -> str:
-    """A figure as a file: the end of its first tag and all that follows are in ``rest``."""
-    start, _, body = rest.partition(">")
-    text = with_short_names(with_shared_letters(body))
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {view}{start}><style>{style}</style>{text}'
+def drawn(svg: str) -> str:
+    """What is in ``svg``, without head and style, in the colours of the page."""
+    body = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.S)
+    body = body[body.index(">", body.index("<svg")) + 1 :].strip()
+    body = re.sub(r"(?<=[ :\"])#[0-9a-f]{6}\b", lambda found: COLOURS.get(found[0], found[0]), body)
+    body = PIXELS.sub(lambda found: _fewer_colours(found[0]), body)
+    body = NUMBER.sub(_rounded, body).replace("xlink:href", "href")
+    return with_short_names(with_shared_letters(re.sub(r"\n\s*", "\n", body)))
+
+
+def _rounded(found: re.Match[str]) -> str:
+    """A coordinate to a tenth of a point, small ones to a hundredth; factors and styles stay as they are."""
+    if not found[0][-1].isdigit():
+        return found[0]
+    number = float(found[0])
+    return f"{round(number, 1 if abs(number) > 10 else 2) + 0.0:g}"
+
+
+@functools.cache
+def _fewer_colours(png: str) -> str:
+    """The picture with at most 256 colours."""
+    picture = Image.open(io.BytesIO(base64.b64decode(png)))
+    small = io.BytesIO()
+    picture.quantize(256, method=Image.Quantize.FASTOCTREE).save(small, "png", optimize=True)
+    return min(png, base64.b64encode(small.getvalue()).decode(), key=len)
 
 
 def colours(css: str) -> str:
@@ -130,8 +108,8 @@ def colours(css: str) -> str:
     return "".join(rules)
 
 
-def with_shared_letters(page: str) -> str:
-    """The page with each letter's outline once: its figures hold the same letters again and again."""
+def with_shared_letters(svg: str) -> str:
+    """The figure with each letter's outline once."""
     first: dict[str, str] = {}
     same: dict[str, str] = {}
 
@@ -140,13 +118,13 @@ def with_shared_letters(page: str) -> str:
         same[found["id"]] = kept
         return found[0] if kept == found["id"] else ""
 
-    page = LETTER.sub(once, page)
-    return re.sub(r'href="#([\w-]+)"', lambda found: f'href="#{same.get(found[1], found[1])}"', page)
+    svg = LETTER.sub(once, svg)
+    return re.sub(r'href="#([\w-]+)"', lambda found: f'href="#{same.get(found[1], found[1])}"', svg)
 
 
-def with_short_names(page: str) -> str:
-    """The page with short names for what parts of figures refer to, and none for the rest."""
-    used = {found[0] for found in NAME.finditer(page) if not found[1]}
+def with_short_names(svg: str) -> str:
+    """The figure with short names for what its parts refer to, and none for the rest."""
+    used = {found[0] for found in NAME.finditer(svg) if not found[1]}
     short = {name: f"f{number:x}" for number, name in enumerate(sorted(used))}
 
     def renamed(found: re.Match[str]) -> str:
@@ -154,4 +132,4 @@ def with_short_names(page: str) -> str:
             return short[found[0]]
         return f' id="{short[found[1]]}"' if found[1] in used else ""
 
-    return NAME.sub(renamed, page)
+    return NAME.sub(renamed, svg)

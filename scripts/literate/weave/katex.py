@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import html
 import json
 import re
@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from literate.chapter import BOOK, ROOT, BookError, Chapter, Place
-from literate.files import read_text, write_atomically
+from literate.files import read_text
+from literate.kept import Kept, name_of
 from literate.weave import light
 
 FORMULA = re.compile(r'<(?P<tag>span|div) class="arithmatex">\\[([](?P<tex>.*?)\\[)\]]</(?P=tag)>', re.S)
@@ -50,15 +51,13 @@ def _set(found: re.Match[str], done: Mapping[Formula, str]) -> str:
 
 def _kept(formulas: Sequence[Formula], chapters: Sequence[Chapter], cache: Path) -> list[str]:
     """The formulas as HTML. KaTeX is asked for those that this version of it has not set before."""
-    tool = hashlib.sha256((read_text(SCRIPT) + read_text(VERSION)).encode()).hexdigest()[:20]
-    before = json.loads(cache.read_text(encoding="utf-8")) if cache.exists() else {}
-    known = {(tex, display): text for tex, display, text in before.get(tool, [])}
-    missing = [formula for formula in formulas if formula not in known]
+    kept = Kept(cache, name_of(read_text(SCRIPT), read_text(VERSION)))
+    missing = [formula for formula in formulas if not kept.has(formula)]
+    new = dict(zip(missing, _katex(missing, chapters), strict=True)) if missing else {}
+    done = [kept.get(functools.partial(new.__getitem__, formula), formula) for formula in formulas]
     if missing:
-        known |= zip(missing, _katex(missing, chapters), strict=True)
-        entries = [[*formula, known[formula]] for formula in formulas]
-        write_atomically(cache, json.dumps({tool: entries}, ensure_ascii=False))
-    return [known[formula] for formula in formulas]
+        kept.save()
+    return done
 
 
 def _katex(formulas: Sequence[Formula], chapters: Sequence[Chapter]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import html
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,36 +26,17 @@ from literate.chapter import (
     Display,
     Place,
     defined_names,
+    equations_of,
 )
 from literate.tangle.module import Module
 from literate.weave import light
 from literate.weave.figures import Figure, figure
 
 Segment = tuple[Cell | Display | None, str]  # None: prose
-FOLDED = {"check": "The check", "hide-input": "Show the code"}
 NOTATION = re.compile(r"(?m)^\| *Symbol *\| *Meaning *\| *Set *\| *In code *\|$")
 SETS = '<details class="folded sets"><summary>Sets and code</summary></details>'
 FIGURES = "assets/figures/"
 SHORT = 6  # lines of imports that a chapter need not fold
-
-
-@dataclass(frozen=True)
-class Equation:
-    number: str
-    chapter: Chapter
-    display: Display
-
-    @property
-    def anchor(self) -> str:
-        return anchor(self.display.label or "")
-
-    @property
-    def link(self) -> str:
-        return f"{self.chapter.path.name}#{self.anchor}"
-
-
-def anchor(label: str) -> str:
-    return label.replace(":", "-")
 
 
 @dataclass
@@ -64,44 +46,38 @@ class Book:
     chapters: Sequence[Chapter]
     module: Module
     checks: Mapping[str, Any] = field(
-        default_factory=lambda: {"marks": {}, "mutants": [0, 0], "proved": 0, "slips": []}
+        default_factory=lambda: {"marks": {}, "mutants": [0, 0], "proved": 0, "slips": [], "examples": {}}
     )
     palette: str = ""  # the colours of figures
     figures: dict[str, str] = field(default_factory=dict)  # the files of those that were shown
 
     def __post_init__(self) -> None:
+        self.folder = self.chapters[0].path.parent
         self.marks: Mapping[str, Sequence[str]] = self.checks["marks"]  # label -> title and class
-        self.equations: dict[str, Equation] = {}
+        self.equations = equations_of(self.chapters)
         self.pieces: dict[str, list[tuple[Chapter, Cell]]] = {}  # of each name, in reading order
         for chapter in self.chapters:
-            labelled = [display for display in chapter.displays if display.label]
-            for position, display in enumerate(labelled, 1):
-                number = f"{chapter.number}.{position}"
-                self.equations[display.label or ""] = Equation(number, chapter, display)
             for cell in chapter.core:
                 for name in defined_names(cell):
                     self.pieces.setdefault(name, []).append((chapter, cell))
 
-    def used_in(self, name: str) -> list[Chapter]:
-        """The chapters that import ``name`` from the module."""
-        return self.importers.get(name, [])
-
     @cached_property
-    def importers(self) -> dict[str, list[Chapter]]:
-        found: dict[str, list[Chapter]] = {}
+    def users(self) -> Mapping[str, list[Chapter]]:
+        """The chapters that import each name from the module."""
+        found = defaultdict[str, list[Chapter]](list)
         for chapter in self.chapters:
             for name in dict.fromkeys(imported_names(chapter)):
-                found.setdefault(name, []).append(chapter)
+                found[name].append(chapter)
         return found
 
     @cached_property
-    def named(self) -> dict[str, list[tuple[Chapter, Cell]]]:
-        """The core cells that name an equation, by its label."""
-        found: dict[str, list[tuple[Chapter, Cell]]] = {}
+    def named(self) -> Mapping[str, list[tuple[Chapter, Cell]]]:
+        """The core cells that name each equation, by its label."""
+        found = defaultdict[str, list[tuple[Chapter, Cell]]](list)
         for chapter in self.chapters:
             for cell in chapter.core:
                 for label in {*CODE_REFERENCE.findall(cell.source)}:
-                    found.setdefault(label, []).append((chapter, cell))
+                    found[label].append((chapter, cell))
         return found
 
     def lines(self, cell: Cell) -> tuple[int, int]:
@@ -200,9 +176,8 @@ def reference(book: Book, label: str) -> str:
 
 
 def display(book: Book, item: Display) -> str:
-    tex = f'<div class="arithmatex">\\[{html.escape(item.tex, quote=False)}\\]</div>'
     if not item.label:
-        return f'<div class="eq">{tex}<span></span></div>\n'
+        return f'<div class="eq">{displayed(item.tex)}<span></span></div>\n'
     equation = book.equations[item.label]
     mark = ""
     if item.label in book.marks:
@@ -211,7 +186,11 @@ def display(book: Book, item: Display) -> str:
         mark = f'<span class="mark {kind}" role="img" title="{title}"></span>'
     number = f'aria-label="Equation {equation.number}">({equation.number})'
     link = f'<a class="eqno" href="#{equation.anchor}" {number}</a>'
-    return f'<div class="eq" id="{equation.anchor}">{tex}<span>{mark}{link}</span></div>\n'
+    return f'<div class="eq" id="{equation.anchor}">{displayed(item.tex)}<span>{mark}{link}</span></div>\n'
+
+
+def displayed(tex: str) -> str:
+    return f'<div class="arithmatex">\\[{html.escape(tex, quote=False)}\\]</div>'
 
 
 def python(book: Book, chapter: Chapter, cell: Cell, outputs: list[NotebookNode]) -> str:
@@ -226,16 +205,15 @@ def python(book: Book, chapter: Chapter, cell: Cell, outputs: list[NotebookNode]
             title = f"{MODULE_NAME}.py · lines {first}–{last}"
             code = f"{fence(cell, 'core', title)}\n\n{thread(book, chapter, cell)}"
             if cell.aside:
-                summary = f"<summary>For the library: <code>{cell.name}</code></summary>"
-                code = f'<details class="folded aside" markdown>\n{summary}\n\n{code}\n\n</details>'
+                code = fold("aside", f"For the library: <code>{cell.name}</code>", code)
             return f'<div id="code-{cell.name}" markdown>\n\n{code}\n\n</div>\n'
         case "hide-input":
-            return f"{shown}\n\n{folded(cell)}\n"
+            return f"{shown}\n\n{fold('hide-input', 'Show the code', fence(cell))}\n"
         case "notation":
             return f"{fence(cell, 'notation', 'notation')}\n\n{shown}\n"
         case _ if cell is chapter.python[0] and (not chapter.number or cell.source.count("\n") > SHORT):
             title = f"What this {'chapter' if chapter.number else 'page'} imports"
-            return f"{folded(cell, title)}\n\n{shown}\n"
+            return f"{fold('imports', title, fence(cell))}\n\n{shown}\n"
         case _:
             return f"{fence(cell)}\n\n{shown}\n"
 
@@ -245,11 +223,10 @@ def fence(cell: Cell, kind: str = "", title: str = "") -> str:
     return f"```{{.python{attributes}}}\n{cell.source}```"
 
 
-def folded(cell: Cell, title: str = "") -> str:
-    summary = f"<summary>{title or FOLDED[cell.tag or '']}</summary>"
-    return (
-        f'<details class="folded {cell.tag or "imports"}" markdown>\n{summary}\n\n{fence(cell)}\n\n</details>'
-    )
+def fold(kind: str, summary: str, text: str, attributes: str = "") -> str:
+    """A fold that is shut."""
+    start = f'<details class="folded {kind}"{attributes} markdown>'
+    return f"{start}\n<summary>{summary}</summary>\n\n{text}\n\n</details>"
 
 
 def thread(book: Book, chapter: Chapter, cell: Cell) -> str:
@@ -263,8 +240,8 @@ def thread(book: Book, chapter: Chapter, cell: Cell) -> str:
             parts.append(f"continues `{name}` from {piece_link(pieces[at - 1], chapter, 'above')}")
         if at + 1 < len(pieces):
             parts.append(f"`{name}` is continued {piece_link(pieces[at + 1], chapter, 'below')}")
-    users = [user for user in book.chapters if any(user in book.used_in(name) for name in names)]
-    if users := [user for user in users if user is not chapter]:
+    others = [other for other in book.chapters if other is not chapter]
+    if users := [other for other in others if any(other in book.users[name] for name in names)]:
         links = ", ".join(f"[{user.number}]({user.path.name})" for user in users)
         parts.append(f"used in chapter{'s' * (len(users) > 1)} {links}")
     line = " · ".join(parts)

@@ -11,14 +11,15 @@ import html
 import json
 import math
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from equations.spell import number
-from literate.chapter import CODE_REFERENCE, MODULE_NAME, Cell, Chapter
+from literate.chapter import CODE_REFERENCE, MODULE_NAME, Cell, Chapter, Equation
 from literate.weave.light import plain_set
-from literate.weave.pages import Book, Equation, display, reference
+from literate.weave.pages import Book, displayed, reference
 
 EXCLUDED = "---\nsearch:\n  exclude: true\n---\n"  # the chapter and the index are found instead
 SLOT = re.compile(r'<div class="panel" data-label="(?P<label>[^"]*)"></div>')
@@ -51,8 +52,8 @@ def page(book: Book, equations: list[Equation]) -> str:
         label = equation.display.label or ""
         lines += [f'<div class="entry" id="{equation.anchor}" markdown>\n']
         lines += [f"{reference(book, label)} `{label}`{mark(book, label)}\n\n</div>\n"]
-        lines += [re.sub(r' id="[^"]*"|<span>.*</span>', "", display(book, equation.display)), ""]
-        if label in book.checks.get("examples", {}):
+        lines += [f'<div class="eq">{displayed(equation.display.tex)}</div>\n', ""]
+        if label in book.checks["examples"]:
             lines += [f'<div class="panel" data-label="{label}"></div>', ""]
     return "\n".join(lines)
 
@@ -63,7 +64,7 @@ def mark(book: Book, label: str) -> str:
 
 def with_openers(text: str, book: Book) -> str:
     """The chapter with a fold under each checked equation. Without scripts it leads to the panel."""
-    known = {book.equations[label].anchor: label for label in book.checks.get("examples", {})}
+    known = {book.equations[label].anchor: label for label in book.checks["examples"]}
 
     def opener(found: re.Match[str]) -> str:
         label = known.get(found["anchor"])
@@ -273,16 +274,16 @@ def in_code(book: Book, equation: Equation) -> str:
     """The lines of the module that name the equation, and the chapters that use what they stand in."""
     items = []
     users: list[Chapter] = []
-    for chapter, cell in book.named.get(equation.display.label or "", []):
+    for chapter, cell in book.named[equation.display.label or ""]:
         for name, first, lines in implementing(cell, equation.display.label or ""):
-            text = html.escape("\n".join(lines), quote=False)
+            text = html.escape(lines, quote=False)
             where = f"{chapter.path.stem}.html#code-{cell.name}"
             at = book.module_lines.get(chapter.place(cell.place.line + first - 1))
             line = f", line {at} of {MODULE_NAME}.py" if at else ""
             items.append(
                 f'<p><a href="{where}"><code>{name}</code></a>{line}</p><pre><code>{text}</code></pre>'
             )
-            users += [user for user in book.used_in(name.split(".")[0]) if user not in users]
+            users += [user for user in book.users[name.split(".")[0]] if user not in users]
     if not items:
         return "<p>No comment in the module names this equation.</p>"
     links = ", ".join(f'<a href="{user.path.stem}.html">{user.number}</a>' for user in users)
@@ -290,13 +291,14 @@ def in_code(book: Book, equation: Equation) -> str:
     return "".join(items) + used
 
 
-def implementing(cell: Cell, label: str) -> Iterator[tuple[str, int, list[str]]]:
-    """The qualified name, first line and lines of each statement whose comment names ``label``."""
+def implementing(cell: Cell, label: str) -> Iterator[tuple[str, int, str]]:
+    """The qualified name, first line and text of each statement whose comment names ``label``."""
     lines = cell.source.split("\n")
     for number_, line in enumerate(lines, 1):
         if label in CODE_REFERENCE.findall(line.partition("#")[2]):
             name, (first, last) = _home(cell.tree, number_)
-            yield name, first, _dedent(lines[_with_context(lines, first) : last])
+            text = "\n".join(lines[_with_context(lines, first) : last])
+            yield name, first, textwrap.dedent(text)
 
 
 def _with_context(lines: Sequence[str], first: int) -> int:
@@ -328,15 +330,10 @@ def _home(tree: ast.Module, line: int) -> tuple[str, tuple[int, int]]:
         body = [statement for block in blocks for statement in block]
 
 
-def _dedent(lines: Sequence[str]) -> list[str]:
-    indent = min(len(line) - len(line.lstrip()) for line in lines if line.strip())
-    return [line[indent:] for line in lines]
-
-
 def checked(book: Book, equation: Equation, example: dict[str, Any]) -> str:
     label = equation.display.label or ""
-    title = book.marks[label][0] if label in book.marks else ""
-    text = f"<p>{html.escape(title[:1].upper() + title[1:], quote=False)}.</p>" if title else ""
+    title = book.marks[label][0]
+    text = f"<p>{html.escape(title[:1].upper() + title[1:], quote=False)}.</p>"
     if example["slip"]:
         what, tex, message = example["slip"]
         before, after = changed(equation.display.tex, tex)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ast
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from literate.chapter import BookError
+from literate.chapter import BOOK, BookError
+from literate.prove.unbound import read_list
 from literate.weave.pages import Book
 from literate.weave.reference import constructor
 
-SOURCE = Path(__file__).with_suffix(".toml")
+LIST = "pytorch.toml"
 
 INTRODUCTION = """\
 # Coming from PyTorch
@@ -64,13 +63,14 @@ class Table:
     left_out: dict[str, str]
 
 
-def table() -> Table:
-    data = tomllib.loads(SOURCE.read_text(encoding="utf-8"))
-    return Table([Pair(**pair) for pair in data["pair"]], data["everywhere"], data["left_out"])
+def table(folder: Path = BOOK) -> Table:
+    data = read_list(folder / LIST)
+    pairs = [Pair(**pair) for pair in data.get("pair", [])]
+    return Table(pairs, data.get("everywhere", {}), data.get("left_out", {}))
 
 
 def pytorch(book: Book) -> str:
-    known, lines, places = table(), [INTRODUCTION], dict[str, list[Pair]]()
+    known, lines, places = table(book.folder), [INTRODUCTION], dict[str, list[Pair]]()
     for pair in known.pairs:
         places.setdefault(pair.theirs.rpartition(".")[0], []).append(pair)
     for place, pairs in places.items():
@@ -82,7 +82,7 @@ def pytorch(book: Book) -> str:
 
 def row(book: Book, pair: Pair) -> str:
     if pair.ours not in book.pieces:
-        raise BookError(SOURCE, f"{pair.ours} is not a name of the module")
+        raise BookError(book.folder / LIST, f"{pair.ours} is not a name of the module")
     chapter, cell = book.pieces[pair.ours][0]
     theirs, here = pair.theirs.rpartition(".")[2], f"[`{pair.ours}`]({chapter.path.name}#code-{cell.name})"
     apart = {*pair.renamed.values(), *pair.own, *pair.defaults}
@@ -103,7 +103,7 @@ def differences(pair: Pair) -> str:
 
 
 def options(book: Book, name: str) -> list[str]:
-    called = constructor(book, name)
-    found = called.args if called else ast.arguments([], [], None, [], [], None, [])
-    names = [argument.arg for argument in (*found.posonlyargs, *found.args, *found.kwonlyargs)]
-    return [name for name in names if name != "self"]
+    if not (called := constructor(book, name)):
+        return []
+    arguments = [*called.args.posonlyargs, *called.args.args, *called.args.kwonlyargs]
+    return [argument.arg for argument in arguments if argument.arg != "self"]

@@ -8,7 +8,7 @@ import inspect
 import re
 from collections.abc import Iterator
 
-from literate.chapter import CODE_REFERENCE, LABEL, MODULE_NAME
+from literate.chapter import CODE_REFERENCE, LABEL, MODULE_NAME, parameters
 from literate.weave.pages import Book, reference
 
 HEAD = f"""\
@@ -83,11 +83,7 @@ def signature(name: str, called: ast.FunctionDef | None) -> str:
     """As it is called: without self, types and what it returns."""
     if called is None:
         return f"{name}()"
-    arguments = ast.parse(ast.unparse(called)).body[0].args  # type: ignore[attr-defined]
-    for argument in ast.walk(arguments):
-        if isinstance(argument, ast.arg):
-            argument.annotation = None
-    parts = re.sub(r"^self(, )?", "", ast.unparse(arguments))
+    parts = re.sub(r"^self(, )?", "", parameters(called))
     return f"{name}({parts})" if len(name + parts) < 78 else f"{name}(\n    {parts}\n)"
 
 

@@ -247,7 +247,7 @@ def on_post_build(config: MkDocsConfig) -> None:
         site,
         [*book.chapters, *(sheet.text for sheet in marker.sheets)],
         book.module.digest,
-        CACHE / "formulas.json",
+        CACHE / "formulas.pickle",
     )
     assert kept.store
     kept.store.save()

@@ -17,8 +17,7 @@ from textwrap import dedent
 from typing import Any
 
 from literate.chapter import Cell, Chapter, Place
-
-from .session import Session
+from literate.prove.session import Session
 
 QUOTED = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 
