@@ -53,8 +53,8 @@ MISTAKES = [  # what the book says, and what turns it around
     ("Cure: shuffle.", "Cure: sort."),
     ("how much of it is kept (forget gate)", "how much of it is forgotten (forget gate)"),
     ("is summed on the way back", "is averaged on the way back"),
-    ("What a layer hides gets no weight", "What a layer shows gets no weight"),
-    ("The query's second number is 0", "The key's second number is 0"),
+    ("`True` hides, here and in", "`True` shows, here and in"),
+    ("draws the first query to", "draws the first key to"),
     ("subtract the mean of the training targets", "subtract the median of the training targets"),
     # how a number is computed
     ('73,000<!-- = f"{2**61', '73,000<!-- = f"{2**60'),
