@@ -1899,7 +1899,7 @@ def _advice(row: LayerStatistics, last: float, kept: float, dead: str) -> str:
     network, kept: the share of x's spread that comes in."""
     start = "ReLU, kaiming_normal_"
     rules = (
-        (not math.isfinite(row.std), "not finite: look at what comes in"),
+        (not math.isfinite(row.std), "not finite: its weights, or its input"),
         (not math.isfinite(row.grad_std), "not finite: smaller weights"),
         (0 < kept < 1e-3, f"alike: examples look the same; {start}"),
         (row.dead > 0.5, f"dead: {dead}"),
@@ -5739,18 +5739,18 @@ def _atlas(text: str) -> dict[str, list[str]]:
 
 # 24 The diagnosis · causes-data
 _DATA = _atlas("""
-    input-not-finite · one nan in x or y makes the loss and gradients nan
-    drop or fill these values first · 10, When the loss is nan
-    input-integer-wrapped · an unsigned type has no room for negative numbers
-    make x floating-point before subtracting · 10, When the loss is nan
-    input-scale · weights are drawn for inputs of about size 1
-    subtract the mean, divide by the deviation · 8, A sum of many terms
-    input-columns-differ · a rate that fits one column does not fit another
-    give each column mean 0 and deviation 1 · 9, Momentum
-    input-constant-column · one value tells nothing, and acts as a large bias
-    drop it, and never divide by its spread · 13, Mean 0, spread 1
-    test-data-differ · the network is asked about other numbers than it knows
-    prepare both alike, with the mean of the training data · 13, In company
+    input-not-finite · One nan in x or y makes the loss and gradients nan.
+    Drop or fill these values first. · 10, When the loss is nan
+    input-integer-wrapped · An unsigned type has no room for negative numbers.
+    Make x floating-point before subtracting. · 10, When the loss is nan
+    input-scale · Weights are drawn for inputs of about size 1, around 0.
+    Subtract the mean, divide by the deviation. · 8, A sum of many terms
+    input-columns-differ · A rate that fits one column does not fit another.
+    Give each column mean 0 and deviation 1. · 9, Momentum
+    input-constant-column · One value tells nothing, and acts as a large bias.
+    Drop it, and never divide by its spread. · 13, Mean 0, spread 1
+    test-data-differ · The test data have another scale, mean or labels.
+    Prepare both alike, with the mean of the training data. · 13, In company
 """)
 
 
@@ -5765,9 +5765,9 @@ class Finding(NamedTuple):
     section: str
 
     def __str__(self) -> str:
-        because, cure = (t[0].upper() + t[1:] for t in self[3:5])
         head = f"{self.name}: {self.where}: {self.figure}"
-        return f"{head}\n  {because}.\n  {cure}. (Chapter {self.section})"
+        cure = f"{self.cure} (Chapter {self.section})"
+        return f"{head}\n  {self.because}\n  {cure}"
 
 
 # 24 The diagnosis · diagnosis
@@ -5785,16 +5785,16 @@ class Diagnosis:
     def __repr__(self) -> str:
         failed = [f"Could not look: {text}" for text in self.unseen]
         found = [str(finding) for finding in self.findings]
-        return "\n".join((found or [_NOTHING]) + failed)
+        return "\n".join(failed + (found or [_NOTHING]))
 
 
 # 24 The diagnosis · look
 def _look(case: _Case) -> Diagnosis:
     """All probes in turn; symptoms only where no cause was found."""
     told, patient = Diagnosis(), (case.net, case.optimizer, case.step)
-    _replace(_reach(*patient), _rewindable)
+    case, told.unseen = _tried(case, patient)
     for symptoms, probe in _PROBES:
-        causes = {f.name for f in told.findings} - _NO_EXCUSE
+        causes = {f.name for f in told.findings} - _NO_SYMPTOMS
         if causes & _FATAL or (symptoms and causes):
             continue
         with _as_it_was(*patient, batch=(case.xs, case.ys)):
@@ -5818,29 +5818,53 @@ def diagnose(
     Shapes: x (N, …) and y as net.loss takes them. ``step`` is your own
     training step, ``step()``, ``step(x, y)`` or ``step(net, x, y)``, run
     dozens of times, or hundreds; an ``optimizer`` alone is put into the
-    usual loop. Network, optimizer, generators, and arrays and containers
-    that step refers to, are put back, bit for bit. ``rng`` chooses rows
+    usual loop, with up to 256 rows as its only batch. Network, optimizer,
+    generators, and arrays and containers that step refers to, are put
+    back, bit for bit; what it prints or writes stays. ``rng`` chooses rows
     and directions; None, the same each time. Raises RuntimeError without
-    a loss, ValueError for reduction "none", and as net.loss does.
+    a loss, ValueError for reduction "none", ValueError unless optimizer
+    is an Optimizer, and as net.loss does.
     """
     _one_number("diagnose", net)
-    if optimizer is None:
-        found = (t for t in _reach(step) if isinstance(t, Optimizer))
-        optimizer = next(found, None)
+    rule = _rule_of(optimizer, step)
     with _as_it_was(net):
         draw = copy.deepcopy(_generator("diagnose", 0 if rng is None else rng))
         case = _case(net, np.asarray(x), np.asarray(y), draw)
-    case = case._replace(optimizer=optimizer, step=step)
+    case = case._replace(optimizer=rule, step=step)
     return _look(case._replace(tests=(x_test, y_test)))
 
 
 # 24 The diagnosis · nothing-found
 _NOTHING = """\
-Nothing found. Looked at: the data and labels, the loss, the start, the
-gradients of every layer, evaluation against training, one example against
-the batch, restarts; the optimizer and its steps, if they were given.
-Cannot be seen from here: test examples that leaked into the training,
-labels that mean something else, a task that x does not determine."""
+Nothing found. Looked, where it could be done, at: the data and labels, the
+loss, the start, the gradients of every layer, evaluation against training,
+one example against the batch, restarts; the optimizer and some forty steps.
+Cannot be seen from here: what shows later, or only in the noise of batches;
+test examples that leaked into the training, labels that mean something
+else, a task that x does not determine."""
+
+
+# 24 The diagnosis · tried
+def _tried(case: _Case, patient: tuple) -> tuple[_Case, list[str]]:
+    """The case without a step that raises, and what it raised."""
+    _replace(_reach(*patient), _rewindable)
+    with _as_it_was(*patient, batch=(case.xs, case.ys)):
+        try:
+            if case.optimizer or case.step:
+                _one_step(case)
+        except Exception as error:
+            said = f"the step raised {error!r}"
+            return case._replace(optimizer=None, step=None), [said]
+    return case, []
+
+
+# 24 The diagnosis · optimizer-of
+def _rule_of(optimizer: Any, step: Any) -> Any:
+    """The optimizer that is given, or that a step uses."""
+    if optimizer is not None:
+        _instances("diagnose", Optimizer, optimizer=optimizer)
+        return optimizer
+    return next((t for t in _reach(step) if isinstance(t, Optimizer)), None)
 
 
 # 24 The diagnosis · case-rows
@@ -6120,7 +6144,7 @@ def _input_signs(case: _Case) -> _Signs:
         at = still.argmax()
         yield "input-constant-column", f"column {at}", f"all {x[0, at]:.3g}"
     elif _wrapped(case.x):
-        yield "input-integer-wrapped", f"x, {case.x.dtype}", "only its ends"
+        yield "input-integer-wrapped", f"x, {case.x.dtype}", "near its ends"
 
 
 # 24 The diagnosis · wrapped
@@ -6156,8 +6180,9 @@ def _moved_signs(x: np.ndarray, test: np.ndarray) -> _Signs:
     used = spread > 0.05 * max(spread.max(), other.max())
     ratio = np.median(other[used] / spread[used]) if used.any() else 1.0
     if moved.max() > 1 or not 1 / 3 < ratio < 3:
-        figure = f"moved by {moved.max():.2g} spreads, {ratio:.2g} as wide"
-        yield "test-data-differ", f"x_test, column {moved.argmax()}", figure
+        figure = f"moved by {moved.max():.2g} spreads, {ratio:.2g} times"
+        at = f"x_test, column {moved.argmax()}"
+        yield "test-data-differ", at, f"{figure} as wide"
 
 
 # 24 The diagnosis · label-kinds
@@ -6181,8 +6206,9 @@ def _label_signs(case: _Case) -> _Signs:
     if mixed > 15 and changes < 0.2 * mixed and not _mixes(case):
         figure = f"the label changes {changes} times, not some {mixed:.0f}"
         yield "labels-sorted", f"y, {n} rows", figure
-    if n >= max(50, 20 * len(count)) and count.max() > 8 * count.min():
-        figure = f"{count.max()} of one, {count.min()} of another"
+    few = count.min() if len(count) > 1 else 0
+    if n >= max(50, 20 * len(count)) and count.max() > 8 * few:
+        figure = f"{count.max()} of one, {few} of another"
         yield "labels-unbalanced", f"y, {n} rows", figure
 
 
@@ -6191,15 +6217,16 @@ def _mixes(case: _Case) -> bool:
     """Does a step that takes its own batches see many labels at once?"""
     if case.step is None or _step_arguments(case):
         return False
-    _, seen = _overheard(case)[-1]
+    _, seen = [pair for pair in _overheard(case) if pair][-1]
     every, some = (len(np.unique(y, axis=0)) for y in (case.y, seen))
     return len(seen) < len(case.y) and some > every / 2
 
 
 # 24 The diagnosis · overheard
-def _overheard(case: _Case) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The x and y of each loss in one step of the user's."""
-    x, pairs = [case.x], [(case.x, case.y)]
+def _overheard(case: _Case) -> list[tuple]:
+    """x and y of each loss in a step of the user's; () for a backward."""
+    x, pairs = [case.x], list[tuple]([(case.x, case.y)])
+    _spy(case.net, "backward", before=lambda: pairs.append(()))
     _spy(case.net, "forward", after=lambda given, _: x.append(given[0]))
     _spy(case.net.criterion, "forward", after=lambda given, _: pairs.append(
         (np.asarray(x[-1]), np.asarray(given[1]))))
@@ -6207,15 +6234,33 @@ def _overheard(case: _Case) -> list[tuple[np.ndarray, np.ndarray]]:
     return pairs
 
 
+# 24 The diagnosis · rows-heard
+def _rows_heard(case: _Case) -> list[list[tuple[bytes, bytes]]]:
+    """x and y, row by row; then each loss of a step, [] for a backward."""
+    pairs = _overheard(case) if case.step else [(case.x, case.y)]
+    return [
+        [(a.tobytes(), b.tobytes()) for a, b in zip(*(pair or ((), ())))]
+        for pair in pairs
+    ]
+
+
+# 24 The diagnosis · other-signs
+def _other_signs(case: _Case) -> _Signs:
+    """Between a loss on x and its backward, is there one on other rows?"""
+    known, *given = _rows_heard(case)
+    xs = {row[0] for row in known}
+    for losses in zip(given, given[1:], given[2:]):
+        own, other, _ = ({row[0] for row in rows} & xs for rows in losses)
+        if own and losses[1] and not other and not losses[2]:
+            figure = f"{len(losses[1])} rows, none of them in x"
+            yield "gradient-of-other-data", "step", figure
+            return
+
+
 # 24 The diagnosis · torn-signs
 def _torn_signs(case: _Case) -> _Signs:
     """Does the loss in a step get the y of another x?"""
-    if case.step is None:
-        return
-    known, *given = (
-        [(a.tobytes(), b.tobytes()) for a, b in zip(*pair)]
-        for pair in _overheard(case)
-    )
+    known, *given = _rows_heard(case)
     every, (xs, ys), rows = set(known), map(set, zip(*known)), chain(*given)
     torn = [row not in every for row in rows if row[0] in xs and row[1] in ys]
     few = len(torn) < 5 or len(xs) < len(known) / 2
@@ -6249,14 +6294,25 @@ def _agreement(case: _Case) -> tuple[float, float, float]:
     return float(1 - apart / spread), error, float(near**0.5)
 
 
+# 24 The diagnosis · tilt
+def _tilt(case: _Case) -> float:
+    """What a plane explains beyond chance, in standard errors."""
+    rows = case.rng.permutation(len(case.x))[:2000]
+    y, x = _targets(case)[0][rows], case.x[rows].reshape(len(rows), -1)
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    beta, _, d, _ = np.linalg.lstsq(x, y, rcond=None)
+    share = np.sum((x @ beta) ** 2) / max(np.sum(y * y), 1e-30)
+    return float((share - d / len(rows)) * len(rows) / max(2 * d, 1) ** 0.5)
+
+
 # 24 The diagnosis · shuffled-signs
 def _shuffled_signs(case: _Case) -> _Signs:
-    """Close rows exist, and their labels agree as if drawn by lot."""
+    """Close rows agree as if drawn at random, and no plane explains more."""
     if case.ids or len(case.x) < 100 or case.y.ndim > 2:
         return
     agree, error, near = _agreement(case)
-    if near < 0.6 and abs(agree) < min(3 * error, 0.15):
-        figure = f"neighbours agree {agree:.0%} better than any two rows"
+    if near < 0.6 and abs(agree) < min(3 * error, 0.15) and _tilt(case) < 3:
+        figure = f"neighbours agree {max(agree, 0):.0%} more than any two rows"
         yield "labels-shuffled", "x and y", figure
 
 
@@ -6272,7 +6328,7 @@ def _loss_signs(case: _Case) -> _Signs:
         return abs(loss.forward(z, y) - times * base) < 1e-8 * abs(base)
 
     if np.any(y[mixed] != y) and same(z, y[mixed]):
-        figure = f"output {out.shape}, target {y.shape}: order is no matter"
+        figure = f"output {out.shape}, target {y.shape}: their order is lost"
         yield "loss-broadcast", name, figure
         return
     if same(np.r_[z, z], np.r_[y, y], 2.0):
@@ -6454,17 +6510,27 @@ def _start_signs(case: _Case) -> _Signs:
         by_rate = used or _most(gains)[1] > 3
         name = "dead-from-rate" if by_rate else "dead-from-start"
         yield name, dead[0], f"{dead[1]:.0%} of its units always 0"
-    else:
-        yield from _weight_signs(case, _most(gains), flat)
-        yield from _depth_signs(case, gains, heard)
+        return
+    found = [*_weight_signs(case, _most(gains), flat)]
+    found += _depth_signs(case, gains, heard) if flat[1] <= 0.75 else []
+    yield from found or _surprise_signs(case)
+
+
+# 24 The diagnosis · surprise-signs
+def _surprise_signs(case: _Case) -> _Signs:
+    """Does the first loss of labels exceed that of one answer by far?"""
+    if case.first > 4 * case.null and _labels(case) is not None:
+        largest = {k: _largest(p.data) for k, p in case.net.named_parameters()}
+        figure = f"loss {case.first:.3g}, one answer costs {case.null:.3g}"
+        yield "first-loss-too-high", _most(largest)[0], figure
 
 
 # 24 The diagnosis · weight-signs
 def _weight_signs(case: _Case, large: tuple, flat: tuple) -> _Signs:
     (where, gain), (worst, share) = large, flat
     if gain > 3 and (share > 0.5 or case.first > 2 * case.zero):
-        size = f"weights {gain:.3g} / √inputs"
-        figure = f"{size}, loss {case.first:.3g}, of nothing {case.zero:.3g}"
+        size = f"weights {gain:.3g}/√inputs (usual: 1/√inputs)"
+        figure = f"{size}, loss {case.first:.3g}, of answer 0 {case.zero:.3g}"
         yield "start-too-large", where, figure
     if share > 0.75:
         yield "saturated", worst, f"{share:.0%} of its answers at an end"
@@ -6482,8 +6548,9 @@ def _depth_signs(case: _Case, gains: dict, heard: list[_Heard]) -> _Signs:
     ends = first, last = _size(inner[0].dy), _size(inner[-1].dx)
     gain, small = min((gains[h.name], h.name) for h in inner[:-1])
     weak = _across(inner[-1].x) < 1e-3 * _across(inner[0].y)
-    if gain < 0.2 and (weak or first < 1e-3 * last):
-        yield "start-too-small", small, f"weights {gain:.2g} / √inputs"
+    faint = gain < 1e-3 and not _learns(case, "layer")
+    if faint or (gain < 0.2 and (weak or first < 1e-3 * last)):
+        yield "start-too-small", small, f"weights {gain:.2g}/√inputs"
     else:
         least, place = 1e-3 if weak else 1e-6, (inner[0].name, "layer")
         yield from _slope_signs(case, place, ends, least)
@@ -6620,10 +6687,10 @@ def _pattern(told: Any, at: Any, measured: np.ndarray, n: int) -> str:
         (off(found) <= 1, ""),
         (not told.any(), "missing: all zero"),
         (scaled and abs(factor + 1) < 1e-3, "sign: the other way"),
-        (scaled and by_n, f"sum against mean: {factor:.3g} times too long"),
+        (scaled and by_n, f"sum against mean: {factor:.3g} times its size"),
         (scaled, f"factor: {factor:.3g} times what it should be"),
         (off(told.T.ravel()[at]) <= 1, "transposed"),
-        (len(found) > 1 and not np.ptp(told), "wrong axis: all the same"),
+        (len(found) > 1 and not np.ptp(told), "all the same: a wrong axis?"),
         (masked, "missing mask: not zero where nothing can flow"),
         (True, f"off by {0.1 * off(found):.2g} %"),
     )
@@ -6698,8 +6765,21 @@ def _layer_signs(name: str, layer: Layer, x: Any, rng: Any) -> _Signs:
         f = partial(_with, layer, x, g, key)
         where = f"{name}, {key or 'input'}"
         if key and _is_idle(f, value, rng):
-            yield "parameter-without-effect", where, "it may be anything"
+            yield "parameter-without-effect", where, "any value would do"
         yield from _one_sign(where, f, value, gradient, len(x), rng)
+    yield from _set_signs(name, layer, x, g, told)
+
+
+# 24 The diagnosis · set-signs
+def _set_signs(name: str, layer: Layer, x: Any, g: Any, told: dict) -> _Signs:
+    for p in layer.parameters():
+        p.grad[...] = 1
+    layer.forward(x)
+    layer.backward(g)
+    for key, p in layer.named_parameters():
+        if np.any(told.get(key, 0)) and np.array_equal(p.grad, told[key]):
+            figure = "the ones that were in grad are gone"
+            yield "gradient-overwritten", f"{name}, {key}", figure
 
 
 # 24 The diagnosis · is-idle
@@ -6894,7 +6974,7 @@ def _way_signs(move: Any, fresh: Any, extra: Any, weights: Any) -> _Signs:
     """Uphill? And is what was added to the gradient minus the weights?"""
     if _cosine(move, fresh) > 0.9:
         figure = f"cosine of step and gradient {_cosine(move, fresh):.2f}"
-        yield "gradient-wrong", "step, sign: uphill", figure
+        yield "step-uphill", "step", figure
     added = np.linalg.norm(extra) > 1e-6 * np.linalg.norm(fresh)
     if added and _cosine(extra, weights) < -0.999:
         yield "decay-sign", "step", "the gradient contains minus the weights"
@@ -6916,6 +6996,7 @@ def _still_signs(case: _Case, fresh: list, moves: list, watch: Any) -> _Signs:
     if still and (not slow or case.first > 0.3 * case.null):
         figure = f"gradient up to {max(still.values()):.2g}, step 0"
         name = "rate-too-small" if slow else "parameter-not-moved"
+        name = "rate-zero" if slow and not np.any(case.optimizer.lr) else name
         yield name, ", ".join(still), figure
 
 
@@ -7015,7 +7096,7 @@ def _batch_signs(case: _Case) -> _Signs:
         yield "dropout-in-evaluation", next(names, "network"), figure
     elif apart > 1e-3 * _largest(whole):
         names = (h.name for h in heard if _mixes_rows(h))
-        figure = f"in other company it differs by {apart:.2g}"
+        figure = f"with other rows in the batch it differs by {apart:.2g}"
         yield "batch-dependent", next(names, "network"), figure
 
 
@@ -7092,26 +7173,85 @@ def _slow_signs(case: _Case, start: float, figure: str) -> _Signs:
             return
 
 
+# 24 The diagnosis · fast-signs
+def _fast_signs(case: _Case, dead: dict, least: float, told: tuple) -> _Signs:
+    """The loss rises: were units killed? Is a lower rate better?"""
+    where, now = _most(dead)
+    was = _stuck(_listen(case))[0].get(where, 1.0)
+    if now >= 0.75 > 0.5 >= was:
+        yield "dead-from-rate", where, f"dead {was:.0%}, soon {now:.0%}"
+    slower = (_run(case, factor)[1] for factor in (1 / 30, 1e-3, 1e-6))
+    if told[0] == "rate unknown" or any(loss < least for loss in slower):
+        yield "rate-too-large", *told
+
+
+# 24 The diagnosis · remedies
+_Remedies = Iterator[tuple[str, str, str, _Case]]
+
+
+def _remedies(case: _Case) -> _Remedies:
+    """The like of a case with x or y standardised, then without decay."""
+    if not case.ids:
+        yield from _standardised(case, "x", case.xs, "input-scale")
+    if _labels(case) is None:
+        yield from _standardised(case, "y", case.ys, "target-scale")
+    decay = np.max(getattr(case.optimizer, "weight_decay", 0.0))
+    weights = _long(p.data for p in case.net.parameters())
+    slope = np.linalg.norm(_long(_gradients(case.net, case.xs, case.ys)))
+    if decay and (pull := decay * np.linalg.norm(weights) / slope) > 1:
+        case.optimizer.weight_decay, where = 0.0, f"weight_decay {decay:g}"
+        figure = f"it pulls {pull:.2g} times as hard as the loss; without it"
+        yield "decay-too-strong", where, figure, case
+
+
+# 24 The diagnosis · standardised
+def _standardised(case: _Case, of: str, a: Any, name: str) -> _Remedies:
+    mean, spread = a.mean(axis=0), a.std(axis=0).max(initial=0)
+    far = _size(mean) > 2 * spread or not 0.1 < spread < 10
+    pair = {"x": case.xs, "y": case.ys}
+    with suppress(ValueError):  # a loss may refuse such targets
+        if far and spread:
+            pair[of] = (a - mean) / spread
+            other = _case(case.net, pair["x"], pair["y"], case.rng)
+            figure = f"mean {a.mean():.3g}, spread {spread:.3g}; standardised,"
+            yield name, f"all of {of}", figure, other
+
+
+# 24 The diagnosis · remedy-signs
+def _remedy_signs(case: _Case, n: int) -> _Signs:
+    """Does a remedy bring the loss below that of one answer?"""
+    for name, where, figure, other in _remedies(case):
+        other = other._replace(optimizer=case.optimizer, step=case.step)
+        share = _run(other, n=n)[1] / other.null
+        if share < 0.8:
+            figure += f" the loss falls to {share:.0%} of one answer's"
+            yield name, where, figure
+            return
+
+
 # 24 The diagnosis · rate-signs
 def _rate_signs(case: _Case) -> _Signs:
     if case.optimizer is None and case.step is None:
         return
-    lr = getattr(case.optimizer, "lr", None)
-    losses, end, dead = _run(case, n=24 if case.x.ndim > 3 else 40)
-    start = losses[0]
+    lr, n = getattr(case.optimizer, "lr", None), 24 if case.x.ndim > 3 else 40
+    losses, end, dead = _run(case, n=n)
+    start, top = losses[0], max(losses[0], case.null)
     figure = f"loss {start:.4g}, {len(losses) - 1} steps later {end:.4g}"
-    top = max(start, case.null)
+    told = f"lr {lr}" if lr is not None else "rate unknown"
     jumps = max(losses) > 3 * top and end > 0.8 * case.null
-    if jumps or not end < 1.05 * top:
-        where, now = _most(dead)
-        was = _stuck(_listen(case))[0].get(where, 1.0)
-        if now >= 0.75 > 0.5 >= was:
-            yield "dead-from-rate", where, f"dead {was:.0%}, soon {now:.0%}"
-        slower = (_run(case, factor)[1] for factor in (1 / 30, 1e-3, 1e-6))
-        if lr is None or any(s < min(start, end) for s in slower):
-            yield "rate-too-large", f"lr {lr}", figure
+    rises, least = jumps or not end < 1.05 * top, 0.97 * case.null
+    later = [] if jumps or end < least else _run(case, n=5 * n)[0]
+    stuck = jumps or (later and not np.median(later[-5:]) < least)
+    found = [*_remedy_signs(case, 5 * n)] if stuck else []
+    if rises and not found:
+        found = [*_fast_signs(case, dead, min(start, end), (told, figure))]
     elif lr is not None and end > 0.995 * start > 0.3 * case.null:
-        yield from _slow_signs(case, start, figure)
+        found = found or [*_slow_signs(case, start, figure)]
+    flat = later and np.ptp(later[n:]) < 2e-3 * case.null
+    if flat and not rises and not found and _learns(case, "step"):
+        figure = f"{figure}; an Adam gets far below {case.null:.4g}"
+        found = [("stuck-at-one-answer", told, figure)]
+    yield from found
 
 
 # 24 The diagnosis · restart-signs
@@ -7142,136 +7282,157 @@ def _practise(case: _Case, anew: bool) -> list[float]:
 
 # 24 The diagnosis · causes-labels
 _LABELS = _atlas("""
-    labels-sorted · each batch holds one label, and the last bias follows it
-    shuffle x and y together, or let a loader · 10, Why batches are allowed
-    labels-unbalanced · the most frequent answer is right nearly always
-    count errors class by class, weigh them · 6, Where losses come from
-    labels-shuffled · rows that are close have labels as if drawn by lot
-    was only one of x and y put in order? · 12, Learning what is wrong
+    labels-sorted · Each batch holds one label, and the last bias follows it.
+    Shuffle x and y together, or let a loader. · 10, Why batches are allowed
+    labels-unbalanced · The most frequent answer is nearly always right.
+    Count errors class by class, weigh them. · 6, Where losses come from
+    labels-shuffled · Close rows have labels as if drawn at random.
+    Was only one of x and y put in order? · 12, Learning what is wrong
 """)
 
 
 # 24 The diagnosis · causes-loss
 _LOSS = _atlas("""
-    loss-broadcast · every output meets every target; best is their mean
-    give both one shape · 6, How far off: squared or absolute
-    loss-summed · the gradient grows with the batch; the rate does not know
-    take the mean, or a smaller rate · 10, Why batches are allowed
-    softmax-twice · the loss has its own softmax or sigmoid; two set a floor
-    end with the last linear layer · 6, Which class: cross-entropy
-    softmax-wrong-axis · the shares of different examples sum to 1
-    take the softmax along the last axis · 5, Softmax mixes
-    output-activation · the loss wants any number; the last layer cannot
-    end with the last linear layer · 6, Which class: cross-entropy
-    target-out-of-range · the last layer cannot answer what is asked
-    end with a linear layer, or scale y · 5, Sigmoid and tanh saturate
+    loss-broadcast · Every output meets every target; best is their mean.
+    Give both one shape. · 6, How far off: squared or absolute
+    loss-summed · The gradient grows with the batch; the rate does not know.
+    Take the mean, or a smaller rate. · 10, Why batches are allowed
+    softmax-twice · The loss has its own softmax or sigmoid; two set a floor.
+    End with the last linear layer. · 6, Which class: cross-entropy
+    softmax-wrong-axis · The shares of different examples sum to 1.
+    Take the softmax along the last axis. · 5, Softmax mixes
+    output-activation · The last layer cannot give all that the loss expects.
+    End with the last linear layer. · 6, Which class: cross-entropy
+    target-out-of-range · The last layer cannot answer what is asked.
+    End with a linear layer, or scale y. · 5, Sigmoid and tanh saturate
 """)
 
 
 # 24 The diagnosis · causes-start
 _START = _atlas("""
-    start-constant · units that start alike get one gradient and stay alike
-    draw the weights at random · 8, A sum of many terms
-    start-too-large · large weights give sure, wrong answers from the start
-    kaiming_normal_ or xavier_normal_ · 8, A sum of many terms
-    start-too-small · layer by layer, all examples come to look alike
-    kaiming_normal_, with zero biases · 8, A sum of many terms
-    not-finite · one nan in a weight or a layer makes all that follows nan
-    a log or root at 0? else restart, slower · 18, Slopes that deceive
-    integer-weights · whole numbers cut every small step off
-    make them floating-point numbers; Parameter does · 3, Why backwards?
+    start-constant · Units that start alike get one gradient and stay alike.
+    Draw the weights at random. · 8, A sum of many terms
+    start-too-large · Large weights give confident, wrong answers.
+    Use kaiming_normal_ or xavier_normal_. · 8, A sum of many terms
+    start-too-small · Layer by layer, all examples come to look alike.
+    Use kaiming_normal_, zero biases, less decay. · 8, A sum of many terms
+    first-loss-too-high · The answers are confident and wrong.
+    Is a bias or the last weight large? · 6, Which class: cross-entropy
+    not-finite · One nan in a weight or a layer makes all that follows nan.
+    Look for a log or root at 0, or start slower. · 18, Slopes that deceive
 """)
 
 
 # 24 The diagnosis · causes-shape
 _BUILD = _atlas("""
-    activation-missing · linear layers in a row are one linear layer
-    put an activation between them · 5, Something that bends: activations
-    no-hidden-layer · a flat function cannot follow what neighbours agree on
-    add a hidden layer with an activation · 7, Three spirals
+    integer-weights · Whole numbers cut every small step off.
+    Make them floating-point numbers; Parameter does. · 3, Why backwards?
+    activation-missing · Linear layers in a row are one linear layer.
+    Put an activation between them. · 5, Something that bends: activations
+    no-hidden-layer · A flat function cannot follow what neighbours agree on.
+    Add a hidden layer with an activation. · 7, Three spirals
 """)
 
 
 # 24 The diagnosis · causes-signal
 _SIGNAL = _atlas("""
-    dead-from-start · no example makes these units fire, so none learns
-    centre x, biases at 0, draw anew, or LeakyReLU · 5, ReLU has a corner
-    dead-from-rate · one long step threw the units out of everybody's reach
-    lower the rate and start anew · 9, Which way, and how far?
-    saturated · where an activation is flat its slope is 0: nothing returns
-    smaller weights, biases near 0, or ReLU · 5, Sigmoid and tanh saturate
-    vanishing · each layer takes a share of the gradient; the first get none
-    kaiming_normal_, Residual, a norm, LSTM · 8, Fifty layers, four ways
-    exploding · each layer enlarges the gradient; one step throws the first
-    smaller weights, clip_grad_norm_ · 8, Fifty layers, four ways
-    restart-helps · this start leads where the others do not get stuck
-    another seed; more hidden units · 7, Three spirals
+    dead-from-start · No example makes these units fire, so none learns.
+    Centre x, biases at 0, draw anew, or LeakyReLU. · 5, ReLU has a corner
+    dead-from-rate · A step was so long that no example reaches them now.
+    Lower the rate and start anew. · 9, Which way, and how far?
+    saturated · Where an activation is flat its slope is 0: nothing returns.
+    Use smaller weights, biases near 0, ReLU. · 5, Sigmoid and tanh saturate
+    vanishing · Each layer takes a share of the gradient; the first get none.
+    Use kaiming_normal_, Residual, a norm, LSTM. · 8, Fifty layers, four ways
+    exploding · Each layer enlarges the gradient; one step throws the first.
+    Take smaller weights, or clip_grad_norm_. · 8, Fifty layers, four ways
+    restart-helps · This start leads where the others do not get stuck.
+    Try another seed, or more hidden units. · 7, Three spirals
 """)
 
 
 # 24 The diagnosis · causes-gradient
 _GRADS = _atlas("""
-    gradient-wrong · backward does not give the slope of forward
-    derive it again and hold it against gradcheck · 2, The instrument
-    gradient-missing · the output depends on it; no gradient arrives
-    no .data and no copy on the way · 15, Numbers that remember
-    parameter-without-effect · whatever its value, the output is the same
-    look for a name copied and not changed · 2, Where it is blind
-    weights-changed-in-backward · earlier layers see weights that moved
-    only the optimizer changes weights, after backward · 7, The step
-    rate-too-large · each step jumps over the valley and lands higher
-    divide it by 10 until the loss falls · 1, What is a slope good for?
-    rate-too-small · each step goes the right way and nearly nowhere
-    multiply it by 10 until the loss rises · 1, What is a slope good for?
+    gradient-wrong · Backward does not give the slope of forward.
+    Derive it again and hold it against gradcheck. · 2, The instrument
+    gradient-missing · The output depends on it; no gradient arrives.
+    Look for .data or a copy on the way. · 15, Numbers that remember
+    gradient-overwritten · What another part of a batch has added is lost.
+    Add to grad: grad += …, not grad = …. · 23, When gradients should add up
+    parameter-without-effect · Whatever its value, the output is the same.
+    Look for a name copied and not changed. · 2, Where it is blind
+    gradient-of-other-data · Backward follows the last loss, not the batch's.
+    Validate after the step. · 23, A validation in between
+    weights-changed-in-backward · Earlier layers see weights that moved.
+    Let only the optimizer change weights, after backward. · 7, The step
+""")
+
+
+# 24 The diagnosis · causes-rate
+_RATES = _atlas("""
+    rate-too-large · Each step jumps over the valley and lands higher.
+    Divide it by 10 until the loss falls. · 1, What is a slope good for?
+    rate-too-small · Each step goes the right way and nearly nowhere.
+    Multiply it by 10, or clip less. · 1, What is a slope good for?
+    rate-zero · At a rate of 0 nothing moves.
+    Is a schedule stuck, or not yet begun? · 10, A rate that changes
+    decay-too-strong · The price on weights outweighs the loss: they go to 0.
+    Divide weight_decay by 10 until it learns. · 12, A price on weights
+    target-scale · The targets are far from what the first answers are.
+    Standardise y, and undo it in the answers. · 23, Targets in natural units
+    stuck-at-one-answer · The steps learn nothing of x, others would.
+    Look at the schedule, the batches, the step. · 23, What the plateau says
 """)
 
 
 # 24 The diagnosis · causes-step
 _STEP = _atlas("""
-    optimizer-correction · averages start at 0: the first steps are wrong
-    divide each by 1 - β^t, counting t · 9, Adam: both, and a correction
-    optimizer-momentum · steps must grow to 1/(1-μ) times the first
-    velocity = μ * velocity + gradient, kept · 9, Momentum
-    decay-sign · decay makes the weights grow
-    add λ·w to the gradient; the step subtracts it · 12, A price on weights
-    parameter-not-moved · it has a gradient that never comes to the optimizer
-    net.parameters()? backward, step, zero_grad in order? · 7, The step
-    gradients-not-zeroed · backward adds to the gradients of all steps before
-    zero_grad before every backward · 7, The step
-    clipping-misplaced · gradients are shortened when nobody needs them
-    clip between backward and the optimizer's step · 10, One bad batch
+    optimizer-correction · Averages start at 0: the first steps are wrong.
+    Divide each by 1 - β^t, counting t. · 9, Adam: both, and a correction
+    optimizer-momentum · Steps must grow to 1/(1-μ) times the first.
+    Keep velocity = μ * velocity + gradient. · 9, Momentum
+    decay-sign · Decay makes the weights grow.
+    Add λ·w to the gradient; the step subtracts it. · 12, A price on weights
+    parameter-not-moved · Its gradient never comes to the optimizer.
+    Pass net.parameters(); call backward, then step. · 7, The step
+    step-uphill · The step adds the gradient instead of subtracting it.
+    Write data -= lr * grad. · 1, What is a slope good for?
+    gradients-not-zeroed · Backward adds to the gradients of all steps before.
+    Call zero_grad before every backward. · 7, The step
+    clipping-misplaced · The clipping comes at the wrong moment.
+    Clip between backward and the optimizer's step. · 10, One bad batch
 """)
 
 
 # 24 The diagnosis · causes-modes
 _MODES = _atlas("""
-    weights-shared · what was kept is no copy: it moves on with the training
-    p.data.copy(); tied layers share a Parameter · 12, Stopping early
-    dropout-in-evaluation · a part of the network is missing when asked
-    drop only if self.training, and call net.eval() · 12, Dropout
-    dropout-scale · training gives the next layer another mean
-    divide what is kept by 1 - p · 12, Dropout
-    dropout-off · nothing is dropped in training: it learns by heart
-    net.train() before each epoch; eval() keeps p · 12, Dropout
-    statistics-frozen · the running mean and variance stay as at the start
-    train in training mode, with a momentum above 0 · 13, In company
-    statistics-differ · evaluation normalises with other numbers
-    momentum 0.1, larger batches; variance, not its root · 13, In company
-    batch-dependent · an answer depends on the other rows of the batch
-    nothing along axis 0 in evaluation · 13, In company
-    sees-the-future · the target of a step is visible as the next input
-    causal=True: -inf before the softmax · 21, A soft look-up
+    weights-shared · What was kept is no copy: it moves on with the training.
+    Keep p.data.copy(); tied layers share a Parameter. · 12, Stopping early
+    dropout-in-evaluation · A part of the network is missing when asked.
+    Drop only if self.training, and call net.eval(). · 12, Dropout
+    dropout-scale · Training gives the next layer another mean.
+    Divide what is kept by 1 - p. · 12, Dropout
+    dropout-off · Nothing is dropped in training: it learns by heart.
+    Call net.train() before each epoch; eval() keeps p. · 12, Dropout
+    statistics-frozen · The running mean and variance stay as at the start.
+    Train in training mode, with a momentum above 0. · 13, In company
+    statistics-differ · Evaluation normalises with other numbers.
+    Take momentum 0.1 and larger batches; keep variances. · 13, In company
+    batch-dependent · An answer depends on the other rows of the batch.
+    Use nothing along axis 0 in evaluation. · 13, In company
+    sees-the-future · The target of a step is visible as the next input.
+    Set causal=True: -inf before the softmax. · 21, A soft look-up
 """)
 
 
 # 24 The diagnosis · causes-all
 _CAUSES = (
     _DATA | _LABELS | _LOSS | _START | _BUILD | _SIGNAL
-    | _GRADS | _STEP | _MODES
+    | _GRADS | _RATES | _STEP | _MODES
 )
 
 
-_NO_EXCUSE = {*_LABELS, "test-data-differ", "input-constant-column"}
+_NO_SYMPTOMS = {*_LABELS, "test-data-differ", "input-constant-column"}
 
 
 _FATAL = {"input-not-finite", "integer-weights"}  # nothing else can be said
@@ -7281,13 +7442,14 @@ _FATAL = {"input-not-finite", "integer-weights"}  # nothing else can be said
 _PROBES = [
     *((False, probe) for probe in (
         _input_signs, _scale_signs, _test_signs, _label_signs,
-        _shuffled_signs, _torn_signs, _loss_signs, _constant_signs,
-        _affine_signs, _gradient_signs, _optimizer_signs, _hidden_signs,
-        _zero_signs, _step_signs, _shared_signs, _dropout_signs,
-        _statistics_signs, _batch_signs, _future_signs, _finite_signs,
+        _shuffled_signs, _torn_signs, _other_signs, _loss_signs,
+        _constant_signs, _affine_signs, _gradient_signs, _optimizer_signs,
+        _hidden_signs, _zero_signs, _step_signs, _shared_signs,
+        _dropout_signs, _statistics_signs, _batch_signs, _future_signs,
+        _finite_signs,
     )),
     (True, _start_signs), (True, _rate_signs), (True, _restart_signs),
 ]
 
 
-# digest 2de52c49902e284ed640df3a29cb6c7050577680bb3102b926492c7afa7e0d20
+# digest 239477b8e088809c723f148f172e768dfe6d7c6787c71bbec465786777ae9878

@@ -494,7 +494,7 @@ def lost_cases(seed: int) -> Iterator[tuple[str, set[str], Patient, Patient]]:
     for words in ("loss back zero step", "zero loss step back", "loss zero back", "zero loss step"):
         yield words, {"parameter-not-moved"}, Patient(net(), x, y, ordered(words)), well
     yield "no gradient", {"parameter-not-moved"}, Patient(net(), x, y, ordered("zero step", 0.2, 0.01)), well
-    yield "rate 0", {"rate-too-small"}, Patient(net(), x, y, ordered("loss zero back step", 0.0)), well
+    yield "rate 0", {"rate-zero"}, Patient(net(), x, y, ordered("loss zero back step", 0.0)), well
     fades, stays = (Patient(net(), x, y, scheduled(gamma)) for gamma in (0.6, 0.999))
     yield "a schedule that ends", {"rate-too-small"}, fades, stays
     torn, kept = (Patient(net(), x, y, pairing(x, y, kept)) for kept in (False, True))

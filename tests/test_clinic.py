@@ -7,6 +7,7 @@ import itertools
 import random
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,12 @@ class Grows(bp.SGD):
         return self._grad - 0.1 * self._data
 
 
+class Sets(bp.Linear):
+    def accumulate(self, grad_output: Any) -> None:
+        self.zero_grad()
+        super().accumulate(grad_output)
+
+
 class Frozen(bp.BatchNorm1d):
     def _track(self, *measured: Any) -> None:
         pass
@@ -172,6 +179,12 @@ TOKENS = R.integers(7, size=(60, 9))
 CURVED = (np.sum(TABLE[:, :2] ** 2, axis=1) > 1.4).astype(int)
 
 
+def last_bias(value: float) -> bp.Network:
+    made = net()
+    made.parameters()[-1].data[0] = value
+    return made
+
+
 def reader(causal: bool) -> bp.Network:
     rng = np.random.default_rng(0)
     return bp.Network(
@@ -181,6 +194,43 @@ def reader(causal: bool) -> bp.Network:
         bp.Linear(8, 7, rng=rng),
         loss=bp.CrossEntropyLoss(),
     )
+
+
+def uphill(made: bp.Network) -> None:
+    for p in made.parameters():
+        p.grad *= -1
+
+
+def validates(made: bp.Network, late: bool = False) -> dict[str, Any]:
+    """A step with a look at other data, before backward or where it belongs."""
+    optimizer = bp.SGD(made.parameters(), lr=0.1)
+
+    def step() -> None:
+        if late:
+            made.loss(-TABLE, LABELS)
+        made.loss(TABLE, LABELS)
+        optimizer.zero_grad()
+        if not late:
+            made.loss(-TABLE, LABELS)
+        made.backward()
+        optimizer.step()
+        made.loss(-TABLE, LABELS)
+
+    return {"step": step}
+
+
+def halving(made: bp.Network) -> dict[str, Any]:
+    """A schedule that halves the rate after every step."""
+    optimizer = bp.SGD(made.parameters(), lr=0.1)
+
+    def step(x: Any, y: Any) -> None:
+        made.loss(x, y)
+        optimizer.zero_grad()
+        made.backward()
+        optimizer.step()
+        optimizer.lr *= 0.5
+
+    return {"step": step}
 
 
 def part(made: bp.Network) -> list[bp.Parameter]:
@@ -283,6 +333,17 @@ def sick() -> Iterator[tuple[str, str, Patient]]:
     yield "weights-shared", "_shared_signs", Patient(net(), TABLE, LABELS, keeps_best(TABLE, LABELS, False))
     yield "integer-weights", "_constant_signs", Patient(whole_numbers(net()), TABLE, LABELS)
     yield "restart-helps", "_restart_signs", Patient(stuck(), *XOR, sgd)
+    decays, resting = with_optimizer(bp.SGD, lr=0.3, weight_decay=3.0), with_optimizer(bp.SGD, lr=0.0)
+    far, adam = 300 + 30 * NUMBERS, with_optimizer(bp.Adam, lr=0.01)
+    yield "decay-too-strong", "_rate_signs", Patient(net(), TABLE, LABELS, decays)
+    yield "target-scale", "_rate_signs", Patient(regression(act=bp.ReLU), TABLE, far, adam)
+    yield "stuck-at-one-answer", "_rate_signs", Patient(net(), TABLE, LABELS, halving)
+    yield "first-loss-too-high", "_start_signs", Patient(last_bias(30.0), TABLE, LABELS)
+    yield "rate-zero", "_step_signs", Patient(net(), TABLE, LABELS, resting)
+    yield "step-uphill", "_step_signs", Patient(net(), TABLE, LABELS, with_step(TABLE, LABELS, before=uphill))
+    yield "gradient-of-other-data", "_other_signs", Patient(net(), TABLE, LABELS, validates)
+    sets = Patient(between(bp.Tanh(), Sets(12, 12, rng=2)), TABLE, LABELS)
+    yield "gradient-overwritten", "_gradient_signs", sets
 
 
 SICK = {name: (probe, patient) for name, probe, patient in sick()}
@@ -296,6 +357,24 @@ def test_every_name_has_a_patient_a_cause_and_a_section_that_exists() -> None:
         (chapter,) = book.glob(f"{int(number):02}-*.md")
         assert re.search(rf"^#+ {re.escape(title)}$", chapter.read_text(encoding="utf8"), re.M), section
         assert because and cure
+
+
+def badly_said(sentence: str) -> bool:
+    """Must not begin with code or a name, which a capital would break; must end once."""
+    first = sentence.split()[0].rstrip(",:")
+    is_word = first.isalpha() and first == first.capitalize()
+    names = {name for name in vars(bp) if name == name.lower()}
+    return not is_word or first.lower() in names or not re.search(r"[\w)…][.?]$", sentence)
+
+
+def test_cures_are_sentences_that_begin_with_a_word_and_name_what_exists() -> None:
+    broken = ("kaiming_normal_, with zero biases.", "Kaiming_normal_.", "P.data.copy().", "Causal=True.")
+    assert all(map(badly_said, (*broken, "In order?.", "No stop", "Gradcheck it.")))
+    said = [text for row in bp._CAUSES.values() for text in row[:2]]
+    assert [text for text in said if badly_said(text)] == []
+    named = {name for text in said for name in re.findall(r"\b[a-z]+_[a-z_]+\b", text)}
+    attributes = {*dir(bp), *dir(bp.Optimizer), "weight_decay"}
+    assert len(named) > 4 and named <= attributes, named - attributes
 
 
 @pytest.mark.parametrize("name", SICK)
@@ -358,7 +437,7 @@ PATTERNS: dict[str, Any] = {
     "factor: 3": lambda g: 3 * g,
     "sum against mean": lambda g: g / 5,
     "transposed": lambda g: g.T,
-    "wrong axis": None,
+    "all the same": None,
     "missing": lambda g: 0 * g,
 }
 
@@ -371,13 +450,13 @@ def test_the_pattern_of_a_wrong_gradient_is_named(pattern: str) -> None:
             super().accumulate(grad_output)
             change = PATTERNS[pattern] or (lambda g: g)
             self.weight.grad[...] = before + change(self.weight.grad - before)
-            if pattern == "wrong axis":
+            if pattern == "all the same":
                 self.bias.grad[...] = np.sum(grad_output)
 
     made = between(bp.Tanh(), Wrong(12, 12, rng=3))
     found = bp.diagnose(made, TABLE, LABELS).findings[0]
     assert found.name in ("gradient-wrong", "gradient-missing") and found.figure.startswith(pattern)
-    assert found.where.endswith("bias" if pattern == "wrong axis" else "weight")
+    assert found.where.endswith("bias" if pattern == "all the same" else "weight")
 
 
 def test_a_missing_mask_is_named() -> None:
@@ -410,6 +489,14 @@ def misled() -> Iterator[tuple[str, Patient]]:
     border = np.c_[np.maximum(TABLE[:, :4] + 2, 0), np.zeros((200, 2))]
     yield "a black border", Patient(net(), border, LABELS)
     yield "exact zeros", Patient(net(), np.round(TABLE), LABELS)
+    weak = np.random.default_rng(2).normal(size=(2000, 3))
+    tilt, chance = 0.2 * weak[:, :1], np.random.default_rng(3)
+    yield (
+        "a weak signal",
+        Patient(mlp(3, 16, 1, loss=bp.MSELoss()), weak, tilt + chance.normal(size=tilt.shape)),
+    )
+    rare = (chance.random(2000) < 1 / (1 + np.exp(-2 * tilt[:, 0]))).astype(int)
+    yield "a weak signal in labels", Patient(mlp(3, 16, 2), weak, rare)
 
 
 def misled_by_habit() -> Iterator[tuple[str, Patient]]:
@@ -464,6 +551,27 @@ def misled_by_a_loop() -> Iterator[tuple[str, Patient]]:
     yield "a step that is an epoch", Patient(net(), TABLE, LABELS, epoch)
     yield "a step that goes layer by layer", Patient(net(), TABLE, LABELS, layer_by_layer)
     yield "an optimizer of one's own", Patient(net(), TABLE, LABELS, with_optimizer(Own))
+
+    def noisy(made: bp.Network) -> dict[str, Any]:
+        optimizer, draw = bp.SGD(made.parameters(), lr=0.1), np.random.default_rng(1)
+
+        def step() -> None:
+            made.loss(TABLE + 0.1 * draw.normal(size=TABLE.shape), LABELS)
+            optimizer.zero_grad()
+            made.backward()
+            optimizer.step()
+            made.loss(-TABLE, LABELS)
+
+        return {"step": step}
+
+    yield "a validation before the batch", Patient(net(), TABLE, LABELS, partial(validates, late=True))
+    yield "rows with noise, validated", Patient(net(), TABLE, LABELS, noisy)
+    slow, decays = with_optimizer(bp.SGD, lr=0.003), with_optimizer(bp.SGD, lr=0.1, weight_decay=0.01)
+    yield "a slow descent", Patient(deep(bp.Tanh, 3), TABLE, LABELS, slow)
+    yield "a usual decay", Patient(net(), TABLE, LABELS, decays)
+    adam = with_optimizer(bp.Adam, lr=0.01)
+    yield "inputs of size 5, trained", Patient(net(), TABLE + 5, LABELS, adam)
+    yield "targets of size 3, trained", Patient(regression(), TABLE, NUMBERS + 3, adam)
 
 
 class Noise(bp.Layer):
@@ -768,10 +876,6 @@ def test_a_step_that_needs_more_is_said_to_need_it() -> None:
 
 
 def test_a_step_that_goes_uphill_or_trains_asleep_is_named() -> None:
-    def uphill(made: bp.Network) -> None:
-        for p in made.parameters():
-            p.grad *= -1
-
     def grows(made: bp.Network) -> None:
         for p in made.parameters():
             p.grad -= 0.05 * p.data
@@ -783,7 +887,7 @@ def test_a_step_that_goes_uphill_or_trains_asleep_is_named() -> None:
         patient = Patient(made, TABLE, LABELS, with_step(TABLE, LABELS, **hook))
         return patient.names()[0]
 
-    assert first(net(), before=uphill) == "gradient-wrong"
+    assert first(net(), before=uphill) == "step-uphill"
     assert first(net(), before=grows) == "decay-sign"
     assert first(net(), between=clip) == "clipping-misplaced"
     assert first(between(bp.Dropout(0.5, rng=0)), ready=asleep) == "dropout-off"
@@ -862,7 +966,7 @@ def test_the_report_reads_well() -> None:
         "  End with the last linear layer. (Chapter 6, Which class: cross-entropy)"
     )
     well = repr(bp.diagnose(net(), TABLE, LABELS))
-    assert well.startswith("Nothing found. Looked at: the data") and "leaked into the training" in well
+    assert well.startswith("Nothing found. Looked, where") and "leaked into the training" in well
 
 
 def test_a_probe_that_fails_is_reported_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -871,6 +975,45 @@ def test_a_probe_that_fails_is_reported_not_hidden(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(bp, "_PROBES", [(False, _broken_signs)])
     assert "Could not look: broken_signs: KeyError('x')" in repr(bp.diagnose(net(), TABLE, LABELS))
+
+
+def test_a_step_that_raises_is_said_once_and_first() -> None:
+    def step(x: Any, y: Any) -> None:
+        raise RuntimeError("my own bug")
+
+    told = bp.diagnose(net(), TABLE, LABELS, step=step)
+    assert told.unseen == ["the step raised RuntimeError('my own bug')"]
+    assert repr(told).startswith("Could not look: the step raised RuntimeError('my own bug')\nNothing found")
+
+
+@pytest.mark.parametrize("optimizer", ["Adam", bp.Adam, 0.1])
+def test_what_is_no_optimizer_is_refused(optimizer: Any) -> None:
+    with pytest.raises(ValueError, match=r"diagnose: optimizer must be of type Optimizer, got .*"):
+        bp.diagnose(net(), TABLE, LABELS, optimizer=optimizer)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_inputs_far_from_0_are_named_where_they_stop_the_learning(seed: int) -> None:
+    pixels, digits = load_digits(return_X_y=True)
+    x, y = pixels[:400] / 16, digits[:400]
+    sgd = with_optimizer(bp.SGD, lr=0.5)
+    for offset in (1, 3, 5):
+        made = mlp(64, 32, 10, seed=seed)
+        far = bp.diagnose(made, x + offset, y, **sgd(made)).findings
+        assert [one.name for one in far] == ["input-scale"] and "mean" in far[0].figure
+    assert Patient(mlp(64, 32, 10, seed=seed), x, y, sgd).names() == []
+
+
+def test_labels_of_one_class_are_named() -> None:
+    assert Patient(net(), TABLE, 0 * LABELS).names() == ["labels-unbalanced"]
+
+
+def test_weights_that_decayed_to_nothing_are_named() -> None:
+    assert Patient(changed(net(), scaled(1e-9)), TABLE, LABELS).names() == ["start-too-small"]
+
+
+def test_saturated_units_do_not_vanish_as_well() -> None:
+    assert Patient(changed(net(act=bp.Tanh), bias(20.0)), TABLE, LABELS).names() == ["saturated"]
 
 
 def test_what_the_loss_refuses_is_refused() -> None:
@@ -909,6 +1052,12 @@ def test_the_gradient_report_tells_dead_units_with_huge_weights_from_others() ->
         weight.data[...] = 2 * R.normal(size=weight.shape) - 5
     start = report(drawn, np.abs(TABLE))[1]
     assert start.dead > 0.5 and start.advice == huge, "no step was taken"
+
+
+def test_the_gradient_report_does_not_blame_the_input_alone_for_a_nan_weight() -> None:
+    broken = net()
+    broken.parameters()[0].data[0, 0] = np.nan
+    assert report(broken)[0].advice == "not finite: its weights, or its input"
 
 
 def test_the_gradient_report_sees_that_examples_look_alike() -> None:

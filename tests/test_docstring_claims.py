@@ -392,6 +392,10 @@ RAISED: dict[str, dict[str, list[Call]]] = {
     "diagnose": {
         "RuntimeError without a loss": [lambda: bp.diagnose(net(loss=False), X, LABELS)],
         'ValueError for reduction "none"': [lambda: bp.diagnose(by_terms(), X, LABELS)],
+        "ValueError unless optimizer is an Optimizer": [
+            lambda: bp.diagnose(net(), X, LABELS, optimizer="Adam"),
+            lambda: bp.diagnose(net(), X, LABELS, optimizer=bp.Adam),
+        ],
     },
 }
 # Owners whose errors need files: tests/test_training.py, test_options.py and test_settings.py try them.
