@@ -623,7 +623,26 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "a reduction": (lambda: np.add.reduce(x), TypeError, "add has no rule for reduce"),
     "an outer comparison": (lambda: np.less.outer(x, x), TypeError, "less has no rule for outer"),
     "at": (lambda: np.add.at(np.zeros(2), [0], x), TypeError, "do not change in place"),
-    "an option of a ufunc": (lambda: np.add(x, 1, where=[True, False]), TypeError, "add has no rule"),
+    "where= of a ufunc": (
+        lambda: np.add(x, 1, where=[True, False]),
+        TypeError,
+        "add has no rule for where; write np.where$",
+    ),
+    "dtype= of a ufunc": (
+        lambda: np.add(x, 1, dtype=np.float32),
+        TypeError,
+        r"add has no rule for dtype; write x.astype\(dtype\)$",
+    ),
+    "another option of a ufunc": (
+        lambda: np.add(x, 1, casting="no"),
+        TypeError,
+        "add has no rule for casting; make it of functions",
+    ),
+    "a reduction with an option": (
+        lambda: np.add.reduce(x, dtype=float),
+        TypeError,
+        "add has no rule for reduce, dtype; make it of functions",
+    ),
     "out of a ufunc": (lambda: np.add(x, 1, out=np.zeros(2)), TypeError, "do not change in place"),
     "out of a sum": (lambda: np.sum(x, out=np.zeros(())), TypeError, "sum has no rule for this call"),
     "+=": (lambda: operator.iadd(x, 1), TypeError, r"write a = a \+ b"),

@@ -154,8 +154,14 @@ def unused() -> bool:
     x, y = torch.tensor(1.0, requires_grad=True), torch.tensor(1.0, requires_grad=True)
     with pytest.raises(RuntimeError):
         torch.autograd.grad(x * 2, [y])
+    with torch.no_grad():
+        z = x * 2
+    with pytest.raises(RuntimeError):
+        torch.autograd.grad(z, [x])
     a, b = bp.Tensor(1.0), bp.Tensor(1.0)
-    return float(bp.gradients(a * 2, [b])[0]) == 0
+    with bp.no_grad():
+        c = a * 2
+    return [float(bp.gradients(*pair)[0]) for pair in ((a * 2, [b]), (c, [a]))] == [0, 0]
 
 
 def may_look() -> bool:
@@ -337,11 +343,11 @@ SAID: dict[str, Callable[[], bool]] = {
     "PyTorch expects time first unless `batch_first=True`; the wrong order raises nothing": time_first,
     "In an `attn_mask`, `True` hides, here and in `torch.nn.MultiheadAttention`": masks,
     "in `scaled_dot_product_attention`, the function above, it means *may look*": may_look,
-    "A `Tensor` requires a gradient unless told otherwise.": requiring,
-    "In `x.max(axis)` equals share; PyTorch's `max(dim)` picks one.": equals,
+    "(`requires_grad`; unlike in PyTorch, yes unless told otherwise)": requiring,
+    "In `x.max(axis)` equal entries share the gradient; PyTorch's `max(dim)` picks one.": equals,
     "with the optimizer's step it fails (*modified by an inplace operation*), without one": no_cure,
     "keep the state in `.state`, for the LSTM $h$ and $c$ side by side.": states,
-    "gives zeros for an unused input, where PyTorch raises an error": unused,
+    "for an unused input, and for what was made under `no_grad`, where PyTorch raises an error": unused,
     "PyTorch sets gradients to `None`, and the step skips a parameter without one; ours are zeros": skipped,
     "several before one step add up": in_pieces,
     "in mixed precision, it comes before clipping; otherwise the limit is off by the scale": off_by_the_scale,
