@@ -69,9 +69,9 @@ __all__ = [
     "ExponentialLR", "StepLR", "clip_grad_norm_", "fit", "save", "load",
     "l2_penalty", "l1_penalty", "Dropout", "EarlyStopping", "BatchNorm1d",
     "BatchNorm2d", "LayerNorm", "RMSNorm", "Conv2d", "ConvTranspose2d",
-    "MaxPool2d", "AvgPool2d", "Value", "Tensor", "no_grad", "detect_changes",
-    "gradients", "primitive", "TapeLayer", "Residual", "RNN", "Last", "LSTM",
-    "GRU", "Embedding", "MultiHeadAttention", "PositionEmbedding",
+    "MaxPool2d", "AvgPool2d", "Value", "Tensor", "gradients", "no_grad",
+    "detect_changes", "primitive", "TapeLayer", "Residual", "RNN", "Last",
+    "LSTM", "GRU", "Embedding", "MultiHeadAttention", "PositionEmbedding",
     "TransformerBlock", "jvp", "hvp", "checkpoint", "Finding", "Diagnosis",
     "diagnose",
 ]
@@ -3787,6 +3787,20 @@ class Tensor(NDArrayOperatorsMixin):
             return _apply(_RULES[function], args, options)
         return _without_rule(function, args, options)
 
+    # 17 The engine, for use · tensor-backward
+    def backward(self, grad_output: ArrayLike | None = None) -> None:
+        """Add the gradient of sum(grad_output * self) to the leaves' grad.
+
+        A leaf is a Tensor that was not made from others. grad_output may
+        be left out for a single number. Raises ValueError for another
+        shape, RuntimeError if nothing was recorded or if a recorded array
+        has been changed since.
+        """
+        pulled = _pull(self, grad_output)
+        leaves = [(x, new) for x, new in pulled if x._record is None]
+        for x, new in leaves:
+            x.grad = np.asarray(new + (0 if x.grad is None else x.grad))
+
     # 17 The engine, for use · tensor-methods
     def __getattr__(self, name: str) -> Any:
         """What arrays have: shapes, and methods for which there is a rule."""
@@ -3874,19 +3888,13 @@ class Tensor(NDArrayOperatorsMixin):
             raise TypeError("a computed Tensor has no copy; take y.detach()")
         return vars(self)
 
-    # 17 The engine, for use · tensor-backward
-    def backward(self, grad_output: ArrayLike | None = None) -> None:
-        """Add the gradient of sum(grad_output * self) to the leaves' grad.
 
-        A leaf is a Tensor that was not made from others. grad_output may
-        be left out for a single number. Raises ValueError for another
-        shape, RuntimeError if nothing was recorded or if a recorded array
-        has been changed since.
-        """
-        pulled = _pull(self, grad_output)
-        leaves = [(x, new) for x, new in pulled if x._record is None]
-        for x, new in leaves:
-            x.grad = np.asarray(new + (0 if x.grad is None else x.grad))
+# 17 The engine, for use · real
+def _real(x: Any) -> np.ndarray:
+    array = _floating(x)
+    if array.dtype.kind != "f":
+        raise TypeError(f"expected real numbers, got {array.dtype}")
+    return array
 
 
 # 17 The engine, for use · record
@@ -3930,6 +3938,136 @@ def _remember(value: Any, *how: Any) -> Any:
         y.requires_grad = True
         y.data.setflags(write=False)
     return y
+
+
+# 17 The engine, for use · seals-of-all
+def _seal(args: Any, arrays: Any, options: dict, every: int) -> list:
+    """Copies of what comes from outside, each with the array itself.
+
+    ``args`` are as given, in ``arrays`` stand the arrays of Tensors. From
+    outside come plain arrays (x is array) and those of leaves, which have
+    no record; results are read-only.
+    """
+    seals = []
+    if options:
+        args, arrays = [*args, *options.values()], [*arrays, *options.values()]
+    for x, array in zip(args, arrays):
+        if isinstance(array, np.ndarray) and (x is array or x._record is None):
+            part = array if array.size <= 256 else _sample(array, every)
+            seals.append((array, part, part.tobytes()))
+    return seals
+
+
+# 17 The engine, for use · seals
+def _sample(array: np.ndarray, every: int) -> np.ndarray:
+    """A view of every so many of the numbers of a large array."""
+    if array.flags.forc:
+        while math.gcd(array.size, every) > 1:  # or it may miss a column
+            every += 1
+        return array.ravel("K")[::every]
+    return array.swapaxes(0, np.argmax(array.shape))[::every]
+
+
+# 17 The engine, for use · recorded
+_recording: ContextVar[int] = ContextVar("recording", default=61)
+
+
+@contextmanager
+def _recorded(every: int = 61) -> Iterator[None]:
+    before = _recording.set(every)
+    try:
+        yield
+    finally:
+        _recording.reset(before)
+
+
+# 17 The engine, for use · pull
+def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
+    """Every Tensor behind ``last``, with its whole gradient."""
+    found = {last: _first(last, given, record)}
+    for node in _order(last):
+        yield node, (g := found.pop(node))
+        if node._record is None:
+            continue  # a leaf
+        rule, args, arrays, options, places, _ = node._record
+        known = g if record else _read_only(g), *_known(node, record)
+        vjps = rule.vjps
+        each = vjps(*known, **options) if callable(vjps) else ()
+        for i in places:
+            share = each[i] if each else vjps[i](*known, **options)  # eq:chain
+            share, x = _fit(share, arrays[i]), args[i]
+            found[x] = found[x] + share if x in found else share  # eq:paths
+
+
+# 17 The engine, for use · known
+def _known(node: Tensor, record: bool) -> list:
+    """What rules get: the result and the arguments, as Tensors or arrays."""
+    _check(made := node._record)
+    return [node, *made.args] if record else [node.data, *made.arrays]
+
+
+# 17 The engine, for use · check
+def _check(made: Any) -> None:
+    """Raise RuntimeError if a line of the tape is no longer true."""
+    bad = [a for a, part, was in made.seals if part.tobytes() != was]
+    each = zip(made.args, made.arrays)
+    bad += [a for x, a in each if x is not a and x.data is not a]
+    if bad:
+        raise RuntimeError(
+            f"{made.rule.name}: an array of shape {bad[0].shape} was changed "
+            "after it was recorded; do that after backward, or with a copy"
+        )
+
+
+# 17 The engine, for use · first
+def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
+    """given, one number for each of y, as an array or as a Tensor."""
+    array = given.data if (taped := isinstance(given, Tensor)) else given
+    array = _upstream(y, array, what or "grad_output").astype(y.dtype)
+    return array if not record else given if taped else Tensor(array, False)
+
+
+def _first(last: Any, given: Any, record: bool) -> Any:
+    """The gradient of the last Tensor, from which all others come."""
+    if not getattr(last, "requires_grad", False):
+        raise RuntimeError(
+            "backward: nothing was recorded (no_grad, detach, or no Tensor)"
+        )
+    return _weights(last.data, given, record)
+
+
+# 17 The engine, for use · gradients
+def gradients(
+    y: Tensor, inputs: Sequence[Tensor], grad_output: Any = None,
+    create_graph: bool = False,
+) -> list[Any]:
+    """The gradient of sum(grad_output * y) in each input; no grad changes.
+
+    Arrays, of zeros where y does not depend on an input, or was made under
+    no_grad; with create_graph Tensors, which can be differentiated again.
+    Raises ValueError for another shape, RuntimeError if a recorded array
+    has been changed since, TypeError for inputs without requires_grad.
+    """
+    inputs = _learning(inputs)
+    constant, wanted = isinstance(y, Tensor) and not y.requires_grad, {*inputs}
+    pulled = () if constant else _pull(y, grad_output, create_graph)
+    found = {x: g for x, g in pulled if x in wanted}
+    dx = [found[x] if x in found else np.zeros_like(x.data) for x in inputs]
+    return [_constant(g) if create_graph else np.array(g) for g in dx]
+
+
+# 17 The engine, for use · learning
+def _learning(inputs: Any) -> list:
+    inputs = [] if isinstance(inputs, Tensor) else list(inputs)
+    if not inputs or not all(getattr(x, "requires_grad", 0) for x in inputs):
+        raise TypeError("inputs is a list of Tensors that require a gradient")
+    return inputs
+
+
+def _constant(x: Any) -> Tensor:
+    """x as a Tensor without a gradient, unless it is one already."""
+    return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
+
 
 
 # 17 The engine, for use · own
@@ -3981,6 +4119,7 @@ def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
 _IN_PLACE = "Tensors do not change in place; write a = a + b, or np.where"
 _PLAIN = "shape ndim size dtype argmax argmin any all tolist".split()
 _ELSE = "; make it of functions that have one, or give it one with primitive"
+_OPTIONS = {"where": "; write np.where", "dtype": "; write x.astype(dtype)"}
 _INSTEAD: dict[Callable, str] = {
     np.convolve: "; multiply windows: np.pad(a, …)[places] @ np.flip(v)",
     np.interp: "; weigh neighbours: (1 - share) * y[i] + share * y[i + 1]",
@@ -3991,8 +4130,9 @@ _INSTEAD: dict[Callable, str] = {
 def _refuse(function: Any, method: str, options: dict) -> None:
     if "out" in options or method == "at":
         raise TypeError(_IN_PLACE)
-    given = ", ".join([method.strip("_"), *options])
-    raise TypeError(f"{function.__name__} has no rule for {given}{_ELSE}")
+    given = [*options] if method == "__call__" else [method, *options]
+    name, instead = function.__name__, _OPTIONS.get(given[0], _ELSE)
+    raise TypeError(f"{name} has no rule for {', '.join(given)}{instead}")
 
 
 def _plain(x: Any) -> Any:
@@ -4019,45 +4159,6 @@ def _without_rule(function: Callable, args: Any, options: dict) -> Any:
         return value
     instead = _INSTEAD.get(function, _ELSE)
     raise TypeError(f"{function.__name__} has no rule for Tensors{instead}")
-
-
-# 17 The engine, for use · real
-def _real(x: Any) -> np.ndarray:
-    array = _floating(x)
-    if array.dtype.kind != "f":
-        raise TypeError(f"expected real numbers, got {array.dtype}")
-    return array
-
-
-def _constant(x: Any) -> Tensor:
-    """x as a Tensor without a gradient, unless it is one already."""
-    return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
-
-
-# 17 The engine, for use · weights
-def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
-    """given, one number for each of y, as an array or as a Tensor."""
-    array = given.data if (taped := isinstance(given, Tensor)) else given
-    array = _upstream(y, array, what or "grad_output").astype(y.dtype)
-    return array if not record else given if taped else Tensor(array, False)
-
-
-# 17 The engine, for use · first
-def _first(last: Any, given: Any, record: bool) -> Any:
-    """The gradient of the last Tensor, from which all others come."""
-    if not getattr(last, "requires_grad", False):
-        raise RuntimeError(
-            "backward: nothing was recorded (no_grad, detach, or no Tensor)"
-        )
-    return _weights(last.data, given, record)
-
-
-# 17 The engine, for use · learning
-def _learning(inputs: Any) -> list:
-    inputs = [] if isinstance(inputs, Tensor) else list(inputs)
-    if not inputs or not all(getattr(x, "requires_grad", 0) for x in inputs):
-        raise TypeError("inputs is a list of Tensors that require a gradient")
-    return inputs
 
 
 # 17 The engine, for use · unusual
@@ -4088,60 +4189,6 @@ def _several(values: Any, rule: _Rule, *how: Any) -> tuple:
     return parts(_unusual(whole, rule, *how))
 
 
-# 17 The engine, for use · seals-of-all
-def _seal(args: Any, arrays: Any, options: dict, every: int) -> list:
-    """Copies of what comes from outside, each with the array itself.
-
-    ``args`` are as given, in ``arrays`` stand the arrays of Tensors. From
-    outside come plain arrays (x is array) and those of leaves, which have
-    no record; results are read-only.
-    """
-    seals = []
-    if options:
-        args, arrays = [*args, *options.values()], [*arrays, *options.values()]
-    for x, array in zip(args, arrays):
-        if isinstance(array, np.ndarray) and (x is array or x._record is None):
-            part = array if array.size <= 256 else _sample(array, every)
-            seals.append((array, part, part.tobytes()))
-    return seals
-
-
-# 17 The engine, for use · seals
-def _sample(array: np.ndarray, every: int) -> np.ndarray:
-    """A view of every so many of the numbers of a large array."""
-    if array.flags.forc:
-        while math.gcd(array.size, every) > 1:  # or it may miss a column
-            every += 1
-        return array.ravel("K")[::every]
-    return array.swapaxes(0, np.argmax(array.shape))[::every]
-
-
-# 17 The engine, for use · check
-def _check(made: Any) -> None:
-    """Raise RuntimeError if a line of the tape is no longer true."""
-    bad = [a for a, part, was in made.seals if part.tobytes() != was]
-    each = zip(made.args, made.arrays)
-    bad += [a for x, a in each if x is not a and x.data is not a]
-    if bad:
-        raise RuntimeError(
-            f"{made.rule.name}: an array of shape {bad[0].shape} was changed "
-            "after it was recorded; do that after backward, or with a copy"
-        )
-
-
-# 17 The engine, for use · recorded
-_recording: ContextVar[int] = ContextVar("recording", default=61)
-
-
-@contextmanager
-def _recorded(every: int = 61) -> Iterator[None]:
-    before = _recording.set(every)
-    try:
-        yield
-    finally:
-        _recording.reset(before)
-
-
 # 17 The engine, for use · no-grad
 def no_grad() -> Any:
     """Record nothing in this block, or in a function under @no_grad().
@@ -4160,51 +4207,6 @@ def detect_changes() -> Any:
     RuntimeError for an array of which any entry has changed.
     """
     return _recorded(1)
-
-
-# 17 The engine, for use · pull
-def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
-    """Every Tensor behind ``last``, with its whole gradient."""
-    found = {last: _first(last, given, record)}
-    for node in _order(last):
-        yield node, (g := found.pop(node))
-        if node._record is None:
-            continue  # a leaf
-        rule, args, arrays, options, places, _ = node._record
-        known = g if record else _read_only(g), *_known(node, record)
-        vjps = rule.vjps
-        each = vjps(*known, **options) if callable(vjps) else ()
-        for i in places:
-            share = each[i] if each else vjps[i](*known, **options)  # eq:chain
-            share, x = _fit(share, arrays[i]), args[i]
-            found[x] = found[x] + share if x in found else share  # eq:paths
-
-
-# 17 The engine, for use · known
-def _known(node: Tensor, record: bool) -> list:
-    """What rules get: the result and the arguments, as Tensors or arrays."""
-    _check(made := node._record)
-    return [node, *made.args] if record else [node.data, *made.arrays]
-
-
-# 17 The engine, for use · gradients
-def gradients(
-    y: Tensor, inputs: Sequence[Tensor], grad_output: Any = None,
-    create_graph: bool = False,
-) -> list[Any]:
-    """The gradient of sum(grad_output * y) in each input; no grad changes.
-
-    Arrays, of zeros where y does not depend on an input, or was made under
-    no_grad; with create_graph Tensors, which can be differentiated again.
-    Raises ValueError for another shape, RuntimeError if a recorded array
-    has been changed since, TypeError for inputs without requires_grad.
-    """
-    inputs = _learning(inputs)
-    constant, wanted = isinstance(y, Tensor) and not y.requires_grad, {*inputs}
-    pulled = () if constant else _pull(y, grad_output, create_graph)
-    found = {x: g for x, g in pulled if x in wanted}
-    dx = [found[x] if x in found else np.zeros_like(x.data) for x in inputs]
-    return [_constant(g) if create_graph else np.array(g) for g in dx]
 
 
 # 17 The engine, for use · primitive
@@ -7452,4 +7454,4 @@ _PROBES = [
 ]
 
 
-# digest 239477b8e088809c723f148f172e768dfe6d7c6787c71bbec465786777ae9878
+# digest a200f320a0dc5a6642d01a178147c6f59e5882f76a380fc6b9a246ad07a772ae
