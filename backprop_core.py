@@ -59,21 +59,21 @@ __version__ = "0.2.0"
 
 __all__ = [
     "gradient_descent", "numerical_gradient", "complex_step_gradient",
-    "gradcheck", "Parameter", "Layer", "Linear", "Flatten", "Activation",
-    "Tanh", "Sigmoid", "ReLU", "LeakyReLU", "ELU", "Softplus", "SiLU", "GELU",
-    "Softmax", "Loss", "MSELoss", "L1Loss", "HuberLoss", "CrossEntropyLoss",
-    "BCEWithLogitsLoss", "Network", "Optimizer", "SGD", "kaiming_normal_",
-    "kaiming_uniform_", "xavier_uniform_", "xavier_normal_", "LayerStatistics",
-    "GradientReport", "gradient_report", "Adagrad", "RMSprop", "Adam", "AdamW",
-    "DataLoader", "Schedule", "CosineAnnealingLR", "LinearWarmup",
-    "ExponentialLR", "StepLR", "clip_grad_norm_", "fit", "save", "load",
-    "l2_penalty", "l1_penalty", "Dropout", "EarlyStopping", "BatchNorm1d",
-    "BatchNorm2d", "LayerNorm", "RMSNorm", "Conv2d", "ConvTranspose2d",
-    "MaxPool2d", "AvgPool2d", "Value", "Tensor", "no_grad", "detect_changes",
-    "gradients", "primitive", "TapeLayer", "Residual", "RNN", "Last", "LSTM",
-    "GRU", "Embedding", "MultiHeadAttention", "PositionEmbedding",
-    "TransformerBlock", "jvp", "hvp", "checkpoint", "Finding", "Diagnosis",
-    "diagnose",
+    "gradient_errors", "gradcheck", "Parameter", "Layer", "Linear", "Flatten",
+    "Activation", "Tanh", "Sigmoid", "ReLU", "LeakyReLU", "ELU", "Softplus",
+    "SiLU", "GELU", "Softmax", "Loss", "MSELoss", "L1Loss", "HuberLoss",
+    "CrossEntropyLoss", "BCEWithLogitsLoss", "Network", "Optimizer", "SGD",
+    "kaiming_normal_", "kaiming_uniform_", "xavier_uniform_", "xavier_normal_",
+    "LayerStatistics", "GradientReport", "gradient_report", "Adagrad",
+    "RMSprop", "Adam", "AdamW", "DataLoader", "Schedule", "CosineAnnealingLR",
+    "LinearWarmup", "ExponentialLR", "StepLR", "clip_grad_norm_", "fit",
+    "save", "load", "l2_penalty", "l1_penalty", "Dropout", "EarlyStopping",
+    "BatchNorm1d", "BatchNorm2d", "LayerNorm", "RMSNorm", "Conv2d",
+    "ConvTranspose2d", "MaxPool2d", "AvgPool2d", "Value", "Tensor", "no_grad",
+    "detect_changes", "gradients", "primitive", "TapeLayer", "Residual", "RNN",
+    "Last", "LSTM", "GRU", "Embedding", "MultiHeadAttention",
+    "PositionEmbedding", "TransformerBlock", "jvp", "hvp", "checkpoint",
+    "Finding", "Diagnosis", "diagnose",
 ]
 
 
@@ -257,7 +257,7 @@ def _output(
     trial = copy.deepcopy(layer)
     if value is not None:
         trial.parameters()[position].data = value
-        x = x.astype(value.dtype)
+        x = x.astype(value.dtype)  # or the imaginary part would be dropped
     return trial.forward(x, *rest)
 
 
@@ -283,6 +283,27 @@ def _sums(layer: Any, x: Any, rest: tuple, small: Any) -> Iterator[tuple]:
         yield (one + other) / 1e3, both / 1e3
 
 
+# 02 How do I know a derivative is right? · gradient-errors
+def gradient_errors(
+    layer: Any, x: ArrayLike, *rest: Any,
+    rng: np.random.Generator | int | None = None,
+    derivative: Callable = numerical_gradient,
+) -> list[float]:
+    """gradcheck in parts: the input's error, then each parameter's."""
+    x = np.array(x, dtype=float)
+    x.flags.writeable = False
+    shape = np.shape(_output(layer, x, rest))
+    (own,) = np.random.default_rng(rng).spawn(1)  # x may have the same seed
+    grad = np.asarray(own.normal(size=shape))
+    grad.flags.writeable = False
+    measured = _by_trial(layer, x, rest, grad, derivative)
+    floor = 1e-3 * max(map(_largest, measured))
+    by_trial = zip(_claimed(layer, x, rest, grad), measured)
+    both = zip(by_trial, _sums(layer, x, rest, grad))
+    errors = [[_relative_error(u, v, floor) for u, v in two] for two in both]
+    return [float(np.max(two)) for two in errors]
+
+
 # 02 How do I know a derivative is right? · gradcheck
 def gradcheck(
     layer: Any, x: ArrayLike, *rest: Any,
@@ -296,18 +317,8 @@ def gradcheck(
     be linear. ``rest`` is handed to forward after x. The layer itself is
     not touched. Expect below 1e-7, or 1e-12 with ``complex_step_gradient``.
     """
-    x = np.array(x, dtype=float)
-    x.flags.writeable = False
-    shape = np.shape(_output(layer, x, rest))
-    (own,) = np.random.default_rng(rng).spawn(1)  # x may have the same seed
-    grad = np.asarray(own.normal(size=shape))
-    grad.flags.writeable = False
-    measured = _by_trial(layer, x, rest, grad, derivative)
-    pairs = [*zip(_claimed(layer, x, rest, grad), measured)]
-    pairs += _sums(layer, x, rest, grad)
-    floor = 1e-3 * max(map(_largest, measured))
-    errors = [_relative_error(*pair, floor) for pair in pairs]
-    return float(np.max(errors))  # unlike max, np.max passes on a nan
+    found = gradient_errors(layer, x, *rest, rng=rng, derivative=derivative)
+    return float(np.max(found))  # unlike max, np.max passes on a nan
 
 
 # 03 Why backwards? · parameter
@@ -7452,4 +7463,4 @@ _PROBES = [
 ]
 
 
-# digest 239477b8e088809c723f148f172e768dfe6d7c6787c71bbec465786777ae9878
+# digest 31189b11cdd85297b4357b8d67e67667d0a62424880531d753d2cbf1e656284b
