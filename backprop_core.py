@@ -289,7 +289,10 @@ def gradient_errors(
     rng: np.random.Generator | int | None = None,
     derivative: Callable = numerical_gradient,
 ) -> list[float]:
-    """gradcheck in parts: the input's error, then each parameter's."""
+    """eq:relative-error of the input's gradient, then each parameter's.
+
+    What gradcheck finds, in parts.
+    """
     x = np.array(x, dtype=float)
     x.flags.writeable = False
     shape = np.shape(_output(layer, x, rest))
@@ -310,7 +313,7 @@ def gradcheck(
     rng: np.random.Generator | int | None = None,
     derivative: Callable = numerical_gradient,
 ) -> float:
-    """Largest relative error (eq:relative-error) of ``layer.backward``.
+    """Largest relative error of ``layer.backward``.
 
     Compares every element of the gradients of input and parameters with
     ``derivative`` under a random upstream gradient, in which backward must
@@ -7463,4 +7466,4 @@ _PROBES = [
 ]
 
 
-# digest 31189b11cdd85297b4357b8d67e67667d0a62424880531d753d2cbf1e656284b
+# digest 406ba85a3cf94b2f1213302037a1f37b641c8b92422f651c4f1d3af76cab8679
