@@ -104,6 +104,25 @@ def test_a_backward_that_is_not_linear_is_found(bend: Any) -> None:
         assert bp.gradcheck(bent, X, rng=0) > 1e-4
 
 
+def test_the_errors_say_which_gradient_is_wrong() -> None:
+    class Lagging(bp.Linear):
+        part = "weight"
+
+        def backward(self, grad_output: Any) -> np.ndarray:
+            grad = super().backward(grad_output)
+            if self.part == "input":
+                return grad / 2
+            getattr(self, self.part).grad -= 0.5 * (getattr(self, self.part).grad - 1)
+            return grad
+
+    for wrong, part in enumerate(("input", "weight", "bias")):
+        layer = Lagging(4, 3, rng=0)
+        layer.part = part
+        errors = bp.gradient_errors(layer, X, rng=0)
+        assert [error > 0.1 for error in errors] == [position == wrong for position in range(3)]
+        assert max(errors) == bp.gradcheck(layer, X, rng=0)
+
+
 def test_gradcheck_leaves_the_layer_as_it_was() -> None:
     layer = bp.Linear(4, 3, rng=0)
     layer.forward(X)

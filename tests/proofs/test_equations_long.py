@@ -159,7 +159,7 @@ NO_MATHEMATICS = {
     *("Layer", "Activation", "Loss", "Optimizer", "Schedule"),  # bases of those that do
     *("Flatten", "Last", "DataLoader", "fit", "save", "load", "EarlyStopping"),  # they move things around
     *("no_grad", "primitive", "TapeLayer", "checkpoint"),  # they arrange what others compute
-    *("gradcheck", "gradient_report", "GradientReport", "LayerStatistics"),  # they measure
+    *("gradcheck", "gradient_errors", "gradient_report", "GradientReport", "LayerStatistics"),  # they measure
     *("diagnose", "Diagnosis", "Finding", "detect_changes"),  # they look for mistakes
     *("StepLR", "BatchNorm2d"),  # a staircase; BatchNorm1d with longer rows
     # draws; the standard deviation is checked
