@@ -2543,6 +2543,34 @@ def _first_not_finite(net: Network, x: ArrayLike) -> str:
     return "every layer's output is finite, the loss is not"
 
 
+# 10 The loop: training · fit
+def fit(
+    net: Network, optimizer: Optimizer, data: Iterable, epochs: int,
+    validation: Iterable | None = None, callbacks: Sequence[Callable] = (),
+    schedule: Schedule | None = None, max_norm: float | None = None,
+    penalty: Callable | None = None, verbose: bool = True, *,
+    schedule_every: str = "epoch", history: list[dict] | None = None,
+) -> list[dict[str, float]]:
+    """Train on batches (x, y) or (x, y, lengths); return the history.
+
+    A row has epoch, lr, and as means over examples loss, accuracy of labels,
+    and validation_… of both. ``penalty()`` may add to gradients before they
+    are clipped to max_norm. A callback gets the history; True stops, as does
+    Ctrl-C. Raises FloatingPointError before a step along what is not finite,
+    ValueError or TypeError for no data and for what does not belong together.
+    """
+    training = _Training(**locals())
+    training.check()
+    history = list(history or [])
+    try:
+        training.run(epochs, callbacks, history)
+    except KeyboardInterrupt:
+        print(f"interrupted after {len(history)} epochs", file=sys.stderr)
+    finally:
+        net.train()
+    return history
+
+
 # 10 The loop: training · uninterrupted
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
@@ -2601,34 +2629,6 @@ def _some(count: int) -> None:
             "fit: no batches (no examples? drop_last? an iterator serves "
             "one epoch only)"
         )
-
-
-# 10 The loop: training · fit
-def fit(
-    net: Network, optimizer: Optimizer, data: Iterable, epochs: int,
-    validation: Iterable | None = None, callbacks: Sequence[Callable] = (),
-    schedule: Schedule | None = None, max_norm: float | None = None,
-    penalty: Callable | None = None, verbose: bool = True, *,
-    schedule_every: str = "epoch", history: list[dict] | None = None,
-) -> list[dict[str, float]]:
-    """Train on batches (x, y) or (x, y, lengths); return the history.
-
-    A row has epoch, lr, and as means over examples loss, accuracy of labels,
-    and validation_… of both. ``penalty()`` may add to gradients before they
-    are clipped to max_norm. A callback gets the history; True stops, as does
-    Ctrl-C. Raises FloatingPointError before a step along what is not finite,
-    ValueError or TypeError for no data and for what does not belong together.
-    """
-    training = _Training(**locals())
-    training.check()
-    history = list(history or [])
-    try:
-        training.run(epochs, callbacks, history)
-    except KeyboardInterrupt:
-        print(f"interrupted after {len(history)} epochs", file=sys.stderr)
-    finally:
-        net.train()
-    return history
 
 
 # 11 To be continued: saving and resuming · named-arrays
@@ -7468,4 +7468,4 @@ _PROBES = [
 ]
 
 
-# digest e6b57702b5c1605c43605b8e9922ce03fe16e45a4bfaf5491bf8fbc23b4712d6
+# digest 590e6b78e412d831d93a714204d0853d5645e2af0cdd8e1cd7363aa204cc2c69
