@@ -5510,6 +5510,16 @@ class TransformerBlock(Network):
         super().__init__(first, then)
 
 
+# 22 Beyond the gradient · push
+def _pushed(node: Tensor, slopes: dict, record: bool) -> Any:
+    """The slope of a node from those of its parents, eq:jvp."""
+    total = np.zeros((), node.dtype)
+    for i, parent in zip(node._record.places, node._parents):
+        if parent in slopes:
+            total = total + _part(node, i, slopes[parent], record)
+    return np.broadcast_to(total, node.shape).astype(node.dtype)
+
+
 # 22 Beyond the gradient · jvp
 def jvp(
     f: Callable, inputs: Sequence[ArrayLike], directions: Sequence[ArrayLike]
@@ -5542,16 +5552,6 @@ def _part(node: Tensor, i: int, v: Any, record: bool) -> Any:
     if record:
         return _apply(rule, args, options)
     return rule.function(*args, **options)
-
-
-# 22 Beyond the gradient · push
-def _pushed(node: Tensor, slopes: dict, record: bool) -> Any:
-    """The slope of a node from those of its parents, eq:jvp."""
-    total = np.zeros((), node.dtype)
-    for i, parent in zip(node._record.places, node._parents):
-        if parent in slopes:
-            total = total + _part(node, i, slopes[parent], record)
-    return np.broadcast_to(total, node.shape).astype(node.dtype)
 
 
 # 22 Beyond the gradient · turn-round
@@ -7452,4 +7452,4 @@ _PROBES = [
 ]
 
 
-# digest 239477b8e088809c723f148f172e768dfe6d7c6787c71bbec465786777ae9878
+# digest bced3bb75d8e96a2107362e74f1dcbf4710582183dc13d64af7307cb7c63be07
