@@ -5526,6 +5526,16 @@ class TransformerBlock(Network):
         super().__init__(first, then)
 
 
+# 22 Beyond the gradient · push
+def _pushed(node: Tensor, slopes: dict, record: bool) -> Any:
+    """The slope of a node from those of its parents, eq:jvp."""
+    total = np.zeros((), node.dtype)
+    for i, parent in zip(node._record.places, node._parents):
+        if parent in slopes:
+            total = total + _part(node, i, slopes[parent], record)
+    return np.broadcast_to(total, node.shape).astype(node.dtype)
+
+
 # 22 Beyond the gradient · jvp
 def jvp(
     f: Callable, inputs: Sequence[ArrayLike], directions: Sequence[ArrayLike]
@@ -5558,16 +5568,6 @@ def _part(node: Tensor, i: int, v: Any, record: bool) -> Any:
     if record:
         return _apply(rule, args, options)
     return rule.function(*args, **options)
-
-
-# 22 Beyond the gradient · push
-def _pushed(node: Tensor, slopes: dict, record: bool) -> Any:
-    """The slope of a node from those of its parents, eq:jvp."""
-    total = np.zeros((), node.dtype)
-    for i, parent in zip(node._record.places, node._parents):
-        if parent in slopes:
-            total = total + _part(node, i, slopes[parent], record)
-    return np.broadcast_to(total, node.shape).astype(node.dtype)
 
 
 # 22 Beyond the gradient · turn-round
@@ -7468,4 +7468,4 @@ _PROBES = [
 ]
 
 
-# digest 590e6b78e412d831d93a714204d0853d5645e2af0cdd8e1cd7363aa204cc2c69
+# digest b3e0de9c2aa3859a33ffe68a5452f8bbadeb000061f42f172c996c04e2c78ac5
