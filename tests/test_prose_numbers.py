@@ -114,13 +114,8 @@ def test_settings_formulas_and_computed_numbers_are_not_claims(path: Path, text:
 SETTINGS = [  # a sentence, or the code that it speaks of
     ("in batches of fifty", "in batches of sixty"),
     ("epochs=4, batch=50", "epochs=4, batch=40"),
-<<<<<<< HEAD
-    ("take the median of five seeds", "take the median of eight seeds"),
-    ("and 400 numbers in each vector", "and 256 numbers in each vector"),
-=======
     ("take the median of five seeds", "take the median of nine seeds"),
-    ("with 400 numbers in each vector", "with 256 numbers in each vector"),
->>>>>>> b-20b
+    ("and 400 numbers in each vector", "and 256 numbers in each vector"),
     ("through fifty blocks for three epochs", "through fifty blocks for seven epochs"),
     ("about every 61st number", "about every 59th number"),
     ("Take 400 of the handwritten digits", "Take 300 of the handwritten digits"),
