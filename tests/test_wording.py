@@ -27,7 +27,7 @@ MISTAKES = [  # what the book says, and what turns it around
     ("chapter 1's walk", "chapter 3's walk"),
     ('set `mode="max"`', 'set `mode="min"`'),
     ("`_correlate` is the product forwards", "`_spread` is the product forwards"),
-    ("**AdamW** differs in one place", "**RMSprop** differs in one place"),
+    ("**AdamW** takes it out of the fraction", "**RMSprop** takes it out of the fraction"),
     ("and by $U$, the same $U$", "and by $W$, the same $U$"),
     (
         r"gives $a-\lambda$; for a negative one we get $a+\lambda$",
