@@ -296,7 +296,8 @@ def gradient_errors(
     x = np.array(x, dtype=float)
     x.flags.writeable = False
     shape = np.shape(_output(layer, x, rest))
-    (own,) = np.random.default_rng(rng).spawn(1)  # x may have the same seed
+    seed = np.random.default_rng(rng).integers(2**63)
+    own = np.random.default_rng(seed)  # x may have been drawn from rng, too
     grad = np.asarray(own.normal(size=shape))
     grad.flags.writeable = False
     measured = _by_trial(layer, x, rest, grad, derivative)
@@ -1252,7 +1253,10 @@ class CrossEntropyLoss(Loss):
     def _weights(self, shape: Any) -> np.ndarray:
         """The weights, if there is one for each class."""
         weight = np.ravel(self.weight)
-        for number in weight.tolist():
+        some = weight if weight.dtype.kind not in "fiu" else (
+            weight.min(initial=0), weight.max(initial=0),
+        )
+        for number in some:
             _within(self, weight=number)
         if shape and weight.shape != shape[-1:]:
             raise ValueError(f"{self}: {weight.size} weights, shape {shape}")
@@ -3532,10 +3536,22 @@ class _Pool(Layer):
     def _padded(self, x: ArrayLike, beyond: float) -> np.ndarray:
         """The pictures, batch last, in a border of that number."""
         self._settle()
+        self._windows = self.kernel_size, self.stride, self.padding
         x = self._expect(x, "N", "C", "H", "W")
         if any(self.padding):
             return _batch_last(x, self._border, beyond)
         return np.ascontiguousarray(_turn(x))
+
+    # 14 Neighbours: convolution · pool-settings-saved
+    def _saved(self) -> Any:
+        """What forward kept, if the windows are still the same."""
+        self._settle()
+        kept = super()._saved()
+        if (self.kernel_size, self.stride, self.padding) != self._windows:
+            raise RuntimeError(
+                f"{self}: its windows changed between forward and backward"
+            )
+        return kept
 
     # 14 Neighbours: convolution · pool-settings-inside
     def _inside(self, shape: tuple[int, ...]) -> np.ndarray:
@@ -4795,6 +4811,8 @@ def _weighted(
 
 # 17 The engine, for use · made-of-sorted
 def _median(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
+    if isinstance(axis, (tuple, list)):
+        raise TypeError("median takes one axis of a Tensor, or none")
     value = np.asarray(np.median(x.data, axis, keepdims=keepdims))
     y, along = np.sort(x, axis), axis or 0
     n = y.shape[along]
@@ -7468,4 +7486,4 @@ _PROBES = [
 ]
 
 
-# digest b3e0de9c2aa3859a33ffe68a5452f8bbadeb000061f42f172c996c04e2c78ac5
+# digest 04530d0de581ac7ed4f8a86785e82eae546d293e651509413ade18f54a06f2c0

@@ -480,7 +480,7 @@ def test_a_marker_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest
     sheet, exercise = found("linear-count")
     answer = Answer(sheet, exercise, ROOT / "exercises" / sheet.file, COUNT)
     (verdict,) = Marker(marker().chapters).mark([answer])
-    assert verdict.message == "the marker does not start:     no numpy"
+    assert verdict.message == "the marker does not start:\n    no numpy"
 
 
 def test_megabytes_are_not_shown() -> None:

@@ -373,6 +373,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "initial": (lambda: np.max(x, initial=3.0), r"take a?max\(x, axis, keepdims\)"),
     "order": (lambda: np.reshape(x, (2, 1), order="F"), r"take reshape\(x, shape\)"),
     "subok": (lambda: np.broadcast_to(x, (2, 2), subok=True), r"take broadcast_to\(x, shape\)"),
+    "several axes": (lambda: np.median(x, (0,)), "median takes one axis of a Tensor, or none"),
     "the sum of weights": (
         lambda: np.average(x, returned=True),
         r"take average\(x, axis, weights, keepdims\)",

@@ -266,6 +266,18 @@ def test_windows_changed_later_act(kind: Any) -> None:
     assert repr(later) == repr(given)
 
 
+@pytest.mark.parametrize("kind", [bp.MaxPool2d, bp.AvgPool2d])
+@pytest.mark.parametrize(
+    ("name", "value"), [("stride", 2), ("stride", (1, 1)), ("kernel_size", 2), ("padding", 1)]
+)
+def test_windows_changed_in_between_are_refused(kind: Any, name: str, value: Any) -> None:
+    pool = kind(3)
+    y = pool.forward(PICTURES)
+    setattr(pool, name, value)
+    with pytest.raises(RuntimeError, match="its windows changed between forward and backward"):
+        pool.backward(np.ones_like(y))
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -276,7 +276,7 @@ class _Process:
         if not self.served:
             self.crash.seek(0)
             crash = self.crash.read()
-            message = f"the marker does not start: {_shortened(crash.decode(errors='replace'), len(crash))}"
+            message = f"the marker does not start:\n{_shortened(crash.decode(errors='replace'), len(crash))}"
         return {"state": "failed", "message": message}
 
     def _line(self, seconds: float) -> Any:
