@@ -7217,6 +7217,9 @@ def _faster(rule: Any, by: float, *_: Any) -> None:
     rule.lr *= by
 
 
+_Remedies = Iterator[tuple[str, str, str, _Case]]
+
+
 # 24 The diagnosis · slow-signs
 def _slow_signs(case: _Case, start: float, figure: str) -> _Signs:
     """It hardly moves: does it learn at a hundred times the rate, or more?"""
@@ -7241,10 +7244,6 @@ def _fast_signs(case: _Case, dead: dict, least: float, told: tuple) -> _Signs:
     slower = (_run(case, factor)[1] for factor in (1 / 30, 1e-3, 1e-6))
     if told[0] == "rate unknown" or any(loss < least for loss in slower):
         yield "rate-too-large", *told
-
-
-# 24 The diagnosis · remedy-type
-_Remedies = Iterator[tuple[str, str, str, _Case]]
 
 
 # 24 The diagnosis · remedies
@@ -7516,4 +7515,4 @@ _PROBES = [
 ]
 
 
-# digest 17f0c5e0c48d2658a8ea1e4f746501b8e5d0d4afb542204db46866b4fa8dc045
+# digest be816b0d6c74aafda873a4c9a87604118529aafc499030a09d01f751ce193fe5
