@@ -498,7 +498,7 @@ def lost_cases(seed: int) -> Iterator[tuple[str, set[str], Patient, Patient]]:
     fades, stays = (Patient(net(), x, y, scheduled(gamma)) for gamma in (0.6, 0.999))
     yield "a schedule that ends", {"rate-too-small"}, fades, stays
     torn, kept = (Patient(net(), x, y, pairing(x, y, kept)) for kept in (False, True))
-    yield "torn pairs", {"labels-shuffled"}, torn, kept
+    yield "torn pairs", {"labels-torn"}, torn, kept
     alone = mlp(5, 10, 1, last=(bp.Softmax(),), loss=bp.BCEWithLogitsLoss(), seed=seed)
     yes = (sums > 0).astype(int)
     well = Patient(mlp(5, 10, 1, loss=bp.BCEWithLogitsLoss(), seed=seed), table, yes)

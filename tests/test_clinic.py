@@ -245,6 +245,8 @@ def sick() -> Iterator[tuple[str, str, Patient]]:
     sgd, fast = with_optimizer(bp.SGD, lr=0.1), with_optimizer(bp.Adam, lr=1.0)
     moved = Patient(net(), TABLE, LABELS, lambda _: {"x_test": TABLE + 5, "y_test": LABELS})
     yield "labels-shuffled", "_shuffled_signs", Patient(mlp(2, 16, 4), X, R.permutation(Y))
+    torn = with_step(TABLE, np.roll(LABELS, 1))
+    yield "labels-torn", "_torn_signs", Patient(net(), TABLE, LABELS, torn)
     yield "labels-sorted", "_label_signs", Patient(net(), TABLE[order], LABELS[order])
     yield "labels-unbalanced", "_label_signs", Patient(net(), TABLE, few)
     yield "input-not-finite", "_input_signs", Patient(net(), spoilt, LABELS)
@@ -966,7 +968,28 @@ def test_the_report_reads_well() -> None:
         "  End with the last linear layer. (Chapter 6, Which class: cross-entropy)"
     )
     well = repr(bp.diagnose(net(), TABLE, LABELS))
-    assert well.startswith("Nothing found. Looked, where") and "leaked into the training" in well
+    assert well.startswith("Nothing found. Looked at: ") and "leaked into the training" in well
+
+
+@pytest.mark.parametrize("given", ["", "optimizer", "step", "failing", "x_test"])
+def test_a_report_of_nothing_names_what_it_did_not_look_at(given: str) -> None:
+    def failing() -> None:
+        raise RuntimeError("mine")
+
+    made = net()
+    rule = bp.SGD(made.parameters(), lr=0.1)
+    ways: dict[str, dict] = {
+        "optimizer": {"optimizer": rule},
+        "x_test": {"x_test": TABLE},
+        "failing": {"step": failing},
+    }
+    options = with_step(TABLE, LABELS)(made) if given == "step" else ways.get(given, {})
+    said = re.findall(r"Not looked at: (.*)\.", repr(bp.diagnose(made, TABLE, LABELS, **options)))
+    new, steps = "new data (give x_test=)", "steps (give optimizer= or step=)"
+    wanted = {"": f"{steps}, {new}", "x_test": steps, "failing": f"steps (the step failed), {new}"}
+    assert said == [wanted.get(given, new)]
+    if given == "optimizer":
+        assert "Not looked" not in repr(bp.diagnose(made, TABLE, LABELS, optimizer=rule, x_test=TABLE))
 
 
 def test_a_probe_that_fails_is_reported_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -984,6 +1007,129 @@ def test_a_step_that_raises_is_said_once_and_first() -> None:
     told = bp.diagnose(net(), TABLE, LABELS, step=step)
     assert told.unseen == ["the step raised RuntimeError('my own bug')"]
     assert repr(told).startswith("Could not look: the step raised RuntimeError('my own bug')\nNothing found")
+
+
+SIZES = [
+    (0, 1),
+    (8, 1),
+    (45, 10),
+    (-300, 30),
+    (2020, 1),
+    (1e7, 3e6),
+    (1.7e9, 1e7),
+    (1e9, 1),
+    (0, 1e-6),
+    (-3, 1e-4),
+]
+KINDS = [bp.MSELoss, bp.L1Loss, bp.HuberLoss, bp.CrossEntropyLoss, bp.BCEWithLogitsLoss]
+SIDES = TABLE[:, :1] + TABLE[:, 1:2]
+
+
+def trained(made: bp.Network, rule: bp.Optimizer, y: np.ndarray, steps: int) -> bp.Network:
+    with np.errstate(all="ignore"):
+        for _ in range(steps):
+            made.loss(TABLE, y)
+            rule.zero_grad()
+            made.backward()
+            rule.step()
+    return made
+
+
+def fitted(mean: float, wide: float, columns: int, loss: Any) -> Patient:
+    """Trained on targets of size 1; then the last layer has their real size."""
+    y = np.hstack([SIDES, SIDES[::-1]])[:, :columns] / 2
+    made = mlp(6, 12, columns, act=bp.Tanh, loss=bp.MSELoss(), seed=4)
+    trained(made, bp.Adam(made.parameters(), lr=0.01), y, 100)
+    weight, bias = made.parameters()[-2:]
+    weight.data *= wide
+    bias.data[...] = wide * bias.data + mean
+    return Patient(bp.Network(*made.layers, loss=loss), TABLE, mean + wide * y)
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+@pytest.mark.parametrize("mean, wide", SIZES)
+@pytest.mark.parametrize("kind", KINDS[:3])
+def test_no_size_of_the_targets_is_a_fault_of_the_loss(
+    kind: Any, mean: float, wide: float, columns: int
+) -> None:
+    assert fitted(mean, wide, columns, kind()).names() == []
+
+
+@pytest.mark.parametrize("mean, wide", SIZES)
+@pytest.mark.parametrize("kind", KINDS[:3])
+def test_at_every_size_of_the_targets_a_faulty_loss_is_named(kind: Any, mean: float, wide: float) -> None:
+    class Flat(Careless):
+        def value_and_slope(self, x: Any, target: Any) -> tuple:
+            value, slope = kind().value_and_slope(x, target)
+            return value, slope.sum(axis=1, keepdims=True)
+
+    class Off(kind):
+        def value_and_slope(self, x: Any, target: Any) -> tuple:
+            value, slope = super().value_and_slope(x, target)
+            return value, 1.1 * slope
+
+    well = fitted(mean, wide, 1, kind("sum"))
+    assert well.names()[:1] == ["loss-summed"]
+    torn = bp.Network(*well.net.layers, loss=Flat())
+    assert Patient(torn, TABLE, well.y[:, 0]).names()[:1] == ["loss-broadcast"]
+    off = bp.Network(*well.net.layers, loss=Off())
+    assert Patient(off, TABLE, well.y).names()[:1] == ["gradient-wrong"]
+
+
+def given(options: dict[str, Any]) -> Callable[[bp.Network], dict[str, Any]]:
+    return lambda _: options
+
+
+def patient_of(kind: Any, act: Any, *hidden: int) -> tuple[bp.Network, np.ndarray]:
+    classes = kind is bp.CrossEntropyLoss
+    y = LABELS if classes else LABELS[:, None] if kind is bp.BCEWithLogitsLoss else SIDES
+    return mlp(6, *hidden, 2 if classes else 1, act=act, loss=kind(), seed=4), y
+
+
+@pytest.mark.parametrize("rule, lr", [(bp.SGD, 1e3), (bp.SGD, 50.0), (bp.Adam, 10.0)])
+@pytest.mark.parametrize("act", [bp.ReLU, bp.Tanh])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_network_that_its_rate_has_ruined_is_told_so(kind: Any, act: Any, rule: Any, lr: float) -> None:
+    for steps in (0, 5, 60):
+        made, y = patient_of(kind, act, 12, 12)
+        optimizer = rule(made.parameters(), lr=lr)
+        trained(made, optimizer, y, steps)
+        with np.errstate(all="ignore"):
+            found = bp.diagnose(made, TABLE, y, optimizer=optimizer).findings
+        assert found and {f.name for f in found} <= {"rate-too-large", "dead-from-rate"}, (steps, found)
+
+
+@pytest.mark.parametrize("act", [bp.ReLU, bp.Tanh])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_network_that_was_trained_well_has_no_finding(kind: Any, act: Any) -> None:
+    for steps in (0, 5, 60, 300):
+        made, y = patient_of(kind, act, 12, 12)
+        optimizer = bp.Adam(made.parameters(), lr=0.01)
+        trained(made, optimizer, y, steps)
+        assert Patient(made, TABLE, y, given({"optimizer": optimizer})).names() == []
+
+
+def test_a_bad_start_is_not_blamed_on_the_rate_of_an_optimizer_that_was_used() -> None:
+    bad = {"start-too-large": deep(bp.Tanh, 2, 40.0), "dead-from-start": changed(net(), bias(-9.0))}
+    for name, made in bad.items():
+        rule = bp.Adam(made.parameters(), lr=0.001)
+        trained(made, rule, LABELS, 3)
+        assert Patient(made, TABLE, LABELS, given({"optimizer": rule})).names()[0] == name
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 9])
+def test_a_few_new_rows_do_not_differ_from_the_data(rows: int) -> None:
+    for at in range(0, 180, 20):
+        new = np.arange(at, at + rows)
+        x, y = np.delete(TABLE, new, 0), np.delete(LABELS, new)
+        assert Patient(net(), x, y, given({"x_test": TABLE[new]})).names() == []
+
+
+def test_a_step_that_leaves_the_network_in_evaluation_mode_is_named() -> None:
+    def sleeps(made: bp.Network) -> dict[str, Any]:
+        return with_step(X, Y % 3, after=lambda made: made.eval())(made)
+
+    assert "dropout-off" in Patient(dropping(bp.Dropout), X, Y % 3, sleeps).names()
 
 
 @pytest.mark.parametrize("optimizer", ["Adam", bp.Adam, 0.1])
