@@ -5812,21 +5812,23 @@ class Diagnosis:
     figure, because, cure and section. ``unseen`` says which probes failed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, nothing: str = "Nothing found.") -> None:
         self.findings: list[Finding] = []
-        self.unseen: list[str] = []
+        self.unseen, self._nothing = list[str](), nothing
 
     def __repr__(self) -> str:
         failed = [f"Could not look: {text}" for text in self.unseen]
         found = [str(finding) for finding in self.findings]
-        return "\n".join(failed + (found or [_NOTHING]))
+        return "\n".join(failed + (found or [self._nothing]))
 
 
 # 24 The diagnosis · look
 def _look(case: _Case) -> Diagnosis:
     """All probes in turn; symptoms only where no cause was found."""
-    told, patient = Diagnosis(), (case.net, case.optimizer, case.step)
-    case, told.unseen = _tried(case, patient)
+    patient = case.net, case.optimizer, case.step
+    case, failed = _tried(case, patient)
+    told = Diagnosis(_nothing(case, failed))
+    told.unseen += failed
     for symptoms, probe in _PROBES:
         causes = {f.name for f in told.findings} - _NO_SYMPTOMS
         if causes & _FATAL or (symptoms and causes):
@@ -5870,12 +5872,22 @@ def diagnose(
 
 # 24 The diagnosis · nothing-found
 _NOTHING = """\
-Nothing found. Looked, where it could be done, at: the data and labels, the
-loss, the start, the gradients of every layer, evaluation against training,
-one example against the batch, restarts; the optimizer and some forty steps.
-Cannot be seen from here: what shows later, or only in the noise of batches;
+Nothing found. Looked at: the data and labels, the loss, the start, the
+gradients of every layer, evaluation against training, one example against
+the batch, restarts of small networks; and if given, steps and new data.
+{}Cannot be seen from here: what shows later, or only in the noise of batches;
 test examples that leaked into the training, labels that mean something
 else, a task that x does not determine."""
+
+
+# 24 The diagnosis · nothing-found-in
+def _nothing(case: _Case, failed: list[str]) -> str:
+    """What to say if nothing is found; and what was not looked at, why."""
+    why = "the step failed" if failed else "give optimizer= or step="
+    given = {f"steps ({why})": case.optimizer or case.step,
+             "new data (give x_test=)": case.tests[0]}
+    left = ", ".join(name for name, it in given.items() if it is None)
+    return _NOTHING.format(left and f"Not looked at: {left}.\n")
 
 
 # 24 The diagnosis · tried
@@ -6158,21 +6170,16 @@ def _still_columns(case: _Case) -> tuple[np.ndarray, np.ndarray]:
     return x, still
 
 
-# 24 The diagnosis · loss-of
-def _loss_of(case: _Case, rows: np.ndarray) -> float:
-    return case.net.eval().loss(case.x[rows], case.y[rows])
-
-
 # 24 The diagnosis · input-signs
 def _input_signs(case: _Case) -> _Signs:
     each = case.x if case.x.ndim == 3 else case.x.reshape(len(case.x), -1)
     lost = ~np.isfinite(_columns(each, case.ids))
     blank = ~np.isfinite(case.y.reshape(len(case.y), -1)).all(axis=1)
-    x, still = _still_columns(case)
+    (x, still), net = _still_columns(case), case.net.eval()
     if lost.any():
         at, n = lost.sum(axis=0).argmax(), lost.sum(axis=0).max()
         yield "input-not-finite", f"column {at}", f"{n} of {len(lost)} values"
-    elif blank.any() and np.isnan(_loss_of(case, blank)):
+    elif blank.any() and np.isnan(net.loss(case.x[blank], case.y[blank])):
         yield "input-not-finite", "y", f"{blank.sum()} of {len(blank)} rows"
     elif still.any() and len(x) > 2:
         at = still.argmax()
@@ -6212,11 +6219,13 @@ def _moved_signs(x: np.ndarray, test: np.ndarray) -> _Signs:
     wide = np.maximum(spread, other) * (1 + 4 / len(test) ** 0.5) + 1e-12
     moved = abs(test.mean(0) - x.mean(0)) / wide
     used = spread > 0.05 * max(spread.max(), other.max())
-    ratio = np.median(other[used] / spread[used]) if used.any() else 1.0
-    if moved.max() > 1 or not 1 / 3 < ratio < 3:
-        figure = f"moved by {moved.max():.2g} spreads, {ratio:.2g} times"
-        at = f"x_test, column {moved.argmax()}"
-        yield "test-data-differ", at, f"{figure} as wide"
+    enough, at = used.any() and len(test) >= 10, moved.argmax()
+    ratio = np.median(other[used] / spread[used]) if enough else 1.0
+    if moved[at] > 1:
+        figure = f"mean {test[:, at].mean():.3g}, in x {x[:, at].mean():.3g}"
+        yield "test-data-differ", f"x_test, column {at}", figure
+    elif not 1 / 3 < ratio < 3:
+        yield "test-data-differ", "x_test", f"{ratio:.2g} times as wide as x"
 
 
 # 24 The diagnosis · label-kinds
@@ -6300,7 +6309,7 @@ def _torn_signs(case: _Case) -> _Signs:
     few = len(torn) < 5 or len(xs) < len(known) / 2
     if not few and np.mean(torn) > 0.2:
         figure = f"{np.mean(torn):.0%} of the rows get the y of another"
-        yield "labels-shuffled", "step", figure
+        yield "labels-torn", "step", figure
 
 
 # 24 The diagnosis · answers
@@ -6350,27 +6359,39 @@ def _shuffled_signs(case: _Case) -> _Signs:
         yield "labels-shuffled", "x and y", figure
 
 
+# 24 The diagnosis · answers-of-size
+def _around(y: np.ndarray, shape: tuple) -> tuple[Any, Any]:
+    """Where answers of this shape should lie, and how widely; labels: 0, 1."""
+    axis = 0 if y.shape == shape else None
+    if axis is None and y.dtype.kind != "f":
+        return 0.0, 1.0
+    mean = y.mean(axis=axis)
+    wide = np.maximum(y.std(axis=axis), 1e-3 * abs(mean))
+    return mean, np.where(wide > 0, wide, wide.max() or 1.0)
+
+
 # 24 The diagnosis · loss-signs
 def _loss_signs(case: _Case) -> _Signs:
-    """The loss alone, on outputs drawn at random."""
-    loss, y = case.net._loss_at_end(), case.ys
+    """The loss alone, on outputs drawn at random, about as large as y."""
+    loss, y, rng = case.net._loss_at_end(), case.ys, case.rng
     out = case.net.eval().forward(case.xs)
-    z, mixed = case.rng.normal(size=out.shape), case.rng.permutation(len(y))
-    base, name = loss.forward(z, y), repr(loss)
+    (mean, wide), mixed = _around(y, out.shape), rng.permutation(len(y))
+    z = mean + wide * rng.normal(size=out.shape)
+    base, name = loss.forward(z, y), type(loss).__name__
 
     def same(z: np.ndarray, y: np.ndarray, times: float = 1.0) -> bool:
         return abs(loss.forward(z, y) - times * base) < 1e-8 * abs(base)
 
     if np.any(y[mixed] != y) and same(z, y[mixed]):
-        figure = f"output {out.shape}, target {y.shape}: their order is lost"
+        figure = f"output {out.shape}, target {y.shape}: any order will do"
         yield "loss-broadcast", name, figure
         return
     if same(np.r_[z, z], np.r_[y, y], 2.0):
         yield "loss-summed", name, "twice the examples, twice the loss"
-    each = case.rng.normal(size=(*out.shape[:-1], 1))
+    each = wide * rng.normal(size=(*out.shape[:-1], 1))
     many = out.shape[-1] > 1
     logits = many and same(z + each, y)
-    if many and not logits and same(z + z[:1], y):
+    if many and not logits and same(z + (z - mean)[:1], y):
         yield "softmax-wrong-axis", name, "a whole column may be raised"
     yield from _end_signs(case, out, logits)
 
@@ -6378,9 +6399,8 @@ def _loss_signs(case: _Case) -> _Signs:
 # 24 The diagnosis · layer-range
 def _ends(heard: _Heard, rng: np.random.Generator) -> tuple[float, float]:
     """The range of what a layer can answer, whatever its weights."""
-    layer, z = copy.deepcopy(heard.layer), rng.normal(size=heard.x.shape)
-    for p in layer.parameters():  # the last layer may start at 0
-        p.data = p.data + rng.normal(size=p.data.shape)
+    z = rng.normal(size=heard.x.shape)
+    layer = _shaken(heard.layer, 1.0, rng)  # the last layer may start at 0
     if not isinstance(layer, (_BatchNorm, _RowNorm)):
         with suppress(Exception):
             wide = (1e6, -1e6, 1.0)
@@ -6491,7 +6511,8 @@ def _finite_signs(case: _Case) -> _Signs:
     for where, result, given in made:
         lost = result.size - np.isfinite(result).sum()
         if lost and np.isfinite(given).all():
-            yield "not-finite", where, f"{lost} of {result.size} values"
+            figure = f"{lost} of {result.size} values"
+            yield from _or_rate(case, [("not-finite", where, figure)])
             return
 
 
@@ -6539,15 +6560,40 @@ def _start_signs(case: _Case) -> _Signs:
     gains, heard = _gains(case.net), _listen(case)
     dead, flat = map(_most, _stuck(heard[:-1]))
     if len(case.xs) >= 10 and dead[1] >= 0.75:
-        state = getattr(case.optimizer, "state", {}).items()
-        used = any(np.any(array) for name, array in state if name != "t")
-        by_rate = used or _most(gains)[1] > 3
-        name = "dead-from-rate" if by_rate else "dead-from-start"
-        yield name, dead[0], f"{dead[1]:.0%} of its units always 0"
-        return
-    found = [*_weight_signs(case, _most(gains), flat)]
-    found += _depth_signs(case, gains, heard) if flat[1] <= 0.75 else []
-    yield from found or _surprise_signs(case)
+        name = "dead-from-rate" if _most(gains)[1] > 3 else "dead-from-start"
+        found = [(name, dead[0], f"{dead[1]:.0%} of its units always 0")]
+    else:
+        found = [*_weight_signs(case, _most(gains), flat)]
+        found += _depth_signs(case, gains, heard) if flat[1] <= 0.75 else []
+        found = found or [*_surprise_signs(case)]
+    yield from _or_rate(case, found)
+
+
+# 24 The diagnosis · or-rate
+def _or_rate(case: _Case, found: list[tuple]) -> list[tuple]:
+    """What was found; the rate, if it spoils a usual start, a lower not."""
+    rule = case.optimizer
+    if rule is None or not found:
+        return found
+    with _as_it_was(case.net, rule, case.step):
+        _start_anew(case)
+        end, *slower = (_run(case, by)[1] for by in (1, 1 / 30, 1e-3))
+    if end < 0.5 * case.null or not min(slower) < 0.9 * min(1e300, end):
+        return found
+    name = "dead-from-rate" if "dead" in found[0][0] else "rate-too-large"
+    figure = f"{found[0][2]}; from a new start the loss goes to {end:.2g}"
+    return [(name, found[0][1], figure)]
+
+
+# 24 The diagnosis · start-anew
+def _start_anew(case: _Case) -> None:
+    """Weights of the usual size, biases 0, gains 1, no memory."""
+    for name, p in case.net.named_parameters():
+        p.data[...] = name.endswith("weight")
+        if p.data.ndim > 1:
+            xavier_normal_(p, rng=case.rng)
+    for array in case.optimizer.state.values():
+        array[...] = 0
 
 
 # 24 The diagnosis · surprise-signs
@@ -6563,7 +6609,7 @@ def _surprise_signs(case: _Case) -> _Signs:
 def _weight_signs(case: _Case, large: tuple, flat: tuple) -> _Signs:
     (where, gain), (worst, share) = large, flat
     if gain > 3 and (share > 0.5 or case.first > 2 * case.zero):
-        size = f"weights {gain:.3g}/√inputs (usual: 1/√inputs)"
+        size = f"weights {gain:.3g} times as large as usual"
         figure = f"{size}, loss {case.first:.3g}, of answer 0 {case.zero:.3g}"
         yield "start-too-large", where, figure
     if share > 0.75:
@@ -6584,7 +6630,7 @@ def _depth_signs(case: _Case, gains: dict, heard: list[_Heard]) -> _Signs:
     weak = _across(inner[-1].x) < 1e-3 * _across(inner[0].y)
     faint = gain < 1e-3 and not _learns(case, "layer")
     if faint or (gain < 0.2 and (weak or first < 1e-3 * last)):
-        yield "start-too-small", small, f"weights {gain:.2g}/√inputs"
+        yield "start-too-small", small, f"weights {gain:.2g} times the usual"
     else:
         least, place = 1e-3 if weak else 1e-6, (inner[0].name, "layer")
         yield from _slope_signs(case, place, ends, least)
@@ -6731,14 +6777,21 @@ def _pattern(told: Any, at: Any, measured: np.ndarray, n: int) -> str:
     return next(text for holds, text in patterns if holds)
 
 
+# 24 The diagnosis · shaken
+def _shaken(layer: Layer, by: float, rng: np.random.Generator) -> Layer:
+    """A copy, moved a little: its weights may have run away, or be 0."""
+    layer = copy.deepcopy(layer).to("float64")
+    for p in layer.parameters():
+        p.data[...] = np.clip(np.nan_to_num(p.data), -10, 10)
+        p.data += by * rng.normal(size=p.data.shape)
+        p.requires_grad = True
+    return layer
+
+
 # 24 The diagnosis · trial
 def _trial(heard: _Heard, rng: np.random.Generator) -> tuple[Layer, Any]:
     """The layer by itself and a few examples, moved off all that is odd."""
-    layer = copy.deepcopy(heard.layer).to("float64")
-    for p in layer.parameters():  # may have run away, be 0, or frozen
-        p.data[...] = np.clip(np.nan_to_num(p.data), -10, 10)
-        p.data += 0.1 * rng.normal(size=p.data.shape)
-        p.requires_grad = True
+    layer = _shaken(heard.layer, 0.1, rng)
     x = heard.x[: 5 if heard.x[:1].size < 5000 else 2]
     if x.dtype.kind not in "iu":
         x = np.clip(np.nan_to_num(x), -10, 10).astype(float)
@@ -6748,10 +6801,14 @@ def _trial(heard: _Heard, rng: np.random.Generator) -> tuple[Layer, Any]:
 
 # 24 The diagnosis · loss-slope-signs
 def _loss_slope_signs(net: Network, x: Any, y: Any, draw: Any) -> _Signs:
-    loss, z = net._loss_at_end(), draw.normal(size=net.forward(x).shape)
-    loss.forward(z, y)
-    value, told = partial(loss.forward, target=y), loss.backward()
-    yield from _one_sign(repr(loss), value, z, told, len(y), draw)
+    loss, shape = net._loss_at_end(), net.forward(x).shape
+    (mean, wide), z = _around(y, shape), draw.normal(size=shape)
+    unit = loss.forward(mean + wide * z, y) or 1.0  # may be tiny, or huge
+    name, told = type(loss).__name__, wide * loss.backward() / unit
+    yield from _one_sign(
+        name, lambda z: loss.forward(mean + wide * z, y) / unit, z, told,
+        len(y), draw,
+    )
 
 
 # 24 The diagnosis · gradient-signs
@@ -6994,13 +7051,14 @@ def _step_signs(case: _Case) -> _Signs:
     watch.look()
     if watch.clipped:
         yield "clipping-misplaced", "step", f"gradients change {watch.clipped}"
-    for where in watch.asleep[:given]:
-        name = "statistics-frozen" if "Norm" in where else "dropout-off"
-        yield name, where, "in evaluation mode during the step"
     yield from _still_signs(case, fresh, moves, watch)
     first = _long(fresh)
     extra = watch.then - first if watch.then.size else 0 * first
     yield from _way_signs(_long(moves), first, extra, weights)
+    _one_step(case)  # does the first leave it in evaluation mode?
+    for where in watch.asleep[:given]:
+        name = "statistics-frozen" if "Norm" in where else "dropout-off"
+        yield name, where, "in evaluation mode during the step"
 
 
 # 24 The diagnosis · way-signs
@@ -7193,6 +7251,9 @@ def _faster(rule: Any, by: float, *_: Any) -> None:
     rule.lr *= by
 
 
+_Remedies = Iterator[tuple[str, str, str, _Case]]
+
+
 # 24 The diagnosis · slow-signs
 def _slow_signs(case: _Case, start: float, figure: str) -> _Signs:
     """It hardly moves: does it learn at a hundred times the rate, or more?"""
@@ -7220,9 +7281,6 @@ def _fast_signs(case: _Case, dead: dict, least: float, told: tuple) -> _Signs:
 
 
 # 24 The diagnosis · remedies
-_Remedies = Iterator[tuple[str, str, str, _Case]]
-
-
 def _remedies(case: _Case) -> _Remedies:
     """The like of a case with x or y standardised, then without decay."""
     if not case.ids:
@@ -7322,13 +7380,15 @@ _LABELS = _atlas("""
     Count errors class by class, weigh them. · 6, Where losses come from
     labels-shuffled · Close rows have labels as if drawn at random.
     Was only one of x and y put in order? · 12, Learning what is wrong
+    labels-torn · The step gives x the labels of other rows.
+    Index x and y with the same rows. · 12, Learning what is wrong
 """)
 
 
 # 24 The diagnosis · causes-loss
 _LOSS = _atlas("""
     loss-broadcast · Every output meets every target; best is their mean.
-    Give both one shape. · 6, How far off: squared or absolute
+    Compare row by row, in one shape. · 6, How far off: squared or absolute
     loss-summed · The gradient grows with the batch; the rate does not know.
     Take the mean, or a smaller rate. · 10, Why batches are allowed
     softmax-twice · The loss has its own softmax or sigmoid; two set a floor.
@@ -7347,13 +7407,13 @@ _START = _atlas("""
     start-constant · Units that start alike get one gradient and stay alike.
     Draw the weights at random. · 8, A sum of many terms
     start-too-large · Large weights give confident, wrong answers.
-    Use kaiming_normal_ or xavier_normal_. · 8, A sum of many terms
+    Use kaiming_normal_; after training, lower rates. · 8, A sum of many terms
     start-too-small · Layer by layer, all examples come to look alike.
     Use kaiming_normal_, zero biases, less decay. · 8, A sum of many terms
     first-loss-too-high · The answers are confident and wrong.
     Is a bias or the last weight large? · 6, Which class: cross-entropy
     not-finite · One nan in a weight or a layer makes all that follows nan.
-    Look for a log or root at 0, or start slower. · 18, Slopes that deceive
+    Look for a log or root at 0, or lower the rate. · 18, Slopes that deceive
 """)
 
 
@@ -7375,7 +7435,7 @@ _SIGNAL = _atlas("""
     dead-from-rate · A step was so long that no example reaches them now.
     Lower the rate and start anew. · 9, Which way, and how far?
     saturated · Where an activation is flat its slope is 0: nothing returns.
-    Use smaller weights, biases near 0, ReLU. · 5, Sigmoid and tanh saturate
+    Use xavier_normal_, biases near 0, ReLU. · 5, Sigmoid and tanh saturate
     vanishing · Each layer takes a share of the gradient; the first get none.
     Use kaiming_normal_, Residual, a norm, LSTM. · 8, Fifty layers, four ways
     exploding · Each layer enlarges the gradient; one step throws the first.
@@ -7405,7 +7465,7 @@ _GRADS = _atlas("""
 # 24 The diagnosis · causes-rate
 _RATES = _atlas("""
     rate-too-large · Each step jumps over the valley and lands higher.
-    Divide it by 10 until the loss falls. · 1, What is a slope good for?
+    Start anew with a tenth of it, or less. · 1, What is a slope good for?
     rate-too-small · Each step goes the right way and nearly nowhere.
     Multiply it by 10, or clip less. · 1, What is a slope good for?
     rate-zero · At a rate of 0 nothing moves.
@@ -7428,7 +7488,7 @@ _STEP = _atlas("""
     decay-sign · Decay makes the weights grow.
     Add λ·w to the gradient; the step subtracts it. · 12, A price on weights
     parameter-not-moved · Its gradient never comes to the optimizer.
-    Pass net.parameters(); call backward, then step. · 7, The step
+    Pass net.parameters(); clear, backward, step. · 7, The step
     step-uphill · The step adds the gradient instead of subtracting it.
     Write data -= lr * grad. · 1, What is a slope good for?
     gradients-not-zeroed · Backward adds to the gradients of all steps before.
@@ -7466,7 +7526,10 @@ _CAUSES = (
 )
 
 
-_NO_SYMPTOMS = {*_LABELS, "test-data-differ", "input-constant-column"}
+_NO_SYMPTOMS = {
+    "labels-sorted", "labels-unbalanced", "labels-shuffled",
+    "test-data-differ", "input-constant-column",
+}
 
 
 _FATAL = {"input-not-finite", "integer-weights"}  # nothing else can be said
@@ -7486,4 +7549,4 @@ _PROBES = [
 ]
 
 
-# digest 04530d0de581ac7ed4f8a86785e82eae546d293e651509413ade18f54a06f2c0
+# digest 798357e2a3072a277ca66ab6860c5ca819f37650df410a72fa8d4c58a5698fa7
