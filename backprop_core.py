@@ -6898,12 +6898,19 @@ def _one_sign(
             yield "gradient-missing" if missing else name, where, pattern
 
 
+# 24 The diagnosis · one-setting
+def _one(setting: Any) -> Any:
+    """A setting; where groups differ, the largest."""
+    return setting.max() if isinstance(setting, np.ndarray) else setting
+
+
 # 24 The diagnosis · constant-slope
 def _steps(rule: Optimizer, value: float, slope: float, n: int) -> np.ndarray:
     """How far its like, made anew, moves one number; over the rate."""
     kind, p, own = type(rule), Parameter([value]), vars(rule)
     names = inspect.signature(kind).parameters.keys() - {"parameters", "lr"}
-    probe: Any = kind([p], lr=1e-3, **{k: own[k] for k in names & own.keys()})
+    given = {k: _one(own[k]) for k in names & own.keys()}
+    probe: Any = kind([p], lr=1e-3, **given)
     vars(probe).update({k: own[k] for k in own.keys() - vars(probe).keys()})
     if slope:
         probe.weight_decay = 0.0
@@ -6924,10 +6931,10 @@ def _optimizer_signs(case: _Case) -> _Signs:
     pull = _steps(optimizer, 1.0, 0.0, 1)[0]
     if pull < -1e-9:
         yield "decay-sign", name, f"slope 0, weight 1: grows at {-pull:.2g}"
-    mu = float(getattr(optimizer, "momentum", 0.0) or 0.0)
+    mu = float(_one(getattr(optimizer, "momentum", None)) or 0.0)
     n = 60 if not 0 < mu < 1 else min(2000, 10 + int(-7 / math.log(mu)))
     steps, steep = (_steps(optimizer, 0.0, s, n) for s in (1.0, 100.0))
-    damped = 1 - float(getattr(optimizer, "dampening", 0.0) or 0.0)
+    damped = 1 - float(_one(getattr(optimizer, "dampening", None)) or 0.0)
     usual = np.array([1 - mu, 1 - mu * mu]) / max(damped, 1e-9)  # or Nesterov
     figure = f"first step {steps[0]:.2g} times the rate, last {steps[-1]:.3g}"
     if np.allclose(steps, steep, rtol=1e-3):  # the size of the slope is lost
@@ -7440,7 +7447,7 @@ _SIGNAL = _atlas("""
     Use kaiming_normal_, Residual, a norm, LSTM. · 8, Fifty layers, four ways
     exploding · Each layer enlarges the gradient; one step throws the first.
     Take smaller weights, or clip_grad_norm_. · 8, Fifty layers, four ways
-    restart-helps · This start leads where the others do not get stuck.
+    restart-helps · Training gets stuck from this start, not from others.
     Try another seed, or more hidden units. · 7, Three spirals
 """)
 
@@ -7474,7 +7481,7 @@ _RATES = _atlas("""
     Divide weight_decay by 10 until it learns. · 12, A price on weights
     target-scale · The targets are far from what the first answers are.
     Standardise y, and undo it in the answers. · 23, Targets in natural units
-    stuck-at-one-answer · The steps learn nothing of x, others would.
+    stuck-at-one-answer · These steps learn nothing of x; others would.
     Look at the schedule, the batches, the step. · 23, What the plateau says
 """)
 
@@ -7549,4 +7556,4 @@ _PROBES = [
 ]
 
 
-# digest 798357e2a3072a277ca66ab6860c5ca819f37650df410a72fa8d4c58a5698fa7
+# digest 5f9599e31155b9d9195b7e4103c51928d6d0feca3a7b3d112853a0b0f975981f

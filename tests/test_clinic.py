@@ -515,6 +515,19 @@ def misled_by_habit() -> Iterator[tuple[str, Patient]]:
     yield "inputs of size 5", Patient(net(), TABLE + 5, LABELS)
 
 
+def grouped(kind: Any, **more: float) -> Callable[[bp.Network], dict[str, Any]]:
+    """An optimizer that has other settings for weights than for biases."""
+
+    def options(made: bp.Network) -> dict[str, Any]:
+        kinds: dict[bool, list[bp.Parameter]] = {True: [], False: []}
+        for name, parameter in made.named_parameters():
+            kinds[name.endswith("weight")].append(parameter)
+        weights = {"params": kinds[True], "weight_decay": 0.01, **more}
+        return {"optimizer": kind([weights, {"params": kinds[False], "weight_decay": 0.0}], lr=0.01)}
+
+    return options
+
+
 def misled_by_a_loop() -> Iterator[tuple[str, Patient]]:
     """Usual ways to freeze, to step and to keep statistics."""
 
@@ -571,6 +584,11 @@ def misled_by_a_loop() -> Iterator[tuple[str, Patient]]:
     slow, decays = with_optimizer(bp.SGD, lr=0.003), with_optimizer(bp.SGD, lr=0.1, weight_decay=0.01)
     yield "a slow descent", Patient(deep(bp.Tanh, 3), TABLE, LABELS, slow)
     yield "a usual decay", Patient(net(), TABLE, LABELS, decays)
+    yield (
+        "a decay and a momentum for weights only",
+        Patient(net(), TABLE, LABELS, grouped(bp.SGD, momentum=0.9)),
+    )
+    yield "Adam with a decay for weights only", Patient(net(), TABLE, LABELS, grouped(bp.AdamW))
     adam = with_optimizer(bp.Adam, lr=0.01)
     yield "inputs of size 5, trained", Patient(net(), TABLE + 5, LABELS, adam)
     yield "targets of size 3, trained", Patient(regression(), TABLE, NUMBERS + 3, adam)
