@@ -7346,7 +7346,8 @@ def _rate_signs(case: _Case) -> _Signs:
         found = [*_fast_signs(case, dead, min(start, end), (told, figure))]
     elif lr is not None and end > 0.995 * start > 0.3 * case.null:
         found = found or [*_slow_signs(case, start, figure)]
-    flat = later and np.ptp(later[n:]) < 2e-3 * case.null
+    rest = later[len(losses) :]  # a large network takes only a few steps
+    flat = rest and np.ptp(rest) < 2e-3 * case.null
     if flat and not rises and not found and _learns(case, "step"):
         figure = f"{figure}; an Adam gets far below {case.null:.4g}"
         found = [("stuck-at-one-answer", told, figure)]
@@ -7556,4 +7557,4 @@ _PROBES = [
 ]
 
 
-# digest 5f9599e31155b9d9195b7e4103c51928d6d0feca3a7b3d112853a0b0f975981f
+# digest beb9cd4149a991d72e82e9d77e0a5beaa89731bd9f91040c1c989016b9120190

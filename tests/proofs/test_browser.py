@@ -504,10 +504,11 @@ def test_what_is_far_away_is_found_and_printed(browser: Browser, address: str) -
             const first = [...box.children].find(child => child.checkVisibility());  // some are not for paper
             return first && !first.checkVisibility({contentVisibilityAuto: true});
         }"""
-        assert stretches.last.evaluate(skipped)
-        words = (stretches.last.locator("p").first.text_content() or "")[:30]
+        last = page.locator(".stretch:not(details *)").last  # a folded section is another matter
+        assert last.evaluate(skipped)
+        words = (last.locator("p").first.text_content() or "")[:30]
         assert page.evaluate("words => find(words)", words)
-        expect(stretches.last).to_be_in_viewport()
+        expect(last).to_be_in_viewport()
         label = page.locator(".stretch .eq[id]").last.get_attribute("id")
         page.goto(f"{address}/index.html")
         page.goto(f"{address}/17-engine.html#{label}")

@@ -335,7 +335,7 @@ SAID: dict[str, Callable[[], bool]] = {
     "`torch.nn.CrossEntropyLoss` also takes target rows that do not sum to 1.": free_targets,
     "PyTorch's mean is `nan`; ours says that the batch is empty.": all_ignored,
     "shuffles only with `shuffle=True`. Ours takes arrays, and shuffles unless told not to": shuffling,
-    "it returns True or raises (with `raise_exception=False` it returns False); ours returns the error": (
+    "And it returns True or raises; ours returns the error.": (
         checking
     ),
     "`gradcheck(module, x)` does not check the module's weights.": only_what_it_is_handed,
