@@ -335,9 +335,7 @@ SAID: dict[str, Callable[[], bool]] = {
     "`torch.nn.CrossEntropyLoss` also takes target rows that do not sum to 1.": free_targets,
     "PyTorch's mean is `nan`; ours says that the batch is empty.": all_ignored,
     "shuffles only with `shuffle=True`. Ours takes arrays, and shuffles unless told not to": shuffling,
-    "And it returns True or raises; ours returns the error.": (
-        checking
-    ),
+    "And it returns True or raises; ours returns the error.": (checking),
     "`gradcheck(module, x)` does not check the module's weights.": only_what_it_is_handed,
     "with its defaults, a relative error just below 1e-3 passes.": leniency,
     "PyTorch expects time first unless `batch_first=True`; the wrong order raises nothing": time_first,
