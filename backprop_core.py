@@ -6571,7 +6571,7 @@ def _start_signs(case: _Case) -> _Signs:
 
 # 24 The diagnosis · or-rate
 def _or_rate(case: _Case, found: list[tuple]) -> list[tuple]:
-    """What was found; the rate, if it spoils a usual start, a lower not."""
+    """What was found; or the rate, if a usual start fails only with it."""
     rule = case.optimizer
     if rule is None or not found:
         return found
@@ -7557,4 +7557,4 @@ _PROBES = [
 ]
 
 
-# digest beb9cd4149a991d72e82e9d77e0a5beaa89731bd9f91040c1c989016b9120190
+# digest 4f4c2c8f5db443d76d31195559b2a71124b842ebaf911a48ead5df06f1a1c83c
