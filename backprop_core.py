@@ -4165,7 +4165,7 @@ def _refuse(function: Any, method: str, options: dict) -> None:
 def _plain(x: Any) -> Any:
     """The array in a Tensor, or an array, so that nobody can write to it."""
     x = x.data if isinstance(x, Tensor) else x
-    return np.broadcast_to(x, x.shape) if isinstance(x, np.ndarray) else x
+    return _read_only(x) if isinstance(x, np.ndarray) else x
 
 
 # 17 The engine, for use · without-rule
@@ -7534,4 +7534,4 @@ _PROBES = [
 ]
 
 
-# digest 97e2f5fe0f4e98f32207a9d9ab8d1217dd7d4f37cf17d2152cbb4c8ff1d90450
+# digest 5cad5c80933f66a65e1aaff323b929541c51b7883d463319b74d51130bc94ad5
