@@ -119,6 +119,10 @@ WORDS = [
     ("about three forward passes", "about four forward passes"),
     ("The price is one more forward pass", "The price is a third of the time"),
     ("off by a third", "off by a quarter"),
+    ("four times the sigmoid's", "twice the sigmoid's"),
+    ("takes four times the memory", "takes eight times the memory"),
+    ("half its second derivative", "twice its second derivative"),
+    ("cuts off one half of its input", "cuts off a quarter of its input"),
 ]
 
 
