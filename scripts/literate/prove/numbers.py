@@ -114,8 +114,8 @@ def check_typed(chapter: Chapter) -> None:
                     f"write {value:g}<!-- = expression --> to have it computed, or list {entry!r} in "
                     "book/unbound.toml with its reason",
                 )
-        for found in COMPARISON.finditer(QUOTED.sub("", NUMBER.sub("", text))):
-            if (phrase := " ".join(found[0].lower().split())) not in known:
+        for phrase in compared(text):
+            if phrase not in known:
                 raise BookError(
                     chapter.place(line),
                     f"'{phrase}' compares, and nothing computes it; write a computed number, "
@@ -131,6 +131,12 @@ def unbound_numbers(chapter: Chapter, line: int, text: str) -> Iterator[tuple[st
     for said, value in [*claims, *(() if text.startswith("[^") else settings(text))]:
         if value not in known_numbers(chapter, line, is_near=True):
             yield said, value
+
+
+def compared(text: str) -> list[str]:
+    """The comparisons in words of a line of prose that are not computed."""
+    found = COMPARISON.finditer(QUOTED.sub("", NUMBER.sub("", text)))
+    return [" ".join(one[0].lower().split()) for one in found]
 
 
 def prose(chapter: Chapter, tables: bool = False) -> list[str]:
