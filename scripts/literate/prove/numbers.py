@@ -114,6 +114,15 @@ def check_typed(chapter: Chapter) -> None:
                     f"write {value:g}<!-- = expression --> to have it computed, or list {entry!r} in "
                     "book/unbound.toml with its reason",
                 )
+    for cell in chapter.cells:
+        for phrase in compared(cell.alt or ""):
+            if (entry := f"{chapter.number}: {phrase} in a figure") not in known:
+                raise BookError(
+                    cell.place,
+                    f"the alternative text says {phrase!r}, which nothing computes; say it without a number, "
+                    f"or list {entry!r} in book/unbound.toml with its reason",
+                )
+    for line, text in enumerate(prose(chapter), 1):
         for phrase in compared(text):
             if phrase not in known:
                 raise BookError(
