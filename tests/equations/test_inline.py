@@ -136,7 +136,7 @@ WORDS = [
     ("four times the sigmoid's", "twice the sigmoid's"),
     ("takes four times the memory", "takes eight times the memory"),
     ("half its second derivative", "twice its second derivative"),
-    ("cuts off one half of its input", "cuts off a quarter of its input"),
+    ("cuts off one half of its input", "cuts off one quarter of its input"),
 ]
 
 

@@ -29,7 +29,7 @@ _MANY = (
     "(?:two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|forty|fifty"
     "|hundred|thousand|million|dozen)"
 )
-_PART = "(?:half|(?:a|two|three) (?:third|quarter|fifth|tenth|hundredth|thousandth)s?)"
+_PART = "(?:half|(?:a|one|two|three) (?:third|quarter|fifth|tenth|hundredth|thousandth)s?)"
 _MORE = (
     r"(?:as \w+|too \w+|(?:small|fast|slow|long|short|cheap|high|low|strong|weak|bigg)er|larger"
     "|more|less|fewer|better|worse)"
