@@ -68,6 +68,12 @@ WORDS = """
     second over times values? machine biased unbiased rounding signs? penalt(?:y|ies) nodes? leaves floor
     walls? produced received single mixed other read-only writeable uphill downhill clipp(?:ed|ing)
     scale[sd]? saturated? saturates
+    determinant traces? quick(?:ly)? slowly gradual(?:ly)? sudden(?:ly)? noise noisy damped overdamped
+    (?:creep|swing|crawl|zigzag|jump|shift|enlarge|stretch|squeeze|bend|wander|cancel)(?:s|ed)?
+    indifferent opposed
+    sizes? pixels? slopes? curvatures? parabolas? cubes? triples? pairs? factors? scores? mask(?:s|ed)?
+    probability probabilities memory memories seeds? epochs? batch(?:es)? examples? classes features?
+    layers? blocks? depth
 """.split()
 TOKEN = re.compile(
     r"`[^`]+`|(?<![\\$])\$[^$]+\$|(?<![\w.])-?\d[\d,.]*(?:e-?\d+)?\b%?"  # code, formulas, numbers
