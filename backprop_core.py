@@ -3732,8 +3732,8 @@ class Tensor(NDArrayOperatorsMixin):
         self, function: Any, types: Any, args: Sequence, options: dict
     ) -> Any:
         """NumPy asks here when any of its other functions gets a Tensor."""
-        if function in _RULES:
-            return _apply(_RULES[function], args, options)
+        if rule := _RULES.get(function):
+            return _apply(rule, args, options)
         return _without_rule(function, args, options)
 
     # 17 The engine, for use · tensor-backward
@@ -3756,7 +3756,7 @@ class Tensor(NDArrayOperatorsMixin):
         if name in _PLAIN:
             return getattr(self.data, name)
         function: Any = hasattr(np.ndarray, name) and getattr(np, name, None)
-        known = function in _RULES or (function and function in _FURTHER)
+        known = function in _RULES or function in _FURTHER
         if not known or name == "sort":  # which sorts in place
             text = f"a Tensor has no {name}; the array in it is .data"
             raise AttributeError(text)
@@ -3856,35 +3856,32 @@ _Record = namedtuple("_Record", "rule args arrays options places seals")
 # 17 The engine, for use · apply
 def _apply(rule: _Rule, args: Sequence, options: dict[str, Any]) -> Any:
     """The rule's function of args, as a Tensor that remembers it."""
-    args, arrays, places = list(args), [], []
+    args, arrays, places = [*args], [*args], []
     for i, x in enumerate(args):
         if isinstance(x, Tensor):
+            arrays[i] = x.data
             if x.requires_grad:
                 places.append(i)
-            x = x.data
         elif isinstance(x, (list, tuple)):
-            args[i] = x = _own(x, rule)
-        arrays.append(x)
+            args[i] = arrays[i] = _own(x, rule)
     if options or (len(args), *places) not in rule.asked:
         _ask(rule, args, options, places)
     value = rule.function(*arrays, **options)
-    if type(value) is not np.ndarray or value.dtype.kind != "f":
-        # several results, whole numbers, or a single number, as a loss is
-        return _unusual(value, rule, args, arrays, options, places)
-    return _remember(value, rule, args, arrays, options, places)
+    every = _recording.get() if places else 0  # 0 under no_grad
+    seals = _seal(args, arrays, options, every) if every else None
+    made = _Record(rule, args, arrays, options, places, seals)
+    usual = type(value) is np.ndarray and value.dtype.kind == "f"
+    return _remember(value, made) if usual else _unusual(value, made)
 
 
 # 17 The engine, for use · remember
-def _remember(value: Any, *how: Any) -> Any:
+def _remember(value: Any, made: _Record) -> Any:
     """The value as a Tensor, with its record if anybody wants one."""
-    rule, args, arrays, options, places = how
     y = Tensor.__new__(Tensor)  # without looking at the value once more
     y.data = value[...]  # a view, so that only ours is read-only
-    if places and (every := _recording.get()):  # 0 under no_grad
-        seals = _seal(args, arrays, options, every)
-        y._record = _Record(rule, args, arrays, options, places, seals)
-        y._parents = tuple([args[i] for i in places])
-        y.requires_grad = True
+    if made.seals is not None:
+        y._record, y.requires_grad = made, True
+        y._parents = tuple(map(made.args.__getitem__, made.places))
         y.data.setflags(write=False)
     return y
 
@@ -3949,10 +3946,10 @@ def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
 
 
 # 17 The engine, for use · known
-def _known(node: Tensor, record: bool) -> list:
+def _known(node: Tensor, record: bool) -> tuple:
     """What rules get: the result and the arguments, as Tensors or arrays."""
     _check(made := node._record)
-    return [node, *made.args] if record else [node.data, *made.arrays]
+    return (node, *made.args) if record else (node.data, *made.arrays)
 
 
 # 17 The engine, for use · check
@@ -4087,7 +4084,7 @@ def _refuse(function: Any, method: str, options: dict) -> None:
 def _plain(x: Any) -> Any:
     """The array in a Tensor, or an array, so that nobody can write to it."""
     x = x.data if isinstance(x, Tensor) else x
-    return np.broadcast_to(x, x.shape) if isinstance(x, np.ndarray) else x
+    return _read_only(x) if isinstance(x, np.ndarray) else x
 
 
 # 17 The engine, for use · without-rule
@@ -4111,31 +4108,31 @@ def _without_rule(function: Callable, args: Any, options: dict) -> Any:
 
 
 # 17 The engine, for use · unusual
-def _unusual(value: Any, *how: Any) -> Any:
+def _unusual(value: Any, made: _Record) -> Any:
     """What to remember of a value that is no array of real numbers."""
     if isinstance(value, (list, tuple)):
-        return _several(value, *how)
+        return _several(value, made)
     if np.asarray(value).dtype.kind in "biu":
         return value
-    return _remember(_real(value), *how)
+    return _remember(_real(value), made)
 
 
 # 17 The engine, for use · several
-def _several(values: Any, rule: _Rule, *how: Any) -> tuple:
+def _several(values: Any, made: _Record) -> tuple:
     """The values as Tensors: parts of one long vector, as are g and y."""
     arrays = [np.asarray(value) for value in values]
-    ends = np.cumsum([array.size for array in arrays])
+    ends = [*zip(np.cumsum([array.size for array in arrays]), arrays)]
 
     def parts(x: Any) -> tuple:
-        cut = [x[n - a.size : n] for n, a in zip(ends, arrays)]
-        return tuple([y.reshape(a.shape) for y, a in zip(cut, arrays)])
+        return tuple([x[n - a.size : n].reshape(a.shape) for n, a in ends])
 
     def cutting(vjp: Any) -> Any:
         return vjp and (lambda g, y, *x, **o: vjp(parts(g), parts(y), *x, **o))
 
-    rule = rule._replace(vjps=[*map(cutting, rule.vjps)], jvps=None)
+    vjps = [*map(cutting, made.rule.vjps)]
+    rule = made.rule._replace(vjps=vjps, jvps=None)
     whole = np.concatenate([array.ravel() for array in arrays])
-    return parts(_unusual(whole, rule, *how))
+    return parts(_unusual(whole, made._replace(rule=rule)))
 
 
 # 17 The engine, for use · no-grad
@@ -4231,17 +4228,6 @@ _CURVES: dict[Callable, Any] = _POWERS | {
 }
 
 
-# 17 The engine, for use · logistic
-def _logistic_rule(g: Any, y: Any, x: Any) -> Any:
-    return g * y * _logistic(-x)
-
-
-@primitive(_logistic_rule, jvps="entrywise")
-def _logistic(x: Any) -> Any:
-    """1 / (1 + exp(-x)), the slope of logaddexp, without an overflow."""
-    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
-
-
 # 17 The engine, for use · base-slope
 def _base_slope(y: Any, x: Any, n: Any) -> Any:
     if isinstance(n, (int, float)):
@@ -4265,7 +4251,8 @@ _PAIRS: dict[Callable, tuple] = {
     np.mod: (1, lambda y, a, b: -np.floor(a / b)),
     np.power: (_base_slope, _exponent_slope),
     np.logaddexp: (
-        lambda y, a, b: _logistic(a - b), lambda y, a, b: _logistic(b - a),
+        lambda y, a, b: np.exp(-np.logaddexp(0, b - a)),  # σ(a − b)
+        lambda y, a, b: np.exp(-np.logaddexp(0, a - b)),
     ),
     np.hypot: (lambda y, a, b: _side(a, y), lambda y, a, b: _side(b, y)),
     np.arctan2: (
@@ -4277,26 +4264,20 @@ _PAIRS: dict[Callable, tuple] = {
 
 
 # 17 The engine, for use · chosen
-def _chosen(wins: Callable) -> tuple:
-    """Rules of a function that chooses one of its two arguments."""
-
-    def share(g: Any, a: Any, b: Any) -> Any:
-        won = wins(a, b)
-        tied = won == wins(b, a)
-        taped = isinstance(g, Tensor)
-        mine = np.where(won, g, 0) if taped else _only(won, g)
-        return np.where(tied, g / 2, mine) if np.count_nonzero(tied) else mine
-
-    return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
+def _chosen(g: Any, y: Any, x: Any, other: Any) -> Any:
+    """The share of x, where y is x or the other."""
+    won = x == y
+    tied = won == (other == y)
+    share = np.where(won, g, 0) if isinstance(g, Tensor) else _only(won, g)
+    return np.where(tied, g / 2, share) if np.count_nonzero(tied) else share
 
 
 # 17 The engine, for use · rules-of-choices
 _SHARES: dict[Callable, tuple] = {
     np.divide: (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
-    np.maximum: _chosen(lambda a, b: a > b),
-    np.minimum: _chosen(lambda a, b: a < b),
-    np.fmax: _chosen(lambda a, b: (a > b) | (b != b)),
-    np.fmin: _chosen(lambda a, b: (a < b) | (b != b)),
+    **dict.fromkeys((np.maximum, np.minimum, np.fmax, np.fmin), (
+        _chosen, lambda g, y, a, b: _chosen(g, y, b, a),
+    )),
     np.where: (
         None,
         lambda g, y, condition, a, b: np.where(condition, g, 0),
@@ -4429,13 +4410,10 @@ _ENTRYWISE = _SHARES | {
     f: tuple(map(_times, slopes if isinstance(slopes, tuple) else [slopes]))
     for f, slopes in (_SLOPES | _CURVES | _PAIRS).items()
 }
+_KINDS = ("entrywise", _ENTRYWISE), ("linear", _LINEAR), (None, _OTHERS)
 _RULES: dict[Callable, _Rule] = {
-    f: _Rule(f.__name__, *rule, set())
-    for f, rule in {
-        **{f: (f, vjps, vjps) for f, vjps in _ENTRYWISE.items()},
-        **{f: (f, vjps, "linear") for f, vjps in _LINEAR.items()},
-        **{f: (f, vjps, None) for f, vjps in _OTHERS.items()},
-    }.items()
+    f: _Rule(f.__name__, f, vjps, _pushes(vjps, kind), set())
+    for kind, rules in _KINDS for f, vjps in rules.items()
 }
 
 
@@ -4720,9 +4698,8 @@ def _weighted(
     x = _constant(x)
     if np.ndim(weights) < x.ndim:
         axes = [*np.mod(np.ravel(axis), x.ndim)]
-        others = tuple(i for i in range(x.ndim) if i not in axes)
-        weights = np.transpose(weights, np.argsort(axes))
-        weights = np.expand_dims(weights, others)
+        size = [n if i in axes else 1 for i, n in enumerate(x.shape)]
+        weights = np.transpose(weights, np.argsort(axes)).reshape(size)
     whole = weights * np.ones_like(x.data)
     total = np.sum(x * whole, axis, keepdims=keepdims)
     return total / np.sum(whole, axis, keepdims=keepdims)
@@ -7460,4 +7437,4 @@ _PROBES = [
 ]
 
 
-# digest ec65a49c458decdcd9ffa1ce21cabe3611debd985d0ef917beaaaab9e97c7a40
+# digest 808cce588e7bae9ded4b9de838efb1712e3365e7799f8579a331a551ba314fbe
