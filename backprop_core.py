@@ -246,6 +246,9 @@ def _claimed(layer: Any, x: Any, rest: tuple, grad_output: Any) -> list:
         parameter.requires_grad = True
         parameter.grad[...] = 1.0
     grad = probe.backward(grad_output)
+    if grad is None or isinstance(grad, tuple):
+        kind, name = type(grad).__name__, type(layer).__name__
+        raise TypeError(f"{name}.backward gives no array, but a {kind}")
     return [grad, *(parameter.grad - 1.0 for parameter in parameters)]
 
 
@@ -293,6 +296,8 @@ def gradient_errors(
 
     What gradcheck finds, in parts.
     """
+    if isinstance(layer, type) or not hasattr(layer, "backward"):
+        raise TypeError(f"expected a layer with a backward, got {layer}")
     x = np.array(x, dtype=float)
     x.flags.writeable = False
     shape = np.shape(_output(layer, x, rest))
@@ -401,6 +406,28 @@ class Parameter:
         return self.data.size
 
 
+# 03 Why backwards? · fixed
+class _Fixed:
+    """An attribute that is set once; a Parameter may replace a Parameter."""
+
+    def __set_name__(self, kind: type, name: str) -> None:
+        self.name = name
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        old = vars(owner).setdefault(self.name, value)
+        alike = [isinstance(x, Parameter | None) for x in (old, value)]
+        if old is not value and not all(alike):
+            what = "takes a Parameter" if alike[0] else "stays as it was made"
+            it = f"{type(owner).__name__}: {self.name} {what}"
+            raise AttributeError(f"{it}, got {value!r:.100}")
+        vars(owner)[self.name] = value
+
+
+def _fixed(count: int) -> Any:
+    """So many attributes of that kind."""
+    return [_Fixed() for _ in range(count)]
+
+
 # 03 Why backwards? · memory
 class _Memory:
     """What layers and losses share: a memory of the last forward."""
@@ -408,6 +435,8 @@ class _Memory:
     _cache: Any = None
     _runs = 0  # forwards since the last backward; after it, less than 0
     _fitted: tuple = ()  # the shapes that came last
+    _pass: Any = None  # of the network that it ran for last, chapter 7;
+    _user: Any = None  # or, for a loss, that will ask for its slopes
     takes_lengths: bool = False  # has forward(x, lengths=…), chapter 20
 
     def _saved(self) -> Any:
@@ -432,7 +461,8 @@ class _Memory:
     def _count(self, backward: bool) -> None:
         """Notice what can only be a mistake: forward twice, then backward."""
         if not backward:  # what the last forward kept is of no more use
-            self._cache, self._runs = None, max(self._runs, 0) + 1
+            self._cache = self._pass = None
+            self._runs = max(self._runs, 0) + 1
             return
         if self._runs < -1:
             raise RuntimeError(
@@ -472,7 +502,7 @@ class Layer(_Memory):
     # 03 Why backwards? · layer-members
     def _own(self) -> list[tuple[str, Any]]:
         """Its attributes, but for what the last forward left."""
-        passing = "_cache", "_fitted", "_shapes"
+        passing = "_cache", "_fitted", "_shapes", "_pass", "_user"
         return [part for part in vars(self).items() if part[0] not in passing]
 
     def _members(self) -> Iterator[tuple[str, Any]]:
@@ -575,7 +605,7 @@ class Layer(_Memory):
         for name, array in data + self.named_buffers():
             if name in found:
                 raise ValueError(f"two members have the name {name}")
-            if getattr(array, "dtype", np.dtype(object)).hasobject:
+            if not isinstance(array, np.ndarray) or array.dtype.hasobject:
                 raise TypeError(f"{name} is no array of numbers: {array!r}")
             found[name] = array
         return found
@@ -590,7 +620,8 @@ class Layer(_Memory):
 
         Raises ValueError where names or shapes differ, or for no numbers.
         """
-        _overwrite(self._arrays(), state_dict)
+        ours = self._arrays()
+        _overwrite(ours, _agreed(ours, state_dict))
 
 
 # 03 Why backwards? · held
@@ -635,10 +666,15 @@ def _agree(
 
 
 # 03 Why backwards? · overwrite
-def _overwrite(ours: dict[str, np.ndarray], theirs: Mapping) -> None:
-    """Write arrays into ours, which have the same names and shapes."""
+def _agreed(ours: Mapping, theirs: Any) -> dict[str, np.ndarray]:
+    """Theirs as arrays, which have the names and shapes of ours."""
+    _instances("load_state_dict", Mapping, state_dict=theirs)
     new = {name: _as_array(array) for name, array in theirs.items()}
     _agree(ours, new, lambda a: a.shape if a.dtype.kind in "biuf" else a.dtype)
+    return new
+
+
+def _overwrite(ours: Mapping, new: Mapping) -> None:
     for name, array in ours.items():
         array[...] = new[name]
 
@@ -650,7 +686,7 @@ def _demand(owner: Any, fits: Callable, message: str, **values: Any) -> None:
     for setting, value in values.items():
         if not fits(value):
             expected = message.format(setting)
-            raise ValueError(f"{name}: {expected}, got {value!r}")
+            raise ValueError(f"{name}: {expected}, got {value!r:.300}")
 
 
 def _instances(owner: Any, kind: Any, **values: Any) -> None:
@@ -717,6 +753,8 @@ class Linear(Layer):
     Raises ValueError for an input of another shape.
     """
 
+    in_features, out_features, weight, bias = _fixed(4)
+
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", ..., self.in_features)
         self._cache = x.copy()
@@ -735,8 +773,7 @@ class Linear(Layer):
         rng, bound = _generator(self, rng), 1 / in_features**0.5
         shapes = (in_features, out_features), out_features
         drawn = [Parameter(rng.uniform(-bound, bound, s)) for s in shapes]
-        self.weight: Parameter = drawn[0]
-        self.bias: Any = drawn[1] if bias else None
+        self.weight, self.bias = drawn[0], drawn[1] if bias else None
 
     # 04 The linear layer · linear-backward
     def accumulate(self, grad_output: ArrayLike) -> None:
@@ -1407,9 +1444,9 @@ class Network(Layer):
     # 07 A network learns · network-ends
     def _begin(self, x: ArrayLike) -> np.ndarray:
         """A new pass: what the last one left behind is obsolete."""
-        self._shapes = []
+        self._shapes, self._pass = [], None
         if self.criterion is not None:
-            self.criterion._cache = None
+            self.criterion._cache, self.criterion._user = None, self._shapes
         return _as_array(x)
 
     # 07 A network learns · network-start
@@ -1419,16 +1456,34 @@ class Network(Layer):
         return self.criterion
 
     def _start(self, grad_output: ArrayLike | None) -> Any:
+        """The first slope, if layers and loss still know of this pass."""
+        users: list = [(layer, layer._pass) for layer in self.layers]
+        if all(user is None for _, user in users):
+            users = []  # they ran one by one, by hand
+        if grad_output is None and (loss := self._loss_at_end())._user:
+            users.append((loss, loss._user))
+        for part, user in users:
+            if user is not self._shapes:
+                raise RuntimeError(
+                    f"Network: {part} has run for something else since; call "
+                    "forward or loss again, and give each network its own"
+                )
         if grad_output is None:
-            return self._loss_at_end().backward()
+            return loss.backward()
         return _as_array(grad_output)
 
     # 07 A network learns · network-lengths
     def _run(self, layer: Any, x: np.ndarray, lengths: Any) -> np.ndarray:
         """The layer's output; it gets the lengths if it wants them."""
         if lengths is None or not layer.takes_lengths:
-            return layer.forward(x)
-        return layer.forward(x, lengths=lengths)
+            y = layer.forward(x)
+        else:
+            y = layer.forward(x, lengths=lengths)
+        if not isinstance(y, np.ndarray):
+            kind = type(y).__name__
+            raise TypeError(f"Network: {layer} gave no array, but a {kind}")
+        layer._pass = self._shapes
+        return y
 
     def _mask(self, y: np.ndarray, target: ArrayLike, lengths: Any) -> Any:
         """Which places of the output belong to a sequence; None if all."""
@@ -1447,6 +1502,25 @@ class Network(Layer):
             first.accumulate(grad)
 
     # 07 A network learns · network-comfort
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse what would take no part: all is done by the layers."""
+        if name == "loss":
+            raise AttributeError("Network: loss is a method; set criterion")
+        super().__setattr__(name, value)
+        made = "layers" in vars(self) and isinstance(
+            value, (Layer, Parameter, list, tuple, dict)
+        )
+        if made and type(self).backward is Network.backward:
+            its = [p for layer in self.layers for p in layer.parameters()]
+            if not set(its).issuperset(self.parameters()):
+                delattr(self, name)
+                raise TypeError(
+                    f"{type(self).__name__}: {name} would not train; give it "
+                    "to super().__init__, which takes the layers in order, or "
+                    "write a Layer with forward and backward"
+                )
+
+    # 07 A network learns · network-members
     def _members(self) -> Iterator[tuple[str, Any]]:
         for name, member in super()._members():
             yield name.removeprefix("layers."), member
@@ -1556,6 +1630,8 @@ class Optimizer:
     # 07 A network learns · optimizer-setting
     def __setattr__(self, name: str, value: Any) -> None:
         """A setting that is changed later is looked at as well."""
+        if name == "betas" and isinstance(value, list):
+            value = tuple(value)  # whose numbers stay
         if name in getattr(self, "_names", ()):
             self._look_at(name, value)
             needs = {"amsgrad": "v_max", "centered": "mean"}
@@ -1641,19 +1717,26 @@ class Optimizer:
 
     # 07 A network learns · optimizer-load
     def load_state_dict(self, state_dict: Mapping[str, ArrayLike]) -> None:
-        """Write them back. Raises ValueError for other names or shapes."""
-        arrays = self._arrays()
-        _overwrite(arrays, state_dict)
-        self._set_rates(arrays["rates"])
+        """Write them back, all or none. Raises ValueError for what differs in
+        names or shapes, and for rates or counts out of range."""
+        new = _agreed(self._arrays(), state_dict)
+        self._set_rates(new["rates"], new["t"])
+        _overwrite(self.state, new)
 
-    def _set_rates(self, rates: np.ndarray) -> None:
+    def _set_rates(self, rates: np.ndarray, t: np.ndarray) -> None:
+        """Set lr and base_lr; or raise, when t or one of them is wrong."""
         each = rates.astype(self._data.dtype)
-        self.lr, base = each if each.ndim > 1 else rates.tolist()
-        self.base_lr = base if np.isfinite(base).all() else None
+        lr, base = each if each.ndim > 1 else rates.tolist()
+        base = None if np.isposinf(base).all() else base
+        _positive(self, least=0, t=t.item())
+        self._look_at("lr", lr if base is None else base)
+        self.lr = lr  # which looks, too
+        self.base_lr = base
 
     # 07 A network learns · optimizer-copies
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"{type(self).__name__} has no {name}")
+        kind = type(self).__name__
+        raise AttributeError(f"{kind} has no {name} (super().__init__ ran?)")
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -2232,7 +2315,10 @@ class DataLoader:
     below 1.
     """
 
+    x, y = _fixed(2)
+
     def __len__(self) -> int:
+        _positive(self, batch_size=self.batch_size)
         whole, rest = divmod(len(self.x), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
@@ -2397,6 +2483,9 @@ class _Training:
                 _instances("fit", kind, **{name: given})
         for function in self.callbacks:
             _instances("fit", Callable, callbacks=function)
+        rows = all("epoch" in row for row in self.history or ())
+        wanted = "expected {} as fit returns it"
+        _demand("fit", lambda _: rows, wanted, history=self.history)
         _positive("fit", least=0, epochs=self.epochs)
         _one_of("fit", "epoch", "batch", schedule_every=self.schedule_every)
         self.check_owners()
@@ -2614,7 +2703,7 @@ def _measure(net: Network, x: Any, y: Any, lengths: Any = None) -> dict:
     if criterion.reduction == "sum":
         loss /= size
     elif weight is not None:
-        size = weight[labels[counted]].sum()
+        size = np.asarray(weight)[labels[counted]].sum()
     return found | {"loss": (loss, size)}
 
 
@@ -2659,6 +2748,8 @@ def _of_one_training(net: Any, optimizer: Any, schedule: Any) -> None:
         _instances("checkpoint", Schedule, schedule=schedule)
         if schedule.optimizer is not optimizer:
             raise ValueError("give the schedule's optimizer as well")
+    if optimizer and not {*optimizer.parameters} & {*net.parameters()}:
+        raise ValueError("the optimizer has no parameter of net")
 
 
 # 11 To be continued: saving and resuming · generators
@@ -2711,8 +2802,8 @@ def load(
     arrays = _named_arrays(net, optimizer, schedule)
     generators = _generators(net, rng)
     stored, texts = _read(path, arrays, generators)
+    _set_back(stored, optimizer, schedule)
     _restore(arrays, stored, generators, texts)
-    _set_back(arrays, optimizer, schedule)
     return texts["history"]
 
 
@@ -2726,10 +2817,13 @@ def _restore(arrays: dict, stored: dict, rngs: dict, texts: dict) -> None:
 
 # 11 To be continued: saving and resuming · set-back
 def _set_back(arrays: dict, optimizer: Any, schedule: Any) -> None:
+    t = 0 if schedule is None else arrays["schedule"].item()
+    _positive("checkpoint", least=0, schedule=t)
     if optimizer is not None:
-        optimizer._set_rates(arrays["optimizer.rates"])
+        rates = arrays["optimizer.rates"], arrays["optimizer.t"]
+        optimizer._set_rates(*rates)
     if schedule is not None:
-        schedule.t = int(arrays["schedule"])
+        schedule.t = t
 
 
 # 11 To be continued: saving and resuming · write
@@ -2754,8 +2848,8 @@ def _write(path: Path, arrays: dict[str, Any]) -> None:
 def _ordinary(path: str | os.PathLike) -> Path:
     """Where the file really stands; behind a link, for instance."""
     path = Path(path).resolve()
-    if path.exists() and not path.is_file():
-        raise OSError(f"{path} is no ordinary file")
+    if not path.is_file() and (path.exists() or not path.parent.is_dir()):
+        raise OSError(f"{path} is no ordinary file, or in no folder")
     return path
 
 
@@ -2810,6 +2904,8 @@ def _texts(path: Any, stored: dict, generators: dict) -> dict[str, Any]:
             texts[name] = json.loads(str(stored[name]))
             if name in generators:
                 type(generators[name].bit_generator)().state = texts[name]
+            else:
+                [row.items() for row in texts[name]]
     return texts
 
 
@@ -2996,6 +3092,7 @@ def _normalise_backward(
 class _BatchNorm(Layer):
     """What BatchNorm1d and BatchNorm2d have in common."""
 
+    num_features, weight, bias = _fixed(3)
     _axes: tuple[tuple[str, ...], ...]  # after (N, num_features)
     running_mean = property(lambda self: self.buffers.get("running_mean"))
     running_var = property(lambda self: self.buffers.get("running_var"))
@@ -3157,6 +3254,7 @@ class BatchNorm2d(_BatchNorm):
 class _RowNorm(Layer):
     """What LayerNorm and RMSNorm have in common: an example is a row."""
 
+    normalized_shape, weight, bias = _fixed(3)
     _centred = True
 
     def forward(self, x: ArrayLike) -> np.ndarray:
@@ -3345,6 +3443,8 @@ class _Convolution(Layer):
     """What Conv2d and ConvTranspose2d have in common."""
 
     _transposed = False
+    in_channels, out_channels, kernel_size, groups = _fixed(4)
+    weight, bias = _fixed(2)
 
     def _received(self, grad_output: ArrayLike) -> np.ndarray:
         """Add to the parameters' grad; return the gradient, batch last."""
@@ -3381,16 +3481,18 @@ class _Convolution(Layer):
         self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
         self.stride: Any = stride
         self.padding: Any = padding
-        self._dilation = _pair(self, "dilation", dilation, 1)
+        self.dilation: Any = dilation
         self._pad()
+        self.groups = groups
         self._draw(groups, bias, _generator(self, rng))
 
     # 14 Neighbours: convolution · convolution-padding
     def _pad(self) -> None:
         """The border around the pictures, as _batch_last takes it."""
         stride = self.stride = _pair(self, "stride", self.stride, 1)
-        self._steps, padding = (stride, self._dilation), self.padding
-        sides = zip(self.kernel_size, self._dilation)
+        wide = self.dilation = _pair(self, "dilation", self.dilation, 1)
+        self._steps, padding = (stride, wide), self.padding
+        sides = zip(self.kernel_size, wide)
         h, w = self._span = tuple(d * (k - 1) + 1 for k, d in sides)
         same = padding == "same"
         if same and max(self.stride) > 1:
@@ -3411,7 +3513,7 @@ class _Convolution(Layer):
         bound = math.prod(shape[1:]) ** -0.5
         self.weight = Parameter(rng.uniform(-bound, bound, shape))
         drawn = rng.uniform(-bound, bound, self.out_channels)
-        self.bias: Any = Parameter(drawn) if bias else None
+        self.bias = Parameter(drawn) if bias else None
 
 
 # 14 Neighbours: convolution · conv2d
@@ -4251,7 +4353,11 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
     and y are tuples, and jvps are derived.
     """
 
+    _demand("primitive", len, "expected a rule for each argument", vjps=vjps)
+
     def decorate(function: Callable) -> Callable:
+        if not callable(function):
+            raise TypeError("primitive: write @primitive(rule, …)")
         push = _pushes(vjps, jvps)
         rule = _Rule(function.__name__, function, vjps, push, set())
 
@@ -4272,6 +4378,10 @@ def _pushes(vjps: tuple, jvps: Any) -> Any:
     """The rules forwards, from what primitive is given."""
     if isinstance(jvps, str):
         _one_of("primitive", "linear", "entrywise", jvps=jvps)
+    elif jvps is not None:
+        fits = isinstance(jvps, (list, tuple)) and len(jvps) == len(vjps)
+        many = f"expected as many {{}} as vjps, {len(vjps)}"
+        _demand("primitive", lambda _: fits, many, jvps=jvps)
     return vjps if jvps == "entrywise" else jvps
 
 
@@ -4962,6 +5072,9 @@ class TapeLayer(Layer):
         y = self.function(*inputs)
         if not isinstance(y, Tensor):
             raise TypeError(f"{self}: the function's result is no Tensor")
+        leaves = {node for node in _order(y) if node._record is None}
+        if leaves - {*inputs, y}:
+            raise ValueError(f"{self}: the function uses an outside Tensor")
         self._cache = y, inputs, _recording.get()
         return y.data.copy()  # which may be written to
 
@@ -5035,24 +5148,24 @@ class RNN(Layer):
     """
 
     takes_lengths, nonlinearity = True, "tanh"
+    input_size, hidden_size, weight, recurrent, bias = _fixed(5)
     _biases: tuple = (("bias", 1),)  # in multiples of hidden_size, as is
     _parts = 1  # the width of the state
     _activations: Any = _ACTIVATIONS
-    weight: Parameter
-    recurrent: Parameter
-    bias: Any
 
     # 20 Time: recurrent networks · rnn-walks
     def _run(self, a: np.ndarray, states: np.ndarray) -> Any:
         """Fill states[:, 1:] from states[:, 0] and a = xW + b."""
-        h, (activation, _) = states[0], self._activations[self.nonlinearity]
+        activation, slope = self._activations[self.nonlinearity]
+        h = states[0]
         for t, z in enumerate(a[0]):
             h[t + 1] = activation(z + h[t] @ self.recurrent.data)
+        return slope
 
     def _run_backward(self, dh: _Array, states: _Array, kept: Any) -> _Pair:
         """From dL/dh of the outputs: dL/d(xW + b) and dL/d(hU)."""
         back, later = self.recurrent.data.T.copy(), 0
-        da = self._activations[self.nonlinearity][1](states[0, 1:])  # slopes
+        da = kept(states[0, 1:])  # slopes
         for t in reversed(range(len(dh))):
             da[t] *= dh[t] + later  # eq:rnn-bptt
             later = da[t] @ back
@@ -5242,8 +5355,8 @@ class GRU(RNN):
     """
 
     _biases = ("bias", 3), ("recurrent_bias", 1)
+    (recurrent_bias,) = _fixed(1)
     _activations = ("tanh",)
-    recurrent_bias: Any
 
     # 20 Time: recurrent networks · gru-run
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
@@ -5285,6 +5398,8 @@ class Embedding(Layer):
     zeros in their shape. Raises TypeError for what are not integers,
     ValueError for integers outside 0…num_embeddings-1.
     """
+
+    num_embeddings, embedding_dim, weight = _fixed(3)
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         self._count(backward=False)
@@ -5381,6 +5496,7 @@ class MultiHeadAttention(Layer):
     """
 
     takes_lengths = True
+    embed_dim, num_heads = _fixed(2)
     weights: np.ndarray | None = None
     memory_grad: np.ndarray | None = None
 
@@ -7557,4 +7673,4 @@ _PROBES = [
 ]
 
 
-# digest 4f4c2c8f5db443d76d31195559b2a71124b842ebaf911a48ead5df06f1a1c83c
+# digest 546f6dcfbc8733a5c38cc0be8872f99d8232b5260e7207c56c51ae344c9d8282
