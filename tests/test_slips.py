@@ -168,7 +168,8 @@ WEIGHTS: list[tuple[Callable[[], Any], str]] = [
 def test_an_array_takes_no_parameters_place(make: Callable[[], Any], name: str) -> None:
     layer = make()
     before = getattr(layer, name)
-    with pytest.raises(AttributeError, match=rf"{type(layer).__name__}: {name} takes a Parameter, got array"):
+    said = rf"{type(layer).__name__}: {name} stays \(or a Parameter takes the place of another\), got array"
+    with pytest.raises(ValueError, match=said):
         setattr(layer, name, np.ones(before.shape))
     assert getattr(layer, name) is before
     for new in (bp.Parameter(np.ones(before.shape)), None, before):
@@ -197,7 +198,7 @@ def test_what_the_shapes_rest_on_stays_as_it_was_made(make: Callable[[], Any], n
     owner = make()
     before = getattr(owner, name)
     for new in (7, (1, 1), "a", None, np.ones(3)):
-        with pytest.raises(AttributeError, match=rf"{type(owner).__name__}: {name} stays as it was made"):
+        with pytest.raises(ValueError, match=rf"{type(owner).__name__}: {name} stays \("):
             setattr(owner, name, new)
     assert getattr(owner, name) is before
 
@@ -363,7 +364,7 @@ def test_primitive_says_how_it_is_written() -> None:
     with pytest.raises(ValueError, match="primitive: expected a rule for each argument, got"):
         bp.primitive()
     for jvps in (np.cos, (np.cos,), ()):
-        with pytest.raises(ValueError, match="primitive: expected as many jvps as vjps, 2"):
+        with pytest.raises(ValueError, match="primitive: expected one of jvps for each of vjps, got"):
             bp.primitive(np.sin, np.sin, jvps=jvps)(np.hypot)
 
 
