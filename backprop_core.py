@@ -275,7 +275,7 @@ def _by_trial(
 
 # 02 How do I know a derivative is right? · claimed-sums
 def _sums(layer: Any, x: Any, rest: tuple, small: Any) -> Iterator[tuple]:
-    """Two answers added, the answer to the sum; both divided by 1000."""
+    """Sum of two answers, answer to the sum (both / 1000)."""
     large = -1e3 * np.flip(small)
     grads = small, large, small + large
     answers = [_claimed(layer, x, rest, grad) for grad in grads]
@@ -7557,4 +7557,4 @@ _PROBES = [
 ]
 
 
-# digest 4f4c2c8f5db443d76d31195559b2a71124b842ebaf911a48ead5df06f1a1c83c
+# digest 5573222537aa3917fda07f09176c5f7bcb945fc27f36ca463c4eb1d63f6f1e6d
