@@ -29,6 +29,7 @@ import gc
 import inspect
 import json
 import math
+import operator
 import os
 import random
 import secrets
@@ -416,10 +417,10 @@ class _Memory:
             raise RuntimeError(f"{self}: backward was called before forward")
         return self._cache
 
+    # 03 Why backwards? · options
     def __call__(self, *inputs: ArrayLike, **options: Any) -> Any:
         return self.forward(*inputs, **options)  # type: ignore[attr-defined]
 
-    # 03 Why backwards? · options
     def __repr__(self) -> str:
         settings = ", ".join(
             f"{name}={value!r}" for name, value in vars(self).items()
@@ -440,6 +441,33 @@ class _Memory:
                 "remembered, so call backward after each, or forward again"
             )
         self._runs = -abs(self._runs)
+
+    # 03 Why backwards? · guards-shapes
+    def _expect(self, x: Any, *shape: Any, what: str = "input") -> np.ndarray:
+        """x as floating-point numbers; a name in ``shape`` fits any size."""
+        array = _floating(x)
+        if what == "input":
+            self._count(backward=False)
+        elif what == "grad_output":
+            self._count(backward=True)
+        if array.shape != shape and self._fitted != (shape, array.shape):
+            self._compare(array.shape, shape, what)
+            self._fitted = shape, array.shape
+        return array
+
+    # 03 Why backwards? · compare-shapes
+    def _compare(self, found: tuple, shape: tuple, what: str) -> None:
+        """Raise ValueError unless the shape found is as expected."""
+        if ... in shape:
+            at = shape.index(...)
+            inner = found[at : at + 1 + len(found) - len(shape)]
+            shape = (*shape[:at], *inner, *shape[at + 1 :])
+        fits = [isinstance(w, str) or w == n for w, n in zip(shape, found)]
+        if len(found) != len(shape) or not all(fits):
+            wanted = ", ".join(map(str, shape)) + "," * (len(shape) == 1)
+            raise ValueError(
+                f"{self}: expected {what} of shape ({wanted}), got {found}"
+            )
 
 
 # 03 Why backwards? · layer
@@ -462,47 +490,39 @@ class Layer(_Memory):
     # 03 Why backwards? · layer-parameters
     def parameters(self) -> list[Parameter]:
         """The parameters of this layer and of those inside it, each once."""
-        return [m for m in _held([self], {}) if isinstance(m, Parameter)]
+        return [*self._named(Parameter)]
 
     def zero_grad(self) -> None:
         """Clear the gradients of all parameters."""
         for parameter in self.parameters():
             parameter.grad = None
 
-    # 03 Why backwards? · layer-members
-    def _own(self) -> list[tuple[str, Any]]:
+    # 03 Why backwards? · layer-contents
+    def _own(self) -> list[tuple[Any, Any]]:
         """Its attributes, but for what the last forward left."""
         passing = "_cache", "_fitted", "_shapes"
         return [part for part in vars(self).items() if part[0] not in passing]
 
-    def _members(self) -> Iterator[tuple[str, Any]]:
-        """What this layer is made of, by name."""
-        return _entries(self._own())
-
-    # 03 Why backwards? · layer-contents
-    def _contents(self, prefix: str = "", seen: Any = None) -> Iterator[tuple]:
+    def _contents(self, prefix: str = "") -> list[tuple[str, Any]]:
         """This layer, and all that it and the layers inside hold."""
-        seen = {self} if seen is None else seen
-        yield prefix, self
-        for name, member in self._members():
-            if not isinstance(member, Layer):
-                yield prefix + name, member
-            elif member not in seen:
-                seen.add(member)
-                yield from member._contents(f"{prefix}{name}.", seen)
+        return [(prefix, self), *_entries(self._own(), prefix, {self})]
 
     # 03 Why backwards? · layer-names
+    def _named(self, kind: type) -> dict[Any, str]:
+        """All of that kind, each with the name that is found first."""
+        found: dict[Any, str] = {}
+        for name, member in self._contents():
+            if isinstance(member, kind):
+                found.setdefault(member, name)
+        return found
+
     def modules(self) -> list[Layer]:
         """This layer and all that it contains, each once."""
-        return [m for m in _held([self], {}) if isinstance(m, Layer)]
+        return [*self._named(Layer)]
 
     def named_parameters(self) -> list[tuple[str, Parameter]]:
         """(name, parameter) pairs; inner layers' names get a prefix."""
-        found: dict[Parameter, str] = {}
-        for name, member in self._contents():
-            if isinstance(member, Parameter):
-                found.setdefault(member, name)
-        return [(name, parameter) for parameter, name in found.items()]
+        return [(name, p) for p, name in self._named(Parameter).items()]
 
     # 03 Why backwards? · layer-training
     def train(self, mode: bool = True) -> Self:
@@ -532,33 +552,6 @@ class Layer(_Memory):
             parameter.data = parameter.data.astype(name)
             parameter.grad = parameter.grad.astype(name)
         return self
-
-    # 03 Why backwards? · layer-guards
-    def _expect(self, x: Any, *shape: Any, what: str = "input") -> np.ndarray:
-        """x as floating-point numbers; a name in ``shape`` fits any size."""
-        array = _floating(x)
-        if what == "input":
-            self._count(backward=False)
-        elif what == "grad_output":
-            self._count(backward=True)
-        if array.shape != shape and self._fitted != (shape, array.shape):
-            self._compare(array.shape, shape, what)
-            self._fitted = shape, array.shape
-        return array
-
-    # 03 Why backwards? · layer-shapes
-    def _compare(self, found: tuple, shape: tuple, what: str) -> None:
-        """Raise ValueError unless the shape found is as expected."""
-        if ... in shape:
-            at = shape.index(...)
-            inner = found[at : at + 1 + len(found) - len(shape)]
-            shape = (*shape[:at], *inner, *shape[at + 1 :])
-        fits = [isinstance(w, str) or w == n for w, n in zip(shape, found)]
-        if len(found) != len(shape) or not all(fits):
-            wanted = ", ".join(map(str, shape)) + "," * (len(shape) == 1)
-            raise ValueError(
-                f"{self}: expected {what} of shape ({wanted}), got {found}"
-            )
 
     # 03 Why backwards? · layer-arrays
     def named_buffers(self) -> list[tuple[str, Any]]:
@@ -593,31 +586,22 @@ class Layer(_Memory):
         _overwrite(self._arrays(), state_dict)
 
 
-# 03 Why backwards? · held
-def _held(things: Iterable, found: dict) -> dict:
-    """The layers and parameters in them, each once; quick, so no names."""
-    for thing in things:
-        if isinstance(thing, (list, tuple)):
-            _held(thing, found)
-        elif isinstance(thing, dict):
-            _held(thing.values(), found)
-        elif isinstance(thing, (Layer, Parameter)) and thing not in found:
-            found[thing] = None
-            if isinstance(thing, Layer):
-                _held([member for _, member in thing._own()], found)
-    return found
-
-
 # 03 Why backwards? · entries
-def _entries(pairs: Iterable, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Names and members; for a list or dictionary, all that it holds."""
+def _entries(pairs: Iterable, prefix: str = "", seen: Any = None) -> list:
+    """Names and members, and all that lists and layers among them hold."""
+    found, seen = [], set() if seen is None else seen
     for name, member in pairs:
         if isinstance(member, (list, tuple)):
-            member = dict(enumerate(member))
-        if isinstance(member, dict):
-            yield from _entries(member.items(), f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", member
+            found += _entries(enumerate(member), f"{prefix}{name}.", seen)
+        elif isinstance(member, dict):
+            found += _entries(member.items(), f"{prefix}{name}.", seen)
+        elif not isinstance(member, Layer):
+            found.append((f"{prefix}{name}", member))
+        elif member not in seen:
+            seen.add(member)
+            found.append((f"{prefix}{name}.", member))
+            found += _entries(member._own(), f"{prefix}{name}.", seen)
+    return found
 
 
 # 03 Why backwards? · agree
@@ -653,48 +637,44 @@ def _demand(owner: Any, fits: Callable, message: str, **values: Any) -> None:
             raise ValueError(f"{name}: {expected}, got {value!r}")
 
 
-def _instances(owner: Any, kind: Any, **values: Any) -> None:
-    """Objects of that kind."""
+# 03 Why backwards? · guards-kinds
+def _instances(
+    owner: Any, kind: Any, optional: bool = False, **values: Any
+) -> None:
+    """Objects of that kind; None as well, if they are optional."""
+    kinds = (kind, type(None)) if optional else (kind,)
     message = f"{{}} must be of type {kind.__name__}"
-    _demand(owner, lambda value: isinstance(value, kind), message, **values)
+    _demand(owner, lambda value: isinstance(value, kinds), message, **values)
 
 
 # 03 Why backwards? · guards-numbers
 _Real = int | float | np.integer | np.floating
 
 
-def _within(
-    owner: Any, top: float = math.inf, low: float = 0, above: bool = False,
-    **values: Any,
-) -> None:
-    """Numbers, low <= number < top; or low < number."""
-    above |= low == -math.inf
+_SIGNS: dict[str, Callable] = {"<": operator.lt, "<=": operator.le}
+_FINITE, _SHARE = "-inf < {} < inf", "0 <= {} <= 1"
+
+
+def _within(owner: Any, bounds: str = "0 <= {} < inf", **values: Any) -> None:
+    """Numbers between bounds, which are written as in the error."""
+    low, above, _, below, top = bounds.split()
     def fits(value: Any) -> Any:
-        inside = isinstance(value, _Real) and low <= value < top
-        return inside and not (above and value == low)
+        real = isinstance(value, _Real) and _SIGNS[above](float(low), value)
+        return real and _SIGNS[below](value, float(top))
 
-    sign = "<" if above else "<="
-    _demand(owner, fits, f"expected {low} {sign} {{}} < {top}", **values)
-
-
-# 03 Why backwards? · guards-shares
-def _share(owner: Any, **values: Any) -> None:
-    """Numbers from 0 to 1, both included."""
-    def fits(value: Any) -> Any:
-        return isinstance(value, _Real) and 0 <= value <= 1
-
-    _demand(owner, fits, "expected 0 <= {} <= 1", **values)
+    _demand(owner, fits, f"expected {bounds}", **values)
 
 
 # 03 Why backwards? · guards-sizes
+def _is_whole(n: Any, least: int) -> bool:
+    whole = isinstance(n, (int, np.integer)) and not isinstance(n, bool)
+    return whole and n >= least
+
+
 def _positive(owner: Any, least: int = 1, **sizes: Any) -> None:
     """Whole numbers of at least ``least``."""
-    def fits(n: Any) -> Any:
-        whole = isinstance(n, int | np.integer) and not isinstance(n, bool)
-        return whole and n >= least
-
     wanted = f"{{}} must be a whole number of at least {least}"
-    _demand(owner, fits, wanted, **sizes)
+    _demand(owner, lambda n: _is_whole(n, least), wanted, **sizes)
 
 
 # 03 Why backwards? · generator
@@ -890,11 +870,11 @@ class LeakyReLU(Activation):
     """
 
     def __init__(self, negative_slope: float = 0.01) -> None:
-        _within(self, low=-math.inf, negative_slope=negative_slope)
+        _within(self, _FINITE, negative_slope=negative_slope)
         self.negative_slope = float(negative_slope)
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
-        _within(self, low=-math.inf, negative_slope=self.negative_slope)
+        _within(self, _FINITE, negative_slope=self.negative_slope)
         slope = np.where(x > 0, x.dtype.type(1), self.negative_slope)
         return x * slope, slope  # eq:leaky-relu-slope
 
@@ -908,11 +888,11 @@ class ELU(Activation):
     """
 
     def __init__(self, alpha: float = 1.0) -> None:
-        _within(self, low=-math.inf, alpha=alpha)
+        _within(self, _FINITE, alpha=alpha)
         self.alpha = float(alpha)
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
-        _within(self, low=-math.inf, alpha=self.alpha)
+        _within(self, _FINITE, alpha=self.alpha)
         low = np.minimum(x, 0)
         y = np.where(x > 0, x, self.alpha * np.expm1(low))
         slope = np.where(x > 0, 1.0, self.alpha * np.exp(low))
@@ -1093,12 +1073,7 @@ class Loss(_Memory):
     # 06 What do we want? Losses · loss-target
     def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
         """The target in the form and precision of the prediction x."""
-        target = _floating(target)
-        if target.shape != x.shape:
-            raise ValueError(
-                f"{self}: expected a target of shape {x.shape}, "
-                f"got {target.shape}"
-            )
+        target = self._expect(target, *x.shape, what="target")
         return target.astype(x.dtype, copy=False)
 
     def _terms(self, x: np.ndarray, target: np.ndarray) -> tuple:
@@ -1108,14 +1083,13 @@ class Loss(_Memory):
 
     # 06 What do we want? Losses · loss-examined
     def _examined(self, prediction: Any, target: Any, mask: Any) -> tuple:
-        self._cache = None  # a forward that fails leaves no old gradient
+        self._count(backward=False)
         if self.reduction != "mean":
             _one_of(self, "mean", "sum", "none", reduction=self.reduction)
         x, target = _floating(prediction), _as_array(target)
         values, slopes, count = self._masked(x, target, mask)
         if not count and self.reduction != "none":
             raise ValueError(f"{self}: the batch is empty")
-        self._count(backward=False)
         return values, slopes, count
 
     # 06 What do we want? Losses · loss-reduction
@@ -1175,11 +1149,11 @@ class HuberLoss(Loss):
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
-        _within(self, above=True, delta=delta)
+        _within(self, "0 < {} < inf", delta=delta)
         self.delta = float(delta)
 
     def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
-        _within(self, above=True, delta=self.delta)
+        _within(self, "0 < {} < inf", delta=self.delta)
         difference = x - target
         slope = np.clip(difference, -self.delta, self.delta)  # eq:huber-grad
         return slope * (difference - 0.5 * slope), slope
@@ -1222,18 +1196,15 @@ class CrossEntropyLoss(Loss):
     # 06 What do we want? Losses · cross-entropy-target
     def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
         if x.ndim < 2 or not x.shape[-1]:
-            raise ValueError(
-                f"{self}: expected logits of shape (N, K), got {x.shape}"
-            )
+            raise ValueError(f"{self}: expected logits (N, K), got {x.shape}")
         given = np.asarray(target)
         if given.shape == x.shape[:-1] and given.dtype.kind in "iu":
             return _one_hot(given, x.shape[-1], self.ignore_index)
         if given.shape == x.shape:
             return _probabilities(_floating(given)).astype(x.dtype, copy=False)
         raise ValueError(
-            f"{self}: expected integer labels of shape {x.shape[:-1]} or "
-            f"probabilities of shape {x.shape}, "
-            f"got {given.dtype} of shape {given.shape}"
+            f"{self}: expected integers of shape {x.shape[:-1]} or shares of "
+            f"shape {x.shape}, got {given.dtype} of shape {given.shape}"
         )
 
     # 06 What do we want? Losses · cross-entropy-options
@@ -1242,8 +1213,8 @@ class CrossEntropyLoss(Loss):
         weight: ArrayLike | None = None, ignore_index: int = -100,
     ) -> None:
         super().__init__(reduction)
-        _share(self, label_smoothing=label_smoothing)
-        _within(self, low=-math.inf, ignore_index=ignore_index)
+        _within(self, _SHARE, label_smoothing=label_smoothing)
+        _within(self, _FINITE, ignore_index=ignore_index)
         self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
         self.weight: Any = weight
         if weight is not None:
@@ -1253,11 +1224,11 @@ class CrossEntropyLoss(Loss):
     def _weights(self, shape: Any) -> np.ndarray:
         """The weights, if there is one for each class."""
         weight = np.ravel(self.weight)
-        some = weight if weight.dtype.kind not in "fiu" else (
-            weight.min(initial=0), weight.max(initial=0),
-        )
-        for number in some:
-            _within(self, weight=number)
+        def fits(w: np.ndarray) -> Any:
+            real = w.dtype.kind in "fiu"
+            return real and np.all(w >= 0) and np.all(w < np.inf)
+
+        _demand(self, fits, "expected 0 <= {} < inf", weight=weight)
         if shape and weight.shape != shape[-1:]:
             raise ValueError(f"{self}: {weight.size} weights, shape {shape}")
         return weight
@@ -1272,7 +1243,7 @@ class CrossEntropyLoss(Loss):
             count = np.count_nonzero(table)
             count = count if weight is None else (table @ weight).sum()
         if self.label_smoothing:
-            _share(self, label_smoothing=self.label_smoothing)
+            _within(self, _SHARE, label_smoothing=self.label_smoothing)
             table = self._smoothed(table).astype(x.dtype)
         if weight is not None:
             table = (table * weight).astype(x.dtype)
@@ -1285,8 +1256,11 @@ class CrossEntropyLoss(Loss):
 
 
 # 06 What do we want? Losses · class-targets
-def _place(index: np.ndarray) -> str:
-    return ", ".join(map(str, index))
+def _first_bad(bad: Any, array: Any, what: str, wanted: str) -> None:
+    """Raise ValueError for the first place that is bad, if there is one."""
+    for index in np.argwhere(bad)[:1]:
+        found = f"{array[tuple(index)]} at index {', '.join(map(str, index))}"
+        raise ValueError(f"{what} {found}: expected {wanted}")
 
 
 def _one_hot(labels: np.ndarray, classes: int, ignored: int) -> np.ndarray:
@@ -1295,12 +1269,8 @@ def _one_hot(labels: np.ndarray, classes: int, ignored: int) -> np.ndarray:
     if 0 <= ignored < classes:
         table[..., ignored] = False
     if np.count_nonzero(table) != labels.size:
-        wrong = np.argwhere(~table.any(axis=-1) & (labels != ignored))
-        if len(wrong):
-            raise ValueError(
-                f"label {labels[tuple(wrong[0])]} at index "
-                f"{_place(wrong[0])}: expected 0 to {classes - 1}"
-            )
+        bad = ~table.any(axis=-1) & (labels != ignored)
+        _first_bad(bad, labels, "label", f"0 to {classes - 1}")
     return table
 
 
@@ -1310,11 +1280,7 @@ def _probabilities(rows: np.ndarray) -> np.ndarray:
     total = rows.sum(axis=-1, keepdims=True)
     fits = (abs(total - 1) <= 1e-4) & (rows >= 0)
     if not fits.all():
-        index = np.argwhere(~fits.all(axis=-1))[0]
-        raise ValueError(
-            f"target row {_place(index)} is not a row of probabilities: "
-            f"{rows[tuple(index)]}"
-        )
+        _first_bad(~fits.all(axis=-1), rows, "target row", "probabilities")
     return rows / total
 
 
@@ -1335,11 +1301,8 @@ class BCEWithLogitsLoss(Loss):
     # 06 What do we want? Losses · bce-target
     def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
         array = super()._target(x, target)
-        if array.size and not 0 <= array.min() <= array.max() <= 1:
-            raise ValueError(
-                f"{self}: expected targets between 0 and 1, got values "
-                f"from {array.min()} to {array.max()}"
-            )
+        bad = ~((array >= 0) & (array <= 1))
+        _first_bad(bad, array, "target", "a number from 0 to 1")
         return array
 
 
@@ -1393,15 +1356,11 @@ class Network(Layer):
             raise TypeError(f"Network: loss is {loss!r}, not a Loss")
         seen: set[Layer] = set()
         for i, layer in enumerate(layers):
+            it = f"Network: layer {i} is {layer!r},"
             if not isinstance(layer, Layer):
-                raise TypeError(
-                    f"Network: layer {i} is {layer!r}, not a Layer "
-                    "(a loss is given as loss=…)"
-                )
+                raise TypeError(f"{it} not a Layer (a loss goes to loss=…)")
             if seen.intersection(layer.modules()):
-                raise ValueError(
-                    f"Network: layer {i}, {layer!r}, is there twice"
-                )
+                raise ValueError(f"{it} which is there twice")
             seen.update(layer.modules())
 
     # 07 A network learns · network-ends
@@ -1447,9 +1406,9 @@ class Network(Layer):
             first.accumulate(grad)
 
     # 07 A network learns · network-comfort
-    def _members(self) -> Iterator[tuple[str, Any]]:
-        for name, member in super()._members():
-            yield name.removeprefix("layers."), member
+    def _own(self) -> list[tuple[Any, Any]]:
+        rest = [part for part in super()._own() if part[0] != "layers"]
+        return [*enumerate(self.layers), *rest]
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -1567,7 +1526,7 @@ class Optimizer:
     # 07 A network learns · optimizer-look-at
     def _look_at(self, name: str, value: Any) -> None:
         """Raise ValueError for a setting that is out of range."""
-        top = 1 if name in ("momentum", "alpha", "betas") else math.inf
+        top = 1 if name in ("momentum", "alpha", "betas") else "inf"
         numbers, known = [value], "_names" in vars(self)
         if name == "betas":
             many = isinstance(value, (tuple, list, np.ndarray))
@@ -1578,17 +1537,14 @@ class Optimizer:
             shape = getattr(number, "shape", None)
             each = known and shape == self._data.shape
             for end in (np.min(number), np.max(number)) if each else [number]:
-                _within(self, top, **{name: end})
+                _within(self, f"0 <= {{}} < {top}", **{name: end})
 
     # 07 A network learns · optimizer-each
     def _each(self, name: str, values: list, sizes: list[int]) -> np.ndarray:
         """The values of the groups, one for each number that is moved."""
-        if any(isinstance(value, bool) for value in values):
-            found = " and ".join(map(str, dict.fromkeys(values)))
-            raise ValueError(
-                f"{type(self).__name__}: {name} is a switch for all groups, "
-                f"got {found}"
-            )
+        switch = any(isinstance(value, bool) for value in values)
+        wanted = "{} is a switch for all groups"
+        _demand(self, lambda _: not switch, wanted, **{name: values})
         return np.repeat(values, sizes, axis=0).T.astype(self._data.dtype)
 
     # 07 A network learns · optimizer-repr
@@ -1611,9 +1567,8 @@ class Optimizer:
         for i, p in enumerate(self.parameters):
             if p.data.base is not data or p.grad.base is not grad:
                 raise RuntimeError(
-                    f"the data of parameter {i} was replaced, or another "
-                    "optimizer has taken it over; write into it instead: "
-                    "parameter.data[...] = …"
+                    f"the data of parameter {i} was replaced or taken over by "
+                    "another optimizer; write into it: parameter.data[...] = …"
                 )
         return grad
 
@@ -1679,12 +1634,11 @@ def _one_vector(parameters: list[Parameter]) -> tuple[np.ndarray, np.ndarray]:
 def _only_parameters(things: Any) -> list[Parameter]:
     """All of them. Raises TypeError for anything but parameters."""
     found = list(things) if isinstance(things, Iterable) else [things]
-    for thing in found:
-        if not isinstance(thing, Parameter):
-            raise TypeError(
-                f"expected parameters, got {type(thing).__name__}; "
-                "write net.parameters()"
-            )
+    other = [type(x).__name__ for x in found if not isinstance(x, Parameter)]
+    if other:
+        raise TypeError(
+            f"expected parameters, got {other[0]}; write net.parameters()"
+        )
     return list(dict.fromkeys(found))
 
 
@@ -1751,11 +1705,9 @@ def _counting(owner: Any, lengths: Any, n: int, steps: int) -> np.ndarray:
     """
     ends = np.array(np.full(n, steps) if lengths is None else lengths)
     whole = ends.shape == (n,) and (ends.dtype.kind in "iu" or not n)
-    if not whole or not ((ends >= 0) & (ends <= steps)).all():
-        raise ValueError(
-            f"{type(owner).__name__}: expected {n} lengths, whole numbers "
-            f"from 0 to {steps}, got {lengths!r}"
-        )
+    fits = whole and ((ends >= 0) & (ends <= steps)).all()
+    wanted = f"expected {n} {{}}, whole numbers from 0 to {steps}"
+    _demand(owner, lambda _: fits, wanted, lengths=lengths)
     return np.arange(steps) < ends[:, None]
 
 
@@ -1768,13 +1720,12 @@ def _size(array: np.ndarray, axis: Any = None) -> Any:
 # 08 Why do gradients vanish or explode? · xavier-std
 def _xavier_std(shape: tuple[int, ...], gain: float) -> float:
     _within("initialiser", gain=gain)
-    fan_in, fan_out = _fans(shape)
-    return gain * (2 / (fan_in + fan_out)) ** 0.5  # eq:xavier
+    return gain * (2 / sum(_fans(shape))) ** 0.5  # eq:xavier
 
 
 # 08 Why do gradients vanish or explode? · kaiming-std
 def _kaiming_std(shape: tuple, a: float, mode: str, bend: str) -> float:
-    _within("initialiser", low=-math.inf, a=a)
+    _within("initialiser", _FINITE, a=a)
     fans = dict(zip(("fan_in", "fan_out"), _fans(shape)))
     _one_of("initialiser", *fans, mode=mode)
     return _gain(bend, a) / fans[mode] ** 0.5  # eq:kaiming
@@ -1963,9 +1914,8 @@ def _first_cause(net: Network, x: np.ndarray) -> str:
 # 08 Why do gradients vanish or explode? · equal-units
 def _are_equal(weight: np.ndarray) -> bool:
     """Whether all units of a matrix have the same weights."""
-    if weight.ndim != 2 or weight.shape[1] < 2:
-        return False
-    return not np.ptp(weight, axis=1).any()
+    several = weight.ndim == 2 and weight.shape[1] > 1
+    return several and not np.ptp(weight, axis=1).any()
 
 
 def _short(layer: Layer) -> str:
@@ -2064,8 +2014,7 @@ def gradient_report(
     """
     _one_number("gradient_report", net)
     _within("gradient_report", lr=lr)
-    if optimizer is not None:
-        _instances("gradient_report", Optimizer, optimizer=optimizer)
+    _instances("gradient_report", Optimizer, True, optimizer=optimizer)
     net, optimizer = copy.deepcopy((net, optimizer))
     net.zero_grad()
     with np.errstate(all="ignore"):
@@ -2338,20 +2287,16 @@ class _Training:
     # 10 The loop: training · watch-loss
     def watch_loss(self, loss: float, number: int, x: ArrayLike) -> None:
         if not math.isfinite(loss):
-            where = _first_not_finite(self.net, x)
-            raise FloatingPointError(
-                f"the loss is {loss} in batch {number}: {where}"
-            )
+            where = f"the loss is {loss} in batch {number}: "
+            raise FloatingPointError(where + _first_not_finite(self.net, x))
 
     # 10 The loop: training · watch-gradient
     def watch_gradient(self, number: int) -> None:
         if not np.isfinite(self.optimizer._look()).all():
             named = self.net.named_parameters()
             lost = [name for name, p in named if not np.isfinite(p.grad).all()]
-            raise FloatingPointError(
-                f"the gradient of {', '.join(lost)} is not finite "
-                f"in batch {number}"
-            )
+            where = f"{', '.join(lost)} is not finite in batch {number}"
+            raise FloatingPointError(f"the gradient of {where}")
 
     # 10 The loop: training · tell
     def tell(self, row: dict[str, float], last: int) -> None:
@@ -2392,9 +2337,8 @@ class _Training:
             "schedule": Schedule, "penalty": Callable, "history": list,
         }
         for i, (name, kind) in enumerate(kinds.items()):
-            given = vars(self)[name]
-            if i < 4 or given is not None:  # the last four may be left out
-                _instances("fit", kind, **{name: given})
+            optional = i > 3  # the last four may be left out
+            _instances("fit", kind, optional, **{name: vars(self)[name]})
         for function in self.callbacks:
             _instances("fit", Callable, callbacks=function)
         _positive("fit", least=0, epochs=self.epochs)
@@ -2403,15 +2347,12 @@ class _Training:
 
     # 10 The loop: training · fit-owners
     def check_owners(self) -> None:
-        found, mine = None, set(self.net.parameters())
         _one_number("fit", self.net)
-        if not set(self.optimizer.parameters) & mine:
-            found = "the optimizer has no parameter of this network"
+        if not {*self.optimizer.parameters} & {*self.net.parameters()}:
+            raise ValueError("fit: the optimizer has no parameter of net")
         owner = getattr(self.schedule, "optimizer", self.optimizer)
         if owner is not self.optimizer:
-            found = "the schedule belongs to another optimizer"
-        if found:
-            raise ValueError(f"fit: {found}")
+            raise ValueError("fit: the schedule belongs to another optimizer")
 
 
 # 10 The loop: training · average
@@ -2421,7 +2362,10 @@ def _average(batches: Iterable, measure: Callable) -> dict[str, float]:
     for i, batch in enumerate(batches):
         for name, (value, size) in measure(i, _xy(batch)).items():
             total[name] = total.get(name, 0) + np.array([value * size, size])
-    _some(len(total))
+    if not total:
+        raise ValueError(
+            "fit: no batches (no examples? drop_last? an iterator, used up?)"
+        )
     return {name: float(a / size) for name, (a, size) in total.items()}
 
 
@@ -2523,7 +2467,7 @@ def clip_grad_norm_(parameters: Iterable[Parameter], max_norm: float) -> float:
     ValueError unless max_norm > 0.
     """
     if max_norm != math.inf:
-        _within("clip_grad_norm_", above=True, max_norm=max_norm)
+        _within("clip_grad_norm_", "0 < {} < inf", max_norm=max_norm)
     grads = [p.grad for p in _only_parameters(parameters)]
     norm = float(np.max([_largest(grad) for grad in grads], initial=0.0))
     if 0 < norm < math.inf:
@@ -2622,17 +2566,7 @@ def _measure(net: Network, x: Any, y: Any, lengths: Any = None) -> dict:
 def _xy(batch: Any) -> Sequence:
     if isinstance(batch, (tuple, list)) and len(batch) in (2, 3):
         return batch
-    raise TypeError(
-        "fit: expected batches (x, y); wrap arrays in DataLoader(x, y)"
-    )
-
-
-def _some(count: int) -> None:
-    if not count:
-        raise ValueError(
-            "fit: no batches (no examples? drop_last? an iterator serves "
-            "one epoch only)"
-        )
+    raise TypeError("fit: expected batches (x, y); write DataLoader(x, y)")
 
 
 # 11 To be continued: saving and resuming · named-arrays
@@ -2653,12 +2587,10 @@ def _named_arrays(
 # 11 To be continued: saving and resuming · of-one-training
 def _of_one_training(net: Any, optimizer: Any, schedule: Any) -> None:
     _instances("checkpoint", Layer, net=net)
-    if optimizer is not None:
-        _instances("checkpoint", Optimizer, optimizer=optimizer)
-    if schedule is not None:
-        _instances("checkpoint", Schedule, schedule=schedule)
-        if schedule.optimizer is not optimizer:
-            raise ValueError("give the schedule's optimizer as well")
+    _instances("checkpoint", Optimizer, True, optimizer=optimizer)
+    _instances("checkpoint", Schedule, True, schedule=schedule)
+    if schedule is not None and schedule.optimizer is not optimizer:
+        raise ValueError("give the schedule's optimizer as well")
 
 
 # 11 To be continued: saving and resuming · generators
@@ -2868,7 +2800,7 @@ class Dropout(Layer):
     """
 
     def __init__(self, p: float = 0.5, *, rng: _Seed = None) -> None:
-        _within(self, top=1, p=p)
+        _within(self, "0 <= {} < 1", p=p)
         self.p, self._rng = float(p), _generator(self, rng)
 
     # 12 Not by heart: regularisation · dropout-forward
@@ -2876,7 +2808,7 @@ class Dropout(Layer):
         x = self._expect(x, ...)
         factor = np.ones_like(x)
         if self.training:
-            _within(self, top=1, p=self.p)
+            _within(self, "0 <= {} < 1", p=self.p)
             keep = self._rng.random(x.shape) >= self.p
             factor = keep / x.dtype.type(1 - self.p)
         self._cache = factor
@@ -2922,18 +2854,14 @@ class EarlyStopping:
     def restore(self) -> None:
         """Put the best parameters and buffers back, in place."""
         if not self._kept:
-            raise RuntimeError(
-                "EarlyStopping: no epoch with a finite value yet"
-            )
+            raise RuntimeError("EarlyStopping: no epoch has a finite value")
         self.net.load_state_dict(self._kept)
 
     # 12 Not by heart: regularisation · early-stopping-restore-watched
     def _watched(self, row: dict[str, float]) -> float:
         if self.monitor not in row:
-            raise ValueError(
-                f"EarlyStopping: no {self.monitor} in the history, which has "
-                f"{', '.join(row)}; did fit get validation=…?"
-            )
+            found = f"{', '.join(row)}; did fit get validation=…?"
+            raise ValueError(f"EarlyStopping: no {self.monitor} in {found}")
         return row[self.monitor]
 
     # 12 Not by heart: regularisation · early-stopping-settings
@@ -3074,9 +3002,8 @@ class _BatchNorm(Layer):
         n, fixed = x[:, 0].size, bool(self.buffers) and not self.training
         if n < 2 and not fixed:
             raise ValueError(
-                f"{self}: {n} value(s) per feature have no spread, got "
-                f"{x.shape}; train on larger batches (DataLoader: "
-                "drop_last=True), or call eval() first"
+                f"{self}: {n} value(s) per feature have no spread, {x.shape}; "
+                "take larger batches (drop_last=True), or call eval() first"
             )
         return x, fixed
 
@@ -3086,7 +3013,7 @@ class _BatchNorm(Layer):
         eps, share = now = self.eps, self.momentum
         if now != vars(self).get("_looked"):
             _within(self, eps=eps)
-            _share(self, momentum=0.0 if share is None else share)
+            _within(self, _SHARE, momentum=0.0 if share is None else share)
             self._looked = now
 
 
@@ -3245,13 +3172,9 @@ class RMSNorm(_RowNorm):
 def _pair(layer: Layer, name: str, value: Any, least: int) -> tuple[int, int]:
     """A size for both directions, or a pair of sizes, as a pair."""
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value,) * 2
-    kinds = int, np.integer
-    whole = all(isinstance(n, kinds) and n is not True for n in pair)
-    _demand(
-        layer, lambda _: len(pair) == 2 and whole and min(pair) >= least,
-        f"{{}} must be a whole number of at least {least}, or a pair of them",
-        **{name: value},
-    )
+    fits = len(pair) == 2 and all(_is_whole(n, least) for n in pair)
+    wanted = f"{{}} must be one or two whole numbers of at least {least}"
+    _demand(layer, lambda _: fits, wanted, **{name: value})
     return pair
 
 
@@ -3282,8 +3205,7 @@ def _places(layer: Layer, size: tuple, window: tuple, stride: tuple) -> tuple:
     """How many places a window has, downwards and across."""
     if any(n < k for n, k in zip(size, window)):
         raise ValueError(
-            f"{layer}: a window of {window} does not fit into {size}, "
-            "padding included"
+            f"{layer}: a window of {window} does not fit into padded {size}"
         )
     return tuple((n - k) // s + 1 for n, k, s in zip(size, window, stride))
 
@@ -3370,13 +3292,11 @@ class _Convolution(Layer):
         dilation: _Sizes = 1, groups: int = 1, bias: bool = True,
         rng: _Seed = None,
     ) -> None:
-        channels = {"in_channels": in_channels, "out_channels": out_channels}
-        _positive(self, groups=groups, **channels)
-        if in_channels % groups or out_channels % groups:
-            raise ValueError(
-                f"{type(self).__name__}: groups {groups} does not divide "
-                f"{channels}"
-            )
+        _positive(self, in_channels=in_channels, groups=groups)
+        _positive(self, out_channels=out_channels)
+        both = in_channels % groups == out_channels % groups == 0
+        wanted = f"{{}} must divide {in_channels} and {out_channels} channels"
+        _demand(self, lambda _: both, wanted, groups=groups)
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
         self.stride: Any = stride
@@ -3489,11 +3409,11 @@ class _Pool(Layer):
 
     def _pieces(self, x: np.ndarray) -> list[np.ndarray]:
         """Views of x (C, H, W, N): each window's first pixel, second, …"""
-        size, (s, t) = x.shape[1:3], self.stride
-        rows, columns = _places(self, size, self.kernel_size, self.stride)
+        window, (s, t), _ = self._windows
+        rows, columns = _places(self, x.shape[1:3], window, (s, t))
         return [
             x[:, u:, v:][:, : s * rows : s, : t * columns : t]
-            for u, v in np.ndindex(*self.kernel_size)
+            for u, v in np.ndindex(*window)
         ]
 
     # 14 Neighbours: convolution · pool-backward
@@ -3501,13 +3421,14 @@ class _Pool(Layer):
         shape, dtype, (*places, n), kept = self._saved()
         grad = self._expect(grad_output, n, *places, what="grad_output")
         g, dx = _turn(grad), np.zeros(shape, dtype)
-        overlap = any(s < k for s, k in zip(self.stride, self.kernel_size))
+        window, stride, border = self._windows
+        overlap = any(s < k for s, k in zip(stride, window))
         for k, target in enumerate(self._pieces(dx)):
             share = self._handed(g, k, kept)
             if overlap:
                 share += target
             target[...] = share
-        return _batch_first(dx, self._border)
+        return _batch_first(dx, border)
 
     # 14 Neighbours: convolution · pool-settings
     def __init__(
@@ -3525,33 +3446,20 @@ class _Pool(Layer):
         for name, least in ("kernel_size", 1), ("stride", 1), ("padding", 0):
             pair = _pair(self, name, getattr(self, name), least)
             setattr(self, name, pair)
-        self._border = tuple((p, p) for p in self.padding)
-        if any(2 * p > k for p, k in zip(self.padding, self.kernel_size)):
-            raise ValueError(
-                f"{type(self).__name__}: padding {self.padding} is more "
-                f"than half of kernel_size {self.kernel_size}"
-            )
+        border, window = tuple((p, p) for p in self.padding), self.kernel_size
+        self._windows = window, self.stride, border
+        fits = all(2 * p <= k for p, k in zip(self.padding, window))
+        wanted = f"expected {{}} of at most half the kernel_size {window}"
+        _demand(self, lambda _: fits, wanted, padding=self.padding)
 
     # 14 Neighbours: convolution · pool-settings-padded
     def _padded(self, x: ArrayLike, beyond: float) -> np.ndarray:
         """The pictures, batch last, in a border of that number."""
         self._settle()
-        self._windows = self.kernel_size, self.stride, self.padding
         x = self._expect(x, "N", "C", "H", "W")
         if any(self.padding):
-            return _batch_last(x, self._border, beyond)
+            return _batch_last(x, self._windows[2], beyond)
         return np.ascontiguousarray(_turn(x))
-
-    # 14 Neighbours: convolution · pool-settings-saved
-    def _saved(self) -> Any:
-        """What forward kept, if the windows are still the same."""
-        self._settle()
-        kept = super()._saved()
-        if (self.kernel_size, self.stride, self.padding) != self._windows:
-            raise RuntimeError(
-                f"{self}: its windows changed between forward and backward"
-            )
-        return kept
 
     # 14 Neighbours: convolution · pool-settings-inside
     def _inside(self, shape: tuple[int, ...]) -> np.ndarray:
@@ -5061,8 +4969,11 @@ class RNN(Layer):
     # 20 Time: recurrent networks · rnn-backward
     def _blocks_backward(self, grad_output: ArrayLike) -> np.ndarray:
         """Add to the parameters' grad; return dL/d(xW + b), in blocks."""
-        xs, states, _, kept = self._saved()
-        both = self._run_backward(self._arriving(grad_output), states, kept)
+        xs, states, behind, kept = self._saved()
+        shape = (*xs.shape[1::-1], self.hidden_size)
+        dh = _time_first(self._expect(grad_output, *shape, what="grad_output"))
+        dh[behind] = 0  # beyond the lengths
+        both = self._run_backward(dh, states, kept)
         x, h = _rows(xs), _rows(states[0, :-1])
         da, du = (d.reshape(len(d), *h.shape) for d in both)
         _collect(self.weight, _joined(x.T @ da))  # eq:rnn-dw
@@ -5116,15 +5027,6 @@ class RNN(Layer):
         y = _time_first(states[0, 1:])
         y[~inside] = 0
         return y
-
-    # 20 Time: recurrent networks · rnn-arriving
-    def _arriving(self, grad_output: ArrayLike) -> np.ndarray:
-        """The gradient of the output, time first, 0 beyond the ends."""
-        xs, _, behind, _ = self._saved()
-        shape = (*xs.shape[1::-1], self.hidden_size)
-        dh = _time_first(self._expect(grad_output, *shape, what="grad_output"))
-        dh[behind] = 0
-        return dh
 
     # 20 Time: recurrent networks · rnn-backward-accumulate
     def accumulate(self, grad_output: ArrayLike) -> None:
@@ -5317,12 +5219,10 @@ class Embedding(Layer):
     def _known(self, ids: np.ndarray) -> np.ndarray:
         if ids.size and ids.dtype.kind not in "iu":
             raise TypeError(f"{self}: expected integers, got {ids.dtype}")
-        bad = np.argwhere((ids < 0) | (ids >= self.num_embeddings))
-        if len(bad):
-            raise ValueError(
-                f"{self}: got {ids[tuple(bad[0])]} at index "
-                f"{_place(bad[0])}, expected 0 to {self.num_embeddings - 1}"
-            )
+        bad = (ids < 0) | (ids >= self.num_embeddings)
+        if bad.any():
+            wanted = f"0 to {self.num_embeddings - 1}"
+            _first_bad(bad, ids, f"{self}: got", wanted)
         return ids.astype(np.intp)
 
 
@@ -5465,9 +5365,8 @@ class MultiHeadAttention(Layer):
         fits = given.ndim <= 4 and all(m in (1, s) for m, s in pairs)
         if given.dtype.kind not in "bf" or not fits:
             raise ValueError(
-                f"{self}: expected an attn_mask of truth values or floating-"
-                f"point numbers that fits {size}, got {given.dtype} of shape "
-                f"{given.shape}"
+                f"{self}: expected attn_mask of bools or floats that fits "
+                f"{size}, got {given.dtype} of shape {given.shape}"
             )
         return given
 
@@ -5477,11 +5376,8 @@ class MultiHeadAttention(Layer):
         rng: _Seed = None,
     ) -> None:
         _positive(self, embed_dim=embed_dim, num_heads=num_heads)
-        if embed_dim % num_heads:
-            raise ValueError(
-                f"MultiHeadAttention: embed_dim {embed_dim} is no multiple "
-                f"of num_heads {num_heads}"
-            )
+        wanted = f"expected {{}} to be a multiple of num_heads {num_heads}"
+        _demand(self, lambda d: not d % num_heads, wanted, embed_dim=embed_dim)
         self.embed_dim, self.num_heads = embed_dim, num_heads
         self.causal, rng = causal, _generator(self, rng)
         self.qkv = Linear(embed_dim, 3 * embed_dim, rng=rng)
@@ -5501,11 +5397,9 @@ class PositionEmbedding(Embedding):
     # 21 Attention · position-embedding-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", "T", self.embedding_dim)
-        if x.shape[1] > self.num_embeddings:
-            raise ValueError(
-                f"{self}: expected at most {self.num_embeddings} positions, "
-                f"got {x.shape[1]}"
-            )
+        n, most = x.shape[1], self.num_embeddings
+        if n > most:
+            raise ValueError(f"{self}: expected at most {most} steps, got {n}")
         self._cache = x.shape, x.dtype
         y = x + self.weight.data[: x.shape[1]]  # eq:position
         return y.astype(x.dtype, copy=False)
@@ -5535,7 +5429,7 @@ class TransformerBlock(Network):
         rng, d = _generator(self, rng), embed_dim
         hidden = 4 * d if hidden is None else hidden
         _positive(self, embed_dim=d, hidden=hidden)
-        _within(self, top=1, dropout=dropout)
+        _within(self, "0 <= {} < 1", dropout=dropout)
         look = MultiHeadAttention(d, num_heads, causal=causal, rng=rng)
         wide, narrow = Linear(d, hidden, rng=rng), Linear(hidden, d, rng=rng)
         ends = [[Dropout(dropout, rng=rng)] * (dropout > 0) for _ in range(2)]
@@ -5633,10 +5527,8 @@ def _starts(inputs: Sequence, directions: Sequence) -> dict:
         raise TypeError("inputs is a list of arrays, one for each argument")
     found = len(directions) if np.iterable(directions) else 0
     if len(inputs) != found:
-        raise ValueError(
-            "jvp: expected one direction for each input, "
-            f"{len(inputs)} in all, got {found}"
-        )
+        n = len(inputs)
+        raise ValueError(f"jvp: needs {n} directions, one each, got {found}")
     points = [_anew(x) for x in inputs]
     return {
         x: _weights(x.data, v, isinstance(v, Tensor), "a direction")
@@ -7557,4 +7449,4 @@ _PROBES = [
 ]
 
 
-# digest 4f4c2c8f5db443d76d31195559b2a71124b842ebaf911a48ead5df06f1a1c83c
+# digest 56a89d18fb1b2d54a12bed53bd44e4c4ecebb1f3ab8ae25cc06dcbbd8da85ae1

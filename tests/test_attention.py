@@ -136,9 +136,7 @@ def test_a_mask_hides_what_stands_there() -> None:
     hidden = np.arange(5) >= 3
     assert np.allclose(layer.forward(X, attn_mask=hidden), shorter, rtol=0, atol=1e-14)
     for wrong in (later[:4], later.astype(int), np.zeros((3, 1, 5, 5), bool), [["a"]]):
-        with pytest.raises(
-            ValueError, match=r"expected an attn_mask of truth values or floating-point numbers"
-        ):
+        with pytest.raises(ValueError, match=r"expected attn_mask of bools or floats"):
             layer.forward(X, attn_mask=wrong)
     with pytest.raises(ValueError, match=r"expected memory of shape \(2, S, 6\), got \(1, 5, 6\)"):
         layer.forward(X, memory=X[:1])
@@ -158,7 +156,7 @@ def test_huge_scores_are_safe() -> None:
 
 
 def test_messages() -> None:
-    with pytest.raises(ValueError, match=r"embed_dim 6 is no multiple of num_heads 4"):
+    with pytest.raises(ValueError, match=r"expected embed_dim to be a multiple of num_heads 4, got 6"):
         MultiHeadAttention(6, 4)
     layer = MultiHeadAttention(6, 2, causal=True, rng=0)
     assert repr(layer) == "MultiHeadAttention(embed_dim=6, num_heads=2, causal=True)"
@@ -181,7 +179,7 @@ def test_messages() -> None:
         layer.forward(X) is None or layer.backward(X[:, :4])
     with pytest.raises(RuntimeError, match="before forward"):
         MultiHeadAttention(6, 2).backward(X)
-    with pytest.raises(ValueError, match="at most 4 positions, got 5"):
+    with pytest.raises(ValueError, match="at most 4 steps, got 5"):
         PositionEmbedding(4, 6).forward(X)
     with pytest.raises(ValueError, match=r"hidden must be a whole number"):
         TransformerBlock(6, 2, hidden=0)

@@ -1181,7 +1181,7 @@ def test_saturated_units_do_not_vanish_as_well() -> None:
 
 
 def test_what_the_loss_refuses_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected a target of shape"):
+    with pytest.raises(ValueError, match="expected target of shape"):
         bp.diagnose(regression(), TABLE, NUMBERS[:, 0])
     with pytest.raises(RuntimeError, match="no loss"):
         bp.diagnose(bp.Network(bp.Linear(6, 2)), TABLE, LABELS)

@@ -97,12 +97,12 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "window": (
         lambda: bp.Conv2d(3, 5, 5)(X),
-        r"a window of \(5, 5\) does not fit into \(4, 4\), padding included",
+        r"a window of \(5, 5\) does not fit into padded \(4, 4\)",
     ),
     "pool": (lambda: bp.MaxPool2d(5)(X), r"MaxPool2d\(.*\): a window of \(5, 5\) does not fit"),
     "kernel": (
         lambda: bp.Conv2d(3, 5, 0),
-        "Conv2d: kernel_size must be a whole number of at least 1, or a pair of them, got 0",
+        "Conv2d: kernel_size must be one or two whole numbers of at least 1, got 0",
     ),
     "three": (
         lambda: bp.AvgPool2d((2, 2, 2)),  # type: ignore[arg-type]
@@ -112,7 +112,10 @@ WRONG: dict[str, tuple[Any, str]] = {
         lambda: bp.MaxPool2d(2, stride=1.5),  # type: ignore[arg-type]
         "stride must be .* got 1.5",
     ),
-    "true": (lambda: bp.Conv2d(3, 5, True), "Conv2d: kernel_size must be a whole number .* got True"),
+    "true": (
+        lambda: bp.Conv2d(3, 5, True),
+        "Conv2d: kernel_size must be one or two whole numbers .* got True",
+    ),
     "same": (lambda: bp.Conv2d(3, 5, 3, 2, "same"), "padding 'same' needs stride 1"),
     "same, with steps across": (
         lambda: bp.Conv2d(3, 5, 3, (1, 2), "same"),
@@ -123,14 +126,23 @@ WRONG: dict[str, tuple[Any, str]] = {
         "padding 'same' needs stride 1",
     ),
     "same, turned around": (lambda: bp.ConvTranspose2d(3, 5, 3, 1, "same"), "padding must be .* got 'same'"),
-    "groups": (lambda: bp.Conv2d(4, 6, 3, groups=4), "Conv2d: groups 4 does not divide .*out_channels': 6"),
-    "dilation": (lambda: bp.Conv2d(3, 5, 3, dilation=0), "dilation must be a whole number of at least 1"),
-    "holes": (lambda: bp.Conv2d(3, 5, 2, dilation=4)(X), r"a window of \(5, 5\) does not fit into \(4, 4\)"),
+    "groups": (lambda: bp.Conv2d(4, 6, 3, groups=4), "Conv2d: groups must divide 4 and 6 channels, got 4"),
+    "dilation": (
+        lambda: bp.Conv2d(3, 5, 3, dilation=0),
+        "dilation must be one or two whole numbers of at least 1",
+    ),
+    "holes": (
+        lambda: bp.Conv2d(3, 5, 2, dilation=4)(X),
+        r"a window of \(5, 5\) does not fit into padded \(4, 4\)",
+    ),
     "half": (
         lambda: bp.MaxPool2d(3, padding=2),
-        r"MaxPool2d: padding \(2, 2\) is more than half of kernel_size",
+        r"MaxPool2d: expected padding of at most half the kernel_size \(3, 3\), got \(2, 2\)",
     ),
-    "padding": (lambda: bp.Conv2d(3, 5, 3, padding=-1), "padding must be a whole number of at least 0"),
+    "padding": (
+        lambda: bp.Conv2d(3, 5, 3, padding=-1),
+        "padding must be one or two whole numbers of at least 0",
+    ),
     "nothing left": (lambda: bp.ConvTranspose2d(3, 5, 2, padding=3)(X), r"\(2, 3, 4, 4\) leaves no output"),
     "no pixels": (lambda: bp.ConvTranspose2d(3, 5, 2)(X[:, :, :0]), r"\(2, 3, 0, 4\) leaves no output"),
     "no pictures": (lambda: bp.MaxPool2d(2)(X[0]), r"expected input of shape \(N, C, H, W\)"),

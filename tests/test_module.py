@@ -465,7 +465,7 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "broadcast": (
         lambda: bp.MSELoss()(np.zeros((3, 1)), np.zeros(3)),
         ValueError,
-        "MSELoss(reduction='mean'): expected a target of shape (3, 1), got (3,)",
+        "MSELoss(reduction='mean'): expected target of shape (3, 1), got (3,)",
     ),
     "reduction": (lambda: bp.L1Loss("max"), ValueError, "reduction is 'mean', 'sum' or 'none', got 'max'"),
     "empty": (
@@ -481,22 +481,22 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "share": (
         lambda: bp.CrossEntropyLoss()(np.zeros((2, 2)), [[0.5, 0.5], [0.5, 0.6]]),
         ValueError,
-        "target row 1 is not a row of probabilities: [0.5 0.6]",
+        "target row [0.5 0.6] at index 1: expected probabilities",
     ),
     "yes or no": (
         lambda: bp.BCEWithLogitsLoss()([0.0], [2.0]),
         ValueError,
-        "BCEWithLogitsLoss(reduction='mean'): expected targets between 0 and 1, got values from 2.0 to 2.0",
+        "target 2.0 at index 0: expected a number from 0 to 1",
     ),
     "not a layer": (
         lambda: bp.Network(np.tanh),  # type: ignore[arg-type]
         TypeError,
-        "Network: layer 0 is <ufunc 'tanh'>, not a Layer (a loss is given as loss=…)",
+        "Network: layer 0 is <ufunc 'tanh'>, not a Layer (a loss goes to loss=…)",
     ),
     "twice": (
         lambda: bp.Network(*[bp.ReLU()] * 2),
         ValueError,
-        "Network: layer 1, ReLU(), is there twice",
+        "Network: layer 1 is ReLU(), which is there twice",
     ),
     "no loss": (
         lambda: classifier().loss(batch(), [0, 1, 2]),
@@ -516,7 +516,7 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "nan": (
         lambda: bp.CrossEntropyLoss()(np.zeros((1, 2)), [[np.nan, 1]]),
         ValueError,
-        "target row 0 is not a row of probabilities: [nan  1.]",
+        "target row [nan  1.] at index 0: expected probabilities",
     ),
     "stale": (lambda: stale().backward(), RuntimeError, "backward was called before forward"),
     "no parameters": (lambda: bp.SGD([], lr=0.1), ValueError, "SGD: got no parameters"),

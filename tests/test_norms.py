@@ -46,7 +46,9 @@ def test_half_precision_is_too_short_for_sums_of_squares(make: Callable[..., Any
 @pytest.mark.parametrize("many", [0, 1])
 def test_a_batch_without_spread_is_refused_in_training(many: int) -> None:
     layer = bp.BatchNorm1d(4)
-    with pytest.raises(ValueError, match=rf"{many} value\(s\) per feature .* got \({many}, 4\); .*drop_last"):
+    with pytest.raises(
+        ValueError, match=rf"{many} value\(s\) per feature have no spread, \({many}, 4\); .*drop_last"
+    ):
         layer.forward(X[:many])
     assert layer.eval().forward(X[:many]).shape == (many, 4)
 

@@ -417,7 +417,7 @@ def test_a_learning_rate_of_another_precision_keeps_single_precision_fast() -> N
 def test_groups_cannot_differ_in_a_switch(name: str) -> None:
     layer = bp.Linear(2, 3, rng=0)
     groups = [{"params": layer.weight, name: True}, {"params": layer.bias}]
-    with pytest.raises(ValueError, match=f"SGD: {name} is a switch for all groups, got True and False"):
+    with pytest.raises(ValueError, match=f"SGD: {name} is a switch for all groups, got .True, False"):
         bp.SGD(groups, lr=0.1, momentum=0.9)
 
 

@@ -187,7 +187,7 @@ def test_messages() -> None:
     for wrong in (3, -1):
         with pytest.raises(
             ValueError,
-            match=rf"Embedding\(num_embeddings=3, embedding_dim=2\): got {wrong} at index 1, 0, expected",
+            match=rf"Embedding\(num_embeddings=3, embedding_dim=2\): got {wrong} at index 1, 0: expected",
         ):
             Embedding(3, 2).forward([[0, 1], [wrong, 2]])
     with pytest.raises(ValueError, match=r"Residual: got no layers"):

@@ -266,16 +266,17 @@ def test_windows_changed_later_act(kind: Any) -> None:
     assert repr(later) == repr(given)
 
 
-@pytest.mark.parametrize("kind", [bp.MaxPool2d, bp.AvgPool2d])
+@pytest.mark.parametrize("kind", [bp.MaxPool2d, bp.AvgPool2d, lambda *sizes: bp.Conv2d(2, 3, *sizes, rng=0)])
 @pytest.mark.parametrize(
-    ("name", "value"), [("stride", 2), ("stride", (1, 1)), ("kernel_size", 2), ("padding", 1)]
+    ("name", "value"),
+    [("stride", 2), ("stride", (1, 1)), ("kernel_size", 2), ("padding", 1), ("padding", "x")],
 )
-def test_windows_changed_in_between_are_refused(kind: Any, name: str, value: Any) -> None:
-    pool = kind(3)
-    y = pool.forward(PICTURES)
-    setattr(pool, name, value)
-    with pytest.raises(RuntimeError, match="its windows changed between forward and backward"):
-        pool.backward(np.ones_like(y))
+def test_windows_changed_in_between_act_at_the_next_forward(kind: Any, name: str, value: Any) -> None:
+    layer, alike = kind(3), kind(3)
+    grad = np.cos(layer.forward(PICTURES))
+    alike.forward(PICTURES)
+    setattr(layer, name, value)
+    np.testing.assert_array_equal(layer.backward(grad), alike.backward(grad))
 
 
 @pytest.mark.parametrize(
@@ -470,7 +471,7 @@ def test_a_slope_forwards_is_that_of_numbers(given: Any) -> None:
 
 @pytest.mark.parametrize("directions", [[1.0], [1.0, 1.0, 1.0], [], 1.0, None, np.float64(1.0)])
 def test_each_input_has_a_direction(directions: Any) -> None:
-    with pytest.raises(ValueError, match="expected one direction for each input, 2 in all, got"):
+    with pytest.raises(ValueError, match="jvp: needs 2 directions, one each, got"):
         bp.jvp(lambda x, y: x * y, [3.0, 2.0], directions)
 
 

@@ -378,7 +378,11 @@ def other() -> Start:
 
 
 MISUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
-    "arrays": (lambda: fitted((X, LABELS)), TypeError, "fit: expected batches (x, y); wrap arrays in"),
+    "arrays": (
+        lambda: fitted((X, LABELS)),
+        TypeError,
+        "fit: expected batches (x, y); write DataLoader(x, y)",
+    ),
     "half an epoch": (
         lambda: fitted(epochs=0.5),
         ValueError,
@@ -387,7 +391,7 @@ MISUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "another network": (
         lambda: bp.fit(classifier(), other().optimizer, batches(), 1),
         ValueError,
-        "fit: the optimizer has no parameter of this network",
+        "fit: the optimizer has no parameter of net",
     ),
     "another optimizer": (
         lambda: fitted(schedule=other().schedule),
@@ -429,7 +433,7 @@ def test_what_does_not_belong_together_is_refused(name: str) -> None:
 def test_no_data_is_a_clear_error() -> None:
     net = classifier()
     optimizer, once = bp.SGD(net.parameters(), 0.1), iter(batches())
-    with pytest.raises(ValueError, match=r"fit: no batches \(.*an iterator serves one epoch only\)"):
+    with pytest.raises(ValueError, match=r"fit: no batches \(.*an iterator, used up.\)"):
         bp.fit(net, optimizer, once, 2, verbose=False)
     with pytest.raises(ValueError, match="fit: no batches"):
         bp.fit(net, optimizer, batches(), 1, validation=[], verbose=False)
@@ -604,7 +608,7 @@ def test_early_stopping_restores_on_stopping_if_asked() -> None:
 
 def test_early_stopping_cannot_restore_what_never_was() -> None:
     stopping, _ = early([np.nan, np.nan])
-    with pytest.raises(RuntimeError, match="no epoch with a finite value yet"):
+    with pytest.raises(RuntimeError, match="no epoch has a finite value"):
         stopping.restore()
 
 

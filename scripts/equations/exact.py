@@ -194,7 +194,6 @@ def _let(*_: Any, **__: Any) -> None:
 GUARDS: dict[str, Callable[..., Any]] = {
     "_floating": elements,
     "_within": _let,
-    "_share": _let,
     "_real": elements,
     "_probabilities": lambda rows: rows,
 }
