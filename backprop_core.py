@@ -553,7 +553,7 @@ class Layer(_Memory):
             parameter.grad = parameter.grad.astype(name)
         return self
 
-    # 03 Why backwards? · layer-arrays
+    # 03 Why backwards? · layer-buffers
     def named_buffers(self) -> list[tuple[str, Any]]:
         """(name, array) pairs of what the layers keep in ``buffers``."""
         return [
@@ -561,6 +561,7 @@ class Layer(_Memory):
             for name, value in getattr(layer, "buffers", {}).items()
         ]
 
+    # 03 Why backwards? · layer-arrays
     def _arrays(self) -> dict[str, np.ndarray]:
         """Parameters' data and buffers, by name; themselves, not copies."""
         found: dict[str, np.ndarray] = {}
@@ -655,14 +656,21 @@ _SIGNS: dict[str, Callable] = {"<": operator.lt, "<=": operator.le}
 _FINITE, _SHARE = "-inf < {} < inf", "0 <= {} <= 1"
 
 
-def _within(owner: Any, bounds: str = "0 <= {} < inf", **values: Any) -> None:
-    """Numbers between bounds, which are written as in the error."""
+@lru_cache
+def _between(bounds: str) -> Callable:
+    """Whether something is a number between the bounds."""
     low, above, _, below, top = bounds.split()
     def fits(value: Any) -> Any:
         real = isinstance(value, _Real) and _SIGNS[above](float(low), value)
         return real and _SIGNS[below](value, float(top))
 
-    _demand(owner, fits, f"expected {bounds}", **values)
+    return fits
+
+
+# 03 Why backwards? · guards-bounds
+def _within(owner: Any, bounds: str = "0 <= {} < inf", **values: Any) -> None:
+    """Numbers between bounds, which are written as in the error."""
+    _demand(owner, _between(bounds), f"expected {bounds}", **values)
 
 
 # 03 Why backwards? · guards-sizes
@@ -1073,7 +1081,9 @@ class Loss(_Memory):
     # 06 What do we want? Losses · loss-target
     def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
         """The target in the form and precision of the prediction x."""
-        target = self._expect(target, *x.shape, what="target")
+        target = _floating(target)
+        if target.shape != x.shape:
+            self._compare(target.shape, x.shape, "target")
         return target.astype(x.dtype, copy=False)
 
     def _terms(self, x: np.ndarray, target: np.ndarray) -> tuple:
@@ -1226,7 +1236,7 @@ class CrossEntropyLoss(Loss):
         weight = np.ravel(self.weight)
         def fits(w: np.ndarray) -> Any:
             real = w.dtype.kind in "fiu"
-            return real and np.all(w >= 0) and np.all(w < np.inf)
+            return real and 0 <= w.min(initial=0) <= w.max(initial=0) < np.inf
 
         _demand(self, fits, "expected 0 <= {} < inf", weight=weight)
         if shape and weight.shape != shape[-1:]:
@@ -1301,8 +1311,9 @@ class BCEWithLogitsLoss(Loss):
     # 06 What do we want? Losses · bce-target
     def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
         array = super()._target(x, target)
-        bad = ~((array >= 0) & (array <= 1))
-        _first_bad(bad, array, "target", "a number from 0 to 1")
+        if array.size and not 0 <= array.min() <= array.max() <= 1:
+            bad = ~((array >= 0) & (array <= 1))
+            _first_bad(bad, array, "target", "a number from 0 to 1")
         return array
 
 
@@ -7449,4 +7460,4 @@ _PROBES = [
 ]
 
 
-# digest 56a89d18fb1b2d54a12bed53bd44e4c4ecebb1f3ab8ae25cc06dcbbd8da85ae1
+# digest ec65a49c458decdcd9ffa1ce21cabe3611debd985d0ef917beaaaab9e97c7a40
