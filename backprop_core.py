@@ -68,7 +68,7 @@ __all__ = [
     "LayerStatistics", "GradientReport", "gradient_report", "Adagrad",
     "RMSprop", "Adam", "AdamW", "DataLoader", "Schedule", "CosineAnnealingLR",
     "LinearWarmup", "ExponentialLR", "StepLR", "clip_grad_norm_", "fit",
-    "save", "load", "l2_penalty", "l1_penalty", "Dropout", "EarlyStopping",
+    "save", "load", "EarlyStopping", "l2_penalty", "l1_penalty", "Dropout",
     "BatchNorm1d", "BatchNorm2d", "LayerNorm", "RMSNorm", "Conv2d",
     "ConvTranspose2d", "MaxPool2d", "AvgPool2d", "Value", "Tensor",
     "gradients", "no_grad", "detect_changes", "primitive", "TapeLayer",
@@ -279,7 +279,7 @@ def _by_trial(
 
 # 02 How do I know a derivative is right? · claimed-sums
 def _sums(layer: Any, x: Any, rest: tuple, small: Any) -> Iterator[tuple]:
-    """Two answers added, the answer to the sum; both divided by 1000."""
+    """Sum of two answers, answer to the sum (both / 1000)."""
     large = -1e3 * np.flip(small)
     grads = small, large, small + large
     answers = [_claimed(layer, x, rest, grad) for grad in grads]
@@ -2858,6 +2858,65 @@ def _readable(what: str) -> Iterator[None]:
         raise ValueError(f"{what} ({error!r})") from None
 
 
+# 12 Not by heart: regularisation · early-stopping
+class EarlyStopping:
+    """Callback for fit: stop once ``monitor`` no longer improves.
+
+    An epoch is the best if it is better than the best so far by more than
+    ``min_delta``: lower for ``mode`` "min", higher for "max". Stops after
+    ``patience`` epochs without one. ``restore()`` then puts the best one's
+    parameters and buffers back; with ``restore_best`` stopping does that.
+    One instance serves one fit. Raises ValueError for settings out of
+    range or where the history has no such number, RuntimeError for restore
+    before there is a best epoch.
+    """
+
+    best: float
+    waited: int
+    _kept: dict[str, np.ndarray]
+
+    # 12 Not by heart: regularisation · early-stopping-call
+    def __call__(self, history: list[dict[str, float]]) -> bool:
+        value, self.waited = self._watched(history[-1]), self.waited + 1
+        if self._sign * (self.best - value) > self.min_delta:
+            self.best, self.waited = value, 0
+            self._kept = self.net.state_dict()
+        stop = self.waited >= self.patience
+        if stop and self.restore_best and self._kept:
+            self.restore()
+        return stop
+
+    # 12 Not by heart: regularisation · early-stopping-restore
+    def restore(self) -> None:
+        """Put the best parameters and buffers back, in place."""
+        if not self._kept:
+            raise RuntimeError("EarlyStopping: no epoch has a finite value")
+        self.net.load_state_dict(self._kept)
+
+    # 12 Not by heart: regularisation · early-stopping-restore-watched
+    def _watched(self, row: dict[str, float]) -> float:
+        if self.monitor not in row:
+            found = f"{', '.join(row)}; did fit get validation=…?"
+            raise ValueError(f"EarlyStopping: no {self.monitor} in {found}")
+        return row[self.monitor]
+
+    # 12 Not by heart: regularisation · early-stopping-settings
+    def __init__(
+        self, net: Layer, patience: int = 5, min_delta: float = 0.0,
+        monitor: str = "validation_loss", mode: str = "min",
+        restore_best: bool = False,
+    ) -> None:
+        _instances(self, Layer, net=net)
+        _one_of(self, "min", "max", mode=mode)
+        _positive(self, patience=patience)
+        _within(self, min_delta=min_delta)
+        self.net, self.patience, self.min_delta = net, patience, min_delta
+        self.monitor, self.restore_best = monitor, restore_best
+        self._sign = 1 if mode == "min" else -1
+        self.best, self.waited = self._sign * float("inf"), 0
+        self._kept = {}
+
+
 # 12 Not by heart: regularisation · penalties
 def l2_penalty(parameters: Iterable[Parameter], strength: float) -> float:
     """Half the strength times the sum of squares, eq:l2.
@@ -2923,65 +2982,6 @@ class Dropout(Layer):
         grad = self._expect(grad_output, *factor.shape, what="grad_output")
         dx = grad * factor  # eq:dropout-dx
         return dx.astype(factor.dtype, copy=False)
-
-
-# 12 Not by heart: regularisation · early-stopping
-class EarlyStopping:
-    """Callback for fit: stop once ``monitor`` no longer improves.
-
-    An epoch is the best if it is better than the best so far by more than
-    ``min_delta``: lower for ``mode`` "min", higher for "max". Stops after
-    ``patience`` epochs without one. ``restore()`` then puts the best one's
-    parameters and buffers back; with ``restore_best`` stopping does that.
-    One instance serves one fit. Raises ValueError for settings out of
-    range or where the history has no such number, RuntimeError for restore
-    before there is a best epoch.
-    """
-
-    best: float
-    waited: int
-    _kept: dict[str, np.ndarray]
-
-    # 12 Not by heart: regularisation · early-stopping-call
-    def __call__(self, history: list[dict[str, float]]) -> bool:
-        value, self.waited = self._watched(history[-1]), self.waited + 1
-        if self._sign * (self.best - value) > self.min_delta:
-            self.best, self.waited = value, 0
-            self._kept = self.net.state_dict()
-        stop = self.waited >= self.patience
-        if stop and self.restore_best and self._kept:
-            self.restore()
-        return stop
-
-    # 12 Not by heart: regularisation · early-stopping-restore
-    def restore(self) -> None:
-        """Put the best parameters and buffers back, in place."""
-        if not self._kept:
-            raise RuntimeError("EarlyStopping: no epoch has a finite value")
-        self.net.load_state_dict(self._kept)
-
-    # 12 Not by heart: regularisation · early-stopping-restore-watched
-    def _watched(self, row: dict[str, float]) -> float:
-        if self.monitor not in row:
-            found = f"{', '.join(row)}; did fit get validation=…?"
-            raise ValueError(f"EarlyStopping: no {self.monitor} in {found}")
-        return row[self.monitor]
-
-    # 12 Not by heart: regularisation · early-stopping-settings
-    def __init__(
-        self, net: Layer, patience: int = 5, min_delta: float = 0.0,
-        monitor: str = "validation_loss", mode: str = "min",
-        restore_best: bool = False,
-    ) -> None:
-        _instances(self, Layer, net=net)
-        _one_of(self, "min", "max", mode=mode)
-        _positive(self, patience=patience)
-        _within(self, min_delta=min_delta)
-        self.net, self.patience, self.min_delta = net, patience, min_delta
-        self.monitor, self.restore_best = monitor, restore_best
-        self._sign = 1 if mode == "min" else -1
-        self.best, self.waited = self._sign * float("inf"), 0
-        self._kept = {}
 
 
 # 12 Not by heart: regularisation · array-types
@@ -7549,4 +7549,4 @@ _PROBES = [
 ]
 
 
-# digest c28b182ed7550ccc923368754c543fad8a823bf819c877e5cb0614af24d0a3f9
+# digest 9c0784b4fc511f5810278dc862d667e90f2e3359cbc7da3e0afdae608a20f980
