@@ -407,27 +407,6 @@ class Parameter:
         return self.data.size
 
 
-# 03 Why backwards? · fixed
-class _Fixed:
-    """An attribute that is set once; a Parameter may replace a Parameter."""
-
-    def __set_name__(self, kind: type, name: str) -> None:
-        self.name = name
-
-    def __set__(self, owner: Any, value: Any) -> None:
-        old = vars(owner).setdefault(self.name, value)
-        swap = all(isinstance(x, Parameter | None) for x in (old, value))
-        wanted = "{} stays (or a Parameter takes the place of another)"
-        fits = old is value or swap
-        _demand(owner, lambda _: fits, wanted, **{self.name: value})
-        vars(owner)[self.name] = value
-
-
-def _fixed(count: int) -> Any:
-    """So many attributes of that kind."""
-    return [_Fixed() for _ in range(count)]
-
-
 # 03 Why backwards? · memory
 class _Memory:
     """What layers and losses share: a memory of the last forward."""
@@ -710,6 +689,27 @@ def _positive(owner: Any, least: int = 1, **sizes: Any) -> None:
     """Whole numbers of at least ``least``."""
     wanted = f"{{}} must be a whole number of at least {least}"
     _demand(owner, lambda n: _is_whole(n, least), wanted, **sizes)
+
+
+# 03 Why backwards? · fixed
+class _Fixed:
+    """An attribute that is set once; a Parameter may replace a Parameter."""
+
+    def __set_name__(self, kind: type, name: str) -> None:
+        self.name = name
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        old = vars(owner).setdefault(self.name, value)
+        swap = all(isinstance(x, Parameter | None) for x in (old, value))
+        wanted = "{} stays (or a Parameter takes the place of another)"
+        fits = old is value or swap
+        _demand(owner, lambda _: fits, wanted, **{self.name: value})
+        vars(owner)[self.name] = value
+
+
+def _fixed(count: int) -> Any:
+    """So many attributes of that kind."""
+    return [_Fixed() for _ in range(count)]
 
 
 # 03 Why backwards? · generator
@@ -1402,7 +1402,7 @@ class Network(Layer):
     # 07 A network learns · network-ends
     def _begin(self, x: ArrayLike) -> np.ndarray:
         """A new pass: what the last one left behind is obsolete."""
-        self._shapes, self._pass = [], None
+        vars(self).update(_shapes=[], _pass=None)
         if self.criterion is not None:
             self.criterion._cache, self.criterion._user = None, self._shapes
         return _as_array(x)
@@ -1415,17 +1415,17 @@ class Network(Layer):
 
     def _start(self, grad_output: ArrayLike | None) -> Any:
         """The first slope, if layers and loss still know of this pass."""
-        users: list = [(layer, layer._pass) for layer in self.layers]
-        if all(user is None for _, user in users):
-            users = []  # they ran one by one, by hand
-        if grad_output is None and (loss := self._loss_at_end())._user:
-            users.append((loss, loss._user))
-        for part, user in users:
-            if user is not self._shapes:
-                raise RuntimeError(
-                    f"Network: {part} has run for something else since; call "
-                    "forward or loss again, and give each network its own"
-                )
+        late: list = [m for m in self.layers if m._pass is not self._shapes]
+        if late and not any(layer._pass for layer in self.layers):
+            late = []  # they ran one by one, by hand
+        loss: Any = self._loss_at_end() if grad_output is None else None
+        if loss and loss._user and loss._user is not self._shapes:
+            late.append(loss)
+        if late:
+            raise RuntimeError(
+                f"Network: {late[0]} has run for something else since; call "
+                "forward or loss again, and give each network its own"
+            )
         if grad_output is None:
             return loss.backward()
         return _as_array(grad_output)
@@ -1465,9 +1465,9 @@ class Network(Layer):
         if name == "loss":
             raise AttributeError("Network: loss is a method; set criterion")
         super().__setattr__(name, value)
-        parts = isinstance(value, (Layer, Parameter, list, tuple, dict))
-        inherits = type(self).backward is Network.backward
-        if parts and inherits and "layers" in vars(self):
+        inside = isinstance(value, (Layer, Parameter, list, tuple, dict))
+        inherits = inside and type(self).backward is Network.backward
+        if inherits and "layers" in vars(self):
             its = [p for layer in self.layers for p in layer.parameters()]
             if len(self.parameters()) > len(set(its)):
                 delattr(self, name)
@@ -7561,4 +7561,4 @@ _PROBES = [
 ]
 
 
-# digest 4873af142c2347d26ebc895fd595dd81f97a2a6b1c15afabe94edbcd98b0b3bf
+# digest bba0511a14f3cbc1442a2794fa4233b9fffa3cdc4edabdc96affbce0ed54eed5
