@@ -561,7 +561,7 @@ class Layer(_Memory):
             parameter.grad = parameter.grad.astype(name)
         return self
 
-    # 03 Why backwards? · layer-arrays
+    # 03 Why backwards? · layer-buffers
     def named_buffers(self) -> list[tuple[str, Any]]:
         """(name, array) pairs of what the layers keep in ``buffers``."""
         return [
@@ -569,6 +569,7 @@ class Layer(_Memory):
             for name, value in getattr(layer, "buffers", {}).items()
         ]
 
+    # 03 Why backwards? · layer-arrays
     def _arrays(self) -> dict[str, np.ndarray]:
         """Parameters' data and buffers, by name; themselves, not copies."""
         found: dict[str, np.ndarray] = {}
@@ -669,14 +670,21 @@ _SIGNS: dict[str, Callable] = {"<": operator.lt, "<=": operator.le}
 _FINITE, _SHARE = "-inf < {} < inf", "0 <= {} <= 1"
 
 
-def _within(owner: Any, bounds: str = "0 <= {} < inf", **values: Any) -> None:
-    """Numbers between bounds, which are written as in the error."""
+@lru_cache
+def _between(bounds: str) -> Callable:
+    """Whether something is a number between the bounds."""
     low, above, _, below, top = bounds.split()
     def fits(value: Any) -> Any:
         real = isinstance(value, _Real) and _SIGNS[above](float(low), value)
         return real and _SIGNS[below](value, float(top))
 
-    _demand(owner, fits, f"expected {bounds}", **values)
+    return fits
+
+
+# 03 Why backwards? · guards-bounds
+def _within(owner: Any, bounds: str = "0 <= {} < inf", **values: Any) -> None:
+    """Numbers between bounds, which are written as in the error."""
+    _demand(owner, _between(bounds), f"expected {bounds}", **values)
 
 
 # 03 Why backwards? · guards-sizes
@@ -707,6 +715,7 @@ class _Fixed:
         vars(owner)[self.name] = value
 
 
+# 03 Why backwards? · fixed-attributes
 def _fixed(count: int) -> Any:
     """So many attributes of that kind."""
     return [_Fixed() for _ in range(count)]
@@ -731,9 +740,7 @@ class Linear(Layer):
     (in_features, out_features), bias (out_features,) or None.
     Raises ValueError for an input of another shape.
     """
-
     in_features, out_features, weight, bias = _fixed(4)
-
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", ..., self.in_features)
         self._cache = x.copy()
@@ -1109,7 +1116,9 @@ class Loss(_Memory):
     # 06 What do we want? Losses · loss-target
     def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
         """The target in the form and precision of the prediction x."""
-        target = self._expect(target, *x.shape, what="target")
+        target = _floating(target)
+        if target.shape != x.shape:
+            self._compare(target.shape, x.shape, "target")
         return target.astype(x.dtype, copy=False)
 
     def _terms(self, x: np.ndarray, target: np.ndarray) -> tuple:
@@ -1262,7 +1271,7 @@ class CrossEntropyLoss(Loss):
         weight = np.ravel(self.weight)
         def fits(w: np.ndarray) -> Any:
             real = w.dtype.kind in "fiu"
-            return real and np.all(w >= 0) and np.all(w < np.inf)
+            return real and 0 <= w.min(initial=0) <= w.max(initial=0) < np.inf
 
         _demand(self, fits, "expected 0 <= {} < inf", weight=weight)
         if shape and weight.shape != shape[-1:]:
@@ -1337,8 +1346,9 @@ class BCEWithLogitsLoss(Loss):
     # 06 What do we want? Losses · bce-target
     def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
         array = super()._target(x, target)
-        bad = ~((array >= 0) & (array <= 1))
-        _first_bad(bad, array, "target", "a number from 0 to 1")
+        if array.size and not 0 <= array.min() <= array.max() <= 1:
+            bad = ~((array >= 0) & (array <= 1))
+            _first_bad(bad, array, "target", "a number from 0 to 1")
         return array
 
 
@@ -1413,7 +1423,8 @@ class Network(Layer):
             raise RuntimeError("Network: no loss; give one with loss=…")
         return self.criterion
 
-    def _start(self, grad_output: ArrayLike | None) -> Any:
+    # 07 A network learns · network-pass
+    def _start(self, grad_output: Any) -> Any:
         """The first slope, if layers and loss still know of this pass."""
         late: list = [m for m in self.layers if m._pass is not self._shapes]
         if late and not any(layer._pass for layer in self.layers):
@@ -1426,9 +1437,7 @@ class Network(Layer):
                 f"Network: {late[0]} has run for something else since; call "
                 "forward or loss again, and give each network its own"
             )
-        if grad_output is None:
-            return loss.backward()
-        return _as_array(grad_output)
+        return loss.backward() if loss else _as_array(grad_output)
 
     # 07 A network learns · network-lengths
     def _run(self, layer: Any, x: np.ndarray, lengths: Any) -> np.ndarray:
@@ -1443,6 +1452,7 @@ class Network(Layer):
         layer._pass = self._shapes
         return y
 
+    # 07 A network learns · network-mask
     def _mask(self, y: np.ndarray, target: ArrayLike, lengths: Any) -> Any:
         """Which places of the output belong to a sequence; None if all."""
         steps = y.shape[:2]
@@ -3015,7 +3025,6 @@ def _normalise_backward(
 # 13 Keeping in shape: normalisation · batch-norm
 class _BatchNorm(Layer):
     """What BatchNorm1d and BatchNorm2d have in common."""
-
     num_features, weight, bias = _fixed(3)
     _axes: tuple[tuple[str, ...], ...]  # after (N, num_features)
     running_mean = property(lambda self: self.buffers.get("running_mean"))
@@ -3177,8 +3186,7 @@ class BatchNorm2d(_BatchNorm):
 class _RowNorm(Layer):
     """What LayerNorm and RMSNorm have in common: an example is a row."""
 
-    normalized_shape, weight, bias = _fixed(3)
-    _centred = True
+    _centred, (normalized_shape, weight, bias) = True, _fixed(3)
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, rows, eps = self._grouped(x)
@@ -3405,16 +3413,15 @@ class _Convolution(Layer):
     # 14 Neighbours: convolution · convolution-padding
     def _pad(self) -> None:
         """The border around the pictures, as _batch_last takes it."""
-        stride = self.stride = _pair(self, "stride", self.stride, 1)
-        wide = self.dilation = _pair(self, "dilation", self.dilation, 1)
-        self._steps, padding = (stride, wide), self.padding
-        sides = zip(self.kernel_size, wide)
+        self.stride = _pair(self, "stride", self.stride, 1)
+        self.dilation = _pair(self, "dilation", self.dilation, 1)
+        self._steps, padding = (self.stride, self.dilation), self.padding
+        sides = zip(self.kernel_size, self.dilation)
         h, w = self._span = tuple(d * (k - 1) + 1 for k, d in sides)
-        same = padding == "same"
-        if same and max(self.stride) > 1:
+        if padding == "same" and max(self.stride) > 1:
             raise ValueError(f"{self}: padding 'same' needs stride 1")
         self._border = ((h - 1) // 2, h // 2), ((w - 1) // 2, w // 2)
-        if not same or self._transposed:
+        if padding != "same" or self._transposed:
             size = 0 if padding == "valid" else padding
             top, side = self.padding = _pair(self, "padding", size, 0)
             self._border = (top, top), (side, side)
@@ -4257,12 +4264,8 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
     and y are tuples, and jvps are derived.
     """
 
-    _demand("primitive", len, "expected a rule for each argument", vjps=vjps)
-
     def decorate(function: Callable) -> Callable:
-        if not callable(function):
-            raise TypeError("primitive: write @primitive(rule, …)")
-        push = _pushes(vjps, jvps)
+        push = _pushes(function, vjps, jvps)
         rule = _Rule(function.__name__, function, vjps, push, set())
 
         @wraps(function)
@@ -4278,8 +4281,10 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
 
 
 # 17 The engine, for use · pushes
-def _pushes(vjps: tuple, jvps: Any) -> Any:
+def _pushes(function: Any, vjps: tuple, jvps: Any) -> Any:
     """The rules forwards, from what primitive is given."""
+    if not vjps or not callable(function):
+        raise TypeError("primitive: write @primitive(rule, …)")
     if isinstance(jvps, str):
         _one_of("primitive", "linear", "entrywise", jvps=jvps)
     elif jvps is not None:
@@ -4973,14 +4978,19 @@ class TapeLayer(Layer):
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, weights = self._expect(x, ...), self.weights
         inputs = [Tensor(x), *[Tensor(p.data) for p in weights]]
-        y = self.function(*inputs)
+        y = self._look(self.function(*inputs), inputs)
+        self._cache = y, inputs, _recording.get()
+        return y.data.copy()  # which may be written to
+
+    # 18 Every layer, once more · tape-layer-look
+    def _look(self, y: Any, inputs: list) -> Tensor:
+        """y, if it is a Tensor that comes from nothing but the inputs."""
         if not isinstance(y, Tensor):
             raise TypeError(f"{self}: the function's result is no Tensor")
         leaves = {node for node in _order(y) if node._record is None}
         if leaves - {*inputs, y}:
             raise ValueError(f"{self}: the function uses an outside Tensor")
-        self._cache = y, inputs, _recording.get()
-        return y.data.copy()  # which may be written to
+        return y
 
     # 18 Every layer, once more · tape-layer-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
@@ -5060,16 +5070,14 @@ class RNN(Layer):
     # 20 Time: recurrent networks · rnn-walks
     def _run(self, a: np.ndarray, states: np.ndarray) -> Any:
         """Fill states[:, 1:] from states[:, 0] and a = xW + b."""
-        activation, slope = self._activations[self.nonlinearity]
-        h = states[0]
-        for t, z in enumerate(a[0]):
-            h[t + 1] = activation(z + h[t] @ self.recurrent.data)
+        function, slope = self._activations[self.nonlinearity]
+        for h, after, z in zip(states[0], states[0, 1:], a[0]):
+            after[...] = function(z + h @ self.recurrent.data)
         return slope
 
     def _run_backward(self, dh: _Array, states: _Array, kept: Any) -> _Pair:
         """From dL/dh of the outputs: dL/d(xW + b) and dL/d(hU)."""
-        back, later = self.recurrent.data.T.copy(), 0
-        da = kept(states[0, 1:])  # slopes
+        back, later, da = self.recurrent.data.T.copy(), 0, kept(states[0, 1:])
         for t in reversed(range(len(dh))):
             da[t] *= dh[t] + later  # eq:rnn-bptt
             later = da[t] @ back
@@ -5296,7 +5304,6 @@ class Embedding(Layer):
     zeros in their shape. Raises TypeError for what are not integers,
     ValueError for integers outside 0…num_embeddings-1.
     """
-
     num_embeddings, embedding_dim, weight = _fixed(3)
 
     def forward(self, x: ArrayLike) -> np.ndarray:
@@ -7561,4 +7568,4 @@ _PROBES = [
 ]
 
 
-# digest bba0511a14f3cbc1442a2794fa4233b9fffa3cdc4edabdc96affbce0ed54eed5
+# digest d02b5e714a8a88a3583d8c38ac2fca0f8a0ce2f8da5599075909d9157195972c
