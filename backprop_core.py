@@ -6125,7 +6125,11 @@ def _columns(x: ArrayLike, ids: bool = False) -> np.ndarray:
 def _arriving(case: _Case) -> np.ndarray:
     """x as it comes to the first weights, behind a norm or a division."""
     case.net.train()
-    seen = next((h.x for h in _listen(case) if _weighs(h.layer)), case.xs)
+    came = [
+        h.x for h in _listen(case)
+        if any(p.data.ndim > 1 for p in h.layer.parameters())
+    ]
+    seen = came[0] if came else case.xs
     same = np.array_equal(seen.ravel(), case.xs.ravel())
     raw = same or not np.isfinite(seen).all()
     return _columns(case.x if raw else seen, case.ids)
@@ -6181,7 +6185,7 @@ def _input_signs(case: _Case) -> _Signs:
 # 24 The diagnosis · wrapped
 def _wrapped(x: np.ndarray) -> bool:
     """Do whole numbers sit at both ends of their range, none between?"""
-    low, width = 0.0, 255.0 if x.max(initial=0) > 1 else 1.0
+    low, width = 0.0, 255.0 if x.max() > 1 else 1.0
     if x.dtype.kind in "iu":
         low = float(np.iinfo(x.dtype).min)
         width = float(np.iinfo(x.dtype).max) - low
@@ -6299,7 +6303,7 @@ def _targets(case: _Case) -> tuple[np.ndarray, float]:
     """y in columns, labels as zeros and a one; twice its variance."""
     labels, y = _labels(case), case.y.reshape(len(case.y), -1)
     y = y.astype(float) if labels is None else np.eye(max(labels) + 1)[labels]
-    return y, 2 * max(float(y.var(axis=0).sum()), 1e-30)
+    return y, 2 * y.var(axis=0).sum()
 
 
 # 24 The diagnosis · agreement
@@ -6311,7 +6315,7 @@ def _agreement(case: _Case) -> tuple[float, float, float]:
     square = np.sum(x * x, axis=1)
     far = np.maximum(square[:, None] + square - 2 * x @ x.T, 0)
     np.fill_diagonal(far, np.inf)
-    near = np.median(far.min(axis=1)) / max(np.median(far), 1e-30)
+    near = np.median(far.min(axis=1)) / np.median(far)
     y, spread = _targets(case)
     apart = np.mean(np.sum((y[rows] - y[rows[far.argmin(1)]]) ** 2, axis=1))
     differ = 0.5 if _labels(case) is None else spread / 2  # of any two rows
@@ -6326,8 +6330,8 @@ def _tilt(case: _Case) -> float:
     y, x = _targets(case)[0][rows], case.x[rows].reshape(len(rows), -1)
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)
     beta, _, d, _ = np.linalg.lstsq(x, y, rcond=None)
-    share = np.sum((x @ beta) ** 2) / max(np.sum(y * y), 1e-30)
-    return float((share - d / len(rows)) * len(rows) / max(2 * d, 1) ** 0.5)
+    share = np.sum((x @ beta) ** 2) / np.sum(y * y)
+    return float((share * len(rows) - d) / (2 * d) ** 0.5)
 
 
 # 24 The diagnosis · shuffled-signs
@@ -6526,10 +6530,6 @@ def _gains(net: Network) -> dict[str, float]:
 
 
 # 24 The diagnosis · most
-def _weighs(layer: Layer) -> bool:
-    return any(p.data.ndim > 1 for p in layer.parameters())
-
-
 def _most(values: dict[str, float]) -> tuple[str, float]:
     """The place of the largest value, and the value; 0 if there is none."""
     return max(values.items(), key=lambda pair: pair[1], default=("", 0.0))
@@ -6905,7 +6905,7 @@ def _optimizer_signs(case: _Case) -> _Signs:
     n = 60 if not 0 < mu < 1 else min(2000, 10 + int(-7 / math.log(mu)))
     steps, steep = (_steps(optimizer, 0.0, s, n) for s in (1.0, 100.0))
     damped = 1 - float(_one(getattr(optimizer, "dampening", None)) or 0.0)
-    usual = np.array([1 - mu, 1 - mu * mu]) / max(damped, 1e-9)  # or Nesterov
+    usual = np.array([1 - mu, 1 - mu * mu]) / damped  # or Nesterov
     figure = f"first step {steps[0]:.2g} times the rate, last {steps[-1]:.3g}"
     if np.allclose(steps, steep, rtol=1e-3):  # the size of the slope is lost
         adam = hasattr(optimizer, "betas") or "m" in optimizer.state
@@ -6997,7 +6997,7 @@ def _long(arrays: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
-    return float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-300))
+    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 
 # 24 The diagnosis · until-moved
@@ -7087,14 +7087,14 @@ def _zero_signs(case: _Case) -> _Signs:
         return
     _until_moved(case)
     parameters, ends = case.net.parameters(), []
-    left = max((_largest(p.grad) for p in parameters), default=0.0)
+    left = _largest(_long(p.grad for p in parameters))
     for share in (1.0, 0.0):
         with _as_it_was(case.net, case.optimizer, case.step):
             for p in parameters:
                 p.grad *= share
             _one_step(case)
             ends.append(_long(p.data for p in parameters))
-    if left and _largest(ends[0] - ends[1]) > 1e-9 * _largest(ends[0]):
+    if _largest(ends[0] - ends[1]) > 1e-9 * _largest(ends[0]):
         yield "gradients-not-zeroed", "step", f"{left:.2g} is left in grad"
 
 
@@ -7125,7 +7125,7 @@ def _dropout_signs(case: _Case) -> _Signs:
             if (drops or getattr(layer, "p", 0) > 0) and not later:
                 figure = "after an evaluation" if drops else "in training"
                 yield "dropout-off", name, f"nothing is dropped {figure}"
-            share = b.mean() / max(abs(still.mean()), 1e-30)
+            share = b.mean() / still.mean()
             if drops and abs(share - 1) > max(0.05 * b.std(), 0.02):
                 yield "dropout-scale", name, f"{share:.3g} times the mean"
 
@@ -7140,7 +7140,7 @@ def _statistics_signs(case: _Case) -> _Signs:
         before = copy.deepcopy(kept)
         for _ in range(60):
             layer.forward(x)
-        off = _size(layer.eval().forward(x) - y) / max(y.std(), 1e-30)
+        off = _size(layer.eval().forward(x) - y) / y.std()
         if all(np.array_equal(kept[key], before[key]) for key in before):
             yield "statistics-frozen", name, "no training changes them"
         elif off > 0.5:
@@ -7278,7 +7278,7 @@ def _remedies(case: _Case) -> _Remedies:
 
 # 24 The diagnosis · standardised
 def _standardised(case: _Case, of: str, a: Any, name: str) -> _Remedies:
-    mean, spread = a.mean(axis=0), a.std(axis=0).max(initial=0)
+    mean, spread = a.mean(axis=0), a.std(axis=0).max()
     far = _size(mean) > 2 * spread or not 0.1 < spread < 10
     pair = {"x": case.xs, "y": case.ys}
     with suppress(ValueError):  # a loss may refuse such targets
@@ -7520,4 +7520,4 @@ _PROBES = [
 ]
 
 
-# digest 09443ebc50210d24bdb86625d3fea5ca97d7961e02d875c10666140f3d003041
+# digest 27427f8ddede9fdc08da89991f3349959dddcde1765e3487b33b2ee95fd6de3f
