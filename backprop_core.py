@@ -47,7 +47,7 @@ from inspect import signature
 from itertools import chain, pairwise, repeat, tee
 from numbers import Real
 from pathlib import Path
-from types import CellType, FunctionType, GeneratorType, MethodType, ModuleType
+from types import CellType, FunctionType, GeneratorType, ModuleType
 from typing import Any, NamedTuple, Self
 from zipfile import ZipFile
 
@@ -5928,33 +5928,30 @@ def _single(net: Network, out: np.ndarray, y: np.ndarray, a: Any) -> float:
 
 
 # 24 The diagnosis · reach-parts
-_HOLDERS = (
-    dict, list, tuple, set, MethodType, partial, CellType, GeneratorType,
-)
-
-
 def _parts(thing: Any) -> list[Any]:
     """What a thing holds: items, attributes, what a function refers to."""
     if isinstance(thing, FunctionType):
-        cells = [c for c in thing.__closure__ or () if c != CellType()]
-        return [*cells, *(thing.__defaults__ or ()), *_names(thing).values()]
-    inside = gc.get_referents(thing) if isinstance(thing, _HOLDERS) else []
-    inside = [t for t in inside if type(t) is not CellType or t != CellType()]
+        given = [*(thing.__closure__ or ()), *(thing.__defaults__ or ())]
+        return [*given, *_variables(thing).values()]
     kinds = type(thing).__mro__ if isinstance(thing, _Memory) else ()
     methods = [f for kind in kinds for f in vars(kind).values()]
-    return [*inside, *methods, getattr(thing, "__dict__", None)]
+    own = getattr(thing, "__dict__", None)
+    return [*gc.get_referents(thing), *methods, own]
 
 
-# 24 The diagnosis · reach-names
-def _names(function: FunctionType) -> dict[str, Any]:
-    """The global variables that a function of the user's refers to."""
-    if function.__module__ == "backprop_core":
-        return {}
-    codes, names = [function.__code__], set[str]()
+# 24 The diagnosis · variables
+def _variables(thing: Any) -> dict[str, Any]:
+    """What a dict, a cell, or a function of the user's can set, by name."""
+    if isinstance(thing, CellType) and thing != CellType():
+        return {"cell_contents": thing.cell_contents}
+    if not isinstance(thing, FunctionType):
+        return thing if isinstance(thing, dict) else {}
+    own = thing.__module__ != "backprop_core"
+    codes, names = [thing.__code__] * own, set[str]()
     for code in codes:
         names.update(code.co_names)
         codes += [c for c in code.co_consts if hasattr(c, "co_names")]
-    known = function.__globals__
+    known = thing.__globals__
     return {name: known[name] for name in names & known.keys()}
 
 
@@ -5974,35 +5971,34 @@ def _reach(*roots: Any) -> list[Any]:
 
 
 # 24 The diagnosis · put-back
-_RANDOM: Any = np.random.BitGenerator, np.random.RandomState, random.Random
+def _put(thing: Any, values: dict[str, Any]) -> None:
+    if isinstance(thing, CellType):
+        thing.cell_contents = values["cell_contents"]
+    else:
+        getattr(thing, "__globals__", thing).update(values)
 
 
 def _refill(thing: Any, items: Any) -> None:
-    """Give an array, a list, a dict or a set its items back."""
-    if isinstance(thing, np.ndarray):
-        if thing.flags.writeable:
-            thing[...] = items
-    elif isinstance(thing, list):
-        thing[:] = items
-    else:
-        thing.clear()
-        thing.update(items)
+    thing.clear()
+    thing.update(items)
 
 
 # 24 The diagnosis · way-back
+_RANDOM: Any = np.random.BitGenerator, np.random.RandomState, random.Random
+
+
 def _way_back(thing: Any) -> Callable[[], Any] | None:
     """What makes a thing as it is now; None for what cannot change."""
-    if isinstance(thing, (np.ndarray, dict, list, set)):
-        return partial(_refill, thing, copy.copy(thing))
-    if isinstance(thing, FunctionType):
-        return partial(thing.__globals__.update, _names(thing))
-    if isinstance(thing, CellType):
-        return partial(setattr, thing, "cell_contents", thing.cell_contents)
-    if isinstance(thing, np.random.Generator):
-        thing = thing.bit_generator
+    if isinstance(thing, np.ndarray) and thing.flags.writeable:
+        return partial(np.copyto, thing, thing.copy())
+    if isinstance(thing, list):
+        return partial(thing.__setitem__, slice(None), thing.copy())
+    if isinstance(thing, (dict, set)):
+        return partial(_refill, thing, thing.copy())
     if isinstance(thing, _RANDOM):
         return partial(thing.__setstate__, thing.__getstate__())
-    return None
+    known = _variables(thing)
+    return partial(_put, thing, known) if known else None
 
 
 # 24 The diagnosis · as-it-was
@@ -6043,16 +6039,10 @@ def _replace(things: list[Any], new: Callable[[Any], Any]) -> None:
     """Put something else into cells, global variables and attributes."""
     known: dict[int, tuple[Any, Any]] = {}
     for thing in things:
-        named = _names(thing) if isinstance(thing, FunctionType) else thing
-        if isinstance(thing, CellType):
-            named = {"cell_contents": thing.cell_contents}
-        for name, held in named.items() if isinstance(named, dict) else ():
+        for name, held in _variables(thing).items():
             if isinstance(held, Iterator):
                 _, other = known.setdefault(id(held), (held, new(held)))
-                if isinstance(thing, CellType):
-                    thing.cell_contents = other
-                else:
-                    getattr(thing, "__globals__", thing)[name] = other
+                _put(thing, {name: other})
 
 
 # 24 The diagnosis · spy
@@ -6123,7 +6113,11 @@ def _columns(x: ArrayLike, ids: bool = False) -> np.ndarray:
 def _arriving(case: _Case) -> np.ndarray:
     """x as it comes to the first weights, behind a norm or a division."""
     case.net.train()
-    seen = next((h.x for h in _listen(case) if _weighs(h.layer)), case.xs)
+    came = [
+        h.x for h in _listen(case)
+        if any(p.data.ndim > 1 for p in h.layer.parameters())
+    ]
+    seen = came[0] if came else case.xs
     same = np.array_equal(seen.ravel(), case.xs.ravel())
     raw = same or not np.isfinite(seen).all()
     return _columns(case.x if raw else seen, case.ids)
@@ -6179,7 +6173,7 @@ def _input_signs(case: _Case) -> _Signs:
 # 24 The diagnosis · wrapped
 def _wrapped(x: np.ndarray) -> bool:
     """Do whole numbers sit at both ends of their range, none between?"""
-    low, width = 0.0, 255.0 if x.max(initial=0) > 1 else 1.0
+    low, width = 0.0, 255.0 if x.max() > 1 else 1.0
     if x.dtype.kind in "iu":
         low = float(np.iinfo(x.dtype).min)
         width = float(np.iinfo(x.dtype).max) - low
@@ -6275,29 +6269,21 @@ def _rows_heard(case: _Case) -> list[list[tuple[bytes, bytes]]]:
     ]
 
 
-# 24 The diagnosis · other-signs
-def _other_signs(case: _Case) -> _Signs:
-    """Between a loss on x and its backward, is there one on other rows?"""
-    known, *given = _rows_heard(case)
-    xs = {row[0] for row in known}
-    for losses in zip(given, given[1:], given[2:]):
-        own, other, _ = ({row[0] for row in rows} & xs for rows in losses)
-        if own and losses[1] and not other and not losses[2]:
-            figure = f"{len(losses[1])} rows, none of them in x"
-            yield "gradient-of-other-data", "step", figure
-            return
-
-
-# 24 The diagnosis · torn-signs
-def _torn_signs(case: _Case) -> _Signs:
-    """Does the loss in a step get the y of another x?"""
+# 24 The diagnosis · row-signs
+def _row_signs(case: _Case) -> _Signs:
+    """Does a loss get the y of another x? Or backward follow other rows?"""
     known, *given = _rows_heard(case)
     every, (xs, ys), rows = set(known), map(set, zip(*known)), chain(*given)
     torn = [row not in every for row in rows if row[0] in xs and row[1] in ys]
-    few = len(torn) < 5 or len(xs) < len(known) / 2
-    if not few and np.mean(torn) > 0.2:
+    if len(torn) > 4 and 2 * len(xs) >= len(known) and np.mean(torn) > 0.2:
         figure = f"{np.mean(torn):.0%} of the rows get the y of another"
         yield "labels-torn", "step", figure
+    own = [any(x in xs for x, _ in rows) for rows in given]
+    for at, other in enumerate(given[1:-1], 1):
+        if own[at - 1] and other and not own[at] and not given[at + 1]:
+            figure = f"{len(other)} rows, none of them in x"
+            yield "gradient-of-other-data", "step", figure
+            return
 
 
 # 24 The diagnosis · answers
@@ -6305,7 +6291,7 @@ def _targets(case: _Case) -> tuple[np.ndarray, float]:
     """y in columns, labels as zeros and a one; twice its variance."""
     labels, y = _labels(case), case.y.reshape(len(case.y), -1)
     y = y.astype(float) if labels is None else np.eye(max(labels) + 1)[labels]
-    return y, 2 * max(float(y.var(axis=0).sum()), 1e-30)
+    return y, 2 * y.var(axis=0).sum()
 
 
 # 24 The diagnosis · agreement
@@ -6313,11 +6299,11 @@ def _agreement(case: _Case) -> tuple[float, float, float]:
     """How far neighbours agree (0: as any), its error, how near they are."""
     rows = case.rng.permutation(len(case.x))[:600]
     x = np.asarray(case.x[rows], float).reshape(len(rows), -1)
-    x = (x - x.mean(0)) / np.where(x.std(0) > 0, x.std(0), 1)
+    x = ((x - x.mean(0)) / x.std(0))[:, x.std(0) > 0]
     square = np.sum(x * x, axis=1)
     far = np.maximum(square[:, None] + square - 2 * x @ x.T, 0)
     np.fill_diagonal(far, np.inf)
-    near = np.median(far.min(axis=1)) / max(np.median(far), 1e-30)
+    near = np.median(far.min(axis=1)) / np.median(far)
     y, spread = _targets(case)
     apart = np.mean(np.sum((y[rows] - y[rows[far.argmin(1)]]) ** 2, axis=1))
     differ = 0.5 if _labels(case) is None else spread / 2  # of any two rows
@@ -6332,8 +6318,8 @@ def _tilt(case: _Case) -> float:
     y, x = _targets(case)[0][rows], case.x[rows].reshape(len(rows), -1)
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)
     beta, _, d, _ = np.linalg.lstsq(x, y, rcond=None)
-    share = np.sum((x @ beta) ** 2) / max(np.sum(y * y), 1e-30)
-    return float((share - d / len(rows)) * len(rows) / max(2 * d, 1) ** 0.5)
+    share = np.sum((x @ beta) ** 2) / np.sum(y * y)
+    return float((share * len(rows) - d) / (2 * d) ** 0.5)
 
 
 # 24 The diagnosis · shuffled-signs
@@ -6432,7 +6418,7 @@ def _end_signs(case: _Case, out: np.ndarray, logits: bool) -> _Signs:
     (last, low, high), ones = _range(case), np.ones_like(out)
     limited, name = low > -math.inf or high < math.inf, last.name
     sure, one = (_single(case.net, out, ones, a) for a in (20.0, 1.0))
-    two = not logits and sure < one - 1e-6
+    two = not logits and sure < one
     axes = [axis for axis in range(out.ndim) if _one_sum(out, axis)]
     if axes and axes[-1] < out.ndim - 1:
         yield "softmax-wrong-axis", name, f"shares along axis {axes[-1]}"
@@ -6532,10 +6518,6 @@ def _gains(net: Network) -> dict[str, float]:
 
 
 # 24 The diagnosis · most
-def _weighs(layer: Layer) -> bool:
-    return any(p.data.ndim > 1 for p in layer.parameters())
-
-
 def _most(values: dict[str, float]) -> tuple[str, float]:
     """The place of the largest value, and the value; 0 if there is none."""
     return max(values.items(), key=lambda pair: pair[1], default=("", 0.0))
@@ -6744,15 +6726,15 @@ def _pattern(told: Any, at: Any, measured: np.ndarray, n: int) -> str:
     size = 1e-3 * max(_largest(measured), _largest(found), 1e-30)
     factor = found @ measured / max(measured @ measured, 1e-30)
     by_n = min(abs(factor / n - 1), abs(factor * n - 1)) < 0.02
-    loud = abs(measured) > 1e-6 * size
 
     def off(one: np.ndarray, other: np.ndarray = measured) -> float:
         return _largest(one - other) / size
 
     scaled = off(found, factor * measured) <= 1
-    masked = off(found * loud) <= 1
+    masked = off(found * (abs(measured) > 1e-6 * size)) <= 1
     patterns = (
         (off(found) <= 1, ""),
+        (off(found + 1) <= 1, "gone: the ones that were in grad"),
         (not told.any(), "missing: all zero"),
         (scaled and abs(factor + 1) < 1e-3, "sign: the other way"),
         (scaled and by_n, f"sum against mean: {factor:.3g} times its size"),
@@ -6803,10 +6785,9 @@ def _loss_slope_signs(net: Network, x: Any, y: Any, draw: Any) -> _Signs:
 def _gradient_signs(case: _Case) -> _Signs:
     """Layers to which no gradient comes; each alone; then the loss."""
     net, draw = case.net.train(), case.rng
-    with _as_it_was(net):
-        came = dict(zip(net.parameters(), _gradients(net, case.xs, case.ys)))
+    _gradients(net, case.xs, case.ys)
     for heard in _listen(case):
-        own = [came[p] for p in heard.layer.parameters() if p.requires_grad]
+        own = [p.grad for p in heard.layer.parameters() if p.requires_grad]
         if own and not heard.dy.size and not any(map(np.any, own)):
             yield "gradient-missing", heard.name, "backward never comes to it"
         with suppress(Exception):  # some work with their own batch only
@@ -6826,7 +6807,8 @@ def _with(layer: Layer, x: Any, g: Any, name: str, value: Any) -> float:
 # 24 The diagnosis · layer-signs
 def _layer_signs(name: str, layer: Layer, x: Any, rng: Any) -> _Signs:
     used = copy.deepcopy(layer)
-    used.zero_grad()
+    for p in used.parameters():
+        p.grad[...] = 1  # as if another part of the batch had been here
     g = rng.normal(size=used.forward(x).shape)
     try:
         told = {"": used.backward(g)}
@@ -6838,27 +6820,13 @@ def _layer_signs(name: str, layer: Layer, x: Any, rng: Any) -> _Signs:
     if moved:
         yield "weights-changed-in-backward", name, f"by up to {moved:.2g}"
     theirs = {p for m in layer.modules()[1:] for p in m.parameters()}
-    told |= {k: now[k].grad for k, p in was.items() if p not in theirs}
+    told |= {k: now[k].grad - 1 for k, p in was.items() if p not in theirs}
     for key, gradient in told.items():
-        value = was[key].data if key else x
+        value, where = was[key].data if key else x, f"{name}, {key or 'input'}"
         f = partial(_with, layer, x, g, key)
-        where = f"{name}, {key or 'input'}"
         if key and _is_idle(f, value, rng):
             yield "parameter-without-effect", where, "any value would do"
         yield from _one_sign(where, f, value, gradient, len(x), rng)
-    yield from _set_signs(name, layer, x, g, told)
-
-
-# 24 The diagnosis · set-signs
-def _set_signs(name: str, layer: Layer, x: Any, g: Any, told: dict) -> _Signs:
-    for p in layer.parameters():
-        p.grad[...] = 1
-    layer.forward(x)
-    layer.backward(g)
-    for key, p in layer.named_parameters():
-        if np.any(told.get(key, 0)) and np.array_equal(p.grad, told[key]):
-            figure = "the ones that were in grad are gone"
-            yield "gradient-overwritten", f"{name}, {key}", figure
 
 
 # 24 The diagnosis · is-idle
@@ -6866,6 +6834,9 @@ def _is_idle(f: Callable, value: np.ndarray, rng: Any) -> bool:
     """Does nothing change, however far this is moved?"""
     before, after = f(value), f(value + rng.normal(size=value.shape))
     return bool(value.size and abs(after - before) <= 1e-12 * abs(before))
+
+
+_OTHER = {"missing": "gradient-missing", "gone": "gradient-overwritten"}
 
 
 # 24 The diagnosis · one-sign
@@ -6882,8 +6853,7 @@ def _one_sign(
         ones = ((np.arange(value.size) == i).reshape(value.shape) for i in at)
         measured = np.array([_slope(f, value, d, 1e-6) for d in ones])
         if pattern := _pattern(gradient, at, measured, n):
-            missing = pattern.startswith("missing: ")
-            yield "gradient-missing" if missing else name, where, pattern
+            yield _OTHER.get(pattern.split(":")[0], name), where, pattern
 
 
 # 24 The diagnosis · one-setting
@@ -6923,7 +6893,7 @@ def _optimizer_signs(case: _Case) -> _Signs:
     n = 60 if not 0 < mu < 1 else min(2000, 10 + int(-7 / math.log(mu)))
     steps, steep = (_steps(optimizer, 0.0, s, n) for s in (1.0, 100.0))
     damped = 1 - float(_one(getattr(optimizer, "dampening", None)) or 0.0)
-    usual = np.array([1 - mu, 1 - mu * mu]) / max(damped, 1e-9)  # or Nesterov
+    usual = np.array([1 - mu, 1 - mu * mu]) / damped  # or Nesterov
     figure = f"first step {steps[0]:.2g} times the rate, last {steps[-1]:.3g}"
     if np.allclose(steps, steep, rtol=1e-3):  # the size of the slope is lost
         adam = hasattr(optimizer, "betas") or "m" in optimizer.state
@@ -7015,7 +6985,7 @@ def _long(arrays: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
-    return float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-300))
+    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 
 # 24 The diagnosis · until-moved
@@ -7105,14 +7075,14 @@ def _zero_signs(case: _Case) -> _Signs:
         return
     _until_moved(case)
     parameters, ends = case.net.parameters(), []
-    left = max((_largest(p.grad) for p in parameters), default=0.0)
+    left = _largest(_long(p.grad for p in parameters))
     for share in (1.0, 0.0):
         with _as_it_was(case.net, case.optimizer, case.step):
             for p in parameters:
                 p.grad *= share
             _one_step(case)
             ends.append(_long(p.data for p in parameters))
-    if left and _largest(ends[0] - ends[1]) > 1e-9 * _largest(ends[0]):
+    if _largest(ends[0] - ends[1]) > 1e-9 * _largest(ends[0]):
         yield "gradients-not-zeroed", "step", f"{left:.2g} is left in grad"
 
 
@@ -7143,7 +7113,7 @@ def _dropout_signs(case: _Case) -> _Signs:
             if (drops or getattr(layer, "p", 0) > 0) and not later:
                 figure = "after an evaluation" if drops else "in training"
                 yield "dropout-off", name, f"nothing is dropped {figure}"
-            share = b.mean() / max(abs(still.mean()), 1e-30)
+            share = b.mean() / still.mean()
             if drops and abs(share - 1) > max(0.05 * b.std(), 0.02):
                 yield "dropout-scale", name, f"{share:.3g} times the mean"
 
@@ -7152,19 +7122,16 @@ def _dropout_signs(case: _Case) -> _Signs:
 def _statistics_signs(case: _Case) -> _Signs:
     """How far evaluation is from training, once the means have settled."""
     case.net.train()
-    for name, layer, x, *_ in _listen(case):
-        kept = getattr(layer, "buffers", {})
-        if not kept or len(x) < 2:
+    for name, layer, x, y, *_ in _listen(case):
+        if len(x) < 2 or not (kept := getattr(layer, "buffers", {})):
             continue
         before = copy.deepcopy(kept)
-        y = layer.train().forward(x)
-        if all(np.array_equal(kept[key], before[key]) for key in before):
-            yield "statistics-frozen", name, "no training changes them"
-            continue
         for _ in range(60):
             layer.forward(x)
-        off = _size(layer.eval().forward(x) - y) / max(y.std(), 1e-30)
-        if off > 0.5:
+        off = _size(layer.eval().forward(x) - y) / y.std()
+        if all(np.array_equal(kept[key], before[key]) for key in before):
+            yield "statistics-frozen", name, "no training changes them"
+        elif off > 0.5:
             figure = f"evaluation is {off:.2g} spreads away from training"
             yield "statistics-differ", name, figure
 
@@ -7173,18 +7140,16 @@ def _statistics_signs(case: _Case) -> _Signs:
 def _batch_signs(case: _Case) -> _Signs:
     """The same twice? Beside itself as in company?"""
     net, x = case.net.eval(), case.xs[:16]
-    whole, again = net.forward(x), net.forward(x)
-    pairs = [net.forward(np.array([row, row]))[:1] for row in x[:4]]
-    apart = _largest(np.concatenate(pairs) - whole[:4])
-    heard = _listen(case)
-    if not np.array_equal(whole, again, equal_nan=True):
+    heard = [*_listen(case), _Heard("network", net, x, net.forward(x))]
+    whole, apart = heard[-1].y, _apart(heard[-1])
+    if not np.array_equal(whole, net.forward(x), equal_nan=True):
         names = (h.name for h in heard if np.any(_again(h) != _again(h)))
         figure = "two evaluations of one input differ"
-        yield "dropout-in-evaluation", next(names, "network"), figure
+        yield "dropout-in-evaluation", next(names), figure
     elif apart > 1e-3 * _largest(whole):
-        names = (h.name for h in heard if _mixes_rows(h))
+        names = (h.name for h in heard if _apart(h) > 1e-3 * _largest(h.y))
         figure = f"with other rows in the batch it differs by {apart:.2g}"
-        yield "batch-dependent", next(names, "network"), figure
+        yield "batch-dependent", next(names), figure
 
 
 # 24 The diagnosis · mixes-rows
@@ -7192,10 +7157,11 @@ def _again(heard: _Heard) -> np.ndarray:
     return heard.layer.forward(heard.x)
 
 
-def _mixes_rows(heard: _Heard) -> bool:
-    """Does a row come out otherwise beside itself?"""
-    pair = heard.layer.forward(heard.x[[0, 0]])
-    return _largest(pair[:1] - heard.y[:1]) > 1e-3 * _largest(heard.y)
+def _apart(heard: _Heard) -> float:
+    """How far four rows come out otherwise, each beside itself."""
+    f, rows = heard.layer.forward, heard.x[:4]
+    alone = [f(np.array([row, row]))[:1] for row in rows]
+    return _largest(np.concatenate(alone) - heard.y[:4])
 
 
 # 24 The diagnosis · future-signs
@@ -7239,6 +7205,13 @@ def _run(case: _Case, times: float = 1, n: int = 40) -> tuple:
             losses.append(_one_step(case))
         dead, _ = _stuck(_listen(case))
     return losses, float(np.median(losses[-5:])), dead
+
+
+def _elsewhere(case: _Case) -> float:
+    """Where 300 steps end from a new start with weights of these sizes."""
+    for p in case.net.parameters():
+        p.data[...] = _size(p.data) * case.rng.normal(size=p.data.shape)
+    return _run(case, n=300)[0][-1]
 
 
 # 24 The diagnosis · faster
@@ -7293,7 +7266,7 @@ def _remedies(case: _Case) -> _Remedies:
 
 # 24 The diagnosis · standardised
 def _standardised(case: _Case, of: str, a: Any, name: str) -> _Remedies:
-    mean, spread = a.mean(axis=0), a.std(axis=0).max(initial=0)
+    mean, spread = a.mean(axis=0), a.std(axis=0).max()
     far = _size(mean) > 2 * spread or not 0.1 < spread < 10
     pair = {"x": case.xs, "y": case.ys}
     with suppress(ValueError):  # a loss may refuse such targets
@@ -7345,27 +7318,17 @@ def _rate_signs(case: _Case) -> _Signs:
 # 24 The diagnosis · restart-signs
 def _restart_signs(case: _Case) -> _Signs:
     """Stuck on a plateau: do other starts of the same size get further?"""
-    size = sum(p.data.size for p in case.net.parameters())
-    if case.ids or size > 2000 or case.x.ndim > 2:
+    weights = case.net.parameters()
+    if case.ids or case.x.ndim > 2 or sum(p.data.size for p in weights) > 2000:
         return
     few = case._replace(xs=case.xs[:100], ys=case.ys[:100], step=None)
-    losses = _practise(few, anew=False)
-    end = losses[-1]
-    if end > max(0.3 * case.null, 0.95 * losses[-min(100, len(losses))]):
-        others = sorted(_practise(few, anew=True)[-1] for _ in range(8))
+    few = few._replace(optimizer=Adam(weights, lr=0.03))
+    *_, end = losses = _run(few, n=300)[0]
+    if end > max(0.3 * case.null, 0.95 * losses[-100:][0]):
+        others = sorted(_elsewhere(few) for _ in range(8))
         if others[1] < 0.15 * end:
             figure = f"loss {end:.2g}, from other starts {others[0]:.2g}"
             yield "restart-helps", "the start", figure
-
-
-# 24 The diagnosis · restart-practise
-def _practise(case: _Case, anew: bool) -> list[float]:
-    """The losses of 300 steps of Adam, perhaps from a new start."""
-    with _as_it_was(case.net):
-        for p in case.net.parameters() if anew else ():
-            p.data[...] = _size(p.data) * case.rng.normal(size=p.data.shape)
-        adam = Adam(case.net.parameters(), lr=0.03)
-        return _run(case._replace(optimizer=adam), n=300)[0]
 
 
 # 24 The diagnosis · causes-labels
@@ -7535,7 +7498,7 @@ _FATAL = {"input-not-finite", "integer-weights"}  # nothing else can be said
 _PROBES = [
     *((False, probe) for probe in (
         _input_signs, _scale_signs, _test_signs, _label_signs,
-        _shuffled_signs, _torn_signs, _other_signs, _loss_signs,
+        _shuffled_signs, _row_signs, _loss_signs,
         _constant_signs, _affine_signs, _gradient_signs, _optimizer_signs,
         _hidden_signs, _zero_signs, _step_signs, _shared_signs,
         _dropout_signs, _statistics_signs, _batch_signs, _future_signs,
@@ -7545,4 +7508,4 @@ _PROBES = [
 ]
 
 
-# digest 04dfb3b7782c729b930d1e270c7209c9f3cea42becd61c238651f2183a556274
+# digest e5b728cc3d9762ebada15b0c4dd0f08fe5e1a1b598b8a43f68503474cd184caa

@@ -17,6 +17,7 @@ from sklearn.datasets import load_digits
 
 import backprop_core as bp
 from literate.chapter import BOOK
+from tests import clinic_grids as grids
 from tests.clinic_cases import (
     Always,
     Careless,
@@ -36,13 +37,10 @@ from tests.clinic_cases import (
     with_optimizer,
     with_step,
 )
+from tests.clinic_grids import ACTIVATIONS, KINDS, LABELS, NUMBERS, SIZES, TABLE, R, given, trained
 
 CASES = cases()
-R = np.random.default_rng(7)
 X, Y = clouds(400, 4, seed=3)
-TABLE = R.normal(size=(200, 6))
-NUMBERS = TABLE @ R.normal(size=(6, 1))
-LABELS = (TABLE[:, 0] + TABLE[:, 1] > 0).astype(int)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -246,7 +244,7 @@ def sick() -> Iterator[tuple[str, str, Patient]]:
     moved = Patient(net(), TABLE, LABELS, lambda _: {"x_test": TABLE + 5, "y_test": LABELS})
     yield "labels-shuffled", "_shuffled_signs", Patient(mlp(2, 16, 4), X, R.permutation(Y))
     torn = with_step(TABLE, np.roll(LABELS, 1))
-    yield "labels-torn", "_torn_signs", Patient(net(), TABLE, LABELS, torn)
+    yield "labels-torn", "_row_signs", Patient(net(), TABLE, LABELS, torn)
     yield "labels-sorted", "_label_signs", Patient(net(), TABLE[order], LABELS[order])
     yield "labels-unbalanced", "_label_signs", Patient(net(), TABLE, few)
     yield "input-not-finite", "_input_signs", Patient(net(), spoilt, LABELS)
@@ -343,7 +341,7 @@ def sick() -> Iterator[tuple[str, str, Patient]]:
     yield "first-loss-too-high", "_start_signs", Patient(last_bias(30.0), TABLE, LABELS)
     yield "rate-zero", "_step_signs", Patient(net(), TABLE, LABELS, resting)
     yield "step-uphill", "_step_signs", Patient(net(), TABLE, LABELS, with_step(TABLE, LABELS, before=uphill))
-    yield "gradient-of-other-data", "_other_signs", Patient(net(), TABLE, LABELS, validates)
+    yield "gradient-of-other-data", "_row_signs", Patient(net(), TABLE, LABELS, validates)
     sets = Patient(between(bp.Tanh(), Sets(12, 12, rng=2)), TABLE, LABELS)
     yield "gradient-overwritten", "_gradient_signs", sets
 
@@ -384,14 +382,19 @@ def test_a_patient_of_each_name_is_found(name: str) -> None:
     assert name in SICK[name][1].names()[:2]
 
 
-@pytest.mark.parametrize("name", SICK)
-def test_without_its_measurement_the_name_is_not_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def names_without(name: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the patient of a name is told when its probe is left out."""
     probe, patient = SICK[name]
     others = [entry for entry in bp._PROBES if entry[1].__name__ != probe]
     assert len(others) == len(bp._PROBES) - 1
     monkeypatch.setattr(bp, "_PROBES", others)
     found = bp.diagnose(patient.net, patient.x, patient.y, **patient.options(patient.net)).findings
-    assert name not in [finding.name for finding in found]
+    return [finding.name for finding in found]
+
+
+@pytest.mark.parametrize("name", list(SICK)[::8])  # the proofs take all of them
+def test_without_its_measurement_the_name_is_not_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert name not in names_without(name, monkeypatch)
 
 
 class PassedBy(bp.Network):
@@ -689,20 +692,6 @@ def test_no_false_alarm_for(what: str) -> None:
     assert MISLED[what].names() == []
 
 
-def chaotic(kind: Any, seed: int) -> bp.Network:
-    memory = kind(2, 40, rng=seed)
-    for p in memory.parameters():
-        p.data[...] = np.random.default_rng(seed).normal(size=p.data.shape)
-    return bp.Network(memory, bp.Last(), bp.Linear(40, 2, rng=1), loss=bp.CrossEntropyLoss())
-
-
-@pytest.mark.parametrize("kind", [bp.RNN, bp.LSTM, bp.GRU])
-def test_a_wild_start_is_no_wrong_gradient(kind: Any) -> None:
-    series = np.random.default_rng(6).normal(size=(80, 22, 2))
-    for seed in range(3):
-        assert "gradient-wrong" not in Patient(chaotic(kind, seed), series, LABELS[:80]).names()
-
-
 def test_what_asks_for_a_memory_of_the_first_step_still_vanishes() -> None:
     series = np.random.default_rng(6).normal(size=(150, 40, 2))
     hears = bp.Network(bp.RNN(2, 12, rng=3), bp.Last(), bp.Linear(12, 2, rng=4), loss=bp.CrossEntropyLoss())
@@ -715,16 +704,6 @@ def test_a_generator_that_a_layer_only_mentions_is_put_back(kind: Any) -> None:
     bp.diagnose(between(kind()), TABLE, LABELS)
     assert SHARED.bit_generator.state == before[0]
     assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], before[1])
-
-
-@pytest.mark.parametrize("kind, lr", [(bp.SGD, 1e-4), (bp.Adam, 1e-6)])
-def test_a_rate_that_is_too_small_for_pictures_is_named(kind: Any, lr: float) -> None:
-    pixels, digits = load_digits(return_X_y=True)
-    images, places = pixels[300:500].reshape(-1, 1, 8, 8) / 16, digits[300:500]
-    first, second = bp.Conv2d(1, 6, 3, padding=1, rng=0), bp.Conv2d(6, 10, 3, padding=1, rng=1)
-    eyes = first, bp.ReLU(), bp.MaxPool2d(2), second, bp.ReLU(), bp.MaxPool2d(2), bp.Flatten()
-    sees = bp.Network(*eyes, bp.Linear(40, 10, rng=1), loss=bp.CrossEntropyLoss())
-    assert Patient(sees, images, places, with_optimizer(kind, lr=lr)).names() == ["rate-too-small"]
 
 
 def test_a_hole_in_a_picture_has_the_place_of_its_pixel() -> None:
@@ -963,21 +942,6 @@ def test_noise_of_a_layer_with_parameters_is_found_in_evaluation() -> None:
     assert named["dropout-in-evaluation"].startswith("layer 2 Noisy")
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_a_pooling_layer_behind_dead_units_is_no_wrong_gradient(seed: int) -> None:
-    made = bp.Network(
-        bp.Conv2d(1, 6, 3, padding=1, rng=seed),
-        bp.ReLU(),
-        bp.MaxPool2d(2),
-        bp.Flatten(),
-        bp.Linear(54, 2, rng=seed),
-        loss=bp.CrossEntropyLoss(),
-    )
-    made.parameters()[1].data[...] = -50
-    images = np.random.default_rng(seed).normal(size=(200, 1, 6, 6))
-    assert Patient(made, images, LABELS).names() == ["dead-from-start"]
-
-
 def test_the_report_reads_well() -> None:
     text = repr(bp.diagnose(net(bp.Softmax()), TABLE, LABELS))
     assert text == (
@@ -1027,104 +991,53 @@ def test_a_step_that_raises_is_said_once_and_first() -> None:
     assert repr(told).startswith("Could not look: the step raised RuntimeError('my own bug')\nNothing found")
 
 
-SIZES = [
-    (0, 1),
-    (8, 1),
-    (45, 10),
-    (-300, 30),
-    (2020, 1),
-    (1e7, 3e6),
-    (1.7e9, 1e7),
-    (1e9, 1),
-    (0, 1e-6),
-    (-3, 1e-4),
-]
-KINDS = [bp.MSELoss, bp.L1Loss, bp.HuberLoss, bp.CrossEntropyLoss, bp.BCEWithLogitsLoss]
-SIDES = TABLE[:, :1] + TABLE[:, 1:2]
+# Each value of these grids comes once or more; the whole grids are in tests/proofs/test_clinic_grids.py.
+def diagonal(*axes: Any) -> list[tuple]:
+    longest = max(map(len, axes))
+    return [tuple(axis[at % len(axis)] for axis in axes) for at in range(longest)]
 
 
-def trained(made: bp.Network, rule: bp.Optimizer, y: np.ndarray, steps: int) -> bp.Network:
-    with np.errstate(all="ignore"):
-        for _ in range(steps):
-            made.loss(TABLE, y)
-            rule.zero_grad()
-            made.backward()
-            rule.step()
-    return made
+@pytest.mark.parametrize("kind, size, columns", diagonal(KINDS[:3], SIZES, (1, 2)))
+def test_no_size_of_the_targets_is_a_fault_of_the_loss(kind: Any, size: Any, columns: int) -> None:
+    grids.no_size_is_a_fault(kind, size, columns)
 
 
-def fitted(mean: float, wide: float, columns: int, loss: Any) -> Patient:
-    """Trained on targets of size 1; then the last layer has their real size."""
-    y = np.hstack([SIDES, SIDES[::-1]])[:, :columns] / 2
-    made = mlp(6, 12, columns, act=bp.Tanh, loss=bp.MSELoss(), seed=4)
-    trained(made, bp.Adam(made.parameters(), lr=0.01), y, 100)
-    weight, bias = made.parameters()[-2:]
-    weight.data *= wide
-    bias.data[...] = wide * bias.data + mean
-    return Patient(bp.Network(*made.layers, loss=loss), TABLE, mean + wide * y)
+@pytest.mark.parametrize("kind, size", diagonal(KINDS[:3], SIZES))
+def test_at_every_size_of_the_targets_a_faulty_loss_is_named(kind: Any, size: Any) -> None:
+    grids.at_a_size_a_faulty_loss_is_named(kind, size)
 
 
-@pytest.mark.parametrize("columns", [1, 2])
-@pytest.mark.parametrize("mean, wide", SIZES)
-@pytest.mark.parametrize("kind", KINDS[:3])
-def test_no_size_of_the_targets_is_a_fault_of_the_loss(
-    kind: Any, mean: float, wide: float, columns: int
-) -> None:
-    assert fitted(mean, wide, columns, kind()).names() == []
+@pytest.mark.parametrize("kind, act, rule, steps", diagonal(KINDS, ACTIVATIONS, grids.RULES, (0, 5, 60)))
+def test_a_network_that_its_rate_has_ruined_is_told_so(kind: Any, act: Any, rule: Any, steps: int) -> None:
+    grids.a_ruined_network_is_told_so(kind, act, rule, steps)
 
 
-@pytest.mark.parametrize("mean, wide", SIZES)
-@pytest.mark.parametrize("kind", KINDS[:3])
-def test_at_every_size_of_the_targets_a_faulty_loss_is_named(kind: Any, mean: float, wide: float) -> None:
-    class Flat(Careless):
-        def value_and_slope(self, x: Any, target: Any) -> tuple:
-            value, slope = kind().value_and_slope(x, target)
-            return value, slope.sum(axis=1, keepdims=True)
-
-    class Off(kind):
-        def value_and_slope(self, x: Any, target: Any) -> tuple:
-            value, slope = super().value_and_slope(x, target)
-            return value, 1.1 * slope
-
-    well = fitted(mean, wide, 1, kind("sum"))
-    assert well.names()[:1] == ["loss-summed"]
-    torn = bp.Network(*well.net.layers, loss=Flat())
-    assert Patient(torn, TABLE, well.y[:, 0]).names()[:1] == ["loss-broadcast"]
-    off = bp.Network(*well.net.layers, loss=Off())
-    assert Patient(off, TABLE, well.y).names()[:1] == ["gradient-wrong"]
+@pytest.mark.parametrize("kind, act, steps", diagonal(KINDS, ACTIVATIONS, (0, 5, 60, 300)))
+def test_a_network_that_was_trained_well_has_no_finding(kind: Any, act: Any, steps: int) -> None:
+    grids.a_trained_network_has_no_finding(kind, act, steps)
 
 
-def given(options: dict[str, Any]) -> Callable[[bp.Network], dict[str, Any]]:
-    return lambda _: options
+@pytest.mark.parametrize("rows, at", diagonal((1, 2, 3, 9), (0, 60, 160)))
+def test_a_few_new_rows_do_not_differ_from_the_data(rows: int, at: int) -> None:
+    grids.new_rows_do_not_differ(rows, at)
 
 
-def patient_of(kind: Any, act: Any, *hidden: int) -> tuple[bp.Network, np.ndarray]:
-    classes = kind is bp.CrossEntropyLoss
-    y = LABELS if classes else LABELS[:, None] if kind is bp.BCEWithLogitsLoss else SIDES
-    return mlp(6, *hidden, 2 if classes else 1, act=act, loss=kind(), seed=4), y
+@pytest.mark.parametrize("seed, offset", diagonal(range(4), (0, *grids.OFFSETS)))
+def test_inputs_far_from_0_are_named_where_they_stop_the_learning(seed: int, offset: int) -> None:
+    grids.inputs_far_from_0_are_named(seed, offset)
 
 
-@pytest.mark.parametrize("rule, lr", [(bp.SGD, 1e3), (bp.SGD, 50.0), (bp.Adam, 10.0)])
-@pytest.mark.parametrize("act", [bp.ReLU, bp.Tanh])
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_network_that_its_rate_has_ruined_is_told_so(kind: Any, act: Any, rule: Any, lr: float) -> None:
-    for steps in (0, 5, 60):
-        made, y = patient_of(kind, act, 12, 12)
-        optimizer = rule(made.parameters(), lr=lr)
-        trained(made, optimizer, y, steps)
-        with np.errstate(all="ignore"):
-            found = bp.diagnose(made, TABLE, y, optimizer=optimizer).findings
-        assert found and {f.name for f in found} <= {"rate-too-large", "dead-from-rate"}, (steps, found)
+@pytest.mark.parametrize("kind, seed", diagonal(grids.MEMORIES, range(3)))
+def test_a_wild_start_is_no_wrong_gradient(kind: Any, seed: int) -> None:
+    grids.a_wild_start_is_no_wrong_gradient(kind, seed)
 
 
-@pytest.mark.parametrize("act", [bp.ReLU, bp.Tanh])
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_network_that_was_trained_well_has_no_finding(kind: Any, act: Any) -> None:
-    for steps in (0, 5, 60, 300):
-        made, y = patient_of(kind, act, 12, 12)
-        optimizer = bp.Adam(made.parameters(), lr=0.01)
-        trained(made, optimizer, y, steps)
-        assert Patient(made, TABLE, y, given({"optimizer": optimizer})).names() == []
+def test_a_pooling_layer_behind_dead_units_is_no_wrong_gradient() -> None:
+    grids.pooling_behind_dead_units_is_no_wrong_gradient(0)
+
+
+def test_a_rate_that_is_too_small_for_pictures_is_named() -> None:
+    grids.a_rate_too_small_for_pictures_is_named(*grids.SLOW[0])
 
 
 def test_a_bad_start_is_not_blamed_on_the_rate_of_an_optimizer_that_was_used() -> None:
@@ -1133,14 +1046,6 @@ def test_a_bad_start_is_not_blamed_on_the_rate_of_an_optimizer_that_was_used() -
         rule = bp.Adam(made.parameters(), lr=0.001)
         trained(made, rule, LABELS, 3)
         assert Patient(made, TABLE, LABELS, given({"optimizer": rule})).names()[0] == name
-
-
-@pytest.mark.parametrize("rows", [1, 2, 3, 9])
-def test_a_few_new_rows_do_not_differ_from_the_data(rows: int) -> None:
-    for at in range(0, 180, 20):
-        new = np.arange(at, at + rows)
-        x, y = np.delete(TABLE, new, 0), np.delete(LABELS, new)
-        assert Patient(net(), x, y, given({"x_test": TABLE[new]})).names() == []
 
 
 def test_a_step_that_leaves_the_network_in_evaluation_mode_is_named() -> None:
@@ -1154,18 +1059,6 @@ def test_a_step_that_leaves_the_network_in_evaluation_mode_is_named() -> None:
 def test_what_is_no_optimizer_is_refused(optimizer: Any) -> None:
     with pytest.raises(ValueError, match=r"diagnose: optimizer must be of type Optimizer, got .*"):
         bp.diagnose(net(), TABLE, LABELS, optimizer=optimizer)
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_inputs_far_from_0_are_named_where_they_stop_the_learning(seed: int) -> None:
-    pixels, digits = load_digits(return_X_y=True)
-    x, y = pixels[:400] / 16, digits[:400]
-    sgd = with_optimizer(bp.SGD, lr=0.5)
-    for offset in (1, 3, 5):
-        made = mlp(64, 32, 10, seed=seed)
-        far = bp.diagnose(made, x + offset, y, **sgd(made)).findings
-        assert [one.name for one in far] == ["input-scale"] and "mean" in far[0].figure
-    assert Patient(mlp(64, 32, 10, seed=seed), x, y, sgd).names() == []
 
 
 def test_labels_of_one_class_are_named() -> None:

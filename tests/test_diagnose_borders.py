@@ -1,4 +1,4 @@
-"""Borders of those probes of `diagnose` that chapter 24 has no room for: the transcripts beside this file."""
+"""The borders of the probes of `diagnose`, a page beside this file: chapter 24 has no room for them."""
 
 from __future__ import annotations
 
@@ -17,23 +17,22 @@ from literate.chapter import BOOK
 
 PAGE = Path(__file__).with_name("diagnose_borders.md")
 FENCE = re.compile(r"^```(python|pycon)([^\n]*)\n(.*?)^```$", re.M | re.S)
-PRIVATE = {name: value for name, value in vars(bp).items() if not name.startswith("__")}
+HEAD, *PARTS = re.split(r"\n(?=[A-Z][^\n]*:\n\n```)", PAGE.read_text(encoding="utf-8"))
 
 
-@pytest.fixture
-def known() -> dict[str, Any]:
-    """What the chapter's cells have set where its own borders end; core cells are in the module."""
+def known(module: dict[str, Any]) -> dict[str, Any]:
+    """What the chapter's cells and the page's first have set; core cells are in the module."""
     text, heading, _ = (BOOK / "24-diagnose.md").read_text(encoding="utf-8").partition("\n### The twelve\n")
     assert heading
-    names = dict(PRIVATE)
-    for _, tags, code in FENCE.findall(text):
-        if tags.strip() == "" and not code.startswith(">>>"):
+    names = {name: value for name, value in module.items() if not name.startswith("__")}
+    for kind, tags, code in FENCE.findall(text + HEAD):
+        if kind == "python" and not tags.strip():
             exec(code, names)
     return names
 
 
 def sections() -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    for part in re.split(r"\n(?=[A-Z][^\n]*:\n\n```)", PAGE.read_text(encoding="utf-8"))[1:]:
+    for part in PARTS:
         yield part.split(":\n")[0], [(kind, code) for kind, _, code in FENCE.findall(part)]
 
 
@@ -56,10 +55,10 @@ SECTIONS = dict(sections())
 
 
 @pytest.mark.parametrize("title", SECTIONS)
-def test_each_probe_speaks_above_its_border_and_is_silent_below(title: str, known: dict[str, Any]) -> None:
-    assert wrong(SECTIONS[title], known) == []
+def test_each_probe_speaks_above_its_border_and_is_silent_below(title: str) -> None:
+    assert wrong(SECTIONS[title], known(vars(bp))) == []
 
 
 def test_a_transcript_that_is_wrong_is_found() -> None:
-    assert len(SECTIONS) == 13 and sum(len(fences) for fences in SECTIONS.values()) > 15
+    assert len(SECTIONS) == 22 and sum(len(fences) for fences in SECTIONS.values()) > 40
     assert wrong([("python", "a = 1\n"), ("pycon", ">>> a\n1\n>>> a + 1\n3\n")], {}) == ["a + 1\n2\n"]
