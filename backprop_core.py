@@ -68,7 +68,7 @@ __all__ = [
     "LayerStatistics", "GradientReport", "gradient_report", "Adagrad",
     "RMSprop", "Adam", "AdamW", "DataLoader", "Schedule", "CosineAnnealingLR",
     "LinearWarmup", "ExponentialLR", "StepLR", "clip_grad_norm_", "fit",
-    "save", "load", "l2_penalty", "l1_penalty", "Dropout", "EarlyStopping",
+    "save", "load", "EarlyStopping", "l2_penalty", "l1_penalty", "Dropout",
     "BatchNorm1d", "BatchNorm2d", "LayerNorm", "RMSNorm", "Conv2d",
     "ConvTranspose2d", "MaxPool2d", "AvgPool2d", "Value", "Tensor",
     "gradients", "no_grad", "detect_changes", "primitive", "TapeLayer",
@@ -279,7 +279,7 @@ def _by_trial(
 
 # 02 How do I know a derivative is right? · claimed-sums
 def _sums(layer: Any, x: Any, rest: tuple, small: Any) -> Iterator[tuple]:
-    """Two answers added, the answer to the sum; both divided by 1000."""
+    """Sum of two answers, answer to the sum (both / 1000)."""
     large = -1e3 * np.flip(small)
     grads = small, large, small + large
     answers = [_claimed(layer, x, rest, grad) for grad in grads]
@@ -1679,8 +1679,10 @@ class Optimizer:
 
     # 07 A network learns · optimizer-load
     def load_state_dict(self, state_dict: Mapping[str, ArrayLike]) -> None:
-        """Write them back, all or none. Raises ValueError for what differs in
-        names or shapes, and for rates or counts out of range."""
+        """Write them back, all or none.
+
+        Raises ValueError for other names or shapes, or rates out of range.
+        """
         new = _agreed(self._arrays(), state_dict)
         self._set_rates(new["rates"], new["t"])
         _overwrite(self.state, new)
@@ -2312,6 +2314,128 @@ def _equally_many(arrays: list[np.ndarray]) -> None:
         raise ValueError(f"DataLoader: {found}")
 
 
+# 10 The loop: training · schedule
+class Schedule:
+    """Sets an optimizer's lr; call ``step`` after each epoch or batch.
+
+    ``formula(base, t)`` gives the rate after t steps; ``base`` is the lr at
+    the optimizer's first schedule. It is kept as optimizer.base_lr, and
+    later schedules begin from it again. Use one schedule at a time: the
+    last that was made or stepped sets the lr.
+    """
+
+    def rate(self, t: int) -> float:
+        """The learning rate after t steps."""
+        return self.formula(self.base, t)
+
+    # 10 The loop: training · schedule-step
+    def step(self) -> None:
+        """Count one step and set the optimizer's learning rate."""
+        self.t += 1
+        self.optimizer.lr = self.rate(self.t)
+
+    @property
+    def base(self) -> float:
+        """The rate that everything starts from."""
+        return self.optimizer.base_lr
+
+    # 10 The loop: training · schedule-settings
+    def __init__(self, optimizer: Optimizer, formula: Callable) -> None:
+        _instances(self, Optimizer, optimizer=optimizer)
+        _instances(self, Callable, formula=formula)
+        if optimizer.base_lr is None:
+            optimizer.base_lr = optimizer.lr
+        self.optimizer, self.formula, self.t = optimizer, formula, 0
+        optimizer.lr = self.rate(0)
+
+
+# 10 The loop: training · cosine
+class CosineAnnealingLR(Schedule):
+    """From base to ``eta_min`` in T_max steps, a cosine, eq:cosine-lr.
+
+    Beyond T_max it rises again, as PyTorch's does.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0
+    ) -> None:
+        _positive(self, T_max=T_max)
+        _within(self, eta_min=eta_min)
+        super().__init__(optimizer, lambda base, t: eta_min + (
+            (base - eta_min) * 0.5 * (1 + math.cos(math.pi * t / T_max))
+        ))
+
+
+# 10 The loop: training · warm-up
+class LinearWarmup(Schedule):
+    """From base / steps up to base in ``steps`` steps, eq:warmup-lr."""
+
+    def __init__(self, optimizer: Optimizer, steps: int) -> None:
+        _positive(self, steps=steps)
+        super().__init__(
+            optimizer, lambda base, t: base * min(1.0, (t + 1) / steps)
+        )
+
+
+# 10 The loop: training · exponential-lr
+class ExponentialLR(Schedule):
+    """base times gamma at every step, eq:exponential-lr."""
+
+    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
+        _within(self, gamma=gamma)
+        super().__init__(optimizer, lambda base, t: base * gamma**t)
+
+
+# 10 The loop: training · step-lr
+class StepLR(Schedule):
+    """base times gamma once every ``step_size`` steps.
+
+    All schedules raise ValueError for what is negative or not finite, or
+    for numbers of steps below 1.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1
+    ) -> None:
+        _positive(self, step_size=step_size)
+        _within(self, gamma=gamma)
+        super().__init__(
+            optimizer, lambda base, t: base * gamma ** (t // step_size)
+        )
+
+
+# 10 The loop: training · clip
+def clip_grad_norm_(parameters: Iterable[Parameter], max_norm: float) -> float:
+    """Shorten the gradient of all parameters to max_norm, eq:clip, in place.
+
+    Returns its length before, and leaves alone what is not finite. Raises
+    ValueError unless max_norm > 0.
+    """
+    if max_norm != math.inf:
+        _within("clip_grad_norm_", "0 < {} < inf", max_norm=max_norm)
+    grads = [p.grad for p in _only_parameters(parameters)]
+    norm = float(np.max([_largest(grad) for grad in grads], initial=0.0))
+    if 0 < norm < math.inf:
+        norm *= math.hypot(*(np.linalg.norm(grad / norm) for grad in grads))
+    for grad in grads if max_norm < norm < math.inf else ():
+        grad *= max_norm / norm
+    return norm
+
+
+# 10 The loop: training · first-not-finite
+def _first_not_finite(net: Network, x: ArrayLike) -> str:
+    """Where on the way through the network a number is first not finite."""
+    y = np.asarray(x)
+    if not np.isfinite(y).all():
+        return "the input itself is not finite"
+    for i, layer in enumerate(net):
+        y = layer.forward(y)
+        if not np.isfinite(y).all():
+            name = f"layer {i}, {_short(layer)}"
+            return f"{name}, is the first whose output is not finite"
+    return "every layer's output is finite, the loss is not"
+
+
 # 10 The loop: training · training
 class _Training:
     """A call of fit, its arguments as attributes."""
@@ -2451,142 +2575,6 @@ class _Training:
             raise ValueError("fit: the schedule belongs to another optimizer")
 
 
-# 10 The loop: training · average
-def _average(batches: Iterable, measure: Callable) -> dict[str, float]:
-    """What ``measure`` finds in each batch, averaged over all examples."""
-    total: dict[str, Any] = {}
-    for i, batch in enumerate(batches):
-        for name, (value, size) in measure(i, _xy(batch)).items():
-            total[name] = total.get(name, 0) + np.array([value * size, size])
-    if not total:
-        raise ValueError(
-            "fit: no batches (no examples? drop_last? an iterator, used up?)"
-        )
-    return {name: float(a / size) for name, (a, size) in total.items()}
-
-
-# 10 The loop: training · schedule
-class Schedule:
-    """Sets an optimizer's lr; call ``step`` after each epoch or batch.
-
-    ``formula(base, t)`` gives the rate after t steps; ``base`` is the lr at
-    the optimizer's first schedule. It is kept as optimizer.base_lr, and
-    later schedules begin from it again. Use one schedule at a time: the
-    last that was made or stepped sets the lr.
-    """
-
-    def rate(self, t: int) -> float:
-        """The learning rate after t steps."""
-        return self.formula(self.base, t)
-
-    # 10 The loop: training · schedule-step
-    def step(self) -> None:
-        """Count one step and set the optimizer's learning rate."""
-        self.t += 1
-        self.optimizer.lr = self.rate(self.t)
-
-    @property
-    def base(self) -> float:
-        """The rate that everything starts from."""
-        return self.optimizer.base_lr
-
-    # 10 The loop: training · schedule-settings
-    def __init__(self, optimizer: Optimizer, formula: Callable) -> None:
-        _instances(self, Optimizer, optimizer=optimizer)
-        _instances(self, Callable, formula=formula)
-        if optimizer.base_lr is None:
-            optimizer.base_lr = optimizer.lr
-        self.optimizer, self.formula, self.t = optimizer, formula, 0
-        optimizer.lr = self.rate(0)
-
-
-# 10 The loop: training · cosine
-class CosineAnnealingLR(Schedule):
-    """From base to ``eta_min`` in T_max steps, a cosine, eq:cosine-lr.
-
-    Beyond T_max it rises again, as PyTorch's does.
-    """
-
-    def __init__(
-        self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0
-    ) -> None:
-        _positive(self, T_max=T_max)
-        _within(self, eta_min=eta_min)
-        super().__init__(optimizer, lambda base, t: eta_min + (
-            (base - eta_min) * 0.5 * (1 + math.cos(math.pi * t / T_max))
-        ))
-
-
-# 10 The loop: training · warm-up
-class LinearWarmup(Schedule):
-    """From base / steps up to base in ``steps`` steps, eq:warmup-lr."""
-
-    def __init__(self, optimizer: Optimizer, steps: int) -> None:
-        _positive(self, steps=steps)
-        super().__init__(
-            optimizer, lambda base, t: base * min(1.0, (t + 1) / steps)
-        )
-
-
-# 10 The loop: training · exponential-lr
-class ExponentialLR(Schedule):
-    """base times gamma at every step, eq:exponential-lr."""
-
-    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
-        _within(self, gamma=gamma)
-        super().__init__(optimizer, lambda base, t: base * gamma**t)
-
-
-# 10 The loop: training · step-lr
-class StepLR(Schedule):
-    """base times gamma once every ``step_size`` steps.
-
-    All schedules raise ValueError for what is negative or not finite, or
-    for numbers of steps below 1.
-    """
-
-    def __init__(
-        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1
-    ) -> None:
-        _positive(self, step_size=step_size)
-        _within(self, gamma=gamma)
-        super().__init__(
-            optimizer, lambda base, t: base * gamma ** (t // step_size)
-        )
-
-
-# 10 The loop: training · clip
-def clip_grad_norm_(parameters: Iterable[Parameter], max_norm: float) -> float:
-    """Shorten the gradient of all parameters to max_norm, eq:clip, in place.
-
-    Returns its length before, and leaves alone what is not finite. Raises
-    ValueError unless max_norm > 0.
-    """
-    if max_norm != math.inf:
-        _within("clip_grad_norm_", "0 < {} < inf", max_norm=max_norm)
-    grads = [p.grad for p in _only_parameters(parameters)]
-    norm = float(np.max([_largest(grad) for grad in grads], initial=0.0))
-    if 0 < norm < math.inf:
-        norm *= math.hypot(*(np.linalg.norm(grad / norm) for grad in grads))
-    for grad in grads if max_norm < norm < math.inf else ():
-        grad *= max_norm / norm
-    return norm
-
-
-# 10 The loop: training · first-not-finite
-def _first_not_finite(net: Network, x: ArrayLike) -> str:
-    """Where on the way through the network a number is first not finite."""
-    y = np.asarray(x)
-    if not np.isfinite(y).all():
-        return "the input itself is not finite"
-    for i, layer in enumerate(net):
-        y = layer.forward(y)
-        if not np.isfinite(y).all():
-            name = f"layer {i}, {_short(layer)}"
-            return f"{name}, is the first whose output is not finite"
-    return "every layer's output is finite, the loss is not"
-
-
 # 10 The loop: training · fit
 def fit(
     net: Network, optimizer: Optimizer, data: Iterable, epochs: int,
@@ -2613,6 +2601,20 @@ def fit(
     finally:
         net.train()
     return history
+
+
+# 10 The loop: training · average
+def _average(batches: Iterable, measure: Callable) -> dict[str, float]:
+    """What ``measure`` finds in each batch, averaged over all examples."""
+    total: dict[str, Any] = {}
+    for i, batch in enumerate(batches):
+        for name, (value, size) in measure(i, _xy(batch)).items():
+            total[name] = total.get(name, 0) + np.array([value * size, size])
+    if not total:
+        raise ValueError(
+            "fit: no batches (no examples? drop_last? an iterator, used up?)"
+        )
+    return {name: float(a / size) for name, (a, size) in total.items()}
 
 
 # 10 The loop: training · uninterrupted
@@ -2857,6 +2859,65 @@ def _readable(what: str) -> Iterator[None]:
         raise ValueError(f"{what} ({error!r})") from None
 
 
+# 12 Not by heart: regularisation · early-stopping
+class EarlyStopping:
+    """Callback for fit: stop once ``monitor`` no longer improves.
+
+    An epoch is the best if it is better than the best so far by more than
+    ``min_delta``: lower for ``mode`` "min", higher for "max". Stops after
+    ``patience`` epochs without one. ``restore()`` then puts the best one's
+    parameters and buffers back; with ``restore_best`` stopping does that.
+    One instance serves one fit. Raises ValueError for settings out of
+    range or where the history has no such number, RuntimeError for restore
+    before there is a best epoch.
+    """
+
+    best: float
+    waited: int
+    _kept: dict[str, np.ndarray]
+
+    # 12 Not by heart: regularisation · early-stopping-call
+    def __call__(self, history: list[dict[str, float]]) -> bool:
+        value, self.waited = self._watched(history[-1]), self.waited + 1
+        if self._sign * (self.best - value) > self.min_delta:
+            self.best, self.waited = value, 0
+            self._kept = self.net.state_dict()
+        stop = self.waited >= self.patience
+        if stop and self.restore_best and self._kept:
+            self.restore()
+        return stop
+
+    # 12 Not by heart: regularisation · early-stopping-restore
+    def restore(self) -> None:
+        """Put the best parameters and buffers back, in place."""
+        if not self._kept:
+            raise RuntimeError("EarlyStopping: no epoch has a finite value")
+        self.net.load_state_dict(self._kept)
+
+    # 12 Not by heart: regularisation · early-stopping-restore-watched
+    def _watched(self, row: dict[str, float]) -> float:
+        if self.monitor not in row:
+            found = f"{', '.join(row)}; did fit get validation=…?"
+            raise ValueError(f"EarlyStopping: no {self.monitor} in {found}")
+        return row[self.monitor]
+
+    # 12 Not by heart: regularisation · early-stopping-settings
+    def __init__(
+        self, net: Layer, patience: int = 5, min_delta: float = 0.0,
+        monitor: str = "validation_loss", mode: str = "min",
+        restore_best: bool = False,
+    ) -> None:
+        _instances(self, Layer, net=net)
+        _one_of(self, "min", "max", mode=mode)
+        _positive(self, patience=patience)
+        _within(self, min_delta=min_delta)
+        self.net, self.patience, self.min_delta = net, patience, min_delta
+        self.monitor, self.restore_best = monitor, restore_best
+        self._sign = 1 if mode == "min" else -1
+        self.best, self.waited = self._sign * float("inf"), 0
+        self._kept = {}
+
+
 # 12 Not by heart: regularisation · penalties
 def l2_penalty(parameters: Iterable[Parameter], strength: float) -> float:
     """Half the strength times the sum of squares, eq:l2.
@@ -2922,65 +2983,6 @@ class Dropout(Layer):
         grad = self._expect(grad_output, *factor.shape, what="grad_output")
         dx = grad * factor  # eq:dropout-dx
         return dx.astype(factor.dtype, copy=False)
-
-
-# 12 Not by heart: regularisation · early-stopping
-class EarlyStopping:
-    """Callback for fit: stop once ``monitor`` no longer improves.
-
-    An epoch is the best if it is better than the best so far by more than
-    ``min_delta``: lower for ``mode`` "min", higher for "max". Stops after
-    ``patience`` epochs without one. ``restore()`` then puts the best one's
-    parameters and buffers back; with ``restore_best`` stopping does that.
-    One instance serves one fit. Raises ValueError for settings out of
-    range or where the history has no such number, RuntimeError for restore
-    before there is a best epoch.
-    """
-
-    best: float
-    waited: int
-    _kept: dict[str, np.ndarray]
-
-    # 12 Not by heart: regularisation · early-stopping-call
-    def __call__(self, history: list[dict[str, float]]) -> bool:
-        value, self.waited = self._watched(history[-1]), self.waited + 1
-        if self._sign * (self.best - value) > self.min_delta:
-            self.best, self.waited = value, 0
-            self._kept = self.net.state_dict()
-        stop = self.waited >= self.patience
-        if stop and self.restore_best and self._kept:
-            self.restore()
-        return stop
-
-    # 12 Not by heart: regularisation · early-stopping-restore
-    def restore(self) -> None:
-        """Put the best parameters and buffers back, in place."""
-        if not self._kept:
-            raise RuntimeError("EarlyStopping: no epoch has a finite value")
-        self.net.load_state_dict(self._kept)
-
-    # 12 Not by heart: regularisation · early-stopping-restore-watched
-    def _watched(self, row: dict[str, float]) -> float:
-        if self.monitor not in row:
-            found = f"{', '.join(row)}; did fit get validation=…?"
-            raise ValueError(f"EarlyStopping: no {self.monitor} in {found}")
-        return row[self.monitor]
-
-    # 12 Not by heart: regularisation · early-stopping-settings
-    def __init__(
-        self, net: Layer, patience: int = 5, min_delta: float = 0.0,
-        monitor: str = "validation_loss", mode: str = "min",
-        restore_best: bool = False,
-    ) -> None:
-        _instances(self, Layer, net=net)
-        _one_of(self, "min", "max", mode=mode)
-        _positive(self, patience=patience)
-        _within(self, min_delta=min_delta)
-        self.net, self.patience, self.min_delta = net, patience, min_delta
-        self.monitor, self.restore_best = monitor, restore_best
-        self._sign = 1 if mode == "min" else -1
-        self.best, self.waited = self._sign * float("inf"), 0
-        self._kept = {}
 
 
 # 12 Not by heart: regularisation · array-types
@@ -3826,8 +3828,8 @@ class Tensor(NDArrayOperatorsMixin):
         self, function: Any, types: Any, args: Sequence, options: dict
     ) -> Any:
         """NumPy asks here when any of its other functions gets a Tensor."""
-        if function in _RULES:
-            return _apply(_RULES[function], args, options)
+        if rule := _RULES.get(function):
+            return _apply(rule, args, options)
         return _without_rule(function, args, options)
 
     # 17 The engine, for use · tensor-backward
@@ -3850,7 +3852,7 @@ class Tensor(NDArrayOperatorsMixin):
         if name in _PLAIN:
             return getattr(self.data, name)
         function: Any = hasattr(np.ndarray, name) and getattr(np, name, None)
-        known = function in _RULES or (function and function in _FURTHER)
+        known = function in _RULES or function in _FURTHER
         if not known or name == "sort":  # which sorts in place
             text = f"a Tensor has no {name}; the array in it is .data"
             raise AttributeError(text)
@@ -3950,35 +3952,32 @@ _Record = namedtuple("_Record", "rule args arrays options places seals")
 # 17 The engine, for use · apply
 def _apply(rule: _Rule, args: Sequence, options: dict[str, Any]) -> Any:
     """The rule's function of args, as a Tensor that remembers it."""
-    args, arrays, places = list(args), [], []
+    args, arrays, places = [*args], [*args], []
     for i, x in enumerate(args):
         if isinstance(x, Tensor):
+            arrays[i] = x.data
             if x.requires_grad:
                 places.append(i)
-            x = x.data
         elif isinstance(x, (list, tuple)):
-            args[i] = x = _own(x, rule)
-        arrays.append(x)
+            args[i] = arrays[i] = _own(x, rule)
     if options or (len(args), *places) not in rule.asked:
         _ask(rule, args, options, places)
     value = rule.function(*arrays, **options)
-    if type(value) is not np.ndarray or value.dtype.kind != "f":
-        # several results, whole numbers, or a single number, as a loss is
-        return _unusual(value, rule, args, arrays, options, places)
-    return _remember(value, rule, args, arrays, options, places)
+    every = _recording.get() if places else 0  # 0 under no_grad
+    seals = _seal(args, arrays, options, every) if every else None
+    made = _Record(rule, args, arrays, options, places, seals)
+    usual = type(value) is np.ndarray and value.dtype.kind == "f"
+    return _remember(value, made) if usual else _unusual(value, made)
 
 
 # 17 The engine, for use · remember
-def _remember(value: Any, *how: Any) -> Any:
+def _remember(value: Any, made: _Record) -> Any:
     """The value as a Tensor, with its record if anybody wants one."""
-    rule, args, arrays, options, places = how
     y = Tensor.__new__(Tensor)  # without looking at the value once more
     y.data = value[...]  # a view, so that only ours is read-only
-    if places and (every := _recording.get()):  # 0 under no_grad
-        seals = _seal(args, arrays, options, every)
-        y._record = _Record(rule, args, arrays, options, places, seals)
-        y._parents = tuple([args[i] for i in places])
-        y.requires_grad = True
+    if made.seals is not None:
+        y._record, y.requires_grad = made, True
+        y._parents = tuple(map(made.args.__getitem__, made.places))
         y.data.setflags(write=False)
     return y
 
@@ -4043,10 +4042,10 @@ def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
 
 
 # 17 The engine, for use · known
-def _known(node: Tensor, record: bool) -> list:
+def _known(node: Tensor, record: bool) -> tuple:
     """What rules get: the result and the arguments, as Tensors or arrays."""
     _check(made := node._record)
-    return [node, *made.args] if record else [node.data, *made.arrays]
+    return (node, *made.args) if record else (node.data, *made.arrays)
 
 
 # 17 The engine, for use · check
@@ -4181,7 +4180,7 @@ def _refuse(function: Any, method: str, options: dict) -> None:
 def _plain(x: Any) -> Any:
     """The array in a Tensor, or an array, so that nobody can write to it."""
     x = x.data if isinstance(x, Tensor) else x
-    return np.broadcast_to(x, x.shape) if isinstance(x, np.ndarray) else x
+    return _read_only(x) if isinstance(x, np.ndarray) else x
 
 
 # 17 The engine, for use · without-rule
@@ -4205,31 +4204,31 @@ def _without_rule(function: Callable, args: Any, options: dict) -> Any:
 
 
 # 17 The engine, for use · unusual
-def _unusual(value: Any, *how: Any) -> Any:
+def _unusual(value: Any, made: _Record) -> Any:
     """What to remember of a value that is no array of real numbers."""
     if isinstance(value, (list, tuple)):
-        return _several(value, *how)
+        return _several(value, made)
     if np.asarray(value).dtype.kind in "biu":
         return value
-    return _remember(_real(value), *how)
+    return _remember(_real(value), made)
 
 
 # 17 The engine, for use · several
-def _several(values: Any, rule: _Rule, *how: Any) -> tuple:
+def _several(values: Any, made: _Record) -> tuple:
     """The values as Tensors: parts of one long vector, as are g and y."""
     arrays = [np.asarray(value) for value in values]
-    ends = np.cumsum([array.size for array in arrays])
+    ends = [*zip(np.cumsum([array.size for array in arrays]), arrays)]
 
     def parts(x: Any) -> tuple:
-        cut = [x[n - a.size : n] for n, a in zip(ends, arrays)]
-        return tuple([y.reshape(a.shape) for y, a in zip(cut, arrays)])
+        return tuple([x[n - a.size : n].reshape(a.shape) for n, a in ends])
 
     def cutting(vjp: Any) -> Any:
         return vjp and (lambda g, y, *x, **o: vjp(parts(g), parts(y), *x, **o))
 
-    rule = rule._replace(vjps=[*map(cutting, rule.vjps)], jvps=None)
+    vjps = [*map(cutting, made.rule.vjps)]
+    rule = made.rule._replace(vjps=vjps, jvps=None)
     whole = np.concatenate([array.ravel() for array in arrays])
-    return parts(_unusual(whole, rule, *how))
+    return parts(_unusual(whole, made._replace(rule=rule)))
 
 
 # 17 The engine, for use · no-grad
@@ -4331,17 +4330,6 @@ _CURVES: dict[Callable, Any] = _POWERS | {
 }
 
 
-# 17 The engine, for use · logistic
-def _logistic_rule(g: Any, y: Any, x: Any) -> Any:
-    return g * y * _logistic(-x)
-
-
-@primitive(_logistic_rule, jvps="entrywise")
-def _logistic(x: Any) -> Any:
-    """1 / (1 + exp(-x)), the slope of logaddexp, without an overflow."""
-    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
-
-
 # 17 The engine, for use · base-slope
 def _base_slope(y: Any, x: Any, n: Any) -> Any:
     if isinstance(n, (int, float)):
@@ -4365,7 +4353,8 @@ _PAIRS: dict[Callable, tuple] = {
     np.mod: (1, lambda y, a, b: -np.floor(a / b)),
     np.power: (_base_slope, _exponent_slope),
     np.logaddexp: (
-        lambda y, a, b: _logistic(a - b), lambda y, a, b: _logistic(b - a),
+        lambda y, a, b: np.exp(-np.logaddexp(0, b - a)),  # σ(a − b)
+        lambda y, a, b: np.exp(-np.logaddexp(0, a - b)),
     ),
     np.hypot: (lambda y, a, b: _side(a, y), lambda y, a, b: _side(b, y)),
     np.arctan2: (
@@ -4377,26 +4366,20 @@ _PAIRS: dict[Callable, tuple] = {
 
 
 # 17 The engine, for use · chosen
-def _chosen(wins: Callable) -> tuple:
-    """Rules of a function that chooses one of its two arguments."""
-
-    def share(g: Any, a: Any, b: Any) -> Any:
-        won = wins(a, b)
-        tied = won == wins(b, a)
-        taped = isinstance(g, Tensor)
-        mine = np.where(won, g, 0) if taped else _only(won, g)
-        return np.where(tied, g / 2, mine) if np.count_nonzero(tied) else mine
-
-    return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
+def _chosen(g: Any, y: Any, x: Any, other: Any) -> Any:
+    """The share of x, where y is x or the other."""
+    won = x == y
+    tied = won == (other == y)
+    share = np.where(won, g, 0) if isinstance(g, Tensor) else _only(won, g)
+    return np.where(tied, g / 2, share) if np.count_nonzero(tied) else share
 
 
 # 17 The engine, for use · rules-of-choices
 _SHARES: dict[Callable, tuple] = {
     np.divide: (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
-    np.maximum: _chosen(lambda a, b: a > b),
-    np.minimum: _chosen(lambda a, b: a < b),
-    np.fmax: _chosen(lambda a, b: (a > b) | (b != b)),
-    np.fmin: _chosen(lambda a, b: (a < b) | (b != b)),
+    **dict.fromkeys((np.maximum, np.minimum, np.fmax, np.fmin), (
+        _chosen, lambda g, y, a, b: _chosen(g, y, b, a),
+    )),
     np.where: (
         None,
         lambda g, y, condition, a, b: np.where(condition, g, 0),
@@ -4529,13 +4512,10 @@ _ENTRYWISE = _SHARES | {
     f: tuple(map(_times, slopes if isinstance(slopes, tuple) else [slopes]))
     for f, slopes in (_SLOPES | _CURVES | _PAIRS).items()
 }
+_KINDS = ("entrywise", _ENTRYWISE), ("linear", _LINEAR), (None, _OTHERS)
 _RULES: dict[Callable, _Rule] = {
-    f: _Rule(f.__name__, *rule, set())
-    for f, rule in {
-        **{f: (f, vjps, vjps) for f, vjps in _ENTRYWISE.items()},
-        **{f: (f, vjps, "linear") for f, vjps in _LINEAR.items()},
-        **{f: (f, vjps, None) for f, vjps in _OTHERS.items()},
-    }.items()
+    f: _Rule(f.__name__, f, vjps, _pushes(f, vjps, kind), set())
+    for kind, rules in _KINDS for f, vjps in rules.items()
 }
 
 
@@ -4820,9 +4800,8 @@ def _weighted(
     x = _constant(x)
     if np.ndim(weights) < x.ndim:
         axes = [*np.mod(np.ravel(axis), x.ndim)]
-        others = tuple(i for i in range(x.ndim) if i not in axes)
-        weights = np.transpose(weights, np.argsort(axes))
-        weights = np.expand_dims(weights, others)
+        size = [n if i in axes else 1 for i, n in enumerate(x.shape)]
+        weights = np.transpose(weights, np.argsort(axes)).reshape(size)
     whole = weights * np.ones_like(x.data)
     total = np.sum(x * whole, axis, keepdims=keepdims)
     return total / np.sum(whole, axis, keepdims=keepdims)
@@ -7568,4 +7547,4 @@ _PROBES = [
 ]
 
 
-# digest d02b5e714a8a88a3583d8c38ac2fca0f8a0ce2f8da5599075909d9157195972c
+# digest 4105d509a8f9a62ddd136f906856c80f7e470c966b00d209f92011834d47169e

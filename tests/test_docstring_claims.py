@@ -187,7 +187,12 @@ RAISED: dict[str, dict[str, list[Call]]] = {
     },
     "Optimizer.step": {"RuntimeError if some data has been replaced since": [replaced]},
     "Optimizer.load_state_dict": {
-        "ValueError for other names or shapes": [lambda: sgd(momentum=0.9).load_state_dict({})]
+        "ValueError for other names or shapes, or rates out of range": [
+            lambda: sgd(momentum=0.9).load_state_dict({}),
+            lambda: sgd().load_state_dict({**sgd().state_dict(), "rates": [-0.1, np.inf]}),
+            lambda: sgd().load_state_dict({**sgd().state_dict(), "rates": [0.1, -np.inf]}),
+            lambda: sgd().load_state_dict({**sgd().state_dict(), "t": -1}),
+        ]
     },
     "SGD": {
         "ValueError for settings out of range, or nesterov without momentum or with dampening": [
