@@ -2469,11 +2469,14 @@ class _Training:
             row |= _average(seen, self.batch)
         return row | self.held_out()
 
+    # 10 The loop: training · train-held-out
     def held_out(self) -> dict[str, float]:
         if self.validation is None:
             return {}
         self.net.eval()
-        found = _average(self.validation, lambda _, b: _measure(self.net, *b))
+        found = _average(
+            self.validation, lambda _, b: _measure(self.net, *b), "validation"
+        )
         return {f"validation_{name}": found[name] for name in found}
 
     # 10 The loop: training · train-run
@@ -2604,7 +2607,9 @@ def fit(
 
 
 # 10 The loop: training · average
-def _average(batches: Iterable, measure: Callable) -> dict[str, float]:
+def _average(
+    batches: Iterable, measure: Callable, what: str = "data"
+) -> dict[str, float]:
     """What ``measure`` finds in each batch, averaged over all examples."""
     total: dict[str, Any] = {}
     for i, batch in enumerate(batches):
@@ -2612,7 +2617,7 @@ def _average(batches: Iterable, measure: Callable) -> dict[str, float]:
             total[name] = total.get(name, 0) + np.array([value * size, size])
     if not total:
         raise ValueError(
-            "fit: no batches (no examples? drop_last? an iterator, used up?)"
+            f"fit: no batches in {what} (drop_last? an iterator, used up?)"
         )
     return {name: float(a / size) for name, (a, size) in total.items()}
 
@@ -7547,4 +7552,4 @@ _PROBES = [
 ]
 
 
-# digest 4105d509a8f9a62ddd136f906856c80f7e470c966b00d209f92011834d47169e
+# digest d85d9b05c68e4bb75d2db2a608ea1fb252e140cca84866e9bbb8e026c8eb6d3f
