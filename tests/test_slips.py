@@ -382,6 +382,8 @@ def test_a_history_is_one_of_fits_and_a_state_has_names(tmp_path: Path) -> None:
     optimizer = bp.SGD(net.parameters())
     with pytest.raises(ValueError, match="fit: expected history as fit returns it"):
         bp.fit(net, optimizer, bp.DataLoader(X, Y), 1, history=[{"loss": 1}], verbose=False)
+    with pytest.raises(ValueError, match="fit: no batches in validation"):
+        bp.fit(net, optimizer, bp.DataLoader(X, Y), 1, validation=[], verbose=False)
     for owner in (net, optimizer):
         for odd in ("x.npz", [1]):
             with pytest.raises(ValueError, match="load_state_dict: state_dict must be of type Mapping"):

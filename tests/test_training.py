@@ -433,7 +433,7 @@ def test_what_does_not_belong_together_is_refused(name: str) -> None:
 def test_no_data_is_a_clear_error() -> None:
     net = classifier()
     optimizer, once = bp.SGD(net.parameters(), 0.1), iter(batches())
-    with pytest.raises(ValueError, match=r"fit: no batches \(.*an iterator, used up.\)"):
+    with pytest.raises(ValueError, match=r"fit: no batches in data \(.*an iterator, used up.\)"):
         bp.fit(net, optimizer, once, 2, verbose=False)
     with pytest.raises(ValueError, match="fit: no batches"):
         bp.fit(net, optimizer, batches(), 1, validation=[], verbose=False)
