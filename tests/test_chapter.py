@@ -138,7 +138,10 @@ def test_references_and_numbers(sample: Chapter) -> None:
 # -- what it refuses ------------------------------------------------------------------
 
 CORE = core("def f(): ...", "f")
-TAGS = 'core, hide-input, notation, or ["core", "aside"] for a core cell that the site folds away'
+TAGS = (
+    'core, hide-input, notation, or ["core", "aside"] or ["notation", "aside"] '
+    "for a cell that the site folds away"
+)
 SHOWN = "python, pycon, text, console, py, toml, yaml, json, diff, tex"
 DISPLAY = "$$ x $$ "
 HOLDS = "holds the character U+{}; remove it"

@@ -200,6 +200,14 @@ def test_an_aside_is_folded_with_its_thread(tmp_path: Path) -> None:
     assert text.index("return x / 2") < text.index("</details>")
 
 
+def test_symbols_in_code_are_open_or_an_aside(tmp_path: Path) -> None:
+    for tags, folded in (('"notation"', False), ('"notation", "aside"', True)):
+        one = one_chapter(tmp_path, f"```python tags=[{tags}]\nhalf = 0.5\n```\n")
+        text = page(Book([one], Module("", {}, "d" * 64)), one, executed(one))
+        assert ("<summary>The symbols in code</summary>" in text) == folded
+        assert '```{.python .notation title="notation"}\nhalf = 0.5\n```' in text
+
+
 def test_the_first_page_folds_its_imports_however_short(tmp_path: Path) -> None:
     path = tmp_path / "index.md"
     path.write_text(chapter_text("Text.\n", title="Book"), encoding="utf-8")

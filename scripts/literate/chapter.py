@@ -55,7 +55,7 @@ class Cell:
     alt: str | None = None
     raises: str | None = None  # the error's type
     saying: str | None = None  # a pattern for its message
-    aside: bool = False  # a core cell that the site folds away
+    aside: bool = False  # a core or notation cell that the site folds away
     more: tuple[tuple[str, str], ...] = ()  # further attributes, of exercises
 
     @cached_property

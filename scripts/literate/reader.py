@@ -225,7 +225,7 @@ class Reader:
     def python_cell(self, source: str, rest: str, opened: int) -> Cell:
         attributes = self.read_attributes(rest, opened)
         tags = attributes.pop("tags", [])
-        aside = tags == ["core", "aside"]
+        aside = tags in (["core", "aside"], ["notation", "aside"])
         if (
             not isinstance(tags, list)
             or len(tags) > 1 + aside
@@ -233,7 +233,7 @@ class Reader:
         ):
             raise self.refuse(
                 f"tags={json.dumps(tags)} is unknown; write one of {', '.join(self.tags)}, "
-                'or ["core", "aside"] for a core cell that the site folds away',
+                'or ["core", "aside"] or ["notation", "aside"] for a cell that the site folds away',
                 opened,
             )
         for key, value in attributes.items():

@@ -172,7 +172,7 @@ def task(exercise: Exercise, sheet: Sheet, equations: Equations) -> str:
     text = re.sub(r"^\|.*\n?", "", text, flags=re.M)  # tables of symbols
     for cell in sheet.text.cells:
         if cell.tag == "notation":
-            text = text.replace(f'```python tags=["notation"]\n{cell.source}```', "")
+            text = re.sub(rf"```python [^\n]*\n{re.escape(cell.source)}```", "", text)
     text = NUMBER.sub(lambda found: found["shown"], text)
     text = REFERENCE.sub(lambda found: equations.number(found[1]) or found[0], text)
     return re.sub(r"\n{3,}", "\n\n", text).strip()

@@ -210,7 +210,10 @@ def python(book: Book, chapter: Chapter, cell: Cell, outputs: list[NotebookNode]
         case "hide-input":
             return f"{shown}\n\n{fold('hide-input', 'Show the code', fence(cell))}\n"
         case "notation":
-            return f"{fence(cell, 'notation', 'notation')}\n\n{shown}\n"
+            code = fence(cell, "notation", "notation")
+            if cell.aside:
+                code = fold("notation", "The symbols in code", code)
+            return f"{code}\n\n{shown}\n"
         case _ if cell is chapter.python[0] and (not chapter.number or cell.source.count("\n") > SHORT):
             title = f"What this {'chapter' if chapter.number else 'page'} imports"
             return f"{fold('imports', title, fence(cell))}\n\n{shown}\n"
