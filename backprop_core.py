@@ -1679,8 +1679,10 @@ class Optimizer:
 
     # 07 A network learns · optimizer-load
     def load_state_dict(self, state_dict: Mapping[str, ArrayLike]) -> None:
-        """Write them back, all or none. Raises ValueError for what differs in
-        names or shapes, and for rates or counts out of range."""
+        """Write them back, all or none.
+
+        Raises ValueError for other names or shapes, or rates out of range.
+        """
         new = _agreed(self._arrays(), state_dict)
         self._set_rates(new["rates"], new["t"])
         _overwrite(self.state, new)
@@ -2467,11 +2469,14 @@ class _Training:
             row |= _average(seen, self.batch)
         return row | self.held_out()
 
+    # 10 The loop: training · train-held-out
     def held_out(self) -> dict[str, float]:
         if self.validation is None:
             return {}
         self.net.eval()
-        found = _average(self.validation, lambda _, b: _measure(self.net, *b))
+        found = _average(
+            self.validation, lambda _, b: _measure(self.net, *b), "validation"
+        )
         return {f"validation_{name}": found[name] for name in found}
 
     # 10 The loop: training · train-run
@@ -2602,7 +2607,9 @@ def fit(
 
 
 # 10 The loop: training · average
-def _average(batches: Iterable, measure: Callable) -> dict[str, float]:
+def _average(
+    batches: Iterable, measure: Callable, what: str = "data"
+) -> dict[str, float]:
     """What ``measure`` finds in each batch, averaged over all examples."""
     total: dict[str, Any] = {}
     for i, batch in enumerate(batches):
@@ -2610,7 +2617,7 @@ def _average(batches: Iterable, measure: Callable) -> dict[str, float]:
             total[name] = total.get(name, 0) + np.array([value * size, size])
     if not total:
         raise ValueError(
-            "fit: no batches (no examples? drop_last? an iterator, used up?)"
+            f"fit: no batches in {what} (drop_last? an iterator, used up?)"
         )
     return {name: float(a / size) for name, (a, size) in total.items()}
 
@@ -7508,4 +7515,4 @@ _PROBES = [
 ]
 
 
-# digest e5b728cc3d9762ebada15b0c4dd0f08fe5e1a1b598b8a43f68503474cd184caa
+# digest 6398554c4923db12b622e19c62c8ad5009694aef9b88c363af854afb14d28dae
