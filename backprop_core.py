@@ -247,6 +247,9 @@ def _claimed(layer: Any, x: Any, rest: tuple, grad_output: Any) -> list:
         parameter.requires_grad = True
         parameter.grad[...] = 1.0
     grad = probe.backward(grad_output)
+    if grad is None or isinstance(grad, tuple):
+        kind, name = type(grad).__name__, type(layer).__name__
+        raise TypeError(f"{name}.backward gives no array, but a {kind}")
     return [grad, *(parameter.grad - 1.0 for parameter in parameters)]
 
 
@@ -294,6 +297,8 @@ def gradient_errors(
 
     What gradcheck finds, in parts.
     """
+    if isinstance(layer, type) or not hasattr(layer, "backward"):
+        raise TypeError(f"expected a layer with a backward, got {layer}")
     x = np.array(x, dtype=float)
     x.flags.writeable = False
     shape = np.shape(_output(layer, x, rest))
@@ -402,6 +407,27 @@ class Parameter:
         return self.data.size
 
 
+# 03 Why backwards? · fixed
+class _Fixed:
+    """An attribute that is set once; a Parameter may replace a Parameter."""
+
+    def __set_name__(self, kind: type, name: str) -> None:
+        self.name = name
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        old = vars(owner).setdefault(self.name, value)
+        swap = all(isinstance(x, Parameter | None) for x in (old, value))
+        wanted = "{} stays (or a Parameter takes the place of another)"
+        fits = old is value or swap
+        _demand(owner, lambda _: fits, wanted, **{self.name: value})
+        vars(owner)[self.name] = value
+
+
+def _fixed(count: int) -> Any:
+    """So many attributes of that kind."""
+    return [_Fixed() for _ in range(count)]
+
+
 # 03 Why backwards? · memory
 class _Memory:
     """What layers and losses share: a memory of the last forward."""
@@ -409,6 +435,8 @@ class _Memory:
     _cache: Any = None
     _runs = 0  # forwards since the last backward; after it, less than 0
     _fitted: tuple = ()  # the shapes that came last
+    _pass: Any = None  # of the network that it ran for last, chapter 7;
+    _user: Any = None  # or, for a loss, that will ask for its slopes
     takes_lengths: bool = False  # has forward(x, lengths=…), chapter 20
 
     def _saved(self) -> Any:
@@ -433,7 +461,8 @@ class _Memory:
     def _count(self, backward: bool) -> None:
         """Notice what can only be a mistake: forward twice, then backward."""
         if not backward:  # what the last forward kept is of no more use
-            self._cache, self._runs = None, max(self._runs, 0) + 1
+            self._cache = self._pass = None
+            self._runs = max(self._runs, 0) + 1
             return
         if self._runs < -1:
             raise RuntimeError(
@@ -500,7 +529,7 @@ class Layer(_Memory):
     # 03 Why backwards? · layer-contents
     def _own(self) -> list[tuple[Any, Any]]:
         """Its attributes, but for what the last forward left."""
-        passing = "_cache", "_fitted", "_shapes"
+        passing = "_cache", "_fitted", "_shapes", "_pass", "_user"
         return [part for part in vars(self).items() if part[0] not in passing]
 
     def _contents(self, prefix: str = "") -> list[tuple[str, Any]]:
@@ -569,7 +598,7 @@ class Layer(_Memory):
         for name, array in data + self.named_buffers():
             if name in found:
                 raise ValueError(f"two members have the name {name}")
-            if getattr(array, "dtype", np.dtype(object)).hasobject:
+            if not isinstance(array, np.ndarray) or array.dtype.hasobject:
                 raise TypeError(f"{name} is no array of numbers: {array!r}")
             found[name] = array
         return found
@@ -584,7 +613,8 @@ class Layer(_Memory):
 
         Raises ValueError where names or shapes differ, or for no numbers.
         """
-        _overwrite(self._arrays(), state_dict)
+        ours = self._arrays()
+        _overwrite(ours, _agreed(ours, state_dict))
 
 
 # 03 Why backwards? · entries
@@ -620,10 +650,15 @@ def _agree(
 
 
 # 03 Why backwards? · overwrite
-def _overwrite(ours: dict[str, np.ndarray], theirs: Mapping) -> None:
-    """Write arrays into ours, which have the same names and shapes."""
+def _agreed(ours: Mapping, theirs: Any) -> dict[str, np.ndarray]:
+    """Theirs as arrays, which have the names and shapes of ours."""
+    _instances("load_state_dict", Mapping, state_dict=theirs)
     new = {name: _as_array(array) for name, array in theirs.items()}
     _agree(ours, new, lambda a: a.shape if a.dtype.kind in "biuf" else a.dtype)
+    return new
+
+
+def _overwrite(ours: Mapping, new: Mapping) -> None:
     for name, array in ours.items():
         array[...] = new[name]
 
@@ -635,7 +670,7 @@ def _demand(owner: Any, fits: Callable, message: str, **values: Any) -> None:
     for setting, value in values.items():
         if not fits(value):
             expected = message.format(setting)
-            raise ValueError(f"{name}: {expected}, got {value!r}")
+            raise ValueError(f"{name}: {expected}, got {value!r:.300}")
 
 
 # 03 Why backwards? · guards-kinds
@@ -705,6 +740,8 @@ class Linear(Layer):
     Raises ValueError for an input of another shape.
     """
 
+    in_features, out_features, weight, bias = _fixed(4)
+
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", ..., self.in_features)
         self._cache = x.copy()
@@ -723,8 +760,7 @@ class Linear(Layer):
         rng, bound = _generator(self, rng), 1 / in_features**0.5
         shapes = (in_features, out_features), out_features
         drawn = [Parameter(rng.uniform(-bound, bound, s)) for s in shapes]
-        self.weight: Parameter = drawn[0]
-        self.bias: Any = drawn[1] if bias else None
+        self.weight, self.bias = drawn[0], drawn[1] if bias else None
 
     # 04 The linear layer · linear-backward
     def accumulate(self, grad_output: ArrayLike) -> None:
@@ -1044,7 +1080,7 @@ class Loss(_Memory):
     reduction: str = "mean"
 
     def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
-        """The losses to be averaged, and the slope of each in x."""
+        """The losses, not yet averaged, and the slope of each in x."""
         raise NotImplementedError(f"{self} has no value_and_slope")
 
     # 06 What do we want? Losses · loss-forward
@@ -1377,9 +1413,9 @@ class Network(Layer):
     # 07 A network learns · network-ends
     def _begin(self, x: ArrayLike) -> np.ndarray:
         """A new pass: what the last one left behind is obsolete."""
-        self._shapes = []
+        self._shapes, self._pass = [], None
         if self.criterion is not None:
-            self.criterion._cache = None
+            self.criterion._cache, self.criterion._user = None, self._shapes
         return _as_array(x)
 
     # 07 A network learns · network-start
@@ -1389,16 +1425,34 @@ class Network(Layer):
         return self.criterion
 
     def _start(self, grad_output: ArrayLike | None) -> Any:
+        """The first slope, if layers and loss still know of this pass."""
+        users: list = [(layer, layer._pass) for layer in self.layers]
+        if all(user is None for _, user in users):
+            users = []  # they ran one by one, by hand
+        if grad_output is None and (loss := self._loss_at_end())._user:
+            users.append((loss, loss._user))
+        for part, user in users:
+            if user is not self._shapes:
+                raise RuntimeError(
+                    f"Network: {part} has run for something else since; call "
+                    "forward or loss again, and give each network its own"
+                )
         if grad_output is None:
-            return self._loss_at_end().backward()
+            return loss.backward()
         return _as_array(grad_output)
 
     # 07 A network learns · network-lengths
     def _run(self, layer: Any, x: np.ndarray, lengths: Any) -> np.ndarray:
         """The layer's output; it gets the lengths if it wants them."""
         if lengths is None or not layer.takes_lengths:
-            return layer.forward(x)
-        return layer.forward(x, lengths=lengths)
+            y = layer.forward(x)
+        else:
+            y = layer.forward(x, lengths=lengths)
+        if not isinstance(y, np.ndarray):
+            kind = type(y).__name__
+            raise TypeError(f"Network: {layer} gave no array, but a {kind}")
+        layer._pass = self._shapes
+        return y
 
     def _mask(self, y: np.ndarray, target: ArrayLike, lengths: Any) -> Any:
         """Which places of the output belong to a sequence; None if all."""
@@ -1417,6 +1471,23 @@ class Network(Layer):
             first.accumulate(grad)
 
     # 07 A network learns · network-comfort
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse what would take no part: all is done by the layers."""
+        if name == "loss":
+            raise AttributeError("Network: loss is a method; set criterion")
+        super().__setattr__(name, value)
+        parts = isinstance(value, (Layer, Parameter, list, tuple, dict))
+        inherits = type(self).backward is Network.backward
+        if parts and inherits and "layers" in vars(self):
+            its = [p for layer in self.layers for p in layer.parameters()]
+            if len(self.parameters()) > len(set(its)):
+                delattr(self, name)
+                raise TypeError(
+                    f"{type(self).__name__}: {name} would not train; give it "
+                    "to super().__init__, or write a Layer with a backward"
+                )
+
+    # 07 A network learns · network-members
     def _own(self) -> list[tuple[Any, Any]]:
         rest = [part for part in super()._own() if part[0] != "layers"]
         return [*enumerate(self.layers), *rest]
@@ -1526,6 +1597,8 @@ class Optimizer:
     # 07 A network learns · optimizer-setting
     def __setattr__(self, name: str, value: Any) -> None:
         """A setting that is changed later is looked at as well."""
+        if name == "betas" and isinstance(value, list):
+            value = tuple(value)  # whose numbers stay
         if name in getattr(self, "_names", ()):
             self._look_at(name, value)
             needs = {"amsgrad": "v_max", "centered": "mean"}
@@ -1607,19 +1680,26 @@ class Optimizer:
 
     # 07 A network learns · optimizer-load
     def load_state_dict(self, state_dict: Mapping[str, ArrayLike]) -> None:
-        """Write them back. Raises ValueError for other names or shapes."""
-        arrays = self._arrays()
-        _overwrite(arrays, state_dict)
-        self._set_rates(arrays["rates"])
+        """Write them back, all or none. Raises ValueError for what differs in
+        names or shapes, and for rates or counts out of range."""
+        new = _agreed(self._arrays(), state_dict)
+        self._set_rates(new["rates"], new["t"])
+        _overwrite(self.state, new)
 
-    def _set_rates(self, rates: np.ndarray) -> None:
+    def _set_rates(self, rates: np.ndarray, t: np.ndarray) -> None:
+        """Set lr and base_lr; or raise, when t or one of them is wrong."""
         each = rates.astype(self._data.dtype)
-        self.lr, base = each if each.ndim > 1 else rates.tolist()
-        self.base_lr = base if np.isfinite(base).all() else None
+        lr, base = each if each.ndim > 1 else rates.tolist()
+        base = None if np.isposinf(base).all() else base
+        _positive(self, least=0, t=t.item())
+        self._look_at("lr", lr if base is None else base)
+        self.lr = lr  # which looks, too
+        self.base_lr = base
 
     # 07 A network learns · optimizer-copies
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"{type(self).__name__} has no {name}")
+        kind = type(self).__name__
+        raise AttributeError(f"{kind} has no {name} (super().__init__ ran?)")
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -2192,7 +2272,10 @@ class DataLoader:
     below 1.
     """
 
+    x, y = _fixed(2)
+
     def __len__(self) -> int:
+        _positive(self, batch_size=self.batch_size)
         whole, rest = divmod(len(self.x), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
@@ -2228,156 +2311,6 @@ def _equally_many(arrays: list[np.ndarray]) -> None:
         kinds = zip(counts, ("inputs", "targets", "lengths"))
         found = ", ".join(f"{count} {kind}" for count, kind in kinds)
         raise ValueError(f"DataLoader: {found}")
-
-
-# 10 The loop: training · training
-class _Training:
-    """A call of fit, its arguments as attributes."""
-
-    def __init__(self, **given: Any) -> None:
-        vars(self).update(given)
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"fit has no {name}")
-
-    # 10 The loop: training · train-batch
-    def forwards_and_back(self, number: int, batch: Sequence) -> dict:
-        found = _measure(self.net, *batch)
-        self.watch_loss(found["loss"][0], number, batch[0])
-        self.optimizer.zero_grad()
-        self.net.accumulate()
-        return found
-
-    def step(self, number: int) -> None:
-        self.limit()
-        self.watch_gradient(number)
-        self.optimizer.step()
-        self.advance("batch")
-
-    # 10 The loop: training · train-epoch
-    def epoch(self, number: int, last: int) -> dict[str, Any]:
-        rate = float(np.max(self.optimizer.lr))  # groups may have several
-        row: dict[str, Any] = {"epoch": number, "lr": rate}
-        self.net.train()
-        with self.bar(f"epoch {number}/{last}") as seen:
-            row |= _average(seen, self.batch)
-        return row | self.held_out()
-
-    def held_out(self) -> dict[str, float]:
-        if self.validation is None:
-            return {}
-        self.net.eval()
-        found = _average(self.validation, lambda _, b: _measure(self.net, *b))
-        return {f"validation_{name}": found[name] for name in found}
-
-    # 10 The loop: training · train-run
-    def run(self, epochs: int, callbacks: Sequence, history: list) -> None:
-        first = history[-1]["epoch"] + 1 if history else 1
-        last = first + epochs - 1
-        for number in range(first, last + 1):
-            row = self.epoch(number, last)
-            with _uninterrupted():
-                history.append(row)
-                self.advance("epoch")
-            self.tell(row, last)
-            if any([callback(history) for callback in callbacks]):
-                break
-
-    # 10 The loop: training · advance
-    def advance(self, unit: str) -> None:
-        if self.schedule is not None and self.schedule_every == unit:
-            self.schedule.step()
-
-    # 10 The loop: training · limit
-    def limit(self) -> None:
-        if self.penalty is not None:
-            self.penalty()
-        if self.max_norm is not None:
-            clip_grad_norm_(self.optimizer.parameters, self.max_norm)
-
-    # 10 The loop: training · watch-loss
-    def watch_loss(self, loss: float, number: int, x: ArrayLike) -> None:
-        if not math.isfinite(loss):
-            where = f"the loss is {loss} in batch {number}: "
-            raise FloatingPointError(where + _first_not_finite(self.net, x))
-
-    # 10 The loop: training · watch-gradient
-    def watch_gradient(self, number: int) -> None:
-        if not np.isfinite(self.optimizer._look()).all():
-            named = self.net.named_parameters()
-            lost = [name for name, p in named if not np.isfinite(p.grad).all()]
-            where = f"{', '.join(lost)} is not finite in batch {number}"
-            raise FloatingPointError(f"the gradient of {where}")
-
-    # 10 The loop: training · tell
-    def tell(self, row: dict[str, float], last: int) -> None:
-        """An epoch as one line of text."""
-        title = f"epoch {row['epoch']:{len(str(last))}}/{last}"
-        found = [f"{name.replace('_', ' ')} {row[name]:.4f}" for name in row]
-        if self.verbose:
-            print("  ".join([title, *found[2:]]), flush=True)
-
-    # 10 The loop: training · bar
-    def bar(self, title: str) -> AbstractContextManager[Iterable]:
-        """The data, with a progress bar if there is somebody to see it."""
-        if not self.verbose:
-            return nullcontext(self.data)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # a notebook without widgets
-                from tqdm.autonotebook import tqdm
-        except ImportError:
-            return nullcontext(self.data)
-        bar = {"leave": False, "unit": "batch", "disable": None}
-        return tqdm(self.data, desc=title, **bar)
-
-    # 10 The loop: training · whole-batch
-    def batch(self, number: int, batch: Sequence) -> dict[str, tuple]:
-        """The loss and the step, which Ctrl-C does not come between."""
-        with _uninterrupted():
-            with np.errstate(over="ignore", invalid="ignore"):
-                found = self.forwards_and_back(number, batch)
-            self.step(number)
-        return found
-
-    # 10 The loop: training · fit-kinds
-    def check(self) -> None:
-        kinds = {
-            "net": Network, "optimizer": Optimizer, "data": Iterable,
-            "callbacks": Iterable, "validation": Iterable,
-            "schedule": Schedule, "penalty": Callable, "history": list,
-        }
-        for i, (name, kind) in enumerate(kinds.items()):
-            optional = i > 3  # the last four may be left out
-            _instances("fit", kind, optional, **{name: vars(self)[name]})
-        for function in self.callbacks:
-            _instances("fit", Callable, callbacks=function)
-        _positive("fit", least=0, epochs=self.epochs)
-        _one_of("fit", "epoch", "batch", schedule_every=self.schedule_every)
-        self.check_owners()
-
-    # 10 The loop: training · fit-owners
-    def check_owners(self) -> None:
-        _one_number("fit", self.net)
-        if not {*self.optimizer.parameters} & {*self.net.parameters()}:
-            raise ValueError("fit: the optimizer has no parameter of net")
-        owner = getattr(self.schedule, "optimizer", self.optimizer)
-        if owner is not self.optimizer:
-            raise ValueError("fit: the schedule belongs to another optimizer")
-
-
-# 10 The loop: training · average
-def _average(batches: Iterable, measure: Callable) -> dict[str, float]:
-    """What ``measure`` finds in each batch, averaged over all examples."""
-    total: dict[str, Any] = {}
-    for i, batch in enumerate(batches):
-        for name, (value, size) in measure(i, _xy(batch)).items():
-            total[name] = total.get(name, 0) + np.array([value * size, size])
-    if not total:
-        raise ValueError(
-            "fit: no batches (no examples? drop_last? an iterator, used up?)"
-        )
-    return {name: float(a / size) for name, (a, size) in total.items()}
 
 
 # 10 The loop: training · schedule
@@ -2502,6 +2435,145 @@ def _first_not_finite(net: Network, x: ArrayLike) -> str:
     return "every layer's output is finite, the loss is not"
 
 
+# 10 The loop: training · training
+class _Training:
+    """A call of fit, its arguments as attributes."""
+
+    def __init__(self, **given: Any) -> None:
+        vars(self).update(given)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"fit has no {name}")
+
+    # 10 The loop: training · train-batch
+    def forwards_and_back(self, number: int, batch: Sequence) -> dict:
+        found = _measure(self.net, *batch)
+        self.watch_loss(found["loss"][0], number, batch[0])
+        self.optimizer.zero_grad()
+        self.net.accumulate()
+        return found
+
+    def step(self, number: int) -> None:
+        self.limit()
+        self.watch_gradient(number)
+        self.optimizer.step()
+        self.advance("batch")
+
+    # 10 The loop: training · train-epoch
+    def epoch(self, number: int, last: int) -> dict[str, Any]:
+        rate = float(np.max(self.optimizer.lr))  # groups may have several
+        row: dict[str, Any] = {"epoch": number, "lr": rate}
+        self.net.train()
+        with self.bar(f"epoch {number}/{last}") as seen:
+            row |= _average(seen, self.batch)
+        return row | self.held_out()
+
+    def held_out(self) -> dict[str, float]:
+        if self.validation is None:
+            return {}
+        self.net.eval()
+        found = _average(self.validation, lambda _, b: _measure(self.net, *b))
+        return {f"validation_{name}": found[name] for name in found}
+
+    # 10 The loop: training · train-run
+    def run(self, epochs: int, callbacks: Sequence, history: list) -> None:
+        first = history[-1]["epoch"] + 1 if history else 1
+        last = first + epochs - 1
+        for number in range(first, last + 1):
+            row = self.epoch(number, last)
+            with _uninterrupted():
+                history.append(row)
+                self.advance("epoch")
+            self.tell(row, last)
+            if any([callback(history) for callback in callbacks]):
+                break
+
+    # 10 The loop: training · advance
+    def advance(self, unit: str) -> None:
+        if self.schedule is not None and self.schedule_every == unit:
+            self.schedule.step()
+
+    # 10 The loop: training · limit
+    def limit(self) -> None:
+        if self.penalty is not None:
+            self.penalty()
+        if self.max_norm is not None:
+            clip_grad_norm_(self.optimizer.parameters, self.max_norm)
+
+    # 10 The loop: training · watch-loss
+    def watch_loss(self, loss: float, number: int, x: ArrayLike) -> None:
+        if not math.isfinite(loss):
+            where = f"the loss is {loss} in batch {number}: "
+            raise FloatingPointError(where + _first_not_finite(self.net, x))
+
+    # 10 The loop: training · watch-gradient
+    def watch_gradient(self, number: int) -> None:
+        if not np.isfinite(self.optimizer._look()).all():
+            named = self.net.named_parameters()
+            lost = [name for name, p in named if not np.isfinite(p.grad).all()]
+            where = f"{', '.join(lost)} is not finite in batch {number}"
+            raise FloatingPointError(f"the gradient of {where}")
+
+    # 10 The loop: training · tell
+    def tell(self, row: dict[str, float], last: int) -> None:
+        """An epoch as one line of text."""
+        title = f"epoch {row['epoch']:{len(str(last))}}/{last}"
+        found = [f"{name.replace('_', ' ')} {row[name]:.4f}" for name in row]
+        if self.verbose:
+            print("  ".join([title, *found[2:]]), flush=True)
+
+    # 10 The loop: training · bar
+    def bar(self, title: str) -> AbstractContextManager[Iterable]:
+        """The data, with a progress bar if there is somebody to see it."""
+        if not self.verbose:
+            return nullcontext(self.data)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a notebook without widgets
+                from tqdm.autonotebook import tqdm
+        except ImportError:
+            return nullcontext(self.data)
+        bar = {"leave": False, "unit": "batch", "disable": None}
+        return tqdm(self.data, desc=title, **bar)
+
+    # 10 The loop: training · whole-batch
+    def batch(self, number: int, batch: Sequence) -> dict[str, tuple]:
+        """The loss and the step, which Ctrl-C does not come between."""
+        with _uninterrupted():
+            with np.errstate(over="ignore", invalid="ignore"):
+                found = self.forwards_and_back(number, batch)
+            self.step(number)
+        return found
+
+    # 10 The loop: training · fit-kinds
+    def check(self) -> None:
+        kinds = {
+            "net": Network, "optimizer": Optimizer, "data": Iterable,
+            "callbacks": Iterable, "validation": Iterable,
+            "schedule": Schedule, "penalty": Callable, "history": list,
+        }
+        for i, (name, kind) in enumerate(kinds.items()):
+            optional = i > 3  # the last four may be left out
+            _instances("fit", kind, optional, **{name: vars(self)[name]})
+        for function in self.callbacks:
+            _instances("fit", Callable, callbacks=function)
+        rows = all("epoch" in row for row in self.history or ())
+        wanted = "expected {} as fit returns it"
+        _demand("fit", lambda _: rows, wanted, history=self.history)
+        _positive("fit", least=0, epochs=self.epochs)
+        _one_of("fit", "epoch", "batch", schedule_every=self.schedule_every)
+        self.check_owners()
+
+    # 10 The loop: training · fit-owners
+    def check_owners(self) -> None:
+        _one_number("fit", self.net)
+        if not {*self.optimizer.parameters} & {*self.net.parameters()}:
+            raise ValueError("fit: the optimizer has no parameter of net")
+        owner = getattr(self.schedule, "optimizer", self.optimizer)
+        if owner is not self.optimizer:
+            raise ValueError("fit: the schedule belongs to another optimizer")
+
+
 # 10 The loop: training · fit
 def fit(
     net: Network, optimizer: Optimizer, data: Iterable, epochs: int,
@@ -2528,6 +2600,20 @@ def fit(
     finally:
         net.train()
     return history
+
+
+# 10 The loop: training · average
+def _average(batches: Iterable, measure: Callable) -> dict[str, float]:
+    """What ``measure`` finds in each batch, averaged over all examples."""
+    total: dict[str, Any] = {}
+    for i, batch in enumerate(batches):
+        for name, (value, size) in measure(i, _xy(batch)).items():
+            total[name] = total.get(name, 0) + np.array([value * size, size])
+    if not total:
+        raise ValueError(
+            "fit: no batches (no examples? drop_last? an iterator, used up?)"
+        )
+    return {name: float(a / size) for name, (a, size) in total.items()}
 
 
 # 10 The loop: training · uninterrupted
@@ -2569,7 +2655,7 @@ def _measure(net: Network, x: Any, y: Any, lengths: Any = None) -> dict:
     if criterion.reduction == "sum":
         loss /= size
     elif weight is not None:
-        size = weight[labels[counted]].sum()
+        size = np.asarray(weight)[labels[counted]].sum()
     return found | {"loss": (loss, size)}
 
 
@@ -2602,6 +2688,8 @@ def _of_one_training(net: Any, optimizer: Any, schedule: Any) -> None:
     _instances("checkpoint", Schedule, True, schedule=schedule)
     if schedule is not None and schedule.optimizer is not optimizer:
         raise ValueError("give the schedule's optimizer as well")
+    if optimizer and not {*optimizer.parameters} & {*net.parameters()}:
+        raise ValueError("the optimizer has no parameter of net")
 
 
 # 11 To be continued: saving and resuming · generators
@@ -2654,8 +2742,8 @@ def load(
     arrays = _named_arrays(net, optimizer, schedule)
     generators = _generators(net, rng)
     stored, texts = _read(path, arrays, generators)
+    _set_back(stored, optimizer, schedule)
     _restore(arrays, stored, generators, texts)
-    _set_back(arrays, optimizer, schedule)
     return texts["history"]
 
 
@@ -2669,10 +2757,12 @@ def _restore(arrays: dict, stored: dict, rngs: dict, texts: dict) -> None:
 
 # 11 To be continued: saving and resuming · set-back
 def _set_back(arrays: dict, optimizer: Any, schedule: Any) -> None:
+    t = 0 if schedule is None else arrays["schedule"].item()
+    _positive("checkpoint", least=0, schedule=t)
     if optimizer is not None:
-        optimizer._set_rates(arrays["optimizer.rates"])
+        optimizer._set_rates(arrays["optimizer.rates"], arrays["optimizer.t"])
     if schedule is not None:
-        schedule.t = int(arrays["schedule"])
+        schedule.t = t
 
 
 # 11 To be continued: saving and resuming · write
@@ -2697,8 +2787,8 @@ def _write(path: Path, arrays: dict[str, Any]) -> None:
 def _ordinary(path: str | os.PathLike) -> Path:
     """Where the file really stands; behind a link, for instance."""
     path = Path(path).resolve()
-    if path.exists() and not path.is_file():
-        raise OSError(f"{path} is no ordinary file")
+    if not path.is_file() and (path.exists() or not path.parent.is_dir()):
+        raise OSError(f"{path} is no ordinary file, or in no folder")
     return path
 
 
@@ -2753,6 +2843,8 @@ def _texts(path: Any, stored: dict, generators: dict) -> dict[str, Any]:
             texts[name] = json.loads(str(stored[name]))
             if name in generators:
                 type(generators[name].bit_generator)().state = texts[name]
+            else:
+                [row.items() for row in texts[name]]
     return texts
 
 
@@ -2935,6 +3027,7 @@ def _normalise_backward(
 class _BatchNorm(Layer):
     """What BatchNorm1d and BatchNorm2d have in common."""
 
+    num_features, weight, bias = _fixed(3)
     _axes: tuple[tuple[str, ...], ...]  # after (N, num_features)
     running_mean = property(lambda self: self.buffers.get("running_mean"))
     running_var = property(lambda self: self.buffers.get("running_var"))
@@ -3095,6 +3188,7 @@ class BatchNorm2d(_BatchNorm):
 class _RowNorm(Layer):
     """What LayerNorm and RMSNorm have in common: an example is a row."""
 
+    normalized_shape, weight, bias = _fixed(3)
     _centred = True
 
     def forward(self, x: ArrayLike) -> np.ndarray:
@@ -3278,6 +3372,8 @@ class _Convolution(Layer):
     """What Conv2d and ConvTranspose2d have in common."""
 
     _transposed = False
+    in_channels, out_channels, kernel_size, groups = _fixed(4)
+    weight, bias = _fixed(2)
 
     def _received(self, grad_output: ArrayLike) -> np.ndarray:
         """Add to the parameters' grad; return the gradient, batch last."""
@@ -3312,16 +3408,18 @@ class _Convolution(Layer):
         self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
         self.stride: Any = stride
         self.padding: Any = padding
-        self._dilation = _pair(self, "dilation", dilation, 1)
+        self.dilation: Any = dilation
         self._pad()
+        self.groups = groups
         self._draw(groups, bias, _generator(self, rng))
 
     # 14 Neighbours: convolution · convolution-padding
     def _pad(self) -> None:
         """The border around the pictures, as _batch_last takes it."""
         stride = self.stride = _pair(self, "stride", self.stride, 1)
-        self._steps, padding = (stride, self._dilation), self.padding
-        sides = zip(self.kernel_size, self._dilation)
+        wide = self.dilation = _pair(self, "dilation", self.dilation, 1)
+        self._steps, padding = (stride, wide), self.padding
+        sides = zip(self.kernel_size, wide)
         h, w = self._span = tuple(d * (k - 1) + 1 for k, d in sides)
         same = padding == "same"
         if same and max(self.stride) > 1:
@@ -3342,7 +3440,7 @@ class _Convolution(Layer):
         bound = math.prod(shape[1:]) ** -0.5
         self.weight = Parameter(rng.uniform(-bound, bound, shape))
         drawn = rng.uniform(-bound, bound, self.out_channels)
-        self.bias: Any = Parameter(drawn) if bias else None
+        self.bias = Parameter(drawn) if bias else None
 
 
 # 14 Neighbours: convolution · conv2d
@@ -3732,8 +3830,8 @@ class Tensor(NDArrayOperatorsMixin):
         self, function: Any, types: Any, args: Sequence, options: dict
     ) -> Any:
         """NumPy asks here when any of its other functions gets a Tensor."""
-        if function in _RULES:
-            return _apply(_RULES[function], args, options)
+        if rule := _RULES.get(function):
+            return _apply(rule, args, options)
         return _without_rule(function, args, options)
 
     # 17 The engine, for use · tensor-backward
@@ -3756,7 +3854,7 @@ class Tensor(NDArrayOperatorsMixin):
         if name in _PLAIN:
             return getattr(self.data, name)
         function: Any = hasattr(np.ndarray, name) and getattr(np, name, None)
-        known = function in _RULES or (function and function in _FURTHER)
+        known = function in _RULES or function in _FURTHER
         if not known or name == "sort":  # which sorts in place
             text = f"a Tensor has no {name}; the array in it is .data"
             raise AttributeError(text)
@@ -3856,35 +3954,32 @@ _Record = namedtuple("_Record", "rule args arrays options places seals")
 # 17 The engine, for use · apply
 def _apply(rule: _Rule, args: Sequence, options: dict[str, Any]) -> Any:
     """The rule's function of args, as a Tensor that remembers it."""
-    args, arrays, places = list(args), [], []
+    args, arrays, places = [*args], [*args], []
     for i, x in enumerate(args):
         if isinstance(x, Tensor):
+            arrays[i] = x.data
             if x.requires_grad:
                 places.append(i)
-            x = x.data
         elif isinstance(x, (list, tuple)):
-            args[i] = x = _own(x, rule)
-        arrays.append(x)
+            args[i] = arrays[i] = _own(x, rule)
     if options or (len(args), *places) not in rule.asked:
         _ask(rule, args, options, places)
     value = rule.function(*arrays, **options)
-    if type(value) is not np.ndarray or value.dtype.kind != "f":
-        # several results, whole numbers, or a single number, as a loss is
-        return _unusual(value, rule, args, arrays, options, places)
-    return _remember(value, rule, args, arrays, options, places)
+    every = _recording.get() if places else 0  # 0 under no_grad
+    seals = _seal(args, arrays, options, every) if every else None
+    made = _Record(rule, args, arrays, options, places, seals)
+    usual = type(value) is np.ndarray and value.dtype.kind == "f"
+    return _remember(value, made) if usual else _unusual(value, made)
 
 
 # 17 The engine, for use · remember
-def _remember(value: Any, *how: Any) -> Any:
+def _remember(value: Any, made: _Record) -> Any:
     """The value as a Tensor, with its record if anybody wants one."""
-    rule, args, arrays, options, places = how
     y = Tensor.__new__(Tensor)  # without looking at the value once more
     y.data = value[...]  # a view, so that only ours is read-only
-    if places and (every := _recording.get()):  # 0 under no_grad
-        seals = _seal(args, arrays, options, every)
-        y._record = _Record(rule, args, arrays, options, places, seals)
-        y._parents = tuple([args[i] for i in places])
-        y.requires_grad = True
+    if made.seals is not None:
+        y._record, y.requires_grad = made, True
+        y._parents = tuple(map(made.args.__getitem__, made.places))
         y.data.setflags(write=False)
     return y
 
@@ -3949,10 +4044,10 @@ def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
 
 
 # 17 The engine, for use · known
-def _known(node: Tensor, record: bool) -> list:
+def _known(node: Tensor, record: bool) -> tuple:
     """What rules get: the result and the arguments, as Tensors or arrays."""
     _check(made := node._record)
-    return [node, *made.args] if record else [node.data, *made.arrays]
+    return (node, *made.args) if record else (node.data, *made.arrays)
 
 
 # 17 The engine, for use · check
@@ -4087,7 +4182,7 @@ def _refuse(function: Any, method: str, options: dict) -> None:
 def _plain(x: Any) -> Any:
     """The array in a Tensor, or an array, so that nobody can write to it."""
     x = x.data if isinstance(x, Tensor) else x
-    return np.broadcast_to(x, x.shape) if isinstance(x, np.ndarray) else x
+    return _read_only(x) if isinstance(x, np.ndarray) else x
 
 
 # 17 The engine, for use · without-rule
@@ -4111,31 +4206,31 @@ def _without_rule(function: Callable, args: Any, options: dict) -> Any:
 
 
 # 17 The engine, for use · unusual
-def _unusual(value: Any, *how: Any) -> Any:
+def _unusual(value: Any, made: _Record) -> Any:
     """What to remember of a value that is no array of real numbers."""
     if isinstance(value, (list, tuple)):
-        return _several(value, *how)
+        return _several(value, made)
     if np.asarray(value).dtype.kind in "biu":
         return value
-    return _remember(_real(value), *how)
+    return _remember(_real(value), made)
 
 
 # 17 The engine, for use · several
-def _several(values: Any, rule: _Rule, *how: Any) -> tuple:
+def _several(values: Any, made: _Record) -> tuple:
     """The values as Tensors: parts of one long vector, as are g and y."""
     arrays = [np.asarray(value) for value in values]
-    ends = np.cumsum([array.size for array in arrays])
+    ends = [*zip(np.cumsum([array.size for array in arrays]), arrays)]
 
     def parts(x: Any) -> tuple:
-        cut = [x[n - a.size : n] for n, a in zip(ends, arrays)]
-        return tuple([y.reshape(a.shape) for y, a in zip(cut, arrays)])
+        return tuple([x[n - a.size : n].reshape(a.shape) for n, a in ends])
 
     def cutting(vjp: Any) -> Any:
         return vjp and (lambda g, y, *x, **o: vjp(parts(g), parts(y), *x, **o))
 
-    rule = rule._replace(vjps=[*map(cutting, rule.vjps)], jvps=None)
+    vjps = [*map(cutting, made.rule.vjps)]
+    rule = made.rule._replace(vjps=vjps, jvps=None)
     whole = np.concatenate([array.ravel() for array in arrays])
-    return parts(_unusual(whole, rule, *how))
+    return parts(_unusual(whole, made._replace(rule=rule)))
 
 
 # 17 The engine, for use · no-grad
@@ -4170,7 +4265,11 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
     and y are tuples, and jvps are derived.
     """
 
+    _demand("primitive", len, "expected a rule for each argument", vjps=vjps)
+
     def decorate(function: Callable) -> Callable:
+        if not callable(function):
+            raise TypeError("primitive: write @primitive(rule, …)")
         push = _pushes(vjps, jvps)
         rule = _Rule(function.__name__, function, vjps, push, set())
 
@@ -4191,6 +4290,10 @@ def _pushes(vjps: tuple, jvps: Any) -> Any:
     """The rules forwards, from what primitive is given."""
     if isinstance(jvps, str):
         _one_of("primitive", "linear", "entrywise", jvps=jvps)
+    elif jvps is not None:
+        each = np.shape(vjps)
+        fits = "expected one of {} for each of vjps"
+        _demand("primitive", lambda it: np.shape(it) == each, fits, jvps=jvps)
     return vjps if jvps == "entrywise" else jvps
 
 
@@ -4231,17 +4334,6 @@ _CURVES: dict[Callable, Any] = _POWERS | {
 }
 
 
-# 17 The engine, for use · logistic
-def _logistic_rule(g: Any, y: Any, x: Any) -> Any:
-    return g * y * _logistic(-x)
-
-
-@primitive(_logistic_rule, jvps="entrywise")
-def _logistic(x: Any) -> Any:
-    """1 / (1 + exp(-x)), the slope of logaddexp, without an overflow."""
-    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
-
-
 # 17 The engine, for use · base-slope
 def _base_slope(y: Any, x: Any, n: Any) -> Any:
     if isinstance(n, (int, float)):
@@ -4265,7 +4357,8 @@ _PAIRS: dict[Callable, tuple] = {
     np.mod: (1, lambda y, a, b: -np.floor(a / b)),
     np.power: (_base_slope, _exponent_slope),
     np.logaddexp: (
-        lambda y, a, b: _logistic(a - b), lambda y, a, b: _logistic(b - a),
+        lambda y, a, b: np.exp(-np.logaddexp(0, b - a)),  # σ(a − b)
+        lambda y, a, b: np.exp(-np.logaddexp(0, a - b)),
     ),
     np.hypot: (lambda y, a, b: _side(a, y), lambda y, a, b: _side(b, y)),
     np.arctan2: (
@@ -4277,26 +4370,20 @@ _PAIRS: dict[Callable, tuple] = {
 
 
 # 17 The engine, for use · chosen
-def _chosen(wins: Callable) -> tuple:
-    """Rules of a function that chooses one of its two arguments."""
-
-    def share(g: Any, a: Any, b: Any) -> Any:
-        won = wins(a, b)
-        tied = won == wins(b, a)
-        taped = isinstance(g, Tensor)
-        mine = np.where(won, g, 0) if taped else _only(won, g)
-        return np.where(tied, g / 2, mine) if np.count_nonzero(tied) else mine
-
-    return lambda g, y, a, b: share(g, a, b), lambda g, y, a, b: share(g, b, a)
+def _chosen(g: Any, y: Any, x: Any, other: Any) -> Any:
+    """The share of x, where y is x or the other."""
+    won = x == y
+    tied = won == (other == y)
+    share = np.where(won, g, 0) if isinstance(g, Tensor) else _only(won, g)
+    return np.where(tied, g / 2, share) if np.count_nonzero(tied) else share
 
 
 # 17 The engine, for use · rules-of-choices
 _SHARES: dict[Callable, tuple] = {
     np.divide: (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
-    np.maximum: _chosen(lambda a, b: a > b),
-    np.minimum: _chosen(lambda a, b: a < b),
-    np.fmax: _chosen(lambda a, b: (a > b) | (b != b)),
-    np.fmin: _chosen(lambda a, b: (a < b) | (b != b)),
+    **dict.fromkeys((np.maximum, np.minimum, np.fmax, np.fmin), (
+        _chosen, lambda g, y, a, b: _chosen(g, y, b, a),
+    )),
     np.where: (
         None,
         lambda g, y, condition, a, b: np.where(condition, g, 0),
@@ -4429,13 +4516,10 @@ _ENTRYWISE = _SHARES | {
     f: tuple(map(_times, slopes if isinstance(slopes, tuple) else [slopes]))
     for f, slopes in (_SLOPES | _CURVES | _PAIRS).items()
 }
+_KINDS = ("entrywise", _ENTRYWISE), ("linear", _LINEAR), (None, _OTHERS)
 _RULES: dict[Callable, _Rule] = {
-    f: _Rule(f.__name__, *rule, set())
-    for f, rule in {
-        **{f: (f, vjps, vjps) for f, vjps in _ENTRYWISE.items()},
-        **{f: (f, vjps, "linear") for f, vjps in _LINEAR.items()},
-        **{f: (f, vjps, None) for f, vjps in _OTHERS.items()},
-    }.items()
+    f: _Rule(f.__name__, f, vjps, _pushes(vjps, kind), set())
+    for kind, rules in _KINDS for f, vjps in rules.items()
 }
 
 
@@ -4720,9 +4804,8 @@ def _weighted(
     x = _constant(x)
     if np.ndim(weights) < x.ndim:
         axes = [*np.mod(np.ravel(axis), x.ndim)]
-        others = tuple(i for i in range(x.ndim) if i not in axes)
-        weights = np.transpose(weights, np.argsort(axes))
-        weights = np.expand_dims(weights, others)
+        size = [n if i in axes else 1 for i, n in enumerate(x.shape)]
+        weights = np.transpose(weights, np.argsort(axes)).reshape(size)
     whole = weights * np.ones_like(x.data)
     total = np.sum(x * whole, axis, keepdims=keepdims)
     return total / np.sum(whole, axis, keepdims=keepdims)
@@ -4881,6 +4964,9 @@ class TapeLayer(Layer):
         y = self.function(*inputs)
         if not isinstance(y, Tensor):
             raise TypeError(f"{self}: the function's result is no Tensor")
+        leaves = {node for node in _order(y) if node._record is None}
+        if leaves - {*inputs, y}:
+            raise ValueError(f"{self}: the function uses an outside Tensor")
         self._cache = y, inputs, _recording.get()
         return y.data.copy()  # which may be written to
 
@@ -4954,24 +5040,24 @@ class RNN(Layer):
     """
 
     takes_lengths, nonlinearity = True, "tanh"
+    input_size, hidden_size, weight, recurrent, bias = _fixed(5)
     _biases: tuple = (("bias", 1),)  # in multiples of hidden_size, as is
     _parts = 1  # the width of the state
     _activations: Any = _ACTIVATIONS
-    weight: Parameter
-    recurrent: Parameter
-    bias: Any
 
     # 20 Time: recurrent networks · rnn-walks
     def _run(self, a: np.ndarray, states: np.ndarray) -> Any:
         """Fill states[:, 1:] from states[:, 0] and a = xW + b."""
-        h, (activation, _) = states[0], self._activations[self.nonlinearity]
+        activation, slope = self._activations[self.nonlinearity]
+        h = states[0]
         for t, z in enumerate(a[0]):
             h[t + 1] = activation(z + h[t] @ self.recurrent.data)
+        return slope
 
     def _run_backward(self, dh: _Array, states: _Array, kept: Any) -> _Pair:
         """From dL/dh of the outputs: dL/d(xW + b) and dL/d(hU)."""
         back, later = self.recurrent.data.T.copy(), 0
-        da = self._activations[self.nonlinearity][1](states[0, 1:])  # slopes
+        da = kept(states[0, 1:])  # slopes
         for t in reversed(range(len(dh))):
             da[t] *= dh[t] + later  # eq:rnn-bptt
             later = da[t] @ back
@@ -5155,8 +5241,8 @@ class GRU(RNN):
     """
 
     _biases = ("bias", 3), ("recurrent_bias", 1)
+    (recurrent_bias,) = _fixed(1)
     _activations = ("tanh",)
-    recurrent_bias: Any
 
     # 20 Time: recurrent networks · gru-run
     def _run(self, a: np.ndarray, states: np.ndarray) -> tuple:
@@ -5198,6 +5284,8 @@ class Embedding(Layer):
     zeros in their shape. Raises TypeError for what are not integers,
     ValueError for integers outside 0…num_embeddings-1.
     """
+
+    num_embeddings, embedding_dim, weight = _fixed(3)
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         self._count(backward=False)
@@ -5292,6 +5380,7 @@ class MultiHeadAttention(Layer):
     """
 
     takes_lengths = True
+    embed_dim, num_heads = _fixed(2)
     weights: np.ndarray | None = None
     memory_grad: np.ndarray | None = None
 
@@ -7460,4 +7549,4 @@ _PROBES = [
 ]
 
 
-# digest ec65a49c458decdcd9ffa1ce21cabe3611debd985d0ef917beaaaab9e97c7a40
+# digest c28b182ed7550ccc923368754c543fad8a823bf819c877e5cb0614af24d0a3f9

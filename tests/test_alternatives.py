@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from literate.chapter import BookError
 from literate.prove.alternatives import NUMBER
+from literate.prove.numbers import check_typed, compared
 from literate.prove.session import Failure, Session
 from literate.prove.unbound import listed
-from literate.reader import read_book
+from literate.reader import parse_chapter, read_book
 from tests.books import chapter_text
 
 FIGURE = """
@@ -54,5 +56,23 @@ def test_a_number_on_the_list_passes_wherever_the_chapter_is_named_from(
 
 def test_the_list_has_no_number_that_no_figure_says() -> None:
     figures = [(chapter, cell.alt) for chapter in read_book() for cell in chapter.cells if cell.alt]
-    said = {f"{c.number}: {number} in a figure" for c, alt in figures for number in NUMBER.findall(alt)}
+    said = {
+        f"{c.number}: {number} in a figure"
+        for c, alt in figures
+        for number in [*NUMBER.findall(alt), *compared(alt)]
+    }
     assert {one for one in listed() if one.endswith(" in a figure")} <= said
+
+
+COMPARISONS = [
+    ("about three times lower", "about ten times lower"),
+    ("less than a third as far", "less than a tenth as far"),
+    ("falls twice as steeply", "falls three times as steeply"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong"), COMPARISONS)
+def test_another_comparison_is_found(right: str, wrong: str) -> None:
+    chapter = next(one for one in read_book() if right in one.text)
+    with pytest.raises(BookError, match="the alternative text says"):
+        check_typed(parse_chapter(chapter.text.replace(right, wrong), chapter.path))

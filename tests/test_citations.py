@@ -48,7 +48,10 @@ def without_source(chapter: Chapter) -> list[str]:
 
 
 LINKED = re.compile(r"\[([^\[\]]*)\]\(references\.md#([\w-]+)\)")
-AUTHORS = re.compile(r"((?:(?:[A-Z][\w’'-]+)(?:, | and ))*[A-Z][\w-]{2,}) \(?$")
+NAME = r"(?:[A-Z][\w.’'-]* )*[A-Z][\w-]{1,}"
+AUTHORS = re.compile(rf"((?:{NAME}(?:, | and ))*{NAME})(?: and others)?,? \(?$")
+INITIALS = re.compile(r"\b(?:[A-Z]\w?\.|After) ?")
+WHERE = re.compile(r"\*([^*]+)\*|(?<!\w)(\d+(?:–\d+)?)(?![\w/])")
 
 
 def bare(text: str) -> str:
@@ -67,14 +70,66 @@ def told_otherwise(chapter: Chapter) -> list[str]:
             entry, (surname, year) = entries[link[2]], link[2].split("-")[:2]
             authors = AUTHORS.search(paragraph[: link.start()].replace("\n", " "))
             title = [link[1]] if link[1][:1] in '*"' else []
-            named = re.split(", | and ", authors[1]) if title and authors else []
+            named = re.split(", | and ", INITIALS.sub("", authors[1])) if title and authors else []
             missing = [word for word in (*title, *named) if bare(word) not in entry]
+            in_order = sorted(named, key=lambda name: entry.find(bare(name)))
+            missing += [word for word, other in zip(named, in_order, strict=True) if word != other]
             said = [word for word in (surname, year) if word in bare(LINKED.sub(r"\1", paragraph))]
             own = re.search(rf"class {re.escape(link[1])}\b.*?{SOURCE.pattern}", chapter.text, re.DOTALL)
+            if paragraph.lstrip().startswith("[^"):  # where it appeared
+                rest = re.split(r"[;<\[]|\. ", paragraph[link.end() :])[0]
+                missing += [one for found in WHERE.findall(rest) if bare(one := "".join(found)) not in entry]
             if title or not (said or (own and surname in bare(own[1]) and year in own[1])):
                 missing += [word for word in (surname, year) if word not in said]
             found += [f"{link[2]}: {word}" for word in missing]
     return found
+
+
+def years_of_nobody(chapter: Chapter) -> list[str]:
+    """Years that a paragraph which cites something gives to none of what it cites."""
+    text = "\n".join(prose(chapter))
+    notes = dict(re.findall(r"^\[\^(\w+)\]: (.*(?:\n(?=    ).*)*)", text, re.MULTILINE))
+    found = []
+    for paragraph in re.split(r"\n\s*\n", re.sub(r"^\[\^\w+\]:.*$", "", text, flags=re.MULTILINE)):
+        cited = " ".join([paragraph, *(notes.get(one, "") for one in re.findall(r"\[\^(\w+)\]", paragraph))])
+        plain = re.sub(r"`[^`]*`|\$[^$]*\$|<!--.*?-->|\]\([^)]*\)", "", paragraph)
+        if keys := LINK.findall(cited):
+            found += [year for year in YEAR.findall(plain) if year not in "".join(keys)]
+    return found
+
+
+# What an entry says of a journal's volume, and of pages, must be possible.
+VOLUME = re.compile(r"\*([A-Z][^*]+)\* (\d+) \((\d{4})\)")
+
+
+def impossible(page: str) -> list[str]:
+    """Volumes and years of one journal that do not go together, pages that run backwards, arXiv's dates."""
+    begins: dict[str, set[int]] = {}
+    for journal, volume, year in VOLUME.findall(page):
+        begins.setdefault(journal, set()).add(int(year) - int(volume))
+    found = [journal for journal, years in begins.items() if len(years) > 1]
+    found += [f"{a}–{b}" for a, b in re.findall(r"pages (\d+)–(\d+)", page) if not 0 < int(b) - int(a) < 60]
+    dates = re.findall(r"arXiv:(\d\d)(\d\d)\.\d{5} \((\d{4})\)", page)
+    return found + [f"{y}{m}" for y, m, said in dates if f"20{y}" != said or not 1 <= int(m) <= 12]
+
+
+IMPOSSIBLE = [
+    ("*Neural Computation* 9 (1997)", "*Neural Computation* 6 (1997)"),
+    ("Learning Research* 12 (2011)", "Learning Research* 21 (2011)"),
+    ("pages 1735–1780", "pages 1780–1735"),
+    ("pages 157–166", "pages 157–266"),
+    ("arXiv:1607.06450", "arXiv:1706.06450"),
+]
+
+
+def test_the_page_says_nothing_impossible() -> None:
+    assert impossible(PAGE) == []
+    assert len(VOLUME.findall(PAGE)) > 15
+
+
+@pytest.mark.parametrize(("right", "wrong"), IMPOSSIBLE)
+def test_what_is_impossible_is_noticed(right: str, wrong: str) -> None:
+    assert right in PAGE and impossible(PAGE.replace(right, wrong))
 
 
 WRONG = [
@@ -82,7 +137,24 @@ WRONG = [
     ("*Achieving logarithmic growth", "*Achieving linear growth", "Achieving linear"),
     ("Chen, Xu, Zhang and Guestrin", "Chen, Wu, Zhang and Guestrin", "Wu"),
     ("references.md#chen-2016), 2016)", "references.md#chen-2016), 2017)", "2016"),
+    ("Zhang, Dauphin and Ma", "Zhang, Ma and Dauphin", "Ma"),
+    ("Squire and Trapp, [", "Trapp and Squire, [", "Trapp"),
+    ("Walter Baur and Volker", "Walter Bauer and Volker", "Walter Bauer"),
+    ("*Theoretical Computer Science* 22", "*Theoretical Computer Science* 23", "23"),
+    ("pages 1929–1958.", "pages 1929–1985.", "1929–1985"),
+    ("NeurIPS* 2019", "ICLR* 2019", "ICLR"),
 ]
+YEARS = [
+    ("In 2010 Glorot and Bengio", "In 2011 Glorot and Bengio"),
+    ("In 2015 Kaiming He", "In 2016 Kaiming He"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong"), YEARS)
+def test_a_year_of_nothing_that_is_cited_is_noticed(right: str, wrong: str) -> None:
+    chapter = next(one for one in CHAPTERS if right in one.text)
+    (year,) = years_of_nobody(parse_chapter(chapter.text.replace(right, wrong), chapter.path))
+    assert year in wrong
 
 
 @pytest.mark.parametrize(("right", "wrong", "said"), WRONG)
@@ -95,6 +167,7 @@ def test_a_source_told_otherwise_than_its_entry_is_noticed(right: str, wrong: st
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.path.stem)
 def test_a_source_is_told_as_its_entry_has_it(chapter: Chapter) -> None:
     assert told_otherwise(chapter) == []
+    assert years_of_nobody(chapter) == []
 
 
 def test_entries_are_in_order_and_say_who_cites_them() -> None:

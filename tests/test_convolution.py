@@ -164,3 +164,12 @@ def test_a_gradient_of_another_shape_is_refused(layer: bp.Layer) -> None:
     shape = layer(X).shape
     with pytest.raises(ValueError, match="expected grad_output of shape"):
         layer.backward(np.zeros((*shape[:-1], shape[-1] + 1)))
+
+
+def test_same_puts_the_odd_row_of_zeros_at_the_end() -> None:
+    layer, x = (
+        bp.Conv2d(1, 1, (2, 4), padding="same", rng=0),
+        np.random.default_rng(0).normal(size=(1, 1, 5, 6)),
+    )
+    plain = bp.Conv2d(1, 1, (2, 4), rng=0)
+    assert np.allclose(layer(x), plain(np.pad(x, ((0, 0), (0, 0), (0, 1), (1, 2)))))

@@ -159,6 +159,7 @@ RAISED: dict[str, dict[str, list[Call]]] = {
             lambda: bp.CrossEntropyLoss().forward(LOGITS, LABELS + 1),
             lambda: bp.CrossEntropyLoss().forward(LOGITS, LABELS - 1),
             lambda: bp.CrossEntropyLoss().forward(LOGITS, LOGITS + 0.5),
+            lambda: bp.CrossEntropyLoss().forward(LOGITS, LOGITS + 1 / 3 + 1e-4),
         ]
     },
     "BCEWithLogitsLoss": {
@@ -415,6 +416,7 @@ TAKEN: list[Call] = [
     lambda: bp.BatchNorm1d(4).forward(X[:2]),
     lambda: bp.Embedding(3, 2).forward([0, 2]),
     lambda: bp.CrossEntropyLoss().forward(LOGITS, LABELS),
+    lambda: bp.CrossEntropyLoss().forward(LOGITS, LOGITS + 1 / 3 + 1e-5),
     lambda: bp.PositionEmbedding(5, 4).forward(np.ones((2, 5, 4))),
 ]
 

@@ -291,6 +291,7 @@ def test_a_schedule_by_batch_and_a_history_that_goes_on(tmp_path: Path) -> None:
     parts = {"optimizer": optimizer, "rng": loader.rng, "schedule": schedule}
     found = bp.load(net, tmp_path / "a.npz", **parts)
     assert found == kept and train(2, found, *again) == history
+    assert train(1, history[-1:], *start())[-1]["epoch"] == 5  # though the list is shorter
     with pytest.raises(TypeError):
         bp.save(net, tmp_path / "b.npz", optimizer)  # type: ignore[call-arg]
 

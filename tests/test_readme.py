@@ -45,6 +45,8 @@ def facts() -> list[str]:
     (only,) = (re.split(r"\W", one)[0] for one in project["dependencies"])
     counts = read_counts(BOOK).values()
     planted, noticed = (sum(one[what] for one in counts) for what in ("planted", "noticed"))
+    ignored = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"]["ini_options"]
+    slow = [one for one in ignored["norecursedirs"] if (ROOT / "tests" / one).is_dir()]
     displays = [display for chapter in chapters.values() for display in chapter.displays]
     unchecked = sum(bool(display.label and display.unchecked) for display in displays)
     return [
@@ -56,6 +58,7 @@ def facts() -> list[str]:
         f"The {NUMERALS[unchecked]} (",
         f"more than {planted // 1000},000 changes planted in the formulas",
         f"all are noticed but {planted - noticed}, and those {planted - noticed} leave",
+        *(f"the slow ones are in `tests/{folder}/`" for folder in slow),
         f"git clone {project['urls']['Repository']} cd {project['name']} make site",
         *(f"{part}, *{name}*" for part, name in re.findall(r"- (Part [IV]+) · (.*):$", nav, re.MULTILINE)),
     ]
@@ -84,8 +87,36 @@ def test_what_it_says_of_book_and_package_is_so() -> None:
         ("github.com/backprop-core/backprop-core", "github.com/backprop-core/book"),
         ("Python 3.11 or", "Python 3.9 or"),
         ("Part III, *Auto", "Part II, *Auto"),
+        ("in `tests/proofs/`", "in `tests/equations/`"),
     ],
 )
 def test_another_claim_is_found(right: str, wrong: str) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert right in text and unsaid(text.replace(right, wrong))
+
+
+PAGES = "README.md", "CONTRIBUTING.md", "book/index.md", "scripts/README.md", "scripts/equations/README.md"
+MADE = re.compile(r"site/|exercises/|\.cache/|\.venv/|assets/figures/|book/NN-name|(?:checks|exercises)\.md$")
+FILE = re.compile(r"[\w.-]+(?:/[\w.-]+)+/?|[\w-]+/|[\w-]+\.(?:md|py|toml|json)")
+
+
+def nowhere(page: str, text: str) -> list[str]:
+    """The files that a page names, in backticks or links, that do not exist and that nothing makes."""
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    words = [word for code in re.findall(r"`([^`\n]+)`", text) for word in code.split()]
+    words += re.findall(r"\]\((?!http)([^)#]+)", text)
+    bases = ROOT, (ROOT / page).parent, ROOT / "book", ROOT / "scripts", ROOT / "scripts" / "literate"
+    files = [one for one in words if FILE.fullmatch(one) and not MADE.match(one)]
+    return [one for one in files if not any(list(base.glob(f"{one.rstrip('/')}*")) for base in bases)]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_that_it_names_exist(page: str) -> None:
+    assert nowhere(page, (ROOT / page).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "wrong", ["`.venv/bin/pytest book/4-linear.md`", "`syntaxes.py`", "[it](04-liner.md)"]
+)
+def test_a_file_that_does_not_exist_is_found(wrong: str) -> None:
+    assert len(nowhere("book/index.md", f"See {wrong} and `book/04-linear.md`.")) == 1

@@ -398,6 +398,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "a pickle": (lambda: pickle.dumps(x * 2), "y.detach()"),
     "a whole number": (lambda: int(x[0]), "Tensor"),
     "a wrong attribute": (lambda: x.numel, "a Tensor has no numel; the array in it is .data"),
+    "a method without a rule": (lambda: x.partition, "a Tensor has no partition"),
+    "a function, no method": (lambda: x.stack, "a Tensor has no stack"),
+    "sorted in place": (lambda: x.sort, "a Tensor has no sort"),
     "an option of a method": (
         lambda: x.sum(dtype=float),
         r"sum has no rule .* take sum\(x, axis, keepdims\)",
@@ -438,6 +441,10 @@ def test_methods_are_those_of_arrays() -> None:
         np.testing.assert_array_equal(found, expected)
     assert t.argmax(axis=1).tolist() == X.argmax(axis=1).tolist()
     assert t.swapaxes(0, 1).shape == (4, 3) and t.clip(1, 1.5).data.max() == 1.5
+    for turned in (t.transpose(1, 0), t.transpose([1, 0]), t.transpose(), t.T, t.mT):
+        np.testing.assert_array_equal(turned.data, X.T)
+    assert t[0].mT.shape == (4,) and np.array_equal(t.real.data, X)
+    np.testing.assert_array_equal(t.flatten().data, X.flatten())
 
 
 def test_where_all_is_nan_nan_comes_out_and_no_gradient() -> None:
@@ -447,6 +454,17 @@ def test_where_all_is_nan_nan_comes_out_and_no_gradient() -> None:
             y = function(x, axis=1)
         np.testing.assert_array_equal(y.data, [np.nan, 1.0])
         np.testing.assert_array_equal(gradients(y, [x], [1.0, 1.0])[0][:, 1], [0.0, 0.0])
+
+
+def test_tensordot_does_not_stretch() -> None:
+    with pytest.raises(ValueError, match="the axes differ in length"):
+        np.tensordot(Tensor(np.ones((1, 2))), np.ones((3, 2)), ([0], [0]))
+
+
+def test_a_complex_step_on_tensors_is_refused() -> None:
+    """The size of a complex number is real, so the step would be lost, and the slope be 0."""
+    with pytest.raises(TypeError, match="expected real numbers, got complex128"):
+        bp.complex_step_gradient(lambda v: np.sum(np.abs(Tensor(v))).data, X)
 
 
 def test_a_primitive_goes_both_ways() -> None:

@@ -56,6 +56,10 @@ MISTAKES = [  # what the book says, and what turns it around
     ("`True` hides, here and in", "`True` shows, here and in"),
     ("draws the first query to", "draws the first key to"),
     ("subtract the mean of the training targets", "subtract the median of the training targets"),
+    ("their product is the determinant", "their product is the trace"),
+    ("Below it the walk creeps, inside it swings", "Below it the walk swings, inside it creeps"),
+    ("restores a picture's size, not its pixels", "restores a picture's pixels, not its size"),
+    ("they shift an answer, but do not enlarge", "they enlarge an answer, but do not shift"),
     # how a number is computed
     ('73,000<!-- = f"{2**61', '73,000<!-- = f"{2**60'),
     ('0.58<!-- = f"{3**-0.5:.2f}" -->', '0.71<!-- = f"{2**-0.5:.2f}" -->'),

@@ -79,6 +79,7 @@ class Environment:
         self.corner = corner
         self.overrides: dict[str, Any] = {}
         self.cache: dict[str, Any] = {}
+        self.checked: dict[str, np.ndarray] = {}  # by symbol: what of that has been looked at
         self.jacobians: dict[tuple[str, str], Any] = {}  # by what is differentiated, and by what
         self._shapes: dict[tuple[str, ...], tuple[int, ...]] = {}
         self.asked: list[str] = []  # what is being computed, to find circles
@@ -109,7 +110,9 @@ class Environment:
             return found
         if self.overrides:  # checked before, in the draw that this one changes
             return np.asarray(found)
-        return self._checked(definition, found)
+        if key not in self.checked:
+            self.checked[key] = self._checked(definition, found)
+        return self.checked[key]
 
     def named(self, name: str) -> Any:
         """The value of a name of the code."""
@@ -195,13 +198,13 @@ class Environment:
             self.drawn = dict(zip(names, self.calculus.sizes(self._free, len(names), rng), strict=True))
             if self.corner.startswith("single"):
                 self.drawn[names[int(self.corner.split()[1]) - 1]] = 1
-            self.cache, self._shapes = {}, {}
+            self.cache, self.checked, self._shapes = {}, {}, {}
             entries = sum(math.prod(self.shape(set_)) for set_ in arrays)
             if entries < least:
                 best, least = self.drawn, entries
             if entries <= BUDGET:
                 break
-        self.cache, self._shapes = {}, {}
+        self.cache, self.checked, self._shapes = {}, {}, {}
         return best
 
     def _is_drawn(self, row: Definition) -> bool:

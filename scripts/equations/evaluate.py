@@ -558,10 +558,12 @@ def _reporting(function: Callable[..., Any], definition: Definition) -> Callable
 
 def evaluate_number(node: Node, env: Environment) -> float:
     """A formula without indices that is one number."""
-    value = Evaluator(env, Ranges())(node)
-    if value.data.size != 1:
+    if isinstance(node, Number):
+        return node.value
+    value = env.value(node.key) if isinstance(node, Symbol) else Evaluator(env, Ranges())(node).data
+    if np.size(value) != 1:
         raise MathError(f"{show(node)} is not one number")
-    found: float = value.data.item()
+    found: float = np.asarray(value).item()
     return found
 
 

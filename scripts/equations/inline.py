@@ -246,5 +246,5 @@ def complaints(
                 inline,
                 f"${inline.shown}$ states something that nothing holds to account ({reason}). Make it a "
                 f"display with a label, or say it in words, or list it with its reason in "
-                f"book/unbound.toml: \"a condition\" = ['{inline.shown}']",
+                f"book/unbound.toml: \"a condition\" = ['{chapter.number}: {inline.shown}']",
             )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import copy
 import fnmatch
 import inspect
 import math
+import pickle
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -142,7 +144,83 @@ def stops() -> bool:
 
 def warming() -> bool:
     rate = bp.LinearWarmup(bp.SGD([bp.Parameter(np.ones(3))], lr=8.0), steps=4).rate
-    return (rate(0), rate(4), rate(9)) == (2.0, 8.0, 8.0)
+    theirs = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=8.0)
+    schedule = torch.optim.lr_scheduler.LinearLR(theirs, start_factor=1 / 4, total_iters=3)
+    for t in range(10):
+        if abs(theirs.param_groups[0]["lr"] - rate(t)) > 1e-12:
+            return False
+        theirs.step()
+        schedule.step()
+    return (rate(0), rate(3), rate(9)) == (2.0, 8.0, 8.0)
+
+
+def checks() -> bool:
+    net, ids = bp.Network(bp.Embedding(5, 3, rng=0), bp.Linear(3, 2, rng=0)), np.array([0, 4, 1])
+    with pytest.raises(TypeError, match="expected integers"):
+        bp.gradcheck(net, ids)
+    return 0 < bp.gradcheck(bp.Tanh(), X, rng=0) < 1e-7 and bp.gradcheck(net[1:], net[0](ids), rng=0) < 1e-7
+
+
+def one_array() -> bool:
+    ours, kept = bp.Parameter(np.ones(2)), []
+    for number in (1.0, 2.0):
+        ours.grad = None
+        ours.grad += number
+        kept.append(ours.grad)
+    return kept[0] is kept[1] and kept[0].tolist() == [2.0, 2.0]
+
+
+def of_its_own() -> bool:
+    layer = bp.Linear(4, 4, rng=0)
+    forward = layer.forward
+    vars(layer)["forward"] = lambda x: forward(x)
+    copied = copy.deepcopy(layer)
+    layer.weight.data[...] = 0.0
+    still = np.array_equal(copied.forward(X), layer.forward(X))  # it runs the original's
+    for name in ("parameters", "modules"):
+        other = bp.Linear(4, 4)
+        vars(other)[name] = [1]
+        with pytest.raises(TypeError, match="not callable"):
+            other.zero_grad() if name == "parameters" else other.train()
+    vars(layer)["buffers"] = np.ones(2)
+    with pytest.raises(AttributeError, match="items"):
+        layer.state_dict()
+    hooks = [name for name in dir(layer) if "hook" in name and name[0] != "_"]
+    return still and not hooks and isinstance(copied.state_dict()["weight"], np.ndarray)
+
+
+def own_loss() -> bool:
+    loss, target = bp.MSELoss(), np.zeros((2, 3, 1))
+    one, other = (bp.Network(bp.Linear(4, 1), loss=loss) for _ in range(2))
+    with pytest.raises(TypeError, match="skip would not train"):
+        one.skip = bp.Linear(4, 1)
+    one.loss(X, target)
+    other.loss(X, target)
+    with pytest.raises(RuntimeError, match="give each network its own"):
+        one.backward()
+    return True
+
+
+def no_pickle() -> bool:
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        pickle.dumps(bp.StepLR(bp.SGD([bp.Parameter(np.ones(3))]), 2))
+    return True
+
+
+def fan_of_rows() -> bool:
+    ours, theirs = bp.Embedding(1000, 50), torch.nn.Embedding(1000, 50)
+    pairs = (
+        (bp.kaiming_normal_, torch.nn.init.kaiming_normal_),
+        (bp.kaiming_uniform_, torch.nn.init.kaiming_uniform_),
+    )
+    for mine, its in pairs:
+        mine(ours.weight, rng=0)
+        its(theirs.weight)
+        if abs(ours.weight.data.std() / (2 / 1000) ** 0.5 - 1) > 0.05:
+            return False
+        if abs(float(theirs.weight.detach().std()) / (2 / 50) ** 0.5 - 1) > 0.05:
+            return False
+    return True
 
 
 def one_bias() -> bool:
@@ -178,10 +256,6 @@ def doubled() -> bool:
 
 # What the notes say, and each beginning and end: tried as it stands in the table.
 NOTES: dict[str, Callable[[], Any]] = {
-    "a layer has a `backward` of its own; `state_dict` holds NumPy arrays": lambda: (
-        callable(bp.Layer.backward)
-        and all(type(one) is np.ndarray for one in bp.Linear(3, 2).state_dict().values())
-    ),
     "`weight` is (in_features, out_features), the transpose of PyTorch's": lambda: (
         bp.Linear(3, 2).weight.shape == torch.nn.Linear(3, 2).weight.T.shape == (3, 2)
     ),
@@ -204,9 +278,16 @@ NOTES: dict[str, Callable[[], Any]] = {
     "gives zeros for an input that was not used": lambda: (
         not bp.gradients(np.sum(SQUARE * 2), [bp.Tensor(X)])[0].any()
     ),
-    "returns the error; checks a layer's `backward` against differences": lambda: (
-        0 < bp.gradcheck(bp.Tanh(), X, rng=0) < 1e-7
-    ),
+    "returns the error; checks a layer's `backward` against differences; "
+    "what takes integers, from its second layer on": checks,
+    "`grad` is one array, emptied and filled again: keep a copy, not the array": one_array,
+    "a layer has a `backward` of its own, and calls none of its attributes `parameters`, `modules` or "
+    "`buffers`; there are no hooks, and a `forward` wrapped on the instance is not copied with it; "
+    "`state_dict` holds NumPy arrays": of_its_own,
+    "a layer that is set as an attribute is refused; each network needs a loss of its own": own_loss,
+    "schedules do not pickle, `save` keeps their count": no_pickle,
+    "`steps` - 1; there it counts from the first rate": warming,
+    "the fan in of an Embedding is its number of rows; there, its width": fan_of_rows,
     "a decorator with the rules as arguments": doubled,
     "of the weights; no": lambda: "dropout" not in options(bp.MultiHeadAttention),
     "returns the product alone": lambda: np.array_equal(bp.hvp(lambda x: np.sum(x * x), X, X), 2 * X),

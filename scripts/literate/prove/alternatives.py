@@ -39,10 +39,17 @@ def untold(chapter: Chapter, cell: Cell, written: str) -> list[str]:
     ]
 
 
-def known_numbers(chapter: Chapter, line: int, *more: str) -> set[float]:
-    """The numbers that the code of this line's section has; before the first section, that of all."""
-    where = chapter.sections
+def known_numbers(chapter: Chapter, line: int, *more: str, is_near: bool = False) -> set[float]:
+    """The numbers that the code of this line's section has; before the first section, that of all.
+
+    ``is_near``: the last cell before the line and the first one after it; after a colon, the latter only.
+    """
+    where, cells = chapter.sections, chapter.cells
     here = where[line - 1]
-    near = [one.source for one in chapter.cells if here == min(where) or where[one.place.line - 1] == here]
+    if is_near:
+        after = sum(cell.place.line < line for cell in cells)
+        announces = chapter.text.split("\n")[line - 1].endswith(":")
+        cells = cells[after if announces else max(after - 1, 0) : after + 1]
+    near = [one.source for one in cells if here == min(where) or where[one.place.line - 1] == here]
     texts = re.sub(r"(?<=\d)_(?=\d)", "", "\n".join([*near, *more]))  # 10_000
     return set(map(float, TYPED.findall(texts)))

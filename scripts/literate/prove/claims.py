@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from equations.book import Book
 from equations.defaults import wrong_defaults
 from equations.errors import Finding
-from equations.inline import complaints, relations
+from equations.inline import Inline, complaints, relations
 from equations.terms import loose_terms
 from literate.chapter import Chapter
 from literate.prove.numbers import prose
 from literate.prove.references import link_findings, reference_findings
 from literate.prove.symbols import symbol_findings
-from literate.prove.unbound import listed
+from literate.prove.unbound import listed_here
 
 
 def text_findings(book: Book, chapter: Chapter) -> list[Finding]:
@@ -31,8 +31,8 @@ def text_findings(book: Book, chapter: Chapter) -> list[Finding]:
 
 def inline_findings(book: Book, chapter: Chapter) -> list[Finding]:
     """What the running text of a chapter states without anything to hold it to account."""
-    reasons = listed(chapter.path.parent)
-    lines = prose(chapter)
+    reasons = listed_here(chapter)
+    lines = prose(chapter, tables=True)
     found = [*complaints(book, chapter, lines, reasons), *loose_terms(chapter, lines, reasons)]
     findings = [Finding(inline.place, "inline", message) for inline, message in found]
     stated = list(enumerate(lines, 1))
@@ -44,6 +44,11 @@ def inline_findings(book: Book, chapter: Chapter) -> list[Finding]:
 
 def count(chapters: Sequence[Chapter]) -> tuple[int, int]:
     """How many such formulas there are, and how many of them are listed."""
-    found = [one for chapter in chapters for one in relations(chapter, prose(chapter))]
-    known = listed(chapters[0].path.parent) if chapters else {}
-    return len(found), sum(one.shown in known for one in found)
+    known = {chapter: listed_here(chapter) for chapter in chapters}
+    found = [one.shown in known[chapter] for chapter in chapters for one in stated(chapter)]
+    return len(found), sum(found)
+
+
+def stated(chapter: Chapter) -> list[Inline]:
+    """The formulas of its sentences and tables that state something."""
+    return list(relations(chapter, prose(chapter, tables=True)))

@@ -1,9 +1,9 @@
 """The numbers in the prose: ``0.0312<!-- = f"{loss:.4f}" -->`` is computed.
 
-A decimal, a percentage or a "7 times" that is typed claims a result that nobody computes. It is
-refused, unless it stands in the chapter's code: then it is a setting that the prose speaks of. Other
-numbers from 11 on, in figures or in words (batches of fifty), and those that count seeds, epochs, layers
-and the like, are settings of their own section's code, or listed in book/unbound.toml with the reason.
+A decimal, a percentage or a "7 times" that is typed claims a result that nobody computes. It is refused,
+unless the last cell before it or the first one after it has the number: then it is a setting that the prose
+speaks of. The same holds for other numbers from 11 on, in figures or in words (batches of fifty), and for
+those that count seeds, epochs, layers and the like. book/unbound.toml lists exceptions with their reasons.
 A comparison in words ("half the time", "ten times smaller") is refused as well, unless the word is
 computed or the phrase is listed there.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from literate.chapter import NUMBER, BookError, Chapter, Number
 
-from .alternatives import TYPED, known_numbers
+from .alternatives import known_numbers
 from .session import Session
 from .unbound import listed
 
@@ -29,7 +29,7 @@ _MANY = (
     "(?:two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|forty|fifty"
     "|hundred|thousand|million|dozen)"
 )
-_PART = "(?:half|(?:a|two|three) (?:third|quarter|fifth|tenth|hundredth|thousandth)s?)"
+_PART = "(?:half|(?:a|one|two|three) (?:third|quarter|fifth|tenth|hundredth|thousandth)s?)"
 _MORE = (
     r"(?:as \w+|too \w+|(?:small|fast|slow|long|short|cheap|high|low|strong|weak|bigg)er|larger"
     "|more|less|fewer|better|worse)"
@@ -41,7 +41,8 @@ COMPARISON = re.compile(
     rf"|{_PART} (?:as \w+|the (?:time|memory|cost|price|size|length|error))"
     rf"|{_ABOUT} (?:{_MANY} {_THING}|{_PART}(?: (?:of|the|as)(?: the)? \w+)?|twice)"
     rf"|(?:two|three|four|five|ten|hundred|thousand)fold"
-    rf"|by {_PART}|{_MANY} per ?cent|{_PART} of (?:it|them|the (?:time|memory|cost|error)))\b",
+    rf"|by {_PART}|{_MANY} per ?cent|{_PART} of (?:it|them)"
+    rf"|(?:twice|half|{_MANY} times) (?:the|its|that|what)(?: \w+)?|{_PART} of (?:the|its)(?: \w+)?)\b",
     re.I,
 )
 
@@ -56,7 +57,7 @@ _SCALES = {"hundred thousand": 100_000, "hundred": 100, "thousand": 1000, "milli
 _COUNTED = (
     "seeds|epochs|steps|layers|blocks|heads|starts|trainings|splits|draws|workers|batches|positions|examples|scans"
     "|rows|columns|features|classes|units|letters|numbers|runs|places|pixels|points|towers|weights|networks"
-    "|kernels|channels|neurons"
+    "|kernels|channels|neurons|keys|queries|values|times"
 )
 SETTING = re.compile(
     r"(?<![\w.,'’-])(?P<figures>\d[\d,]*\d)(?:st|nd|rd|th)?(?![\w.,°]*\w|°)"
@@ -103,28 +104,27 @@ def recomputed(path: Path) -> tuple[str, list[str]]:
 
 def check_typed(chapter: Chapter) -> None:
     """Refuse a number, in figures or in words, that claims a result and is not computed."""
-    numbers = [number.expression for number in chapter.numbers]
-    code = set(TYPED.findall("\n".join([*numbers, *(cell.source for cell in chapter.cells)])))
-    for line, text in enumerate(prose(chapter), 1):
-        for found in RESULT.finditer(QUOTED.sub("", NUMBER.sub("", text))):
-            if found[0] not in code:
-                raise BookError(
-                    chapter.place(line),
-                    f"{found[0]} claims a result; write {found[0]}<!-- = expression --> to have it computed",
-                )
-
     known = listed(chapter.path.parent)
     for line, text in enumerate(prose(chapter), 1):
-        for shown, value in () if text.startswith("[^") else settings(text):
-            said = f"{chapter.number}: {shown} in a sentence"
-            if value not in known_numbers(chapter, line) and said not in known:
+        for said, value in unbound_numbers(chapter, line, text):
+            if (entry := f"{chapter.number}: {said} in a sentence") not in known:
                 raise BookError(
                     chapter.place(line),
-                    f"no code of this section has the number {value:g} of {shown!r}; have it computed, as in "
-                    f"{value:g}<!-- = expression -->, or list {said!r} in book/unbound.toml with its reason",
+                    f"the code beside this sentence has no number {value:g}, so {said!r} claims a result; "
+                    f"write {value:g}<!-- = expression --> to have it computed, or list {entry!r} in "
+                    "book/unbound.toml with its reason",
                 )
-        for found in COMPARISON.finditer(QUOTED.sub("", NUMBER.sub("", text))):
-            if (phrase := " ".join(found[0].lower().split())) not in known:
+    for cell in chapter.cells:
+        for phrase in compared(cell.alt or ""):
+            if (entry := f"{chapter.number}: {phrase} in a figure") not in known:
+                raise BookError(
+                    cell.place,
+                    f"the alternative text says {phrase!r}, which nothing computes; say it without a number, "
+                    f"or list {entry!r} in book/unbound.toml with its reason",
+                )
+    for line, text in enumerate(prose(chapter), 1):
+        for phrase in compared(text):
+            if phrase not in known:
                 raise BookError(
                     chapter.place(line),
                     f"'{phrase}' compares, and nothing computes it; write a computed number, "
@@ -132,6 +132,20 @@ def check_typed(chapter: Chapter) -> None:
                     'half<!-- = "half" if 0.4 < a / b < 0.6 else a / b -->, or say it without a number. What '
                     "only an equation or an example says is listed in book/unbound.toml with its reason",
                 )
+
+
+def unbound_numbers(chapter: Chapter, line: int, text: str) -> Iterator[tuple[str, float]]:
+    """The numbers of a line of prose that are neither computed nor set in the code beside it."""
+    claims = [(one[0], float(one[0])) for one in RESULT.finditer(QUOTED.sub("", NUMBER.sub("", text)))]
+    for said, value in [*claims, *(() if text.startswith("[^") else settings(text))]:
+        if value not in known_numbers(chapter, line, is_near=True):
+            yield said, value
+
+
+def compared(text: str) -> list[str]:
+    """The comparisons in words of a line of prose that are not computed."""
+    found = COMPARISON.finditer(QUOTED.sub("", NUMBER.sub("", text)))
+    return [" ".join(one[0].lower().split()) for one in found]
 
 
 def prose(chapter: Chapter, tables: bool = False) -> list[str]:

@@ -21,13 +21,12 @@ import pytest
 
 from equations import Wrong, equation_items
 from equations.book import Book
-from equations.inline import relations
 from literate.chapter import BookError, Cell, Chapter, Place
 from literate.exercises import pytest_items as exercises
 from literate.limits import leave, witnessed
 from literate.prove.checks import read_counts
-from literate.prove.claims import text_findings
-from literate.prove.numbers import check_typed, prose
+from literate.prove.claims import stated, text_findings
+from literate.prove.numbers import check_typed
 from literate.prove.session import Failure, Session
 from literate.reader import book_files
 from literate.tangle.module import tangle
@@ -165,7 +164,7 @@ def _equations(session: Session) -> Iterator[Claim]:
         )
         for line, name, check in items:
             yield line, name, partial(limited, line, check)
-    places = [one.place for one in relations(chapter, prose(chapter))]
+    places = [one.place for one in stated(chapter)]
     places += [table.place for table in chapter.tables]
     places += [reference.place for reference in chapter.references]
     for line in sorted(place.line for place in places)[:1]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from literate.chapter import BOOK, BookError
+from literate.chapter import BOOK, BookError, Chapter
 from literate.files import read_toml
 
 UNBOUND = "unbound.toml"
@@ -28,3 +28,10 @@ def listed(folder: Path = BOOK) -> dict[str, str]:
     """{formula or phrase: the reason}"""
     found = read_list(folder / UNBOUND)
     return {" ".join(one.split()): reason for reason, entries in found.items() for one in entries}
+
+
+def listed_here(chapter: Chapter) -> dict[str, str]:
+    """{formula or number of this chapter: the reason}"""
+    head = f"{chapter.number}: "
+    found = listed(chapter.path.parent).items()
+    return {one.removeprefix(head): reason for one, reason in found if one.startswith(head)}

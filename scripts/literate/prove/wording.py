@@ -16,6 +16,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import zip_longest
 from operator import itemgetter
 from pathlib import Path
@@ -68,6 +69,12 @@ WORDS = """
     second over times values? machine biased unbiased rounding signs? penalt(?:y|ies) nodes? leaves floor
     walls? produced received single mixed other read-only writeable uphill downhill clipp(?:ed|ing)
     scale[sd]? saturated? saturates
+    determinant traces? quick(?:ly)? slowly gradual(?:ly)? sudden(?:ly)? noise noisy damped overdamped
+    (?:creep|swing|crawl|zigzag|jump|shift|enlarge|stretch|squeeze|bend|wander|cancel)(?:s|ed)?
+    indifferent opposed
+    sizes? pixels? slopes? curvatures? parabolas? cubes? triples? pairs? factors? scores? mask(?:s|ed)?
+    probability probabilities memory memories seeds? epochs? batch(?:es)? examples? classes features?
+    layers? blocks? depth
 """.split()
 TOKEN = re.compile(
     r"`[^`]+`|(?<![\\$])\$[^$]+\$|(?<![\w.])-?\d[\d,.]*(?:e-?\d+)?\b%?"  # code, formulas, numbers
@@ -89,7 +96,8 @@ def pages(folder: Path = BOOK) -> list[Chapter]:
     return [*chapters, *(sheet.text for sheet in read_sheets(chapters))]
 
 
-def wording(page: Chapter) -> Iterator[tuple[int, str]]:
+@lru_cache(maxsize=64)
+def wording(page: Chapter) -> list[tuple[int, str]]:
     """Each such word with its line, those of tables, alternative texts, docstrings and errors included."""
     lines = [*enumerate(prose(page, tables=True), 1)]
     lines += [(cell.place.line, cell.alt) for cell in page.cells if cell.alt]
@@ -99,8 +107,9 @@ def wording(page: Chapter) -> Iterator[tuple[int, str]]:
     for cell in page.cells:
         if cell.kind == "python":
             found += [*_comments(cell), *_slips(cell), *(_shown(cell) if cell.tag in SHOWING else ())]
-    for line, word in sorted(found, key=itemgetter(0)):
-        yield line, " ".join(word.split()).replace("'''", "‴")  # which would end a text of the list
+    found.sort(key=itemgetter(0))
+    # Three quotes would end a text of the list.
+    return [(line, " ".join(word.split()).replace("'''", "‴")) for line, word in found]
 
 
 def _words(page: Chapter, text: str) -> Iterator[str]:
@@ -116,6 +125,19 @@ def _words(page: Chapter, text: str) -> Iterator[str]:
         yield word.lower() if is_plain else word
 
 
+def _segment(cell: Cell, node: ast.expr) -> str:
+    """The code of a node. ``ast.get_source_segment`` would split the cell anew each time."""
+    lines = _lines(cell.source)[node.lineno - 1 : node.end_lineno]
+    lines[-1] = lines[-1][: node.end_col_offset]
+    lines[0] = lines[0][node.col_offset :]
+    return b"\n".join(lines).decode()
+
+
+@lru_cache(maxsize=1)
+def _lines(source: str) -> list[bytes]:
+    return source.encode().split(b"\n")
+
+
 def _comments(cell: Cell) -> Iterator[tuple[int, str]]:
     for token in tokenize.generate_tokens(io.StringIO(cell.source).readline):
         if token.type == tokenize.COMMENT:
@@ -127,7 +149,7 @@ def _slips(cell: Cell) -> Iterator[tuple[int, str]]:
     for node in ast.walk(cell.tree) if cell.tag == "check" else ():
         if isinstance(node, ast.keyword) and node.arg == "slips":
             for value in getattr(node.value, "values", ()):
-                yield cell.place.line + value.lineno - 1, ast.get_source_segment(cell.source, value) or ""
+                yield cell.place.line + value.lineno - 1, _segment(cell, value)
 
 
 def _shown(cell: Cell) -> Iterator[tuple[int, str]]:
@@ -143,7 +165,7 @@ def _shown(cell: Cell) -> Iterator[tuple[int, str]]:
     }
     texts = {one for one in nodes if isinstance(one, ast.Constant | ast.JoinedStr)} - filled - styles
     for node in sorted(texts, key=lambda one: (one.lineno, one.col_offset)):
-        text = ast.get_source_segment(cell.source, node) or ""
+        text = _segment(cell, node)
         bare = re.sub(r"\{[^{}]*\}", "", text.strip("rf'\""))
         if text.endswith(('"', "'")) and not STYLE.fullmatch(bare):
             yield cell.place.line + node.lineno - 1, text
@@ -151,7 +173,7 @@ def _shown(cell: Cell) -> Iterator[tuple[int, str]]:
 
 def told(cell: Cell) -> Iterator[tuple[int, str]]:
     """(line, text) of what code says to its users: docstrings, the messages of errors, answers to slips."""
-    nodes = list(ast.walk(ast.parse(cell.source)))
+    nodes = list(ast.walk(cell.tree))
     filled = [one for one in nodes if isinstance(one, ast.JoinedStr)]
     inside = {part for one in filled for value in one.values for part in ast.walk(value)}
     strings = [one for one in nodes if isinstance(one, ast.Constant | ast.JoinedStr) and one not in inside]

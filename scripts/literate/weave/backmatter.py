@@ -6,12 +6,10 @@ import ast
 import html
 import re
 
-from equations.inline import relations
 from literate.chapter import MODULE_NAME, Chapter
 from literate.exercises.sheets import read_sheets
-from literate.prove.claims import count
-from literate.prove.numbers import prose as lines_of_prose
-from literate.prove.unbound import listed
+from literate.prove.claims import count, stated
+from literate.prove.unbound import listed_here
 from literate.weave import light, panels
 from literate.weave.cheatsheet import cheatsheet
 from literate.weave.pages import Book, imported_names, prose, reference
@@ -148,7 +146,7 @@ def checks(book: Book) -> str:
     unchecked = [(chapter, one) for chapter in book.chapters for one in chapter.displays if one.unchecked]
     displays = sum(len(chapter.displays) for chapter in book.chapters)
     checked = displays - len(unchecked)
-    stated, unbound = count(book.chapters)
+    total, unbound = count(book.chapters)
     lines = [
         CHECKS.format(
             checked=checked,
@@ -156,8 +154,8 @@ def checks(book: Book) -> str:
             noticed=noticed,
             planted=planted,
             proved=book.checks["proved"],
-            stated=stated,
-            bound=stated - unbound,
+            stated=total,
+            bound=total - unbound,
         )
     ]
     lines += ["## What it says when something is wrong", "", SLIPS, ""]
@@ -168,9 +166,9 @@ def checks(book: Book) -> str:
         where = reference(book, item.label) if item.label else chapter_link(chapter)
         lines.append(f"| {where} | {item.unchecked} |")
     lines += ["", UNBOUND, "", "| Formula | Chapter | Why |", "|---|---|---|"]
-    reasons = listed(book.folder)
     for chapter in book.chapters:
-        for tex in dict.fromkeys(one.shown for one in relations(chapter, lines_of_prose(chapter))):
+        reasons = listed_here(chapter)
+        for tex in dict.fromkeys(one.shown for one in stated(chapter)):
             if tex in reasons:
                 lines.append(f"| ${tex}$ | {chapter_link(chapter)} | {reasons[tex]} |")
     return "\n".join(lines) + "\n"

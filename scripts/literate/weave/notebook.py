@@ -6,6 +6,7 @@ import copy
 import re
 from collections.abc import Iterable
 
+import nbformat
 from nbformat import NotebookNode, v4
 
 from literate.chapter import NUMBER, Chapter, Display
@@ -38,6 +39,12 @@ def notebook(book: Book, chapter: Chapter, executed: NotebookNode, end: str = ""
     for number, cell in enumerate(result.cells, 1):
         cell.id = f"cell-{number}"
     return result
+
+
+def saved(book: Book, chapter: Chapter, executed: NotebookNode, end: str) -> tuple[str, str]:
+    """The notebook as a file for its reader, and as one for mkdocs-jupyter."""
+    made = notebook(book, chapter, executed, end)
+    return nbformat.writes(made) + "\n", v4.writes(without_figures(made))
 
 
 def _add_text(notebook: NotebookNode, text: list[str]) -> None:

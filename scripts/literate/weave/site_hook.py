@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-import nbformat
 from jinja2 import Environment, FileSystemBytecodeCache
 from material.plugins.search import plugin as search
 from mkdocs.config.defaults import MkDocsConfig
@@ -24,7 +23,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
 from nbconvert.exporters import templateexporter
-from nbformat import NotebookNode, v4
+from nbformat import NotebookNode
 
 from literate import kept
 from literate.chapter import ROOT, BookError, Chapter
@@ -39,7 +38,7 @@ from literate.weave import pages as weave
 from literate.weave.figures import colours
 from literate.weave.finish import DIGEST, finish
 from literate.weave.marks import checks, rest_on
-from literate.weave.notebook import images, notebook, tidy, without_figures
+from literate.weave.notebook import images, saved, tidy
 from literate.weave.render import Renderer
 
 CACHE = Path(".cache")
@@ -168,13 +167,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, exercises.INDEX, content=woven[exercises.INDEX]))
     for name, text in backmatter.pages(book).items():
         files.append(File.generated(config, name, content=text))
-    downloads = {}
+    assert kept.store
+    downloads, numbers = {}, {label: one.number for label, one in book.equations.items()}
     for chapter in chapters:
         if chapter.number:
             name = f"notebooks/{chapter.path.stem}.ipynb"
-            made = notebook(book, chapter, executed[chapter.path], ends.get(chapter.path, ""))
-            downloads[name] = nbformat.writes(made) + "\n"
-            write_atomically(NOTEBOOKS / name, v4.writes(without_figures(made)))
+            parts = book, chapter, executed[chapter.path], ends.get(chapter.path, "")
+            source = chapter.text, numbers, book.module.digest, *parts[2:]
+            save = functools.partial(saved, *parts)
+            downloads[name], shown = kept.store.get(save, "notebook", *source)
+            write_atomically(NOTEBOOKS / name, shown)
             files.append(File(name, str(NOTEBOOKS), config.site_dir, config.use_directory_urls))
     config.copyright = f"Made from source {DIGEST}"
     return files

@@ -1,0 +1,397 @@
+"""What somebody writes by habit from PyTorch: it acts, or is refused by a sentence saying what to write."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import backprop_core as bp
+
+RNG = np.random.default_rng(0)
+X, OTHER = RNG.normal(size=(6, 4)), RNG.normal(size=(6, 4))
+Y, LATER = np.array([0, 1, 2, 0, 1, 2]), np.array([2, 2, 1, 0, 0, 1])
+
+
+def made(loss: bp.Loss | None = None, seed: int = 0) -> bp.Network:
+    first, last = bp.Linear(4, 5, rng=seed), bp.Linear(5, 3, rng=seed)
+    return bp.Network(first, bp.Tanh(), last, loss=loss or bp.CrossEntropyLoss())
+
+
+class Members(bp.Network):
+    """PyTorch's style: layers as attributes, and a forward of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(loss=bp.CrossEntropyLoss())
+        self.fc1, self.act, self.fc2 = bp.Linear(4, 5), bp.ReLU(), bp.Linear(5, 3)
+
+
+class Early(bp.Network):
+    def __init__(self) -> None:
+        self.rest = [bp.Linear(4, 4)]
+        super().__init__(bp.Linear(4, 3))
+
+
+class Own(bp.Network):
+    """A backward of its own may use what it likes."""
+
+    def __init__(self) -> None:
+        super().__init__(bp.Linear(4, 4, rng=0))
+        self.skip = bp.Linear(4, 4, rng=1)
+
+    def forward(self, x: Any, lengths: Any = None) -> np.ndarray:
+        return super().forward(x) + self.skip(x)
+
+    def backward(self, grad_output: Any = None) -> np.ndarray:
+        return super().backward(grad_output) + self.skip.backward(grad_output)
+
+
+@pytest.mark.parametrize(("make", "name"), [(Members, "fc1"), (Early, "layers")])
+def test_a_member_that_would_not_train_is_refused(make: Callable, name: str) -> None:
+    with pytest.raises(TypeError, match=rf"{make.__name__}: {name} would not train; give it to super\(\)"):
+        make()
+    net = made()
+    with pytest.raises(TypeError, match="Network: skip would not train"):
+        net.skip = bp.Linear(4, 3)
+    net.first = net[0]
+    assert [name for name, _ in net.named_parameters()] == ["0.weight", "0.bias", "2.weight", "2.bias"]
+
+
+def test_with_a_backward_of_its_own_a_network_may_have_members() -> None:
+    assert bp.gradcheck(Own(), X, rng=0) < 1e-7
+    assert len(Own().parameters()) == 4
+
+
+def test_a_network_whose_forward_passes_its_layers_by_is_refused() -> None:
+    class PassesBy(bp.Network):
+        def forward(self, x: Any, lengths: Any = None) -> np.ndarray:
+            super().forward(x)
+            return bp.Network(*self.layers).forward(x)
+
+    net = PassesBy(bp.Linear(4, 3), loss=bp.CrossEntropyLoss())
+    net.loss(X, Y)
+    with pytest.raises(RuntimeError, match=r"Network: Linear\(4, 3\) has run for something else since"):
+        net.backward()
+
+
+def test_a_loss_that_two_networks_share_is_noticed() -> None:
+    loss = bp.CrossEntropyLoss()
+    one, two = made(loss), made(loss, seed=1)
+    one.loss(X, Y)
+    two.loss(OTHER, LATER)
+    with pytest.raises(RuntimeError, match=r"CrossEntropyLoss\(.*\) has run for something else.*its own"):
+        one.backward()
+    two.backward()
+    one.loss(X, Y)
+    one.backward()
+    alone = made()
+    alone.loss(X, Y)
+    alone.backward()
+    assert np.array_equal(one[0].weight.grad, alone[0].weight.grad)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("look", ["slice", "layer", "shared", "step by step"])
+def test_a_look_between_loss_and_backward_is_noticed(look: str) -> None:
+    net = made()
+    net.loss(X, Y)
+    if look == "slice":
+        net[:2](OTHER)
+    elif look == "layer":
+        net[0](OTHER)
+    elif look == "shared":
+        bp.Network(net[0], bp.Linear(5, 2), loss=bp.CrossEntropyLoss()).loss(OTHER, LATER % 2)
+    else:
+        net[1](net[0](OTHER))
+    for back in (net.backward, net.accumulate):
+        with pytest.raises(
+            RuntimeError, match=r"Linear\(4, 5\) has run for something else since; call forward"
+        ):
+            back()
+    net.loss(X, Y)
+    net.backward()
+
+
+def test_a_look_at_a_block_inside_is_noticed() -> None:
+    net = bp.Network(bp.Residual(bp.Linear(4, 4)), bp.Linear(4, 3), loss=bp.CrossEntropyLoss())
+    net.loss(X, Y)
+    net[0](OTHER)
+    with pytest.raises(RuntimeError, match="has run for something else since"):
+        net.backward()
+
+
+def test_what_is_no_look_is_not_refused() -> None:
+    net, want = made(), made()
+    want.loss(X, Y)
+    dx = want.backward()
+    net.loss(X, Y)
+    copied = copy.deepcopy(net)  # between loss and backward
+    made().loss(OTHER, LATER)
+    net.eval()
+    net.train()
+    for each in (net, copied):
+        assert np.array_equal(each.backward(), dx)
+        assert np.array_equal(each.backward(), dx)
+    y = X
+    for layer in net:  # by hand, one by one
+        y = layer.forward(y)
+    assert net.criterion
+    net.criterion.forward(y, Y)
+    assert np.array_equal(net.backward(net.criterion.backward()), dx)
+    net.criterion.forward(net.forward(X), Y)
+    assert np.array_equal(net.backward(), dx)
+
+
+def test_a_tape_layer_refuses_a_tensor_that_it_was_not_given() -> None:
+    outside = bp.Tensor(np.ones((4, 3)))
+    with pytest.raises(ValueError, match="the function uses an outside Tensor"):
+        bp.Network(bp.TapeLayer(lambda a: a @ outside)).forward(X)
+    constant = bp.Tensor(np.ones((4, 3)), requires_grad=False)
+    for fine in (bp.TapeLayer(lambda a: a @ constant), bp.TapeLayer(lambda a: a)):
+        fine.backward(np.ones(fine.forward(X).shape))
+
+
+WEIGHTS: list[tuple[Callable[[], Any], str]] = [
+    (lambda: bp.Linear(4, 3), "weight"), (lambda: bp.Linear(4, 3), "bias"),
+    (lambda: bp.Conv2d(2, 4, 3), "weight"), (lambda: bp.ConvTranspose2d(2, 4, 3), "bias"),
+    (lambda: bp.BatchNorm1d(4), "weight"), (lambda: bp.LayerNorm(4), "bias"),
+    (lambda: bp.RNN(2, 3), "recurrent"), (lambda: bp.LSTM(2, 3), "weight"),
+    (lambda: bp.GRU(2, 3), "recurrent_bias"), (lambda: bp.Embedding(5, 3), "weight"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "name"), WEIGHTS)
+def test_an_array_takes_no_parameters_place(make: Callable[[], Any], name: str) -> None:
+    layer = make()
+    before = getattr(layer, name)
+    said = rf"{type(layer).__name__}: {name} stays \(or a Parameter takes the place of another\), got array"
+    with pytest.raises(ValueError, match=said):
+        setattr(layer, name, np.ones(before.shape))
+    assert getattr(layer, name) is before
+    for new in (bp.Parameter(np.ones(before.shape)), None, before):
+        setattr(layer, name, new)
+        assert getattr(copy.deepcopy(layer), name) is new or isinstance(new, bp.Parameter)
+    assert getattr(layer, name) is before and before in layer.parameters()
+
+
+FIXED: list[tuple[Callable[[], Any], str]] = [
+    *[(lambda: bp.Linear(4, 3), name) for name in ("in_features", "out_features")],
+    *[
+        (lambda: bp.Conv2d(2, 4, 3), name)
+        for name in ("in_channels", "out_channels", "kernel_size", "groups")
+    ],
+    (lambda: bp.BatchNorm2d(4), "num_features"),
+    *[(make, "normalized_shape") for make in (lambda: bp.LayerNorm(4), lambda: bp.RMSNorm((2, 4)))],
+    *[(lambda: bp.GRU(2, 3), name) for name in ("input_size", "hidden_size")],
+    *[(lambda: bp.Embedding(5, 3), name) for name in ("num_embeddings", "embedding_dim")],
+    *[(lambda: bp.MultiHeadAttention(4, 2), name) for name in ("embed_dim", "num_heads")],
+    *[(lambda: bp.DataLoader(X, Y), name) for name in ("x", "y")],
+]
+
+
+@pytest.mark.parametrize(("make", "name"), FIXED)
+def test_what_the_shapes_rest_on_stays_as_it_was_made(make: Callable[[], Any], name: str) -> None:
+    owner = make()
+    before = getattr(owner, name)
+    for new in (7, (1, 1), "a", None, np.ones(3)):
+        with pytest.raises(ValueError, match=rf"{type(owner).__name__}: {name} stays \("):
+            setattr(owner, name, new)
+    assert getattr(owner, name) is before
+
+
+def test_a_dilation_that_is_set_later_acts_and_is_looked_at() -> None:
+    x = RNG.normal(size=(2, 2, 8, 8))
+    layer, wide = bp.Conv2d(2, 4, 3, rng=0), bp.Conv2d(2, 4, 3, dilation=2, rng=0)
+    assert wide.dilation == (2, 2) and "dilation=(2, 2)" in repr(wide) and "groups=1" in repr(wide)
+    layer.dilation = 2
+    assert np.array_equal(layer(x), wide(x))
+    layer.dilation = 0
+    with pytest.raises(ValueError, match="Conv2d: dilation must be"):
+        layer(x)
+
+
+def test_a_nonlinearity_that_changes_after_forward_does_not_touch_the_gradient() -> None:
+    x, grad = RNG.normal(size=(2, 5, 3)), RNG.normal(size=(2, 5, 4))
+    layer, other = bp.RNN(3, 4, rng=0), bp.RNN(3, 4, rng=0)
+    for each in (layer, other):
+        each.forward(x)
+    layer.nonlinearity = "relu"
+    assert np.array_equal(layer.backward(grad), other.backward(grad))
+
+
+def test_betas_are_kept_as_they_were_looked_at() -> None:
+    given = [0.9, 0.999]
+    adam = bp.Adam([bp.Parameter(np.ones(2))], betas=given)  # type: ignore[arg-type]
+    adam.betas = more = [0.8, 0.99]
+    given[0] = more[0] = 2.0
+    assert adam.betas == (0.8, 0.99)
+
+
+def test_a_loader_looks_at_a_batch_size_that_is_set_later() -> None:
+    loader = bp.DataLoader(X, Y, batch_size=2)
+    loader.batch_size = 4
+    assert [len(x) for x, _ in loader] == [4, 2]
+    for bad in (0, 2.5):
+        loader.batch_size = bad  # type: ignore[assignment]
+        with pytest.raises(ValueError, match="DataLoader: batch_size must be a whole number"):
+            next(iter(loader))
+
+
+def test_a_networks_loss_is_not_set_by_its_method() -> None:
+    net = made()
+    with pytest.raises(AttributeError, match="Network: loss is a method; set criterion"):
+        net.loss = bp.MSELoss()  # type: ignore[method-assign]
+    net.criterion = bp.MSELoss()
+    assert net.loss(X, np.ones((6, 3))) == bp.MSELoss()(net(X), np.ones((6, 3)))
+
+
+def everything(net: bp.Network, optimizer: bp.Optimizer, schedule: bp.Schedule) -> list[Any]:
+    arrays = [*net.state_dict().values(), *optimizer.state_dict().values()]
+    return [json.dumps([array.tolist() for array in arrays]), optimizer.base_lr, schedule.t]
+
+
+BAD_STATES: dict[str, tuple[Any, str]] = {
+    "optimizer.rates": ([np.nan, np.inf], "expected 0 <= lr < inf, got nan"),
+    "optimizer.rates ": ([0.1, -1.0], "expected 0 <= lr < inf, got -1.0"),
+    "optimizer.rates  ": ([-0.1, 0.1], "expected 0 <= lr < inf, got -0.1"),
+    "optimizer.t": (-1, "Adam: t must be a whole number of at least 0, got -1"),
+    "schedule": (-3, "checkpoint: schedule must be a whole number of at least 0, got -3"),
+    "history": ("null", "history is unreadable"),
+    "history ": ('{"a": 1}', "history is unreadable"),
+    "history  ": ("[1]", "history is unreadable"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_STATES)
+def test_a_file_with_a_bad_number_changes_nothing(name: str, tmp_path: Path) -> None:
+    bad, message = BAD_STATES[name]
+    name = name.strip()
+
+    def start(seed: int) -> tuple[bp.Network, bp.Adam, bp.StepLR]:
+        net = made(seed=seed)
+        adam = bp.Adam(net.parameters())
+        return net, adam, bp.StepLR(adam, 2)
+
+    net, adam, schedule = start(0)
+    bp.fit(net, adam, bp.DataLoader(X, Y, rng=0), 3, schedule=schedule, verbose=False)
+    bp.save(net, tmp_path / "a.npz", optimizer=adam, schedule=schedule)
+    stored = dict(np.load(tmp_path / "a.npz"))
+    stored[name] = np.array(bad).astype(stored[name].dtype if name != "history" else str)
+    np.savez(tmp_path / "b.npz", **stored)
+    ours = start(1)
+    before = everything(*ours)
+    with pytest.raises(ValueError, match=message):
+        bp.load(ours[0], tmp_path / "b.npz", optimizer=ours[1], schedule=ours[2])
+    assert everything(*ours) == before
+    if name.startswith("optimizer."):
+        state = {
+            key.removeprefix("optimizer."): stored[key] for key in stored if key.startswith("optimizer.")
+        }
+        with pytest.raises(ValueError, match=message):
+            ours[1].load_state_dict(state)
+        assert everything(*ours) == before
+    bp.load(ours[0], tmp_path / "a.npz", optimizer=ours[1], schedule=ours[2])
+    assert everything(*ours) == everything(net, adam, schedule)
+
+
+def test_a_checkpoint_takes_the_optimizer_of_its_network(tmp_path: Path) -> None:
+    net, other = made(), bp.Adam(made().parameters())
+    for use in (bp.save, bp.load):
+        with pytest.raises(ValueError, match="the optimizer has no parameter of net"):
+            use(net, tmp_path / "a.npz", optimizer=other)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_buffer_that_is_a_numpy_scalar_is_refused_at_save(tmp_path: Path) -> None:
+    layer = bp.Linear(2, 2)
+    vars(layer)["buffers"] = {"scale": np.float64(2.0)}
+    with pytest.raises(TypeError, match="scale is no array of numbers"):
+        bp.save(layer, tmp_path / "a.npz")
+
+
+def test_weights_of_classes_that_are_set_later_act_in_fit_too() -> None:
+    rows = []
+    for weight in ([1, 2, 3], np.array([1.0, 2.0, 3.0])):
+        net = made()
+        assert isinstance(net.criterion, bp.CrossEntropyLoss)
+        net.criterion.weight = weight
+        rows += bp.fit(net, bp.SGD(net.parameters()), bp.DataLoader(X, Y, rng=0), 1, verbose=False)
+    assert rows[0] == rows[1]
+
+
+class Forgot(bp.Tanh):
+    def backward(self, grad_output: Any) -> np.ndarray:
+        super().backward(grad_output)
+        return None  # type: ignore[return-value]
+
+
+class Two(bp.Tanh):
+    def backward(self, grad_output: Any) -> np.ndarray:
+        return super().backward(grad_output), 1.0  # type: ignore[return-value]
+
+
+class Quiet(bp.Tanh):
+    def forward(self, x: Any) -> np.ndarray:
+        super().forward(x)
+        return None  # type: ignore[return-value]
+
+
+def test_gradcheck_says_what_is_no_layer_and_no_gradient() -> None:
+    for kind, what in ((Forgot, "NoneType"), (Two, "tuple")):
+        with pytest.raises(TypeError, match=rf"{kind.__name__}\.backward gives no array, but a {what}"):
+            bp.gradcheck(kind(), X)
+    for odd in (bp.Tanh, np.tanh):
+        with pytest.raises(TypeError, match="expected a layer with a backward, got"):
+            bp.gradcheck(odd, X)
+
+
+def test_a_network_names_the_layer_that_gave_no_array() -> None:
+    with pytest.raises(TypeError, match=r"Network: Quiet\(\) gave no array, but a NoneType"):
+        bp.Network(Quiet()).forward(X)
+
+
+def test_primitive_says_how_it_is_written() -> None:
+    @bp.primitive
+    def bare(x: Any) -> Any:
+        return x
+
+    with pytest.raises(TypeError, match=r"primitive: write @primitive\(rule, …\)"):
+        bare(X)
+    with pytest.raises(ValueError, match="primitive: expected a rule for each argument, got"):
+        bp.primitive()
+    for jvps in (np.cos, (np.cos,), ()):
+        with pytest.raises(ValueError, match="primitive: expected one of jvps for each of vjps, got"):
+            bp.primitive(np.sin, np.sin, jvps=jvps)(np.hypot)
+
+
+def test_an_optimizer_without_its_start_says_so() -> None:
+    class Bare(bp.SGD):
+        def __init__(self) -> None:
+            self.rate = 1.0
+
+    with pytest.raises(AttributeError, match=r"Bare has no _data \(super\(\).__init__ ran\?\)"):
+        Bare().step()
+
+
+def test_a_history_is_one_of_fits_and_a_state_has_names(tmp_path: Path) -> None:
+    net = made()
+    optimizer = bp.SGD(net.parameters())
+    with pytest.raises(ValueError, match="fit: expected history as fit returns it"):
+        bp.fit(net, optimizer, bp.DataLoader(X, Y), 1, history=[{"loss": 1}], verbose=False)
+    for owner in (net, optimizer):
+        for odd in ("x.npz", [1]):
+            with pytest.raises(ValueError, match="load_state_dict: state_dict must be of type Mapping"):
+                owner.load_state_dict(odd)  # type: ignore[arg-type]
+    with pytest.raises(OSError, match=r"a.npz is no ordinary file, or in no folder"):
+        bp.save(net, tmp_path / "missing" / "a.npz")
+
+
+def test_an_error_does_not_print_a_whole_array() -> None:
+    x = RNG.normal(size=(2, 30, 4))
+    with pytest.raises(ValueError, match="lengths") as caught:
+        bp.MultiHeadAttention(4, 2)(x, x, x)
+    assert len(str(caught.value)) < 500
