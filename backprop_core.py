@@ -68,7 +68,7 @@ __all__ = [
     "LayerStatistics", "GradientReport", "gradient_report", "Adagrad",
     "RMSprop", "Adam", "AdamW", "DataLoader", "Schedule", "CosineAnnealingLR",
     "LinearWarmup", "ExponentialLR", "StepLR", "clip_grad_norm_", "fit",
-    "save", "load", "l2_penalty", "l1_penalty", "Dropout", "EarlyStopping",
+    "save", "load", "EarlyStopping", "l2_penalty", "l1_penalty", "Dropout",
     "BatchNorm1d", "BatchNorm2d", "LayerNorm", "RMSNorm", "Conv2d",
     "ConvTranspose2d", "MaxPool2d", "AvgPool2d", "Value", "Tensor",
     "gradients", "no_grad", "detect_changes", "primitive", "TapeLayer",
@@ -279,7 +279,7 @@ def _by_trial(
 
 # 02 How do I know a derivative is right? · claimed-sums
 def _sums(layer: Any, x: Any, rest: tuple, small: Any) -> Iterator[tuple]:
-    """Two answers added, the answer to the sum; both divided by 1000."""
+    """Sum of two answers, answer to the sum (both / 1000)."""
     large = -1e3 * np.flip(small)
     grads = small, large, small + large
     answers = [_claimed(layer, x, rest, grad) for grad in grads]
@@ -405,27 +405,6 @@ class Parameter:
     def numel(self) -> int:
         """How many numbers."""
         return self.data.size
-
-
-# 03 Why backwards? · fixed
-class _Fixed:
-    """An attribute that is set once; a Parameter may replace a Parameter."""
-
-    def __set_name__(self, kind: type, name: str) -> None:
-        self.name = name
-
-    def __set__(self, owner: Any, value: Any) -> None:
-        old = vars(owner).setdefault(self.name, value)
-        swap = all(isinstance(x, Parameter | None) for x in (old, value))
-        wanted = "{} stays (or a Parameter takes the place of another)"
-        fits = old is value or swap
-        _demand(owner, lambda _: fits, wanted, **{self.name: value})
-        vars(owner)[self.name] = value
-
-
-def _fixed(count: int) -> Any:
-    """So many attributes of that kind."""
-    return [_Fixed() for _ in range(count)]
 
 
 # 03 Why backwards? · memory
@@ -720,6 +699,28 @@ def _positive(owner: Any, least: int = 1, **sizes: Any) -> None:
     _demand(owner, lambda n: _is_whole(n, least), wanted, **sizes)
 
 
+# 03 Why backwards? · fixed
+class _Fixed:
+    """An attribute that is set once; a Parameter may replace a Parameter."""
+
+    def __set_name__(self, kind: type, name: str) -> None:
+        self.name = name
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        old = vars(owner).setdefault(self.name, value)
+        swap = all(isinstance(x, Parameter | None) for x in (old, value))
+        wanted = "{} stays (or a Parameter takes the place of another)"
+        fits = old is value or swap
+        _demand(owner, lambda _: fits, wanted, **{self.name: value})
+        vars(owner)[self.name] = value
+
+
+# 03 Why backwards? · fixed-attributes
+def _fixed(count: int) -> Any:
+    """So many attributes of that kind."""
+    return [_Fixed() for _ in range(count)]
+
+
 # 03 Why backwards? · generator
 _Seed = np.random.Generator | int | None
 
@@ -739,9 +740,7 @@ class Linear(Layer):
     (in_features, out_features), bias (out_features,) or None.
     Raises ValueError for an input of another shape.
     """
-
     in_features, out_features, weight, bias = _fixed(4)
-
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", ..., self.in_features)
         self._cache = x.copy()
@@ -1413,7 +1412,7 @@ class Network(Layer):
     # 07 A network learns · network-ends
     def _begin(self, x: ArrayLike) -> np.ndarray:
         """A new pass: what the last one left behind is obsolete."""
-        self._shapes, self._pass = [], None
+        vars(self).update(_shapes=[], _pass=None)
         if self.criterion is not None:
             self.criterion._cache, self.criterion._user = None, self._shapes
         return _as_array(x)
@@ -1424,22 +1423,21 @@ class Network(Layer):
             raise RuntimeError("Network: no loss; give one with loss=…")
         return self.criterion
 
-    def _start(self, grad_output: ArrayLike | None) -> Any:
+    # 07 A network learns · network-pass
+    def _start(self, grad_output: Any) -> Any:
         """The first slope, if layers and loss still know of this pass."""
-        users: list = [(layer, layer._pass) for layer in self.layers]
-        if all(user is None for _, user in users):
-            users = []  # they ran one by one, by hand
-        if grad_output is None and (loss := self._loss_at_end())._user:
-            users.append((loss, loss._user))
-        for part, user in users:
-            if user is not self._shapes:
-                raise RuntimeError(
-                    f"Network: {part} has run for something else since; call "
-                    "forward or loss again, and give each network its own"
-                )
-        if grad_output is None:
-            return loss.backward()
-        return _as_array(grad_output)
+        late: list = [m for m in self.layers if m._pass is not self._shapes]
+        if late and not any(layer._pass for layer in self.layers):
+            late = []  # they ran one by one, by hand
+        loss: Any = self._loss_at_end() if grad_output is None else None
+        if loss and loss._user and loss._user is not self._shapes:
+            late.append(loss)
+        if late:
+            raise RuntimeError(
+                f"Network: {late[0]} has run for something else since; call "
+                "forward or loss again, and give each network its own"
+            )
+        return loss.backward() if loss else _as_array(grad_output)
 
     # 07 A network learns · network-lengths
     def _run(self, layer: Any, x: np.ndarray, lengths: Any) -> np.ndarray:
@@ -1454,6 +1452,7 @@ class Network(Layer):
         layer._pass = self._shapes
         return y
 
+    # 07 A network learns · network-mask
     def _mask(self, y: np.ndarray, target: ArrayLike, lengths: Any) -> Any:
         """Which places of the output belong to a sequence; None if all."""
         steps = y.shape[:2]
@@ -1476,9 +1475,9 @@ class Network(Layer):
         if name == "loss":
             raise AttributeError("Network: loss is a method; set criterion")
         super().__setattr__(name, value)
-        parts = isinstance(value, (Layer, Parameter, list, tuple, dict))
-        inherits = type(self).backward is Network.backward
-        if parts and inherits and "layers" in vars(self):
+        inside = isinstance(value, (Layer, Parameter, list, tuple, dict))
+        inherits = inside and type(self).backward is Network.backward
+        if inherits and "layers" in vars(self):
             its = [p for layer in self.layers for p in layer.parameters()]
             if len(self.parameters()) > len(set(its)):
                 delattr(self, name)
@@ -2858,6 +2857,65 @@ def _readable(what: str) -> Iterator[None]:
         raise ValueError(f"{what} ({error!r})") from None
 
 
+# 12 Not by heart: regularisation · early-stopping
+class EarlyStopping:
+    """Callback for fit: stop once ``monitor`` no longer improves.
+
+    An epoch is the best if it is better than the best so far by more than
+    ``min_delta``: lower for ``mode`` "min", higher for "max". Stops after
+    ``patience`` epochs without one. ``restore()`` then puts the best one's
+    parameters and buffers back; with ``restore_best`` stopping does that.
+    One instance serves one fit. Raises ValueError for settings out of
+    range or where the history has no such number, RuntimeError for restore
+    before there is a best epoch.
+    """
+
+    best: float
+    waited: int
+    _kept: dict[str, np.ndarray]
+
+    # 12 Not by heart: regularisation · early-stopping-call
+    def __call__(self, history: list[dict[str, float]]) -> bool:
+        value, self.waited = self._watched(history[-1]), self.waited + 1
+        if self._sign * (self.best - value) > self.min_delta:
+            self.best, self.waited = value, 0
+            self._kept = self.net.state_dict()
+        stop = self.waited >= self.patience
+        if stop and self.restore_best and self._kept:
+            self.restore()
+        return stop
+
+    # 12 Not by heart: regularisation · early-stopping-restore
+    def restore(self) -> None:
+        """Put the best parameters and buffers back, in place."""
+        if not self._kept:
+            raise RuntimeError("EarlyStopping: no epoch has a finite value")
+        self.net.load_state_dict(self._kept)
+
+    # 12 Not by heart: regularisation · early-stopping-restore-watched
+    def _watched(self, row: dict[str, float]) -> float:
+        if self.monitor not in row:
+            found = f"{', '.join(row)}; did fit get validation=…?"
+            raise ValueError(f"EarlyStopping: no {self.monitor} in {found}")
+        return row[self.monitor]
+
+    # 12 Not by heart: regularisation · early-stopping-settings
+    def __init__(
+        self, net: Layer, patience: int = 5, min_delta: float = 0.0,
+        monitor: str = "validation_loss", mode: str = "min",
+        restore_best: bool = False,
+    ) -> None:
+        _instances(self, Layer, net=net)
+        _one_of(self, "min", "max", mode=mode)
+        _positive(self, patience=patience)
+        _within(self, min_delta=min_delta)
+        self.net, self.patience, self.min_delta = net, patience, min_delta
+        self.monitor, self.restore_best = monitor, restore_best
+        self._sign = 1 if mode == "min" else -1
+        self.best, self.waited = self._sign * float("inf"), 0
+        self._kept = {}
+
+
 # 12 Not by heart: regularisation · penalties
 def l2_penalty(parameters: Iterable[Parameter], strength: float) -> float:
     """Half the strength times the sum of squares, eq:l2.
@@ -2925,65 +2983,6 @@ class Dropout(Layer):
         return dx.astype(factor.dtype, copy=False)
 
 
-# 12 Not by heart: regularisation · early-stopping
-class EarlyStopping:
-    """Callback for fit: stop once ``monitor`` no longer improves.
-
-    An epoch is the best if it is better than the best so far by more than
-    ``min_delta``: lower for ``mode`` "min", higher for "max". Stops after
-    ``patience`` epochs without one. ``restore()`` then puts the best one's
-    parameters and buffers back; with ``restore_best`` stopping does that.
-    One instance serves one fit. Raises ValueError for settings out of
-    range or where the history has no such number, RuntimeError for restore
-    before there is a best epoch.
-    """
-
-    best: float
-    waited: int
-    _kept: dict[str, np.ndarray]
-
-    # 12 Not by heart: regularisation · early-stopping-call
-    def __call__(self, history: list[dict[str, float]]) -> bool:
-        value, self.waited = self._watched(history[-1]), self.waited + 1
-        if self._sign * (self.best - value) > self.min_delta:
-            self.best, self.waited = value, 0
-            self._kept = self.net.state_dict()
-        stop = self.waited >= self.patience
-        if stop and self.restore_best and self._kept:
-            self.restore()
-        return stop
-
-    # 12 Not by heart: regularisation · early-stopping-restore
-    def restore(self) -> None:
-        """Put the best parameters and buffers back, in place."""
-        if not self._kept:
-            raise RuntimeError("EarlyStopping: no epoch has a finite value")
-        self.net.load_state_dict(self._kept)
-
-    # 12 Not by heart: regularisation · early-stopping-restore-watched
-    def _watched(self, row: dict[str, float]) -> float:
-        if self.monitor not in row:
-            found = f"{', '.join(row)}; did fit get validation=…?"
-            raise ValueError(f"EarlyStopping: no {self.monitor} in {found}")
-        return row[self.monitor]
-
-    # 12 Not by heart: regularisation · early-stopping-settings
-    def __init__(
-        self, net: Layer, patience: int = 5, min_delta: float = 0.0,
-        monitor: str = "validation_loss", mode: str = "min",
-        restore_best: bool = False,
-    ) -> None:
-        _instances(self, Layer, net=net)
-        _one_of(self, "min", "max", mode=mode)
-        _positive(self, patience=patience)
-        _within(self, min_delta=min_delta)
-        self.net, self.patience, self.min_delta = net, patience, min_delta
-        self.monitor, self.restore_best = monitor, restore_best
-        self._sign = 1 if mode == "min" else -1
-        self.best, self.waited = self._sign * float("inf"), 0
-        self._kept = {}
-
-
 # 12 Not by heart: regularisation · array-types
 _Array = np.ndarray
 _Maybe = ArrayLike | None
@@ -3026,7 +3025,6 @@ def _normalise_backward(
 # 13 Keeping in shape: normalisation · batch-norm
 class _BatchNorm(Layer):
     """What BatchNorm1d and BatchNorm2d have in common."""
-
     num_features, weight, bias = _fixed(3)
     _axes: tuple[tuple[str, ...], ...]  # after (N, num_features)
     running_mean = property(lambda self: self.buffers.get("running_mean"))
@@ -3188,8 +3186,7 @@ class BatchNorm2d(_BatchNorm):
 class _RowNorm(Layer):
     """What LayerNorm and RMSNorm have in common: an example is a row."""
 
-    normalized_shape, weight, bias = _fixed(3)
-    _centred = True
+    _centred, (normalized_shape, weight, bias) = True, _fixed(3)
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, rows, eps = self._grouped(x)
@@ -3416,16 +3413,15 @@ class _Convolution(Layer):
     # 14 Neighbours: convolution · convolution-padding
     def _pad(self) -> None:
         """The border around the pictures, as _batch_last takes it."""
-        stride = self.stride = _pair(self, "stride", self.stride, 1)
-        wide = self.dilation = _pair(self, "dilation", self.dilation, 1)
-        self._steps, padding = (stride, wide), self.padding
-        sides = zip(self.kernel_size, wide)
+        self.stride = _pair(self, "stride", self.stride, 1)
+        self.dilation = _pair(self, "dilation", self.dilation, 1)
+        self._steps, padding = (self.stride, self.dilation), self.padding
+        sides = zip(self.kernel_size, self.dilation)
         h, w = self._span = tuple(d * (k - 1) + 1 for k, d in sides)
-        same = padding == "same"
-        if same and max(self.stride) > 1:
+        if padding == "same" and max(self.stride) > 1:
             raise ValueError(f"{self}: padding 'same' needs stride 1")
         self._border = ((h - 1) // 2, h // 2), ((w - 1) // 2, w // 2)
-        if not same or self._transposed:
+        if padding != "same" or self._transposed:
             size = 0 if padding == "valid" else padding
             top, side = self.padding = _pair(self, "padding", size, 0)
             self._border = (top, top), (side, side)
@@ -4265,12 +4261,8 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
     and y are tuples, and jvps are derived.
     """
 
-    _demand("primitive", len, "expected a rule for each argument", vjps=vjps)
-
     def decorate(function: Callable) -> Callable:
-        if not callable(function):
-            raise TypeError("primitive: write @primitive(rule, …)")
-        push = _pushes(vjps, jvps)
+        push = _pushes(function, vjps, jvps)
         rule = _Rule(function.__name__, function, vjps, push, set())
 
         @wraps(function)
@@ -4286,8 +4278,10 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
 
 
 # 17 The engine, for use · pushes
-def _pushes(vjps: tuple, jvps: Any) -> Any:
+def _pushes(function: Any, vjps: tuple, jvps: Any) -> Any:
     """The rules forwards, from what primitive is given."""
+    if not vjps or not callable(function):
+        raise TypeError("primitive: write @primitive(rule, …)")
     if isinstance(jvps, str):
         _one_of("primitive", "linear", "entrywise", jvps=jvps)
     elif jvps is not None:
@@ -4961,14 +4955,19 @@ class TapeLayer(Layer):
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, weights = self._expect(x, ...), self.weights
         inputs = [Tensor(x), *[Tensor(p.data) for p in weights]]
-        y = self.function(*inputs)
+        y = self._look(self.function(*inputs), inputs)
+        self._cache = y, inputs, _recording.get()
+        return y.data.copy()  # which may be written to
+
+    # 18 Every layer, once more · tape-layer-look
+    def _look(self, y: Any, inputs: list) -> Tensor:
+        """y, if it is a Tensor that comes from nothing but the inputs."""
         if not isinstance(y, Tensor):
             raise TypeError(f"{self}: the function's result is no Tensor")
         leaves = {node for node in _order(y) if node._record is None}
         if leaves - {*inputs, y}:
             raise ValueError(f"{self}: the function uses an outside Tensor")
-        self._cache = y, inputs, _recording.get()
-        return y.data.copy()  # which may be written to
+        return y
 
     # 18 Every layer, once more · tape-layer-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
@@ -5048,16 +5047,14 @@ class RNN(Layer):
     # 20 Time: recurrent networks · rnn-walks
     def _run(self, a: np.ndarray, states: np.ndarray) -> Any:
         """Fill states[:, 1:] from states[:, 0] and a = xW + b."""
-        activation, slope = self._activations[self.nonlinearity]
-        h = states[0]
-        for t, z in enumerate(a[0]):
-            h[t + 1] = activation(z + h[t] @ self.recurrent.data)
+        function, slope = self._activations[self.nonlinearity]
+        for h, after, z in zip(states[0], states[0, 1:], a[0]):
+            after[...] = function(z + h @ self.recurrent.data)
         return slope
 
     def _run_backward(self, dh: _Array, states: _Array, kept: Any) -> _Pair:
         """From dL/dh of the outputs: dL/d(xW + b) and dL/d(hU)."""
-        back, later = self.recurrent.data.T.copy(), 0
-        da = kept(states[0, 1:])  # slopes
+        back, later, da = self.recurrent.data.T.copy(), 0, kept(states[0, 1:])
         for t in reversed(range(len(dh))):
             da[t] *= dh[t] + later  # eq:rnn-bptt
             later = da[t] @ back
@@ -5284,7 +5281,6 @@ class Embedding(Layer):
     zeros in their shape. Raises TypeError for what are not integers,
     ValueError for integers outside 0…num_embeddings-1.
     """
-
     num_embeddings, embedding_dim, weight = _fixed(3)
 
     def forward(self, x: ArrayLike) -> np.ndarray:
@@ -7549,4 +7545,4 @@ _PROBES = [
 ]
 
 
-# digest c28b182ed7550ccc923368754c543fad8a823bf819c877e5cb0614af24d0a3f9
+# digest 3d8bd6673f6bb7addb9b8ccba4e2c8f62c7f73bdbb3c8fa2687faa53ceb30d48
