@@ -4512,7 +4512,7 @@ _ENTRYWISE = _SHARES | {
 }
 _KINDS = ("entrywise", _ENTRYWISE), ("linear", _LINEAR), (None, _OTHERS)
 _RULES: dict[Callable, _Rule] = {
-    f: _Rule(f.__name__, f, vjps, _pushes(vjps, kind), set())
+    f: _Rule(f.__name__, f, vjps, _pushes(f, vjps, kind), set())
     for kind, rules in _KINDS for f, vjps in rules.items()
 }
 
@@ -7545,4 +7545,4 @@ _PROBES = [
 ]
 
 
-# digest 3d8bd6673f6bb7addb9b8ccba4e2c8f62c7f73bdbb3c8fa2687faa53ceb30d48
+# digest 04dfb3b7782c729b930d1e270c7209c9f3cea42becd61c238651f2183a556274
