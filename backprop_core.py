@@ -1549,7 +1549,7 @@ class Optimizer:
         Raises RuntimeError if some data has been replaced since.
         """
         self._look()
-        self.state["t"][()] += 1
+        self.state["t"] += 1
         frozen = [p for p in self.parameters if not p.requires_grad]
         kept = [(p, p.data.copy()) for p in frozen]
         theta = self._data
@@ -1565,7 +1565,7 @@ class Optimizer:
     def zero_grad(self) -> None:
         """Set all gradients to zero."""
         for parameter in self.parameters:
-            parameter._cleared = True
+            parameter.grad = None
 
     # 07 A network learns · optimizer-settings
     def __init__(
@@ -7515,4 +7515,4 @@ _PROBES = [
 ]
 
 
-# digest 6398554c4923db12b622e19c62c8ad5009694aef9b88c363af854afb14d28dae
+# digest c6876c6f194f5d209132ab37dd739feba233927bdca410a3fe22f6ad97f1cf61
