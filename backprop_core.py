@@ -2414,9 +2414,9 @@ def clip_grad_norm_(parameters: Iterable[Parameter], max_norm: float) -> float:
     if max_norm != math.inf:
         _within("clip_grad_norm_", "0 < {} < inf", max_norm=max_norm)
     grads = [p.grad for p in _only_parameters(parameters)]
-    norm = float(np.max([_largest(grad) for grad in grads], initial=0.0))
-    if 0 < norm < math.inf:
-        norm *= math.hypot(*(np.linalg.norm(grad / norm) for grad in grads))
+    norm = largest = float(np.max([*map(_largest, grads)], initial=0.0))
+    if 0 < largest < math.inf:
+        norm *= math.hypot(*(np.linalg.norm(g / largest) for g in grads))
     for grad in grads if max_norm < norm < math.inf else ():
         grad *= max_norm / norm
     return norm
@@ -2471,9 +2471,9 @@ class _Training:
 
     # 10 The loop: training · train-held-out
     def held_out(self) -> dict[str, float]:
+        self.net.eval()
         if self.validation is None:
             return {}
-        self.net.eval()
         found = _average(
             self.validation, lambda _, b: _measure(self.net, *b), "validation"
         )
@@ -2489,7 +2489,7 @@ class _Training:
                 history.append(row)
                 self.advance("epoch")
             self.tell(row, last)
-            if any([callback(history) for callback in callbacks]):
+            if any([callback(history) for callback in callbacks]):  # all
                 break
 
     # 10 The loop: training · advance
@@ -7515,4 +7515,4 @@ _PROBES = [
 ]
 
 
-# digest c6876c6f194f5d209132ab37dd739feba233927bdca410a3fe22f6ad97f1cf61
+# digest 324d0ba51c37e28d5135f8997924c88474c554e3b1d0dd01d5784550a150c541
