@@ -187,7 +187,7 @@ RAISED: dict[str, dict[str, list[Call]]] = {
     },
     "Optimizer.step": {"RuntimeError if some data has been replaced since": [replaced]},
     "Optimizer.load_state_dict": {
-        "ValueError for what differs in names or shapes, and for rates or counts out of range": [
+        "ValueError for other names or shapes, or rates out of range": [
             lambda: sgd(momentum=0.9).load_state_dict({}),
             lambda: sgd().load_state_dict(sgd().state_dict() | {"rates": [-1.0, np.inf]}),
             lambda: sgd().load_state_dict(sgd().state_dict() | {"t": -1}),

@@ -57,10 +57,7 @@ MISTAKES = [  # what the book says, and what turns it around
     ("draws the first query to", "draws the first key to"),
     ("subtract the mean of the training targets", "subtract the median of the training targets"),
     ("their product is the determinant", "their product is the trace"),
-    (
-        "Below the range the walk creeps, inside it swings",
-        "Below the range the walk swings, inside it creeps",
-    ),
+    ("Below it the walk creeps, inside it swings", "Below it the walk swings, inside it creeps"),
     ("restores a picture's size, not its pixels", "restores a picture's pixels, not its size"),
     ("they shift an answer, but do not enlarge", "they enlarge an answer, but do not shift"),
     # how a number is computed

@@ -332,11 +332,14 @@ def counts_as_true() -> bool:
 
 
 def transposed() -> bool:
-    layer, x = torch.nn.Linear(3, 5).double(), np.random.default_rng(0).normal(size=(4, 3))
-    ours = bp.Linear(3, 5)
-    ours.weight.data[...] = layer.weight.detach().numpy().T
+    layer, x = torch.nn.Linear(3, 3).double(), np.random.default_rng(0).normal(size=(4, 3))
+    theirs, right = layer.weight.detach().numpy(), []
+    ours = bp.Linear(3, 3)
     ours.bias.data[...] = layer.bias.detach().numpy()
-    return np.allclose(ours.forward(x), layer(torch.tensor(x)).detach().numpy())
+    for weight in (theirs, theirs.T):
+        ours.load_state_dict(ours.state_dict() | {"weight": weight})
+        right.append(np.allclose(ours.forward(x), layer(torch.tensor(x)).detach().numpy()))
+    return right == [False, True]
 
 
 def no_switch() -> bool:
@@ -344,7 +347,7 @@ def no_switch() -> bool:
 
 
 def only_probabilities() -> bool:
-    with pytest.raises(ValueError, match="not a row of probabilities"):
+    with pytest.raises(ValueError, match="expected probabilities"):
         bp.CrossEntropyLoss().forward(np.zeros((1, 2)), np.array([[0.9, 0.9]]))
     return True
 
@@ -414,7 +417,7 @@ BINARY = bp.BCEWithLogitsLoss, torch.nn.BCEWithLogitsLoss
 SAID: dict[str, Callable[[], bool]] = {
     "In double precision, set `atol=1e-7, rtol=1e-6`.": leniency,
     "A bare `assert gradcheck(layer, x)` asserts nothing: any error but 0 counts as true.": counts_as_true,
-    "To carry weights over, transpose them.": transposed,
+    "To carry weights over, transpose them (square ones load either way, and only one is right).": transposed,
     "needs no such switch because `logaddexp` does not overflow": no_switch,
     "Here each row has to be a row of probabilities": only_probabilities,
     "The binary loss has no `pos_weight` and no `weight`.": lambda: left_out(*BINARY, "pos_weight", "weight"),
