@@ -441,7 +441,7 @@ class _Memory:
         """Notice what can only be a mistake: forward twice, then backward."""
         if not backward:  # what the last forward kept is of no more use
             self._cache = self._pass = None
-            self._runs = max(self._runs, 0) + 1
+            self._runs = self._runs + 1 if self._runs > 0 else 1
             return
         if self._runs < -1:
             raise RuntimeError(
@@ -4942,6 +4942,17 @@ _FURTHER: dict[Callable, _Rule] = {
 }
 
 
+# 18 Every layer, once more · tape-layer-look-back
+def _look_back(owner: Layer, y: Any, inputs: list) -> Tensor:
+    """y, if it is a Tensor that comes from nothing but the inputs."""
+    if not isinstance(y, Tensor):
+        raise TypeError(f"{owner}: the function's result is no Tensor")
+    leaves = {node for node in _order(y) if node._record is None}
+    if leaves - {*inputs, y}:
+        raise ValueError(f"{owner}: the function uses an outside Tensor")
+    return y
+
+
 # 18 Every layer, once more · tape-layer
 class TapeLayer(Layer):
     """A Layer from a function; the tape finds its backward.
@@ -4962,19 +4973,9 @@ class TapeLayer(Layer):
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, weights = self._expect(x, ...), self.weights
         inputs = [Tensor(x), *[Tensor(p.data) for p in weights]]
-        y = self._look(self.function(*inputs), inputs)
+        y = _look_back(self, self.function(*inputs), inputs)
         self._cache = y, inputs, _recording.get()
         return y.data.copy()  # which may be written to
-
-    # 18 Every layer, once more · tape-layer-look
-    def _look(self, y: Any, inputs: list) -> Tensor:
-        """y, if it is a Tensor that comes from nothing but the inputs."""
-        if not isinstance(y, Tensor):
-            raise TypeError(f"{self}: the function's result is no Tensor")
-        leaves = {node for node in _order(y) if node._record is None}
-        if leaves - {*inputs, y}:
-            raise ValueError(f"{self}: the function uses an outside Tensor")
-        return y
 
     # 18 Every layer, once more · tape-layer-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
@@ -7515,4 +7516,4 @@ _PROBES = [
 ]
 
 
-# digest 324d0ba51c37e28d5135f8997924c88474c554e3b1d0dd01d5784550a150c541
+# digest a85851fc9cc6feff0bfd81c7d95ddd7db856c4e8ef8686f52667f3b6e11a6073
