@@ -3058,7 +3058,7 @@ class _BatchNorm(Layer):
         if fixed:
             np.multiply(dy, factor, out=dx)
         else:
-            along, mean = r * dgamma / n, dbeta / n
+            along, mean = r * dgamma / n, dbeta / n  # eq:bn-dx-short
             _normalise_backward(dy, centred, factor, dx, along, mean)
         return _by_example(dx, shape, centred.dtype)
 
@@ -7516,4 +7516,4 @@ _PROBES = [
 ]
 
 
-# digest 2b8d4b2912948789bba520a0d6ef2566be3f409a6bc79951e884365991abe219
+# digest 03dd8b21a0a0eb40b4a4d979656d299c518c7818c4690c12cc5a178c8b8dfc96
