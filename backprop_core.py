@@ -3058,7 +3058,7 @@ class _BatchNorm(Layer):
         if fixed:
             np.multiply(dy, factor, out=dx)
         else:
-            along, mean = r * dgamma / n, dbeta / n
+            along, mean = r * dgamma / n, dbeta / n  # eq:bn-dx-short
             _normalise_backward(dy, centred, factor, dx, along, mean)
         return _by_example(dx, shape, centred.dtype)
 
@@ -7516,4 +7516,4 @@ _PROBES = [
 ]
 
 
-# digest a85851fc9cc6feff0bfd81c7d95ddd7db856c4e8ef8686f52667f3b6e11a6073
+# digest feb934ff1a33fb298e8f5361fec2ce3325d5a4ac7a9ad53cf499af4404179023
