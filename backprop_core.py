@@ -5771,8 +5771,12 @@ def _atlas(text: str) -> dict[str, list[str]]:
 _DATA = _atlas("""
     input-not-finite · One nan in x or y makes the loss and gradients nan.
     Drop or fill these values first. · 10, When the loss is nan
+    input-changed · A layer or step writes into the rows that it is given.
+    Write x = x - 1, not x -= 1, or copy first. · 15, Numbers that remember
     input-integer-wrapped · An unsigned type has no room for negative numbers.
     Make x floating-point before subtracting. · 10, When the loss is nan
+    outlier · One row far from all others outweighs them together.
+    Look at it, mend or drop it; then ask again. · 6, In between: Huber
     input-scale · Weights are drawn for inputs of about size 1, around 0.
     Subtract the mean, divide by the deviation. · 8, A sum of many terms
     input-columns-differ · A rate that fits one column does not fit another.
@@ -5915,7 +5919,7 @@ def _case(net: Network, x: np.ndarray, y: np.ndarray, rng: Any) -> _Case:
     long = x.ndim == 3 or (ids and x.ndim == y.ndim == 2)
     most = 24 if long and x.shape[1] > 8 else 256
     rows = rng.permutation(len(x))[:most] if len(x) > most else slice(None)
-    xs, ys = x[rows], y[rows]
+    xs, ys = x[rows].copy(), y[rows].copy()
     first, out = net.loss(xs, ys), net.forward(xs)
     middle = ys.mean(axis=0) if ys.shape == out.shape else 0.0
     answers = 0.0, middle, out.mean(axis=0)
@@ -6013,7 +6017,7 @@ def _way_back(thing: Any) -> Callable[[], Any] | None:
 @contextmanager
 def _as_it_was(*roots: Any, batch: Any = None) -> Iterator[None]:
     """Whatever happens inside, everything in reach is put back after it."""
-    things = _reach(*roots, np.random.mtrand._rand, random._inst)
+    things = _reach(*roots, batch, np.random.mtrand._rand, random._inst)
     ways_back = [_way_back(thing) for thing in things]
     try:
         _replace(things, partial(_stand_in, batch=batch))
@@ -6176,6 +6180,35 @@ def _input_signs(case: _Case) -> _Signs:
         yield "input-constant-column", f"column {at}", f"all {x[0, at]:.3g}"
     elif _wrapped(case.x):
         yield "input-integer-wrapped", f"x, {case.x.dtype}", "near its ends"
+
+
+# 24 The diagnosis · written-signs
+def _written_signs(case: _Case) -> _Signs:
+    """Are x and y as they were, in any order, after a pass and a step?"""
+    held, who = (case.xs, case.ys, case.x, case.y), "network"
+    was = [np.sort(a, axis=0).tobytes() for a in held]
+    _gradients(case.net, case.xs, case.ys)
+    now = [np.sort(a, axis=0).tobytes() for a in held]
+    if case.step and now == was:
+        who, _ = "step", case.step(*_step_arguments(case))
+        now = [np.sort(a, axis=0).tobytes() for a in held]
+    if now != was:
+        yield "input-changed", who, "x or y has other values after it"
+
+
+# 24 The diagnosis · wild-signs
+def _wild_signs(case: _Case) -> _Signs:
+    """Some rows, 1% at most, so far out that they outweigh all others."""
+    for name, rows, some in ("x", case.x, case.xs), ("y", case.y, case.ys):
+        middle = np.median(some.reshape(len(some), -1), axis=0)
+        away = _size(rows.reshape(len(rows), -1) - middle, axis=1)
+        top = np.sort(np.append(away, 0))[-2 - len(away) // 100:]
+        far = (top[1:] > 20 * top[:-1]) & (top[:-1] > 0)
+        usual = top[far.argmax()]
+        heavy = np.sum(away**2) < 2 * np.sum(away[away > usual] ** 2)
+        if rows.dtype.kind == "f" and len(rows) > 19 and far.any() and heavy:
+            figure = f"{top[-1]:.3g} from the middle, others {usual:.3g}"
+            yield "outlier", f"{name}, row {away.argmax()}", figure
 
 
 # 24 The diagnosis · wrapped
@@ -6700,7 +6733,7 @@ def _explained(case: _Case) -> float:
     rule = Adam(case.net.parameters(), lr=0.05)
     for _ in range(200):
         _one_step(case._replace(step=None, optimizer=rule))
-    answers.append(case.net.forward(case.x))
+    answers.append(case.net.forward(case.x.copy()))
     right = [np.mean(a.argmax(axis=-1) == y.argmax(axis=-1)) for a in answers]
     return 1 - float(1 - max(right)) * 2 / spread
 
@@ -7349,11 +7382,6 @@ _LABELS = _atlas("""
     Was only one of x and y put in order? · 12, Learning what is wrong
     labels-torn · The step gives x the labels of other rows.
     Index x and y with the same rows. · 12, Learning what is wrong
-""")
-
-
-# 24 The diagnosis · causes-loss
-_LOSS = _atlas("""
     loss-broadcast · Every output meets every target; best is their mean.
     Compare row by row, in one shape. · 6, How far off: squared or absolute
     loss-summed · The gradient grows with the batch; the rate does not know.
@@ -7381,11 +7409,6 @@ _START = _atlas("""
     Is a bias or the last weight large? · 6, Which class: cross-entropy
     not-finite · One nan in a weight or a layer makes all that follows nan.
     Look for a log or root at 0, or lower the rate. · 18, Slopes that deceive
-""")
-
-
-# 24 The diagnosis · causes-shape
-_BUILD = _atlas("""
     integer-weights · Whole numbers cut every small step off.
     Make them floating-point numbers; Parameter does. · 3, Why backwards?
     activation-missing · Linear layers in a row are one linear layer.
@@ -7487,10 +7510,7 @@ _MODES = _atlas("""
 
 
 # 24 The diagnosis · causes-all
-_CAUSES = (
-    _DATA | _LABELS | _LOSS | _START | _BUILD | _SIGNAL
-    | _GRADS | _RATES | _STEP | _MODES
-)
+_CAUSES = _DATA | _LABELS | _START | _SIGNAL | _GRADS | _RATES | _STEP | _MODES
 
 
 _NO_SYMPTOMS = {
@@ -7499,14 +7519,14 @@ _NO_SYMPTOMS = {
 }
 
 
-_FATAL = {"input-not-finite", "integer-weights"}  # nothing else can be said
+_FATAL = {"input-changed", "input-not-finite", "outlier", "integer-weights"}
 
 
 # 24 The diagnosis · probes
 _PROBES = [
     *((False, probe) for probe in (
-        _input_signs, _scale_signs, _test_signs, _label_signs,
-        _shuffled_signs, _row_signs, _loss_signs,
+        _written_signs, _input_signs, _wild_signs, _scale_signs, _test_signs,
+        _label_signs, _shuffled_signs, _row_signs, _loss_signs,
         _constant_signs, _affine_signs, _gradient_signs, _optimizer_signs,
         _hidden_signs, _zero_signs, _step_signs, _shared_signs,
         _dropout_signs, _statistics_signs, _batch_signs, _future_signs,
@@ -7516,4 +7536,4 @@ _PROBES = [
 ]
 
 
-# digest 2b8d4b2912948789bba520a0d6ef2566be3f409a6bc79951e884365991abe219
+# digest 246827d3b58d2005356a6cf6bb646e9c427c6688487d61dd06abb8073b175d42
