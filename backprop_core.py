@@ -5808,13 +5808,13 @@ class Finding(NamedTuple):
 class Diagnosis:
     """What diagnose found; prints as a report.
 
-    ``findings`` has the most likely cause first, each with name, where,
-    figure, because, cure and section. ``unseen`` says which probes failed.
+    ``findings`` are in the order of the probes, data first, each with name,
+    where, figure, because, cure, section. ``unseen``: which probes failed.
     """
 
-    def __init__(self, nothing: str = "Nothing found.") -> None:
+    def __init__(self, nothing: str = "", unseen: Sequence[str] = ()) -> None:
         self.findings: list[Finding] = []
-        self.unseen, self._nothing = list[str](), nothing
+        self.unseen, self._nothing = [*unseen], nothing
 
     def __repr__(self) -> str:
         failed = [f"Could not look: {text}" for text in self.unseen]
@@ -5824,11 +5824,9 @@ class Diagnosis:
 
 # 24 The diagnosis · look
 def _look(case: _Case) -> Diagnosis:
-    """All probes in turn; symptoms only where no cause was found."""
     patient = case.net, case.optimizer, case.step
     case, failed = _tried(case, patient)
-    told = Diagnosis(_nothing(case, failed))
-    told.unseen += failed
+    told = Diagnosis(_nothing(case, failed), failed)
     for symptoms, probe in _PROBES:
         causes = {f.name for f in told.findings} - _NO_SYMPTOMS
         if causes & _FATAL or (symptoms and causes):
@@ -5874,10 +5872,10 @@ def diagnose(
 _NOTHING = """\
 Nothing found. Looked at: the data and labels, the loss, the start, the
 gradients of every layer, evaluation against training, one example against
-the batch, restarts of small networks; and if given, steps and new data.
-{}Cannot be seen from here: what shows later, or only in the noise of batches;
-test examples that leaked into the training, labels that mean something
-else, a task that x does not determine."""
+the batch, restarts; if given, steps, and new data's scale and labels.
+{}Cannot be seen from here: overfitting, what shows later or only in the noise
+of batches, test examples that leaked into the training, labels that mean
+something else, a task that x does not determine."""
 
 
 # 24 The diagnosis · nothing-found-in
@@ -7483,13 +7481,13 @@ _STEP = _atlas("""
     Write data -= lr * grad. · 1, What is a slope good for?
     gradients-not-zeroed · Backward adds to the gradients of all steps before.
     Call zero_grad before every backward. · 7, The step
-    clipping-misplaced · The clipping comes at the wrong moment.
-    Clip between backward and the optimizer's step. · 10, One bad batch
 """)
 
 
 # 24 The diagnosis · causes-modes
 _MODES = _atlas("""
+    clipping-misplaced · The clipping comes at the wrong moment.
+    Clip between backward and the optimizer's step. · 10, One bad batch
     weights-shared · What was kept is no copy: it moves on with the training.
     Keep p.data.copy(); tied layers share a Parameter. · 12, Stopping early
     dropout-in-evaluation · A part of the network is missing when asked.
@@ -7536,4 +7534,4 @@ _PROBES = [
 ]
 
 
-# digest 246827d3b58d2005356a6cf6bb646e9c427c6688487d61dd06abb8073b175d42
+# digest 6f6f610543b2bef1a197a3efdbc8acb53dc9bcca0f04b9b2d0e3487674a79488

@@ -1327,8 +1327,19 @@ def test_a_sick_step_is_found_whatever_it_takes_its_batches_from() -> None:
 def test_chapter_24_opens_with_what_diagnose_prints() -> None:
     pixels, label = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(pixels))[:1000]
+    x, y = pixels[order] / 16, label[order]
     first, last = bp.Linear(64, 32, rng=0), bp.Linear(32, 10, rng=2)
     always = bp.Network(first, bp.ReLU(), Always(0.5, rng=1), last, loss=bp.CrossEntropyLoss())
-    report = bp.diagnose(always, pixels[order] / 16, label[order])
-    shown = f"```py\nprint(diagnose(always, x, y))\n```\n\n```text\n{report}\n```\n"
-    assert shown in (BOOK / "24-diagnose.md").read_text(encoding="utf-8")
+    text = (BOOK / "24-diagnose.md").read_text(encoding="utf-8")
+    shown = f"```py\nprint(diagnose(always, x, y))\n```\n\n```text\n{bp.diagnose(always, x, y)}\n```\n"
+    assert shown in text
+    ends = bp.Linear(64, 32, rng=0), bp.Linear(32, 10, rng=2)
+    sick = bp.Network(ends[0], bp.ReLU(), ends[1], loss=bp.CrossEntropyLoss())
+    forgets = bp.diagnose(sick, x, y, **with_step(x, y, zero=False)(sick))
+    assert f"forgot `zero_grad`, you would read:\n\n```text\n{forgets}\n```\n" in text
+
+
+def test_chapter_24_lists_every_name_once() -> None:
+    text = (BOOK / "24-diagnose.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"^\| where \| names \|\n((?:\|.*\n)+)", text, re.M)
+    assert sorted(re.findall(r"`([a-z-]+)`", table)) == sorted(bp._CAUSES)
