@@ -5772,7 +5772,7 @@ _DATA = _atlas("""
     input-not-finite · One nan in x or y makes the loss and gradients nan.
     Drop or fill these values first. · 10, When the loss is nan
     input-changed · A layer or step writes into the rows that it is given.
-    Write x = x - 1, not x -= 1, or copy first. · 15, Numbers that remember
+    Write x = x - 1, not x -= 1. · 23, The same questions in PyTorch
     input-integer-wrapped · An unsigned type has no room for negative numbers.
     Make x floating-point before subtracting. · 10, When the loss is nan
     outlier · One row far from all others outweighs them together.
@@ -5812,7 +5812,9 @@ class Diagnosis:
     where, figure, because, cure, section. ``unseen``: which probes failed.
     """
 
-    def __init__(self, nothing: str = "", unseen: Sequence[str] = ()) -> None:
+    def __init__(
+        self, nothing: str = "Nothing found.", unseen: Sequence[str] = ()
+    ) -> None:
         self.findings: list[Finding] = []
         self.unseen, self._nothing = [*unseen], nothing
 
@@ -5853,9 +5855,9 @@ def diagnose(
     training step, ``step()``, ``step(x, y)`` or ``step(net, x, y)``, run
     dozens of times, or hundreds; an ``optimizer`` alone is put into the
     usual loop, with up to 256 rows as its only batch. Network, optimizer,
-    generators, and arrays and containers that step refers to, are put
-    back, bit for bit; what it prints or writes stays. ``rng`` chooses rows
-    and directions; None, the same each time. Raises RuntimeError without
+    generators, x, y, and arrays and containers that step refers to, are
+    put back, bit for bit; what it prints or writes stays. ``rng`` chooses
+    rows and directions; None, the same each time. Raises RuntimeError without
     a loss, ValueError for reduction "none", ValueError unless optimizer
     is an Optimizer, and as net.loss does.
     """
@@ -7534,4 +7536,4 @@ _PROBES = [
 ]
 
 
-# digest 6f6f610543b2bef1a197a3efdbc8acb53dc9bcca0f04b9b2d0e3487674a79488
+# digest 04af1d618e51d92406dceedb82631f5f156c7ff1bec4f4c22cd63fa128dec77a
