@@ -231,23 +231,71 @@ def halving(made: bp.Network) -> dict[str, Any]:
     return {"step": step}
 
 
+class Lowers(bp.Layer):
+    """Writes into the rows that it is given; the twin makes new ones."""
+
+    in_place = True
+
+    def forward(self, x: Any) -> np.ndarray:
+        if self.in_place:
+            x -= 0.5
+            return x
+        return x - 0.5
+
+    def backward(self, grad_output: Any) -> np.ndarray:
+        return np.asarray(grad_output)
+
+
+class Lowered(Lowers):
+    in_place = False
+
+
+def lowering(first: bp.Layer) -> bp.Network:
+    return bp.Network(first, *net().layers, loss=bp.CrossEntropyLoss())
+
+
+def lowers(made: bp.Network, what: str = "x") -> dict[str, Any]:
+    """A step that writes into its batch: into x, into y, or only into rows of its own."""
+    optimizer = bp.SGD(made.parameters(), lr=0.1)
+
+    def step(x: Any, y: Any) -> None:
+        x, y = (x if what == "x" else x.copy()), (y if what == "y" else y.copy())
+        x -= 0.5
+        y %= 1
+        made.loss(x, y)
+        optimizer.zero_grad()
+        made.backward()
+        optimizer.step()
+
+    return {"step": step}
+
+
+def spoilt(at: int | tuple, to: float, values: np.ndarray = TABLE) -> np.ndarray:
+    """The values with a wild one, or a wild row, among them."""
+    wild = values.copy()
+    wild[at] = to
+    return wild
+
+
 def part(made: bp.Network) -> list[bp.Parameter]:
     return made.parameters()[2:]
 
 
 def sick() -> Iterator[tuple[str, str, Patient]]:
     """For each name the probe that measures it, and somebody who has it."""
-    spoilt, still = TABLE.copy(), TABLE.copy()
-    spoilt[3, 2], still[:, 1] = np.inf, 7.0
+    still = TABLE.copy()
+    still[:, 1] = 7.0
     order, few = np.argsort(LABELS, kind="stable"), (TABLE[:, 0] > 1.7).astype(int)
     sgd, fast = with_optimizer(bp.SGD, lr=0.1), with_optimizer(bp.Adam, lr=1.0)
     moved = Patient(net(), TABLE, LABELS, lambda _: {"x_test": TABLE + 5, "y_test": LABELS})
+    yield "input-changed", "_written_signs", Patient(lowering(Lowers()), TABLE.copy(), LABELS)
+    yield "outlier", "_wild_signs", Patient(net(), spoilt(7, 1e4), LABELS)
     yield "labels-shuffled", "_shuffled_signs", Patient(mlp(2, 16, 4), X, R.permutation(Y))
     torn = with_step(TABLE, np.roll(LABELS, 1))
     yield "labels-torn", "_row_signs", Patient(net(), TABLE, LABELS, torn)
     yield "labels-sorted", "_label_signs", Patient(net(), TABLE[order], LABELS[order])
     yield "labels-unbalanced", "_label_signs", Patient(net(), TABLE, few)
-    yield "input-not-finite", "_input_signs", Patient(net(), spoilt, LABELS)
+    yield "input-not-finite", "_input_signs", Patient(net(), spoilt((3, 2), np.inf), LABELS)
     yield "not-finite", "_finite_signs", Patient(changed(net(), bias(np.nan)), TABLE, LABELS)
     yield "input-constant-column", "_input_signs", Patient(net(), still, LABELS)
     yield "input-integer-wrapped", "_input_signs", Patient(net(), WRAPPED, LABELS[:100])
@@ -395,6 +443,91 @@ def names_without(name: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize("name", list(SICK)[::8])  # the proofs take all of them
 def test_without_its_measurement_the_name_is_not_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert name not in names_without(name, monkeypatch)
+
+
+WRITERS: dict[str, tuple[Any, Any, str]] = {
+    "layer": (Lowers(), lambda made: {}, "network"),
+    "layer in training": (Lowers(), lambda made: with_step(TABLE.copy(), LABELS)(made), "network"),
+    "step": (Lowered(), lowers, "step"),
+    "step, y": (Lowered(), partial(lowers, what="y"), "step"),
+}
+
+
+@pytest.mark.parametrize("rows", [6, 200, 400])
+@pytest.mark.parametrize("who", WRITERS)
+def test_whoever_writes_into_the_data_is_named_and_they_stay_as_they_were(who: str, rows: int) -> None:
+    first, options, where = WRITERS[who]
+    x, y = np.tile(TABLE, (2, 1))[:rows], np.tile(LABELS, 2)[:rows]
+    given = x, y, x + 0.1, y.copy()
+    before = [array.copy() for array in given]
+    made = lowering(first)
+    told = bp.diagnose(made, x, y, x_test=given[2], y_test=given[3], **options(made))
+    assert [(one.name, one.where, one.figure) for one in told.findings] == [
+        ("input-changed", where, "x or y has other values after it")
+    ]
+    assert all(old.tobytes() == now.tobytes() for old, now in zip(before, given, strict=True))
+
+
+@pytest.mark.parametrize("mixes", [True, False])
+def test_a_step_that_writes_into_the_callers_own_rows_leaves_them(mixes: bool) -> None:
+    """The step takes no arguments and refers to x itself; to change the order of both is no fault."""
+    made, x, y = net(), TABLE.copy(), LABELS.copy()
+    optimizer, rng = bp.SGD(made.parameters(), lr=0.1), np.random.default_rng(0)
+
+    def step() -> None:
+        order = rng.permutation(len(x))
+        x[...], y[...] = x[order] - (0 if mixes else 0.5), y[order]
+        made.loss(x, y)
+        optimizer.zero_grad()
+        made.backward()
+        optimizer.step()
+
+    names = [one.name for one in bp.diagnose(made, x, y, step=step).findings]
+    assert names == ([] if mixes else ["input-changed"])
+    assert np.array_equal(x, TABLE) and np.array_equal(y, LABELS)
+
+
+def test_a_step_that_lowers_a_copy_of_its_rows_is_no_fault() -> None:
+    assert Patient(net(), TABLE + 0.5, 0 * LABELS, partial(lowers, what="")).names() == ["labels-unbalanced"]
+    assert Patient(lowering(Lowered()), TABLE, LABELS).names() == []
+
+
+WILD: dict[str, tuple[Any, Any, str]] = {
+    "a row": (7, 1e4, "row 7"),
+    "an entry": ((7, 2), 1e4, "row 7"),
+    "two rows": (([7, 90],), 1e4, "row 7"),
+}
+
+
+@pytest.mark.parametrize("kind", WILD)
+def test_one_wild_row_is_named_and_after_it_is_mended_nothing_is(kind: str) -> None:
+    at, value, where = WILD[kind]
+    (found,) = bp.diagnose(net(), spoilt(at, value), LABELS).findings
+    assert (found.name, found.where) == ("outlier", f"x, {where}")
+    kept = np.delete(np.arange(len(TABLE)), [7, 90])
+    assert Patient(net(), spoilt(at, value)[kept], LABELS[kept]).names() == []
+
+
+@pytest.mark.parametrize("value", [20.0, 100.0, 1000.0])
+def test_one_wild_target_is_named_and_after_it_is_mended_nothing_is(value: float) -> None:
+    wild, adam = spoilt(7, value * NUMBERS.std(), NUMBERS), with_optimizer(bp.Adam, lr=0.01)
+    patient = Patient(regression(), TABLE, wild, adam)
+    assert patient.names() == ([] if value < 100 else ["outlier"])
+    kept = np.delete(np.arange(len(TABLE)), 7)
+    assert Patient(regression(), TABLE[kept], NUMBERS[kept], adam).names() == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_long_tails_are_not_wild(seed: int) -> None:
+    """Log-normal and t-distributed columns and targets, and what is only too wide: never an outlier."""
+    rng = np.random.default_rng(seed)
+    z, t = rng.normal(size=(1000, 6)), rng.standard_t(3, size=(1000, 6))
+
+    def names(x: np.ndarray, y: np.ndarray) -> list[str]:
+        return Patient(mlp(6, 24, 1, loss=bp.MSELoss()), x, y).names()
+
+    assert names(np.exp(z), z[:, :1]) == names(z, np.exp(2 * z[:, :1])) == names(t, t[:, :1]) == []
+    assert names(np.exp(2.5 * z), z[:, :1]) == ["input-scale"]
 
 
 class PassedBy(bp.Network):
@@ -1194,8 +1327,19 @@ def test_a_sick_step_is_found_whatever_it_takes_its_batches_from() -> None:
 def test_chapter_24_opens_with_what_diagnose_prints() -> None:
     pixels, label = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(pixels))[:1000]
+    x, y = pixels[order] / 16, label[order]
     first, last = bp.Linear(64, 32, rng=0), bp.Linear(32, 10, rng=2)
     always = bp.Network(first, bp.ReLU(), Always(0.5, rng=1), last, loss=bp.CrossEntropyLoss())
-    report = bp.diagnose(always, pixels[order] / 16, label[order])
-    shown = f"```py\nprint(diagnose(always, x, y))\n```\n\n```text\n{report}\n```\n"
-    assert shown in (BOOK / "24-diagnose.md").read_text(encoding="utf-8")
+    text = (BOOK / "24-diagnose.md").read_text(encoding="utf-8")
+    shown = f"```py\nprint(diagnose(always, x, y))\n```\n\n```text\n{bp.diagnose(always, x, y)}\n```\n"
+    assert shown in text
+    ends = bp.Linear(64, 32, rng=0), bp.Linear(32, 10, rng=2)
+    sick = bp.Network(ends[0], bp.ReLU(), ends[1], loss=bp.CrossEntropyLoss())
+    forgets = bp.diagnose(sick, x, y, **with_step(x, y, zero=False)(sick))
+    assert f"forgot `zero_grad`, you would read:\n\n```text\n{forgets}\n```\n" in text
+
+
+def test_chapter_24_lists_every_name_once() -> None:
+    text = (BOOK / "24-diagnose.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"^\| where \| names \|\n((?:\|.*\n)+)", text, re.M)
+    assert sorted(re.findall(r"`([a-z-]+)`", table)) == sorted(bp._CAUSES)
