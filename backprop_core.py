@@ -242,6 +242,7 @@ def _claimed(layer: Any, x: Any, rest: tuple, grad_output: Any) -> list:
     """What backward says: slopes in the input, then in each parameter."""
     probe = copy.deepcopy(layer)
     probe.forward(x, *rest)
+    # a layer may have none: list() is empty
     parameters: list[Any] = getattr(probe, "parameters", list)()
     for parameter in parameters:
         parameter.requires_grad = True
@@ -7516,4 +7517,4 @@ _PROBES = [
 ]
 
 
-# digest 2b8d4b2912948789bba520a0d6ef2566be3f409a6bc79951e884365991abe219
+# digest 306a59afa665d624d44919081cf847e4f8615a4096f3728afb95a66f0d40ddf7
