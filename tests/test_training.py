@@ -271,6 +271,16 @@ def test_fit_trains_in_training_mode_and_validates_once_in_evaluation_mode() -> 
     assert net.training
 
 
+@pytest.mark.parametrize("validation", [None, batches()])
+def test_a_callback_finds_the_network_in_evaluation_mode(validation: Any) -> None:
+    net, layer = watched()
+    modes = []
+    looks = [lambda _: modes.append((net.training, layer.training))]
+    bp.fit(net, bp.SGD(net.parameters(), 0.1), batches(), 2, validation, looks, verbose=False)
+    assert modes == 2 * [(False, False)]
+    assert net.training
+
+
 def test_an_interrupted_validation_leaves_training_mode(capsys: pytest.CaptureFixture[str]) -> None:
     net, _ = watched(fails=True)
     assert bp.fit(net, bp.SGD(net.parameters(), 0.1), batches(), 2, batches(), verbose=False) == []

@@ -91,7 +91,7 @@ def test_the_list_has_nothing_that_its_chapter_has_not(chapters: list[Chapter]) 
 
 
 def test_a_wrong_membership(chapters: list[Chapter]) -> None:
-    chapter = chapters[where(chapters, "$A$ | what they answer")]
+    chapter = chapters[where(chapters, "$A$ | what they pass on")]
     last = chapter.text.rstrip().split("\n")[-1]
     right = findings(chapters, last, f"{last}\n\nHere $A \\in (-1,1)^{{N\\times H}}$.")
     (wrong,) = findings(chapters, last, f"{last}\n\nHere $A \\in (0,1)^{{N\\times H}}$.")

@@ -15,7 +15,7 @@ from tests.clinic_cases import Patient, cases, clouds, mlp, with_optimizer, with
 SEEDS = range(10)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", SEEDS[1:])  # tests/test_clinic.py asks the first
 def test_each_case_is_named_and_its_twin_is_not(seed: int) -> None:
     for case, (wanted, sick, well) in cases(seed).items():
         assert wanted & set(sick.names()[:2]), case

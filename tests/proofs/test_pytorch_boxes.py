@@ -347,7 +347,7 @@ def no_switch() -> bool:
 
 
 def only_probabilities() -> bool:
-    with pytest.raises(ValueError, match="not a row of probabilities"):
+    with pytest.raises(ValueError, match="expected probabilities"):
         bp.CrossEntropyLoss().forward(np.zeros((1, 2)), np.array([[0.9, 0.9]]))
     return True
 
