@@ -416,7 +416,7 @@ ATTENTION = bp.MultiHeadAttention, torch.nn.MultiheadAttention
 BINARY = bp.BCEWithLogitsLoss, torch.nn.BCEWithLogitsLoss
 SAID: dict[str, Callable[[], bool]] = {
     "In double precision, set `atol=1e-7, rtol=1e-6`.": leniency,
-    "A bare `assert gradcheck(layer, x)` asserts nothing: any error but 0 counts as true.": counts_as_true,
+    "every error counts as true, and only a perfect 0 fails.": counts_as_true,
     "To carry weights over, transpose them (square ones load either way, and only one is right).": transposed,
     "needs no such switch because `logaddexp` does not overflow": no_switch,
     "Here each row has to be a row of probabilities": only_probabilities,
