@@ -242,6 +242,7 @@ def _claimed(layer: Any, x: Any, rest: tuple, grad_output: Any) -> list:
     """What backward says: slopes in the input, then in each parameter."""
     probe = copy.deepcopy(layer)
     probe.forward(x, *rest)
+    # a layer may have none: list() is empty
     parameters: list[Any] = getattr(probe, "parameters", list)()
     for parameter in parameters:
         parameter.requires_grad = True
@@ -5771,8 +5772,12 @@ def _atlas(text: str) -> dict[str, list[str]]:
 _DATA = _atlas("""
     input-not-finite · One nan in x or y makes the loss and gradients nan.
     Drop or fill these values first. · 10, When the loss is nan
+    input-changed · A layer or step writes into the rows that it is given.
+    Write x = x - 1, not x -= 1. · 23, The same questions in PyTorch
     input-integer-wrapped · An unsigned type has no room for negative numbers.
     Make x floating-point before subtracting. · 10, When the loss is nan
+    outlier · One row far from all others outweighs them together.
+    Look at it, mend or drop it; then ask again. · 6, In between: Huber
     input-scale · Weights are drawn for inputs of about size 1, around 0.
     Subtract the mean, divide by the deviation. · 8, A sum of many terms
     input-columns-differ · A rate that fits one column does not fit another.
@@ -5804,13 +5809,15 @@ class Finding(NamedTuple):
 class Diagnosis:
     """What diagnose found; prints as a report.
 
-    ``findings`` has the most likely cause first, each with name, where,
-    figure, because, cure and section. ``unseen`` says which probes failed.
+    ``findings`` are in the order of the probes, data first, each with name,
+    where, figure, because, cure, section. ``unseen``: which probes failed.
     """
 
-    def __init__(self, nothing: str = "Nothing found.") -> None:
+    def __init__(
+        self, nothing: str = "Nothing found.", unseen: Sequence[str] = ()
+    ) -> None:
         self.findings: list[Finding] = []
-        self.unseen, self._nothing = list[str](), nothing
+        self.unseen, self._nothing = [*unseen], nothing
 
     def __repr__(self) -> str:
         failed = [f"Could not look: {text}" for text in self.unseen]
@@ -5820,11 +5827,9 @@ class Diagnosis:
 
 # 24 The diagnosis · look
 def _look(case: _Case) -> Diagnosis:
-    """All probes in turn; symptoms only where no cause was found."""
     patient = case.net, case.optimizer, case.step
     case, failed = _tried(case, patient)
-    told = Diagnosis(_nothing(case, failed))
-    told.unseen += failed
+    told = Diagnosis(_nothing(case, failed), failed)
     for symptoms, probe in _PROBES:
         causes = {f.name for f in told.findings} - _NO_SYMPTOMS
         if causes & _FATAL or (symptoms and causes):
@@ -5851,9 +5856,9 @@ def diagnose(
     training step, ``step()``, ``step(x, y)`` or ``step(net, x, y)``, run
     dozens of times, or hundreds; an ``optimizer`` alone is put into the
     usual loop, with up to 256 rows as its only batch. Network, optimizer,
-    generators, and arrays and containers that step refers to, are put
-    back, bit for bit; what it prints or writes stays. ``rng`` chooses rows
-    and directions; None, the same each time. Raises RuntimeError without
+    generators, x, y, and arrays and containers that step refers to, are
+    put back, bit for bit; what it prints or writes stays. ``rng`` chooses
+    rows and directions; None, the same each time. Raises RuntimeError without
     a loss, ValueError for reduction "none", ValueError unless optimizer
     is an Optimizer, and as net.loss does.
     """
@@ -5870,10 +5875,10 @@ def diagnose(
 _NOTHING = """\
 Nothing found. Looked at: the data and labels, the loss, the start, the
 gradients of every layer, evaluation against training, one example against
-the batch, restarts of small networks; and if given, steps and new data.
-{}Cannot be seen from here: what shows later, or only in the noise of batches;
-test examples that leaked into the training, labels that mean something
-else, a task that x does not determine."""
+the batch, restarts; if given, steps, and new data's scale and labels.
+{}Cannot be seen from here: overfitting, what shows later or only in the noise
+of batches, test examples that leaked into the training, labels that mean
+something else, a task that x does not determine."""
 
 
 # 24 The diagnosis · nothing-found-in
@@ -5915,7 +5920,7 @@ def _case(net: Network, x: np.ndarray, y: np.ndarray, rng: Any) -> _Case:
     long = x.ndim == 3 or (ids and x.ndim == y.ndim == 2)
     most = 24 if long and x.shape[1] > 8 else 256
     rows = rng.permutation(len(x))[:most] if len(x) > most else slice(None)
-    xs, ys = x[rows], y[rows]
+    xs, ys = x[rows].copy(), y[rows].copy()
     first, out = net.loss(xs, ys), net.forward(xs)
     middle = ys.mean(axis=0) if ys.shape == out.shape else 0.0
     answers = 0.0, middle, out.mean(axis=0)
@@ -6013,7 +6018,7 @@ def _way_back(thing: Any) -> Callable[[], Any] | None:
 @contextmanager
 def _as_it_was(*roots: Any, batch: Any = None) -> Iterator[None]:
     """Whatever happens inside, everything in reach is put back after it."""
-    things = _reach(*roots, np.random.mtrand._rand, random._inst)
+    things = _reach(*roots, batch, np.random.mtrand._rand, random._inst)
     ways_back = [_way_back(thing) for thing in things]
     try:
         _replace(things, partial(_stand_in, batch=batch))
@@ -6176,6 +6181,35 @@ def _input_signs(case: _Case) -> _Signs:
         yield "input-constant-column", f"column {at}", f"all {x[0, at]:.3g}"
     elif _wrapped(case.x):
         yield "input-integer-wrapped", f"x, {case.x.dtype}", "near its ends"
+
+
+# 24 The diagnosis · written-signs
+def _written_signs(case: _Case) -> _Signs:
+    """Are x and y as they were, in any order, after a pass and a step?"""
+    held, who = (case.xs, case.ys, case.x, case.y), "network"
+    was = [np.sort(a, axis=0).tobytes() for a in held]
+    _gradients(case.net, case.xs, case.ys)
+    now = [np.sort(a, axis=0).tobytes() for a in held]
+    if case.step and now == was:
+        who, _ = "step", case.step(*_step_arguments(case))
+        now = [np.sort(a, axis=0).tobytes() for a in held]
+    if now != was:
+        yield "input-changed", who, "x or y has other values after it"
+
+
+# 24 The diagnosis · wild-signs
+def _wild_signs(case: _Case) -> _Signs:
+    """Some rows, 1% at most, so far out that they outweigh all others."""
+    for name, rows, some in ("x", case.x, case.xs), ("y", case.y, case.ys):
+        middle = np.median(some.reshape(len(some), -1), axis=0)
+        away = _size(rows.reshape(len(rows), -1) - middle, axis=1)
+        top = np.sort(np.append(away, 0))[-2 - len(away) // 100:]
+        far = (top[1:] > 20 * top[:-1]) & (top[:-1] > 0)
+        usual = top[far.argmax()]
+        heavy = np.sum(away**2) < 2 * np.sum(away[away > usual] ** 2)
+        if rows.dtype.kind == "f" and len(rows) > 19 and far.any() and heavy:
+            figure = f"{top[-1]:.3g} from the middle, others {usual:.3g}"
+            yield "outlier", f"{name}, row {away.argmax()}", figure
 
 
 # 24 The diagnosis · wrapped
@@ -6700,7 +6734,7 @@ def _explained(case: _Case) -> float:
     rule = Adam(case.net.parameters(), lr=0.05)
     for _ in range(200):
         _one_step(case._replace(step=None, optimizer=rule))
-    answers.append(case.net.forward(case.x))
+    answers.append(case.net.forward(case.x.copy()))
     right = [np.mean(a.argmax(axis=-1) == y.argmax(axis=-1)) for a in answers]
     return 1 - float(1 - max(right)) * 2 / spread
 
@@ -7349,11 +7383,6 @@ _LABELS = _atlas("""
     Was only one of x and y put in order? · 12, Learning what is wrong
     labels-torn · The step gives x the labels of other rows.
     Index x and y with the same rows. · 12, Learning what is wrong
-""")
-
-
-# 24 The diagnosis · causes-loss
-_LOSS = _atlas("""
     loss-broadcast · Every output meets every target; best is their mean.
     Compare row by row, in one shape. · 6, How far off: squared or absolute
     loss-summed · The gradient grows with the batch; the rate does not know.
@@ -7381,11 +7410,6 @@ _START = _atlas("""
     Is a bias or the last weight large? · 6, Which class: cross-entropy
     not-finite · One nan in a weight or a layer makes all that follows nan.
     Look for a log or root at 0, or lower the rate. · 18, Slopes that deceive
-""")
-
-
-# 24 The diagnosis · causes-shape
-_BUILD = _atlas("""
     integer-weights · Whole numbers cut every small step off.
     Make them floating-point numbers; Parameter does. · 3, Why backwards?
     activation-missing · Linear layers in a row are one linear layer.
@@ -7460,13 +7484,13 @@ _STEP = _atlas("""
     Write data -= lr * grad. · 1, What is a slope good for?
     gradients-not-zeroed · Backward adds to the gradients of all steps before.
     Call zero_grad before every backward. · 7, The step
-    clipping-misplaced · The clipping comes at the wrong moment.
-    Clip between backward and the optimizer's step. · 10, One bad batch
 """)
 
 
 # 24 The diagnosis · causes-modes
 _MODES = _atlas("""
+    clipping-misplaced · The clipping comes at the wrong moment.
+    Clip between backward and the optimizer's step. · 10, One bad batch
     weights-shared · What was kept is no copy: it moves on with the training.
     Keep p.data.copy(); tied layers share a Parameter. · 12, Stopping early
     dropout-in-evaluation · A part of the network is missing when asked.
@@ -7487,10 +7511,7 @@ _MODES = _atlas("""
 
 
 # 24 The diagnosis · causes-all
-_CAUSES = (
-    _DATA | _LABELS | _LOSS | _START | _BUILD | _SIGNAL
-    | _GRADS | _RATES | _STEP | _MODES
-)
+_CAUSES = _DATA | _LABELS | _START | _SIGNAL | _GRADS | _RATES | _STEP | _MODES
 
 
 _NO_SYMPTOMS = {
@@ -7499,14 +7520,14 @@ _NO_SYMPTOMS = {
 }
 
 
-_FATAL = {"input-not-finite", "integer-weights"}  # nothing else can be said
+_FATAL = {"input-changed", "input-not-finite", "outlier", "integer-weights"}
 
 
 # 24 The diagnosis · probes
 _PROBES = [
     *((False, probe) for probe in (
-        _input_signs, _scale_signs, _test_signs, _label_signs,
-        _shuffled_signs, _row_signs, _loss_signs,
+        _written_signs, _input_signs, _wild_signs, _scale_signs, _test_signs,
+        _label_signs, _shuffled_signs, _row_signs, _loss_signs,
         _constant_signs, _affine_signs, _gradient_signs, _optimizer_signs,
         _hidden_signs, _zero_signs, _step_signs, _shared_signs,
         _dropout_signs, _statistics_signs, _batch_signs, _future_signs,
@@ -7516,4 +7537,4 @@ _PROBES = [
 ]
 
 
-# digest feb934ff1a33fb298e8f5361fec2ce3325d5a4ac7a9ad53cf499af4404179023
+# digest e1d48655e7a6b67f5b26207779e917093bca6559486ebf68b0ae55a43faeebf4
