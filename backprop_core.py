@@ -5775,7 +5775,7 @@ _DATA = _atlas("""
     input-changed · A layer or step writes into the rows that it is given.
     Write x = x - 1, not x -= 1. · 23, The same questions in PyTorch
     input-integer-wrapped · An unsigned type has no room for negative numbers.
-    Make x floating-point before subtracting. · 10, When the loss is nan
+    Make x floating-point first. · 23, The same questions in PyTorch
     outlier · One row far from all others outweighs them together.
     Look at it, mend or drop it; then ask again. · 6, In between: Huber
     input-scale · Weights are drawn for inputs of about size 1, around 0.
@@ -7537,4 +7537,4 @@ _PROBES = [
 ]
 
 
-# digest e1d48655e7a6b67f5b26207779e917093bca6559486ebf68b0ae55a43faeebf4
+# digest 4be9cd592b420abcced2c21f89027f8e0cd1210d108220f031db9e1b58ffdf84

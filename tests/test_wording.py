@@ -25,7 +25,7 @@ MISTAKES = [  # what the book says, and what turns it around
     ("is the subject of [chapter 8]", "is the subject of [chapter 9]"),
     ("Chapter 21 normalises", "Chapter 20 normalises"),
     ("chapter 1's walk", "chapter 3's walk"),
-    ('set `mode="max"`', 'set `mode="min"`'),
+    ('and `mode="max"`', 'and `mode="min"`'),
     ("`_correlate` is the product forwards", "`_spread` is the product forwards"),
     ("**AdamW** takes it out of the fraction", "**RMSprop** takes it out of the fraction"),
     ("and by $U$, the same $U$", "and by $W$, the same $U$"),
@@ -57,7 +57,7 @@ MISTAKES = [  # what the book says, and what turns it around
     ("draws the first query to", "draws the first key to"),
     ("subtract the mean of the training targets", "subtract the median of the training targets"),
     ("their product is the determinant", "their product is the trace"),
-    ("Below it the walk creeps, inside it swings", "Below it the walk swings, inside it creeps"),
+    ("range the walk creeps, inside it swings", "range the walk swings, inside it creeps"),
     ("restores a picture's size, not its pixels", "restores a picture's pixels, not its size"),
     ("they shift an answer, but do not enlarge", "they enlarge an answer, but do not shift"),
     # how a number is computed

@@ -129,7 +129,7 @@ def test_a_wrong_default_in_a_sentence(chapters: list[Chapter], right: str, wron
 
 
 WORDS = [
-    ("ten times as fast as @eq:sgd", "twenty times as fast as @eq:sgd"),
+    ("then moves ten times as fast as @eq:sgd", "then moves twenty times as fast as @eq:sgd"),
     ("about three forward passes", "about four forward passes"),
     ("The price is one more forward pass", "The price is a third of the time"),
     ("off by a third", "off by a quarter"),
