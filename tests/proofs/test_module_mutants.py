@@ -272,7 +272,9 @@ EQUIVALENT = {
     "_prod: operator changed in y.sum(axis=0) - 1": "a number that NumPy's own replaces",
     "_run: constant changed in 300000001.0": "one number more, until a large network takes few steps",
     "_root: constant changed in 2": "the root of a number that is replaced by 0",
+    '_set_back: constant changed in 1: t = 0 if schedule is None else arrays["schedule"].item()': "not used",
     "_side: constant changed in 2": "0 divided by 2 instead of 1",
+    "_sinc: constant changed in 2": "where the other formula counts; or a term below the last digit",
     "_stand_in: constant changed in 2": "one more copy, which nobody takes",
     "_times: constant changed in 2": "1 times the gradient, instead of the gradient",
 }
