@@ -6186,21 +6186,25 @@ def _input_signs(case: _Case) -> _Signs:
 # 24 The diagnosis · written-signs
 def _written_signs(case: _Case) -> _Signs:
     """Are x and y as they were, in any order, after a pass and a step?"""
-    held, who = (case.xs, case.ys, case.x, case.y), "network"
-    was = [np.sort(a, axis=0).tobytes() for a in held]
+    def values() -> list[bytes]:  # + 0: -0.0 is 0.0, too
+        held = case.xs, case.ys, case.x, case.y
+        return [np.sort(a + 0, axis=0).tobytes() for a in held]
+
+    was, who = values(), "network"
     _gradients(case.net, case.xs, case.ys)
-    now = [np.sort(a, axis=0).tobytes() for a in held]
-    if case.step and now == was:
+    if case.step and values() == was:
         who, _ = "step", case.step(*_step_arguments(case))
-        now = [np.sort(a, axis=0).tobytes() for a in held]
-    if now != was:
+    if values() != was:
         yield "input-changed", who, "x or y has other values after it"
 
 
 # 24 The diagnosis · wild-signs
 def _wild_signs(case: _Case) -> _Signs:
-    """Some rows, 1% at most, so far out that they outweigh all others."""
-    for name, rows, some in ("x", case.x, case.xs), ("y", case.y, case.ys):
+    """One row, and 1% more at most, that outweigh all others."""
+    held = [("x", case.x, case.xs), ("y", case.y, case.ys)]
+    if isinstance(case.net.criterion, BCEWithLogitsLoss | CrossEntropyLoss):
+        held.pop()  # such a y is from 0 to 1
+    for name, rows, some in held:
         middle = np.median(some.reshape(len(some), -1), axis=0)
         away = _size(rows.reshape(len(rows), -1) - middle, axis=1)
         top = np.sort(np.append(away, 0))[-2 - len(away) // 100:]
@@ -7537,4 +7541,4 @@ _PROBES = [
 ]
 
 
-# digest e1d48655e7a6b67f5b26207779e917093bca6559486ebf68b0ae55a43faeebf4
+# digest a818280f1bddd06fe243ffce6f29587d749b9b8f547a3753a0aa655ee114e322
