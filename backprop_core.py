@@ -5056,14 +5056,15 @@ class RNN(Layer):
     # 20 Time: recurrent networks · rnn-walks
     def _run(self, a: np.ndarray, states: np.ndarray) -> Any:
         """Fill states[:, 1:] from states[:, 0] and a = xW + b."""
-        function, slope = self._activations[self.nonlinearity]
+        function, _ = self._activations[self.nonlinearity]
         for h, after, z in zip(states[0], states[0, 1:], a[0]):
             after[...] = function(z + h @ self.recurrent.data)
-        return slope
+        return self.nonlinearity
 
     def _run_backward(self, dh: _Array, states: _Array, kept: Any) -> _Pair:
         """From dL/dh of the outputs: dL/d(xW + b) and dL/d(hU)."""
-        back, later, da = self.recurrent.data.T.copy(), 0, kept(states[0, 1:])
+        back, later = self.recurrent.data.T.copy(), 0
+        da = self._activations[kept][1](states[0, 1:])
         for t in reversed(range(len(dh))):
             da[t] *= dh[t] + later  # eq:rnn-bptt
             later = da[t] @ back
@@ -7541,4 +7542,4 @@ _PROBES = [
 ]
 
 
-# digest a818280f1bddd06fe243ffce6f29587d749b9b8f547a3753a0aa655ee114e322
+# digest a5acef3805537183d5f80f6a38119ba9e055515600b1eeab242ddddb70ea60fb
