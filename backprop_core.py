@@ -2794,8 +2794,10 @@ def _write(path: Path, arrays: dict[str, Any]) -> None:
 def _ordinary(path: str | os.PathLike) -> Path:
     """Where the file really stands; behind a link, for instance."""
     path = Path(path).resolve()
-    if not path.is_file() and (path.exists() or not path.parent.is_dir()):
-        raise OSError(f"{path} is no ordinary file, or in no folder")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent}")
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is no ordinary file")
     return path
 
 
@@ -4948,9 +4950,13 @@ def _look_back(owner: Layer, y: Any, inputs: list) -> Tensor:
     """y, if it is a Tensor that comes from nothing but the inputs."""
     if not isinstance(y, Tensor):
         raise TypeError(f"{owner}: the function's result is no Tensor")
-    leaves = {node for node in _order(y) if node._record is None}
-    if leaves - {*inputs, y}:
-        raise ValueError(f"{owner}: the function uses an outside Tensor")
+    leaves = {n for n in _order(y) if n._record is None and n.requires_grad}
+    if leaves - {*inputs}:
+        raise ValueError(
+            f"{owner}: the function uses a Tensor that it was not given; "
+            "write an array, Tensor(…, requires_grad=False) or hand over a "
+            "Parameter"
+        )
     return y
 
 
@@ -7542,4 +7548,4 @@ _PROBES = [
 ]
 
 
-# digest a5acef3805537183d5f80f6a38119ba9e055515600b1eeab242ddddb70ea60fb
+# digest c5a8c5045d400d004582b16ebb59bf25edaa721f2e850b560288a8bb41f949af
