@@ -1249,8 +1249,9 @@ class CrossEntropyLoss(Loss):
         if given.shape == x.shape:
             return _probabilities(_floating(given)).astype(x.dtype, copy=False)
         raise ValueError(
-            f"{self}: expected integers of shape {x.shape[:-1]} or shares of "
-            f"shape {x.shape}, got {given.dtype} of shape {given.shape}"
+            f"{self}: expected integer labels of shape {x.shape[:-1]} or "
+            f"probabilities of shape {x.shape}, got {given.dtype} of shape "
+            f"{given.shape}"
         )
 
     # 06 What do we want? Losses · cross-entropy-options
@@ -1326,7 +1327,8 @@ def _probabilities(rows: np.ndarray) -> np.ndarray:
     total = rows.sum(axis=-1, keepdims=True)
     fits = (abs(total - 1) <= 1e-4) & (rows >= 0)
     if not fits.all():
-        _first_bad(~fits.all(axis=-1), rows, "target row", "probabilities")
+        bad, wanted = ~fits.all(axis=-1), "probabilities that sum to 1"
+        _first_bad(bad, rows, "target row", wanted)
     return rows / total
 
 
@@ -1349,7 +1351,7 @@ class BCEWithLogitsLoss(Loss):
         array = super()._target(x, target)
         if array.size and not 0 <= array.min() <= array.max() <= 1:
             bad = ~((array >= 0) & (array <= 1))
-            _first_bad(bad, array, "target", "a number from 0 to 1")
+            _first_bad(bad, array, f"{self}: target", "a number from 0 to 1")
         return array
 
 
@@ -1700,8 +1702,8 @@ class Optimizer:
 
     # 07 A network learns · optimizer-copies
     def __getattr__(self, name: str) -> Any:
-        kind = type(self).__name__
-        raise AttributeError(f"{kind} has no {name} (super().__init__ ran?)")
+        hint = "" if "_names" in vars(self) else " (super().__init__ ran?)"
+        raise AttributeError(f"{type(self).__name__} has no {name}{hint}")
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -2562,9 +2564,10 @@ class _Training:
             _instances("fit", kind, optional, **{name: vars(self)[name]})
         for function in self.callbacks:
             _instances("fit", Callable, callbacks=function)
-        rows = all("epoch" in row for row in self.history or ())
+        rows = self.history or ()
+        fits = all(isinstance(row, dict) and "epoch" in row for row in rows)
         wanted = "expected {} as fit returns it"
-        _demand("fit", lambda _: rows, wanted, history=self.history)
+        _demand("fit", lambda _: fits, wanted, history=self.history)
         _positive("fit", least=0, epochs=self.epochs)
         _one_of("fit", "epoch", "batch", schedule_every=self.schedule_every)
         self.check_owners()
@@ -2694,9 +2697,9 @@ def _of_one_training(net: Any, optimizer: Any, schedule: Any) -> None:
     _instances("checkpoint", Optimizer, True, optimizer=optimizer)
     _instances("checkpoint", Schedule, True, schedule=schedule)
     if schedule is not None and schedule.optimizer is not optimizer:
-        raise ValueError("give the schedule's optimizer as well")
+        raise ValueError("checkpoint: give the schedule's optimizer as well")
     if optimizer and not {*optimizer.parameters} & {*net.parameters()}:
-        raise ValueError("the optimizer has no parameter of net")
+        raise ValueError("checkpoint: the optimizer has no parameter of net")
 
 
 # 11 To be continued: saving and resuming · generators
@@ -5639,8 +5642,10 @@ def _starts(inputs: Sequence, directions: Sequence) -> dict:
         raise TypeError("inputs is a list of arrays, one for each argument")
     found = len(directions) if np.iterable(directions) else 0
     if len(inputs) != found:
-        n = len(inputs)
-        raise ValueError(f"jvp: needs {n} directions, one each, got {found}")
+        raise ValueError(
+            "jvp: expected one direction for each input, "
+            f"{len(inputs)} in all, got {found}"
+        )
     points = [_anew(x) for x in inputs]
     return {
         x: _weights(x.data, v, isinstance(v, Tensor), "a direction")
@@ -7548,4 +7553,4 @@ _PROBES = [
 ]
 
 
-# digest c5a8c5045d400d004582b16ebb59bf25edaa721f2e850b560288a8bb41f949af
+# digest 95f7369dc27ab0ad13e2e52408a3751b5cbcdff76239ba0b8896b9b55a81d3fc

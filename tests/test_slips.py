@@ -320,7 +320,7 @@ def test_a_file_with_a_bad_number_changes_nothing(name: str, tmp_path: Path) -> 
 def test_a_checkpoint_takes_the_optimizer_of_its_network(tmp_path: Path) -> None:
     net, other = made(), bp.Adam(made().parameters())
     for use in (bp.save, bp.load):
-        with pytest.raises(ValueError, match="the optimizer has no parameter of net"):
+        with pytest.raises(ValueError, match="checkpoint: the optimizer has no parameter of net"):
             use(net, tmp_path / "a.npz", optimizer=other)
     assert not list(tmp_path.iterdir())
 
@@ -392,6 +392,8 @@ def test_an_optimizer_without_its_start_says_so() -> None:
         def __init__(self) -> None:
             self.rate = 1.0
 
+    with pytest.raises(AttributeError, match=r"SGD has no learning_rate$"):
+        print(bp.SGD(made().parameters()).learning_rate)
     with pytest.raises(AttributeError, match=r"Bare has no _data \(super\(\).__init__ ran\?\)"):
         Bare().step()
 
@@ -399,8 +401,9 @@ def test_an_optimizer_without_its_start_says_so() -> None:
 def test_a_history_is_one_of_fits_and_a_state_has_names(tmp_path: Path) -> None:
     net = made()
     optimizer = bp.SGD(net.parameters())
-    with pytest.raises(ValueError, match="fit: expected history as fit returns it"):
-        bp.fit(net, optimizer, bp.DataLoader(X, Y), 1, history=[{"loss": 1}], verbose=False)
+    for rows in ([{"loss": 1}], [3], ["epoch"]):
+        with pytest.raises(ValueError, match="fit: expected history as fit returns it"):
+            bp.fit(net, optimizer, bp.DataLoader(X, Y), 1, history=rows, verbose=False)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="fit: no batches in validation"):
         bp.fit(net, optimizer, bp.DataLoader(X, Y), 1, validation=[], verbose=False)
     for owner in (net, optimizer):
