@@ -5035,8 +5035,12 @@ class Residual(Network):
 
 
 # 20 Time: recurrent networks · activations-of-rnn
+def _tanh_slope(h: np.ndarray) -> np.ndarray:
+    return 1 - h * h  # no lambda, which would not pickle
+
+
 _ACTIVATIONS = {  # a function, and its slope where its value is h
-    "tanh": (np.tanh, lambda h: 1 - h * h),
+    "tanh": (np.tanh, _tanh_slope),
     "relu": (partial(np.maximum, 0), np.sign),
 }
 
@@ -5065,15 +5069,14 @@ class RNN(Layer):
     # 20 Time: recurrent networks · rnn-walks
     def _run(self, a: np.ndarray, states: np.ndarray) -> Any:
         """Fill states[:, 1:] from states[:, 0] and a = xW + b."""
-        function, _ = self._activations[self.nonlinearity]
+        function, slope = self._activations[self.nonlinearity]
         for h, after, z in zip(states[0], states[0, 1:], a[0]):
             after[...] = function(z + h @ self.recurrent.data)
-        return self.nonlinearity
+        return slope
 
     def _run_backward(self, dh: _Array, states: _Array, kept: Any) -> _Pair:
         """From dL/dh of the outputs: dL/d(xW + b) and dL/d(hU)."""
-        back, later = self.recurrent.data.T.copy(), 0
-        da = self._activations[kept][1](states[0, 1:])
+        back, later, da = self.recurrent.data.T.copy(), 0, kept(states[0, 1:])
         for t in reversed(range(len(dh))):
             da[t] *= dh[t] + later  # eq:rnn-bptt
             later = da[t] @ back
@@ -7553,4 +7556,4 @@ _PROBES = [
 ]
 
 
-# digest 95f7369dc27ab0ad13e2e52408a3751b5cbcdff76239ba0b8896b9b55a81d3fc
+# digest eb28c1215ab87c7b7d51c8c8c6b5e48921c1fa67a7c7c38b4c031753a5170d8b
