@@ -65,7 +65,11 @@ def test_several_outputs() -> None:
 
 REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "direction": (lambda: jvp(np.tanh, (X,), (V[0],)), ValueError, r"shape \(3, 4\), got \(4,\)"),
-    "too many": (lambda: jvp(np.tanh, (X,), (V, V)), ValueError, "jvp: needs 1 directions, one each, got 2"),
+    "too many": (
+        lambda: jvp(np.tanh, (X,), (V, V)),
+        ValueError,
+        "one direction for each input, 1 in all, got 2",
+    ),
     "no rule": (lambda: jvp(np.spacing, (X,), (V,)), TypeError, "spacing has no rule"),
     "no function": (lambda: jvp(np.linalg.pinv, (X,), (V,)), TypeError, "pinv has no rule"),
     "conversion": (lambda: jvp(np.asarray, (X,), (V,)), TypeError, "this takes no Tensor"),

@@ -530,6 +530,17 @@ def test_long_tails_are_not_wild(seed: int) -> None:
     assert names(np.exp(2.5 * z), z[:, :1]) == ["input-scale"]
 
 
+@pytest.mark.parametrize("kind", ["BCEWithLogitsLoss", "CrossEntropyLoss"])
+def test_what_a_teacher_is_unsure_of_is_not_wild(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    y = np.clip(rng.normal(0.99, 0.001, (300, 1)), 0, 1)
+    y[[7, 150]] = 0.02
+    many = kind == "CrossEntropyLoss"
+    made = mlp(6, 24, 1 + many, loss=getattr(bp, kind)())
+    found = Patient(made, rng.normal(size=(300, 6)), np.c_[y, 1 - y] if many else y).names()
+    assert "outlier" not in found
+
+
 class PassedBy(bp.Network):
     """Layers that backward goes past, without coming to them."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,16 @@ def test_backward_agrees_with_the_measured_gradient(name: str) -> None:
     make, arguments, analytic = CASES[name]
     error, limit = largest_error(filled(make()), arguments, analytic)
     assert error <= limit
+
+
+@pytest.mark.parametrize("name", sorted({*CASES} - {"TapeLayer"}))  # pickle takes no lambda of a user's
+def test_a_pickle_after_a_forward_goes_back_alike(name: str) -> None:
+    make, arguments, _ = CASES[name]
+    subject = filled(make())
+    y = subject.forward(*arguments)
+    twin = pickle.loads(pickle.dumps(subject))
+    dy = () if isinstance(subject, bp.Loss) else (np.cos(y),)
+    assert np.array_equal(twin.backward(*dy), subject.backward(*dy))
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)

@@ -481,12 +481,12 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "share": (
         lambda: bp.CrossEntropyLoss()(np.zeros((2, 2)), [[0.5, 0.5], [0.5, 0.6]]),
         ValueError,
-        "target row [0.5 0.6] at index 1: expected probabilities",
+        "target row [0.5 0.6] at index 1: expected probabilities that sum to 1",
     ),
     "yes or no": (
         lambda: bp.BCEWithLogitsLoss()([0.0], [2.0]),
         ValueError,
-        "target 2.0 at index 0: expected a number from 0 to 1",
+        "BCEWithLogitsLoss(reduction='mean'): target 2.0 at index 0: expected a number from 0 to 1",
     ),
     "not a layer": (
         lambda: bp.Network(np.tanh),  # type: ignore[arg-type]
@@ -516,7 +516,7 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "nan": (
         lambda: bp.CrossEntropyLoss()(np.zeros((1, 2)), [[np.nan, 1]]),
         ValueError,
-        "target row [nan  1.] at index 0: expected probabilities",
+        "target row [nan  1.] at index 0: expected probabilities that sum to 1",
     ),
     "stale": (lambda: stale().backward(), RuntimeError, "backward was called before forward"),
     "no parameters": (lambda: bp.SGD([], lr=0.1), ValueError, "SGD: got no parameters"),

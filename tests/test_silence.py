@@ -475,7 +475,7 @@ def test_a_slope_forwards_is_that_of_numbers(given: Any) -> None:
 
 @pytest.mark.parametrize("directions", [[1.0], [1.0, 1.0, 1.0], [], 1.0, None, np.float64(1.0)])
 def test_each_input_has_a_direction(directions: Any) -> None:
-    with pytest.raises(ValueError, match="jvp: needs 2 directions, one each, got"):
+    with pytest.raises(ValueError, match="jvp: expected one direction for each input, 2 in all, got"):
         bp.jvp(lambda x, y: x * y, [3.0, 2.0], directions)
 
 

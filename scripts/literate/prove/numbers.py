@@ -124,13 +124,14 @@ def check_typed(chapter: Chapter) -> None:
                 )
     for line, text in enumerate(prose(chapter), 1):
         for phrase in compared(text):
-            if phrase not in known:
+            if (entry := f"{chapter.number}: {phrase}") not in known:
                 raise BookError(
                     chapter.place(line),
                     f"'{phrase}' compares, and nothing computes it; write a computed number, "
                     '3.9<!-- = f"{a / b:.1f}" --> times, or a computed word, '
                     'half<!-- = "half" if 0.4 < a / b < 0.6 else a / b -->, or say it without a number. What '
-                    "only an equation or an example says is listed in book/unbound.toml with its reason",
+                    f"only an equation or an example says is listed, as {entry!r}, in book/unbound.toml with "
+                    "its reason",
                 )
 
 
