@@ -1249,8 +1249,9 @@ class CrossEntropyLoss(Loss):
         if given.shape == x.shape:
             return _probabilities(_floating(given)).astype(x.dtype, copy=False)
         raise ValueError(
-            f"{self}: expected integers of shape {x.shape[:-1]} or shares of "
-            f"shape {x.shape}, got {given.dtype} of shape {given.shape}"
+            f"{self}: expected integer labels of shape {x.shape[:-1]} or "
+            f"probabilities of shape {x.shape}, got {given.dtype} of shape "
+            f"{given.shape}"
         )
 
     # 06 What do we want? Losses · cross-entropy-options
@@ -1326,7 +1327,8 @@ def _probabilities(rows: np.ndarray) -> np.ndarray:
     total = rows.sum(axis=-1, keepdims=True)
     fits = (abs(total - 1) <= 1e-4) & (rows >= 0)
     if not fits.all():
-        _first_bad(~fits.all(axis=-1), rows, "target row", "probabilities")
+        bad, wanted = ~fits.all(axis=-1), "probabilities that sum to 1"
+        _first_bad(bad, rows, "target row", wanted)
     return rows / total
 
 
@@ -1349,7 +1351,7 @@ class BCEWithLogitsLoss(Loss):
         array = super()._target(x, target)
         if array.size and not 0 <= array.min() <= array.max() <= 1:
             bad = ~((array >= 0) & (array <= 1))
-            _first_bad(bad, array, "target", "a number from 0 to 1")
+            _first_bad(bad, array, f"{self}: target", "a number from 0 to 1")
         return array
 
 
@@ -1700,8 +1702,8 @@ class Optimizer:
 
     # 07 A network learns · optimizer-copies
     def __getattr__(self, name: str) -> Any:
-        kind = type(self).__name__
-        raise AttributeError(f"{kind} has no {name} (super().__init__ ran?)")
+        hint = "" if "_names" in vars(self) else " (super().__init__ ran?)"
+        raise AttributeError(f"{type(self).__name__} has no {name}{hint}")
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -2562,9 +2564,10 @@ class _Training:
             _instances("fit", kind, optional, **{name: vars(self)[name]})
         for function in self.callbacks:
             _instances("fit", Callable, callbacks=function)
-        rows = all("epoch" in row for row in self.history or ())
+        rows = self.history or ()
+        fits = all(isinstance(row, dict) and "epoch" in row for row in rows)
         wanted = "expected {} as fit returns it"
-        _demand("fit", lambda _: rows, wanted, history=self.history)
+        _demand("fit", lambda _: fits, wanted, history=self.history)
         _positive("fit", least=0, epochs=self.epochs)
         _one_of("fit", "epoch", "batch", schedule_every=self.schedule_every)
         self.check_owners()
@@ -2694,9 +2697,9 @@ def _of_one_training(net: Any, optimizer: Any, schedule: Any) -> None:
     _instances("checkpoint", Optimizer, True, optimizer=optimizer)
     _instances("checkpoint", Schedule, True, schedule=schedule)
     if schedule is not None and schedule.optimizer is not optimizer:
-        raise ValueError("give the schedule's optimizer as well")
+        raise ValueError("checkpoint: give the schedule's optimizer as well")
     if optimizer and not {*optimizer.parameters} & {*net.parameters()}:
-        raise ValueError("the optimizer has no parameter of net")
+        raise ValueError("checkpoint: the optimizer has no parameter of net")
 
 
 # 11 To be continued: saving and resuming · generators
@@ -2794,8 +2797,10 @@ def _write(path: Path, arrays: dict[str, Any]) -> None:
 def _ordinary(path: str | os.PathLike) -> Path:
     """Where the file really stands; behind a link, for instance."""
     path = Path(path).resolve()
-    if not path.is_file() and (path.exists() or not path.parent.is_dir()):
-        raise OSError(f"{path} is no ordinary file, or in no folder")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent}")
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is no ordinary file")
     return path
 
 
@@ -4948,9 +4953,13 @@ def _look_back(owner: Layer, y: Any, inputs: list) -> Tensor:
     """y, if it is a Tensor that comes from nothing but the inputs."""
     if not isinstance(y, Tensor):
         raise TypeError(f"{owner}: the function's result is no Tensor")
-    leaves = {node for node in _order(y) if node._record is None}
-    if leaves - {*inputs, y}:
-        raise ValueError(f"{owner}: the function uses an outside Tensor")
+    leaves = {n for n in _order(y) if n._record is None and n.requires_grad}
+    if leaves - {*inputs}:
+        raise ValueError(
+            f"{owner}: the function uses a Tensor that it was not given; "
+            "write an array, Tensor(…, requires_grad=False) or hand over a "
+            "Parameter"
+        )
     return y
 
 
@@ -5026,8 +5035,12 @@ class Residual(Network):
 
 
 # 20 Time: recurrent networks · activations-of-rnn
+def _tanh_slope(h: np.ndarray) -> np.ndarray:
+    return 1 - h * h  # no lambda, which would not pickle
+
+
 _ACTIVATIONS = {  # a function, and its slope where its value is h
-    "tanh": (np.tanh, lambda h: 1 - h * h),
+    "tanh": (np.tanh, _tanh_slope),
     "relu": (partial(np.maximum, 0), np.sign),
 }
 
@@ -5632,8 +5645,10 @@ def _starts(inputs: Sequence, directions: Sequence) -> dict:
         raise TypeError("inputs is a list of arrays, one for each argument")
     found = len(directions) if np.iterable(directions) else 0
     if len(inputs) != found:
-        n = len(inputs)
-        raise ValueError(f"jvp: needs {n} directions, one each, got {found}")
+        raise ValueError(
+            "jvp: expected one direction for each input, "
+            f"{len(inputs)} in all, got {found}"
+        )
     points = [_anew(x) for x in inputs]
     return {
         x: _weights(x.data, v, isinstance(v, Tensor), "a direction")
@@ -6186,21 +6201,25 @@ def _input_signs(case: _Case) -> _Signs:
 # 24 The diagnosis · written-signs
 def _written_signs(case: _Case) -> _Signs:
     """Are x and y as they were, in any order, after a pass and a step?"""
-    held, who = (case.xs, case.ys, case.x, case.y), "network"
-    was = [np.sort(a, axis=0).tobytes() for a in held]
+    def values() -> list[bytes]:  # + 0: -0.0 is 0.0, too
+        held = case.xs, case.ys, case.x, case.y
+        return [np.sort(a + 0, axis=0).tobytes() for a in held]
+
+    was, who = values(), "network"
     _gradients(case.net, case.xs, case.ys)
-    now = [np.sort(a, axis=0).tobytes() for a in held]
-    if case.step and now == was:
+    if case.step and values() == was:
         who, _ = "step", case.step(*_step_arguments(case))
-        now = [np.sort(a, axis=0).tobytes() for a in held]
-    if now != was:
+    if values() != was:
         yield "input-changed", who, "x or y has other values after it"
 
 
 # 24 The diagnosis · wild-signs
 def _wild_signs(case: _Case) -> _Signs:
-    """Some rows, 1% at most, so far out that they outweigh all others."""
-    for name, rows, some in ("x", case.x, case.xs), ("y", case.y, case.ys):
+    """One row, and 1% more at most, that outweigh all others."""
+    held = [("x", case.x, case.xs), ("y", case.y, case.ys)]
+    if isinstance(case.net.criterion, BCEWithLogitsLoss | CrossEntropyLoss):
+        held.pop()  # such a y is from 0 to 1
+    for name, rows, some in held:
         middle = np.median(some.reshape(len(some), -1), axis=0)
         away = _size(rows.reshape(len(rows), -1) - middle, axis=1)
         top = np.sort(np.append(away, 0))[-2 - len(away) // 100:]
@@ -7537,4 +7556,4 @@ _PROBES = [
 ]
 
 
-# digest 4be9cd592b420abcced2c21f89027f8e0cd1210d108220f031db9e1b58ffdf84
+# digest aa9e89426a8d5fbcaef1af55367946fefe98abbfbc749b688009eb210b883920
