@@ -1305,7 +1305,7 @@ class CrossEntropyLoss(Loss):
 # 06 What do we want? Losses · class-targets
 def _first_bad(bad: Any, array: Any, what: str, wanted: str) -> None:
     """Raise ValueError for the first place that is bad, if there is one."""
-    for index in np.argwhere(bad)[:1]:
+    for index in np.argwhere(bad):
         found = f"{array[tuple(index)]} at index {', '.join(map(str, index))}"
         raise ValueError(f"{what} {found}: expected {wanted}")
 
@@ -1349,9 +1349,8 @@ class BCEWithLogitsLoss(Loss):
     # 06 What do we want? Losses · bce-target
     def _target(self, x: np.ndarray, target: ArrayLike) -> np.ndarray:
         array = super()._target(x, target)
-        if array.size and not 0 <= array.min() <= array.max() <= 1:
-            bad = ~((array >= 0) & (array <= 1))
-            _first_bad(bad, array, f"{self}: target", "a number from 0 to 1")
+        bad = ~((array >= 0) & (array <= 1))
+        _first_bad(bad, array, f"{self}: target", "a number from 0 to 1")
         return array
 
 
@@ -7556,4 +7555,4 @@ _PROBES = [
 ]
 
 
-# digest aa9e89426a8d5fbcaef1af55367946fefe98abbfbc749b688009eb210b883920
+# digest 8b57bfa373d79278d0fb5c1753e51743ed05202bb5e518ac03c81dcecff1afdb
