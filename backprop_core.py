@@ -415,8 +415,7 @@ class _Memory:
     _cache: Any = None
     _runs = 0  # forwards since the last backward; after it, less than 0
     _fitted: tuple = ()  # the shapes that came last
-    _pass: Any = None  # of the network that it ran for last, chapter 7;
-    _user: Any = None  # or, for a loss, that will ask for its slopes
+    _pass: Any = None  # of the network that it ran for last, chapter 7
     takes_lengths: bool = False  # has forward(x, lengths=…), chapter 20
 
     def _saved(self) -> Any:
@@ -509,7 +508,7 @@ class Layer(_Memory):
     # 03 Why backwards? · layer-contents
     def _own(self) -> list[tuple[Any, Any]]:
         """Its attributes, but for what the last forward left."""
-        passing = "_cache", "_fitted", "_shapes", "_pass", "_user"
+        passing = "_cache", "_fitted", "_shapes", "_pass"
         return [part for part in vars(self).items() if part[0] not in passing]
 
     def _contents(self, prefix: str = "") -> list[tuple[str, Any]]:
@@ -700,20 +699,35 @@ def _positive(owner: Any, least: int = 1, **sizes: Any) -> None:
     _demand(owner, lambda n: _is_whole(n, least), wanted, **sizes)
 
 
-# 03 Why backwards? · fixed
-class _Fixed:
-    """An attribute that is set once; a Parameter may replace a Parameter."""
+# 03 Why backwards? · unset
+class _Unset:
+    """An attribute read too early: it says so (a __get__ would be slow)."""
 
     def __set_name__(self, kind: type, name: str) -> None:
         self.name = name
 
-    def __set__(self, owner: Any, value: Any) -> None:
+    def _refuse(self, *_: Any) -> Any:
+        raise AttributeError(f"no {self.name} (super().__init__ ran?)")
+
+    __repr__ = __getattr__ = __len__ = __le__ = _refuse
+
+
+# 03 Why backwards? · fixed
+class _Fixed(_Unset):
+    """An attribute that is set once; a Parameter may replace a Parameter."""
+
+    def __set__(self, owner: Any, value: Any = None) -> None:
         old = vars(owner).setdefault(self.name, value)
-        swap = all(isinstance(x, Parameter | None) for x in (old, value))
-        wanted = "{} stays (or a Parameter takes the place of another)"
-        fits = old is value or swap
-        _demand(owner, lambda _: fits, wanted, **{self.name: value})
+        fits = type(old) is type(value) in (int, tuple) and old == value
+        stays = f"{{}} stays (make a new {type(owner).__name__})"
+        if isinstance(old, Parameter | None):
+            gone = value is None and "bias" in self.name
+            fits = gone or isinstance(value, Parameter)
+            stays = "{} stays (or a Parameter takes the place of another)"
+        _demand(owner, lambda v: v is old or fits, stays, **{self.name: value})
         vars(owner)[self.name] = value
+
+    __delete__ = __set__
 
 
 # 03 Why backwards? · fixed-attributes
@@ -1366,9 +1380,9 @@ class Network(Layer):
     takes_lengths = True
 
     def __init__(self, *layers: Layer, loss: Loss | None = None) -> None:
-        self._admit(layers, loss)
-        self.layers, self.criterion = list(layers), loss
         self._shapes: list[tuple] = []
+        self.criterion, self.layers = loss, list(layers)
+        self._admit(layers, loss)
 
     # 07 A network learns · network-forward
     def forward(self, x: ArrayLike, lengths: Any = None) -> np.ndarray:
@@ -1384,7 +1398,9 @@ class Network(Layer):
     ) -> Any:
         """Forward, then the loss. Raises RuntimeError if there is none."""
         criterion, y = self._loss_at_end(), self.forward(x, lengths)
-        return criterion.forward(y, target, self._mask(y, target, lengths))
+        value = criterion.forward(y, target, self._mask(y, target, lengths))
+        criterion._pass = self._shapes
+        return value
 
     # 07 A network learns · network-backward
     def backward(self, grad_output: ArrayLike | None = None) -> np.ndarray:
@@ -1410,13 +1426,15 @@ class Network(Layer):
             if seen.intersection(layer.modules()):
                 raise ValueError(f"{it} which is there twice")
             seen.update(layer.modules())
+        for name, value in [*vars(self).items()]:  # set before __init__
+            setattr(self, name, value)
 
     # 07 A network learns · network-ends
     def _begin(self, x: ArrayLike) -> np.ndarray:
         """A new pass: what the last one left behind is obsolete."""
-        vars(self).update(_shapes=[], _pass=None)
+        vars(self).update(_shapes=[], _pass=None, _runs=1)
         if self.criterion is not None:
-            self.criterion._cache, self.criterion._user = None, self._shapes
+            self.criterion._cache = self.criterion._pass = None
         return _as_array(x)
 
     # 07 A network learns · network-start
@@ -1429,10 +1447,10 @@ class Network(Layer):
     def _start(self, grad_output: Any) -> Any:
         """The first slope, if layers and loss still know of this pass."""
         late: list = [m for m in self.layers if m._pass is not self._shapes]
-        if late and not any(layer._pass for layer in self.layers):
+        if late and not any(m._pass and m._runs for m in self.layers):
             late = []  # they ran one by one, by hand
         loss: Any = self._loss_at_end() if grad_output is None else None
-        if loss and loss._user and loss._user is not self._shapes:
+        if loss and loss._pass and loss._pass is not self._shapes:
             late.append(loss)
         if late:
             raise RuntimeError(
@@ -1442,13 +1460,13 @@ class Network(Layer):
         return loss.backward() if loss else _as_array(grad_output)
 
     # 07 A network learns · network-lengths
-    def _run(self, layer: Any, x: np.ndarray, lengths: Any) -> np.ndarray:
+    def _run(self, layer: Any, x: np.ndarray, lengths: Any) -> Any:
         """The layer's output; it gets the lengths if it wants them."""
         if lengths is None or not layer.takes_lengths:
             y = layer.forward(x)
         else:
             y = layer.forward(x, lengths=lengths)
-        if not isinstance(y, np.ndarray):
+        if not isinstance(y, np.ndarray | np.generic):
             kind = type(y).__name__
             raise TypeError(f"Network: {layer} gave no array, but a {kind}")
         layer._pass = self._shapes
@@ -1476,17 +1494,22 @@ class Network(Layer):
         """Refuse what would take no part: all is done by the layers."""
         if name == "loss":
             raise AttributeError("Network: loss is a method; set criterion")
-        super().__setattr__(name, value)
         inside = isinstance(value, (Layer, Parameter, list, tuple, dict))
-        inherits = inside and type(self).backward is Network.backward
-        if inherits and "layers" in vars(self):
-            its = [p for layer in self.layers for p in layer.parameters()]
-            if len(self.parameters()) > len(set(its)):
-                delattr(self, name)
-                raise TypeError(
-                    f"{type(self).__name__}: {name} would not train; give it "
-                    "to super().__init__, or write a Layer with a backward"
-                )
+        made = "layers" in vars(self) and name not in ("layers", "_pass")
+        if inside and made and type(self).backward is Network.backward:
+            self._involved(name, value)
+        super().__setattr__(name, value)
+
+    # 07 A network learns · network-involved
+    def _involved(self, name: str, value: Any) -> None:
+        its = {p for layer in self.layers for p in layer.parameters()}
+        parts = _entries([(name, value)])
+        new = {p for _, p in parts if isinstance(p, Parameter)} - its
+        if any(p.requires_grad for p in new):
+            raise TypeError(
+                f"{type(self).__name__}: {name} would not train; freeze it, "
+                "give it to super().__init__, or write a Layer with a backward"
+            )
 
     # 07 A network learns · network-members
     def _own(self) -> list[tuple[Any, Any]]:
@@ -3197,8 +3220,8 @@ class BatchNorm2d(_BatchNorm):
 # 13 Keeping in shape: normalisation · row-norm
 class _RowNorm(Layer):
     """What LayerNorm and RMSNorm have in common: an example is a row."""
-
-    _centred, (normalized_shape, weight, bias) = True, _fixed(3)
+    _centred = True
+    normalized_shape, weight, bias = _fixed(3)
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, rows, eps = self._grouped(x)
@@ -7555,4 +7578,4 @@ _PROBES = [
 ]
 
 
-# digest 8b57bfa373d79278d0fb5c1753e51743ed05202bb5e518ac03c81dcecff1afdb
+# digest b039e2fcea19118dc1b0148154b4e2aaba28fcb26de638dbf7da61ae83156a32

@@ -51,20 +51,47 @@ class Own(bp.Network):
         return super().backward(grad_output) + self.skip.backward(grad_output)
 
 
-@pytest.mark.parametrize(("make", "name"), [(Members, "fc1"), (Early, "layers")])
+@pytest.mark.parametrize(("make", "name"), [(Members, "fc1"), (Early, "rest")])
 def test_a_member_that_would_not_train_is_refused(make: Callable, name: str) -> None:
-    with pytest.raises(TypeError, match=rf"{make.__name__}: {name} would not train; give it to super\(\)"):
+    with pytest.raises(TypeError, match=rf"{make.__name__}: {name} would not train; freeze it, give it to s"):
         make()
-    net = made()
+    net: Any = made()
+    net.skip = spare = [1, 2]
     with pytest.raises(TypeError, match="Network: skip would not train"):
         net.skip = bp.Linear(4, 3)
+    assert net.skip is spare
     net.first = net[0]
     assert [name for name, _ in net.named_parameters()] == ["0.weight", "0.bias", "2.weight", "2.bias"]
+
+
+def test_only_what_is_set_and_would_train_is_blamed() -> None:
+    net: Any = made()
+    teacher, prior = copy.deepcopy(net), bp.Parameter(np.ones(3))
+    for name, value in (("teacher", teacher), ("prior", prior)):
+        with pytest.raises(TypeError, match=f"Network: {name} would not train; freeze it"):
+            setattr(net, name, value)
+    for parameter in (*teacher.parameters(), prior):
+        parameter.requires_grad = False
+    net.teacher, net.prior, net.notes = teacher, prior, {}
+    net.notes["a"] = bp.Linear(2, 2)
+    net.history, net.layers = [], [*net.layers, bp.Linear(3, 3)]
+    assert len(net) == 4 and hasattr(net, "history")
 
 
 def test_with_a_backward_of_its_own_a_network_may_have_members() -> None:
     assert bp.gradcheck(Own(), X, rng=0) < 1e-7
     assert len(Own().parameters()) == 4
+
+
+def test_a_forward_does_not_look_for_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    inner: Any = bp.Network(bp.Linear(4, 3), bp.Tanh())
+    outer = bp.Network(inner, bp.Linear(3, 2))
+    inner.probes = {}
+    inner.probes["p"] = bp.Linear(3, 2)
+    monkeypatch.setattr(bp, "_entries", None)
+    assert outer.forward(X).shape == (6, 2)
+    with pytest.raises(TypeError, match="not callable"):
+        outer.parameters()
 
 
 def test_a_network_whose_forward_passes_its_layers_by_is_refused() -> None:
@@ -122,6 +149,45 @@ def test_a_look_at_a_block_inside_is_noticed() -> None:
     net[0](OTHER)
     with pytest.raises(RuntimeError, match="has run for something else since"):
         net.backward()
+
+
+def test_a_look_at_a_network_inside_is_noticed_beside_a_layer_that_does_not_count() -> None:
+    net = bp.Network(bp.Linear(4, 4), bp.Network(Twice()), loss=bp.MSELoss())
+    net.loss(X, X)
+    net[0](OTHER)
+    with pytest.raises(RuntimeError, match=r"Network: Linear\(4, 4\) has run for something else since"):
+        net.backward()
+
+
+class Twice(bp.Layer):
+    """Of one's own, and it keeps no count of its runs."""
+
+    def forward(self, x: Any) -> np.ndarray:
+        return 2 * np.asarray(x)
+
+    def backward(self, grad_output: Any) -> np.ndarray:
+        return 2 * np.asarray(grad_output)
+
+
+def test_layers_that_run_by_hand_need_not_count() -> None:
+    net = bp.Network(bp.Linear(4, 4, rng=0), Twice(), bp.Linear(4, 3, rng=1))
+    net.forward(X)
+    grad = np.ones((6, 3))
+    dx, y = net.backward(grad), X
+    for layer in net:
+        y = layer.forward(y)
+    assert np.array_equal(net.backward(grad), dx)
+
+
+def test_a_shared_loss_goes_by_its_own_forward() -> None:
+    loss = bp.CrossEntropyLoss()
+    one, two, alone = made(loss), made(loss, seed=1), made()
+    y, other = one.forward(X), two.forward(X)
+    loss.forward(y, Y)
+    alone.loss(X, Y)
+    assert np.array_equal(one.backward(), alone.backward())
+    loss.forward(other, Y)
+    two.backward()
 
 
 def test_what_is_no_look_is_not_refused() -> None:
@@ -183,10 +249,11 @@ WEIGHTS: list[tuple[Callable[[], Any], str]] = [
 def test_an_array_takes_no_parameters_place(make: Callable[[], Any], name: str) -> None:
     layer = make()
     before = getattr(layer, name)
-    said = rf"{type(layer).__name__}: {name} stays \(or a Parameter takes the place of another\), got array"
-    with pytest.raises(ValueError, match=said):
+    said = rf"{type(layer).__name__}: {name} stays \(or a Parameter takes the place of another\), got "
+    with pytest.raises(ValueError, match=said + "array"):
         setattr(layer, name, np.ones(before.shape))
     assert getattr(layer, name) is before
+<<<<<<< HEAD
     for new in (bp.Parameter(np.full(before.shape, 3.0)), None, before):
         setattr(layer, name, new)
         its = getattr(copy.deepcopy(layer), name)
@@ -194,6 +261,22 @@ def test_an_array_takes_no_parameters_place(make: Callable[[], Any], name: str) 
             assert its is None
         else:
             assert its is not new and np.array_equal(its.data, new.data)
+=======
+    new = bp.Parameter(np.full(before.shape, 2.0))
+    setattr(layer, name, new)
+    twin = getattr(copy.deepcopy(layer), name)
+    assert getattr(layer, name) is new is not twin and np.array_equal(twin.data, new.data)
+    if "bias" in name:
+        delattr(layer, name)  # or None
+        assert getattr(layer, name) is None and getattr(copy.deepcopy(layer), name) is None
+        layer.bias = None
+    else:
+        with pytest.raises(ValueError, match=said + "None"):
+            setattr(layer, name, None)
+        with pytest.raises(ValueError, match=said + "None"):
+            delattr(layer, name)
+    setattr(layer, name, before)
+>>>>>>> fixA
     assert getattr(layer, name) is before and before in layer.parameters()
 
 
@@ -217,9 +300,50 @@ def test_what_the_shapes_rest_on_stays_as_it_was_made(make: Callable[[], Any], n
     owner = make()
     before = getattr(owner, name)
     for new in (7, (1, 1), "a", None, np.ones(3)):
-        with pytest.raises(ValueError, match=rf"{type(owner).__name__}: {name} stays \("):
+        kind = type(owner).__name__
+        with pytest.raises(ValueError, match=rf"{kind}: {name} stays \(make a new {kind}\), got "):
             setattr(owner, name, new)
     assert getattr(owner, name) is before
+
+
+def test_an_equal_size_may_be_set_again() -> None:
+    class Sized(bp.Linear):
+        def __init__(self, n: int) -> None:
+            self.in_features = n
+            super().__init__(int(str(n)), 2)
+
+    layer: Any = Sized(300)
+    layer.in_features = int("300")
+    for make, name, value in (
+        (lambda: bp.LayerNorm(3), "normalized_shape", (3,)),
+        (lambda: bp.Conv2d(1, 2, 3), "kernel_size", (3, 3)),
+    ):  # fmt: skip
+        owner = make()
+        setattr(owner, name, value)
+        assert getattr(owner, name) == value
+    with pytest.raises(ValueError, match="in_features stays"):
+        layer.in_features = 300.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (bp.Linear, "in_features"), (bp.Embedding, "num_embeddings"), (bp.LayerNorm, "normalized_shape"),
+        (bp.RNN, "input_size"), (bp.MultiHeadAttention, "embed_dim"),
+    ],
+)  # fmt: skip
+def test_a_layer_without_its_start_says_so(kind: Any, name: str) -> None:
+    class Bare(kind):
+        def __init__(self) -> None:
+            self.mine = 1
+
+    layer: Any = Bare()
+    x = np.zeros((1, 2), int) if kind is bp.Embedding else X.reshape(2, 3, 4)
+    with pytest.raises(AttributeError, match=rf"no {name} \(super\(\).__init__ ran\?\)"):
+        layer.forward(x)
+    if kind is not bp.MultiHeadAttention:
+        with pytest.raises(AttributeError, match=r"no weight \(super\(\).__init__ ran\?\)"):
+            layer.weight.sum()
 
 
 def test_a_dilation_that_is_set_later_acts_and_is_looked_at() -> None:
@@ -371,6 +495,14 @@ def test_gradcheck_says_what_is_no_layer_and_no_gradient() -> None:
 def test_a_network_names_the_layer_that_gave_no_array() -> None:
     with pytest.raises(TypeError, match=r"Network: Quiet\(\) gave no array, but a NoneType"):
         bp.Network(Quiet()).forward(X)
+
+
+def test_a_layer_may_give_a_numpy_scalar() -> None:
+    class Sum(bp.Tanh):
+        def forward(self, x: Any) -> Any:
+            return super().forward(x).sum()
+
+    assert bp.Network(bp.Linear(4, 3), Sum()).forward(X).shape == ()
 
 
 def test_primitive_says_how_it_is_written() -> None:
