@@ -1513,8 +1513,7 @@ class Network(Layer):
 
     # 07 A network learns · network-members
     def _own(self) -> list[tuple[Any, Any]]:
-        rest = [part for part in super()._own() if part[0] != "layers"]
-        return [*enumerate(self.layers), *rest]
+        return [*enumerate(self.layers), *super()._own()]
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -7578,4 +7577,4 @@ _PROBES = [
 ]
 
 
-# digest b039e2fcea19118dc1b0148154b4e2aaba28fcb26de638dbf7da61ae83156a32
+# digest 073257f1562b865e6c47202077c7e242b68e640c812f85235047548a2a81ebda
