@@ -441,7 +441,7 @@ class _Memory:
         """Notice what can only be a mistake: forward twice, then backward."""
         if not backward:  # what the last forward kept is of no more use
             self._cache = self._pass = None
-            self._runs = self._runs + 1 if self._runs > 0 else 1
+            self._runs = 1 + (self._runs > 0)
             return
         if self._runs < -1:
             raise RuntimeError(
@@ -7577,4 +7577,4 @@ _PROBES = [
 ]
 
 
-# digest 073257f1562b865e6c47202077c7e242b68e640c812f85235047548a2a81ebda
+# digest c1053f46c8a073f211c9590e996969acd7d179800cb80a87d8e83ade9e1a0a46
