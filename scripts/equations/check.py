@@ -17,7 +17,20 @@ from .errors import Differ, Finding, MathError, Redraw, RowError, at_side
 from .evaluate import Branch, Evaluator, ranges_of
 from .notation import Definition, Notation
 from .sets import check_member, parse_set
-from .syntax import Apply, Call, Cases, Compare, Derivative, Entry, Index, Node, Number, Symbol, show
+from .syntax import (
+    Apply,
+    Call,
+    Cases,
+    Compare,
+    Derivative,
+    Entry,
+    Index,
+    Indicator,
+    Node,
+    Number,
+    Symbol,
+    show,
+)
 from .text import Display, Place, Table, Text
 
 DRAWS = 5
@@ -105,7 +118,7 @@ def _check_equation(
     if quickly:
         return
     result.draws += _at_corners(book, notation, result.name, avoid, ids, once, branches, reached)
-    if missed := branches - reached:
+    if missed := (branches | _brackets(read)) - reached:
         raise MathError(_unreached(min(missed, key=lambda one: one[1]), result.draws))
     result.steps += len(read.sides) - 1 - first
 
@@ -157,8 +170,16 @@ def _branches(read: Read, notation: Notation) -> Iterator[Branch]:
             yield from ((node, number) for number in range(len(node.arguments)))
 
 
+def _brackets(read: Read) -> set[Branch]:
+    """A bracket like [a < b] must have been 1 somewhere, and 0."""
+    nodes = [node for side in read.sides for node in side.walk()]
+    return {(node, held) for node in nodes if isinstance(node, Indicator) for held in (0, 1)}
+
+
 def _unreached(branch: Branch, draws: int) -> str:
     node, number = branch
+    if isinstance(node, Indicator):
+        return f"{show(node)} was {number} in none of {draws} draws"
     if isinstance(node, Cases):
         return f"row {number + 1} of cases held in none of {draws} draws: {show(node.conditions[number])}"
     if isinstance(node, Call):
@@ -277,7 +298,10 @@ def _check_shape(value: Array, set_tex: str, env: Environment) -> None:
     if value.shape != wanted:
         raise MathError(f"the shape is {value.shape}, not {wanted}")
     if not is_exact(value.data):
-        check_member(parse_set(f"${set_tex}$"), value.data, env.number)
+        try:
+            check_member(parse_set(f"${set_tex}$"), value.data, env.number)
+        except MathError as error:
+            raise Differ(str(error)) from None  # at a corner, too
 
 
 def _sides(error: MathError) -> str:

@@ -13,7 +13,7 @@ from .sets import Set, elements, limits
 
 # Each kind of draw, in the order in which they are made.
 LARGES = tuple(f"large {number}" for number in range(1, 7))
-CORNERS = ("ties 1", "ties 2", "equal", "single 1", "single 2", "soft", *LARGES)
+CORNERS = ("ties 1", "ties 2", "equal", "zero", "single 1", "single 2", "soft", *LARGES)
 OF_BRANCHES = tuple(f"{kind} {number}" for number in range(3, 9) for kind in ("ties", "equal"))
 MORE = tuple(f"ties {number}" for number in range(9, 60))  # while a branch has not been reached
 LARGE = 4e3  # times numbers from 0.3 to 1.7, of either sign
@@ -43,9 +43,11 @@ def draw_corner(
         if set_.base != r"\mathbbR" or set_.positive:
             return ordinary
         return LARGE * (ordinary if shape else abs(ordinary) * (1 if corner.endswith("1") else -1))
-    if kind not in ("ties", "equal"):
+    if kind not in ("ties", "equal", "zero"):
         return ordinary
     values = simple(set_, number)
+    if kind == "zero":
+        return np.zeros(shape) if 0 in values else ordinary
     if kind == "equal" and shape:
         return np.full(shape, rng.choice(values))
     found = np.asarray(rng.choice(values, shape))

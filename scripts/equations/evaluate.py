@@ -72,7 +72,7 @@ def _shift(index: Node) -> tuple[str, int] | None:
     return None
 
 
-Branch = tuple[Cases | Call | Compare, int]
+Branch = tuple[Cases | Call | Compare | Indicator, int]
 
 
 class _Ranger:
@@ -483,6 +483,7 @@ class Evaluator:
 
     def indicator(self, node: Indicator) -> Array:
         value = self.value(node.condition)
+        self.reached |= {(node, int(held)) for held in np.unique(value.data)}
         return Array(value.data.astype(float), value.rank)
 
     def cases(self, node: Cases) -> Array:

@@ -14,7 +14,7 @@ from literate.tangle.module import tangle
 
 # label, what stands in the book, the mistake, and what is said about it
 MISTAKES = [
-    ("eq:relu-slope", r"x > 0 \\ 0 & x \le 0", r"x \ge 0 \\ 0 & x < 0", "at a corner: ties"),
+    ("eq:relu-slope", r"x > 0 \\ 0 & x \le 0", r"x \ge 0 \\ 0 & x < 0", "at a corner: zero"),
     ("eq:leaky-relu-slope", r"x > 0 \\ \alpha & x \le 0", r"x \ge 0 \\ \alpha & x < 0", "at a corner"),
     ("eq:elu-slope", r"x > 0 \\ \alpha e^x & x \le 0", r"x \ge 0 \\ \alpha e^x & x < 0", "at a corner"),
     ("eq:relative-error", r"\tau", r"\tau^2", "at a corner"),
@@ -53,6 +53,15 @@ MISTAKES = [
     ("eq:lstm-da", r"c_{t-1,k}\,f", r"c_{t-1,k}\,[t>1]\,f", "differ"),
     ("eq:mse", r"\frac1n", r"\frac{1}{\max(n,2)}", "at a corner: single"),
     ("eq:mse", r"\frac1n", r"\frac{1}{\min(n,500)}", "was the smallest in none of"),
+    # brackets that no draw reaches
+    ("eq:mse", r"\frac1n", r"\frac1n[n<500]", "was 0 in none of"),
+    ("eq:adam-geometric", r"\beta_1^s", r"\beta_1^s\,[s<50]", "was 0 in none of"),
+    ("eq:warmup-lr", r"\left(1,\frac", r"\left(1,[t\ge1]\frac", "was 0 in none of"),
+    ("eq:gate-slopes", r"}{2}", r"+[u>90]}{2}", "was 1 in none of"),
+    # what is an element only where nothing meets
+    ("eq:mse", r"y_i-y_i)^2", r"y_i-y_i)^2 \in \mathbb{R}_{>0}", "the value 0 lies outside"),
+    ("eq:l1-loss", r"y_i\rvert", r"y_i\rvert \in \mathbb{R}_{>0}", "the value 0 lies outside"),
+    ("eq:grad-norm", r"g_i^2}", r"g_i^2} \in \mathbb{R}_{>0}", "the value 0 lies outside"),
 ]
 
 
