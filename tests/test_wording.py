@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from literate.chapter import BOOK, BookError, Chapter
+from literate.chapter import BOOK, ROOT, BookError, Chapter
 from literate.exercises.sheets import FOLDER, parse_sheet
+from literate.prove.stamps import OTHERS, STAMPS, others, stamp_findings, stamped, stamps
 from literate.prove.wording import WORDING, listed_wording, pages, wording, wording_findings, written
 from literate.reader import parse_chapter
 from tests.books import chapter_text
@@ -119,14 +120,17 @@ def test_pages_and_list_agree(chapters: list[Chapter]) -> None:
     assert written(chapters) == (BOOK / WORDING).read_text(encoding="utf-8")
 
 
+def reread(page: Chapter, text: str) -> Chapter:
+    is_sheet = page.path.parent.name == FOLDER
+    return parse_sheet(text, page.path, page.number) if is_sheet else parse_chapter(text, page.path)
+
+
 @pytest.mark.parametrize(("right", "wrong"), MISTAKES)
 def test_a_sentence_that_is_turned_around_is_found(chapters: list[Chapter], right: str, wrong: str) -> None:
     at = re.compile(re.escape(right), re.I)
     chapter = next(one for one in chapters if at.search(one.text))
     changed = at.sub(lambda _: wrong, chapter.text, count=1)
-    is_sheet = chapter.path.parent.name == FOLDER
-    read = parse_sheet(changed, chapter.path, chapter.number) if is_sheet else None
-    (found,) = wording_findings(read or parse_chapter(changed, chapter.path))
+    (found,) = wording_findings(reread(chapter, changed))
     assert "stands here, but after" in str(found) and "`make wording` writes" in str(found)
 
 
@@ -145,6 +149,60 @@ def test_strings_that_set_a_style_are_left_alone(tmp_path: Path) -> None:
     chapter = parse_chapter(chapter_text(f"```python\n{code}\n```\n"), tmp_path / "01-sample.md")
     words = [word for line, word in wording(chapter) if line > 14]
     assert words == ['"a b"', 'f"x is {1:{2}}"', "# why", '"c d"']
+
+
+CHANGES = [  # the page, what stands in it and no list of words has, and something else
+    ("01-slope", "compute the orbits of heavenly bodies", "compute the tides of the sea"),
+    ("02-checking", "A wrong derivative rarely crashes", "A wrong derivative typically crashes"),
+    ("09-optimizers", "Adam spares the one and", "Adagrad spares the one and"),
+    ("10-training", "would underflow to zero", "would overflow to zero"),
+    ("12-regularisation", "multiplies the weights by it at", "multiplies the weights by its inverse at"),
+    ("regularisation", "numbers that training never saw", "weights that training never saw"),
+    ("recurrence", "h[t + 1] belongs to x[t].", "h[t] belongs to x[t]."),  # in a stub
+    (
+        "12-regularisation",
+        'grown, color="C2", label="correct',
+        'longer, color="C2", label="correct',
+    ),  # figures
+    ("09-optimizers", "ax.plot(0, plain_lr,", "ax.plot(0, best_lr,"),
+    ("02-checking", "ax.loglog(steps, error,", "ax.semilogy(steps, error,"),
+    ("04-linear", "\n3.2 times as large", "\n2.3 times as large"),  # what PyTorch prints
+    ("index", "\n0.6166\n", "\n0.6616\n"),
+    ("04-linear", "\ntensor([2.5000, 2.0000])", "\ntensor([2.0000, 2.5000])"),
+    ("README.md", "to be read and to be checked against, not to be fast", "to be fast"),
+    ("CONTRIBUTING.md", "may run for ten seconds", "may run for sixty seconds"),
+    ("scripts/equations/README.md", "agree to ten digits", "agree to twelve digits"),
+    ("book/references.md", "pages 2451–2471", "pages 2451–2491"),
+    ("book/pytorch.toml", "emptied and filled again", "made anew each time"),
+]
+
+
+def test_stamps_agree(chapters: list[Chapter]) -> None:
+    every = [*chapters, *others()]
+    assert [str(one) for page in every for one in stamp_findings(page)] == []
+    assert stamped(every) == (BOOK / STAMPS).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("name", "right", "wrong"), CHANGES)
+def test_what_no_list_has_is_found(chapters: list[Chapter], name: str, right: str, wrong: str) -> None:
+    if name in OTHERS:
+        page = next(one for one in others() if one.path == ROOT / name)
+        changed = Chapter(page.path, page.text.replace(right, wrong), 0)
+    else:
+        page = next(one for one in chapters if one.path.stem == name)
+        changed = reread(page, page.text.replace(right, wrong))
+        assert not list(wording_findings(changed))
+    assert page.text.count(right) == 1
+    (found,) = stamp_findings(changed)
+    assert "has changed; if it is right, `make wording` writes" in str(found)
+
+
+def test_a_stamp_leaves_alone_what_is_computed_and_where_lines_end(tmp_path: Path) -> None:
+    one, other = (
+        list(stamps(parse_chapter(chapter_text(body), tmp_path / "01-sample.md")).values())
+        for body in ('It is 1<!-- = f"{1}" --> of\ntwo.\n', 'It is 3<!-- = f"{1}" -->\nof two.\n')
+    )
+    assert one == other and len(one) == 1
 
 
 def test_the_list_may_be_missing_but_not_broken(tmp_path: Path) -> None:
