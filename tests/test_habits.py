@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from pathlib import Path
@@ -9,7 +10,14 @@ from pathlib import Path
 import pytest
 
 import backprop_core as bp
+from equations.check import DRAWS, DRAWS_OF_CASES
+from equations.compare import CLOSELY, LIMIT
+from equations.corners import CORNERS, LARGES, MORE, OF_BRANCHES
+from equations.exact import ROW_DRAWS
 from literate.chapter import ROOT
+from literate.exercises.sheets import FEWEST_WRONG, FORMS, LEVELS, SECONDS
+from literate.prove.checks import read_counts
+from tests.test_cells import WORDS
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
@@ -50,6 +58,55 @@ def test_each_target_of_make_is_one_documented_command() -> None:
     documented = dict(re.findall(r"^\| `(\w+)` \| `(.*)` \|$", read("CONTRIBUTING.md"), re.MULTILINE))
     expected = {target: command(target) for target in rules if target not in ("help", "clean")}
     assert len(expected) > 8 and documented == expected
+
+
+NUMERALS = dict(enumerate("no one two three four five six seven eight nine ten".split())) | {16: "sixteen"}
+
+
+def limits() -> list[tuple[str, str]]:
+    """(page, what it has to say of the numbers that the tools go by)."""
+    counts = read_counts(ROOT / "book").values()
+    corners = [one for one in (*CORNERS, *OF_BRANCHES, *MORE) if one not in LARGES]
+    sheets, equations = "CONTRIBUTING.md", "scripts/equations/README.md"
+    return [
+        (sheets, f"at most {WORDS:,} of them in a chapter"),
+        (sheets, f"levels {LEVELS[0]} to {LEVELS[-1]}."),
+        (sheets, f"Forms are {', '.join(f'`{form}`' for form in [*FORMS][:-1])} and `{[*FORMS][-1]}`,"),
+        (sheets, f"At least {NUMERALS[FEWEST_WRONG]} `tags=["),
+        (sheets, f"may run for {NUMERALS[SECONDS]} seconds"),
+        (equations, f"to {NUMERALS[round(-math.log10(CLOSELY))]} digits"),
+        (equations, f"or {NUMERALS[int(-math.log10(LIMIT))]} where differences give"),
+        (equations, f"on {NUMERALS[DRAWS]} draws of floating"),
+        (equations, f"numbers, {NUMERALS[DRAWS_OF_CASES]} where a single draw"),
+        (equations, f"below {CLOSELY:.0e} of the largest entry, or {str(LIMIT).replace('e-0', 'e-')} beside"),
+        (equations, f"in up to {len(corners)} draws"),
+        (equations, f"its forward, {NUMERALS[ROW_DRAWS]} draws"),
+        (equations, f"{sum(bool(one['proved']) for one in counts)} of {len(counts)} displays"),
+    ]
+
+
+def unsaid(changes: tuple[str, str] = ("", "")) -> list[str]:
+    pages = {page: " ".join(read(page).split()).replace(*changes, 1) for page, _ in limits()}
+    return [said for page, said in limits() if said not in pages[page]]
+
+
+def test_pages_say_the_numbers_that_the_tools_go_by() -> None:
+    assert unsaid() == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ("2,000 of them", "3,000 of them"),
+        ("`bug`, `experiment` and", "`experiment` and"),
+        ("for ten seconds", "for sixty seconds"),
+        ("on five draws", "on fifty draws"),
+        ("below 1e-10 of", "below 1e-12 of"),
+        ("up to 70 draws", "up to 100 draws"),
+    ],
+)
+def test_another_number_is_found(changes: tuple[str, str]) -> None:
+    assert len(unsaid(changes)) == 1
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
