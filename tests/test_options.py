@@ -429,3 +429,16 @@ def test_an_optimizer_says_its_settings() -> None:
     )
     groups = [{"params": layer.weight, "lr": 0.5}, {"params": layer.bias}]
     assert repr(bp.Adam(groups, lr=0.1)).startswith("Adam(lr=0.5 and 0.1, ")
+
+
+def test_a_slope_that_never_changes_has_no_spread_below_zero() -> None:
+    """Rounding drives the average square below the square of the average, here within 60 steps."""
+    parameter = bp.Parameter([0.7, 1.1, 0.1])
+    optimizer = bp.RMSprop([parameter], lr=1e-9, alpha=0.5, centered=True)
+    slopes, below = parameter.data.copy(), 0
+    for _ in range(60):
+        parameter.grad = slopes
+        optimizer.step()
+        square, mean = optimizer.state["square"], optimizer.state["mean"]
+        below += int(np.any(square < mean * mean))
+    assert below and np.isfinite(parameter.data).all()

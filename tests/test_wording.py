@@ -166,6 +166,16 @@ CHANGES = [  # the page, what stands in it and no list of words has, and somethi
     ),  # figures
     ("09-optimizers", "ax.plot(0, plain_lr,", "ax.plot(0, best_lr,"),
     ("02-checking", "ax.loglog(steps, error,", "ax.semilogy(steps, error,"),
+    ("10-training", "step_size: int, gamma: float = 0.1", "step_size: int, gamma: float = 0.5"),  # defaults
+    ("12-regularisation", "patience: int = 5", "patience: int = 10"),
+    ("20-recurrence", "std: float = 1.0", "std: float = 0.1"),
+    ("01-slope", "0.0, lr=0.2, steps=8)", "0.0, lr=0.3, steps=8)"),  # what is tried
+    (
+        "10-training",
+        "net, loader = tower(4, seed), DataLoader(x, y, size, rng=seed)",
+        "net, loader = tower(4), DataLoader(x, y, size, rng=seed)",
+    ),
+    ("04-linear", "self.bias.grad += grad_output.mean(axis=0)", "self.bias.grad += grad_output.mean()"),
     ("04-linear", "\n3.2 times as large", "\n2.3 times as large"),  # what PyTorch prints
     ("index", "\n0.6166\n", "\n0.6616\n"),
     ("04-linear", "\ntensor([2.5000, 2.0000])", "\ntensor([2.0000, 2.5000])"),

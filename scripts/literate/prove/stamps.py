@@ -1,12 +1,14 @@
 """A stamp for each section: what changes in a text is seen, in words, too, that wording.py does not list.
 
-Four digits tell that something is new, not what: they send a review to the section. They stand for sentences,
-tables, figures' texts and code, docstrings and errors, what is shown and never run, and stubs of exercises,
-but not for numbers that are computed, nor for code that the tests run. Pages that are no chapters are whole.
+Four digits tell that something is new, not what: they send a review to the section. They stand for
+sentences, tables, figures' texts, docstrings, errors, signatures, and for code that is shown or shows
+something (with the stubs of exercises); not for computed numbers, nor for what becomes the module or marks
+an answer, which tests hold. Pages that are no chapters are taken whole.
 """
 
 from __future__ import annotations
 
+import ast
 import zlib
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
@@ -22,8 +24,7 @@ STAMPS = "stamps.toml"
 HEADER = (
     "# A stamp for each section. `make wording` writes them; look through each section whose stamp changes.\n"
 )
-SHOWN = "hide-input", "exercise"  # tags of cells that are stamped,
-KINDS = "py", "text"  # and kinds
+SHOWN = None, "hide-input", "exercise"  # tags of cells
 OTHERS = """
     README.md CONTRIBUTING.md mkdocs.yml benchmarks/README.md scripts/README.md scripts/equations/README.md
     book/references.md book/pytorch.toml book/cheatsheet.toml
@@ -55,7 +56,10 @@ def _texts(page: Chapter) -> Iterator[tuple[int, str]]:
         yield cell.place.line, cell.alt or ""
         if cell.tag in TELLING:
             yield from told(cell)
-        if cell.tag in SHOWN or cell.kind in KINDS:
+        if cell.tag == "core":
+            functions = [node for node in ast.walk(cell.tree) if isinstance(node, ast.FunctionDef)]
+            yield from ((cell.place.line, ast.unparse(one.args)) for one in functions)
+        if cell.tag in SHOWN:
             yield cell.place.line, cell.source
 
 
