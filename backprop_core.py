@@ -5952,6 +5952,9 @@ def _rule_of(optimizer: Any, step: Any) -> Any:
 
 # 24 The diagnosis · case-rows
 def _case(net: Network, x: np.ndarray, y: np.ndarray, rng: Any) -> _Case:
+    used = y != getattr(net.criterion, "ignore_index", None)
+    if used.shape == x.shape[:1] and used.any():
+        x, y = x[used], y[used]
     ids = x.dtype.kind in "iu"
     long = x.ndim == 3 or (ids and x.ndim == y.ndim == 2)
     most = 24 if long and x.shape[1] > 8 else 256
@@ -6975,6 +6978,7 @@ def _optimizer_signs(case: _Case) -> _Signs:
     n = 60 if not 0 < mu < 1 else min(2000, 10 + int(-7 / math.log(mu)))
     steps, steep = (_steps(optimizer, 0.0, s, n) for s in (1.0, 100.0))
     damped = 1 - float(_one(getattr(optimizer, "dampening", None)) or 0.0)
+    damped *= (1 - mu**n) or 1.0  # not yet grown to 1/(1-μ)
     usual = np.array([1 - mu, 1 - mu * mu]) / damped  # or Nesterov
     figure = f"first step {steps[0]:.2g} times the rate, last {steps[-1]:.3g}"
     if np.allclose(steps, steep, rtol=1e-3):  # the size of the slope is lost
@@ -7142,8 +7146,10 @@ def _still_signs(case: _Case, fresh: list, moves: list, watch: Any) -> _Signs:
 # 24 The diagnosis · hidden-signs
 def _hidden_signs(case: _Case) -> _Signs:
     """Parameters inside of which net.parameters() knows nothing."""
-    rule = case.optimizer
-    known = {*case.net.parameters(), *getattr(rule, "parameters", ())}
+    rule, own = case.optimizer, case.net.parameters()
+    if rule is not None and not any(p.requires_grad for p in own):
+        yield "parameter-not-moved", "network", "every parameter is frozen"
+    known = {*own, *getattr(rule, "parameters", ())}
     for thing in _reach(case.net) if rule is not None else ():
         if isinstance(thing, Parameter) and thing not in known:
             figure = f"{thing} is not in net.parameters()"
@@ -7577,4 +7583,4 @@ _PROBES = [
 ]
 
 
-# digest c1053f46c8a073f211c9590e996969acd7d179800cb80a87d8e83ade9e1a0a46
+# digest 2ff7620baffe0791db9d7dc60096ce283a3066eead3266f72b4572b7234957c0
