@@ -5902,7 +5902,7 @@ def diagnose(
     rule = _rule_of(optimizer, step)
     with _as_it_was(net):
         draw = copy.deepcopy(_generator("diagnose", 0 if rng is None else rng))
-        case = _case(net, np.asarray(x), np.asarray(y), draw)
+        case = _case(net, *_heeded(net, np.asarray(x), np.asarray(y)), draw)
     case = case._replace(optimizer=rule, step=step)
     return _look(case._replace(tests=(x_test, y_test)))
 
@@ -5952,9 +5952,6 @@ def _rule_of(optimizer: Any, step: Any) -> Any:
 
 # 24 The diagnosis · case-rows
 def _case(net: Network, x: np.ndarray, y: np.ndarray, rng: Any) -> _Case:
-    used = y != getattr(net.criterion, "ignore_index", None)
-    if used.shape == x.shape[:1] and used.any():
-        x, y = x[used], y[used]
     ids = x.dtype.kind in "iu"
     long = x.ndim == 3 or (ids and x.ndim == y.ndim == 2)
     most = 24 if long and x.shape[1] > 8 else 256
@@ -5969,6 +5966,14 @@ def _case(net: Network, x: np.ndarray, y: np.ndarray, rng: Any) -> _Case:
         ids = False
     levels = first, single[0], float(np.nanmin([*single, math.inf]))
     return _Case(net, x, y, xs, ys, *levels, ids, rng)
+
+
+# 24 The diagnosis · heeded
+def _heeded(net: Network, x: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
+    """x and y without the rows that the loss ignores."""
+    heeded = y != getattr(net.criterion, "ignore_index", None)
+    some = heeded.shape == x.shape[:1] and 0 < heeded.sum() < len(x)
+    return (x[heeded], y[heeded]) if some else (x, y)
 
 
 # 24 The diagnosis · single-answer
@@ -6452,7 +6457,23 @@ def _loss_signs(case: _Case) -> _Signs:
     logits = many and same(z + each, y)
     if many and not logits and same(z + (z - mean)[:1], y):
         yield "softmax-wrong-axis", name, "a whole column may be raised"
-    yield from _end_signs(case, out, logits)
+    upside_down = [*_sign_signs(case, loss, out.shape)]
+    yield from upside_down or _end_signs(case, out, logits)
+
+
+# 24 The diagnosis · sign-signs
+def _sign_signs(case: _Case, loss: Loss, shape: tuple) -> _Signs:
+    """Do right answers cost more than those of other rows?"""
+    y = right = case.ys.astype(float)
+    if y.shape != shape:
+        if y.min() < 0 or y.max() >= shape[-1] or np.any(y % 1):
+            return
+        right = np.eye(shape[-1])[y.astype(int)].reshape(shape)
+    wrong = np.roll(right, len(y) // 2, axis=0)
+    cost, other = (loss.forward(z, case.ys) for z in (right, wrong))
+    if cost > other + 1e-8 * abs(other):
+        figure = f"right answers cost {cost:.3g}, those of others {other:.3g}"
+        yield "loss-sign", type(loss).__name__, figure
 
 
 # 24 The diagnosis · layer-range
@@ -7433,6 +7454,8 @@ _LABELS = _atlas("""
     Compare row by row, in one shape. · 6, How far off: squared or absolute
     loss-summed · The gradient grows with the batch; the rate does not know.
     Take the mean, or a smaller rate. · 10, Why batches are allowed
+    loss-sign · The loss is least where the answers are wrong.
+    A likelihood needs a minus. · 6, Where losses come from
     softmax-twice · The loss has its own softmax or sigmoid; two set a floor.
     End with the last linear layer. · 6, Which class: cross-entropy
     softmax-wrong-axis · The shares of different examples sum to 1.
@@ -7583,4 +7606,4 @@ _PROBES = [
 ]
 
 
-# digest 2ff7620baffe0791db9d7dc60096ce283a3066eead3266f72b4572b7234957c0
+# digest 87f6a60b567c90d0d3df9a5dfcc157f6bf0dba2a0533b8658c3f529a01eb2f43
