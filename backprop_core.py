@@ -337,8 +337,8 @@ class Parameter:
     """Numbers that training may change, and their gradient.
 
     ``data`` and ``grad`` have the same shape and dtype; grad starts at 0.
-    Write into them, ``data[...] = new``: others may hold on to them. Do so
-    after backward, not before: it reads the data again. With
+    Write into them, ``data[...] = new``: others may hold on to them. But
+    not between forward and backward, which reads the data again. With
     ``requires_grad`` False grad stays 0, and no optimizer moves the data.
     Raises TypeError for anything but numbers, ValueError for a grad of
     another shape.
@@ -7606,4 +7606,4 @@ _PROBES = [
 ]
 
 
-# digest 87f6a60b567c90d0d3df9a5dfcc157f6bf0dba2a0533b8658c3f529a01eb2f43
+# digest c1e488b969629e2b2cabe59e12650e8ca3a1070e3b63361d73b35fda87879158
