@@ -337,8 +337,8 @@ class Parameter:
     """Numbers that training may change, and their gradient.
 
     ``data`` and ``grad`` have the same shape and dtype; grad starts at 0.
-    Write into them, ``data[...] = new``: others may hold on to them. Do so
-    after backward, not before: it reads the data again. With
+    Write into them, ``data[...] = new``: others may hold on to them. But
+    not between forward and backward, which reads the data again. With
     ``requires_grad`` False grad stays 0, and no optimizer moves the data.
     Raises TypeError for anything but numbers, ValueError for a grad of
     another shape.
@@ -5902,7 +5902,7 @@ def diagnose(
     rule = _rule_of(optimizer, step)
     with _as_it_was(net):
         draw = copy.deepcopy(_generator("diagnose", 0 if rng is None else rng))
-        case = _case(net, np.asarray(x), np.asarray(y), draw)
+        case = _case(net, *_heeded(net, np.asarray(x), np.asarray(y)), draw)
     case = case._replace(optimizer=rule, step=step)
     return _look(case._replace(tests=(x_test, y_test)))
 
@@ -5966,6 +5966,14 @@ def _case(net: Network, x: np.ndarray, y: np.ndarray, rng: Any) -> _Case:
         ids = False
     levels = first, single[0], float(np.nanmin([*single, math.inf]))
     return _Case(net, x, y, xs, ys, *levels, ids, rng)
+
+
+# 24 The diagnosis · heeded
+def _heeded(net: Network, x: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
+    """x and y without the rows that the loss ignores."""
+    heeded = y != getattr(net.criterion, "ignore_index", None)
+    some = heeded.shape == x.shape[:1] and 0 < heeded.sum() < len(x)
+    return (x[heeded], y[heeded]) if some else (x, y)
 
 
 # 24 The diagnosis · single-answer
@@ -6449,7 +6457,23 @@ def _loss_signs(case: _Case) -> _Signs:
     logits = many and same(z + each, y)
     if many and not logits and same(z + (z - mean)[:1], y):
         yield "softmax-wrong-axis", name, "a whole column may be raised"
-    yield from _end_signs(case, out, logits)
+    upside_down = [*_sign_signs(case, loss, out.shape)]
+    yield from upside_down or _end_signs(case, out, logits)
+
+
+# 24 The diagnosis · sign-signs
+def _sign_signs(case: _Case, loss: Loss, shape: tuple) -> _Signs:
+    """Do right answers cost more than those of other rows?"""
+    y = right = case.ys.astype(float)
+    if y.shape != shape:
+        if y.min() < 0 or y.max() >= shape[-1] or np.any(y % 1):
+            return
+        right = np.eye(shape[-1])[y.astype(int)].reshape(shape)
+    wrong = np.roll(right, len(y) // 2, axis=0)
+    cost, other = (loss.forward(z, case.ys) for z in (right, wrong))
+    if cost > other + 1e-8 * abs(other):
+        figure = f"right answers cost {cost:.3g}, those of others {other:.3g}"
+        yield "loss-sign", type(loss).__name__, figure
 
 
 # 24 The diagnosis · layer-range
@@ -6975,6 +6999,7 @@ def _optimizer_signs(case: _Case) -> _Signs:
     n = 60 if not 0 < mu < 1 else min(2000, 10 + int(-7 / math.log(mu)))
     steps, steep = (_steps(optimizer, 0.0, s, n) for s in (1.0, 100.0))
     damped = 1 - float(_one(getattr(optimizer, "dampening", None)) or 0.0)
+    damped *= (1 - mu**n) or 1.0  # not yet grown to 1/(1-μ)
     usual = np.array([1 - mu, 1 - mu * mu]) / damped  # or Nesterov
     figure = f"first step {steps[0]:.2g} times the rate, last {steps[-1]:.3g}"
     if np.allclose(steps, steep, rtol=1e-3):  # the size of the slope is lost
@@ -7142,8 +7167,10 @@ def _still_signs(case: _Case, fresh: list, moves: list, watch: Any) -> _Signs:
 # 24 The diagnosis · hidden-signs
 def _hidden_signs(case: _Case) -> _Signs:
     """Parameters inside of which net.parameters() knows nothing."""
-    rule = case.optimizer
-    known = {*case.net.parameters(), *getattr(rule, "parameters", ())}
+    rule, own = case.optimizer, case.net.parameters()
+    if rule is not None and not any(p.requires_grad for p in own):
+        yield "parameter-not-moved", "network", "every parameter is frozen"
+    known = {*own, *getattr(rule, "parameters", ())}
     for thing in _reach(case.net) if rule is not None else ():
         if isinstance(thing, Parameter) and thing not in known:
             figure = f"{thing} is not in net.parameters()"
@@ -7427,6 +7454,8 @@ _LABELS = _atlas("""
     Compare row by row, in one shape. · 6, How far off: squared or absolute
     loss-summed · The gradient grows with the batch; the rate does not know.
     Take the mean, or a smaller rate. · 10, Why batches are allowed
+    loss-sign · The loss is least where the answers are wrong.
+    A likelihood needs a minus. · 6, Where losses come from
     softmax-twice · The loss has its own softmax or sigmoid; two set a floor.
     End with the last linear layer. · 6, Which class: cross-entropy
     softmax-wrong-axis · The shares of different examples sum to 1.
@@ -7577,4 +7606,4 @@ _PROBES = [
 ]
 
 
-# digest c1053f46c8a073f211c9590e996969acd7d179800cb80a87d8e83ade9e1a0a46
+# digest c1e488b969629e2b2cabe59e12650e8ca3a1070e3b63361d73b35fda87879158

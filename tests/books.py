@@ -131,3 +131,10 @@ def write_book(folder: Path, one: str = ONE, two: str = TWO) -> Path:
 def line_of(path: Path, text: str) -> int:
     """The number of the first line that holds ``text``."""
     return next(n for n, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1) if text in line)
+
+
+def saying(text: str, chapters: Sequence[Chapter]) -> Chapter:
+    """The first chapter in which this stands, for a test that plants a mistake there."""
+    found = next((one for one in chapters if text in one.text), None)
+    assert found, f"no chapter says {text!r} any more: take another sentence of the book for this test"
+    return found

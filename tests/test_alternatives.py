@@ -12,7 +12,7 @@ from literate.prove.numbers import check_typed, compared
 from literate.prove.session import Failure, Session
 from literate.prove.unbound import listed
 from literate.reader import parse_chapter, read_book
-from tests.books import chapter_text
+from tests.books import chapter_text, saying
 
 FIGURE = """
 ```python tags=["hide-input"] alt="A line from 0 to 7, at whose end stands 0.46; below it minus 3."
@@ -73,6 +73,6 @@ COMPARISONS = [
 
 @pytest.mark.parametrize(("right", "wrong"), COMPARISONS)
 def test_another_comparison_is_found(right: str, wrong: str) -> None:
-    chapter = next(one for one in read_book() if right in one.text)
+    chapter = saying(right, read_book())
     with pytest.raises(BookError, match="the alternative text says"):
         check_typed(parse_chapter(chapter.text.replace(right, wrong), chapter.path))

@@ -10,6 +10,7 @@ import pytest
 from literate.chapter import BOOK, Chapter
 from literate.prove.numbers import prose
 from literate.reader import parse_chapter, read_book
+from tests.books import saying
 
 PAGE = (BOOK / "references.md").read_text(encoding="utf-8")
 ENTRY = re.compile(
@@ -152,14 +153,14 @@ YEARS = [
 
 @pytest.mark.parametrize(("right", "wrong"), YEARS)
 def test_a_year_of_nothing_that_is_cited_is_noticed(right: str, wrong: str) -> None:
-    chapter = next(one for one in CHAPTERS if right in one.text)
+    chapter = saying(right, CHAPTERS)
     (year,) = years_of_nobody(parse_chapter(chapter.text.replace(right, wrong), chapter.path))
     assert year in wrong
 
 
 @pytest.mark.parametrize(("right", "wrong", "said"), WRONG)
 def test_a_source_told_otherwise_than_its_entry_is_noticed(right: str, wrong: str, said: str) -> None:
-    chapter = next(one for one in CHAPTERS if right in one.text)
+    chapter = saying(right, CHAPTERS)
     (found, *_) = told_otherwise(parse_chapter(chapter.text.replace(right, wrong), chapter.path))
     assert said in found
 

@@ -194,6 +194,17 @@ def reader(causal: bool) -> bp.Network:
     )
 
 
+def negated(kind: Any) -> Any:
+    """The loss without its minus, or with one too many."""
+
+    class Negated(kind):
+        def value_and_slope(self, x: Any, target: Any) -> tuple:
+            value, slope = super().value_and_slope(x, target)
+            return -value, -slope
+
+    return Negated
+
+
 def uphill(made: bp.Network) -> None:
     for p in made.parameters():
         p.grad *= -1
@@ -304,6 +315,7 @@ def sick() -> Iterator[tuple[str, str, Patient]]:
     yield "test-data-differ", "_test_signs", moved
     yield "loss-broadcast", "_loss_signs", Patient(regression(loss=Careless()), TABLE, NUMBERS[:, 0])
     yield "loss-summed", "_loss_signs", Patient(net(loss=bp.CrossEntropyLoss("sum")), TABLE, LABELS)
+    yield "loss-sign", "_sign_signs", Patient(net(loss=negated(bp.CrossEntropyLoss)()), TABLE, LABELS)
     yield "softmax-twice", "_loss_signs", Patient(net(bp.Softmax()), TABLE, LABELS)
     yield "softmax-wrong-axis", "_loss_signs", Patient(net(bp.Softmax(axis=0)), TABLE, LABELS)
     yield "target-out-of-range", "_loss_signs", Patient(regression(bp.Tanh()), TABLE, 5 * NUMBERS)
@@ -1133,6 +1145,24 @@ def test_a_step_that_raises_is_said_once_and_first() -> None:
     told = bp.diagnose(net(), TABLE, LABELS, step=step)
     assert told.unseen == ["the step raised RuntimeError('my own bug')"]
     assert repr(told).startswith("Could not look: the step raised RuntimeError('my own bug')\nNothing found")
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_a_loss_that_prefers_wrong_answers_has_a_wrong_sign(kind: type[bp.Loss], sign: int) -> None:
+    classes = kind is bp.CrossEntropyLoss
+    targets = [NUMBERS, 1e6 + NUMBERS] if kind is not bp.BCEWithLogitsLoss else [NUMBERS > 0, NUMBERS * 0 + 1]
+    for y in [LABELS, np.sort(LABELS), np.eye(2)[LABELS]] if classes else targets:
+        loss = (kind if sign > 0 else negated(kind))()
+        made = bp.Network(bp.Linear(6, 2 if classes else 1, rng=0), loss=loss)
+        names = [one.name for one in bp.diagnose(made, TABLE, y).findings]
+        assert ("loss-sign" in names) == (sign < 0 and len(np.unique(y)) > 1), names
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_rows_to_ignore_are_not_looked_at(share: float) -> None:
+    y = np.where(np.random.default_rng(1).random(len(LABELS)) < share, -100, LABELS)
+    assert bp.diagnose(net(), TABLE, y).findings == bp.diagnose(net(), TABLE[y >= 0], LABELS[y >= 0]).findings
 
 
 # Each value of these grids comes once or more; the whole grids are in tests/proofs/test_clinic_grids.py.

@@ -12,7 +12,7 @@ from literate.prove.numbers import check_typed, prose, settings, unbound_numbers
 from literate.prove.unbound import listed
 from literate.reader import parse_chapter, read_book
 from prose_numbers import main
-from tests.books import chapter_text
+from tests.books import chapter_text, saying
 
 HEADER = chapter_text("")
 LOSS = """\
@@ -130,7 +130,7 @@ SETTINGS = [  # a sentence, or the code that it speaks of
 
 @pytest.mark.parametrize(("right", "wrong"), SETTINGS)
 def test_a_setting_that_the_code_of_the_section_has_not(right: str, wrong: str) -> None:
-    chapter = next(one for one in read_book() if right in one.text)
+    chapter = saying(right, read_book())
     check_typed(chapter)
     with pytest.raises(BookError, match="the code beside this sentence has no number"):
         check_typed(parse_chapter(chapter.text.replace(right, wrong, 1), chapter.path))

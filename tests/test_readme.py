@@ -11,6 +11,7 @@ import pytest
 from literate.chapter import BOOK, ROOT
 from literate.prove.checks import read_counts
 from literate.reader import read_book
+from literate.tangle.module import tangle
 
 FENCE = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -93,6 +94,12 @@ def test_what_it_says_of_book_and_package_is_so() -> None:
 def test_another_claim_is_found(right: str, wrong: str) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert right in text and unsaid(text.replace(right, wrong))
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "scripts/tangle.py"])
+def test_the_line_that_it_asks_for_comes_from_the_book(page: str) -> None:
+    lines = re.findall(r"--where (\d+)", (ROOT / page).read_text(encoding="utf-8"))
+    assert lines and all(int(line) in tangle(read_book()).places for line in lines)
 
 
 PAGES = "README.md", "CONTRIBUTING.md", "book/index.md", "scripts/README.md", "scripts/equations/README.md"

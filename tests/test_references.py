@@ -9,6 +9,7 @@ import pytest
 from literate.chapter import BookError, Chapter
 from literate.prove.references import link_findings, listed_references, reference_findings
 from literate.reader import parse_chapter, read_book
+from tests.books import saying
 
 MISTAKES = [  # what a sentence says, and a wrong label that exists, or a pair that changed places
     ("That takes @eq:linear-dx,", "That takes @eq:linear-dw,"),
@@ -37,7 +38,7 @@ def test_chapters_and_list_agree(chapters: list[Chapter]) -> None:
 
 @pytest.mark.parametrize(("right", "wrong"), MISTAKES)
 def test_another_reference_is_found(chapters: list[Chapter], right: str, wrong: str) -> None:
-    chapter = next(one for one in chapters if right in one.text)
+    chapter = saying(right, chapters)
     (found,) = reference_findings(parse_chapter(chapter.text.replace(right, wrong, 1), chapter.path))
     assert "change the one that is wrong" in str(found)
 
@@ -66,7 +67,7 @@ LINKS = [
 
 @pytest.mark.parametrize(("right", "wrong"), LINKS)
 def test_a_link_that_says_another_chapter_is_found(chapters: list[Chapter], right: str, wrong: str) -> None:
-    chapter = next(one for one in chapters if right in one.text)
+    chapter = saying(right, chapters)
     assert not list(link_findings(chapter))
     (found,) = link_findings(parse_chapter(chapter.text.replace(right, wrong, 1), chapter.path))
     assert f"says chapter {wrong.split(']')[0].split()[-1].strip('[')} and leads to" in str(found)

@@ -411,7 +411,14 @@ def test_where(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(tree, "--where", str(line)) == 0
     assert capsys.readouterr().out == f"book/02-b.md:{source}\n"
     assert command(tree, "--where", "1") == 0
-    assert capsys.readouterr().out == "m.py:1 comes from no cell of the book\n"
+    begins = line_of(tree / "book/01-a.md", "def half(x):")
+    assert (
+        capsys.readouterr().out
+        == f"m.py:1 comes from no cell; the next cell begins at book/01-a.md:{begins}\n"
+    )
+    end = (tree / "m.py").read_text().count("\n")
+    assert command(tree, "--where", str(end)) == 0
+    assert capsys.readouterr().out == f"m.py:{end} comes from no cell of the book\n"
     assert command(tree, "--where", "999") == 1
     assert capsys.readouterr().err == "m.py has no line 999\n"
 

@@ -23,7 +23,7 @@ from literate.weave.notebook import images, notebook, tidy
 from literate.weave.pages import Book, link_labels, page
 from literate.weave.pytorch import Pair, Table, pytorch
 from literate.weave.reference import module_reference
-from tests.books import chapter_text, write_book
+from tests.books import chapter_text, core_book, write_book
 
 SVG = (
     '<?xml version="1.0"?>\n<svg xmlns:xlink="x" width="360pt" height="180pt" viewBox="0 0 360 180">\n'
@@ -343,8 +343,8 @@ def test_the_first_page_shows_slips_and_what_the_book_costs(book: Book) -> None:
     assert text.count('<details class="slip" name="slip">') == 2  # opening one closes the other
     assert "<pre><code>they differ\nby &lt;2&gt;</code></pre>" in text
     assert (
-        "The 2 chapters have 0 thousand words of text. Allow one to two hours for each, code and pencil "
-        "included, and more for its exercises (0 in all)." in text
+        "The 2 chapters have about 0 words of text. Allow one to two hours for each, code and pencil "
+        "included, and more for its exercises (0 in all; the book marks 0 of them)." in text
     )
     assert "generated:" not in text
 
@@ -353,6 +353,22 @@ def test_the_map_draws_who_takes_from_whom(book: Book) -> None:
     text = backmatter.map_of(book)
     assert text.count("<path") == 1 and text.count("<circle") == 2
     assert '- [2. Two](02-two.md) <span class="uses">uses <code>Double</code> from 1</span>' in text
+
+
+def test_the_map_leaves_out_what_other_arcs_imply() -> None:
+    chapters = core_book(
+        "def one(): ...\n===\nfrom backprop_core import one\n---\ndef _two(): one()\n"
+        "===\nfrom backprop_core import one, _two\n---\ndef three(): one(), _two()\n"
+        "===\nfrom backprop_core import _two\n---\ndef four(): _two()\n"
+    )
+    text = backmatter.map_of(Book(chapters, Module("", {}, "d" * 64)))
+    assert text.count("<path") == 3  # to 2, 3 and 4, but not from 1 to 3
+    assert re.findall(r'"uses">(.*)</span>', text) == [
+        "starts from nothing",
+        "uses <code>one</code> from 1",
+        "uses <code>one</code> from 1",
+        "goes on from 2",
+    ]
 
 
 def test_the_colophon_holds_the_digest(book: Book) -> None:

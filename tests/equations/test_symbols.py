@@ -10,6 +10,7 @@ import pytest
 from literate.chapter import BookError, Chapter
 from literate.prove.symbols import Sense, said, senses, symbol_findings
 from literate.reader import parse_chapter, read_book
+from tests.books import saying
 
 SEVERAL = 29  # symbols with more than one sense in the book; the number may only fall
 # Letters that two fields have settled on, each for its own purpose: a reader who goes on to read papers
@@ -79,13 +80,13 @@ def test_no_further_symbol_has_several_senses() -> None:
 
 @pytest.mark.parametrize(("right", "wrong"), MISTAKES)
 def test_another_meaning_is_found(chapters: list[Chapter], right: str, wrong: str) -> None:
-    chapter = next(one for one in chapters if right in one.text)
+    chapter = saying(right, chapters)
     found = list(symbol_findings(parse_chapter(chapter.text.replace(right, wrong, 1), chapter.path)))
     assert found and all("book/symbols.toml has" in str(one) for one in found)
 
 
 def test_a_chapter_that_is_not_on_the_list_is_left_alone(chapters: list[Chapter]) -> None:
-    text = next(one for one in chapters if "| curvature along each axis |" in one.text).text
+    text = saying("| curvature along each axis |", chapters).text
     text = text.replace("| curvature along each axis |", "| slope along each axis |")
     assert not list(symbol_findings(parse_chapter(text, chapters[0].path.with_stem("99-yours"))))
 

@@ -64,7 +64,11 @@ def where(path: Path, module: Module, line: int) -> str:
     check(path, module)
     if not 0 < line <= module.text.count("\n"):
         raise Refused(f"{shown_path(path)} has no line {line}")
-    return str(module.places.get(line) or f"{shown_path(path)}:{line} comes from no cell of the book")
+    if line in module.places:
+        return str(module.places[line])
+    below = min((one for one in module.places if one > line), default=None)
+    rest = f"; the next cell begins at {module.places[below]}" if below else " of the book"
+    return f"{shown_path(path)}:{line} comes from no cell{rest}"
 
 
 def carry_back(path: Path, chapters: Sequence[Chapter]) -> list[Path]:

@@ -187,11 +187,12 @@ def hours(book: Book) -> str:
     """What the book costs: words of prose, and exercises."""
     chapters = [chapter for chapter in book.chapters if chapter.number]
     words = sum(len(EVERY_CODE.sub("", chapter.text).split()) for chapter in chapters)
-    exercises = sum(len(sheet.exercises) for sheet in read_sheets(book.chapters))
+    exercises = [one for sheet in read_sheets(book.chapters) for one in sheet.exercises]
+    marked = sum(one.is_marked for one in exercises)
     return (
-        f"**What it costs.** The {len(chapters)} chapters have {words // 1000:,} thousand words of text. "
+        f"**What it costs.** The {len(chapters)} chapters have about {round(words, -3):,} words of text. "
         "Allow one to two hours for each, code and pencil included, "
-        f"and more for its exercises ({exercises} in all)."
+        f"and more for its exercises ({len(exercises)} in all; the book marks {marked} of them)."
     )
 
 
@@ -251,19 +252,22 @@ KaTeX, the figures with Matplotlib; the pages are made with Material for MkDocs.
 
 
 def map_of(book: Book) -> str:
-    """The chapters as a list, with arcs beside it: who takes names from whom."""
+    """The chapters as a list, with arcs beside it: who rests on whom, unless another arc leads there."""
     chapters = [chapter for chapter in book.chapters if chapter.number]
     home = {name: pieces[0][0] for name, pieces in book.pieces.items()}
-    arcs, rows = [], []
+    arcs, rows, below = [], [], list[set[int]]()
     for row, chapter in enumerate(chapters):
         taken: dict[int, list[str]] = {}
         for name in imported_names(chapter):
             if not name.startswith("_"):
                 taken.setdefault(home[name].number, []).append(_code(name))
-        for source in sorted({chapters.index(home[name]) for name in imported_names(chapter)}):
-            arcs.append(_arc(source, row, len(chapters)))
+        needs = {chapters.index(home[name]) for name in imported_names(chapter)}
+        below.append(needs.union(*(below[one] for one in needs)))
+        direct = needs.difference(*(below[one] for one in needs))
+        arcs += [_arc(source, row, len(chapters)) for source in sorted(direct)]
         uses = "; ".join(f"{', '.join(names)} from {number}" for number, names in sorted(taken.items()))
-        uses = f"uses {uses}" if uses else "starts from nothing"
+        goes_on = "goes on from " + ", ".join(f"{one + 1}" for one in sorted(direct))
+        uses = f"uses {uses}" if uses else goes_on if direct else "starts from nothing"
         rows.append(
             f'- [{chapter.number}. {chapter.title}]({chapter.path.name}) <span class="uses">{uses}</span>'
         )

@@ -19,10 +19,20 @@ from literate.tangle.reach import Source
 
 # What a slip of the pen is, in which equation, and what it turns into what.
 SLIPS = [
-    ("A sign is flipped", "eq:sigmoid-slope", r"(1-\sigma(x))", r"(1+\sigma(x))"),
-    ("A factor is lost", "eq:mse-grad", r"\frac2n", r"\frac1n"),
-    ("Two indices are swapped", "eq:linear-dw-index", r"\sum_n X_{ni}", r"\sum_n X_{in}"),
-    ("A transpose is dropped", "eq:linear-dw", r"X^\top", "X"),
+    (
+        "A sign is flipped in the slope of the sigmoid",
+        "eq:sigmoid-slope",
+        r"(1-\sigma(x))",
+        r"(1+\sigma(x))",
+    ),
+    ("A factor is lost in the gradient of the squared error", "eq:mse-grad", r"\frac2n", r"\frac1n"),
+    (
+        "Two indices are swapped in a gradient of the linear layer",
+        "eq:linear-dw-index",
+        r"\sum_n X_{ni}",
+        r"\sum_n X_{in}",
+    ),
+    ("A transpose is dropped in the same gradient", "eq:linear-dw", r"X^\top", "X"),
 ]
 CODE_SLIP = (
     "self.bias._add_product(grad.T, ones)",
@@ -96,7 +106,12 @@ def _slips(book: Book, module: str) -> Iterator[list[str]]:
         for table in chapter.tables:
             for result in check_rows(wrong, chapter, table):
                 if result.finding and symbol in str(result.finding):
-                    yield ["The code is wrong, not the text", before, after, _message(result)]
+                    yield [
+                        "In the code of that layer, a sum becomes a mean",
+                        before,
+                        after,
+                        _message(result),
+                    ]
                     return
 
 
