@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from literate.chapter import BOOK, ROOT, BookError, Chapter
+from literate.chapter import BOOK, BookError, Chapter
 from literate.exercises.sheets import FOLDER, parse_sheet
-from literate.prove.stamps import OTHERS, STAMPS, others, stamp_findings, stamped, stamps
+from literate.prove.stamps import STAMPS, others, stamp_findings, stamped, stamps
 from literate.prove.wording import WORDING, listed_wording, pages, wording, wording_findings, written
 from literate.reader import parse_chapter
-from tests.books import chapter_text
+from tests.books import chapter_text, saying
 
 MISTAKES = [  # what the book says, and what turns it around
     ("the ground rises to the right, so we go left", "the ground rises to the right, so we go right"),
@@ -122,6 +122,8 @@ def test_pages_and_list_agree(chapters: list[Chapter]) -> None:
 
 def reread(page: Chapter, text: str) -> Chapter:
     is_sheet = page.path.parent.name == FOLDER
+    if not page.cells:
+        return Chapter(page.path, text, 0)
     return parse_sheet(text, page.path, page.number) if is_sheet else parse_chapter(text, page.path)
 
 
@@ -151,39 +153,37 @@ def test_strings_that_set_a_style_are_left_alone(tmp_path: Path) -> None:
     assert words == ['"a b"', 'f"x is {1:{2}}"', "# why", '"c d"']
 
 
-CHANGES = [  # the page, what stands in it and no list of words has, and something else
-    ("01-slope", "compute the orbits of heavenly bodies", "compute the tides of the sea"),
-    ("02-checking", "A wrong derivative rarely crashes", "A wrong derivative typically crashes"),
-    ("09-optimizers", "Adam spares the one and", "Adagrad spares the one and"),
-    ("10-training", "would underflow to zero", "would overflow to zero"),
-    ("12-regularisation", "multiplies the weights by it at", "multiplies the weights by its inverse at"),
-    ("regularisation", "numbers that training never saw", "weights that training never saw"),
-    ("recurrence", "h[t + 1] belongs to x[t].", "h[t] belongs to x[t]."),  # in a stub
+CHANGES = [  # what stands in a page and in no list of words, and something else
+    ("compute the orbits of heavenly bodies", "compute the tides of the sea"),
+    ("A wrong derivative rarely crashes", "A wrong derivative typically crashes"),
+    ("Adam spares the one and", "Adagrad spares the one and"),
+    ("would underflow to zero", "would overflow to zero"),
+    ("multiplies the weights by it at", "multiplies the weights by its inverse at"),
+    ("numbers that training never saw", "weights that training never saw"),
+    ("h[t + 1] belongs to x[t].", "h[t] belongs to x[t]."),  # in a stub
     (
-        "12-regularisation",
         'grown, color="C2", label="correct',
         'longer, color="C2", label="correct',
     ),  # figures
-    ("09-optimizers", "ax.plot(0, plain_lr,", "ax.plot(0, best_lr,"),
-    ("02-checking", "ax.loglog(steps, error,", "ax.semilogy(steps, error,"),
-    ("10-training", "step_size: int, gamma: float = 0.1", "step_size: int, gamma: float = 0.5"),  # defaults
-    ("12-regularisation", "patience: int = 5", "patience: int = 10"),
-    ("20-recurrence", "std: float = 1.0", "std: float = 0.1"),
-    ("01-slope", "0.0, lr=0.2, steps=8)", "0.0, lr=0.3, steps=8)"),  # what is tried
+    ("ax.plot(0, plain_lr,", "ax.plot(0, best_lr,"),
+    ("ax.loglog(steps, error,", "ax.semilogy(steps, error,"),
+    ("step_size: int, gamma: float = 0.1", "step_size: int, gamma: float = 0.5"),  # defaults
+    ("patience: int = 5", "patience: int = 10"),
+    ("std: float = 1.0", "std: float = 0.1"),
+    ("0.0, lr=0.2, steps=8)", "0.0, lr=0.3, steps=8)"),  # what is tried
     (
-        "10-training",
         "net, loader = tower(4, seed), DataLoader(x, y, size, rng=seed)",
         "net, loader = tower(4), DataLoader(x, y, size, rng=seed)",
     ),
-    ("04-linear", "self.bias.grad += grad_output.mean(axis=0)", "self.bias.grad += grad_output.mean()"),
-    ("04-linear", "\n3.2 times as large", "\n2.3 times as large"),  # what PyTorch prints
-    ("index", "\n0.6166\n", "\n0.6616\n"),
-    ("04-linear", "\ntensor([2.5000, 2.0000])", "\ntensor([2.0000, 2.5000])"),
-    ("README.md", "to be read and to be checked against, not to be fast", "to be fast"),
-    ("CONTRIBUTING.md", "may run for ten seconds", "may run for sixty seconds"),
-    ("scripts/equations/README.md", "agree to ten digits", "agree to twelve digits"),
-    ("book/references.md", "pages 2451–2471", "pages 2451–2491"),
-    ("book/pytorch.toml", "emptied and filled again", "made anew each time"),
+    ("self.bias.grad += grad_output.mean(axis=0)", "self.bias.grad += grad_output.mean()"),
+    ("\n3.2 times as large", "\n2.3 times as large"),  # what PyTorch prints
+    ("\n0.6166\n", "\n0.6616\n"),
+    ("\ntensor([2.5000, 2.0000])", "\ntensor([2.0000, 2.5000])"),
+    ("to be read and to be checked against, not to be fast", "to be fast"),
+    ("may run for ten seconds", "may run for sixty seconds"),
+    ("agree to ten digits", "agree to twelve digits"),
+    ("pages 2451–2471", "pages 2451–2491"),
+    ("emptied and filled again", "made anew each time"),
 ]
 
 
@@ -193,16 +193,11 @@ def test_stamps_agree(chapters: list[Chapter]) -> None:
     assert stamped(every) == (BOOK / STAMPS).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("name", "right", "wrong"), CHANGES)
-def test_what_no_list_has_is_found(chapters: list[Chapter], name: str, right: str, wrong: str) -> None:
-    if name in OTHERS:
-        page = next(one for one in others() if one.path == ROOT / name)
-        changed = Chapter(page.path, page.text.replace(right, wrong), 0)
-    else:
-        page = next(one for one in chapters if one.path.stem == name)
-        changed = reread(page, page.text.replace(right, wrong))
-        assert not list(wording_findings(changed))
-    assert page.text.count(right) == 1
+@pytest.mark.parametrize(("right", "wrong"), CHANGES)
+def test_what_no_list_has_is_found(chapters: list[Chapter], right: str, wrong: str) -> None:
+    page = saying(right, [*chapters, *others()])
+    changed = reread(page, page.text.replace(right, wrong, 1))
+    assert not list(wording_findings(changed))
     (found,) = stamp_findings(changed)
     assert "has changed; if it is right, `make wording` writes" in str(found)
 
