@@ -213,3 +213,13 @@ def test_linear_and_dropout_on_sequences() -> None:
     with pytest.raises(ValueError, match=r"Linear\(4, 3\): expected input of shape \(N, 4\), got \(10, 3\)"):
         layer.forward(np.zeros((10, 3)))
     assert layer.forward(np.zeros((0, 5, 4))).shape == (0, 5, 3)
+
+
+def test_a_gradient_of_the_memory_belongs_to_the_last_pass() -> None:
+    layer, x = MultiHeadAttention(4, 2, rng=0), np.ones((2, 3, 4))
+    layer.forward(x, memory=np.ones((2, 5, 4)))
+    layer.backward(x)
+    assert layer.memory_grad is not None and layer.memory_grad.shape == (2, 5, 4)
+    layer.forward(x)
+    layer.backward(x)
+    assert layer.memory_grad is None

@@ -442,3 +442,45 @@ def test_a_slope_that_never_changes_has_no_spread_below_zero() -> None:
         square, mean = optimizer.state["square"], optimizer.state["mean"]
         below += int(np.any(square < mean * mean))
     assert below and np.isfinite(parameter.data).all()
+
+
+@pytest.mark.parametrize("kind", [bp.SGD, bp.AdamW])
+def test_uphill_decay_shrinks_as_well(kind: Any) -> None:
+    parameters = bp.Parameter([1.0, -1.0]), bp.Parameter([1.0, -1.0])
+    for parameter, decay in zip(parameters, (0.0, 0.1), strict=True):
+        optimizer = kind([parameter], lr=0.1, weight_decay=decay, maximize=True)
+        for slope in (2.0, 1.0):
+            parameter.grad = np.full(2, slope)
+            optimizer.step()
+    free, decayed = (parameter.data for parameter in parameters)
+    assert np.all(free > [1.0, -1.0]) and decayed[0] < free[0] and decayed[1] > free[1]
+
+
+def test_a_schedule_loads_its_first_step(tmp_path: Path) -> None:
+    net = bp.Network(bp.Linear(2, 2, rng=0), loss=bp.MSELoss())
+    optimizer = bp.SGD(net.parameters(), lr=1.0)
+    schedule = bp.ExponentialLR(optimizer, 0.5)
+    bp.save(net, tmp_path / "start.npz", optimizer=optimizer, schedule=schedule)
+    schedule.step()
+    bp.load(net, tmp_path / "start.npz", optimizer=optimizer, schedule=schedule)
+    assert (schedule.t, optimizer.lr) == (0, 1.0)
+
+
+USUAL: dict[str, Any] = dict.fromkeys(bp.LayerStatistics._fields, 0.1) | {"layer": "Tanh()", "advice": ""}
+
+
+@pytest.mark.parametrize(
+    ("name", "quiet", "loud", "said"),
+    [
+        ("dead", 0.5, 0.51, "dead"),
+        ("saturated", 0.5, 0.51, "saturated"),
+        ("grad_std", 1e-5, 0.9e-5, "vanishing"),
+        ("grad_std", 1e3, 1.1e3, "exploding"),
+        ("update", 3.0, 3.1, "long step"),
+        ("std", 1e4, 1.1e4, "large output"),
+    ],
+)
+def test_where_the_report_begins_to_advise(name: str, quiet: float, loud: float, said: str) -> None:
+    for value, wanted in ((quiet, ""), (loud, said)):
+        row = bp.LayerStatistics(**{**USUAL, name: value})
+        assert bp._advice(row, 0.1, 1.0, "why").split(":")[0] == wanted
