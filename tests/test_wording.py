@@ -27,7 +27,7 @@ MISTAKES = [  # what the book says, and what turns it around
     ("chapter 1's walk", "chapter 3's walk"),
     ("With `restore_best=True`", "With `restore_best=False`"),
     ("`_correlate` is the product forwards", "`_spread` is the product forwards"),
-    ("**AdamW** takes it out of the fraction", "**RMSprop** takes it out of the fraction"),
+    ("**AdamW** multiplies, as plain", "**RMSprop** multiplies, as plain"),
     ("and by $U$, the same $U$", "and by $W$, the same $U$"),
     (
         r"gives $a-\lambda$; for a negative one we get $a+\lambda$",
