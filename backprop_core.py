@@ -2490,7 +2490,7 @@ class _Training:
         row: dict[str, Any] = {"epoch": number, "lr": rate}
         self.net.train()
         with self.bar(f"epoch {number}/{last}") as seen:
-            row |= _average(seen, self.batch)
+            row |= _average(seen, self.one_batch)
         return row | self.held_out()
 
     # 10 The loop: training · train-held-out
@@ -2565,7 +2565,7 @@ class _Training:
         return tqdm(self.data, desc=title, **bar)
 
     # 10 The loop: training · whole-batch
-    def batch(self, number: int, batch: Sequence) -> dict[str, tuple]:
+    def one_batch(self, number: int, batch: Sequence) -> dict[str, tuple]:
         """The loss and the step, which Ctrl-C does not come between."""
         with _uninterrupted():
             with np.errstate(over="ignore", invalid="ignore"):
@@ -5002,8 +5002,8 @@ class TapeLayer(Layer):
         self.function, self.weights = function, list(weights)
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        x, weights = self._expect(x, ...), self.weights
-        inputs = [Tensor(x), *[Tensor(p.data) for p in weights]]
+        x = self._expect(x, ...)  # these dots are code: of any shape
+        inputs = [Tensor(x), *[Tensor(p.data) for p in self.weights]]
         y = _look_back(self, self.function(*inputs), inputs)
         self._cache = y, inputs, _recording.get()
         return y.data.copy()  # which may be written to
@@ -5096,7 +5096,7 @@ class RNN(Layer):
         return slope
 
     def _run_backward(self, dh: _Array, states: _Array, kept: Any) -> _Pair:
-        """From dL/dh of the outputs: dL/d(xW + b) and dL/d(hU)."""
+        """From dL/dh, (T, N, H): dL/d(xW + b) and dL/d(hU)."""
         back, later, da = self.recurrent.data.T.copy(), 0, kept(states[0, 1:])
         for t in reversed(range(len(dh))):
             da[t] *= dh[t] + later  # eq:rnn-bptt
@@ -5107,11 +5107,12 @@ class RNN(Layer):
     def _blocks_backward(self, grad_output: ArrayLike) -> np.ndarray:
         """Add to the parameters' grad; return dL/d(xW + b), in blocks."""
         xs, states, behind, kept = self._saved()
-        shape = (*xs.shape[1::-1], self.hidden_size)
+        steps, n, _ = xs.shape
+        shape = n, steps, self.hidden_size
         dh = _time_first(self._expect(grad_output, *shape, what="grad_output"))
         dh[behind] = 0  # beyond the lengths
         both = self._run_backward(dh, states, kept)
-        x, h = _rows(xs), _rows(states[0, :-1])
+        x, h = _rows(xs), _rows(states[0, :-1])  # (T * N, …)
         da, du = (d.reshape(len(d), *h.shape) for d in both)
         _collect(self.weight, _joined(x.T @ da))  # eq:rnn-dw
         _collect(self.recurrent, _joined(h.T @ du))  # eq:rnn-du
@@ -5439,6 +5440,7 @@ class MultiHeadAttention(Layer):
         x = self._expect(x, "N", "T", self.embed_dim)
         beyond, both, start = self._seen(x, lengths, memory)
         q, k, v = self._parts(self.qkv.forward(both), x.shape[1], start)
+        # beyond[:, start:] is empty with a memory: lengths hide none of it
         hidden = self._hidden(q, k, attn_mask, beyond[:, start:])
         found, weights = _attend(q, k, v, hidden)
         weights.flags.writeable = False
@@ -5571,9 +5573,9 @@ class TransformerBlock(Network):
         _within(self, "0 <= {} < 1", dropout=dropout)
         look = MultiHeadAttention(d, num_heads, causal=causal, rng=rng)
         wide, narrow = Linear(d, hidden, rng=rng), Linear(hidden, d, rng=rng)
-        ends = [[Dropout(dropout, rng=rng)] * (dropout > 0) for _ in range(2)]
-        first = Residual(LayerNorm(d), look, *ends[0])
-        then = Residual(LayerNorm(d), wide, GELU("tanh"), narrow, *ends[1])
+        drop = [Dropout(dropout, rng=rng) for _ in range(2 if dropout else 0)]
+        first = Residual(LayerNorm(d), look, *drop[:1])
+        then = Residual(LayerNorm(d), wide, GELU("tanh"), narrow, *drop[1:])
         super().__init__(first, then)
 
 
@@ -5585,6 +5587,20 @@ def _pushed(node: Tensor, slopes: dict, record: bool) -> Any:
         if parent in slopes:
             total = total + _part(node, i, slopes[parent], record)
     return np.broadcast_to(total, node.shape).astype(node.dtype)
+
+
+# 22 Beyond the gradient · follow
+def _follow(y: Any, slopes: dict) -> tuple[Any, Any]:
+    """y, and its slope if those of the first Tensors are these."""
+    if not isinstance(y, Tensor):  # it does not depend on the inputs
+        return _floating(y), np.zeros(np.shape(y))
+    order, known = list(_order(y))[::-1], dict(slopes)
+    record = _wanted(order, slopes)
+    for node in order:
+        if node not in known and any(x in known for x in node._parents):
+            known[node] = _pushed(node, known, record)
+    slope = known.get(y, np.zeros_like(y.data))
+    return (y, _constant(slope)) if record else (y.data, slope)
 
 
 # 22 Beyond the gradient · jvp
@@ -5604,6 +5620,14 @@ def jvp(
         return _follow(y, slopes)
     ways = [_follow(part, slopes) for part in y]
     return [value for value, _ in ways], [slope for _, slope in ways]
+
+
+# 22 Beyond the gradient · wanted
+def _wanted(order: list, slopes: dict) -> bool:
+    """Whether the slopes depend on Tensors from outside."""
+    return any(isinstance(v, Tensor) for v in slopes.values()) or any(
+        x.requires_grad and not x._parents and x not in slopes for x in order
+    )
 
 
 # 22 Beyond the gradient · push-part
@@ -5633,22 +5657,6 @@ def _transposed(node: Tensor, i: int, v: Any, record: bool) -> Any:
         share = share[i] if callable(vjps) else share
         share = _constant(_fit(share, made.arrays[i]))
     return gradients(share, [u], v, record)[0]
-
-
-# 22 Beyond the gradient · follow
-def _follow(y: Any, slopes: dict) -> tuple[Any, Any]:
-    """y, and its slope if those of the first Tensors are these."""
-    if not isinstance(y, Tensor):  # it does not depend on the inputs
-        return _floating(y), np.zeros(np.shape(y))
-    order, known = list(_order(y))[::-1], dict(slopes)
-    record = any(isinstance(v, Tensor) for v in slopes.values()) or any(
-        x.requires_grad and not x._parents and x not in slopes for x in order
-    )
-    for node in order:
-        if node not in known and any(x in known for x in node._parents):
-            known[node] = _pushed(node, known, record)
-    slope = known.get(y, np.zeros_like(y.data))
-    return (y, _constant(slope)) if record else (y.data, slope)
 
 
 # 22 Beyond the gradient · anew
@@ -5757,8 +5765,9 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     forward, again = partial(_without_tape, f), partial(_replay, f, inputs)
     if not any(isinstance(x, Tensor) for x in inputs):
         return forward(*inputs)
+    # one function for all gradients, none forwards, no form of call tried yet
     rule = _Rule("checkpoint", forward, vjps=again, jvps=None, asked=set())
-    return _apply(rule, inputs, {})  # one vjp for all arguments together
+    return _apply(rule, inputs, {})
 
 
 # 24 The diagnosis · case
@@ -7606,4 +7615,4 @@ _PROBES = [
 ]
 
 
-# digest c1e488b969629e2b2cabe59e12650e8ca3a1070e3b63361d73b35fda87879158
+# digest 33ba610556893b39479469bcfb6ba2b83b170296865ac6dd6971a76960f3232c

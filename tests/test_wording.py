@@ -26,9 +26,9 @@ MISTAKES = [  # what the book says, and what turns it around
     ("is the subject of [chapter 8]", "is the subject of [chapter 9]"),
     ("Chapter 21 normalises", "Chapter 20 normalises"),
     ("chapter 1's walk", "chapter 3's walk"),
-    ('and `mode="max"`', 'and `mode="min"`'),
+    ("With `restore_best=True`", "With `restore_best=False`"),
     ("`_correlate` is the product forwards", "`_spread` is the product forwards"),
-    ("**AdamW** takes it out of the fraction", "**RMSprop** takes it out of the fraction"),
+    ("**AdamW** multiplies, as plain", "**RMSprop** multiplies, as plain"),
     ("and by $U$, the same $U$", "and by $W$, the same $U$"),
     (
         r"gives $a-\lambda$; for a negative one we get $a+\lambda$",

@@ -1,6 +1,8 @@
-"""Chapter 21 says that its network beats the table of triples if it is trained three times as long."""
+"""What chapters 19 and 21 say of networks that are trained otherwise than on their pages."""
 
 from __future__ import annotations
+
+import pytest
 
 from literate.chapter import BOOK
 from literate.prove.session import Session
@@ -9,7 +11,22 @@ EPOCHS = "epochs=8, validation", "epochs=24, validation"
 SCHEDULE = "CosineAnnealingLR(optimizer, 8)", "CosineAnnealingLR(optimizer, 24)"
 
 
+@pytest.mark.parametrize("start", ["plain", "plain, chapter 8", "residual, chapter 8"])
+def test_other_rates_do_not_help(start: str) -> None:
+    """Chapter 19: three of its towers guess at ten times, a tenth and a hundredth of its rate, too."""
+    with Session.of(BOOK / "19-depth.md") as session:
+        (comparing,) = (
+            i for i, cell in enumerate(session.chapter.cells) if "learned, reached" in cell.source
+        )
+        session.run_to(comparing)
+        names = session.namespace
+        for lr in (2e-2, 2e-4, 2e-5):
+            assert names["learn"](*names["starts"][start], 0, lr)[-1] < 0.2
+        assert names["learn"](*names["starts"]["residual"], 0)[-1] > 0.5
+
+
 def test_three_times_as_long() -> None:
+    """Chapter 21: trained three times as long, its network beats the table of triples."""
     with Session.of(BOOK / "21-attention.md") as session:
         cells = session.chapter.cells
         (training,) = (i for i, cell in enumerate(cells) if EPOCHS[0] in cell.source)
