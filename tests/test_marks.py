@@ -42,7 +42,7 @@ def found(text: str, cache: Path) -> dict:
 def test_a_mark_says_against_what_an_equation_was_checked(tmp_path: Path) -> None:
     ((label, (title, kind)),) = found(CHAPTER, tmp_path)["marks"].items()
     assert (label, kind) == ("eq:twice", "checked")
-    assert title == "checked against backprop_core.twice: 8 draws"
+    assert title == "checked against backprop_core.twice: 9 draws"
 
 
 TRIED = {

@@ -281,6 +281,14 @@ def test_a_callback_finds_the_network_in_evaluation_mode(validation: Any) -> Non
     assert net.training
 
 
+def test_each_callback_is_asked_although_one_before_it_stops() -> None:
+    net, _ = watched()
+    seen: list[int] = []
+    looks: list[Any] = [lambda _: True, lambda rows: seen.append(len(rows))]
+    bp.fit(net, bp.SGD(net.parameters(), 0.1), batches(), 3, callbacks=looks, verbose=False)
+    assert seen == [1]
+
+
 def test_an_interrupted_validation_leaves_training_mode(capsys: pytest.CaptureFixture[str]) -> None:
     net, _ = watched(fails=True)
     assert bp.fit(net, bp.SGD(net.parameters(), 0.1), batches(), 2, batches(), verbose=False) == []

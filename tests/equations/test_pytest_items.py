@@ -69,7 +69,7 @@ def test_the_command_checks_the_book(capsys: pytest.CaptureFixture[str]) -> None
 def test_a_check_says_how_often_and_against_what(functions: dict[str, Any]) -> None:
     chapter = read_chapter(SAMPLES / "cross-entropy.md")
     (result,), findings = check_equations.check(Book([chapter], functions), chapter, ["eq:ce-grad"])
-    assert (result.draws, result.steps, findings) == (11, 4, [])
+    assert (result.draws, result.steps, findings) == (12, 4, [])
     assert "softmax_cross_entropy_backward" in result.against
 
 
