@@ -484,3 +484,10 @@ def test_where_the_report_begins_to_advise(name: str, quiet: float, loud: float,
     for value, wanted in ((quiet, ""), (loud, said)):
         row = bp.LayerStatistics(**{**USUAL, name: value})
         assert bp._advice(row, 0.1, 1.0, "why").split(":")[0] == wanted
+
+
+@pytest.mark.parametrize("kind", [bp.MSELoss, bp.HuberLoss, bp.BCEWithLogitsLoss])
+def test_weights_of_terms_keep_single_precision(kind: Any) -> None:
+    loss, x = kind("none"), np.full((2, 3), 0.5, np.float32)
+    loss(x, 0 * x)
+    assert loss.backward(np.ones((2, 3))).dtype == np.float32

@@ -289,6 +289,14 @@ def test_each_callback_is_asked_although_one_before_it_stops() -> None:
     assert seen == [1]
 
 
+def test_a_history_that_goes_on_is_a_list_of_its_own() -> None:
+    net, _ = watched()
+    optimizer = bp.SGD(net.parameters(), 0.1)
+    before = bp.fit(net, optimizer, batches(), 1, verbose=False)
+    after = bp.fit(net, optimizer, batches(), 1, verbose=False, history=before)
+    assert (len(before), len(after)) == (1, 2)
+
+
 def test_an_interrupted_validation_leaves_training_mode(capsys: pytest.CaptureFixture[str]) -> None:
     net, _ = watched(fails=True)
     assert bp.fit(net, bp.SGD(net.parameters(), 0.1), batches(), 2, batches(), verbose=False) == []
