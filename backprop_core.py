@@ -1076,7 +1076,7 @@ class Softmax(Layer):
 def _only(on: np.ndarray, grad: np.ndarray) -> np.ndarray:
     """grad where ``on`` is true, elsewhere 0."""
     flat = grad.ravel("K")
-    if np.isfinite(np.vdot(flat, flat)):
+    if math.isfinite(np.vdot(flat, flat).real):
         return grad * on
     return np.where(on, grad, 0)  # slow, but 0 times inf would be nan
 
@@ -1466,7 +1466,7 @@ class Network(Layer):
             y = layer.forward(x)
         else:
             y = layer.forward(x, lengths=lengths)
-        if not isinstance(y, np.ndarray | np.generic):
+        if not isinstance(y, (np.ndarray, np.generic)):
             kind = type(y).__name__
             raise TypeError(f"Network: {layer} gave no array, but a {kind}")
         layer._pass = self._shapes
@@ -1573,7 +1573,7 @@ class Optimizer:
         Raises RuntimeError if some data has been replaced since.
         """
         self._look()
-        self.state["t"] += 1
+        self.state["t"][()] += 1
         frozen = [p for p in self.parameters if not p.requires_grad]
         kept = [(p, p.data.copy()) for p in frozen]
         theta = self._data
@@ -7577,4 +7577,4 @@ _PROBES = [
 ]
 
 
-# digest c1053f46c8a073f211c9590e996969acd7d179800cb80a87d8e83ade9e1a0a46
+# digest 7822f3509b68a8073a2d8f734ac44ed87eca0ff22968d8c4bc50d381f320e43f
