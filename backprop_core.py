@@ -454,10 +454,8 @@ class _Memory:
     def _expect(self, x: Any, *shape: Any, what: str = "input") -> np.ndarray:
         """x as floating-point numbers; a name in ``shape`` fits any size."""
         array = _floating(x)
-        if what == "input":
-            self._count(backward=False)
-        elif what == "grad_output":
-            self._count(backward=True)
+        if what in ("input", "grad_output"):
+            self._count(backward=what == "grad_output")
         if array.shape != shape and self._fitted != (shape, array.shape):
             self._compare(array.shape, shape, what)
             self._fitted = shape, array.shape
@@ -508,8 +506,7 @@ class Layer(_Memory):
     # 03 Why backwards? · layer-contents
     def _own(self) -> list[tuple[Any, Any]]:
         """Its attributes, but for what the last forward left."""
-        passing = "_cache", "_fitted", "_shapes", "_pass"
-        return [part for part in vars(self).items() if part[0] not in passing]
+        return [part for part in vars(self).items() if part[0] not in _PASSING]
 
     def _contents(self, prefix: str = "") -> list[tuple[str, Any]]:
         """This layer, and all that it and the layers inside hold."""
@@ -594,6 +591,10 @@ class Layer(_Memory):
         """
         ours = self._arrays()
         _overwrite(ours, _agreed(ours, state_dict))
+
+
+# 03 Why backwards? · passing
+_PASSING = {"_cache", "_fitted", "_shapes", "_pass", "_looked"}
 
 
 # 03 Why backwards? · entries
@@ -7576,4 +7577,4 @@ _PROBES = [
 ]
 
 
-# digest 05c1e56025e8058152cc7e4d5aed40c4822fdec3cc2b1dd418236caeafe055ae
+# digest 1dceda6d6f17574135f704435179e8c5cf07bcf0e4d2f820dfc184241949076e
