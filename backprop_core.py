@@ -454,10 +454,8 @@ class _Memory:
     def _expect(self, x: Any, *shape: Any, what: str = "input") -> np.ndarray:
         """x as floating-point numbers; a name in ``shape`` fits any size."""
         array = _floating(x)
-        if what == "input":
-            self._count(backward=False)
-        elif what == "grad_output":
-            self._count(backward=True)
+        if what in ("input", "grad_output"):
+            self._count(backward=what == "grad_output")
         if array.shape != shape and self._fitted != (shape, array.shape):
             self._compare(array.shape, shape, what)
             self._fitted = shape, array.shape
@@ -508,8 +506,7 @@ class Layer(_Memory):
     # 03 Why backwards? · layer-contents
     def _own(self) -> list[tuple[Any, Any]]:
         """Its attributes, but for what the last forward left."""
-        passing = "_cache", "_fitted", "_shapes", "_pass"
-        return [part for part in vars(self).items() if part[0] not in passing]
+        return [part for part in vars(self).items() if part[0] not in _PASSING]
 
     def _contents(self, prefix: str = "") -> list[tuple[str, Any]]:
         """This layer, and all that it and the layers inside hold."""
@@ -594,6 +591,10 @@ class Layer(_Memory):
         """
         ours = self._arrays()
         _overwrite(ours, _agreed(ours, state_dict))
+
+
+# 03 Why backwards? · passing
+_PASSING = {"_cache", "_fitted", "_shapes", "_pass", "_looked"}
 
 
 # 03 Why backwards? · entries
@@ -1076,7 +1077,7 @@ class Softmax(Layer):
 def _only(on: np.ndarray, grad: np.ndarray) -> np.ndarray:
     """grad where ``on`` is true, elsewhere 0."""
     flat = grad.ravel("K")
-    if np.isfinite(np.vdot(flat, flat)):
+    if math.isfinite(np.vdot(flat, flat).real):
         return grad * on
     return np.where(on, grad, 0)  # slow, but 0 times inf would be nan
 
@@ -1466,7 +1467,7 @@ class Network(Layer):
             y = layer.forward(x)
         else:
             y = layer.forward(x, lengths=lengths)
-        if not isinstance(y, np.ndarray | np.generic):
+        if not isinstance(y, (np.ndarray, np.generic)):
             kind = type(y).__name__
             raise TypeError(f"Network: {layer} gave no array, but a {kind}")
         layer._pass = self._shapes
@@ -1573,7 +1574,7 @@ class Optimizer:
         Raises RuntimeError if some data has been replaced since.
         """
         self._look()
-        self.state["t"] += 1
+        self.state["t"][()] += 1
         frozen = [p for p in self.parameters if not p.requires_grad]
         kept = [(p, p.data.copy()) for p in frozen]
         theta = self._data
@@ -3036,20 +3037,20 @@ def _centre(rows: np.ndarray) -> _Pair:
     return centred, rows[:, :1] + mean
 
 
-# 13 Keeping in shape: normalisation · factor
-def _factor(rows: np.ndarray, eps: float) -> _Pair:
-    """r, which gives each row the mean square 1; and what it was."""
-    square = _mean(rows * rows)  # eq:bn-variance
-    return 1 / np.sqrt(square + eps), square  # eq:bn-factor
+# 13 Keeping in shape: normalisation · dots
+def _dots(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The dot product of each row of a with that of b, as a column."""
+    if a.flags.c_contiguous:
+        return (a[:, None] @ b[..., None])[..., 0]
+    return _sum(a * b)[:, None]  # faster for columns turned into rows
 
 
 # 13 Keeping in shape: normalisation · normalise-backward
 def _normalise_backward(
-    d: _Array, xhat: _Array, r: _Array, product: _Array,
-    along: _Array, mean: _Array,
+    d: _Array, xhat: _Array, r: _Array, along: _Array, mean: _Array
 ) -> _Array:
-    """eq:bn-dx; ``product`` is d times xhat, the others are the means."""
-    dx = np.multiply(xhat, along, out=product)
+    """eq:bn-dx; ``along`` and ``mean`` are its two means."""
+    dx = xhat * along
     np.subtract(d, dx, out=dx)
     dx -= mean
     dx *= r
@@ -3077,16 +3078,15 @@ class _BatchNorm(Layer):
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         centred, r, factor, shape, fixed = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
-        dy = _by_feature(grad)
-        dx, n = dy * centred, dy.shape[1]
-        dbeta, dgamma = _sum(dy)[:, None], r * _sum(dx)[:, None]
+        dy, n = _by_feature(grad), grad[:, 0].size
+        dbeta, dgamma = _sum(dy)[:, None], r * _dots(dy, centred)
         _collect(self.bias, dbeta)  # eq:bn-dbeta
         _collect(self.weight, dgamma)  # eq:bn-dgamma
         if fixed:
-            np.multiply(dy, factor, out=dx)
+            dx = dy * factor
         else:
             along, mean = r * dgamma / n, dbeta / n  # eq:bn-dx-short
-            _normalise_backward(dy, centred, factor, dx, along, mean)
+            dx = _normalise_backward(dy, centred, factor, along, mean)
         return _by_example(dx, shape, centred.dtype)
 
     # 13 Keeping in shape: normalisation · batch-norm-statistics
@@ -3097,10 +3097,10 @@ class _BatchNorm(Layer):
             mean, var = (b[:, None].astype(rows.dtype) for b in kept)
             return rows - mean, 1 / np.sqrt(var + self.eps)  # eq:bn-eval
         centred, mean = _centre(rows)
-        r, variance = _factor(centred, self.eps)
+        var = _dots(centred, centred) / rows.shape[1]  # eq:bn-variance
         if self.buffers:
-            self._track(mean, variance, rows.shape[1])
-        return centred, r
+            self._track(mean, var, rows.shape[1])
+        return centred, 1 / np.sqrt(var + self.eps)  # eq:bn-factor
 
     # 13 Keeping in shape: normalisation · batch-norm-track
     def _track(self, mean: np.ndarray, variance: np.ndarray, n: int) -> None:
@@ -3225,7 +3225,7 @@ class _RowNorm(Layer):
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, rows, eps = self._grouped(x)
         rows = _centre(rows)[0] if self._centred else rows.copy()
-        r, _ = _factor(rows, eps)
+        r = 1 / np.sqrt(_mean(rows * rows) + eps)
         factor = r.dot(_data(self.weight, 1).reshape(1, -1))
         self._cache = rows, r, factor, x.shape
         y = rows * factor  # eq:ln-xhat, eq:rms
@@ -7615,4 +7615,4 @@ _PROBES = [
 ]
 
 
-# digest 33ba610556893b39479469bcfb6ba2b83b170296865ac6dd6971a76960f3232c
+# digest f61383e908461c64e21b5d1fa0c599a175928671a213762d99e7396f02a9b5ec
