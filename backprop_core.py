@@ -5730,14 +5730,17 @@ def _like_before(again: np.ndarray, before: np.ndarray) -> None:
 
 
 # 22 Beyond the gradient · without-tape
-def _without_tape(f: Callable, *arrays: Any) -> Any:
-    """The forward pass of a checkpoint."""
-    y = f(*arrays)
-    if isinstance(y, Tensor):
+def _without_tape(f: Callable, inputs: Sequence, *known: Any) -> Any:
+    """The forward pass of a checkpoint, on Tensors that are constants."""
+    y = f(*[
+        Tensor(x, requires_grad=False) if isinstance(given, Tensor) else x
+        for given, x in zip(inputs, known)
+    ])
+    if getattr(y, "requires_grad", False):
         raise ValueError("checkpoint: f uses a Tensor that is no input")
     if isinstance(y, (list, tuple)):
         raise TypeError("checkpoint: f gives one array; np.stack joins")
-    return y
+    return y.data if isinstance(y, Tensor) else y
 
 
 # 22 Beyond the gradient · checkpoint
@@ -5754,7 +5757,7 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     >>> x.grad
     array([ 3., 12.])
     """
-    forward, again = partial(_without_tape, f), partial(_replay, f, inputs)
+    forward, again = (partial(g, f, inputs) for g in (_without_tape, _replay))
     if not any(isinstance(x, Tensor) for x in inputs):
         return forward(*inputs)
     rule = _Rule("checkpoint", forward, vjps=again, jvps=None, asked=set())
@@ -7577,4 +7580,4 @@ _PROBES = [
 ]
 
 
-# digest c1053f46c8a073f211c9590e996969acd7d179800cb80a87d8e83ade9e1a0a46
+# digest 115813cbf56d457cde35421ffa2a616030909ffa9bc16cbd4f3be4d100b8e52b
