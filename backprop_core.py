@@ -106,7 +106,7 @@ def _floating(x: ArrayLike) -> np.ndarray:
     squares are soon larger. Raises TypeError for anything that is not a
     real number and for a mask, ValueError for rows of different lengths.
     """
-    if type(x) is np.ndarray and x.dtype.char in "fd":
+    if type(x) is np.ndarray and x.dtype.char in "fd" and x.dtype.isnative:
         return x  # as almost always
     return _widened(_as_array(x))
 
@@ -135,7 +135,7 @@ def _as_array(x: ArrayLike) -> np.ndarray:
 
 # 01 What is a slope good for? · widened
 def _widened(array: np.ndarray) -> np.ndarray:
-    """Whole numbers as float64, half precision as single."""
+    """Whole numbers as float64, half precision as single; bytes in order."""
     kind = array.dtype.kind
     if kind in "biu":
         return array.astype(float)
@@ -143,7 +143,7 @@ def _widened(array: np.ndarray) -> np.ndarray:
         what = "numbers, got an array of"
         what = "real numbers, got" if kind == "c" else what
         raise TypeError(f"expected {what} {array.dtype}")
-    return array.astype(np.float32) if array.dtype == np.float16 else array
+    return array.astype(np.promote_types(array.dtype, "f"), copy=False)
 
 
 # 02 How do I know a derivative is right? · each-element
@@ -4218,10 +4218,11 @@ def _plain(x: Any) -> Any:
 # 17 The engine, for use · without-rule
 def _without_rule(function: Callable, args: Any, options: dict) -> Any:
     """Functions of the other kinds; comparisons and counts give arrays."""
-    if further := _FURTHER.get(function):
-        _ask(further, args, options, [])
-        return further.function(*[_own(x, further) for x in args], **options)
     try:
+        if further := _FURTHER.get(function):
+            _ask(further, args, options, [])
+            args = [_own(x, further) for x in args]
+            return further.function(*args, **options)
         value = function(*_deep(args, _plain), **_deep(options, _plain))
     except ValueError as error:
         if "read-only" in str(error):
@@ -4314,7 +4315,7 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
 # 17 The engine, for use · pushes
 def _pushes(function: Any, vjps: tuple, jvps: Any) -> Any:
     """The rules forwards, from what primitive is given."""
-    if not vjps or not callable(function):
+    if not vjps or not all(map(callable, filter(None, (function, *vjps)))):
         raise TypeError("primitive: write @primitive(rule, …)")
     if isinstance(jvps, str):
         _one_of("primitive", "linear", "entrywise", jvps=jvps)
@@ -4587,7 +4588,7 @@ def _move(function: Callable, *args: Any, **options: Any) -> Any:
     def asked(entries: np.ndarray) -> Any:
         own = iter(np.split(entries, np.cumsum([x.size for x in found])))
         given, named = _deep([args, options], lambda x: (
-            next(own).reshape(x.shape) if isinstance(x, Tensor) else x
+            next(own).reshape(x.shape) if isinstance(x, Tensor) else _plain(x)
         ))
         return function(*given, **named)
 
@@ -4845,8 +4846,8 @@ def _median(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
         raise TypeError("median takes one axis of a Tensor, or none")
     value = np.asarray(np.median(x.data, axis, keepdims=keepdims))
     y, along = np.sort(x, axis), axis or 0
-    n = y.shape[along]
-    y = np.take(y, [(n - 1) // 2, n // 2], along).mean(along)
+    n, y = y.shape[along], np.moveaxis(y, along, 0)
+    y = y[(n - 1) // 2 : n // 2 + 1].mean(axis=0)
     return _valued(y.reshape(value.shape), value)
 
 
@@ -7580,4 +7581,4 @@ _PROBES = [
 ]
 
 
-# digest 115813cbf56d457cde35421ffa2a616030909ffa9bc16cbd4f3be4d100b8e52b
+# digest e8a9cb616c039dbcef1d52af166573cf234ccf0cccff327d792a5927d70eaef2
