@@ -184,7 +184,7 @@ def numerical_gradient(
     Shapes: x any, grad_output as f(x), result as x, always float64.
     Raises ValueError if f has several outputs and grad_output is missing.
     """
-    x = np.asarray(x, dtype=float)
+    x = _floating(x).astype(float)
     def slope(direction: np.ndarray) -> np.ndarray:
         return (f(x + h * direction) - f(x - h * direction)) / (2 * h)
 
@@ -202,7 +202,7 @@ def complex_step_gradient(
     Shapes as in numerical_gradient. Raises TypeError where f returns real
     numbers. Source: Lyness and Moler, 1967; Squire and Trapp, 1998.
     """
-    x = np.asarray(x, dtype=float)
+    x = _floating(x).astype(float)
     def slope(direction: np.ndarray) -> np.ndarray:
         return np.imag(_off_axis(f, x + 1j * h * direction)) / h
 
@@ -300,7 +300,7 @@ def gradient_errors(
     """
     if isinstance(layer, type) or not hasattr(layer, "backward"):
         raise TypeError(f"expected a layer with a backward, got {layer}")
-    x = np.array(x, dtype=float)
+    x = _floating(x).astype(float)
     x.flags.writeable = False
     shape = np.shape(_output(layer, x, rest))
     seed = np.random.default_rng(rng).integers(2**63)
@@ -715,8 +715,8 @@ class _Unset:
 # 03 Why backwards? · fixed
 class _Fixed(_Unset):
     """An attribute that is set once; a Parameter may replace a Parameter."""
-
     def __set__(self, owner: Any, value: Any = None) -> None:
+        value = int(value) if isinstance(value, np.integer) else value
         old = vars(owner).setdefault(self.name, value)
         fits = type(old) is type(value) in (int, tuple) and old == value
         stays = f"{{}} stays (make a new {type(owner).__name__})"
@@ -1028,7 +1028,7 @@ def _one_of(owner: Any, *names: str, **values: Any) -> None:
     """One of these names."""
     *most, last = map(repr, names)
     fits = f"{{}} is {', '.join(most)}{' or ' * bool(most)}{last}"
-    _demand(owner, lambda value: value in names, fits, **values)
+    _demand(owner, lambda x: isinstance(x, str) and x in names, fits, **values)
 
 
 # 05 Something that bends: activations · softmax
@@ -1284,7 +1284,7 @@ class CrossEntropyLoss(Loss):
     # 06 What do we want? Losses · cross-entropy-weights
     def _weights(self, shape: Any) -> np.ndarray:
         """The weights, if there is one for each class."""
-        weight = np.ravel(self.weight)
+        weight = _as_array(self.weight).ravel()
         def fits(w: np.ndarray) -> Any:
             real = w.dtype.kind in "fiu"
             return real and 0 <= w.min(initial=0) <= w.max(initial=0) < np.inf
@@ -1749,7 +1749,7 @@ def _one_vector(parameters: list[Parameter]) -> tuple[np.ndarray, np.ndarray]:
 # 07 A network learns · only-parameters
 def _only_parameters(things: Any) -> list[Parameter]:
     """All of them. Raises TypeError for anything but parameters."""
-    found = list(things) if isinstance(things, Iterable) else [things]
+    found = list(things) if np.iterable(things) else [things]
     other = [type(x).__name__ for x in found if not isinstance(x, Parameter)]
     if other:
         raise TypeError(
@@ -1761,7 +1761,7 @@ def _only_parameters(things: Any) -> list[Parameter]:
 # 07 A network learns · groups
 def _groups(name: str, things: Any) -> list[dict[str, Any]]:
     """Parameters as groups; most often there is one."""
-    given = list(things) if isinstance(things, Iterable) else [things]
+    given = list(things) if np.iterable(things) else [things]
     if not all(isinstance(group, dict) for group in given):
         given = [{"params": given}]
     parts = [{**g, "params": _only_parameters(g.get("params"))} for g in given]
@@ -2324,7 +2324,7 @@ class DataLoader:
         self.x, self.y = self.arrays[:2]
         _equally_many(self.arrays)
         _positive(self, batch_size=batch_size)
-        self.batch_size, self.shuffle = batch_size, shuffle
+        self.batch_size, self.shuffle = int(batch_size), shuffle
         self.drop_last, self.rng = drop_last, _generator(self, rng)
 
 
@@ -2752,6 +2752,7 @@ def save(
     collide, OSError for a place that is no ordinary file.
     """
     arrays: dict[str, Any] = _named_arrays(net, optimizer, schedule)
+    _instances("checkpoint", list, True, history=history)
     texts: dict[str, Any] = {"history": history or []}
     for name, generator in _generators(net, rng).items():
         texts[name] = generator.bit_generator.state
@@ -3269,7 +3270,7 @@ class _RowNorm(Layer):
         for size in own or [()]:
             _positive(self, normalized_shape=size)
         _within(self, eps=0.0 if eps is None else eps)
-        self.normalized_shape, self.eps = own, eps
+        self.normalized_shape, self.eps = tuple(map(int, own)), eps
         bias = elementwise_affine and bias
         self.weight = Parameter(np.ones(own)) if elementwise_affine else None
         self.bias = Parameter(np.zeros(own)) if bias else None
@@ -3311,7 +3312,7 @@ def _pair(layer: Layer, name: str, value: Any, least: int) -> tuple[int, int]:
     fits = len(pair) == 2 and all(_is_whole(n, least) for n in pair)
     wanted = f"{{}} must be one or two whole numbers of at least {least}"
     _demand(layer, lambda _: fits, wanted, **{name: value})
-    return pair
+    return int(pair[0]), int(pair[1])
 
 
 # 14 Neighbours: convolution · pictures
@@ -5520,7 +5521,7 @@ class MultiHeadAttention(Layer):
         _demand(self, lambda d: not d % num_heads, wanted, embed_dim=embed_dim)
         self.embed_dim, self.num_heads = embed_dim, num_heads
         self.causal, rng = causal, _generator(self, rng)
-        self.qkv = Linear(embed_dim, 3 * embed_dim, rng=rng)
+        self.qkv = Linear(embed_dim, 3 * self.embed_dim, rng=rng)
         self.out = Linear(embed_dim, embed_dim, rng=rng)
 
 
@@ -5566,13 +5567,14 @@ class TransformerBlock(Network):
         self, embed_dim: int, num_heads: int, hidden: int | None = None, *,
         dropout: float = 0.0, causal: bool = True, rng: _Seed = None,
     ) -> None:
-        rng, d = _generator(self, rng), embed_dim
+        _positive(self, embed_dim=embed_dim)
+        rng, d = _generator(self, rng), int(embed_dim)
         hidden = 4 * d if hidden is None else hidden
-        _positive(self, embed_dim=d, hidden=hidden)
+        _positive(self, hidden=hidden)
         _within(self, "0 <= {} < 1", dropout=dropout)
         look = MultiHeadAttention(d, num_heads, causal=causal, rng=rng)
         wide, narrow = Linear(d, hidden, rng=rng), Linear(hidden, d, rng=rng)
-        ends = [[Dropout(dropout, rng=rng)] * (dropout > 0) for _ in range(2)]
+        ends = [[Dropout(dropout, rng=rng)] * bool(dropout) for _ in range(2)]
         first = Residual(LayerNorm(d), look, *ends[0])
         then = Residual(LayerNorm(d), wide, GELU("tanh"), narrow, *ends[1])
         super().__init__(first, then)
@@ -7581,4 +7583,4 @@ _PROBES = [
 ]
 
 
-# digest e8a9cb616c039dbcef1d52af166573cf234ccf0cccff327d792a5927d70eaef2
+# digest 08bd31ba419b450406d2f12066d17cd096e2dc8d64828646f9f895949697d1a1
