@@ -4316,7 +4316,8 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
 # 17 The engine, for use · pushes
 def _pushes(function: Any, vjps: tuple, jvps: Any) -> Any:
     """The rules forwards, from what primitive is given."""
-    if not vjps or not all(map(callable, filter(None, (function, *vjps)))):
+    given = function, *[vjp for vjp in vjps if vjp is not None]
+    if not vjps or not all(map(callable, given)):
         raise TypeError("primitive: write @primitive(rule, …)")
     if isinstance(jvps, str):
         _one_of("primitive", "linear", "entrywise", jvps=jvps)
@@ -7583,4 +7584,4 @@ _PROBES = [
 ]
 
 
-# digest 08bd31ba419b450406d2f12066d17cd096e2dc8d64828646f9f895949697d1a1
+# digest 7d57f13f5cf4e7e65d18b5168d9288835d0107419f2bc5644d2cfdb8faeb23ca
