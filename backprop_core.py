@@ -106,7 +106,7 @@ def _floating(x: ArrayLike) -> np.ndarray:
     squares are soon larger. Raises TypeError for anything that is not a
     real number and for a mask, ValueError for rows of different lengths.
     """
-    if type(x) is np.ndarray and x.dtype.char in "fd":
+    if type(x) is np.ndarray and x.dtype.char in "fd" and x.dtype.isnative:
         return x  # as almost always
     return _widened(_as_array(x))
 
@@ -135,7 +135,7 @@ def _as_array(x: ArrayLike) -> np.ndarray:
 
 # 01 What is a slope good for? · widened
 def _widened(array: np.ndarray) -> np.ndarray:
-    """Whole numbers as float64, half precision as single."""
+    """Whole numbers as float64, half precision as single; bytes in order."""
     kind = array.dtype.kind
     if kind in "biu":
         return array.astype(float)
@@ -143,7 +143,7 @@ def _widened(array: np.ndarray) -> np.ndarray:
         what = "numbers, got an array of"
         what = "real numbers, got" if kind == "c" else what
         raise TypeError(f"expected {what} {array.dtype}")
-    return array.astype(np.float32) if array.dtype == np.float16 else array
+    return array.astype(np.promote_types(array.dtype, "f"), copy=False)
 
 
 # 02 How do I know a derivative is right? · each-element
@@ -184,7 +184,7 @@ def numerical_gradient(
     Shapes: x any, grad_output as f(x), result as x, always float64.
     Raises ValueError if f has several outputs and grad_output is missing.
     """
-    x = np.asarray(x, dtype=float)
+    x = _floating(x).astype(float)
     def slope(direction: np.ndarray) -> np.ndarray:
         return (f(x + h * direction) - f(x - h * direction)) / (2 * h)
 
@@ -202,7 +202,7 @@ def complex_step_gradient(
     Shapes as in numerical_gradient. Raises TypeError where f returns real
     numbers. Source: Lyness and Moler, 1967; Squire and Trapp, 1998.
     """
-    x = np.asarray(x, dtype=float)
+    x = _floating(x).astype(float)
     def slope(direction: np.ndarray) -> np.ndarray:
         return np.imag(_off_axis(f, x + 1j * h * direction)) / h
 
@@ -300,7 +300,7 @@ def gradient_errors(
     """
     if isinstance(layer, type) or not hasattr(layer, "backward"):
         raise TypeError(f"expected a layer with a backward, got {layer}")
-    x = np.array(x, dtype=float)
+    x = _floating(x).astype(float)
     x.flags.writeable = False
     shape = np.shape(_output(layer, x, rest))
     seed = np.random.default_rng(rng).integers(2**63)
@@ -716,8 +716,8 @@ class _Unset:
 # 03 Why backwards? · fixed
 class _Fixed(_Unset):
     """An attribute that is set once; a Parameter may replace a Parameter."""
-
     def __set__(self, owner: Any, value: Any = None) -> None:
+        value = int(value) if isinstance(value, np.integer) else value
         old = vars(owner).setdefault(self.name, value)
         fits = type(old) is type(value) in (int, tuple) and old == value
         stays = f"{{}} stays (make a new {type(owner).__name__})"
@@ -1029,7 +1029,7 @@ def _one_of(owner: Any, *names: str, **values: Any) -> None:
     """One of these names."""
     *most, last = map(repr, names)
     fits = f"{{}} is {', '.join(most)}{' or ' * bool(most)}{last}"
-    _demand(owner, lambda value: value in names, fits, **values)
+    _demand(owner, lambda x: isinstance(x, str) and x in names, fits, **values)
 
 
 # 05 Something that bends: activations · softmax
@@ -1285,7 +1285,7 @@ class CrossEntropyLoss(Loss):
     # 06 What do we want? Losses · cross-entropy-weights
     def _weights(self, shape: Any) -> np.ndarray:
         """The weights, if there is one for each class."""
-        weight = np.ravel(self.weight)
+        weight = _as_array(self.weight).ravel()
         def fits(w: np.ndarray) -> Any:
             real = w.dtype.kind in "fiu"
             return real and 0 <= w.min(initial=0) <= w.max(initial=0) < np.inf
@@ -1750,7 +1750,7 @@ def _one_vector(parameters: list[Parameter]) -> tuple[np.ndarray, np.ndarray]:
 # 07 A network learns · only-parameters
 def _only_parameters(things: Any) -> list[Parameter]:
     """All of them. Raises TypeError for anything but parameters."""
-    found = list(things) if isinstance(things, Iterable) else [things]
+    found = list(things) if np.iterable(things) else [things]
     other = [type(x).__name__ for x in found if not isinstance(x, Parameter)]
     if other:
         raise TypeError(
@@ -1762,7 +1762,7 @@ def _only_parameters(things: Any) -> list[Parameter]:
 # 07 A network learns · groups
 def _groups(name: str, things: Any) -> list[dict[str, Any]]:
     """Parameters as groups; most often there is one."""
-    given = list(things) if isinstance(things, Iterable) else [things]
+    given = list(things) if np.iterable(things) else [things]
     if not all(isinstance(group, dict) for group in given):
         given = [{"params": given}]
     parts = [{**g, "params": _only_parameters(g.get("params"))} for g in given]
@@ -2325,7 +2325,7 @@ class DataLoader:
         self.x, self.y = self.arrays[:2]
         _equally_many(self.arrays)
         _positive(self, batch_size=batch_size)
-        self.batch_size, self.shuffle = batch_size, shuffle
+        self.batch_size, self.shuffle = int(batch_size), shuffle
         self.drop_last, self.rng = drop_last, _generator(self, rng)
 
 
@@ -2753,6 +2753,7 @@ def save(
     collide, OSError for a place that is no ordinary file.
     """
     arrays: dict[str, Any] = _named_arrays(net, optimizer, schedule)
+    _instances("checkpoint", list, True, history=history)
     texts: dict[str, Any] = {"history": history or []}
     for name, generator in _generators(net, rng).items():
         texts[name] = generator.bit_generator.state
@@ -3269,7 +3270,7 @@ class _RowNorm(Layer):
         for size in own or [()]:
             _positive(self, normalized_shape=size)
         _within(self, eps=0.0 if eps is None else eps)
-        self.normalized_shape, self.eps = own, eps
+        self.normalized_shape, self.eps = tuple(map(int, own)), eps
         bias = elementwise_affine and bias
         self.weight = Parameter(np.ones(own)) if elementwise_affine else None
         self.bias = Parameter(np.zeros(own)) if bias else None
@@ -3311,7 +3312,7 @@ def _pair(layer: Layer, name: str, value: Any, least: int) -> tuple[int, int]:
     fits = len(pair) == 2 and all(_is_whole(n, least) for n in pair)
     wanted = f"{{}} must be one or two whole numbers of at least {least}"
     _demand(layer, lambda _: fits, wanted, **{name: value})
-    return pair
+    return int(pair[0]), int(pair[1])
 
 
 # 14 Neighbours: convolution · pictures
@@ -4218,10 +4219,11 @@ def _plain(x: Any) -> Any:
 # 17 The engine, for use · without-rule
 def _without_rule(function: Callable, args: Any, options: dict) -> Any:
     """Functions of the other kinds; comparisons and counts give arrays."""
-    if further := _FURTHER.get(function):
-        _ask(further, args, options, [])
-        return further.function(*[_own(x, further) for x in args], **options)
     try:
+        if further := _FURTHER.get(function):
+            _ask(further, args, options, [])
+            args = [_own(x, further) for x in args]
+            return further.function(*args, **options)
         value = function(*_deep(args, _plain), **_deep(options, _plain))
     except ValueError as error:
         if "read-only" in str(error):
@@ -4314,7 +4316,8 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
 # 17 The engine, for use · pushes
 def _pushes(function: Any, vjps: tuple, jvps: Any) -> Any:
     """The rules forwards, from what primitive is given."""
-    if not vjps or not callable(function):
+    given = function, *[vjp for vjp in vjps if vjp is not None]
+    if not vjps or not all(map(callable, given)):
         raise TypeError("primitive: write @primitive(rule, …)")
     if isinstance(jvps, str):
         _one_of("primitive", "linear", "entrywise", jvps=jvps)
@@ -4587,7 +4590,7 @@ def _move(function: Callable, *args: Any, **options: Any) -> Any:
     def asked(entries: np.ndarray) -> Any:
         own = iter(np.split(entries, np.cumsum([x.size for x in found])))
         given, named = _deep([args, options], lambda x: (
-            next(own).reshape(x.shape) if isinstance(x, Tensor) else x
+            next(own).reshape(x.shape) if isinstance(x, Tensor) else _plain(x)
         ))
         return function(*given, **named)
 
@@ -4845,8 +4848,8 @@ def _median(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
         raise TypeError("median takes one axis of a Tensor, or none")
     value = np.asarray(np.median(x.data, axis, keepdims=keepdims))
     y, along = np.sort(x, axis), axis or 0
-    n = y.shape[along]
-    y = np.take(y, [(n - 1) // 2, n // 2], along).mean(along)
+    n, y = y.shape[along], np.moveaxis(y, along, 0)
+    y = y[(n - 1) // 2 : n // 2 + 1].mean(axis=0)
     return _valued(y.reshape(value.shape), value)
 
 
@@ -5521,7 +5524,7 @@ class MultiHeadAttention(Layer):
         _demand(self, lambda d: not d % num_heads, wanted, embed_dim=embed_dim)
         self.embed_dim, self.num_heads = embed_dim, num_heads
         self.causal, rng = causal, _generator(self, rng)
-        self.qkv = Linear(embed_dim, 3 * embed_dim, rng=rng)
+        self.qkv = Linear(embed_dim, 3 * self.embed_dim, rng=rng)
         self.out = Linear(embed_dim, embed_dim, rng=rng)
 
 
@@ -5567,9 +5570,10 @@ class TransformerBlock(Network):
         self, embed_dim: int, num_heads: int, hidden: int | None = None, *,
         dropout: float = 0.0, causal: bool = True, rng: _Seed = None,
     ) -> None:
-        rng, d = _generator(self, rng), embed_dim
+        _positive(self, embed_dim=embed_dim)
+        rng, d = _generator(self, rng), int(embed_dim)
         hidden = 4 * d if hidden is None else hidden
-        _positive(self, embed_dim=d, hidden=hidden)
+        _positive(self, hidden=hidden)
         _within(self, "0 <= {} < 1", dropout=dropout)
         look = MultiHeadAttention(d, num_heads, causal=causal, rng=rng)
         wide, narrow = Linear(d, hidden, rng=rng), Linear(hidden, d, rng=rng)
@@ -5738,14 +5742,17 @@ def _like_before(again: np.ndarray, before: np.ndarray) -> None:
 
 
 # 22 Beyond the gradient · without-tape
-def _without_tape(f: Callable, *arrays: Any) -> Any:
-    """The forward pass of a checkpoint."""
-    y = f(*arrays)
-    if isinstance(y, Tensor):
+def _without_tape(f: Callable, inputs: Sequence, *known: Any) -> Any:
+    """The forward pass of a checkpoint, on Tensors that are constants."""
+    y = f(*[
+        Tensor(x, requires_grad=False) if isinstance(given, Tensor) else x
+        for given, x in zip(inputs, known)
+    ])
+    if getattr(y, "requires_grad", False):
         raise ValueError("checkpoint: f uses a Tensor that is no input")
     if isinstance(y, (list, tuple)):
         raise TypeError("checkpoint: f gives one array; np.stack joins")
-    return y
+    return y.data if isinstance(y, Tensor) else y
 
 
 # 22 Beyond the gradient · checkpoint
@@ -5762,7 +5769,7 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     >>> x.grad
     array([ 3., 12.])
     """
-    forward, again = partial(_without_tape, f), partial(_replay, f, inputs)
+    forward, again = (partial(g, f, inputs) for g in (_without_tape, _replay))
     if not any(isinstance(x, Tensor) for x in inputs):
         return forward(*inputs)
     # one function for all gradients, none forwards, no form of call tried yet
@@ -7615,4 +7622,4 @@ _PROBES = [
 ]
 
 
-# digest f61383e908461c64e21b5d1fa0c599a175928671a213762d99e7396f02a9b5ec
+# digest a859d0585714099003dfb13367ed0dcdf5ffb0243b0400102aab726a91b25dff
