@@ -3838,7 +3838,7 @@ class Tensor(NDArrayOperatorsMixin):
     Raises TypeError for what is not an array of real numbers.
     """
     grad: np.ndarray | None = None
-    requires_grad: bool = False  # of those that _remember makes
+    requires_grad: bool = False  # _remember skips __init__
     _parents: tuple[Any, ...] = ()
     _record: Any = None
     __hash__ = object.__hash__  # although == compares entries
@@ -3945,7 +3945,11 @@ class Tensor(NDArrayOperatorsMixin):
     def __iter__(self) -> Iterator[Any]:
         return map(self.__getitem__, range(len(self)))
 
+    # 17 The engine, for use · tensor-as-float
     def __float__(self) -> float:
+        if self.requires_grad and _recording.get():
+            text = "a float carries no gradient; if none is needed, x.item()"
+            warnings.warn(text, stacklevel=2)
         return float(self.item())
 
     def __format__(self, form: str) -> str:
@@ -4507,6 +4511,7 @@ def _max_rule(
 ) -> Any:
     best = (x == _spread_out(y, x, axis, keepdims)).astype(x.dtype)
     best /= best.sum(axis=axis, keepdims=True)
+    # where: 0 * inf would be nan
     return np.where(best, _spread_out(g, x, axis, keepdims), 0) * best
 
 
@@ -7606,4 +7611,4 @@ _PROBES = [
 ]
 
 
-# digest 87f6a60b567c90d0d3df9a5dfcc157f6bf0dba2a0533b8658c3f529a01eb2f43
+# digest db44be8c51be4bb8ef1264bab7584416cd917feb9d1243a2138f96c236946452
