@@ -316,7 +316,7 @@ def sick() -> Iterator[tuple[str, str, Patient]]:
     yield "test-data-differ", "_test_signs", moved
     yield "loss-broadcast", "_loss_signs", Patient(regression(loss=Careless()), TABLE, NUMBERS[:, 0])
     yield "loss-summed", "_loss_signs", Patient(net(loss=bp.CrossEntropyLoss("sum")), TABLE, LABELS)
-    yield "loss-sign", "_sign_signs", Patient(net(loss=negated(bp.CrossEntropyLoss)()), TABLE, LABELS)
+    yield "loss-sign", "_loss_signs", Patient(net(loss=negated(bp.CrossEntropyLoss)()), TABLE, LABELS)
     yield "softmax-twice", "_loss_signs", Patient(net(bp.Softmax()), TABLE, LABELS)
     yield "softmax-wrong-axis", "_loss_signs", Patient(net(bp.Softmax(axis=0)), TABLE, LABELS)
     yield "target-out-of-range", "_loss_signs", Patient(regression(bp.Tanh()), TABLE, 5 * NUMBERS)
