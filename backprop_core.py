@@ -37,14 +37,14 @@ import signal
 import sys
 import threading
 import warnings
-from collections import namedtuple
+from collections import deque, namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar, copy_context
 from functools import lru_cache, partial, reduce, wraps
 from glob import escape
 from inspect import signature
-from itertools import chain, pairwise, repeat, tee
+from itertools import chain, cycle, pairwise, repeat, tee
 from numbers import Real
 from pathlib import Path
 from types import CellType, FunctionType, GeneratorType, ModuleType
@@ -3839,7 +3839,7 @@ class Tensor(NDArrayOperatorsMixin):
     Raises TypeError for what is not an array of real numbers.
     """
     grad: np.ndarray | None = None
-    requires_grad: bool = False  # of those that _remember makes
+    requires_grad: bool = False  # _remember skips __init__
     _parents: tuple[Any, ...] = ()
     _record: Any = None
     __hash__ = object.__hash__  # although == compares entries
@@ -3946,7 +3946,11 @@ class Tensor(NDArrayOperatorsMixin):
     def __iter__(self) -> Iterator[Any]:
         return map(self.__getitem__, range(len(self)))
 
+    # 17 The engine, for use · tensor-as-float
     def __float__(self) -> float:
+        if self.requires_grad and _recording.get():
+            text = "a float carries no gradient; if none is needed, x.item()"
+            warnings.warn(text, stacklevel=2)
         return float(self.item())
 
     def __format__(self, form: str) -> str:
@@ -4510,6 +4514,7 @@ def _max_rule(
 ) -> Any:
     best = (x == _spread_out(y, x, axis, keepdims)).astype(x.dtype)
     best /= best.sum(axis=axis, keepdims=True)
+    # where: 0 * inf would be nan
     return np.where(best, _spread_out(g, x, axis, keepdims), 0) * best
 
 
@@ -5833,7 +5838,7 @@ _DATA = _atlas("""
     input-scale · Weights are drawn for inputs of about size 1, around 0.
     Subtract the mean, divide by the deviation. · 8, A sum of many terms
     input-columns-differ · A rate that fits one column does not fit another.
-    Give each column mean 0 and deviation 1. · 9, Momentum
+    Is a −999 in it? Else give each mean 0, deviation 1. · 9, Momentum
     input-constant-column · One value tells nothing, and acts as a large bias.
     Drop it, and never divide by its spread. · 13, Mean 0, spread 1
     test-data-differ · The test data have another scale, mean or labels.
@@ -5908,11 +5913,11 @@ def diagnose(
     training step, ``step()``, ``step(x, y)`` or ``step(net, x, y)``, run
     dozens of times, or hundreds; an ``optimizer`` alone is put into the
     usual loop, with up to 256 rows as its only batch. Network, optimizer,
-    generators, x, y, and arrays and containers that step refers to, are
-    put back, bit for bit; what it prints or writes stays. ``rng`` chooses
-    rows and directions; None, the same each time. Raises RuntimeError without
-    a loss, ValueError for reduction "none", ValueError unless optimizer
-    is an Optimizer, and as net.loss does.
+    generators, x, y, and arrays, lists, deques, sets and dicts that step
+    refers to, are put back, bit for bit; what it prints or writes stays.
+    ``rng`` chooses rows and directions; None, the same each time. Raises
+    RuntimeError without a loss, ValueError for reduction "none", ValueError
+    unless optimizer is an Optimizer, and as net.loss does.
     """
     _one_number("diagnose", net)
     rule = _rule_of(optimizer, step)
@@ -5946,6 +5951,8 @@ def _nothing(case: _Case, failed: list[str]) -> str:
 # 24 The diagnosis · tried
 def _tried(case: _Case, patient: tuple) -> tuple[_Case, list[str]]:
     """The case without a step that raises, and what it raised."""
+    if case.step:
+        _step_arguments(case)  # refuses what it does not know
     _replace(_reach(*patient), _rewindable)
     with _as_it_was(*patient, batch=(case.xs, case.ys)):
         try:
@@ -5960,6 +5967,8 @@ def _tried(case: _Case, patient: tuple) -> tuple[_Case, list[str]]:
 # 24 The diagnosis · optimizer-of
 def _rule_of(optimizer: Any, step: Any) -> Any:
     """The optimizer that is given, or that a step uses."""
+    if step is not None:
+        _demand("diagnose", callable, "{} must be a function", step=step)
     if optimizer is not None:
         _instances("diagnose", Optimizer, optimizer=optimizer)
         return optimizer
@@ -6008,8 +6017,10 @@ def _parts(thing: Any) -> list[Any]:
         return [*given, *_variables(thing).values()]
     kinds = type(thing).__mro__ if isinstance(thing, _Memory) else ()
     methods = [f for kind in kinds for f in vars(kind).values()]
-    own = getattr(thing, "__dict__", None)
-    return [*gc.get_referents(thing), *methods, own]
+    own, held = getattr(thing, "__dict__", None), gc.get_referents(thing)
+    if isinstance(thing, cycle):  # it goes on, and so must its own list
+        held = [*chain(*(h if isinstance(h, list) else [h] for h in held))]
+    return [*held, *methods, own]
 
 
 # 24 The diagnosis · variables
@@ -6053,7 +6064,7 @@ def _put(thing: Any, values: dict[str, Any]) -> None:
 
 def _refill(thing: Any, items: Any) -> None:
     thing.clear()
-    thing.update(items)
+    (thing.extend if hasattr(thing, "extend") else thing.update)(items)
 
 
 # 24 The diagnosis · way-back
@@ -6064,9 +6075,7 @@ def _way_back(thing: Any) -> Callable[[], Any] | None:
     """What makes a thing as it is now; None for what cannot change."""
     if isinstance(thing, np.ndarray) and thing.flags.writeable:
         return partial(np.copyto, thing, thing.copy())
-    if isinstance(thing, list):
-        return partial(thing.__setitem__, slice(None), thing.copy())
-    if isinstance(thing, (dict, set)):
+    if isinstance(thing, (list, deque, dict, set)):
         return partial(_refill, thing, thing.copy())
     if isinstance(thing, _RANDOM):
         return partial(thing.__setstate__, thing.__getstate__())
@@ -6297,8 +6306,14 @@ def _test_signs(case: _Case) -> _Signs:
         new = np.mean(~np.isin(y_test, case.y))
         if new > 0.2:
             yield "test-data-differ", "y_test", f"{new:.0%} of it is not in y"
-    if x_test is not None and not case.ids:
-        yield from _moved_signs(_columns(case.x), _columns(x_test))
+    if x_test is None or case.ids:
+        return
+    x, test = _columns(case.x), _columns(x_test)
+    if x.shape[1] != test.shape[1]:
+        figure = f"{test.shape[1]} columns, x has {x.shape[1]}"
+        yield "test-data-differ", "x_test", figure
+    else:
+        yield from _moved_signs(x, test)
 
 
 # 24 The diagnosis · moved-signs
@@ -7050,7 +7065,11 @@ def _step_arguments(case: _Case) -> list[Any]:
     if known.keys() >= set(names):
         return [known[name] for name in names]
     few: list[list] = [[(x, y)], [x, y], [net, x, y], [net, rule, x, y]]
-    return few[min(len(names), len(few)) - 1]
+    given = few[min(len(names), len(few)) - 1]
+    if any(known.get(name, it) is not it for name, it in zip(names, given)):
+        ways, got = "(), (x, y), (net, x, y)", ", ".join(names)
+        raise TypeError(f"diagnose: step takes {ways}, not ({got})")
+    return given
 
 
 # 24 The diagnosis · watch
@@ -7060,10 +7079,11 @@ class _Watch:
     marked: Any = ()  # parameters whose gradients carry a mark
     asleep: Any = ()  # layers in evaluation mode
     clipped, then = "", np.zeros(0)  # and the gradients at the step
+    lost, at = False, None  # gradients; the weights at their backward
 
     def __init__(self, case: _Case) -> None:
         self.net, self.parameters = case.net, case.net.parameters()
-        hooks = {"zero_grad": (self.look, self.mark), "step": (self.keep,),
+        hooks = {"zero_grad": (self.clear, self.mark), "step": (self.keep,),
                  "backward": (self.wipe,), "accumulate": (self.wipe,)}
         for owner in (case.net, case.net.criterion, case.optimizer):
             for name in (name for name in hooks if hasattr(owner, name)):
@@ -7084,7 +7104,7 @@ class _Watch:
             self.clipped = "between clearing and backward"
         for p in self.marked:
             p.grad[...] = 0.0
-        self.marked = ()
+        self.marked, self.at = (), _long(p.data for p in self.parameters)
         self.asleep = [
             name for name, layer in _layers(self.net)
             if isinstance(layer, (Dropout, _BatchNorm)) and not layer.training
@@ -7093,13 +7113,20 @@ class _Watch:
     # 24 The diagnosis · watch-looks
     def keep(self) -> None:
         self.wipe()
-        self.then = _long(p.grad for p in self.parameters)
+        self.then, self.at = _long(p.grad for p in self.parameters), None
 
     def look(self) -> None:
         """After the step: are the gradients shorter than they were?"""
         now, length = _long(p.grad for p in self.parameters), np.linalg.norm
         if not self.marked and 0 < length(now) < 0.999 * length(self.then):
             self.clipped = "after the optimizer's step"
+
+    # 24 The diagnosis · watch-clears
+    def clear(self) -> None:
+        """Has no weight moved since backward, and no optimizer stepped?"""
+        now = _long(p.data for p in self.parameters)
+        self.lost |= self.at is not None and np.array_equal(self.at, now)
+        self.look()
 
 
 # 24 The diagnosis · long-vectors
@@ -7139,6 +7166,9 @@ def _step_signs(case: _Case) -> _Signs:
     watch.look()
     if watch.clipped:
         yield "clipping-misplaced", "step", f"gradients change {watch.clipped}"
+    if watch.lost and watch.then.size:
+        figure = "zero_grad clears gradients that no step has used"
+        yield "gradient-overwritten", "step", figure
     yield from _still_signs(case, fresh, moves, watch)
     first = _long(fresh)
     extra = watch.then - first if watch.then.size else 0 * first
@@ -7362,12 +7392,16 @@ def _slow_signs(case: _Case, start: float, figure: str) -> _Signs:
 
 
 # 24 The diagnosis · fast-signs
-def _fast_signs(case: _Case, dead: dict, least: float, told: tuple) -> _Signs:
-    """The loss rises: were units killed? Is a lower rate better?"""
+def _dead_signs(case: _Case, dead: dict) -> _Signs:
+    """Have some steps killed units that were alive before?"""
     where, now = _most(dead)
     was = _stuck(_listen(case))[0].get(where, 1.0)
     if now >= 0.75 > 0.5 >= was:
         yield "dead-from-rate", where, f"dead {was:.0%}, soon {now:.0%}"
+
+
+def _fast_signs(case: _Case, least: float, told: tuple) -> _Signs:
+    """The loss rises: is a lower rate better?"""
     slower = (_run(case, factor)[1] for factor in (1 / 30, 1e-3, 1e-6))
     if told[0] == "rate unknown" or any(loss < least for loss in slower):
         yield "rate-too-large", *told
@@ -7428,9 +7462,11 @@ def _rate_signs(case: _Case) -> _Signs:
     later = [] if jumps or end < least else _run(case, n=5 * n)[0]
     stuck = jumps or (later and not np.median(later[-5:]) < least)
     found = [*_remedy_signs(case, 5 * n)] if stuck else []
-    if rises and not found:
-        found = [*_fast_signs(case, dead, min(start, end), (told, figure))]
-    elif lr is not None and end > 0.995 * start > 0.3 * case.null:
+    if not end < 0.5 * case.null and not found:
+        found = [*_dead_signs(case, dead)]
+        lower = min(start, end), (told, figure)
+        found += _fast_signs(case, *lower) if rises else ()
+    if lr is not None and not rises and end > 0.995 * start > 0.3 * case.null:
         found = found or [*_slow_signs(case, start, figure)]
     rest = later[len(losses) :]  # a large network takes only a few steps
     flat = rest and np.ptp(rest) < 2e-3 * case.null
@@ -7492,7 +7528,7 @@ _START = _atlas("""
     start-too-small · Layer by layer, all examples come to look alike.
     Use kaiming_normal_, zero biases, less decay. · 8, A sum of many terms
     first-loss-too-high · The answers are confident and wrong.
-    Is a bias or the last weight large? · 6, Which class: cross-entropy
+    Make the last weights and biases smaller. · 6, Which class: cross-entropy
     not-finite · One nan in a weight or a layer makes all that follows nan.
     Look for a log or root at 0, or lower the rate. · 18, Slopes that deceive
     integer-weights · Whole numbers cut every small step off.
@@ -7528,7 +7564,7 @@ _GRADS = _atlas("""
     gradient-missing · The output depends on it; no gradient arrives.
     Look for .data or a copy on the way. · 15, Numbers that remember
     gradient-overwritten · What another part of a batch has added is lost.
-    Add to grad: grad += …, not grad = …. · 23, When gradients should add up
+    Use grad += …, and clear once a step. · 23, When gradients should add up
     parameter-without-effect · Whatever its value, the output is the same.
     Look for a name copied and not changed. · 2, Where it is blind
     gradient-of-other-data · Backward follows the last loss, not the batch's.
@@ -7557,7 +7593,7 @@ _RATES = _atlas("""
 
 # 24 The diagnosis · causes-step
 _STEP = _atlas("""
-    optimizer-correction · Averages start at 0: the first steps are wrong.
+    optimizer-correction · Averages start at 0: the first steps are off.
     Divide each by 1 - β^t, counting t. · 9, Adam: both, and a correction
     optimizer-momentum · Steps must grow to 1/(1-μ) times the first.
     Keep velocity = μ * velocity + gradient. · 9, Momentum
@@ -7578,7 +7614,7 @@ _MODES = _atlas("""
     Clip between backward and the optimizer's step. · 10, One bad batch
     weights-shared · What was kept is no copy: it moves on with the training.
     Keep p.data.copy(); tied layers share a Parameter. · 12, Stopping early
-    dropout-in-evaluation · A part of the network is missing when asked.
+    dropout-in-evaluation · Units are dropped at random: no two answers agree.
     Drop only if self.training, and call net.eval(). · 12, Dropout
     dropout-scale · Training gives the next layer another mean.
     Divide what is kept by 1 - p. · 12, Dropout
@@ -7587,7 +7623,7 @@ _MODES = _atlas("""
     statistics-frozen · The running mean and variance stay as at the start.
     Train in training mode, with a momentum above 0. · 13, In company
     statistics-differ · Evaluation normalises with other numbers.
-    Take momentum 0.1 and larger batches; keep variances. · 13, In company
+    Momentum 0.1, larger batches; is a variance kept? · 13, In company
     batch-dependent · An answer depends on the other rows of the batch.
     Use nothing along axis 0 in evaluation. · 13, In company
     sees-the-future · The target of a step is visible as the next input.
@@ -7600,8 +7636,8 @@ _CAUSES = _DATA | _LABELS | _START | _SIGNAL | _GRADS | _RATES | _STEP | _MODES
 
 
 _NO_SYMPTOMS = {
-    "labels-sorted", "labels-unbalanced", "labels-shuffled",
-    "test-data-differ", "input-constant-column",
+    "labels-unbalanced", "labels-shuffled", "test-data-differ",
+    "input-constant-column",
 }
 
 
@@ -7622,4 +7658,4 @@ _PROBES = [
 ]
 
 
-# digest a859d0585714099003dfb13367ed0dcdf5ffb0243b0400102aab726a91b25dff
+# digest 701f566f90d05e0af19fcb5f9c7d7ceebf98a705191d0aac811e2416b992a0b4
