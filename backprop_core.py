@@ -3048,7 +3048,7 @@ def _normalise_backward(
     d: _Array, xhat: _Array, r: _Array, product: _Array,
     along: _Array, mean: _Array,
 ) -> _Array:
-    """eq:bn-dx; ``product`` is d times xhat, the others are the means."""
+    """eq:bn-dx; along and mean are its means, product is overwritten."""
     dx = np.multiply(xhat, along, out=product)
     np.subtract(d, dx, out=dx)
     dx -= mean
@@ -3069,7 +3069,7 @@ class _BatchNorm(Layer):
         centred, r = self._statistics(_by_feature(x), fixed)
         factor = r * _data(self.weight, 1)[:, None]
         self._cache = centred, r, factor, x.shape, fixed
-        y = centred * factor  # eq:bn-xhat
+        y = centred * factor  # gamma times eq:bn-xhat
         y += _data(self.bias, 0)[:, None]
         return _by_example(y, x.shape, x.dtype)  # eq:bn
 
@@ -7606,4 +7606,4 @@ _PROBES = [
 ]
 
 
-# digest 87f6a60b567c90d0d3df9a5dfcc157f6bf0dba2a0533b8658c3f529a01eb2f43
+# digest e0ff3e9a8a6b44b04781a7b3bd3719263c8e89c386899f63d1deb6536d479d90
