@@ -3071,7 +3071,7 @@ class _BatchNorm(Layer):
         centred, r = self._statistics(_by_feature(x), fixed)
         factor = r * _data(self.weight, 1)[:, None]
         self._cache = centred, r, factor, x.shape, fixed
-        y = centred * factor  # eq:bn-xhat
+        y = centred * factor  # gamma times eq:bn-xhat
         y += _data(self.bias, 0)[:, None]
         return _by_example(y, x.shape, x.dtype)  # eq:bn
 
@@ -7658,4 +7658,4 @@ _PROBES = [
 ]
 
 
-# digest 701f566f90d05e0af19fcb5f9c7d7ceebf98a705191d0aac811e2416b992a0b4
+# digest 8b8016ee87766f0b3fe8a2f6399764019260757c81ec821cdff8ade370251062
