@@ -5982,10 +5982,16 @@ def _parts(thing: Any) -> list[Any]:
     if isinstance(thing, FunctionType):
         given = [*(thing.__closure__ or ()), *(thing.__defaults__ or ())]
         return [*given, *_variables(thing).values()]
-    kinds = type(thing).__mro__ if isinstance(thing, _Memory) else ()
+    kinds = type(thing).__mro__[:-1] if isinstance(thing, _Memory) else ()
     methods = [f for kind in kinds for f in vars(kind).values()]
+    others = [f for f in methods if not _is_ours(f)]
     own = getattr(thing, "__dict__", None)
-    return [*gc.get_referents(thing), *methods, own]
+    return [*gc.get_referents(thing), *others, own]
+
+
+def _is_ours(thing: Any) -> bool:
+    """A function of this book: what it refers to does not change."""
+    return type(thing) is FunctionType and thing.__module__ == "backprop_core"
 
 
 # 24 The diagnosis · variables
@@ -5995,8 +6001,7 @@ def _variables(thing: Any) -> dict[str, Any]:
         return {"cell_contents": thing.cell_contents}
     if not isinstance(thing, FunctionType):
         return thing if isinstance(thing, dict) else {}
-    own = thing.__module__ != "backprop_core"
-    codes, names = [thing.__code__] * own, set[str]()
+    codes, names = [thing.__code__] * (not _is_ours(thing)), set[str]()
     for code in codes:
         names.update(code.co_names)
         codes += [c for c in code.co_consts if hasattr(c, "co_names")]
@@ -7577,4 +7582,4 @@ _PROBES = [
 ]
 
 
-# digest c1053f46c8a073f211c9590e996969acd7d179800cb80a87d8e83ade9e1a0a46
+# digest 3f97472b9aaefe89365f07bdc60c4a12b0d88b21fba7cba0e6fce47804e08148
