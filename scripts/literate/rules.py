@@ -64,7 +64,7 @@ def _check_names(chapters: Sequence[Chapter]) -> None:
     names: dict[str, Cell] = {}
     for chapter in chapters:
         for cell in chapter.python:
-            for node in cell.tree.body:
+            for node in cell.tree.body if MODULE_NAME in cell.source else ():
                 if isinstance(node, ast.ImportFrom) and node.module == MODULE_NAME:
                     for alias in node.names:
                         if alias.name not in names:
