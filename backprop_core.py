@@ -5982,7 +5982,7 @@ def _parts(thing: Any) -> list[Any]:
     if isinstance(thing, FunctionType):
         given = [*(thing.__closure__ or ()), *(thing.__defaults__ or ())]
         return [*given, *_variables(thing).values()]
-    kinds = type(thing).__mro__[:-1] if isinstance(thing, _Memory) else ()
+    kinds = type(thing).__mro__ if isinstance(thing, _Memory) else ()
     methods = [f for kind in kinds for f in vars(kind).values()]
     others = [f for f in methods if not _is_ours(f)]
     own = getattr(thing, "__dict__", None)
@@ -7582,4 +7582,4 @@ _PROBES = [
 ]
 
 
-# digest 3f97472b9aaefe89365f07bdc60c4a12b0d88b21fba7cba0e6fce47804e08148
+# digest 6eca1aad5cab34ec15f06091c7f43bd4f3512fa4c1984956520d8f4b5a33a16e
