@@ -6017,10 +6017,16 @@ def _parts(thing: Any) -> list[Any]:
         return [*given, *_variables(thing).values()]
     kinds = type(thing).__mro__ if isinstance(thing, _Memory) else ()
     methods = [f for kind in kinds for f in vars(kind).values()]
+    others = [f for f in methods if not _is_ours(f)]
     own, held = getattr(thing, "__dict__", None), gc.get_referents(thing)
     if isinstance(thing, cycle):  # it goes on, and so must its own list
         held = [*chain(*(h if isinstance(h, list) else [h] for h in held))]
-    return [*held, *methods, own]
+    return [*held, *others, own]
+
+
+def _is_ours(thing: Any) -> bool:
+    """A function of this book: what it refers to does not change."""
+    return type(thing) is FunctionType and thing.__module__ == "backprop_core"
 
 
 # 24 The diagnosis · variables
@@ -6030,8 +6036,7 @@ def _variables(thing: Any) -> dict[str, Any]:
         return {"cell_contents": thing.cell_contents}
     if not isinstance(thing, FunctionType):
         return thing if isinstance(thing, dict) else {}
-    own = thing.__module__ != "backprop_core"
-    codes, names = [thing.__code__] * own, set[str]()
+    codes, names = [thing.__code__] * (not _is_ours(thing)), set[str]()
     for code in codes:
         names.update(code.co_names)
         codes += [c for c in code.co_consts if hasattr(c, "co_names")]
@@ -7658,4 +7663,4 @@ _PROBES = [
 ]
 
 
-# digest 8b8016ee87766f0b3fe8a2f6399764019260757c81ec821cdff8ade370251062
+# digest 377b206895557f25fd1f023de86ff12f56c92bf58dbddf5fa0dabf6266da428e
