@@ -6024,6 +6024,7 @@ def _parts(thing: Any) -> list[Any]:
     return [*held, *others, own]
 
 
+# 24 The diagnosis · ours
 def _is_ours(thing: Any) -> bool:
     """A function of this book: what it refers to does not change."""
     return type(thing) is FunctionType and thing.__module__ == "backprop_core"
@@ -7663,4 +7664,4 @@ _PROBES = [
 ]
 
 
-# digest 377b206895557f25fd1f023de86ff12f56c92bf58dbddf5fa0dabf6266da428e
+# digest e4e08a29f3cc32c064e7f691e158e28ecf90d96d34e7437726513d481f2fecbe
