@@ -37,14 +37,14 @@ import signal
 import sys
 import threading
 import warnings
-from collections import namedtuple
+from collections import deque, namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar, copy_context
 from functools import lru_cache, partial, reduce, wraps
 from glob import escape
 from inspect import signature
-from itertools import chain, pairwise, repeat, tee
+from itertools import chain, cycle, pairwise, repeat, tee
 from numbers import Real
 from pathlib import Path
 from types import CellType, FunctionType, GeneratorType, ModuleType
@@ -106,7 +106,7 @@ def _floating(x: ArrayLike) -> np.ndarray:
     squares are soon larger. Raises TypeError for anything that is not a
     real number and for a mask, ValueError for rows of different lengths.
     """
-    if type(x) is np.ndarray and x.dtype.char in "fd":
+    if type(x) is np.ndarray and x.dtype.char in "fd" and x.dtype.isnative:
         return x  # as almost always
     return _widened(_as_array(x))
 
@@ -135,7 +135,7 @@ def _as_array(x: ArrayLike) -> np.ndarray:
 
 # 01 What is a slope good for? · widened
 def _widened(array: np.ndarray) -> np.ndarray:
-    """Whole numbers as float64, half precision as single."""
+    """Whole numbers as float64, half precision as single; bytes in order."""
     kind = array.dtype.kind
     if kind in "biu":
         return array.astype(float)
@@ -143,7 +143,7 @@ def _widened(array: np.ndarray) -> np.ndarray:
         what = "numbers, got an array of"
         what = "real numbers, got" if kind == "c" else what
         raise TypeError(f"expected {what} {array.dtype}")
-    return array.astype(np.float32) if array.dtype == np.float16 else array
+    return array.astype(np.promote_types(array.dtype, "f"), copy=False)
 
 
 # 02 How do I know a derivative is right? · each-element
@@ -184,7 +184,7 @@ def numerical_gradient(
     Shapes: x any, grad_output as f(x), result as x, always float64.
     Raises ValueError if f has several outputs and grad_output is missing.
     """
-    x = np.asarray(x, dtype=float)
+    x = _floating(x).astype(float)
     def slope(direction: np.ndarray) -> np.ndarray:
         return (f(x + h * direction) - f(x - h * direction)) / (2 * h)
 
@@ -202,7 +202,7 @@ def complex_step_gradient(
     Shapes as in numerical_gradient. Raises TypeError where f returns real
     numbers. Source: Lyness and Moler, 1967; Squire and Trapp, 1998.
     """
-    x = np.asarray(x, dtype=float)
+    x = _floating(x).astype(float)
     def slope(direction: np.ndarray) -> np.ndarray:
         return np.imag(_off_axis(f, x + 1j * h * direction)) / h
 
@@ -300,7 +300,7 @@ def gradient_errors(
     """
     if isinstance(layer, type) or not hasattr(layer, "backward"):
         raise TypeError(f"expected a layer with a backward, got {layer}")
-    x = np.array(x, dtype=float)
+    x = _floating(x).astype(float)
     x.flags.writeable = False
     shape = np.shape(_output(layer, x, rest))
     seed = np.random.default_rng(rng).integers(2**63)
@@ -454,10 +454,8 @@ class _Memory:
     def _expect(self, x: Any, *shape: Any, what: str = "input") -> np.ndarray:
         """x as floating-point numbers; a name in ``shape`` fits any size."""
         array = _floating(x)
-        if what == "input":
-            self._count(backward=False)
-        elif what == "grad_output":
-            self._count(backward=True)
+        if what in ("input", "grad_output"):
+            self._count(backward=what == "grad_output")
         if array.shape != shape and self._fitted != (shape, array.shape):
             self._compare(array.shape, shape, what)
             self._fitted = shape, array.shape
@@ -508,8 +506,7 @@ class Layer(_Memory):
     # 03 Why backwards? · layer-contents
     def _own(self) -> list[tuple[Any, Any]]:
         """Its attributes, but for what the last forward left."""
-        passing = "_cache", "_fitted", "_shapes", "_pass"
-        return [part for part in vars(self).items() if part[0] not in passing]
+        return [part for part in vars(self).items() if part[0] not in _PASSING]
 
     def _contents(self, prefix: str = "") -> list[tuple[str, Any]]:
         """This layer, and all that it and the layers inside hold."""
@@ -594,6 +591,10 @@ class Layer(_Memory):
         """
         ours = self._arrays()
         _overwrite(ours, _agreed(ours, state_dict))
+
+
+# 03 Why backwards? · passing
+_PASSING = {"_cache", "_fitted", "_shapes", "_pass", "_looked"}
 
 
 # 03 Why backwards? · entries
@@ -715,8 +716,8 @@ class _Unset:
 # 03 Why backwards? · fixed
 class _Fixed(_Unset):
     """An attribute that is set once; a Parameter may replace a Parameter."""
-
     def __set__(self, owner: Any, value: Any = None) -> None:
+        value = int(value) if isinstance(value, np.integer) else value
         old = vars(owner).setdefault(self.name, value)
         fits = type(old) is type(value) in (int, tuple) and old == value
         stays = f"{{}} stays (make a new {type(owner).__name__})"
@@ -1028,7 +1029,7 @@ def _one_of(owner: Any, *names: str, **values: Any) -> None:
     """One of these names."""
     *most, last = map(repr, names)
     fits = f"{{}} is {', '.join(most)}{' or ' * bool(most)}{last}"
-    _demand(owner, lambda value: value in names, fits, **values)
+    _demand(owner, lambda x: isinstance(x, str) and x in names, fits, **values)
 
 
 # 05 Something that bends: activations · softmax
@@ -1076,7 +1077,7 @@ class Softmax(Layer):
 def _only(on: np.ndarray, grad: np.ndarray) -> np.ndarray:
     """grad where ``on`` is true, elsewhere 0."""
     flat = grad.ravel("K")
-    if np.isfinite(np.vdot(flat, flat)):
+    if math.isfinite(np.vdot(flat, flat).real):
         return grad * on
     return np.where(on, grad, 0)  # slow, but 0 times inf would be nan
 
@@ -1284,7 +1285,7 @@ class CrossEntropyLoss(Loss):
     # 06 What do we want? Losses · cross-entropy-weights
     def _weights(self, shape: Any) -> np.ndarray:
         """The weights, if there is one for each class."""
-        weight = np.ravel(self.weight)
+        weight = _as_array(self.weight).ravel()
         def fits(w: np.ndarray) -> Any:
             real = w.dtype.kind in "fiu"
             return real and 0 <= w.min(initial=0) <= w.max(initial=0) < np.inf
@@ -1466,7 +1467,7 @@ class Network(Layer):
             y = layer.forward(x)
         else:
             y = layer.forward(x, lengths=lengths)
-        if not isinstance(y, np.ndarray | np.generic):
+        if not isinstance(y, (np.ndarray, np.generic)):
             kind = type(y).__name__
             raise TypeError(f"Network: {layer} gave no array, but a {kind}")
         layer._pass = self._shapes
@@ -1573,7 +1574,7 @@ class Optimizer:
         Raises RuntimeError if some data has been replaced since.
         """
         self._look()
-        self.state["t"] += 1
+        self.state["t"][()] += 1
         frozen = [p for p in self.parameters if not p.requires_grad]
         kept = [(p, p.data.copy()) for p in frozen]
         theta = self._data
@@ -1749,7 +1750,7 @@ def _one_vector(parameters: list[Parameter]) -> tuple[np.ndarray, np.ndarray]:
 # 07 A network learns · only-parameters
 def _only_parameters(things: Any) -> list[Parameter]:
     """All of them. Raises TypeError for anything but parameters."""
-    found = list(things) if isinstance(things, Iterable) else [things]
+    found = list(things) if np.iterable(things) else [things]
     other = [type(x).__name__ for x in found if not isinstance(x, Parameter)]
     if other:
         raise TypeError(
@@ -1761,7 +1762,7 @@ def _only_parameters(things: Any) -> list[Parameter]:
 # 07 A network learns · groups
 def _groups(name: str, things: Any) -> list[dict[str, Any]]:
     """Parameters as groups; most often there is one."""
-    given = list(things) if isinstance(things, Iterable) else [things]
+    given = list(things) if np.iterable(things) else [things]
     if not all(isinstance(group, dict) for group in given):
         given = [{"params": given}]
     parts = [{**g, "params": _only_parameters(g.get("params"))} for g in given]
@@ -2324,7 +2325,7 @@ class DataLoader:
         self.x, self.y = self.arrays[:2]
         _equally_many(self.arrays)
         _positive(self, batch_size=batch_size)
-        self.batch_size, self.shuffle = batch_size, shuffle
+        self.batch_size, self.shuffle = int(batch_size), shuffle
         self.drop_last, self.rng = drop_last, _generator(self, rng)
 
 
@@ -2752,6 +2753,7 @@ def save(
     collide, OSError for a place that is no ordinary file.
     """
     arrays: dict[str, Any] = _named_arrays(net, optimizer, schedule)
+    _instances("checkpoint", list, True, history=history)
     texts: dict[str, Any] = {"history": history or []}
     for name, generator in _generators(net, rng).items():
         texts[name] = generator.bit_generator.state
@@ -3036,20 +3038,20 @@ def _centre(rows: np.ndarray) -> _Pair:
     return centred, rows[:, :1] + mean
 
 
-# 13 Keeping in shape: normalisation · factor
-def _factor(rows: np.ndarray, eps: float) -> _Pair:
-    """r, which gives each row the mean square 1; and what it was."""
-    square = _mean(rows * rows)  # eq:bn-variance
-    return 1 / np.sqrt(square + eps), square  # eq:bn-factor
+# 13 Keeping in shape: normalisation · dots
+def _dots(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The dot product of each row of a with that of b, as a column."""
+    if a.flags.c_contiguous:
+        return (a[:, None] @ b[..., None])[..., 0]
+    return _sum(a * b)[:, None]  # faster for columns turned into rows
 
 
 # 13 Keeping in shape: normalisation · normalise-backward
 def _normalise_backward(
-    d: _Array, xhat: _Array, r: _Array, product: _Array,
-    along: _Array, mean: _Array,
+    d: _Array, xhat: _Array, r: _Array, along: _Array, mean: _Array
 ) -> _Array:
-    """eq:bn-dx; ``product`` is d times xhat, the others are the means."""
-    dx = np.multiply(xhat, along, out=product)
+    """eq:bn-dx; ``along`` and ``mean`` are its two means."""
+    dx = xhat * along
     np.subtract(d, dx, out=dx)
     dx -= mean
     dx *= r
@@ -3069,7 +3071,7 @@ class _BatchNorm(Layer):
         centred, r = self._statistics(_by_feature(x), fixed)
         factor = r * _data(self.weight, 1)[:, None]
         self._cache = centred, r, factor, x.shape, fixed
-        y = centred * factor  # eq:bn-xhat
+        y = centred * factor  # gamma times eq:bn-xhat
         y += _data(self.bias, 0)[:, None]
         return _by_example(y, x.shape, x.dtype)  # eq:bn
 
@@ -3077,16 +3079,15 @@ class _BatchNorm(Layer):
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         centred, r, factor, shape, fixed = self._saved()
         grad = self._expect(grad_output, *shape, what="grad_output")
-        dy = _by_feature(grad)
-        dx, n = dy * centred, dy.shape[1]
-        dbeta, dgamma = _sum(dy)[:, None], r * _sum(dx)[:, None]
+        dy, n = _by_feature(grad), grad[:, 0].size
+        dbeta, dgamma = _sum(dy)[:, None], r * _dots(dy, centred)
         _collect(self.bias, dbeta)  # eq:bn-dbeta
         _collect(self.weight, dgamma)  # eq:bn-dgamma
         if fixed:
-            np.multiply(dy, factor, out=dx)
+            dx = dy * factor
         else:
             along, mean = r * dgamma / n, dbeta / n  # eq:bn-dx-short
-            _normalise_backward(dy, centred, factor, dx, along, mean)
+            dx = _normalise_backward(dy, centred, factor, along, mean)
         return _by_example(dx, shape, centred.dtype)
 
     # 13 Keeping in shape: normalisation · batch-norm-statistics
@@ -3097,10 +3098,10 @@ class _BatchNorm(Layer):
             mean, var = (b[:, None].astype(rows.dtype) for b in kept)
             return rows - mean, 1 / np.sqrt(var + self.eps)  # eq:bn-eval
         centred, mean = _centre(rows)
-        r, variance = _factor(centred, self.eps)
+        var = _dots(centred, centred) / rows.shape[1]  # eq:bn-variance
         if self.buffers:
-            self._track(mean, variance, rows.shape[1])
-        return centred, r
+            self._track(mean, var, rows.shape[1])
+        return centred, 1 / np.sqrt(var + self.eps)  # eq:bn-factor
 
     # 13 Keeping in shape: normalisation · batch-norm-track
     def _track(self, mean: np.ndarray, variance: np.ndarray, n: int) -> None:
@@ -3225,7 +3226,7 @@ class _RowNorm(Layer):
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, rows, eps = self._grouped(x)
         rows = _centre(rows)[0] if self._centred else rows.copy()
-        r, _ = _factor(rows, eps)
+        r = 1 / np.sqrt(_mean(rows * rows) + eps)
         factor = r.dot(_data(self.weight, 1).reshape(1, -1))
         self._cache = rows, r, factor, x.shape
         y = rows * factor  # eq:ln-xhat, eq:rms
@@ -3269,7 +3270,7 @@ class _RowNorm(Layer):
         for size in own or [()]:
             _positive(self, normalized_shape=size)
         _within(self, eps=0.0 if eps is None else eps)
-        self.normalized_shape, self.eps = own, eps
+        self.normalized_shape, self.eps = tuple(map(int, own)), eps
         bias = elementwise_affine and bias
         self.weight = Parameter(np.ones(own)) if elementwise_affine else None
         self.bias = Parameter(np.zeros(own)) if bias else None
@@ -3311,7 +3312,7 @@ def _pair(layer: Layer, name: str, value: Any, least: int) -> tuple[int, int]:
     fits = len(pair) == 2 and all(_is_whole(n, least) for n in pair)
     wanted = f"{{}} must be one or two whole numbers of at least {least}"
     _demand(layer, lambda _: fits, wanted, **{name: value})
-    return pair
+    return int(pair[0]), int(pair[1])
 
 
 # 14 Neighbours: convolution · pictures
@@ -3838,7 +3839,7 @@ class Tensor(NDArrayOperatorsMixin):
     Raises TypeError for what is not an array of real numbers.
     """
     grad: np.ndarray | None = None
-    requires_grad: bool = False  # of those that _remember makes
+    requires_grad: bool = False  # _remember skips __init__
     _parents: tuple[Any, ...] = ()
     _record: Any = None
     __hash__ = object.__hash__  # although == compares entries
@@ -3945,7 +3946,11 @@ class Tensor(NDArrayOperatorsMixin):
     def __iter__(self) -> Iterator[Any]:
         return map(self.__getitem__, range(len(self)))
 
+    # 17 The engine, for use · tensor-as-float
     def __float__(self) -> float:
+        if self.requires_grad and _recording.get():
+            text = "a float carries no gradient; if none is needed, x.item()"
+            warnings.warn(text, stacklevel=2)
         return float(self.item())
 
     def __format__(self, form: str) -> str:
@@ -4218,10 +4223,11 @@ def _plain(x: Any) -> Any:
 # 17 The engine, for use · without-rule
 def _without_rule(function: Callable, args: Any, options: dict) -> Any:
     """Functions of the other kinds; comparisons and counts give arrays."""
-    if further := _FURTHER.get(function):
-        _ask(further, args, options, [])
-        return further.function(*[_own(x, further) for x in args], **options)
     try:
+        if further := _FURTHER.get(function):
+            _ask(further, args, options, [])
+            args = [_own(x, further) for x in args]
+            return further.function(*args, **options)
         value = function(*_deep(args, _plain), **_deep(options, _plain))
     except ValueError as error:
         if "read-only" in str(error):
@@ -4314,7 +4320,8 @@ def primitive(*vjps: Callable | None, jvps: Any = None) -> Callable:
 # 17 The engine, for use · pushes
 def _pushes(function: Any, vjps: tuple, jvps: Any) -> Any:
     """The rules forwards, from what primitive is given."""
-    if not vjps or not callable(function):
+    given = function, *[vjp for vjp in vjps if vjp is not None]
+    if not vjps or not all(map(callable, given)):
         raise TypeError("primitive: write @primitive(rule, …)")
     if isinstance(jvps, str):
         _one_of("primitive", "linear", "entrywise", jvps=jvps)
@@ -4507,6 +4514,7 @@ def _max_rule(
 ) -> Any:
     best = (x == _spread_out(y, x, axis, keepdims)).astype(x.dtype)
     best /= best.sum(axis=axis, keepdims=True)
+    # where: 0 * inf would be nan
     return np.where(best, _spread_out(g, x, axis, keepdims), 0) * best
 
 
@@ -4587,7 +4595,7 @@ def _move(function: Callable, *args: Any, **options: Any) -> Any:
     def asked(entries: np.ndarray) -> Any:
         own = iter(np.split(entries, np.cumsum([x.size for x in found])))
         given, named = _deep([args, options], lambda x: (
-            next(own).reshape(x.shape) if isinstance(x, Tensor) else x
+            next(own).reshape(x.shape) if isinstance(x, Tensor) else _plain(x)
         ))
         return function(*given, **named)
 
@@ -4845,8 +4853,8 @@ def _median(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
         raise TypeError("median takes one axis of a Tensor, or none")
     value = np.asarray(np.median(x.data, axis, keepdims=keepdims))
     y, along = np.sort(x, axis), axis or 0
-    n = y.shape[along]
-    y = np.take(y, [(n - 1) // 2, n // 2], along).mean(along)
+    n, y = y.shape[along], np.moveaxis(y, along, 0)
+    y = y[(n - 1) // 2 : n // 2 + 1].mean(axis=0)
     return _valued(y.reshape(value.shape), value)
 
 
@@ -5521,7 +5529,7 @@ class MultiHeadAttention(Layer):
         _demand(self, lambda d: not d % num_heads, wanted, embed_dim=embed_dim)
         self.embed_dim, self.num_heads = embed_dim, num_heads
         self.causal, rng = causal, _generator(self, rng)
-        self.qkv = Linear(embed_dim, 3 * embed_dim, rng=rng)
+        self.qkv = Linear(embed_dim, 3 * self.embed_dim, rng=rng)
         self.out = Linear(embed_dim, embed_dim, rng=rng)
 
 
@@ -5567,9 +5575,10 @@ class TransformerBlock(Network):
         self, embed_dim: int, num_heads: int, hidden: int | None = None, *,
         dropout: float = 0.0, causal: bool = True, rng: _Seed = None,
     ) -> None:
-        rng, d = _generator(self, rng), embed_dim
+        _positive(self, embed_dim=embed_dim)
+        rng, d = _generator(self, rng), int(embed_dim)
         hidden = 4 * d if hidden is None else hidden
-        _positive(self, embed_dim=d, hidden=hidden)
+        _positive(self, hidden=hidden)
         _within(self, "0 <= {} < 1", dropout=dropout)
         look = MultiHeadAttention(d, num_heads, causal=causal, rng=rng)
         wide, narrow = Linear(d, hidden, rng=rng), Linear(hidden, d, rng=rng)
@@ -5738,14 +5747,17 @@ def _like_before(again: np.ndarray, before: np.ndarray) -> None:
 
 
 # 22 Beyond the gradient · without-tape
-def _without_tape(f: Callable, *arrays: Any) -> Any:
-    """The forward pass of a checkpoint."""
-    y = f(*arrays)
-    if isinstance(y, Tensor):
+def _without_tape(f: Callable, inputs: Sequence, *known: Any) -> Any:
+    """The forward pass of a checkpoint, on Tensors that are constants."""
+    y = f(*[
+        Tensor(x, requires_grad=False) if isinstance(given, Tensor) else x
+        for given, x in zip(inputs, known)
+    ])
+    if getattr(y, "requires_grad", False):
         raise ValueError("checkpoint: f uses a Tensor that is no input")
     if isinstance(y, (list, tuple)):
         raise TypeError("checkpoint: f gives one array; np.stack joins")
-    return y
+    return y.data if isinstance(y, Tensor) else y
 
 
 # 22 Beyond the gradient · checkpoint
@@ -5762,7 +5774,7 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     >>> x.grad
     array([ 3., 12.])
     """
-    forward, again = partial(_without_tape, f), partial(_replay, f, inputs)
+    forward, again = (partial(g, f, inputs) for g in (_without_tape, _replay))
     if not any(isinstance(x, Tensor) for x in inputs):
         return forward(*inputs)
     # one function for all gradients, none forwards, no form of call tried yet
@@ -5826,7 +5838,7 @@ _DATA = _atlas("""
     input-scale · Weights are drawn for inputs of about size 1, around 0.
     Subtract the mean, divide by the deviation. · 8, A sum of many terms
     input-columns-differ · A rate that fits one column does not fit another.
-    Give each column mean 0 and deviation 1. · 9, Momentum
+    Is a −999 in it? Else give each mean 0, deviation 1. · 9, Momentum
     input-constant-column · One value tells nothing, and acts as a large bias.
     Drop it, and never divide by its spread. · 13, Mean 0, spread 1
     test-data-differ · The test data have another scale, mean or labels.
@@ -5901,11 +5913,11 @@ def diagnose(
     training step, ``step()``, ``step(x, y)`` or ``step(net, x, y)``, run
     dozens of times, or hundreds; an ``optimizer`` alone is put into the
     usual loop, with up to 256 rows as its only batch. Network, optimizer,
-    generators, x, y, and arrays and containers that step refers to, are
-    put back, bit for bit; what it prints or writes stays. ``rng`` chooses
-    rows and directions; None, the same each time. Raises RuntimeError without
-    a loss, ValueError for reduction "none", ValueError unless optimizer
-    is an Optimizer, and as net.loss does.
+    generators, x, y, and arrays, lists, deques, sets and dicts that step
+    refers to, are put back, bit for bit; what it prints or writes stays.
+    ``rng`` chooses rows and directions; None, the same each time. Raises
+    RuntimeError without a loss, ValueError for reduction "none", ValueError
+    unless optimizer is an Optimizer, and as net.loss does.
     """
     _one_number("diagnose", net)
     rule = _rule_of(optimizer, step)
@@ -5939,6 +5951,8 @@ def _nothing(case: _Case, failed: list[str]) -> str:
 # 24 The diagnosis · tried
 def _tried(case: _Case, patient: tuple) -> tuple[_Case, list[str]]:
     """The case without a step that raises, and what it raised."""
+    if case.step:
+        _step_arguments(case)  # refuses what it does not know
     _replace(_reach(*patient), _rewindable)
     with _as_it_was(*patient, batch=(case.xs, case.ys)):
         try:
@@ -5953,6 +5967,8 @@ def _tried(case: _Case, patient: tuple) -> tuple[_Case, list[str]]:
 # 24 The diagnosis · optimizer-of
 def _rule_of(optimizer: Any, step: Any) -> Any:
     """The optimizer that is given, or that a step uses."""
+    if step is not None:
+        _demand("diagnose", callable, "{} must be a function", step=step)
     if optimizer is not None:
         _instances("diagnose", Optimizer, optimizer=optimizer)
         return optimizer
@@ -6001,8 +6017,17 @@ def _parts(thing: Any) -> list[Any]:
         return [*given, *_variables(thing).values()]
     kinds = type(thing).__mro__ if isinstance(thing, _Memory) else ()
     methods = [f for kind in kinds for f in vars(kind).values()]
-    own = getattr(thing, "__dict__", None)
-    return [*gc.get_referents(thing), *methods, own]
+    others = [f for f in methods if not _is_ours(f)]
+    own, held = getattr(thing, "__dict__", None), gc.get_referents(thing)
+    if isinstance(thing, cycle):  # it goes on, and so must its own list
+        held = [*chain(*(h if isinstance(h, list) else [h] for h in held))]
+    return [*held, *others, own]
+
+
+# 24 The diagnosis · ours
+def _is_ours(thing: Any) -> bool:
+    """A function of this book: what it refers to does not change."""
+    return type(thing) is FunctionType and thing.__module__ == "backprop_core"
 
 
 # 24 The diagnosis · variables
@@ -6012,8 +6037,7 @@ def _variables(thing: Any) -> dict[str, Any]:
         return {"cell_contents": thing.cell_contents}
     if not isinstance(thing, FunctionType):
         return thing if isinstance(thing, dict) else {}
-    own = thing.__module__ != "backprop_core"
-    codes, names = [thing.__code__] * own, set[str]()
+    codes, names = [thing.__code__] * (not _is_ours(thing)), set[str]()
     for code in codes:
         names.update(code.co_names)
         codes += [c for c in code.co_consts if hasattr(c, "co_names")]
@@ -6046,7 +6070,7 @@ def _put(thing: Any, values: dict[str, Any]) -> None:
 
 def _refill(thing: Any, items: Any) -> None:
     thing.clear()
-    thing.update(items)
+    (thing.extend if hasattr(thing, "extend") else thing.update)(items)
 
 
 # 24 The diagnosis · way-back
@@ -6057,9 +6081,7 @@ def _way_back(thing: Any) -> Callable[[], Any] | None:
     """What makes a thing as it is now; None for what cannot change."""
     if isinstance(thing, np.ndarray) and thing.flags.writeable:
         return partial(np.copyto, thing, thing.copy())
-    if isinstance(thing, list):
-        return partial(thing.__setitem__, slice(None), thing.copy())
-    if isinstance(thing, (dict, set)):
+    if isinstance(thing, (list, deque, dict, set)):
         return partial(_refill, thing, thing.copy())
     if isinstance(thing, _RANDOM):
         return partial(thing.__setstate__, thing.__getstate__())
@@ -6290,8 +6312,14 @@ def _test_signs(case: _Case) -> _Signs:
         new = np.mean(~np.isin(y_test, case.y))
         if new > 0.2:
             yield "test-data-differ", "y_test", f"{new:.0%} of it is not in y"
-    if x_test is not None and not case.ids:
-        yield from _moved_signs(_columns(case.x), _columns(x_test))
+    if x_test is None or case.ids:
+        return
+    x, test = _columns(case.x), _columns(x_test)
+    if x.shape[1] != test.shape[1]:
+        figure = f"{test.shape[1]} columns, x has {x.shape[1]}"
+        yield "test-data-differ", "x_test", figure
+    else:
+        yield from _moved_signs(x, test)
 
 
 # 24 The diagnosis · moved-signs
@@ -7043,7 +7071,11 @@ def _step_arguments(case: _Case) -> list[Any]:
     if known.keys() >= set(names):
         return [known[name] for name in names]
     few: list[list] = [[(x, y)], [x, y], [net, x, y], [net, rule, x, y]]
-    return few[min(len(names), len(few)) - 1]
+    given = few[min(len(names), len(few)) - 1]
+    if any(known.get(name, it) is not it for name, it in zip(names, given)):
+        ways, got = "(), (x, y), (net, x, y)", ", ".join(names)
+        raise TypeError(f"diagnose: step takes {ways}, not ({got})")
+    return given
 
 
 # 24 The diagnosis · watch
@@ -7053,10 +7085,11 @@ class _Watch:
     marked: Any = ()  # parameters whose gradients carry a mark
     asleep: Any = ()  # layers in evaluation mode
     clipped, then = "", np.zeros(0)  # and the gradients at the step
+    lost, at = False, None  # gradients; the weights at their backward
 
     def __init__(self, case: _Case) -> None:
         self.net, self.parameters = case.net, case.net.parameters()
-        hooks = {"zero_grad": (self.look, self.mark), "step": (self.keep,),
+        hooks = {"zero_grad": (self.clear, self.mark), "step": (self.keep,),
                  "backward": (self.wipe,), "accumulate": (self.wipe,)}
         for owner in (case.net, case.net.criterion, case.optimizer):
             for name in (name for name in hooks if hasattr(owner, name)):
@@ -7077,7 +7110,7 @@ class _Watch:
             self.clipped = "between clearing and backward"
         for p in self.marked:
             p.grad[...] = 0.0
-        self.marked = ()
+        self.marked, self.at = (), _long(p.data for p in self.parameters)
         self.asleep = [
             name for name, layer in _layers(self.net)
             if isinstance(layer, (Dropout, _BatchNorm)) and not layer.training
@@ -7086,13 +7119,20 @@ class _Watch:
     # 24 The diagnosis · watch-looks
     def keep(self) -> None:
         self.wipe()
-        self.then = _long(p.grad for p in self.parameters)
+        self.then, self.at = _long(p.grad for p in self.parameters), None
 
     def look(self) -> None:
         """After the step: are the gradients shorter than they were?"""
         now, length = _long(p.grad for p in self.parameters), np.linalg.norm
         if not self.marked and 0 < length(now) < 0.999 * length(self.then):
             self.clipped = "after the optimizer's step"
+
+    # 24 The diagnosis · watch-clears
+    def clear(self) -> None:
+        """Has no weight moved since backward, and no optimizer stepped?"""
+        now = _long(p.data for p in self.parameters)
+        self.lost |= self.at is not None and np.array_equal(self.at, now)
+        self.look()
 
 
 # 24 The diagnosis · long-vectors
@@ -7132,6 +7172,9 @@ def _step_signs(case: _Case) -> _Signs:
     watch.look()
     if watch.clipped:
         yield "clipping-misplaced", "step", f"gradients change {watch.clipped}"
+    if watch.lost and watch.then.size:
+        figure = "zero_grad clears gradients that no step has used"
+        yield "gradient-overwritten", "step", figure
     yield from _still_signs(case, fresh, moves, watch)
     first = _long(fresh)
     extra = watch.then - first if watch.then.size else 0 * first
@@ -7355,12 +7398,16 @@ def _slow_signs(case: _Case, start: float, figure: str) -> _Signs:
 
 
 # 24 The diagnosis · fast-signs
-def _fast_signs(case: _Case, dead: dict, least: float, told: tuple) -> _Signs:
-    """The loss rises: were units killed? Is a lower rate better?"""
+def _dead_signs(case: _Case, dead: dict) -> _Signs:
+    """Have some steps killed units that were alive before?"""
     where, now = _most(dead)
     was = _stuck(_listen(case))[0].get(where, 1.0)
     if now >= 0.75 > 0.5 >= was:
         yield "dead-from-rate", where, f"dead {was:.0%}, soon {now:.0%}"
+
+
+def _fast_signs(case: _Case, least: float, told: tuple) -> _Signs:
+    """The loss rises: is a lower rate better?"""
     slower = (_run(case, factor)[1] for factor in (1 / 30, 1e-3, 1e-6))
     if told[0] == "rate unknown" or any(loss < least for loss in slower):
         yield "rate-too-large", *told
@@ -7421,9 +7468,11 @@ def _rate_signs(case: _Case) -> _Signs:
     later = [] if jumps or end < least else _run(case, n=5 * n)[0]
     stuck = jumps or (later and not np.median(later[-5:]) < least)
     found = [*_remedy_signs(case, 5 * n)] if stuck else []
-    if rises and not found:
-        found = [*_fast_signs(case, dead, min(start, end), (told, figure))]
-    elif lr is not None and end > 0.995 * start > 0.3 * case.null:
+    if not end < 0.5 * case.null and not found:
+        found = [*_dead_signs(case, dead)]
+        lower = min(start, end), (told, figure)
+        found += _fast_signs(case, *lower) if rises else ()
+    if lr is not None and not rises and end > 0.995 * start > 0.3 * case.null:
         found = found or [*_slow_signs(case, start, figure)]
     rest = later[len(losses) :]  # a large network takes only a few steps
     flat = rest and np.ptp(rest) < 2e-3 * case.null
@@ -7485,7 +7534,7 @@ _START = _atlas("""
     start-too-small · Layer by layer, all examples come to look alike.
     Use kaiming_normal_, zero biases, less decay. · 8, A sum of many terms
     first-loss-too-high · The answers are confident and wrong.
-    Is a bias or the last weight large? · 6, Which class: cross-entropy
+    Make the last weights and biases smaller. · 6, Which class: cross-entropy
     not-finite · One nan in a weight or a layer makes all that follows nan.
     Look for a log or root at 0, or lower the rate. · 18, Slopes that deceive
     integer-weights · Whole numbers cut every small step off.
@@ -7521,7 +7570,7 @@ _GRADS = _atlas("""
     gradient-missing · The output depends on it; no gradient arrives.
     Look for .data or a copy on the way. · 15, Numbers that remember
     gradient-overwritten · What another part of a batch has added is lost.
-    Add to grad: grad += …, not grad = …. · 23, When gradients should add up
+    Use grad += …, and clear once a step. · 23, When gradients should add up
     parameter-without-effect · Whatever its value, the output is the same.
     Look for a name copied and not changed. · 2, Where it is blind
     gradient-of-other-data · Backward follows the last loss, not the batch's.
@@ -7550,7 +7599,7 @@ _RATES = _atlas("""
 
 # 24 The diagnosis · causes-step
 _STEP = _atlas("""
-    optimizer-correction · Averages start at 0: the first steps are wrong.
+    optimizer-correction · Averages start at 0: the first steps are off.
     Divide each by 1 - β^t, counting t. · 9, Adam: both, and a correction
     optimizer-momentum · Steps must grow to 1/(1-μ) times the first.
     Keep velocity = μ * velocity + gradient. · 9, Momentum
@@ -7571,7 +7620,7 @@ _MODES = _atlas("""
     Clip between backward and the optimizer's step. · 10, One bad batch
     weights-shared · What was kept is no copy: it moves on with the training.
     Keep p.data.copy(); tied layers share a Parameter. · 12, Stopping early
-    dropout-in-evaluation · A part of the network is missing when asked.
+    dropout-in-evaluation · Units are dropped at random: no two answers agree.
     Drop only if self.training, and call net.eval(). · 12, Dropout
     dropout-scale · Training gives the next layer another mean.
     Divide what is kept by 1 - p. · 12, Dropout
@@ -7580,7 +7629,7 @@ _MODES = _atlas("""
     statistics-frozen · The running mean and variance stay as at the start.
     Train in training mode, with a momentum above 0. · 13, In company
     statistics-differ · Evaluation normalises with other numbers.
-    Take momentum 0.1 and larger batches; keep variances. · 13, In company
+    Momentum 0.1, larger batches; is a variance kept? · 13, In company
     batch-dependent · An answer depends on the other rows of the batch.
     Use nothing along axis 0 in evaluation. · 13, In company
     sees-the-future · The target of a step is visible as the next input.
@@ -7593,8 +7642,8 @@ _CAUSES = _DATA | _LABELS | _START | _SIGNAL | _GRADS | _RATES | _STEP | _MODES
 
 
 _NO_SYMPTOMS = {
-    "labels-sorted", "labels-unbalanced", "labels-shuffled",
-    "test-data-differ", "input-constant-column",
+    "labels-unbalanced", "labels-shuffled", "test-data-differ",
+    "input-constant-column",
 }
 
 
@@ -7615,4 +7664,4 @@ _PROBES = [
 ]
 
 
-# digest 33ba610556893b39479469bcfb6ba2b83b170296865ac6dd6971a76960f3232c
+# digest e4e08a29f3cc32c064e7f691e158e28ecf90d96d34e7437726513d481f2fecbe

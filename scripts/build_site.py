@@ -20,8 +20,10 @@ from mkdocs.exceptions import MkDocsException
 
 from literate.chapter import BOOK, ROOT, BookError, shown_path
 from literate.files import alone, reason
+from literate.weave.spared import spare
 
 CONFIG = ROOT / "mkdocs.yml"
+spare()
 
 
 class BookLines(logging.Formatter):

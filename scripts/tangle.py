@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import sys
 from pathlib import Path
 
@@ -61,4 +62,5 @@ def run(options: argparse.Namespace, chapters: list[Chapter], path: Path) -> Non
 
 
 if __name__ == "__main__":
+    gc.disable()  # nearly all that it makes stays until its end
     sys.exit(main())

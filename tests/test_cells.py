@@ -18,7 +18,7 @@ ROWS = 8  # of a notation table
 TABLES = {"01-slope": 9}  # have more, and may only get shorter
 FOLDED = ("hide-input", "check", "wrong")  # a reader sees their code at most on request
 SHEETS = [sheet.text for sheet in read_sheets(read_book())]
-APART = re.compile(r"(?ms)^```.*?^```$|^\$\$.*?^\$\$.*?$|\A---$.*?^---$|<!--.*?-->|^\|[^\n]*$|^\[\^[^\n]*$")
+APART = re.compile(r"(?ms)^```.*?^```$|^\$\$.*?^\$\$.*?$|\A---$.*?^---$|<!--.*?-->|^ *\|[^\n]*$|^\[\^[^\n]*$")
 
 
 def lengths(chapter: Chapter) -> list[tuple[int, str]]:
@@ -98,7 +98,8 @@ def test_notation_tables_are_short(chapter: Chapter) -> None:
 
 
 def test_only_prose_counts_as_prose() -> None:
-    around = "---\na: b\n---\nOne.\n\n```python\nx = 1\n```\n\n| a | b |\n\n$$\nx = y\n$$ {#eq:x}\n"
+    tables = "| a | b |\n\n    | c | d |\n"
+    around = f"---\na: b\n---\nOne.\n\n```python\nx = 1\n```\n\n{tables}\n$$\nx = y\n$$ {{#eq:x}}\n"
     assert words(f"{around}\nTwo 3<!-- = x -->.[^a]\n\n[^a]: Note.\n") == 3
 
 

@@ -6,6 +6,7 @@ import copy
 import itertools
 import random
 import re
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -315,7 +316,7 @@ def sick() -> Iterator[tuple[str, str, Patient]]:
     yield "test-data-differ", "_test_signs", moved
     yield "loss-broadcast", "_loss_signs", Patient(regression(loss=Careless()), TABLE, NUMBERS[:, 0])
     yield "loss-summed", "_loss_signs", Patient(net(loss=bp.CrossEntropyLoss("sum")), TABLE, LABELS)
-    yield "loss-sign", "_sign_signs", Patient(net(loss=negated(bp.CrossEntropyLoss)()), TABLE, LABELS)
+    yield "loss-sign", "_loss_signs", Patient(net(loss=negated(bp.CrossEntropyLoss)()), TABLE, LABELS)
     yield "softmax-twice", "_loss_signs", Patient(net(bp.Softmax()), TABLE, LABELS)
     yield "softmax-wrong-axis", "_loss_signs", Patient(net(bp.Softmax(axis=0)), TABLE, LABELS)
     yield "target-out-of-range", "_loss_signs", Patient(regression(bp.Tanh()), TABLE, 5 * NUMBERS)
@@ -1030,6 +1031,114 @@ def test_a_step_that_needs_more_is_said_to_need_it() -> None:
     assert "missing 1 required positional argument: 'e'" in said
 
 
+@pytest.mark.parametrize(
+    "step, said",
+    [
+        (lambda x, y, epoch: None, "step takes (), (x, y), (net, x, y), not (x, y, epoch)"),
+        (lambda x, y, z, w: None, "not (x, y, z, w)"),
+        (3, "diagnose: step must be a function, got 3"),
+    ],
+)
+def test_a_step_that_cannot_be_called_is_refused(step: Any, said: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=re.escape(said)):
+        bp.diagnose(net(), TABLE, LABELS, step=step)
+
+
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    pixels, label = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(pixels))[:1000]
+    return pixels[order] / 16, label[order]
+
+
+def in_order(made: bp.Network, x: Any, y: Any, lr: float) -> Callable[[], None]:
+    """Fifty rows a step, one after the other."""
+    rule, at = bp.SGD(made.parameters(), lr=lr), [0]
+
+    def step() -> None:
+        rows = slice(at[0], at[0] + 50)
+        at[0] = (at[0] + 50) % len(x)
+        made.loss(x[rows], y[rows])
+        rule.zero_grad()
+        made.backward()
+        rule.step()
+
+    return step
+
+
+@pytest.mark.parametrize("lr", [0.5, 1.0, 3.0, 5.0])
+def test_a_rate_that_kills_is_named_though_the_loss_comes_back(lr: float) -> None:
+    x, y = digits()
+    made, again = mlp(64, 32, 10), mlp(64, 32, 10)
+    alone = bp.diagnose(made, x, y, optimizer=bp.SGD(made.parameters(), lr=lr)).findings
+    own = bp.diagnose(again, x, y, step=in_order(again, x, y, lr)).findings
+    for found in (alone, own):
+        assert [one.name for one in found][:1] == ["dead-from-rate"] * (lr > 1)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_sorted_labels_explain_a_loss_that_jumps(ordered: bool) -> None:
+    x, y = digits()
+    order, made = np.argsort(y, kind="stable") if ordered else np.arange(1000), mlp(64, 32, 10)
+    step = in_order(made, x[order], y[order], 0.5)
+    found = bp.diagnose(made, x[order], y[order], step=step).findings
+    assert [one.name for one in found] == ["labels-sorted"] * ordered
+
+
+@pytest.mark.parametrize(
+    "order, sick",
+    [
+        ("zbs", False),
+        ("bsz", False),
+        ("zbbs", False),
+        ("bbsz", False),
+        ("zzbs", False),
+        ("bszz", False),
+        ("zbh", False),
+        ("bhz", False),  # a step by hand
+        ("zbmzbms", False),  # moves its weights to look around, as sharpness-aware minimisation does
+        ("zbzbs", True),
+        ("bzs", True),
+    ],
+)
+def test_gradients_cleared_before_any_step_has_used_them_are_named(order: str, sick: bool) -> None:
+    made = net()
+    rule = bp.SGD(made.parameters(), lr=0.1)
+
+    def step(x: Any, y: Any) -> None:
+        for act in order:
+            if act == "b":
+                made.loss(x, y)
+                made.backward()
+            elif act in "hm":
+                for p in made.parameters():
+                    p.data += -0.1 * p.grad if act == "h" else 0.01
+            else:
+                (rule.zero_grad if act == "z" else rule.step)()
+
+    found = bp.diagnose(made, TABLE, LABELS, step=step, optimizer=rule).findings
+    assert ("gradient-overwritten" in [one.name for one in found]) == sick
+
+
+def test_what_a_trainer_notes_is_put_back() -> None:
+    class Trainer:
+        def __init__(self) -> None:
+            self.net = net()
+            self.rule = bp.SGD(self.net.parameters(), lr=0.1)
+            self.notes: Any = [deque([9.0], maxlen=5), [9.0], {9.0}, Counter([9.0])]
+
+        def step(self, x: Any, y: Any) -> None:
+            loss = self.net.loss(x, y)
+            self.rule.zero_grad()
+            self.net.backward()
+            self.rule.step()
+            recent, every, seen, often = self.notes
+            recent.append(loss), every.append(loss), seen.add(loss), often.update([loss])
+
+    trainer = Trainer()
+    assert bp.diagnose(trainer.net, TABLE, LABELS, step=trainer.step).findings == []
+    assert trainer.notes == [deque([9.0]), [9.0], {9.0}, {9.0: 1}]
+
+
 def test_a_step_that_goes_uphill_or_trains_asleep_is_named() -> None:
     def grows(made: bp.Network) -> None:
         for p in made.parameters():
@@ -1350,6 +1459,23 @@ def test_a_healthy_step_may_take_its_batches_from_any_iterator(source: str) -> N
     assert next(rounds) == 1
 
 
+def test_a_cycle_goes_on_after_looking() -> None:
+    x, y = digits()
+    made, starts = mlp(64, 32, 10), itertools.cycle(range(0, 1000, 50))
+    rule = bp.SGD(made.parameters(), lr=3.0)
+
+    def step() -> None:
+        rows = slice(start := next(starts), start + 50)
+        made.loss(x[rows], y[rows])
+        rule.zero_grad()
+        made.backward()
+        rule.step()
+
+    told = bp.diagnose(made, x, y, step=step)
+    assert (told.findings[0].name, told.unseen) == ("dead-from-rate", [])
+    assert [next(starts) for _ in range(21)] == [*range(0, 1000, 50), 0]
+
+
 def test_a_sick_step_is_found_whatever_it_takes_its_batches_from() -> None:
     sick, batches = mlp(2, 12, 4, seed=5), itertools.cycle(_batches())
     optimizer = bp.SGD(sick.parameters(), 0.1)
@@ -1382,5 +1508,5 @@ def test_chapter_24_opens_with_what_diagnose_prints() -> None:
 
 def test_chapter_24_lists_every_name_once() -> None:
     text = (BOOK / "24-diagnose.md").read_text(encoding="utf-8")
-    (table,) = re.findall(r"^\| where \| names \|\n((?:\|.*\n)+)", text, re.M)
+    (table,) = re.findall(r"^ +\| where \| names \|\n((?: +\|.*\n)+)", text, re.M)
     assert sorted(re.findall(r"`([a-z-]+)`", table)) == sorted(bp._CAUSES)

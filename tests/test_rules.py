@@ -367,6 +367,7 @@ def scaled(x: Any, by: Any) -> Any:
 
 
 x = Tensor([1.0, 2.0])
+KEPT = np.full(1, 7.0)  # nobody may write into it
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "where": (lambda: np.sum(x, where=[True, False]), r"sum has no rule .* take sum\(x, axis, keepdims\)"),
     "dtype": (lambda: np.var(x, dtype=float), r"take var\(x, axis, ddof, keepdims\)"),
@@ -416,6 +417,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "by name": (lambda: np.linalg.inv(a=np.eye(2) * x), "inv takes a Tensor by its place, unnamed"),
     "by name, after an array": (lambda: [scaled(x, by=2.0), scaled(x, by=x)], "by its place, unnamed"),
     "moved by a Tensor": (lambda: np.roll(x, Tensor(1.5)), "roll does more here than move"),
+    "taken into an array": (lambda: np.take(x, [0], out=KEPT), "do not change in place"),
+    "compressed into an array": (lambda: np.compress([True], x, out=KEPT), "do not change in place"),
+    "chosen into an array": (lambda: untyped.choose([0], [x[:1]], KEPT), "do not change in place"),
     "joined with nothing": (lambda: untyped.append(x, None), "expected numbers, got an array of object"),
 }
 
@@ -425,10 +429,11 @@ def test_what_is_refused_at_the_call(name: str) -> None:
     act, message = REFUSED[name]
     with pytest.raises((TypeError, AttributeError), match=message):
         act()
+    assert KEPT == 7
 
 
 def test_as_a_number_and_a_text() -> None:
-    assert float(x[1]) == 2 and f"{x[1]:.3f} {x}" == "2.000 Tensor([1., 2.])"
+    assert x[1].item() == float(x[1].detach()) == 2 and f"{x[1]:.3f} {x}" == "2.000 Tensor([1., 2.])"
 
 
 def test_methods_are_those_of_arrays() -> None:
@@ -755,7 +760,20 @@ def test_gradients_of_solve(a: tuple[int, ...], b: tuple[int, ...]) -> None:
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-8)
 
 
+def test_the_median_of_nothing_is_nan_as_numpys() -> None:
+    with pytest.warns(RuntimeWarning), np.errstate(invalid="ignore"):
+        assert np.isnan(np.median(Tensor(np.ones((2, 0))), axis=1).data).all()
+
+
+def test_the_order_of_bytes_is_put_right() -> None:
+    y = untyped.nanmean(x := Tensor(np.array([1.0, 2.0], ">f8")))
+    y.backward()
+    assert y.item() == 1.5 and x.grad is not None and x.grad.dtype == float and (x.grad == 0.5).all()
+
+
 def test_what_primitive_refuses() -> None:
+    with pytest.raises(TypeError, match="write @primitive"):
+        bp.primitive(untyped.zeros(2))(abs)
     with pytest.raises(ValueError, match="jvps is 'linear' or 'entrywise', got 'entrywize'"):
         bp.primitive(None, jvps="entrywize")(abs)
     for share in (2.0, None):

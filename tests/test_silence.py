@@ -458,6 +458,57 @@ def test_a_history_of_numpy_numbers_is_saved(tmp_path: Path) -> None:
     assert bp.load(net, tmp_path / "a.npz") == [{"loss": 0.5, "epoch": 3, "best": True, "each": [0, 1]}]
 
 
+@pytest.mark.parametrize("history", ["x", {"epoch": 1}, np.ones(2), 3])
+def test_what_could_not_be_loaded_is_not_saved(history: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="checkpoint: history must be of type list"):
+        bp.save(bp.Linear(2, 2), tmp_path / "a.npz", history=history)
+    assert not any(tmp_path.iterdir())
+
+
+SMALL: dict[str, tuple[Callable[[Any], Any], Any]] = {  # sizes whose multiples need more than eight bits
+    "pools": (lambda n: bp.MaxPool2d(n(3), n(2), n(1)), PICTURES),
+    "LSTM": (lambda n: bp.LSTM(n(4), n(70), rng=0), SEQUENCES),
+    "attention": (lambda n: bp.MultiHeadAttention(n(100), n(2), rng=0), np.ones((1, 2, 100))),
+    "block": (lambda n: bp.TransformerBlock(n(100), n(2), rng=0), np.ones((1, 2, 100))),
+    "LayerNorm": (lambda n: bp.LayerNorm((n(20), n(20))), np.arange(400.0).reshape(1, 20, 20)),
+    "batches": (lambda n: lambda x: np.stack([*bp.DataLoader(x, x, n(100), rng=0)][3]), np.arange(400.0)),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_sizes_of_few_bits_do_not_overflow(name: str) -> None:
+    make, x = SMALL[name]
+    np.testing.assert_array_equal(make(np.uint8)(x), make(int)(x))
+
+
+@pytest.mark.parametrize("share", [np.float32(0.5), np.float64(0.5)])
+def test_a_block_drops_with_a_share_of_numpys(share: Any) -> None:
+    x = np.ones((1, 2, 4))
+    blocks = [bp.TransformerBlock(4, 2, dropout=p, rng=0) for p in (share, 0.5)]
+    np.testing.assert_array_equal(blocks[0](x), blocks[1](x))
+
+
+HIDDEN = np.ma.masked_greater([1.0, 2.0], 1.5)
+TRIALS: list[tuple[Callable[[Any], Any], Any, str]] = [
+    (lambda x: bp.numerical_gradient(np.sum, x), HIDDEN, "without a mask"),
+    (lambda x: bp.numerical_gradient(np.sum, x), np.array([1j]), "got complex128"),
+    (lambda x: bp.complex_step_gradient(np.sum, x), HIDDEN, "without a mask"),
+    (lambda x: bp.gradcheck(bp.Tanh(), x), HIDDEN, "without a mask"),
+    (lambda x: bp.gradcheck(bp.Tanh(), x), None, "expected numbers, got an array of object"),
+    (lambda x: bp.CrossEntropyLoss(weight=x), HIDDEN, "without a mask"),
+    (lambda x: bp.CrossEntropyLoss(weight=x), bp.Tensor([1.0]), "the array in it is .data"),
+    (bp.CrossEntropyLoss, np.ones(2), "reduction is 'mean', 'sum' or 'none', got array"),
+    (bp.SGD, np.array(1.0), "expected parameters, got ndarray"),
+    (lambda d: bp.TransformerBlock(d, 2), None, "embed_dim must be a whole number"),
+]
+
+
+@pytest.mark.parametrize(("act", "given", "message"), TRIALS)
+def test_what_is_no_number_is_named(act: Callable[[Any], Any], given: Any, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        act(given)
+
+
 def test_the_same_size_needs_stride_1() -> None:
     for stride in (2, (1, 2)):
         with pytest.raises(ValueError, match="padding 'same' needs stride 1"):

@@ -924,3 +924,37 @@ def test_what_numbers_refuse(name: str) -> None:
     act, error = WRONG_NUMBERS[name]
     with pytest.raises(error):
         act()
+
+
+def _in_a_loop(x: Tensor) -> np.ndarray:
+    out = np.zeros(3)
+    for i in range(3):
+        out[i] = np.exp(x[i])
+    return out
+
+
+BARE: dict[str, Callable[[Tensor], Any]] = {
+    "float": lambda x: [float(x[0]), float(x[1]), float(x[2])],
+    "math": lambda x: [math.log(part) for part in x],
+    "loop": _in_a_loop,
+}
+
+
+@pytest.mark.parametrize("way", BARE)
+def test_whoever_takes_the_bare_number_is_warned_at_his_own_line(way: str) -> None:
+    x = Tensor([1.0, 2.0, 3.0])
+    with pytest.warns(UserWarning, match=r"a float carries no gradient; .*x\.item\(\)") as said:
+        value = BARE[way](x)
+    assert len(said) == 3 and {one.filename for one in said} == {__file__}
+    assert np.allclose(value, {"float": x.data, "math": np.log(x.data), "loop": np.exp(x.data)}[way])
+
+
+@pytest.mark.parametrize("way", BARE)
+def test_where_no_gradient_is_wanted_a_float_is_silent(way: str) -> None:
+    """Warnings are errors here."""
+    BARE[way](Tensor([1.0, 2.0, 3.0], requires_grad=False))
+    BARE[way](Tensor([1.0, 2.0, 3.0]).detach())
+    with no_grad():
+        BARE[way](Tensor([1.0, 2.0, 3.0]))
+    x = Tensor(2.0)
+    assert f"{x:.1f} {x}" == f"2.0 {x!r}" and x.item() == 2.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -49,10 +50,15 @@ def read_text(path: Path) -> str:
 def read_toml(path: Path) -> dict[str, Any]:
     """What a file of settings, or one of the book's lists, says."""
     try:
-        return tomllib.loads(read_text(path))
+        return _toml(read_text(path))
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         raise BookError(Place(path, int(line[1])) if line else path, f"not TOML: {error}") from None
+
+
+@functools.lru_cache(maxsize=16)
+def _toml(text: str) -> dict[str, Any]:
+    return tomllib.loads(text)
 
 
 def write_atomically(path: Path, text: str | bytes) -> None:

@@ -70,6 +70,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud
 REGION = re.compile(r"<!--\s*#(end)?(region|markdown|md|raw)")
 IMPORTS = ast.Import | ast.ImportFrom
 NOTATION_HEADER = ["Symbol", "Meaning", "Set", "In code"]
+_CELLS: dict[tuple[type, Path, int, str, str], Cell] = {}  # of a changed chapter, the others are the same
 
 
 def book_files(folder: Path = BOOK) -> list[Path]:
@@ -198,7 +199,8 @@ class Reader:
                     "move it to the margin, or write 'py' to show it only",
                     opened,
                 )
-            cell = self.python_cell(source, rest, opened)
+            key = type(self), self.chapter.path, opened, rest, source
+            cell = _CELLS[key] = _CELLS.get(key) or self.python_cell(source, rest, opened)
         elif language == "pycon":
             if rest:
                 raise self.refuse(f"a pycon fence takes no attributes, got {rest!r}", opened)
@@ -368,7 +370,7 @@ class Reader:
                     "a chapter's first python cell is its import cell: plain imports, no tags",
                     cell.place.line - 1,
                 )
-            for node in ast.walk(cell.tree):
+            for node in ast.walk(cell.tree) if MODULE_NAME in cell.source else ():
                 if isinstance(node, IMPORTS) and MODULE_NAME in _modules(node):
                     if position > 0:
                         raise BookError(
@@ -492,6 +494,7 @@ class Reader:
         self.at += 1
 
 
+@functools.cache
 def _names_of_transcript(source: str) -> set[str]:
     found: set[str] = set()
     try:

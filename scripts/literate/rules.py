@@ -64,7 +64,7 @@ def _check_names(chapters: Sequence[Chapter]) -> None:
     names: dict[str, Cell] = {}
     for chapter in chapters:
         for cell in chapter.python:
-            for node in cell.tree.body:
+            for node in cell.tree.body if MODULE_NAME in cell.source else ():
                 if isinstance(node, ast.ImportFrom) and node.module == MODULE_NAME:
                     for alias in node.names:
                         if alias.name not in names:
@@ -87,14 +87,15 @@ def _check_tables(chapters: Sequence[Chapter]) -> None:
         column: int | None = None
         lines = chapter.text.split("\n")
         for number, line in enumerate(lines, 1):
-            parts = [part.strip() for part in line.strip("|").split("|")]
             if not line.startswith("|"):
-                column = None
-            elif not lines[number - 2].startswith("|"):
+                continue
+            parts = [part.strip() for part in line.strip("|").split("|")]
+            if not lines[number - 2].startswith("|"):
                 column = parts.index("Here") if "Here" in parts else None
             for shown in re.findall(r"`([^`]+)`", parts[column] if column is not None else ""):
-                wanted = re.escape(_spaced(re.sub(r"^\w+ = ", "", shown))).replace("…", ".{1,80}?")
-                if not re.search(rf"(?<!\w){wanted}(?!\w)", code):
+                head, *tail = re.escape(_spaced(re.sub(r"^\w+ = ", "", shown))).split("…")
+                wanted = ".{1,80}?".join([rf"{head}(?<!\w{head})", *tail])  # text first is found fast
+                if not re.search(rf"{wanted}(?!\w)", code):
                     raise BookError(chapter.place(number), f"`{shown}` stands in no code of the book")
 
 

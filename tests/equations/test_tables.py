@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -86,10 +87,9 @@ def changed_at(chapters: list[Chapter], right: str, wrong: str) -> tuple[Book, C
     return Book([*chapters[:at], changed, *chapters[at + 1 :]], tangle(chapters).namespace()), changed
 
 
-def of_equations(chapters: list[Chapter], right: str, wrong: str) -> str:
+def of_equations(chapters: list[Chapter], right: str, wrong: str) -> Iterator[str]:
     """What the chapter's equations find."""
-    results = check_chapter(*changed_at(chapters, right, wrong))
-    return "\n".join(str(result.finding) for result in results if result.finding)
+    return (str(result.finding) for result in check_chapter(*changed_at(chapters, right, wrong)))
 
 
 def of_tables(chapters: list[Chapter], right: str, wrong: str) -> str:
@@ -102,7 +102,7 @@ def of_tables(chapters: list[Chapter], right: str, wrong: str) -> str:
 
 @pytest.mark.parametrize(("right", "wrong", "said"), SETS)
 def test_a_wrong_set_is_found(chapters: list[Chapter], right: str, wrong: str, said: str) -> None:
-    assert said in of_equations(chapters, right, wrong)
+    assert any(said in finding for finding in of_equations(chapters, right, wrong))
 
 
 @pytest.mark.parametrize(("right", "wrong", "said"), MEANINGS)

@@ -12,6 +12,7 @@ import contextlib
 import difflib
 import faulthandler
 import functools
+import gc
 import importlib
 import inspect
 import json
@@ -456,6 +457,7 @@ def main() -> None:
     for line in sys.stdin.buffer:
         job = {**setup, **json.loads(line)}
         load_shared(job["tasks"])
+        gc.freeze()  # else the copies look through all this, and so make it their own
         for task in job["tasks"]:
             pid = copy.begin(job, task)
             os.write(results, f"{pid}\n".encode())

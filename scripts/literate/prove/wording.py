@@ -16,7 +16,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import zip_longest
 from operator import itemgetter
 from pathlib import Path
@@ -99,30 +99,38 @@ def pages(folder: Path = BOOK) -> list[Chapter]:
 @lru_cache(maxsize=64)
 def wording(page: Chapter) -> list[tuple[int, str]]:
     """Each such word with its line, those of tables, alternative texts, docstrings and errors included."""
-    lines = [*enumerate(prose(page, tables=True), 1)]
-    lines += [(cell.place.line, cell.alt) for cell in page.cells if cell.alt]
-    lines += [one for cell in page.cells if cell.tag in TELLING for one in told(cell)]
-    found = [(line, word) for line, text in lines for word in _words(page, text)]
+    is_sheet = page.path.parent.name == FOLDER
+    lines = enumerate(prose(page, tables=True), 1)
+    found = [(line, word) for line, text in lines for word in _words(text, is_sheet)]
     found += [(one.place.line, one.tex) for one in page.displays if one.unchecked is not None]
-    for cell in page.cells:
-        if cell.kind == "python":
-            found += [*_comments(cell), *_slips(cell), *(_shown(cell) if cell.tag in SHOWING else ())]
+    found += [one for cell in page.cells for one in _of_cell(cell, is_sheet)]
     found.sort(key=itemgetter(0))
     # Three quotes would end a text of the list.
     return [(line, " ".join(word.split()).replace("'''", "‴")) for line, word in found]
 
 
-def _words(page: Chapter, text: str) -> Iterator[str]:
+@cache
+def _of_cell(cell: Cell, is_sheet: bool) -> list[tuple[int, str]]:
+    lines = [(cell.place.line, cell.alt or ""), *(told(cell) if cell.tag in TELLING else ())]
+    found = [(line, word) for line, text in lines for word in _words(text, is_sheet)]
+    if cell.kind == "python":
+        found += [*_comments(cell), *_slips(cell), *(_shown(cell) if cell.tag in SHOWING else ())]
+    return found
+
+
+@cache
+def _words(text: str, is_sheet: bool) -> list[str]:
     """What a line has that is written twice."""
-    yield from LINK.findall(text)
+    words: list[str] = LINK.findall(text)
     if re.match(r"\[\^.*\(references\.md#", text):  # names and years of literature
-        return
-    yield from (f"= {number['expression']}" for number in NUMBER.finditer(text))
-    if page.path.parent.name == FOLDER:
+        return words
+    words += (f"= {number['expression']}" for number in NUMBER.finditer(text))
+    if is_sheet:
         text = text.replace("@eq:", "eq:")  # references.toml has those of the chapters
     for word in TOKEN.findall(APART.sub(" ", NUMBER.sub(" ", text))):
         is_plain = word.isalpha() and word.istitle() and len(word) > 1  # it may begin a sentence
-        yield word.lower() if is_plain else word
+        words.append(word.lower() if is_plain else word)
+    return words
 
 
 def _segment(cell: Cell, node: ast.expr) -> str:
@@ -194,7 +202,12 @@ def _text(node: ast.expr) -> str:
 def listed_wording(folder: Path = BOOK) -> dict[str, list[str]]:
     """{chapter or exercises: its words}"""
     texts = read_texts(folder / WORDING)
-    return {name: [word for word in re.split(r" {2,}|\n", text) if word] for name, text in texts.items()}
+    return {name: _listed(text) for name, text in texts.items()}
+
+
+@cache
+def _listed(text: str) -> list[str]:
+    return [word for word in re.split(r" {2,}|\n", text) if word]
 
 
 def wording_findings(page: Chapter) -> Iterator[Finding]:

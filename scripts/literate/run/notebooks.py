@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -30,7 +31,7 @@ from traitlets.config import Config
 from literate import limits
 from literate.chapter import MODULE_NAME, ROOT, BookError, Cell, Chapter, Place
 from literate.files import read_text, scratch, write_atomically
-from literate.kept import across_builds
+from literate.kept import across_builds, name_of
 from literate.reader import data_files
 from literate.run.kernels import CLIENT, ENVIRONMENT, prepare
 from literate.tangle.module import Module, before, prefix
@@ -160,8 +161,13 @@ _placeless = attrgetter(*(field.name for field in fields(Cell)[1:]))  # all but 
 
 def _seen_by(chapter: Chapter, earlier: Sequence[Chapter]) -> tuple[object, ...]:
     """What a chapter may use, more than it does: all cells until there, and its data."""
-    cells = [(one.number, one.title, list(map(_placeless, one.python))) for one in [*earlier, chapter]]
-    return cells, _texts(chapter)
+    return list(map(_cells, [*earlier, chapter])), _texts(chapter)
+
+
+@functools.lru_cache(maxsize=256)
+def _cells(chapter: Chapter) -> str:
+    """A name for all that a chapter runs: each of the later ones asks for it."""
+    return name_of(chapter.number, chapter.title, list(map(_placeless, chapter.python)))
 
 
 @across_builds(_seen_by)

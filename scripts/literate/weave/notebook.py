@@ -122,7 +122,7 @@ def tidy(page: str, chapter: Chapter, figures: Iterable[str]) -> str:
     """
     drawn = iter(figures)
     page = re.sub(r"<(style|script|clipboard-copy)\b.*?</\1>|<!--.*?-->", "", page, flags=re.S)
-    page = re.sub(r'<div class="(?:clipboard-copy-txt|jp-Collapser)[^>]*>.*?</div>', "", page, flags=re.S)
+    page = re.sub(r"<div\s[^>]*(?:clipboard-copy-txt|jp-Collapser)[^>]*>.*?</div>", "", page, flags=re.S)
     page = re.sub(r'<span class="cell-tag">.*?</span>| tabindex="0"| id="cell-id=[^"]*"', "", page)
     page = page.replace('class="highlight-ipynb', 'class="highlight')
     page = page.replace('class="jp-RenderedText', 'class="highlight output')

@@ -213,8 +213,8 @@ def on_page_markdown(markdown: str, page: Page, files: Files, **_: Any) -> str:
     name = page.file.src_uri
     if chapter := chapter_of(page.file):
         page.meta["search"] = {"exclude": True}
-        figures = images(book, chapter, executed[chapter.path])
-        renderer.keep(page, functools.partial(tidy, chapter=chapter, figures=figures))
+        at, ran = chapter, executed[chapter.path]
+        renderer.keep(page, lambda content: tidy(content, at, images(book, at, ran)))
         return markdown
     for chapter in book.chapters:
         if chapter.path.name == name and chapter.number:
