@@ -1,4 +1,4 @@
-"""Write book/wording.toml and book/stamps.toml as the texts have it; what changes there is to be read."""
+"""Write book/wording.toml as the texts have it; what changes there may turn a sentence around."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ import sys
 
 from literate.chapter import BOOK, BookError
 from literate.files import write_atomically
-from literate.prove.stamps import STAMPS, others, stamped
 from literate.prove.wording import WORDING, pages, written
 
 
 def main(arguments: list[str] | None = None) -> int:
     argparse.ArgumentParser(description=__doc__).parse_args(arguments)
     try:
-        texts = pages()
-        write_atomically(BOOK / WORDING, written(texts))
-        write_atomically(BOOK / STAMPS, stamped([*texts, *others()]))
+        write_atomically(BOOK / WORDING, written(pages()))
     except BookError as error:
         print(error, file=sys.stderr)
         return 1

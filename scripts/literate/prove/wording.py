@@ -74,7 +74,8 @@ WORDS = """
     indifferent opposed
     sizes? pixels? slopes? curvatures? parabolas? cubes? triples? pairs? factors? scores? mask(?:s|ed)?
     probability probabilities memory memories seeds? epochs? batch(?:es)? examples? classes features?
-    layers? blocks? depth
+    layers? blocks? depth rarely typical(?:ly)? (?:over|under)flow(?:s|ed)? inverse schedules? optimizers?
+    decay(?:s|ed)? adam adagrad rmsprop nesterov glorot kaiming
 """.split()
 TOKEN = re.compile(
     r"`[^`]+`|(?<![\\$])\$[^$]+\$|(?<![\w.])-?\d[\d,.]*(?:e-?\d+)?\b%?"  # code, formulas, numbers
