@@ -16,6 +16,7 @@ import os
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from equations.slicing import free_names, stored_names
 
@@ -70,7 +71,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud
 REGION = re.compile(r"<!--\s*#(end)?(region|markdown|md|raw)")
 IMPORTS = ast.Import | ast.ImportFrom
 NOTATION_HEADER = ["Symbol", "Meaning", "Set", "In code"]
-_CELLS: dict[tuple[type, Path, int, str, str], Cell] = {}  # of a changed chapter, the others are the same
+_CELLS = WeakValueDictionary[tuple, Cell]()  # of chapters in use: of a changed one, most cells are the same
 
 
 def book_files(folder: Path = BOOK) -> list[Path]:
@@ -200,7 +201,7 @@ class Reader:
                     opened,
                 )
             key = type(self), self.chapter.path, opened, rest, source
-            cell = _CELLS[key] = _CELLS.get(key) or self.python_cell(source, rest, opened)
+            _CELLS[key] = cell = _CELLS.get(key) or self.python_cell(source, rest, opened)
         elif language == "pycon":
             if rest:
                 raise self.refuse(f"a pycon fence takes no attributes, got {rest!r}", opened)
