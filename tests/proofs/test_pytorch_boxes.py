@@ -305,6 +305,17 @@ def in_between() -> bool:
     return a.grad == 3 and seen == [3]
 
 
+def leaves_first() -> bool:
+    """What is made last of three that are ready at once: the leaf's node is the oldest of them."""
+    a, b = torch.ones(1, requires_grad=True), torch.ones(1, requires_grad=True)
+    leaf, ran = (2 * a).grad_fn.next_functions[0][0], []
+    older, newer = 2 * b, 3 * b
+    for name, node in (("older", older.grad_fn), ("newer", newer.grad_fn), ("leaf", leaf)):
+        node.register_hook(lambda *_, name=name: ran.append(name))
+    torch.cat([older, a, newer]).sum().backward()
+    return ran == ["leaf", "newer", "older"]
+
+
 def reach() -> bool:
     torch.manual_seed(0)
     x = torch.randn(8, 101, 4, dtype=torch.double).requires_grad_()
@@ -469,6 +480,7 @@ SAID: dict[str, Callable[[], bool]] = {
     "through `.data`, or into the NumPy array behind `torch.from_numpy`, is not counted": uncounted,
     "PyTorch does it for an array with axes, not for a single number": from_there_on,
     "`A.register_hook(print)` before the way back | keeps or prints the gradient": in_between,
+    "of those that are ready leaves come first, then the newest": leaves_first,
     "`backward` from the last step alone, `x.grad.norm(dim=(0, 2))`": reach,
     "with `eval()` alone PyTorch still stores, for every held-out batch, what": eval_alone,
 }
