@@ -23,7 +23,6 @@ from literate.files import alone, reason
 from literate.weave.spared import spare
 
 CONFIG = ROOT / "mkdocs.yml"
-spare()
 
 
 class BookLines(logging.Formatter):
@@ -74,6 +73,7 @@ def tell(folder: Path, level: int) -> None:
 
 
 def main() -> int:
+    spare()
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument(
         "--serve", action="store_true", help="serve at http://127.0.0.1:8000 and follow changes"

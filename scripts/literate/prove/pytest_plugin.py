@@ -9,7 +9,6 @@ Files of exercises, and readers' answers to them, are marked by ``literate.exerc
 from __future__ import annotations
 
 import ast
-import atexit
 import contextlib
 import doctest
 import os
@@ -54,9 +53,7 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return None
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    if hasattr(config, "workerinput"):  # of xdist: at its end, spare it the seconds to take its memory apart
-        atexit.register(os._exit, 0)
+def pytest_configure() -> None:
     witnessed(os.dup(2))  # before pytest redirects it
 
 

@@ -1,15 +1,13 @@
-"""What mkdocs and mkdocs-jupyter would load and do though no page shows it: half a second of each build."""
+"""What mkdocs-jupyter would load and do though no page shows it: nearly half a second of each build."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
-from jinja2 import FileSystemLoader
-from nbconvert.exporters import base, html
+from nbconvert.exporters import html
 
 
 class Unparsed(str):
@@ -22,24 +20,12 @@ class Unparsed(str):
         return ()
 
 
-def templates(loader: FileSystemLoader) -> list[str]:
-    """All but the hidden ones, thousands of icons, each of which mkdocs would look at and leave out."""
-    found: set[str] = set()
-    for folder in loader.searchpath:
-        for at, inside, files in os.walk(folder):
-            inside[:] = [name for name in inside if not name.startswith(".")]
-            found.update(Path(at, name).relative_to(folder).as_posix() for name in files)
-    return sorted(found)
-
-
 def spare() -> None:
-    """To be called before mkdocs loads its plugins."""
+    """For the process of a build, before mkdocs loads its plugins."""
+    os.environ["NBCONVERT_DISABLE_CONFIG_EXPORTERS"] = "1"  # else it loads all, to name them in a message
+    html.BeautifulSoup = Unparsed  # type: ignore[misc, assignment]  # there is no switch for it
     spec = importlib.util.find_spec("jupytext")
-    if spec and spec.loader and "jupytext" not in sys.modules:  # our notebooks are not of its kind
+    if spec and spec.loader and "jupytext" not in sys.modules:  # loaded when asked for, and nobody asks
         spec.loader = importlib.util.LazyLoader(spec.loader)
         sys.modules["jupytext"] = module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-    replaced: Any = base, html, FileSystemLoader
-    replaced[0].get_export_names = lambda *_: []  # which would load them all
-    replaced[1].BeautifulSoup = Unparsed
-    replaced[2].list_templates = templates
