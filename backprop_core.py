@@ -1574,7 +1574,7 @@ class Optimizer:
         Raises RuntimeError if some data has been replaced since.
         """
         self._look()
-        self.state["t"][()] += 1
+        self.state["t"] += 1
         frozen = [p for p in self.parameters if not p.requires_grad]
         kept = [(p, p.data.copy()) for p in frozen]
         theta = self._data
@@ -2753,7 +2753,7 @@ def save(
     collide, OSError for a place that is no ordinary file.
     """
     arrays: dict[str, Any] = _named_arrays(net, optimizer, schedule)
-    _instances("checkpoint", list, True, history=history)
+    _instances("save", list, True, history=history)
     texts: dict[str, Any] = {"history": history or []}
     for name, generator in _generators(net, rng).items():
         texts[name] = generator.bit_generator.state
@@ -3949,8 +3949,8 @@ class Tensor(NDArrayOperatorsMixin):
     # 17 The engine, for use · tensor-as-float
     def __float__(self) -> float:
         if self.requires_grad and _recording.get():
-            text = "a float carries no gradient; if none is needed, x.item()"
-            warnings.warn(text, stacklevel=2)
+            text = "a float carries no gradient; np.exp and np.stack keep it"
+            warnings.warn(f"{text} (.item() drops it silently)", stacklevel=2)
         return float(self.item())
 
     def __format__(self, form: str) -> str:
@@ -5765,9 +5765,9 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     """f(*inputs), of which only the inputs are remembered.
 
     ``backward`` computes f again and goes back through that; f must give
-    the same array twice. Raises RuntimeError if it does not, ValueError
-    for a Tensor that is no input. Source: Griewank, 1992; Chen and others,
-    2016.
+    the same array twice; the first time it gets constants. Raises
+    RuntimeError if it does not, ValueError for a Tensor that is no input.
+    Source: Griewank, 1992; Chen and others, 2016.
 
     >>> x = Tensor([1.0, 2.0])
     >>> checkpoint(lambda x: np.sum(x * x * x), x).backward()
@@ -5777,7 +5777,6 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     forward, again = (partial(g, f, inputs) for g in (_without_tape, _replay))
     if not any(isinstance(x, Tensor) for x in inputs):
         return forward(*inputs)
-    # one function for all gradients, none forwards, no form of call tried yet
     rule = _Rule("checkpoint", forward, vjps=again, jvps=None, asked=set())
     return _apply(rule, inputs, {})
 
@@ -7664,4 +7663,4 @@ _PROBES = [
 ]
 
 
-# digest e4e08a29f3cc32c064e7f691e158e28ecf90d96d34e7437726513d481f2fecbe
+# digest cb0ccb49d8308f93b80ffbbc7d60064690ff4db3430a7f24c1749b6aa8674311

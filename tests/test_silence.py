@@ -460,7 +460,7 @@ def test_a_history_of_numpy_numbers_is_saved(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("history", ["x", {"epoch": 1}, np.ones(2), 3])
 def test_what_could_not_be_loaded_is_not_saved(history: Any, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="checkpoint: history must be of type list"):
+    with pytest.raises(ValueError, match="save: history must be of type list"):
         bp.save(bp.Linear(2, 2), tmp_path / "a.npz", history=history)
     assert not any(tmp_path.iterdir())
 

@@ -943,7 +943,7 @@ BARE: dict[str, Callable[[Tensor], Any]] = {
 @pytest.mark.parametrize("way", BARE)
 def test_whoever_takes_the_bare_number_is_warned_at_his_own_line(way: str) -> None:
     x = Tensor([1.0, 2.0, 3.0])
-    with pytest.warns(UserWarning, match=r"a float carries no gradient; .*x\.item\(\)") as said:
+    with pytest.warns(UserWarning, match=r"a float carries no gradient; .*\.item\(\)") as said:
         value = BARE[way](x)
     assert len(said) == 3 and {one.filename for one in said} == {__file__}
     assert np.allclose(value, {"float": x.data, "math": np.log(x.data), "loop": np.exp(x.data)}[way])

@@ -495,7 +495,7 @@ class Reader:
         self.at += 1
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1024)
 def _names_of_transcript(source: str) -> set[str]:
     found: set[str] = set()
     try:

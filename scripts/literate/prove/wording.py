@@ -16,7 +16,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterable, Iterator
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import zip_longest
 from operator import itemgetter
 from pathlib import Path
@@ -110,7 +110,7 @@ def wording(page: Chapter) -> list[tuple[int, str]]:
     return [(line, " ".join(word.split()).replace("'''", "‴")) for line, word in found]
 
 
-@cache
+@lru_cache(maxsize=4096)
 def _of_cell(cell: Cell, is_sheet: bool) -> list[tuple[int, str]]:
     lines = [(cell.place.line, cell.alt or ""), *(told(cell) if cell.tag in TELLING else ())]
     found = [(line, word) for line, text in lines for word in _words(text, is_sheet)]
@@ -119,7 +119,7 @@ def _of_cell(cell: Cell, is_sheet: bool) -> list[tuple[int, str]]:
     return found
 
 
-@cache
+@lru_cache(maxsize=32768)
 def _words(text: str, is_sheet: bool) -> list[str]:
     """What a line has that is written twice."""
     words: list[str] = LINK.findall(text)
@@ -206,7 +206,7 @@ def listed_wording(folder: Path = BOOK) -> dict[str, list[str]]:
     return {name: _listed(text) for name, text in texts.items()}
 
 
-@cache
+@lru_cache(maxsize=64)
 def _listed(text: str) -> list[str]:
     return [word for word in re.split(r" {2,}|\n", text) if word]
 

@@ -27,7 +27,7 @@ def used_names(cell: Cell) -> dict[str, Place]:
     return dict(sorted(found, key=lambda use: use[1], reverse=True))
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4096)
 def used_at_definition(cell: Cell, code: CodeType) -> dict[str, Place]:
     """The names that code takes from outside when it is run, not when what it defines is called."""
     return dict(_taken(cell, code, called=False))
