@@ -75,7 +75,7 @@ def test_a_panel_shows_the_code_with_the_lines_before(book: Book) -> None:
 
 def test_a_panel_says_how_it_was_checked_and_shows_a_slip(book: Book) -> None:
     text = filled(book)
-    assert "Checked against backprop_core.weigh: 10 draws." in text
+    assert "Checked against backprop_core.weigh: 11 draws." in text
     assert "To see it fail, " in text and "<pre><code>the two sides differ" in text
 
 

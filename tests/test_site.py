@@ -179,6 +179,7 @@ def test_a_page_is_named_by_all_that_it_is_made_from(tmp_path: Path) -> None:
 
 
 def test_what_nbconvert_is_spared_is_on_no_page(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
     one = read_book(place / "book")[1]
     whole = convert.nb2html(str(place / "site" / "notebooks" / "01-one.ipynb"))
     monkeypatch.setattr(html, "BeautifulSoup", Unparsed)

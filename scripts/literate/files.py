@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import hashlib
 import json
@@ -50,7 +51,7 @@ def read_text(path: Path) -> str:
 def read_toml(path: Path) -> dict[str, Any]:
     """What a file of settings, or one of the book's lists, says."""
     try:
-        return _toml(read_text(path))
+        return copy.deepcopy(_toml(read_text(path)))
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         raise BookError(Place(path, int(line[1])) if line else path, f"not TOML: {error}") from None
