@@ -37,7 +37,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections import deque, namedtuple
+from collections import OrderedDict, deque, namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar, copy_context
@@ -6047,6 +6047,7 @@ def _variables(thing: Any) -> dict[str, Any]:
 
 # 24 The diagnosis · reach
 _FIXED = (type, ModuleType, str, bytes, int, float, type(None))
+_HOLDERS: Any = list, deque, OrderedDict, dict, set
 
 
 def _reach(*roots: Any) -> list[Any]:
@@ -6068,9 +6069,13 @@ def _put(thing: Any, values: dict[str, Any]) -> None:
         getattr(thing, "__globals__", thing).update(values)
 
 
-def _refill(thing: Any, items: Any) -> None:
-    thing.clear()
-    (thing.extend if hasattr(thing, "extend") else thing.update)(items)
+def _refill(thing: Any, kind: Any, items: Any) -> None:
+    """By the methods of its kind; an iterator over a deque bears no change."""
+    if kind is list:
+        list.__setitem__(thing, slice(None), items)
+    elif kind is not deque or [*map(id, thing)] != [*map(id, items)]:
+        kind.clear(thing)
+        (deque.extend if kind is deque else kind.update)(thing, items)
 
 
 # 24 The diagnosis · way-back
@@ -6081,8 +6086,10 @@ def _way_back(thing: Any) -> Callable[[], Any] | None:
     """What makes a thing as it is now; None for what cannot change."""
     if isinstance(thing, np.ndarray) and thing.flags.writeable:
         return partial(np.copyto, thing, thing.copy())
-    if isinstance(thing, (list, deque, dict, set)):
-        return partial(_refill, thing, thing.copy())
+    if isinstance(thing, _HOLDERS):
+        kind = next(kind for kind in _HOLDERS if isinstance(thing, kind))
+        items = [*thing] if kind is deque else kind.copy(thing)
+        return partial(_refill, thing, kind, items)
     if isinstance(thing, _RANDOM):
         return partial(thing.__setstate__, thing.__getstate__())
     known = _variables(thing)
@@ -7664,4 +7671,4 @@ _PROBES = [
 ]
 
 
-# digest e4e08a29f3cc32c064e7f691e158e28ecf90d96d34e7437726513d481f2fecbe
+# digest 4f723816f9bda6a7580452010dc175ae9a0e7df0aac360e33df88ef818595c71

@@ -6,7 +6,7 @@ import copy
 import itertools
 import random
 import re
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -1137,6 +1137,75 @@ def test_what_a_trainer_notes_is_put_back() -> None:
     trainer = Trainer()
     assert bp.diagnose(trainer.net, TABLE, LABELS, step=trainer.step).findings == []
     assert trainer.notes == [deque([9.0]), [9.0], {9.0}, {9.0: 1}]
+
+
+class Settings(dict):
+    """The keys are attributes; so is every other name, with None."""
+
+    __getattr__ = dict.get
+
+
+class Strict(dict):
+    __getattr__ = dict.__getitem__
+
+
+class Log(list):
+    """What has an end takes no more."""
+
+    def extend(self, items: Any) -> None:
+        raise RuntimeError("closed")
+
+    __setitem__ = clear = extend  # type: ignore[assignment]  # it refuses every way to refill it
+
+
+class Last(deque):
+    def __init__(self, first: Any, size: int) -> None:  # a copy of it cannot be made
+        super().__init__([first], size)
+
+
+HOLDERS = [
+    Settings(lr=0.1),
+    Strict(lr=0.1),
+    Counter(lr=1),
+    OrderedDict(lr=0.1, x=1),
+    Log([9.0]),
+    Last(9.0, 3),
+]
+
+
+@pytest.mark.parametrize("holder", HOLDERS, ids=lambda holder: type(holder).__name__)
+def test_what_holds_settings_is_put_back_whatever_its_class_adds(holder: Any) -> None:
+    made, was = net(), list(holder.items() if isinstance(holder, dict) else holder)
+    rule = bp.SGD(made.parameters(), lr=0.1)
+
+    def step(x: Any, y: Any) -> None:
+        made.loss(x, y)
+        rule.zero_grad()
+        made.backward()
+        rule.step()
+        if isinstance(holder, dict):
+            holder["steps"] = holder.pop("lr", 0)
+        else:
+            holder.append(0.0)
+
+    told = bp.diagnose(made, TABLE, LABELS, step=step)
+    assert (told.findings, told.unseen) == ([], [])
+    assert list(holder.items() if isinstance(holder, dict) else holder) == was
+
+
+@pytest.mark.parametrize("source", [iter, itertools.cycle])
+def test_an_iterator_over_a_deque_goes_on(source: Any) -> None:
+    made, batches = net(), deque([(TABLE, LABELS)] * 2000)
+    rule, left = bp.SGD(made.parameters(), lr=0.1), source(batches)
+
+    def step() -> None:
+        made.loss(*next(left))
+        rule.zero_grad()
+        made.backward()
+        rule.step()
+
+    assert bp.diagnose(made, TABLE, LABELS, step=step).unseen == []
+    step()
 
 
 def test_a_step_that_goes_uphill_or_trains_asleep_is_named() -> None:
