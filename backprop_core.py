@@ -5910,14 +5910,14 @@ def diagnose(
     """Find out why a network does not learn; change nothing.
 
     Shapes: x (N, …) and y as net.loss takes them. ``step`` is your own
-    training step, ``step()``, ``step(x, y)`` or ``step(net, x, y)``, run
+    training step, ``step()`` or with any of x, y, batch, net, optimizer, run
     dozens of times, or hundreds; an ``optimizer`` alone is put into the
     usual loop, with up to 256 rows as its only batch. Network, optimizer,
     generators, x, y, and arrays, lists, deques, sets and dicts that step
     refers to, are put back, bit for bit; what it prints or writes stays.
     ``rng`` chooses rows and directions; None, the same each time. Raises
     RuntimeError without a loss, ValueError for reduction "none", ValueError
-    unless optimizer is an Optimizer, and as net.loss does.
+    unless optimizer is an Optimizer and step callable, and as net.loss does.
     """
     _one_number("diagnose", net)
     rule = _rule_of(optimizer, step)
@@ -5951,12 +5951,10 @@ def _nothing(case: _Case, failed: list[str]) -> str:
 # 24 The diagnosis · tried
 def _tried(case: _Case, patient: tuple) -> tuple[_Case, list[str]]:
     """The case without a step that raises, and what it raised."""
-    if case.step:
-        _step_arguments(case)  # refuses what it does not know
     _replace(_reach(*patient), _rewindable)
     with _as_it_was(*patient, batch=(case.xs, case.ys)):
         try:
-            if case.optimizer or case.step:
+            if case.optimizer is not None or case.step is not None:
                 _one_step(case)
         except Exception as error:
             said = f"the step raised {error!r}"
@@ -6274,7 +6272,7 @@ def _written_signs(case: _Case) -> _Signs:
 
     was, who = values(), "network"
     _gradients(case.net, case.xs, case.ys)
-    if case.step and values() == was:
+    if case.step is not None and values() == was:
         who, _ = "step", case.step(*_step_arguments(case))
     if values() != was:
         yield "input-changed", who, "x or y has other values after it"
@@ -6396,7 +6394,7 @@ def _overheard(case: _Case) -> list[tuple]:
 # 24 The diagnosis · rows-heard
 def _rows_heard(case: _Case) -> list[list[tuple[bytes, bytes]]]:
     """x and y, row by row; then each loss of a step, [] for a backward."""
-    pairs = _overheard(case) if case.step else [(case.x, case.y)]
+    pairs = _overheard(case) if case.step is not None else [(case.x, case.y)]
     return [
         [(a.tobytes(), b.tobytes()) for a, b in zip(*(pair or ((), ())))]
         for pair in pairs
@@ -7069,7 +7067,7 @@ def _one_step(case: _Case) -> float:
 
 # 24 The diagnosis · step-arguments
 def _step_arguments(case: _Case) -> list[Any]:
-    """What the step wants: by name, or (x, y), (net, x, y), all four."""
+    """What the step wants: by name, or by how much it takes."""
     every = inspect.signature(case.step).parameters.values()
     usual = inspect.Parameter.POSITIONAL_OR_KEYWORD
     names = [a.name for a in every if a.kind <= usual and a.default is a.empty]
@@ -7080,8 +7078,8 @@ def _step_arguments(case: _Case) -> list[Any]:
     few: list[list] = [[(x, y)], [x, y], [net, x, y], [net, rule, x, y]]
     given = few[min(len(names), len(few)) - 1]
     if any(known.get(name, it) is not it for name, it in zip(names, given)):
-        ways, got = "(), (x, y), (net, x, y)", ", ".join(names)
-        raise TypeError(f"diagnose: step takes {ways}, not ({got})")
+        ways = "(), (batch), (x, y), (net, x, y), (net, optimizer, x, y)"
+        raise TypeError(f"diagnose: step takes {ways}, not {(*names,)}")
     return given
 
 
@@ -7207,7 +7205,7 @@ def _way_signs(move: Any, fresh: Any, extra: Any, weights: Any) -> _Signs:
 def _still_signs(case: _Case, fresh: list, moves: list, watch: Any) -> _Signs:
     known = set(getattr(case.optimizer, "parameters", ()))
     named = case.net.named_parameters()
-    left = case.step and any(np.any(p.grad) for _, p in named)
+    left = case.step is not None and any(np.any(p.grad) for _, p in named)
     used = np.any(watch.then)
     idle = not any(map(np.any, moves)) or (watch.then.size and not used)
     slow = idle and used and known.issuperset(p for _, p in named)
@@ -7671,4 +7669,4 @@ _PROBES = [
 ]
 
 
-# digest 4f723816f9bda6a7580452010dc175ae9a0e7df0aac360e33df88ef818595c71
+# digest cbd1c894c5abf17b2935261ff56297a3bc19504a04da242afacd12853559f16b

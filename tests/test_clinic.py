@@ -1032,16 +1032,35 @@ def test_a_step_that_needs_more_is_said_to_need_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "step, said",
+    "step, names",
     [
-        (lambda x, y, epoch: None, "step takes (), (x, y), (net, x, y), not (x, y, epoch)"),
-        (lambda x, y, z, w: None, "not (x, y, z, w)"),
-        (3, "diagnose: step must be a function, got 3"),
+        (lambda x, y, epoch: None, "x, y, epoch"),
+        (lambda x, y, z, w: None, "x, y, z, w"),
+        (lambda net, batch, epoch: None, "net, batch, epoch"),
     ],
 )
-def test_a_step_that_cannot_be_called_is_refused(step: Any, said: str) -> None:
-    with pytest.raises((TypeError, ValueError), match=re.escape(said)):
-        bp.diagnose(net(), TABLE, LABELS, step=step)
+def test_a_step_with_other_arguments_is_said_and_the_rest_is_looked_at(step: Any, names: str) -> None:
+    told = bp.diagnose(net(bp.Softmax()), TABLE, LABELS, step=step)
+    (said,) = told.unseen
+    assert "step takes (), (batch), (x, y), (net, x, y), (net, optimizer, x, y), not" in said
+    assert said.endswith(f"not {(*names.split(', '),)}" + '")')
+    assert [one.name for one in told.findings] == ["softmax-twice"]
+
+
+def test_a_step_that_is_no_function_is_refused() -> None:
+    three: Any = 3
+    with pytest.raises(ValueError, match="diagnose: step must be a function, got 3"):
+        bp.diagnose(net(), TABLE, LABELS, step=three)
+
+
+def test_a_step_may_have_a_length_of_0() -> None:
+    class Empty(list):
+        def __call__(self, x: Any, y: Any) -> None:
+            raise RuntimeError("called")
+
+    assert bp.diagnose(net(), TABLE, LABELS, step=Empty()).unseen == [
+        "the step raised RuntimeError('called')"
+    ]
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
