@@ -7089,8 +7089,8 @@ class _Watch:
 
     marked: Any = ()  # parameters whose gradients carry a mark
     asleep: Any = ()  # layers in evaluation mode
-    clipped, then = "", np.zeros(0)  # and the gradients at the step
-    lost, at = False, None  # gradients; the weights at their backward
+    clipped, lost = "", False  # when; were gradients cleared unused?
+    then = weights = np.zeros(0)  # gradients at a step; at backward
 
     def __init__(self, case: _Case) -> None:
         self.net, self.parameters = case.net, case.net.parameters()
@@ -7115,7 +7115,7 @@ class _Watch:
             self.clipped = "between clearing and backward"
         for p in self.marked:
             p.grad[...] = 0.0
-        self.marked, self.at = (), _long(p.data for p in self.parameters)
+        self.marked, self.weights = (), _long(p.data for p in self.parameters)
         self.asleep = [
             name for name, layer in _layers(self.net)
             if isinstance(layer, (Dropout, _BatchNorm)) and not layer.training
@@ -7124,7 +7124,8 @@ class _Watch:
     # 24 The diagnosis · watch-looks
     def keep(self) -> None:
         self.wipe()
-        self.then, self.at = _long(p.grad for p in self.parameters), None
+        self.then = _long(p.grad for p in self.parameters)
+        self.weights = np.zeros(0)
 
     def look(self) -> None:
         """After the step: are the gradients shorter than they were?"""
@@ -7136,7 +7137,7 @@ class _Watch:
     def clear(self) -> None:
         """Has no weight moved since backward, and no optimizer stepped?"""
         now = _long(p.data for p in self.parameters)
-        self.lost |= self.at is not None and np.array_equal(self.at, now)
+        self.lost |= np.array_equal(self.weights, now)
         self.look()
 
 
@@ -7177,12 +7178,12 @@ def _step_signs(case: _Case) -> _Signs:
     watch.look()
     if watch.clipped:
         yield "clipping-misplaced", "step", f"gradients change {watch.clipped}"
-    if watch.lost and watch.then.size:
+    first = _long(fresh)
+    extra = watch.then - first if watch.then.size else 0 * first
+    if watch.lost and not _cosine(first + extra, first) > 0.99:
         figure = "zero_grad clears gradients that no step has used"
         yield "gradient-overwritten", "step", figure
     yield from _still_signs(case, fresh, moves, watch)
-    first = _long(fresh)
-    extra = watch.then - first if watch.then.size else 0 * first
     yield from _way_signs(_long(moves), first, extra, weights)
     _one_step(case)  # does the first leave it in evaluation mode?
     for where in watch.asleep[:given]:
@@ -7669,4 +7670,4 @@ _PROBES = [
 ]
 
 
-# digest cbd1c894c5abf17b2935261ff56297a3bc19504a04da242afacd12853559f16b
+# digest c581d7d12063e514e3fc5ce476cf104544b4c2b60a63afe0fcb12bc3ba6b2b72

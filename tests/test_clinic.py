@@ -1115,18 +1115,23 @@ def test_sorted_labels_explain_a_loss_that_jumps(ordered: bool) -> None:
         ("zbh", False),
         ("bhz", False),  # a step by hand
         ("zbmzbms", False),  # moves its weights to look around, as sharpness-aware minimisation does
-        ("zbzbs", True),
+        ("zlrs", False),
+        ("zlzbs", False),  # a gradient of some rows is looked at, before or after
+        ("zbslz", False),
+        ("zbzbs", False),  # a closure that is called twice
+        ("zlzrs", True),
         ("bzs", True),
     ],
 )
 def test_gradients_cleared_before_any_step_has_used_them_are_named(order: str, sick: bool) -> None:
-    made = net()
+    made, middle = net(), len(TABLE) // 2
     rule = bp.SGD(made.parameters(), lr=0.1)
+    halves = {"b": slice(None), "l": slice(middle), "r": slice(middle, None)}
 
     def step(x: Any, y: Any) -> None:
         for act in order:
-            if act == "b":
-                made.loss(x, y)
+            if act in halves:
+                made.loss(x[halves[act]], y[halves[act]])
                 made.backward()
             elif act in "hm":
                 for p in made.parameters():
@@ -1136,6 +1141,22 @@ def test_gradients_cleared_before_any_step_has_used_them_are_named(order: str, s
 
     found = bp.diagnose(made, TABLE, LABELS, step=step, optimizer=rule).findings
     assert ("gradient-overwritten" in [one.name for one in found]) == sick
+
+
+def test_a_scaler_that_skips_its_first_steps_loses_no_gradient() -> None:
+    made, left = net(), [3]
+    rule = bp.SGD(made.parameters(), lr=0.1)
+
+    def step(x: Any, y: Any) -> None:
+        made.loss(x, y)
+        made.backward()
+        if left[0] > 0:
+            left[0] -= 1
+        else:
+            rule.step()
+        rule.zero_grad()
+
+    assert bp.diagnose(made, TABLE, LABELS, step=step).findings == []
 
 
 def test_what_a_trainer_notes_is_put_back() -> None:
