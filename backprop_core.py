@@ -5925,7 +5925,7 @@ def diagnose(
         draw = copy.deepcopy(_generator("diagnose", 0 if rng is None else rng))
         case = _case(net, *_heeded(net, np.asarray(x), np.asarray(y)), draw)
     case = case._replace(optimizer=rule, step=step)
-    return _look(case._replace(tests=(x_test, y_test)))
+    return _look(case._replace(tests=_heeded(net, x_test, y_test)))
 
 
 # 24 The diagnosis · nothing-found
@@ -5992,11 +5992,13 @@ def _case(net: Network, x: np.ndarray, y: np.ndarray, rng: Any) -> _Case:
 
 
 # 24 The diagnosis · heeded
-def _heeded(net: Network, x: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
-    """x and y without the rows that the loss ignores."""
-    heeded = y != getattr(net.criterion, "ignore_index", None)
-    some = heeded.shape == x.shape[:1] and 0 < heeded.sum() < len(x)
-    return (x[heeded], y[heeded]) if some else (x, y)
+def _heeded(net: Network, x: Any, y: Any) -> tuple[Any, Any]:
+    """x and y, or y alone, without the rows that the loss ignores."""
+    heeded = np.asarray(y) != getattr(net.criterion, "ignore_index", None)
+    same = heeded.shape == np.shape(y if x is None else x)[:1]
+    if same and 0 < heeded.sum() < heeded.size:
+        x, y = (a if a is None else np.asarray(a)[heeded] for a in (x, y))
+    return x, y
 
 
 # 24 The diagnosis · single-answer
@@ -7349,11 +7351,12 @@ def _future_signs(case: _Case) -> _Signs:
 
 # 24 The diagnosis · foretells
 def _foretells(x: np.ndarray, y: np.ndarray, ids: bool) -> bool:
-    """Is the target of a step the input of the next one?"""
+    """Is the target of a step the input of the next one? (< 0: ignored)"""
     if ids or x.ndim != 3:
-        return np.array_equal(x, y)
-    rows = _columns(x)
-    y = np.eye(y.max() + 1)[y.ravel()] if y.ndim == 2 else _columns(y)
+        return x.shape == y.shape and bool(((x == y) | ids & (y < 0)).all())
+    rows, y = _columns(x), y.ravel() if y.ndim == 2 else _columns(y)
+    if y.ndim == 1:
+        rows, y = rows[y >= 0], np.eye(y.max() + 1)[y[y >= 0]]
     off = rows @ np.linalg.lstsq(rows, y, rcond=None)[0] - y
     return len(rows) > 2 * rows.shape[1] and np.mean(off**2) < 1e-3 * y.var()
 
@@ -7670,4 +7673,4 @@ _PROBES = [
 ]
 
 
-# digest c581d7d12063e514e3fc5ce476cf104544b4c2b60a63afe0fcb12bc3ba6b2b72
+# digest d41b7d09d7dc892e0eb9fccac924e9fdc0ded119572cd8024ec46fc2a0a1eee9

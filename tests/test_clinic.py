@@ -1380,7 +1380,32 @@ def test_only_a_loss_that_prefers_wrong_answers_has_a_wrong_sign(kind: type[bp.L
 @pytest.mark.parametrize("share", [0.3, 0.7])
 def test_rows_to_ignore_are_not_looked_at(share: float) -> None:
     y = np.where(np.random.default_rng(1).random(len(LABELS)) < share, -100, LABELS)
-    assert bp.diagnose(net(), TABLE, y).findings == bp.diagnose(net(), TABLE[y >= 0], LABELS[y >= 0]).findings
+    heeded = y >= 0
+    told = [
+        bp.diagnose(net(), *rows, x_test=x_test, y_test=rows[1])
+        for rows, x_test in [
+            ((TABLE, y), TABLE),
+            ((TABLE[heeded], y[heeded]), TABLE[heeded]),
+            ((TABLE, y), None),
+        ]
+    ]
+    first, *others = [(one.findings, one.unseen) for one in told]
+    assert others == [first, first]
+    assert "test-data-differ" not in [one.name for one in told[0].findings]
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("one_hot", [True, False])
+def test_steps_to_ignore_hide_no_future(causal: bool, one_hot: bool) -> None:
+    x: Any = TOKENS[:, :-1]
+    made, y = reader(causal), TOKENS[:, 1:].copy()
+    if one_hot:
+        layers = bp.Linear(7, 8, rng=0), *made.layers[1:]
+        made, x = bp.Network(*layers, loss=bp.CrossEntropyLoss()), np.eye(7)[x]
+    y[::2, -2:] = -100
+    told = bp.diagnose(made, x, y)
+    assert told.unseen == []
+    assert ("sees-the-future" in [one.name for one in told.findings]) == (not causal)
 
 
 # Each value of these grids comes once or more; the whole grids are in tests/proofs/test_clinic_grids.py.
