@@ -6507,7 +6507,7 @@ def _loss_signs(case: _Case) -> _Signs:
 
 # 24 The diagnosis · sign-signs
 def _sign_signs(case: _Case, loss: Loss, shape: tuple) -> _Signs:
-    """Do right answers cost more than those of other rows?"""
+    """Do right answers cost more than others, and enormous ones least?"""
     y = right = case.ys.astype(float)
     if y.shape != shape:
         if y.min() < 0 or y.max() >= shape[-1] or np.any(y % 1):
@@ -6515,7 +6515,9 @@ def _sign_signs(case: _Case, loss: Loss, shape: tuple) -> _Signs:
         right = np.eye(shape[-1])[y.astype(int)].reshape(shape)
     wrong = np.roll(right, len(y) // 2, axis=0)
     cost, other = (loss.forward(z, case.ys) for z in (right, wrong))
-    if cost > other + 1e-8 * abs(other):
+    least = -100 * max(abs(cost), abs(other))
+    falls = any(loss.forward(a * wrong, case.ys) < least for a in (-1e6, 1e6))
+    if falls and cost > other + 1e-8 * abs(other):
         figure = f"right answers cost {cost:.3g}, those of others {other:.3g}"
         yield "loss-sign", type(loss).__name__, figure
 
@@ -7673,4 +7675,4 @@ _PROBES = [
 ]
 
 
-# digest d41b7d09d7dc892e0eb9fccac924e9fdc0ded119572cd8024ec46fc2a0a1eee9
+# digest cdf76bbacc2171c9c8ba04f78e58c0d46412560de1db0f207dbe9b1fffdc4078

@@ -1377,7 +1377,30 @@ def test_only_a_loss_that_prefers_wrong_answers_has_a_wrong_sign(kind: type[bp.L
         assert ("loss-sign" in names) == (sign < 0 and len(np.unique(y)) > 1), names
 
 
-@pytest.mark.parametrize("share", [0.3, 0.7])
+class Contrastive(bp.MSELoss):
+    """A target of 1 means that two things should be near, a distance of 0; of 0: apart by 2 or more."""
+
+    def value_and_slope(self, x: Any, target: Any) -> tuple:
+        short = np.maximum(0, 2 - x)
+        return target * x**2 + (1 - target) * short**2, 2 * (target * x - (1 - target) * short)
+
+
+class Waiting(bp.MSELoss):
+    """The exponential likelihood of a time, with the logarithm of its rate."""
+
+    def value_and_slope(self, x: Any, target: Any) -> tuple:
+        return np.exp(x) * target - x, np.exp(x) * target - 1
+
+
+@pytest.mark.parametrize("kind", [Contrastive, Waiting])
+def test_a_loss_whose_best_answer_is_not_the_target_has_no_wrong_sign(kind: Any) -> None:
+    y = (NUMBERS > 0) * 1.0 if kind is Contrastive else np.exp(NUMBERS / NUMBERS.std())
+    made = bp.Network(bp.Linear(6, 12, rng=0), bp.Tanh(), bp.Linear(12, 1, rng=1), loss=kind())
+    told = bp.diagnose(made, TABLE, y)
+    assert told.unseen == [] and "loss-sign" not in [one.name for one in told.findings]
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.97])
 def test_rows_to_ignore_are_not_looked_at(share: float) -> None:
     y = np.where(np.random.default_rng(1).random(len(LABELS)) < share, -100, LABELS)
     heeded = y >= 0
