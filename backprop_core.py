@@ -7228,10 +7228,10 @@ def _still_signs(case: _Case, fresh: list, moves: list, watch: Any) -> _Signs:
 
 # 24 The diagnosis · hidden-signs
 def _hidden_signs(case: _Case) -> _Signs:
-    """Parameters inside of which net.parameters() knows nothing."""
+    """Is all frozen, or a parameter not known to net.parameters()?"""
     rule, own = case.optimizer, case.net.parameters()
-    if rule is not None and not any(p.requires_grad for p in own):
-        yield "parameter-not-moved", "network", "every parameter is frozen"
+    if own and rule is not None and not any(p.requires_grad for p in own):
+        yield "parameter-not-moved", "network", "requires_grad is nowhere True"
     known = {*own, *getattr(rule, "parameters", ())}
     for thing in _reach(case.net) if rule is not None else ():
         if isinstance(thing, Parameter) and thing not in known:
@@ -7617,7 +7617,7 @@ _STEP = _atlas("""
     decay-sign · Decay makes the weights grow.
     Add λ·w to the gradient; the step subtracts it. · 12, A price on weights
     parameter-not-moved · Its gradient never comes to the optimizer.
-    Pass net.parameters(); clear, backward, step. · 7, The step
+    Pass parameters() with requires_grad; clear, backward, step. · 7, The step
     step-uphill · The step adds the gradient instead of subtracting it.
     Write data -= lr * grad. · 1, What is a slope good for?
     gradients-not-zeroed · Backward adds to the gradients of all steps before.
@@ -7675,4 +7675,4 @@ _PROBES = [
 ]
 
 
-# digest cdf76bbacc2171c9c8ba04f78e58c0d46412560de1db0f207dbe9b1fffdc4078
+# digest e0786c988e8711353bf8cd8771127751e6a990b437c01e84da2d7739d72dae24

@@ -434,7 +434,7 @@ def test_cures_are_sentences_that_begin_with_a_word_and_name_what_exists() -> No
     said = [text for row in bp._CAUSES.values() for text in row[:2]]
     assert [text for text in said if badly_said(text)] == []
     named = {name for text in said for name in re.findall(r"\b[a-z]+_[a-z_]+\b", text)}
-    attributes = {*dir(bp), *dir(bp.Optimizer), "weight_decay"}
+    attributes = {*dir(bp), *dir(bp.Optimizer), *dir(bp.Parameter([1.0])), "weight_decay"}
     assert len(named) > 4 and named <= attributes, named - attributes
 
 
@@ -1282,6 +1282,13 @@ def test_what_is_hidden_from_parameters_is_named() -> None:
 
     patient = Patient(between(bp.Tanh(), Hides()), TABLE, LABELS, with_optimizer(bp.SGD, lr=0.1))
     assert patient.names()[0] == "parameter-not-moved"
+
+    made, told = bp.Network(Hides(), loss=bp.CrossEntropyLoss()), []
+    (layer,) = made[0].inside  # type: ignore[attr-defined]
+    for known in (layer.parameters(), [bp.Parameter(np.ones(2))]):
+        found = bp.diagnose(made, np.tile(TABLE, 2), LABELS, optimizer=bp.SGD(known, lr=0.1)).findings
+        told.append([one.where for one in found if one.name == "parameter-not-moved"])
+    assert told == [[], ["not registered"] * 2], "nothing of it is frozen"
 
 
 def test_an_optimizer_of_ones_own_is_tried_as_well() -> None:
