@@ -5838,10 +5838,10 @@ _DATA = _atlas("""
     input-scale · Weights are drawn for inputs of about size 1, around 0.
     Subtract the mean, divide by the deviation. · 8, A sum of many terms
     input-columns-differ · A rate that fits one column does not fit another.
-    Is a −999 in it? Else give each mean 0, deviation 1. · 9, Momentum
+    Are missing values −999? Else give each mean 0, deviation 1. · 9, Momentum
     input-constant-column · One value tells nothing, and acts as a large bias.
     Drop it, and never divide by its spread. · 13, Mean 0, spread 1
-    test-data-differ · The test data have another scale, mean or labels.
+    test-data-differ · The test data have another shape, scale or labels.
     Prepare both alike, with the mean of the training data. · 13, In company
 """)
 
@@ -6323,7 +6323,7 @@ def _test_signs(case: _Case) -> _Signs:
         return
     x, test = _columns(case.x), _columns(x_test)
     if x.shape[1] != test.shape[1]:
-        figure = f"{test.shape[1]} columns, x has {x.shape[1]}"
+        figure = f"shape {np.shape(x_test)}, x has {case.x.shape}"
         yield "test-data-differ", "x_test", figure
     else:
         yield from _moved_signs(x, test)
@@ -7640,7 +7640,7 @@ _MODES = _atlas("""
     statistics-frozen · The running mean and variance stay as at the start.
     Train in training mode, with a momentum above 0. · 13, In company
     statistics-differ · Evaluation normalises with other numbers.
-    Momentum 0.1, larger batches; is a variance kept? · 13, In company
+    Take momentum 0.1 and larger batches; keep variances. · 13, In company
     batch-dependent · An answer depends on the other rows of the batch.
     Use nothing along axis 0 in evaluation. · 13, In company
     sees-the-future · The target of a step is visible as the next input.
@@ -7675,4 +7675,4 @@ _PROBES = [
 ]
 
 
-# digest e0786c988e8711353bf8cd8771127751e6a990b437c01e84da2d7739d72dae24
+# digest e813e2f4bb64bbfc0204b4254e888315dae3039bb2e34895f1edc22c6d9fe0ff
