@@ -397,9 +397,10 @@ RAISED: dict[str, dict[str, list[Call]]] = {
     "diagnose": {
         "RuntimeError without a loss": [lambda: bp.diagnose(net(loss=False), X, LABELS)],
         'ValueError for reduction "none"': [lambda: bp.diagnose(by_terms(), X, LABELS)],
-        "ValueError unless optimizer is an Optimizer": [
+        "ValueError unless optimizer is an Optimizer and step callable": [
             lambda: bp.diagnose(net(), X, LABELS, optimizer="Adam"),
             lambda: bp.diagnose(net(), X, LABELS, optimizer=bp.Adam),
+            lambda: bp.diagnose(net(), X, LABELS, step=3),  # type: ignore[arg-type]  # no function
         ],
     },
 }
