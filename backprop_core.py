@@ -37,7 +37,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections import deque, namedtuple
+from collections import OrderedDict, deque, namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar, copy_context
@@ -5837,10 +5837,10 @@ _DATA = _atlas("""
     input-scale · Weights are drawn for inputs of about size 1, around 0.
     Subtract the mean, divide by the deviation. · 8, A sum of many terms
     input-columns-differ · A rate that fits one column does not fit another.
-    Is a −999 in it? Else give each mean 0, deviation 1. · 9, Momentum
+    Are missing values −999? Else give each mean 0, deviation 1. · 9, Momentum
     input-constant-column · One value tells nothing, and acts as a large bias.
     Drop it, and never divide by its spread. · 13, Mean 0, spread 1
-    test-data-differ · The test data have another scale, mean or labels.
+    test-data-differ · The test data have another shape, scale or labels.
     Prepare both alike, with the mean of the training data. · 13, In company
 """)
 
@@ -5909,14 +5909,14 @@ def diagnose(
     """Find out why a network does not learn; change nothing.
 
     Shapes: x (N, …) and y as net.loss takes them. ``step`` is your own
-    training step, ``step()``, ``step(x, y)`` or ``step(net, x, y)``, run
+    training step, ``step()`` or with any of x, y, batch, net, optimizer, run
     dozens of times, or hundreds; an ``optimizer`` alone is put into the
     usual loop, with up to 256 rows as its only batch. Network, optimizer,
     generators, x, y, and arrays, lists, deques, sets and dicts that step
     refers to, are put back, bit for bit; what it prints or writes stays.
     ``rng`` chooses rows and directions; None, the same each time. Raises
     RuntimeError without a loss, ValueError for reduction "none", ValueError
-    unless optimizer is an Optimizer, and as net.loss does.
+    unless optimizer is an Optimizer and step callable, and as net.loss does.
     """
     _one_number("diagnose", net)
     rule = _rule_of(optimizer, step)
@@ -5924,7 +5924,7 @@ def diagnose(
         draw = copy.deepcopy(_generator("diagnose", 0 if rng is None else rng))
         case = _case(net, *_heeded(net, np.asarray(x), np.asarray(y)), draw)
     case = case._replace(optimizer=rule, step=step)
-    return _look(case._replace(tests=(x_test, y_test)))
+    return _look(case._replace(tests=_heeded(net, x_test, y_test)))
 
 
 # 24 The diagnosis · nothing-found
@@ -5950,12 +5950,10 @@ def _nothing(case: _Case, failed: list[str]) -> str:
 # 24 The diagnosis · tried
 def _tried(case: _Case, patient: tuple) -> tuple[_Case, list[str]]:
     """The case without a step that raises, and what it raised."""
-    if case.step:
-        _step_arguments(case)  # refuses what it does not know
     _replace(_reach(*patient), _rewindable)
     with _as_it_was(*patient, batch=(case.xs, case.ys)):
         try:
-            if case.optimizer or case.step:
+            if case.optimizer is not None or case.step is not None:
                 _one_step(case)
         except Exception as error:
             said = f"the step raised {error!r}"
@@ -5993,11 +5991,13 @@ def _case(net: Network, x: np.ndarray, y: np.ndarray, rng: Any) -> _Case:
 
 
 # 24 The diagnosis · heeded
-def _heeded(net: Network, x: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
-    """x and y without the rows that the loss ignores."""
-    heeded = y != getattr(net.criterion, "ignore_index", None)
-    some = heeded.shape == x.shape[:1] and 0 < heeded.sum() < len(x)
-    return (x[heeded], y[heeded]) if some else (x, y)
+def _heeded(net: Network, x: Any, y: Any) -> tuple[Any, Any]:
+    """x and y, or y alone, without the rows that the loss ignores."""
+    heeded = np.asarray(y) != getattr(net.criterion, "ignore_index", None)
+    same = heeded.shape == np.shape(y if x is None else x)[:1]
+    if same and 0 < heeded.sum() < heeded.size:
+        x, y = (a if a is None else np.asarray(a)[heeded] for a in (x, y))
+    return x, y
 
 
 # 24 The diagnosis · single-answer
@@ -6046,6 +6046,7 @@ def _variables(thing: Any) -> dict[str, Any]:
 
 # 24 The diagnosis · reach
 _FIXED = (type, ModuleType, str, bytes, int, float, type(None))
+_HOLDERS: Any = list, deque, OrderedDict, dict, set
 
 
 def _reach(*roots: Any) -> list[Any]:
@@ -6067,9 +6068,13 @@ def _put(thing: Any, values: dict[str, Any]) -> None:
         getattr(thing, "__globals__", thing).update(values)
 
 
-def _refill(thing: Any, items: Any) -> None:
-    thing.clear()
-    (thing.extend if hasattr(thing, "extend") else thing.update)(items)
+def _refill(thing: Any, kind: Any, items: Any) -> None:
+    """By the methods of its kind; an iterator over a deque bears no change."""
+    if kind is list:
+        list.__setitem__(thing, slice(None), items)
+    elif kind is not deque or [*map(id, thing)] != [*map(id, items)]:
+        kind.clear(thing)
+        (deque.extend if kind is deque else kind.update)(thing, items)
 
 
 # 24 The diagnosis · way-back
@@ -6080,8 +6085,10 @@ def _way_back(thing: Any) -> Callable[[], Any] | None:
     """What makes a thing as it is now; None for what cannot change."""
     if isinstance(thing, np.ndarray) and thing.flags.writeable:
         return partial(np.copyto, thing, thing.copy())
-    if isinstance(thing, (list, deque, dict, set)):
-        return partial(_refill, thing, thing.copy())
+    if isinstance(thing, _HOLDERS):
+        kind = next(kind for kind in _HOLDERS if isinstance(thing, kind))
+        items = [*thing] if kind is deque else kind.copy(thing)
+        return partial(_refill, thing, kind, items)
     if isinstance(thing, _RANDOM):
         return partial(thing.__setstate__, thing.__getstate__())
     known = _variables(thing)
@@ -6266,7 +6273,7 @@ def _written_signs(case: _Case) -> _Signs:
 
     was, who = values(), "network"
     _gradients(case.net, case.xs, case.ys)
-    if case.step and values() == was:
+    if case.step is not None and values() == was:
         who, _ = "step", case.step(*_step_arguments(case))
     if values() != was:
         yield "input-changed", who, "x or y has other values after it"
@@ -6315,7 +6322,7 @@ def _test_signs(case: _Case) -> _Signs:
         return
     x, test = _columns(case.x), _columns(x_test)
     if x.shape[1] != test.shape[1]:
-        figure = f"{test.shape[1]} columns, x has {x.shape[1]}"
+        figure = f"shape {np.shape(x_test)}, x has {case.x.shape}"
         yield "test-data-differ", "x_test", figure
     else:
         yield from _moved_signs(x, test)
@@ -6388,7 +6395,7 @@ def _overheard(case: _Case) -> list[tuple]:
 # 24 The diagnosis · rows-heard
 def _rows_heard(case: _Case) -> list[list[tuple[bytes, bytes]]]:
     """x and y, row by row; then each loss of a step, [] for a backward."""
-    pairs = _overheard(case) if case.step else [(case.x, case.y)]
+    pairs = _overheard(case) if case.step is not None else [(case.x, case.y)]
     return [
         [(a.tobytes(), b.tobytes()) for a, b in zip(*(pair or ((), ())))]
         for pair in pairs
@@ -6499,7 +6506,7 @@ def _loss_signs(case: _Case) -> _Signs:
 
 # 24 The diagnosis · sign-signs
 def _sign_signs(case: _Case, loss: Loss, shape: tuple) -> _Signs:
-    """Do right answers cost more than those of other rows?"""
+    """Do right answers cost more than others, and enormous ones least?"""
     y = right = case.ys.astype(float)
     if y.shape != shape:
         if y.min() < 0 or y.max() >= shape[-1] or np.any(y % 1):
@@ -6507,7 +6514,9 @@ def _sign_signs(case: _Case, loss: Loss, shape: tuple) -> _Signs:
         right = np.eye(shape[-1])[y.astype(int)].reshape(shape)
     wrong = np.roll(right, len(y) // 2, axis=0)
     cost, other = (loss.forward(z, case.ys) for z in (right, wrong))
-    if cost > other + 1e-8 * abs(other):
+    least = -100 * max(abs(cost), abs(other))
+    falls = any(loss.forward(a * wrong, case.ys) < least for a in (-1e6, 1e6))
+    if falls and cost > other + 1e-8 * abs(other):
         figure = f"right answers cost {cost:.3g}, those of others {other:.3g}"
         yield "loss-sign", type(loss).__name__, figure
 
@@ -7061,7 +7070,7 @@ def _one_step(case: _Case) -> float:
 
 # 24 The diagnosis · step-arguments
 def _step_arguments(case: _Case) -> list[Any]:
-    """What the step wants: by name, or (x, y), (net, x, y), all four."""
+    """What the step wants: by name, or by how much it takes."""
     every = inspect.signature(case.step).parameters.values()
     usual = inspect.Parameter.POSITIONAL_OR_KEYWORD
     names = [a.name for a in every if a.kind <= usual and a.default is a.empty]
@@ -7072,8 +7081,8 @@ def _step_arguments(case: _Case) -> list[Any]:
     few: list[list] = [[(x, y)], [x, y], [net, x, y], [net, rule, x, y]]
     given = few[min(len(names), len(few)) - 1]
     if any(known.get(name, it) is not it for name, it in zip(names, given)):
-        ways, got = "(), (x, y), (net, x, y)", ", ".join(names)
-        raise TypeError(f"diagnose: step takes {ways}, not ({got})")
+        ways = "(), (batch), (x, y), (net, x, y), (net, optimizer, x, y)"
+        raise TypeError(f"diagnose: step takes {ways}, not {(*names,)}")
     return given
 
 
@@ -7083,8 +7092,8 @@ class _Watch:
 
     marked: Any = ()  # parameters whose gradients carry a mark
     asleep: Any = ()  # layers in evaluation mode
-    clipped, then = "", np.zeros(0)  # and the gradients at the step
-    lost, at = False, None  # gradients; the weights at their backward
+    clipped, lost = "", False  # when; were gradients cleared unused?
+    then = weights = np.zeros(0)  # gradients at a step; at backward
 
     def __init__(self, case: _Case) -> None:
         self.net, self.parameters = case.net, case.net.parameters()
@@ -7109,7 +7118,7 @@ class _Watch:
             self.clipped = "between clearing and backward"
         for p in self.marked:
             p.grad[...] = 0.0
-        self.marked, self.at = (), _long(p.data for p in self.parameters)
+        self.marked, self.weights = (), _long(p.data for p in self.parameters)
         self.asleep = [
             name for name, layer in _layers(self.net)
             if isinstance(layer, (Dropout, _BatchNorm)) and not layer.training
@@ -7118,7 +7127,8 @@ class _Watch:
     # 24 The diagnosis · watch-looks
     def keep(self) -> None:
         self.wipe()
-        self.then, self.at = _long(p.grad for p in self.parameters), None
+        self.then = _long(p.grad for p in self.parameters)
+        self.weights = np.zeros(0)
 
     def look(self) -> None:
         """After the step: are the gradients shorter than they were?"""
@@ -7130,7 +7140,7 @@ class _Watch:
     def clear(self) -> None:
         """Has no weight moved since backward, and no optimizer stepped?"""
         now = _long(p.data for p in self.parameters)
-        self.lost |= self.at is not None and np.array_equal(self.at, now)
+        self.lost |= np.array_equal(self.weights, now)
         self.look()
 
 
@@ -7171,12 +7181,12 @@ def _step_signs(case: _Case) -> _Signs:
     watch.look()
     if watch.clipped:
         yield "clipping-misplaced", "step", f"gradients change {watch.clipped}"
-    if watch.lost and watch.then.size:
+    first = _long(fresh)
+    extra = watch.then - first if watch.then.size else 0 * first
+    if watch.lost and not _cosine(first + extra, first) > 0.99:
         figure = "zero_grad clears gradients that no step has used"
         yield "gradient-overwritten", "step", figure
     yield from _still_signs(case, fresh, moves, watch)
-    first = _long(fresh)
-    extra = watch.then - first if watch.then.size else 0 * first
     yield from _way_signs(_long(moves), first, extra, weights)
     _one_step(case)  # does the first leave it in evaluation mode?
     for where in watch.asleep[:given]:
@@ -7199,7 +7209,7 @@ def _way_signs(move: Any, fresh: Any, extra: Any, weights: Any) -> _Signs:
 def _still_signs(case: _Case, fresh: list, moves: list, watch: Any) -> _Signs:
     known = set(getattr(case.optimizer, "parameters", ()))
     named = case.net.named_parameters()
-    left = case.step and any(np.any(p.grad) for _, p in named)
+    left = case.step is not None and any(np.any(p.grad) for _, p in named)
     used = np.any(watch.then)
     idle = not any(map(np.any, moves)) or (watch.then.size and not used)
     slow = idle and used and known.issuperset(p for _, p in named)
@@ -7217,10 +7227,10 @@ def _still_signs(case: _Case, fresh: list, moves: list, watch: Any) -> _Signs:
 
 # 24 The diagnosis · hidden-signs
 def _hidden_signs(case: _Case) -> _Signs:
-    """Parameters inside of which net.parameters() knows nothing."""
+    """Is all frozen, or a parameter not known to net.parameters()?"""
     rule, own = case.optimizer, case.net.parameters()
-    if rule is not None and not any(p.requires_grad for p in own):
-        yield "parameter-not-moved", "network", "every parameter is frozen"
+    if own and rule is not None and not any(p.requires_grad for p in own):
+        yield "parameter-not-moved", "network", "requires_grad is nowhere True"
     known = {*own, *getattr(rule, "parameters", ())}
     for thing in _reach(case.net) if rule is not None else ():
         if isinstance(thing, Parameter) and thing not in known:
@@ -7342,11 +7352,12 @@ def _future_signs(case: _Case) -> _Signs:
 
 # 24 The diagnosis · foretells
 def _foretells(x: np.ndarray, y: np.ndarray, ids: bool) -> bool:
-    """Is the target of a step the input of the next one?"""
+    """Is the target of a step the input of the next one? (< 0: ignored)"""
     if ids or x.ndim != 3:
-        return np.array_equal(x, y)
-    rows = _columns(x)
-    y = np.eye(y.max() + 1)[y.ravel()] if y.ndim == 2 else _columns(y)
+        return x.shape == y.shape and bool(((x == y) | ids & (y < 0)).all())
+    rows, y = _columns(x), y.ravel() if y.ndim == 2 else _columns(y)
+    if y.ndim == 1:
+        rows, y = rows[y >= 0], np.eye(y.max() + 1)[y[y >= 0]]
     off = rows @ np.linalg.lstsq(rows, y, rcond=None)[0] - y
     return len(rows) > 2 * rows.shape[1] and np.mean(off**2) < 1e-3 * y.var()
 
@@ -7605,7 +7616,7 @@ _STEP = _atlas("""
     decay-sign · Decay makes the weights grow.
     Add λ·w to the gradient; the step subtracts it. · 12, A price on weights
     parameter-not-moved · Its gradient never comes to the optimizer.
-    Pass net.parameters(); clear, backward, step. · 7, The step
+    Pass parameters() with requires_grad; clear, backward, step. · 7, The step
     step-uphill · The step adds the gradient instead of subtracting it.
     Write data -= lr * grad. · 1, What is a slope good for?
     gradients-not-zeroed · Backward adds to the gradients of all steps before.
@@ -7628,7 +7639,7 @@ _MODES = _atlas("""
     statistics-frozen · The running mean and variance stay as at the start.
     Train in training mode, with a momentum above 0. · 13, In company
     statistics-differ · Evaluation normalises with other numbers.
-    Momentum 0.1, larger batches; is a variance kept? · 13, In company
+    Take momentum 0.1 and larger batches; keep variances. · 13, In company
     batch-dependent · An answer depends on the other rows of the batch.
     Use nothing along axis 0 in evaluation. · 13, In company
     sees-the-future · The target of a step is visible as the next input.
@@ -7663,4 +7674,4 @@ _PROBES = [
 ]
 
 
-# digest cb0ccb49d8308f93b80ffbbc7d60064690ff4db3430a7f24c1749b6aa8674311
+# digest 8239950f12063a6baa7e5da6ced34c314d11c1b18b5428281ff6105d6d2179ec
