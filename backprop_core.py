@@ -1077,7 +1077,7 @@ class Softmax(Layer):
 def _only(on: np.ndarray, grad: np.ndarray) -> np.ndarray:
     """grad where ``on`` is true, elsewhere 0."""
     flat = grad.ravel("K")
-    if math.isfinite(np.vdot(flat, flat).real):
+    if np.isfinite(np.vdot(flat, flat)):
         return grad * on
     return np.where(on, grad, 0)  # slow, but 0 times inf would be nan
 
@@ -7674,4 +7674,4 @@ _PROBES = [
 ]
 
 
-# digest 8239950f12063a6baa7e5da6ced34c314d11c1b18b5428281ff6105d6d2179ec
+# digest 9c28e1c29192968fedfd28133d37523e83493a8effaa57b6f096cc02bf501c8a

@@ -70,7 +70,8 @@ def checking() -> bool:
     right = torch.autograd.gradcheck(lambda x: x**2, (x,))
     with pytest.raises(RuntimeError):
         torch.autograd.gradcheck(lambda x: x.detach() ** 2 + 0 * x, (x,))
-    return right is True and isinstance(bp.gradcheck(bp.Tanh(), ONES, rng=0), float)
+    wrong = torch.autograd.gradcheck(lambda x: x.detach() ** 2 + 0 * x, (x,), raise_exception=False)
+    return right is True and wrong is False and isinstance(bp.gradcheck(bp.Tanh(), ONES, rng=0), float)
 
 
 class Off(torch.autograd.Function):
@@ -457,7 +458,7 @@ SAID: dict[str, Callable[[], bool]] = {
     "`torch.nn.CrossEntropyLoss` also takes target rows that do not sum to 1.": free_targets,
     "PyTorch's mean is `nan`; ours says that the batch is empty.": all_ignored,
     "shuffles only with `shuffle=True`. Ours takes arrays, and shuffles unless told not to": shuffling,
-    "And it returns True or raises; ours returns the error.": (checking),
+    "And it returns True or False, or raises; ours returns the error.": (checking),
     "`gradcheck(module, x)` does not check the module's weights.": only_what_it_is_handed,
     "with its defaults, a relative error just below 1e-3 passes.": leniency,
     "PyTorch expects time first unless `batch_first=True`; the wrong order raises nothing": time_first,
