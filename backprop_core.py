@@ -5010,7 +5010,7 @@ class TapeLayer(Layer):
         self.function, self.weights = function, list(weights)
 
     def forward(self, x: ArrayLike) -> np.ndarray:
-        x = self._expect(x, ...)  # these dots are code: of any shape
+        x = self._expect(x, ...)  # ... is any shape
         inputs = [Tensor(x), *[Tensor(p.data) for p in self.weights]]
         y = _look_back(self, self.function(*inputs), inputs)
         self._cache = y, inputs, _recording.get()
@@ -7674,4 +7674,4 @@ _PROBES = [
 ]
 
 
-# digest 9c28e1c29192968fedfd28133d37523e83493a8effaa57b6f096cc02bf501c8a
+# digest 3cc9a72bd50fe7281a355f06cfc0bed4621e700292d5e75d198b7957fe8f8482

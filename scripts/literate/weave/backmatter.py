@@ -252,7 +252,7 @@ KaTeX, the figures with Matplotlib; the pages are made with Material for MkDocs.
 
 
 def map_of(book: Book) -> str:
-    """The chapters as a list, with arcs beside it: who rests on whom, unless another arc leads there."""
+    """The chapters as a list, with arcs beside it: who rests on whom; what other arcs imply is left out."""
     chapters = [chapter for chapter in book.chapters if chapter.number]
     home = {name: pieces[0][0] for name, pieces in book.pieces.items()}
     arcs, rows, below = [], [], list[set[int]]()
