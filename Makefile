@@ -44,7 +44,7 @@ tangle: .venv/installed  ## write backprop_core.py from the book
 numbers: .venv/installed  ## recompute the numbers in the prose
 	$(PY) scripts/prose_numbers.py --update
 
-wording: .venv/installed  ## write book/wording.toml as the chapters have it, to be looked through
+wording: .venv/installed  ## write book/wording.toml as the chapters have it, and print the words that changed
 	$(PY) scripts/wording.py
 
 checks: .venv/installed  ## count the planted mistakes that each equation notices, for the site

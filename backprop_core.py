@@ -1451,6 +1451,11 @@ class Network(Layer):
         if late and not any(m._pass and m._runs for m in self.layers):
             late = []  # they ran one by one, by hand
         loss: Any = self._loss_at_end() if grad_output is None else None
+        if loss and loss._cache is loss._pass is None:
+            raise RuntimeError(
+                "Network: no loss belongs to the last forward; call "
+                "net.loss(x, y), then net.backward()"
+            )
         if loss and loss._pass and loss._pass is not self._shapes:
             late.append(loss)
         if late:
@@ -7674,4 +7679,4 @@ _PROBES = [
 ]
 
 
-# digest 3cc9a72bd50fe7281a355f06cfc0bed4621e700292d5e75d198b7957fe8f8482
+# digest a19cc7c5ed8e0d5ead37497cbe2276b99c78162b7de22f589c2f0ac6bf6d12a0

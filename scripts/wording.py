@@ -1,19 +1,27 @@
-"""Write book/wording.toml as the texts have it; what changes there may turn a sentence around."""
+"""Write book/wording.toml as the texts have it, and print what changed: it may turn a sentence around."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 
 from literate.chapter import BOOK, BookError
 from literate.files import write_atomically
-from literate.prove.wording import WORDING, pages, written
+from literate.prove.wording import WORDING, changes, listed_wording, pages, written
 
 
 def main(arguments: list[str] | None = None) -> int:
     argparse.ArgumentParser(description=__doc__).parse_args(arguments)
     try:
-        write_atomically(BOOK / WORDING, written(pages()))
+        texts, listed = pages(), {}
+        with contextlib.suppress(BookError):  # a list that cannot be read is written anew
+            listed = listed_wording()
+        for page in texts:
+            if page.path.stem in listed:
+                for change in changes(page, listed[page.path.stem]):
+                    print(change)
+        write_atomically(BOOK / WORDING, written(texts))
     except BookError as error:
         print(error, file=sys.stderr)
         return 1

@@ -220,6 +220,11 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
         "Symbol",
         "a notation table begins at the margin, with a |",
     ),
+    "a formula that does not end": (
+        "the factor $\\frac1N: a share",
+        "factor",
+        r"the formula at '$\frac1N:' does not end on its line; close it, or write \$ for a dollar",
+    ),
     # -- tables
     "a bar in a formula of a table": (f"{TABLE}| $|x|$ | lost |", "lost", LOST),
     "a bar in a formula of a header": ("| $|x|$ | b |\n|---|---|\n| 1 | 2 |", "|---", LOST),
@@ -657,6 +662,10 @@ BOOKS = {
     "an unknown label in code": (
         [core("x = 1  # eq:x", "x")],
         "book/01-sample.md:16: eq:x is not the label of any equation",
+    ),
+    "a link to a chapter that does not exist": (
+        ["a\n[chapter 2](02-other.md#there)"],
+        "book/01-sample.md:16: there is no chapter 02-other.md to link to",
     ),
     "a label that is not used": (
         [EQUATION],

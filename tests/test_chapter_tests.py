@@ -147,10 +147,34 @@ def test_a_long_trace_is_cut(failure: Failure) -> None:
     assert len(said) < 30
 
 
-def test_after_a_failing_cell_the_others_fail_in_one_line(run: Run) -> None:
+def test_after_a_failing_cell_the_others_are_not_run(run: Run) -> None:
     result = run("\n```python\n1 / 0\n```\n\n```pycon\n>>> 1\n1\n```\n")
-    result.assert_outcomes(passed=1, failed=2)
-    result.stdout.fnmatch_lines([f"*{at(3)} failed before", "*short test summary*"])
+    result.assert_outcomes(passed=1, failed=1, skipped=1)
+    result.stdout.fnmatch_lines(["*SKIPPED (line 16 failed)*"])
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("def half(x):\n    return _halved(x)", "_halved comes neither from a core cell nor from"),
+        ("def half(x):\n    return math.sin(x)", "math comes neither from a core cell nor from"),
+    ],
+)
+def test_what_cannot_be_tangled_is_said_once(run: Run, code: str, message: str) -> None:
+    body = f'\n```python tags=["core"] name="half"\n{code}\n```\n\n```pycon\n>>> 1\n1\n```\n'
+    for bodies in ((body,), (body, "")):  # in this chapter, or in an earlier one
+        result = run(*bodies)
+        result.assert_outcomes(errors=1)
+        lines = result.stdout.str().splitlines()
+        assert len(lines) < 20
+        assert sum("01-sample.md:" in line and message in line for line in lines) == 1
+
+
+def test_a_label_that_an_earlier_chapter_has_is_refused(run: Run) -> None:
+    display = "\n@eq:x\n\n$$\nx = x\n$$ {#eq:x}\n"
+    result = run(display, display)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*02-sample.md:*: eq:x is already at *01-sample.md:*"])
 
 
 def test_a_failing_transcript_does_not_stop_the_cells_below(run: Run) -> None:
@@ -176,7 +200,7 @@ def test_docstring(failure: Failure) -> None:
 def test_number_in_prose(failure: Failure) -> None:
     assert failure('\n\nSome 0.50<!-- = f"{1 / 3:.2f}" --> of them\n') == (
         f'{at(3)}: the text says 0.50, but f"{{1 / 3:.2f}}" is 0.33; '
-        "python scripts/prose_numbers.py --update writes it"
+        "`make numbers` writes it"
     )
 
 
@@ -221,10 +245,10 @@ def test_an_expression_that_is_none(failure: Failure) -> None:
     assert said == f"{at(3)}: SyntaxError: invalid syntax\n    {at(3)}  It is 1<!-- = 1 + -->."
 
 
-def test_what_a_later_chapter_defines_does_not_exist(failure: Failure, pytester: pytest.Pytester) -> None:
+def test_what_a_later_chapter_defines_does_not_exist(run: Run, pytester: pytest.Pytester) -> None:
     pytester.path.joinpath("02-later.md").write_text(HEADER.replace("IMPORTS", "import ast") + HALF)
-    said = failure("", imports="from backprop_core import half")
-    assert said.startswith("01-sample.md:12: ImportError: cannot import name 'half' from 'backprop_core'")
+    result = run("", imports="from backprop_core import half")
+    result.stdout.fnmatch_lines(["*01-sample.md:12: half is not defined in an earlier chapter"])
 
 
 def test_an_installed_module_is_hidden_and_put_back(

@@ -518,7 +518,7 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
         ValueError,
         "target row [nan  1.] at index 0: expected probabilities that sum to 1",
     ),
-    "stale": (lambda: stale().backward(), RuntimeError, "backward was called before forward"),
+    "stale": (lambda: stale().backward(), RuntimeError, "call net.loss(x, y), then net.backward()"),
     "no parameters": (lambda: bp.SGD([], lr=0.1), ValueError, "SGD: got no parameters"),
     "uphill": (
         lambda: bp.SGD(classifier().parameters(), lr=-1),

@@ -313,7 +313,7 @@ def line_of(path: Path, text: str) -> int:
 
 EDITED = """\
 m.py:{line} was edited; its source is book/01-a.md:{source}
-carry the edit into the book:  python scripts/tangle.py --untangle
+carry the edit into the book:  .venv/bin/python scripts/tangle.py --untangle
 or discard it:                 git checkout m.py
 """
 

@@ -9,7 +9,15 @@ import pytest
 
 from literate.chapter import BOOK, BookError, Chapter
 from literate.exercises.sheets import FOLDER, parse_sheet
-from literate.prove.wording import WORDING, listed_wording, pages, wording, wording_findings, written
+from literate.prove.wording import (
+    WORDING,
+    changes,
+    listed_wording,
+    pages,
+    wording,
+    wording_findings,
+    written,
+)
 from literate.reader import parse_chapter
 from tests.books import chapter_text
 
@@ -131,6 +139,15 @@ def test_a_sentence_that_is_turned_around_is_found(chapters: list[Chapter], righ
     read = parse_sheet(changed, chapter.path, chapter.number) if is_sheet else None
     (found,) = wording_findings(read or parse_chapter(changed, chapter.path))
     assert "stands here, but after" in str(found) and "`make wording` writes" in str(found)
+
+
+def test_what_changed_is_said(tmp_path: Path) -> None:
+    chapter = parse_chapter(chapter_text("It never falls.\n\nTwice as large.\n"), tmp_path / "01-sample.md")
+    *header, never, falls, twice, large = [word for _, word in wording(chapter)]
+    assert list(changes(chapter, [*header, never, falls, "half", large, "first"])) == [
+        f"{tmp_path}/01-sample.md:17: half has become twice",
+        f"{tmp_path}/01-sample.md:17: first has become nothing",
+    ]
 
 
 def test_of_what_is_computed_and_of_literature_only_the_source_is_listed(tmp_path: Path) -> None:

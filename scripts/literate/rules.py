@@ -19,10 +19,17 @@ from .chapter import (
 
 
 def check_book(chapters: Sequence[Chapter]) -> None:
-    _check_numbers(chapters)
-    _check_labels(chapters)
-    _check_names(chapters)
+    check_prefix(chapters)
+    _check_references(chapters)
+    _check_links(chapters)
     _check_tables(chapters)
+
+
+def check_prefix(chapters: Sequence[Chapter]) -> None:
+    """What holds for the first chapters of a book without the later ones."""
+    _check_numbers(chapters)
+    _labels(chapters)
+    _check_names(chapters)
 
 
 def _check_numbers(chapters: Sequence[Chapter]) -> None:
@@ -35,7 +42,8 @@ def _check_numbers(chapters: Sequence[Chapter]) -> None:
         seen[chapter.number] = chapter
 
 
-def _check_labels(chapters: Sequence[Chapter]) -> None:
+def _labels(chapters: Sequence[Chapter]) -> dict[str, Place]:
+    """Where each label is defined, which is in one place."""
     defined: dict[str, Place] = {}
     for chapter in chapters:
         for display in chapter.displays:
@@ -43,6 +51,11 @@ def _check_labels(chapters: Sequence[Chapter]) -> None:
                 raise BookError(display.place, f"{display.label} is already at {defined[display.label]}")
             if display.label:
                 defined[display.label] = display.place
+    return defined
+
+
+def _check_references(chapters: Sequence[Chapter]) -> None:
+    defined = _labels(chapters)
     used = {}
     for chapter in chapters:
         in_code = [reference for cell in chapter.python for reference in code_references(cell)]
@@ -56,6 +69,15 @@ def _check_labels(chapters: Sequence[Chapter]) -> None:
     for label, place in defined.items():
         if label not in used:
             raise BookError(place, f"{label} is never referred to; refer to it with @{label}")
+
+
+def _check_links(chapters: Sequence[Chapter]) -> None:
+    names = {chapter.path.name for chapter in chapters}
+    for chapter in chapters:
+        for number, line in enumerate(chapter.text.split("\n"), 1):
+            for name in re.findall(r"\]\((\d\d-[\w-]+\.md)", line):
+                if name not in names:
+                    raise BookError(chapter.place(number), f"there is no chapter {name} to link to")
 
 
 def _check_names(chapters: Sequence[Chapter]) -> None:

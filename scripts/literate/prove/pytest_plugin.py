@@ -27,7 +27,7 @@ from literate.limits import leave, witnessed
 from literate.prove.checks import read_counts
 from literate.prove.claims import stated, text_findings
 from literate.prove.numbers import check_typed
-from literate.prove.session import Failure, Session
+from literate.prove.session import Failure, NotRun, Session
 from literate.reader import book_files
 from literate.tangle.module import tangle
 
@@ -70,6 +70,7 @@ class ChapterFile(pytest.File):
     def collect(self) -> Iterator[ChapterItem]:
         try:
             self.chapter = Session.of(self.path)
+            tangle([*self.chapter.before, self.chapter.chapter])  # refused once, not by each item
             check_typed(self.chapter.chapter)
             claims = [*_claims(self.chapter), *_equations(self.chapter)]
         except BookError as error:
@@ -117,6 +118,8 @@ def _reported() -> Iterator[None]:
     """The line of the book and the error, without the frames of the test runner."""
     try:
         yield
+    except NotRun as reason:
+        raise pytest.skip.Exception(str(reason)) from None
     except (Failure, Wrong, exercises.Unanswered) as failure:
         raise pytest.fail.Exception(str(failure), pytrace=False) from None
 

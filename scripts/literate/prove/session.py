@@ -23,6 +23,7 @@ from literate.files import read_text, scratch, write_atomically
 from literate.limits import Limits, Misbehaved, Output
 from literate.prove.alternatives import drawn, untold
 from literate.reader import book_files, data_files, read_chapter
+from literate.rules import check_prefix
 from literate.tangle.module import Module, tangle
 
 FUTURE_FLAGS = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
@@ -31,6 +32,10 @@ LONGEST_TRACE = 20
 
 class Failure(Exception):
     """Something a chapter says does not hold. The message begins with its place."""
+
+
+class NotRun(Failure):
+    """A cell above failed, so nothing can be said."""
 
 
 class Session:
@@ -52,6 +57,7 @@ class Session:
         if path not in paths:
             raise BookError(path, "not a chapter: expected a file like 04-linear.md")
         chapters = [read_chapter(path) for path in paths[: paths.index(path) + 1]]
+        check_prefix(chapters)
         return cls(chapters[-1], chapters[:-1])
 
     @cached_property
@@ -88,7 +94,7 @@ class Session:
     def run_to(self, end: int) -> None:
         """Run ``chapter.cells[:end]``, those that have not run yet."""
         if self.failed:
-            raise Failure(f"{self.failed} failed before")
+            raise NotRun(f"line {self.failed.line} failed")
         while self.done < end:
             cell = self.chapter.cells[self.done]
             self.done += 1
@@ -138,7 +144,7 @@ class Session:
         if value != number.shown:
             raise Failure(
                 f"{number.place}: the text says {number.shown}, but {number.expression} is {value}; "
-                "python scripts/prose_numbers.py --update writes it"
+                "`make numbers` writes it"
             )
 
     def value(self, number: Number) -> str:

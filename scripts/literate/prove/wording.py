@@ -16,6 +16,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterable, Iterator
+from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import zip_longest
 from operator import itemgetter
@@ -227,6 +228,18 @@ def wording_findings(page: Chapter) -> Iterator[Finding]:
             )
             yield Finding(page.place(line), "wording", message)
             return
+
+
+def changes(page: Chapter, listed: list[str]) -> Iterator[str]:
+    """Where the page has other words than the list, and which."""
+    found = wording(page)
+    matcher = SequenceMatcher(None, listed, [word for _, word in found], autojunk=False)
+    for kind, start, stop, first, end in matcher.get_opcodes():
+        if kind != "equal":
+            line = found[min(first, len(found) - 1)][0] if found else 1
+            before = ", ".join(listed[start:stop]) or "nothing"
+            after = ", ".join(word for _, word in found[first:end]) or "nothing"
+            yield f"{page.place(line)}: {before} has become {after}"
 
 
 def written(pages: Iterable[Chapter]) -> str:

@@ -37,7 +37,7 @@ def complaint(path: Path, text: str, module: Module) -> str:
     source = f"its source is {place}" if place else "it comes from no cell of the book"
     return (
         f"{name}:{line} was edited; {source}\n"
-        "carry the edit into the book:  python scripts/tangle.py --untangle\n"
+        "carry the edit into the book:  .venv/bin/python scripts/tangle.py --untangle\n"
         f"or discard it:                 git checkout {name}"
     )
 

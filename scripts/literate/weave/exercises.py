@@ -10,10 +10,9 @@ from literate.exercises.marker import Marker
 from literate.exercises.sheets import FOLDER, FORMS, Exercise, Sheet
 from literate.exercises.stubs import STARS, reader_file, stub
 from literate.exercises.variants import source_of
-from literate.weave.pages import NOTATION, SETS, Book, displayed, fence, fold, prose, segments
+from literate.weave.pages import NOTATION, SETS, UNSEARCHED, Book, displayed, fence, fold, prose, segments
 
 INDEX = "exercises.md"
-UNSEARCHED = ' data-search-exclude="true"'  # what a reader opens on purpose, the search must not tell
 KEPT = "Ticks are kept in this browser, and nowhere else."
 HOW = """\
 Understanding is what remains when the book is closed. `make exercises` writes the folder `exercises/`,

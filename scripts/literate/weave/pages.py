@@ -35,6 +35,7 @@ from literate.weave.figures import Figure, figure
 Segment = tuple[Cell | Display | None, str]  # None: prose
 NOTATION = re.compile(r"(?m)^\| *Symbol *\| *Meaning *\| *Set *\| *In code *\|$")
 SETS = '<details class="folded sets"><summary>Sets and code</summary></details>'
+UNSEARCHED = ' data-search-exclude="true"'  # what a reader opens on purpose, the search must not tell
 FIGURES = "assets/figures/"
 SHORT = 6  # lines of imports that a chapter need not fold
 
@@ -208,7 +209,7 @@ def python(book: Book, chapter: Chapter, cell: Cell, outputs: list[NotebookNode]
                 code = fold("aside", f"For the library: <code>{cell.name}</code>", code)
             return f'<div id="code-{cell.name}" markdown>\n\n{code}\n\n</div>\n'
         case "hide-input":
-            return f"{shown}\n\n{fold('hide-input', 'Show the code', fence(cell))}\n"
+            return f"{shown}\n\n{fold('hide-input', 'Show the code', fence(cell), UNSEARCHED)}\n"
         case "notation":
             code = fence(cell, "notation", "notation")
             if cell.aside:
