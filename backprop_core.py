@@ -1444,18 +1444,22 @@ class Network(Layer):
             raise RuntimeError("Network: no loss; give one with loss=…")
         return self.criterion
 
+    def _last_loss(self) -> Loss:
+        loss = self._loss_at_end()
+        if loss._cache is loss._pass is None:
+            raise RuntimeError(
+                "Network: no loss belongs to the last forward; call "
+                "net.loss(x, y), then net.backward()"
+            )
+        return loss
+
     # 07 A network learns · network-pass
     def _start(self, grad_output: Any) -> Any:
         """The first slope, if layers and loss still know of this pass."""
         late: list = [m for m in self.layers if m._pass is not self._shapes]
         if late and not any(m._pass and m._runs for m in self.layers):
             late = []  # they ran one by one, by hand
-        loss: Any = self._loss_at_end() if grad_output is None else None
-        if loss and loss._cache is loss._pass is None:
-            raise RuntimeError(
-                "Network: no loss belongs to the last forward; call "
-                "net.loss(x, y), then net.backward()"
-            )
+        loss: Any = self._last_loss() if grad_output is None else None
         if loss and loss._pass and loss._pass is not self._shapes:
             late.append(loss)
         if late:
@@ -7679,4 +7683,4 @@ _PROBES = [
 ]
 
 
-# digest a19cc7c5ed8e0d5ead37497cbe2276b99c78162b7de22f589c2f0ac6bf6d12a0
+# digest c4a19751c6ed46f4b69df7f5c22c037d679c4855031a1bc1926df16d2e3a0651

@@ -199,8 +199,7 @@ def test_docstring(failure: Failure) -> None:
 
 def test_number_in_prose(failure: Failure) -> None:
     assert failure('\n\nSome 0.50<!-- = f"{1 / 3:.2f}" --> of them\n') == (
-        f'{at(3)}: the text says 0.50, but f"{{1 / 3:.2f}}" is 0.33; '
-        "`make numbers` writes it"
+        f'{at(3)}: the text says 0.50, but f"{{1 / 3:.2f}}" is 0.33; `make numbers` writes it'
     )
 
 

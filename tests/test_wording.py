@@ -143,7 +143,7 @@ def test_a_sentence_that_is_turned_around_is_found(chapters: list[Chapter], righ
 
 def test_what_changed_is_said(tmp_path: Path) -> None:
     chapter = parse_chapter(chapter_text("It never falls.\n\nTwice as large.\n"), tmp_path / "01-sample.md")
-    *header, never, falls, twice, large = [word for _, word in wording(chapter)]
+    *header, never, falls, _, large = [word for line, word in wording(chapter)]
     assert list(changes(chapter, [*header, never, falls, "half", large, "first"])) == [
         f"{tmp_path}/01-sample.md:17: half has become twice",
         f"{tmp_path}/01-sample.md:17: first has become nothing",

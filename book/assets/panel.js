@@ -96,15 +96,15 @@ const editable = (box) => {
       if (follows) stale.add(number);
       const values = follows ? null : sideValues(side, data);
       for (const table of sides.filter((one) => +one.dataset.s === number)) {
-        table.classList.toggle("stays", follows);
-        if (values) cells(table).forEach((cell, n) => (cell.textContent = shown(values[n + +(table.dataset.from ?? 0)])));
+        const text = (n) => (follows ? "…" : shown(values[n + +(table.dataset.from ?? 0)]));
+        cells(table).forEach((cell, n) => (cell.textContent = text(n)));
       }
     });
     const rest = data.s.filter((_, number) => !stale.has(number)).map((side) => sideValues(side, data));
     const apart = rest.slice(1).some((side) => side.some((v, n) => Math.abs(v - rest[0][n]) > 1e-6 * (1 + Math.abs(v))));
     note.textContent = [
       rest.length ? "Worked out anew." : "",
-      stale.size ? "What stands in italics needs the module: it stays as it was for the first numbers." : "",
+      stale.size ? "At … only the module could work it out, and it is not on this page." : "",
       rest.length > 1 ? (apart ? "The sides differ." : "The sides agree.") : "",
     ].filter(Boolean).join(" ");
     box.classList.add("changed");
@@ -117,11 +117,12 @@ const editable = (box) => {
       const input = document.createElement("input");
       input.value = cell.textContent.replace("−", "-");
       input.inputMode = "decimal";
-      input.setAttribute("aria-label", `entry ${from + n + 1} of ${table.dataset.name}`);
-      input.onchange = () => {
-        const value = Number(input.value.replace("−", "-").replace(",", "."));
-        input.setAttribute("aria-invalid", String(!Number.isFinite(value) || !input.value.trim()));
-        if (!Number.isFinite(value) || !input.value.trim()) return;
+      const entry = data.t[number][2].length > 1 ? `entry ${from + n + 1} of ` : "";
+      input.setAttribute("aria-label", entry + table.dataset.name);
+      input.oninput = () => {
+        const value = input.value.trim() ? Number(input.value.replace("−", "-").replace(",", ".")) : NaN;
+        input.setAttribute("aria-invalid", String(!Number.isFinite(value)));
+        if (!Number.isFinite(value)) return (note.textContent = `${input.value || "Nothing"} is no number.`);
         data.t[number][2][from + n] = value;
         changed.add(number);
         again();

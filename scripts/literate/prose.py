@@ -52,7 +52,9 @@ class Prose:
                 return f"this row has {_columns(row)} cells, its table {self.columns}; the last would be lost"
         bare = TAG.sub("", FORMULA.sub("", bare))
         if found := re.search(r"(?<!\\)\$[A-Za-z\\(][^ ]{0,20}", bare):
-            return f"the formula at '{found[0]}' does not end on its line; close it, or write \\$ for a dollar"
+            return (
+                f"the formula at '{found[0]}' does not end on its line; close it, or write \\$ for a dollar"
+            )
         if found := re.search(r"<[A-Za-z/!?][^<>]{0,30}>?", bare):
             what = found[0].strip()
             return f"'{what}' would vanish from the page as a tag; write &lt; or put it in backticks"
