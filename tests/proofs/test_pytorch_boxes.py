@@ -480,7 +480,7 @@ SAID: dict[str, Callable[[], bool]] = {
     "`output_padding`, which puts back pixels that a stride left over": put_back,
     "through `.data`, or into the NumPy array behind `torch.from_numpy`, is not counted": uncounted,
     "PyTorch does it for an array with axes, not for a single number": from_there_on,
-    "`A.register_hook(print)` before the way back | keeps or prints the gradient": in_between,
+    "call `y.register_hook(print)` before `backward`, or `y.retain_grad()`, which keeps": in_between,
     "of those that are ready leaves come first, then the newest": leaves_first,
     "`backward` from the last step alone, `x.grad.norm(dim=(0, 2))`": reach,
     "with `eval()` alone PyTorch still stores, for every held-out batch, what": eval_alone,
