@@ -371,10 +371,11 @@ def left_out(ours: Any, theirs: Any, *names: str) -> bool:
 
 
 def no_place() -> bool:
-    y = np.sum(x := bp.Tensor(np.ones(3)))
-    x.data[...] = 5.0  # the rule of a sum needs no values
-    with pytest.raises(RuntimeError, match="changed"):
-        y.backward()
+    for function in (np.sum, lambda x: x + 1):  # their rules need no values
+        y = function(x := bp.Tensor(np.ones(3)))
+        x.data[0] = 5.0
+        with pytest.raises(RuntimeError, match="changed"):
+            y.backward(np.ones(y.shape))
     with pytest.raises(TypeError):
         x += 1
     return {"register_hook", "retain_grad"} <= {*dir(torch.Tensor)} - {*dir(bp.Tensor)}
@@ -433,8 +434,8 @@ SAID: dict[str, Callable[[], bool]] = {
     "needs no such switch because `logaddexp` does not overflow": no_switch,
     "Here each row has to be a row of probabilities": only_probabilities,
     "The binary loss has no `pos_weight` and no `weight`.": lambda: left_out(*BINARY, "pos_weight", "weight"),
-    "There are no hooks, no `retain_grad` and no in-place operators.": no_place,
-    "Nothing recorded may be changed in place, even if no rule needs it.": no_place,
+    "There are no in-place operators, no hooks and no `retain_grad`.": no_place,
+    "may be changed in place, even if no rule needs it: after `y = x + 1`, a change of": no_place,
     "Our batch comes first.": time_first,
     "PyTorch returns output and state;": states,
     "`start` gets no gradient here.": start_alone,
