@@ -3989,8 +3989,7 @@ def _real(x: Any) -> np.ndarray:
 
 
 # 17 The engine, for use · record
-# vjps: a rule for each argument, or one function that gives all shares;
-# asked: the forms of call that were allowed so far
+# vjps: a rule for each argument, or one function that gives all shares
 _Rule = namedtuple("_Rule", "name function vjps jvps asked")
 _Record = namedtuple("_Record", "rule args arrays options places seals")
 
@@ -7683,4 +7682,4 @@ _PROBES = [
 ]
 
 
-# digest c4a19751c6ed46f4b69df7f5c22c037d679c4855031a1bc1926df16d2e3a0651
+# digest a8eaf9290925ce49410afa8355da547c2c0ba3eaac2e38c9e354352645d871d5
