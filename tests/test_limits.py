@@ -328,3 +328,19 @@ def test_what_comes_late_once_a_cell_has_ended_is_not_its_own(tmp_path: Path) ->
     with pytest.raises(limits.Misbehaved, match="has not ended after"), cell():
         cell._late()
     cell._late()
+
+
+def test_what_a_chapter_left_may_be_cleared_while_a_later_one_runs() -> None:
+    keeps = "folder = tempfile.mkdtemp()\nprint(folder)"
+    with Session(chapter(fence(keeps), imports=IMPORTS), []) as first:
+        first.run_to(len(first.chapter.cells))
+        folder = first.namespace["folder"]
+    clears = f"import shutil\nshutil.rmtree({folder!r}, ignore_errors=True)\nprint(1)"
+    with Session(chapter(fence(clears)), []) as second:
+        second.run_to(len(second.chapter.cells))
+    with (
+        Session(chapter(fence(f"open({folder!r}, 'w')\nprint(1)")), []) as third,
+        pytest.raises(Failure) as error,
+    ):
+        third.run_to(len(third.chapter.cells))
+    assert OUTSIDE.format(folder) in str(error.value)

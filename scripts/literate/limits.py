@@ -30,7 +30,8 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 SHARED: Any = (builtins, io, json, json.JSONDecoder, json.JSONEncoder, os, threading, time)
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 CHANGES = {"os.rename": 2, "shutil.move": 2}  # how many of the event's arguments are paths it changes
-CHANGES |= dict.fromkeys("os.chmod os.mkdir os.remove os.rmdir os.truncate shutil.rmtree".split(), 1)
+CLEARS = "os.remove", "os.rmdir", "shutil.rmtree"
+CHANGES |= dict.fromkeys(("os.chmod", "os.mkdir", "os.truncate", *CLEARS), 1)
 STARTS = {*"os.exec os.fork os.forkpty os.posix_spawn os.spawn os.system subprocess.Popen".split()}
 WATCHED = {"open", *CHANGES, *STARTS}
 WITNESS = """
@@ -44,6 +45,7 @@ if last:
 
 left: list[threading.Thread] = []  # by cells; Python would wait for them at its end
 _active: Limits | None = None
+_temporary: list[str] = []  # folders of this process: what a chapter left there may be cleared during a later one
 
 
 class Misbehaved(BaseException):
@@ -110,6 +112,7 @@ class Limits:
         self.folder, self.temporary = str(folder), str(temporary)
         allowed = self.folder, self.temporary, *others, "/dev"
         self.allowed = [os.path.realpath(path) + os.sep for path in allowed]
+        _temporary.append(self.allowed[1])
         self.seconds = seconds()
         self.complaint: str | None = None
         self.over = False  # the cell: what is put back after it takes its time
@@ -276,7 +279,8 @@ def _watch(event: str, args: tuple[Any, ...]) -> None:
     for path in args[:count]:
         if isinstance(path, (str, bytes, os.PathLike)):
             real = os.path.realpath(os.fsdecode(path))
-            if not (real + os.sep).startswith(tuple(limits.allowed)) and "__pycache__" not in real:
+            allowed = *limits.allowed, *(_temporary if event in CLEARS else ())
+            if not (real + os.sep).startswith(allowed) and "__pycache__" not in real:
                 limits.refuse(f"writes outside of its folder ({os.fsdecode(path)})")
 
 
