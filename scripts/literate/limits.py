@@ -45,7 +45,7 @@ if last:
 
 left: list[threading.Thread] = []  # by cells; Python would wait for them at its end
 _active: Limits | None = None
-_temporary: list[str] = []  # folders of this process: what a chapter left there may be cleared during a later one
+_temporary: list[str] = []  # folders of cells: what a chapter left there may be cleared during a later one
 
 
 class Misbehaved(BaseException):
