@@ -87,6 +87,8 @@ class Session:
         return self
 
     def __exit__(self, *_: object) -> None:
+        with warnings.catch_warnings(action="ignore"):  # what cells left open is closed here
+            self.namespace.clear()
         self.stack.close()
 
     # -- what a chapter claims -------------------------------------------------
