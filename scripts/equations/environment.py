@@ -1,7 +1,7 @@
 """One draw: a value for every symbol of a notation, with overrides for derivatives.
 
 Values come from code. What the text defines, derivatives and sizes written as formulas need the
-evaluator; it is handed in as a Calculus.
+evaluator; it is handed in as a calculus.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,47 +18,12 @@ from .errors import MathError, Redraw, RowError
 from .notation import Definition, Notation
 from .sets import Set, check_member
 from .slicing import Slice
-from .syntax import Node
+
+if TYPE_CHECKING:
+    from .evaluate import Calculus
 
 BUDGET = 160  # entries of all arrays of a draw
 ATTEMPTS = 8  # assignments of sizes that are looked at
-
-
-class Differences(Protocol):
-    """Derivatives of functions of arrays."""
-
-    def jacobian(self, function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray: ...
-
-    def derivative(
-        self, function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, order: int
-    ) -> np.ndarray: ...
-
-    def confirmed(
-        self, function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, gradient: np.ndarray, seed: int
-    ) -> bool: ...
-
-
-class Calculus(Protocol):
-    """What the evaluator does for an environment."""
-
-    kinds: str  # of NumPy's types that a value may have
-
-    def constant(self, value: float) -> np.ndarray: ...
-
-    def number(self, node: Node, env: Environment) -> float: ...
-
-    def by_text(self, definition: Definition, env: Environment) -> np.ndarray: ...
-
-    def gradient(self, top: str, bottom: str, env: Environment) -> np.ndarray: ...
-
-    def draw(
-        self, set_: Set, shape: tuple[int, ...], rng: np.random.Generator, number: Callable[[str], float]
-    ) -> np.ndarray: ...
-
-    def sizes(self, free: list[int], count: int, rng: np.random.Generator) -> list[int]: ...
-
-    @property
-    def differences(self) -> Differences: ...
 
 
 class Environment:

@@ -157,7 +157,7 @@ class Evaluator:
 
     # -- leaves ----------------------------------------------------------------
 
-    def lift(self, value: np.ndarray, rank: int | None = None) -> Array:
+    def lift(self, value: np.ndarray) -> Array:
         """A value that depends on no index."""
         value = np.asarray(value)
         return Array(value.reshape((1,) * len(self.order) + value.shape), value.ndim)
@@ -587,16 +587,16 @@ def evaluate_definition(definition: Definition, env: Environment) -> np.ndarray:
     return data.reshape((*lead[: len(indices)], *value.shape))
 
 
-class NumPy:
-    """The calculus of environments, on floating-point numbers."""
+class Calculus:
+    """What environments ask of the evaluator, on floating-point numbers."""
 
-    kinds = "biufc"
+    kinds = "biufc"  # of NumPy's types that a value may have
+    differences: Any = differences
 
     @staticmethod
     def constant(value: float) -> np.ndarray:
         return np.asarray(value)
 
-    differences = differences
     draw = staticmethod(draw)
     number = staticmethod(evaluate_number)
     by_text = staticmethod(evaluate_definition)

@@ -16,16 +16,15 @@ from typing import Any
 import numpy as np
 
 from . import field
-from .book import Book, Read, read_display
-from .check import _draw, _has_conditions, _is_definition
+from .book import Book, read_display
+from .check import compare_sides, has_conditions, is_definition, rows_and_arguments
 from .compare import exact_difference
 from .derivatives import gradient
 from .errors import MathError, Redraw, RowError
-from .evaluate import Branch, evaluate_definition, evaluate_number
+from .evaluate import Branch, Calculus
 from .field import Element, element, elements, slopes, varied
 from .notation import Definition, Notation
 from .sets import Set, draw, limits
-from .syntax import Call, Cases
 from .text import Display, Text
 
 TRIES = 400
@@ -265,19 +264,15 @@ class _Duals:
         return slope == found % field.P
 
 
-class Exact:
-    """The calculus of environments, on elements."""
+class Exact(Calculus):
+    """The same on elements."""
 
     kinds = "biufO"
+    differences = _Duals()
 
     @staticmethod
     def constant(value: float) -> np.ndarray:
         return np.asarray(value) if float(value).is_integer() else elements(value)
-
-    differences = _Duals()
-    number = staticmethod(evaluate_number)
-    by_text = staticmethod(evaluate_definition)
-    gradient = staticmethod(gradient)
 
     @staticmethod
     def sizes(free: list[int], count: int, rng: np.random.Generator) -> list[int]:
@@ -325,10 +320,10 @@ def prove(book: Book, chapter: Text, display: Display) -> Proof:
     try:
         notation = book.notation(chapter, display.place.line)
         for read in read_display(book.replaced.get(str(display.label), display.tex), notation):
-            first = 1 if _is_definition(read, notation, display) else 0
-            needed = frozenset(id_ for side in read.sides for id_ in notation.ids(side))
-            branches = set(_rows_and_arguments(read))
-            wanted = BRANCHES if branches or _has_conditions(read, notation) else 1
+            first = 1 if is_definition(read, notation, display) else 0
+            needed = read.ids(notation)
+            branches = set(rows_and_arguments(read))
+            wanted = BRANCHES if branches or has_conditions(read, notation) else 1
             seen: set[Branch] = set()
             good = different = refused = 0
             reason = ""
@@ -338,7 +333,7 @@ def prove(book: Book, chapter: Text, display: Display) -> Proof:
                 try:
                     env = book.draw(notation, str(display.label), attempt, frozenset(), needed)
                     reached: set[Branch] = set()
-                    _draw(read, env, first, reached)
+                    compare_sides(read, first, reached, env)
                     good, seen = good + 1, seen | reached
                 except Redraw as error:
                     reason = reason or str(error)
@@ -361,15 +356,6 @@ def prove(book: Book, chapter: Text, display: Display) -> Proof:
     except (MathError, TypeError, ValueError, AttributeError, ArithmeticError, IndexError) as error:
         return Proof(f"{type(error).__name__}: {error}")
     return Proof()
-
-
-def _rows_and_arguments(read: Read) -> Iterator[Branch]:
-    """The rows of cases and the arguments of maxima and minima: where each is taken both sides must agree."""
-    for node in (node for side in read.sides for node in side.walk()):
-        if isinstance(node, Cases):
-            yield from ((node, row) for row in range(len(node.values)))
-        elif isinstance(node, Call) and node.name in ("max", "min"):
-            yield from ((node, number) for number in range(len(node.arguments)))
 
 
 def prove_row(book: Book, notation: Notation, pair: tuple[str, str], row: Definition) -> Proof:
@@ -407,7 +393,6 @@ def gradient_rows(book: Book) -> Iterator[tuple[Notation, tuple[str, str], Defin
     """Every row of a gradient that code computes."""
     for chapter in book.chapters:
         for table in chapter.tables:
-            notation = book.notation(chapter, book.section_end(chapter, table.place.line))
-            for pair, row in notation.gradients.items():
-                if row.row in table.rows and notation.slice_for(row.id):
-                    yield notation, pair, row
+            notation = book.notation_of(chapter, table)
+            for pair, row in notation.gradients_at(row.place for row in table.rows):
+                yield notation, pair, row

@@ -387,18 +387,18 @@ def elements(x: Any) -> np.ndarray:
     array: Any = np.asarray(x) if not isinstance(x, Element) else np.array(x, object)
     if array.dtype == object and all(isinstance(one, Element) for one in array.flat):
         return array
-    made = np.empty(array.shape, object)
-    for place in np.ndindex(*array.shape):
-        made[place] = element(array[place])
-    return made
+    return _each(array, element)
 
 
 def slopes(y: Any) -> np.ndarray:
     """The derivatives of elements, as elements."""
-    array: Any = elements(y)
+    return _each(elements(y), lambda one: Element(one.d))
+
+
+def _each(array: np.ndarray, change: Callable[[Any], Element]) -> np.ndarray:
     made = np.empty(array.shape, object)
     for place in np.ndindex(*array.shape):
-        made[place] = Element(array[place].d)
+        made[place] = change(array[place])
     return made
 
 

@@ -26,7 +26,7 @@ def guard_table(book: Book, chapter: Text, table: Table, displays: Iterable[Resu
     displays = list(displays)
     used = {place for result in displays for place in result.rows}
     try:
-        notation = book.notation(chapter, book.section_end(chapter, table.place.line))
+        notation = book.notation_of(chapter, table)
     except RowError as error:
         return [Finding(error.place, "notation", str(error))]
     findings = []

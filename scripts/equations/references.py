@@ -8,18 +8,17 @@ labels that changed places are found this way.
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 import numpy as np
 
 from .book import Book
-from .check import Result, check_display, check_row
+from .check import Result, Subject, check_display, check_row
+from .code_mutants import traced
 from .mutation_score import find_users
-from .text import Display, Table, Text
+from .text import Table, Text
 
 FACTOR = 1.37
 FILE = "the module with marks"
@@ -89,18 +88,16 @@ def idle_marks(
 
 def _checks(book: Book, label: str, results: Sequence[Result]) -> Iterator[Result]:
     """The check of a display, of the gradient rows it rests on, and of those who use what it defines."""
-    subjects: list[tuple[Text, Display | Table]] = [book.displays[label], *find_users(book, label, results)]
+    subjects: list[tuple[Text, Subject]] = [book.displays[label], *find_users(book, label, results)]
     for chapter, one in subjects:
         if isinstance(one, Table):
-            notation = book.notation(chapter, book.section_end(chapter, one.place.line))
-            places = frozenset(row.place for row in one.rows)
+            notation, places = book.notation_of(chapter, one), frozenset(row.place for row in one.rows)
         else:
             result = check_display(book, chapter, one, quickly=True)
             yield result
             notation, places = book.notation(chapter, one.place.line), result.rows
-        for pair, row in notation.gradients.items():
-            if row.place in places and notation.slice_for(row.id):
-                yield check_row(book, notation, pair, row)
+        for pair, row in notation.gradients_at(places):
+            yield check_row(book, notation, pair, row)
 
 
 def _acts(owner: ast.FunctionDef | ast.ClassDef) -> list[ast.stmt]:
@@ -117,17 +114,8 @@ def _names(owner: ast.FunctionDef | ast.ClassDef) -> set[str]:
 
 
 def _functions_run(book: Book, label: str, results: Sequence[Result]) -> set[str]:
-    found: set[str] = set()
-
-    def note(frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and frame.f_code.co_filename == FILE:
-            found.add(frame.f_code.co_qualname)
-
-    sys.setprofile(note)
-    try:
+    with traced(FILE) as found:
         list(_checks(book, label, results))
-    finally:
-        sys.setprofile(None)
     return found
 
 

@@ -91,15 +91,9 @@ def execute(statement: Statement, scope: dict[str, Any]) -> None:
         raise RowError(statement.place, f"`{text}` raises {type(error).__name__}: {error}") from None
 
 
-_COMPILED: dict[int, tuple[Statement, CodeType]] = {}
-
-
+@cache
 def _compiled(statement: Statement) -> CodeType:
-    key = id(statement.node)
-    if key not in _COMPILED or _COMPILED[key][0].node is not statement.node:
-        tree = ast.Module([statement.node], [])
-        _COMPILED[key] = statement, compile(tree, str(statement.place.path), "exec")
-    return _COMPILED[key][1]
+    return compile(ast.Module([statement.node], []), str(statement.place.path), "exec")
 
 
 def _family(needed: set[str], statements: Iterable[Statement], classes: set[str]) -> set[str]:
