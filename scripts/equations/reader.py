@@ -460,7 +460,7 @@ class _Reader:
         if items is None:
             return None
         order = order_of(items[0])
-        if len(items) < 2:
+        if len(items) < 2 or isinstance(items[1], lark.Token):
             raise MathError(f"nothing to differentiate in {raw(above)}")
         bottom, indices = self.bottom(below, order)
         if len(items) == 2 and (name := self.name(items[1])) and self.kinds[name[0]] == "function":

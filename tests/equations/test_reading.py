@@ -186,6 +186,7 @@ REFUSALS = [
     (r"y = f'^2(x)", r"prime and exponent at f^{'}^{2}: write (f')^2"),
     (r"y = \max(x)", r"write \max(a, b) for the larger of two, \max_i a_i over an index"),
     (r"y = x \foo", r"\foo is not read"),
+    (r"y = \frac{\partial\cdot L}{\partial x}", r"nothing to differentiate in \partial\cdot L"),
     (r"\theta \leftarrow a", r"the new value needs a row of its own, with the symbol $\theta \leftarrow$"),
 ]
 
