@@ -47,8 +47,6 @@ def _dependencies(notation: Notation, ids: Iterable[str], texts: list[str]) -> D
             if row.label:
                 texts.append(show(notation.text(row)))
         if slice_ := notation.slice_for(id_):
-            nodes = [statement.node for statement in slice_.statements]
-            texts += map(ast.unparse, nodes)
-            leaves = (leaf for node in nodes for leaf in ast.walk(node) if isinstance(leaf, ast.Name))
-            names |= {leaf.id for leaf in leaves} & notation.module.keys()
+            texts += map(ast.unparse, slice_.nodes)
+            names |= slice_.names & notation.module.keys()
     return Dependencies(tuple(texts), frozenset(names))

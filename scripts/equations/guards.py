@@ -40,11 +40,12 @@ def _complaint(
     book: Book, notation: Notation, row: Definition, used: set[Place], displays: Sequence[Result]
 ) -> str | None:
     needed = notation.closure(row.id)
+    is_gradient = row in notation.gradients.values()
 
     def draw(attempt: int) -> Environment:
         return book.draw(notation, f"meaning of {row.key}", attempt, notation.literals, needed)
 
-    if message := meaning_complaint(notation, row, draw, row in notation.gradients.values()):
+    if message := meaning_complaint(notation, row, draw, is_gradient):
         return message
     if row.place not in used:
         return "no checked equation uses this row; remove it, or label the equation it is for"
@@ -53,25 +54,19 @@ def _complaint(
     if "from 0" in row.set.words and (message := _always_zero(book, notation, row)):
         return message
     slice_ = notation.slice_for(row.id)
-    if row in notation.gradients.values() and slice_ is None and row.name not in notation.names_read:
+    if is_gradient and slice_ is None and row.name not in notation.names_read:
         return (
             f"no code computes `{row.name}` and none reads it: nothing holds the module's gradient to account"
         )
-    if row.kind in ("function", "indexed") or slice_ is None or not computes(slice_.statements):
+    if row.kind in ("function", "indexed") or slice_ is None or not computes(slice_.nodes):
         return None
-    names = {
-        node.id for one in slice_.statements for node in ast.walk(one.node) if isinstance(node, ast.Name)
-    }
-    if names & notation.module.keys():
-        own = any(
-            _multiplies_rows(notation, node) for one in slice_.statements for node in ast.walk(one.node)
-        )
-        return _own_mathematics(book, notation, row, row in notation.gradients.values()) or (
-            f"the cell of `{row.row.code}` multiplies arrays of the table itself; let the module do it"
-            if own
-            else None
-        )
-    if not any(_calculates(one.node) for one in slice_.statements):
+    if slice_.names & notation.module.keys():
+        if message := _own_mathematics(book, notation, row, is_gradient):
+            return message
+        if any(_multiplies_rows(notation, part) for node in slice_.nodes for part in ast.walk(node)):
+            return f"the cell of `{row.row.code}` multiplies arrays of the table itself; let the module do it"
+        return None
+    if not any(map(_calculates, slice_.nodes)):
         return None  # a function that stands for any other, of anything
     return f"`{row.row.code}` retypes the mathematics; call the module, or let an equation define it: `eq:…`"
 

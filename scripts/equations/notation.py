@@ -22,7 +22,7 @@ from .errors import MathError, RowError
 from .grammar import parse, raw
 from .reader import read_sides
 from .sets import Set, parse_set
-from .slicing import Slice, Statement, called_names, free_names, stored_names
+from .slicing import Slice, Statement, called_names, free_names, reachable, stored_names
 from .stand_ins import HELPERS
 from .syntax import Derivative, Node, Symbol
 from .text import LABEL, Code, Place, Row, Text
@@ -182,12 +182,7 @@ class Notation:
 
     def _closure(self, id_: str) -> frozenset[str]:
         """An id and everything it depends on."""
-        seen, todo = {id_}, [id_]
-        while todo:
-            new = self.reads(todo.pop()) - seen
-            seen |= new
-            todo.extend(new)
-        return frozenset(seen)
+        return frozenset(reachable([id_], self.reads))
 
     def slope_within(self, id_: str) -> str:
         """A symbol on which this one rests and which the text defines as a derivative, if there is one."""
@@ -210,7 +205,7 @@ class Notation:
         found = set()
         for id_ in ids:
             if slice_ := self.slice_for(id_):
-                found |= called_names(slice_.statements, own)
+                found |= called_names(slice_.nodes, own)
             elif id_ in own:
                 found.add(id_)
         return found

@@ -18,6 +18,7 @@ from .book import Book
 from .check import Result, Subject, check_display, check_row
 from .code_mutants import traced
 from .mutation_score import find_users
+from .slicing import names_in
 from .text import Table, Text
 
 FACTOR = 1.37
@@ -110,7 +111,7 @@ def _acts(owner: ast.FunctionDef | ast.ClassDef) -> list[ast.stmt]:
 
 
 def _names(owner: ast.FunctionDef | ast.ClassDef) -> set[str]:
-    return {leaf.id for node in _acts(owner) for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
+    return names_in(_acts(owner))
 
 
 def _functions_run(book: Book, label: str, results: Sequence[Result]) -> set[str]:

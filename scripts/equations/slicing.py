@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import cache
 from types import CodeType
@@ -41,8 +41,17 @@ class Slice:
     reads: frozenset[str]
 
     @property
+    def nodes(self) -> list[ast.stmt]:
+        return [statement.node for statement in self.statements]
+
+    @property
+    def names(self) -> set[str]:
+        """All names in its code."""
+        return names_in(self.nodes)
+
+    @property
     def stores(self) -> frozenset[str]:
-        return frozenset(name for statement in self.statements for name in stored_names(statement.node))
+        return frozenset(name for node in self.nodes for name in stored_names(node))
 
     @staticmethod
     def of_expression(expression: ast.expr, name: str, place: Place) -> Slice:
@@ -184,12 +193,27 @@ def _body(node: ast.Lambda | ast.FunctionDef) -> list[ast.AST]:
     return list(node.body) if isinstance(node, ast.FunctionDef) else []
 
 
-def called_names(statements: Iterable[Statement], module: Collection[str]) -> set[str]:
-    """What of the module the statements use: softmax, Linear.forward."""
+def names_in(nodes: Iterable[ast.AST]) -> set[str]:
+    """All names in code, whatever becomes of them."""
+    return {leaf.id for node in nodes for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
+
+
+def reachable(start: Iterable[str], following: Callable[[str], Iterable[str]]) -> set[str]:
+    """These names, and all that follow from them."""
+    found, todo = set[str](), list(start)
+    while todo:
+        if (name := todo.pop()) not in found:
+            found.add(name)
+            todo += following(name)
+    return found
+
+
+def called_names(nodes: Iterable[ast.stmt], module: Collection[str]) -> set[str]:
+    """What of the module statements use: softmax, Linear.forward."""
     found: set[str] = set()
     classes: dict[str, str] = {}
-    for statement in statements:
-        for node in ast.walk(statement.node):
+    for statement in nodes:
+        for node in ast.walk(statement):
             match node:
                 case ast.Assign([ast.Name(name)], ast.Call(ast.Name(called))) if called in module:
                     classes[name] = called
@@ -203,7 +227,7 @@ def called_names(statements: Iterable[Statement], module: Collection[str]) -> se
     return found - methods
 
 
-def computes(statements: Iterable[Statement]) -> bool:
-    """Whether the statements calculate, rather than pick entries of what is there."""
-    nodes = [node for statement in statements for node in ast.walk(statement.node)]
-    return any(isinstance(node, ast.BinOp | ast.UnaryOp | ast.Compare | ast.Call) for node in nodes)
+def computes(nodes: Iterable[ast.stmt]) -> bool:
+    """Whether statements calculate, rather than pick entries of what is there."""
+    parts = (part for node in nodes for part in ast.walk(node))
+    return any(isinstance(part, ast.BinOp | ast.UnaryOp | ast.Compare | ast.Call) for part in parts)
