@@ -155,6 +155,8 @@ def _classify(match: re.Match[str]) -> tuple[str, str]:
         return SINGLE[text], text
     if text in EQUALS:
         return "EQUALS", EQUALS[text]
+    if text in SIGNS:
+        return "SIGN", SIGNS[text]
     raise MathError(REFUSED.get(text, f"{text} is not read"))
 
 
@@ -172,7 +174,6 @@ KINDS: dict[str, set[str] | dict[str, str]] = {
     "BIG": BIG,
     "TIMES": OPERATORS,
     "COMPARE": COMPARE,
-    "SIGN": SIGNS,
     "ACCENT": ACCENTS | FONTS,
     "QUAD": SEPARATORS,
 }
