@@ -17,19 +17,7 @@ from .errors import Differ, Finding, MathError, Redraw, RowError, at_side
 from .evaluate import Branch, Evaluator, ranges_of
 from .notation import Definition, Notation
 from .sets import check_member, parse_set
-from .syntax import (
-    Apply,
-    Call,
-    Cases,
-    Compare,
-    Derivative,
-    Index,
-    Indicator,
-    Node,
-    Number,
-    Symbol,
-    show,
-)
+from .syntax import Apply, Call, Cases, Compare, Derivative, Index, Indicator, Node, Number, Symbol, show
 from .text import Display, Place, Table, Text
 
 DRAWS = 5
