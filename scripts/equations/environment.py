@@ -229,11 +229,7 @@ def _is_size(row: Definition) -> bool:
 def _plain(value: Any) -> Any:
     """A single number as Python has it: sizes must be usable in range()."""
     if isinstance(value, np.ndarray | np.generic) and np.ndim(value) == 0:
-        return (
-            value.item()
-            if np.asarray(value).dtype.kind in "biuO"
-            else float(value)
-            if np.isrealobj(value)
-            else complex(value)
-        )
+        if np.asarray(value).dtype.kind in "biuO":
+            return value.item()
+        return float(value) if np.isrealobj(value) else complex(value)
     return value

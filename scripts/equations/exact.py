@@ -11,15 +11,17 @@ import builtins
 import math
 import types
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from . import field
-from .book import Book, read_display
+from .book import Book, Read, read_display
 from .check import compare_sides, has_conditions, is_definition, rows_and_arguments
 from .compare import exact_difference
 from .derivatives import gradient
+from .environment import Environment
 from .errors import MathError, Redraw, RowError
 from .evaluate import Branch, Calculus
 from .field import Element, element, elements, slopes, varied
@@ -33,11 +35,8 @@ DIFFERENT = 6  # draws at which the sides differ before nothing is claimed
 BRANCHES = 16  # good draws of an equation whose branches cannot be listed
 ROW_DRAWS = 3  # of a gradient row
 SQUARES = [4, 9, 16, 25, 36]  # sizes whose roots are whole
+NOT_EXACT = (MathError, TypeError, ValueError, AttributeError, ArithmeticError, IndexError)
 TRANSCENDENTAL = ("exp", "expm1", "log", "log1p", "tanh", "sqrt", "sin", "cos", "minimum", "maximum")
-
-
-class Proof(str):
-    """Empty where the equation is proved; else why it is not."""
 
 
 # -- the module on elements -----------------------------------------------------------
@@ -315,51 +314,59 @@ def exact_book(chapters: Sequence[Text], source: str) -> Book:
     return book
 
 
-def prove(book: Book, chapter: Text, display: Display) -> Proof:
-    """Prove a display; ``book`` is an exact_book."""
+def prove(book: Book, chapter: Text, display: Display) -> str:
+    """Empty where a display is proved, else why it is not; ``book`` is an exact_book."""
     try:
         notation = book.notation(chapter, display.place.line)
         for read in read_display(book.replaced.get(str(display.label), display.tex), notation):
-            first = 1 if is_definition(read, notation, display) else 0
-            needed = read.ids(notation)
-            branches = set(rows_and_arguments(read))
-            wanted = BRANCHES if branches or has_conditions(read, notation) else 1
-            seen: set[Branch] = set()
-            good = different = refused = 0
-            reason = ""
-            for attempt in range(TRIES):
-                field.begin(attempt)
-                book._draws.clear()
-                try:
-                    env = book.draw(notation, str(display.label), attempt, frozenset(), needed)
-                    reached: set[Branch] = set()
-                    compare_sides(read, first, reached, env)
-                    good, seen = good + 1, seen | reached
-                except Redraw as error:
-                    reason = reason or str(error)
-                except RowError as error:
-                    reason = str(error)
-                    refused += "NoRoot" not in reason
-                except MathError as error:
-                    reason = str(error)
-                    different += 1
-                if (
-                    (good >= wanted and seen >= branches)
-                    or (wanted == 1 and different == DIFFERENT)
-                    or refused == REFUSED
-                ):
-                    break
-            if good < wanted or not seen >= branches:
-                return Proof(reason or "a branch was not reached")
+            if reason := _unproved(book, notation, display, read):
+                return reason
     except RowError as error:
-        return Proof(str(error))
-    except (MathError, TypeError, ValueError, AttributeError, ArithmeticError, IndexError) as error:
-        return Proof(f"{type(error).__name__}: {error}")
-    return Proof()
+        return str(error)
+    except NOT_EXACT as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
-def prove_row(book: Book, notation: Notation, pair: tuple[str, str], row: Definition) -> Proof:
-    """Prove a gradient row: the module's backward is the derivative of its forward.
+def _unproved(book: Book, notation: Notation, display: Display, read: Read) -> str:
+    first = 1 if is_definition(read, notation, display) else 0
+    branches = set(rows_and_arguments(read))
+    wanted = BRANCHES if branches or has_conditions(read, notation) else 1
+    seen: set[Branch] = set()
+    good = different = refused = 0
+    reason = ""
+    for fresh in _draws(book, notation, str(display.label), read.ids(notation)):
+        reached: set[Branch] = set()
+        try:
+            compare_sides(read, first, reached, fresh())
+            good, seen = good + 1, seen | reached
+        except Redraw as error:
+            reason = reason or str(error)
+        except RowError as error:
+            reason = str(error)
+            refused += "NoRoot" not in reason
+        except MathError as error:
+            reason = str(error)
+            different += 1
+        if good >= wanted and seen >= branches:
+            return ""
+        if (wanted == 1 and different == DIFFERENT) or refused == REFUSED:
+            break
+    return reason or "a branch was not reached"
+
+
+def _draws(
+    book: Book, notation: Notation, name: str, needed: frozenset[str]
+) -> Iterator[Callable[[], Environment]]:
+    """Draws on elements, each in a world of its own."""
+    for attempt in range(TRIES):
+        field.begin(attempt)
+        book._draws.clear()
+        yield partial(book.draw, notation, name, attempt, frozenset(), needed)
+
+
+def prove_row(book: Book, notation: Notation, pair: tuple[str, str], row: Definition) -> str:
+    """The same of a gradient row: the module's backward is the derivative of its forward.
 
     The forward carries a derivative in a random direction; a wrong entry of the gradient shows in it but
     for a probability below 1e-15.
@@ -367,26 +374,23 @@ def prove_row(book: Book, notation: Notation, pair: tuple[str, str], row: Defini
     top = notation.rows.get(pair[0])
     needed = notation.closure(row.id) | (notation.closure(top.id) if top else frozenset())
     good, reason = 0, ""
-    for attempt in range(TRIES):
-        field.begin(attempt)
-        book._draws.clear()
+    for attempt, fresh in enumerate(_draws(book, notation, row.row.code, needed)):
         try:
-            env = book.draw(notation, row.row.code, attempt, frozenset(), needed)
+            env = fresh()
             expected, computed = gradient(*pair, env), np.asarray(env.computed(row))
             if expected.shape != computed.shape or exact_difference(elements(expected), elements(computed)):
-                return Proof("the backward is not the derivative of the forward")
+                return "the backward is not the derivative of the forward"
             good += 1
         except (Redraw, RowError) as error:
             reason = str(error)
-            if isinstance(error, RowError) and "NoRoot" not in reason:
-                refusals = attempt - good + 1
-                if refusals > REFUSED:
-                    return Proof(reason)
-        except (MathError, TypeError, ValueError, AttributeError, ArithmeticError, IndexError) as error:
-            return Proof(f"{type(error).__name__}: {error}")
+            is_refusal = isinstance(error, RowError) and "NoRoot" not in reason
+            if is_refusal and attempt - good + 1 > REFUSED:
+                return reason
+        except NOT_EXACT as error:
+            return f"{type(error).__name__}: {error}"
         if good == ROW_DRAWS:
-            return Proof()
-    return Proof(reason)
+            return ""
+    return reason
 
 
 def gradient_rows(book: Book) -> Iterator[tuple[Notation, tuple[str, str], Definition]]:

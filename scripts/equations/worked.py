@@ -117,7 +117,11 @@ def work_out(book: Book, chapter: Text, display: Display) -> list[Worked]:
         try:
             env = Environment(notation, Readable(attempt), seed, frozenset(), ids)
             reached: set[Branch] = set()
-            found = [_work_out(read, env, notation, display, reached) for read in reads]
+            found = []
+            for read in reads:
+                first = 1 if check.is_definition(read, notation, display) else 0
+                check.compare_sides(read, first, reached, env)  # it holds here too
+                found.append(lowered(read, env))
         except (MathError, RowError, Redraw) as error:
             reason = str(error)
             continue
@@ -137,14 +141,6 @@ def _coincidences(worked: Worked) -> int:
     arrays = [data for data in given if data.ndim and len(np.unique(data)) > 2]
     pairs = [(a, b) for a, b in itertools.combinations(arrays, 2) if a.shape == b.shape]
     return sum(int(np.sum(a == b)) for a, b in pairs) + int(not np.any(worked.value(0)))
-
-
-def _work_out(
-    read: Read, env: Environment, notation: Notation, display: Display, reached: set[Branch]
-) -> Worked:
-    first = 1 if check.is_definition(read, notation, display) else 0
-    check.compare_sides(read, first, reached, env)  # it holds here too
-    return lowered(read, env)
 
 
 def lowered(read: Read, env: Environment) -> Worked:
