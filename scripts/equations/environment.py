@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .corners import draw_corner
-from .errors import MathError, Redraw, RowError
+from .errors import MathError, Redraw, RowError, at_row
 from .notation import Definition, Notation
 from .sets import Set, check_member
 from .slicing import Slice
@@ -179,17 +179,13 @@ class Environment:
         if row.kind == "function":
             raise RowError(row.place, f"`{row.name}` is not in the module; a function cannot be drawn")
         rng = np.random.default_rng([self.seed, zlib.crc32(row.key.encode())])
-        try:
+        with at_row(row.place):
             if _is_size(row):
                 taken = {value for value in self.drawn.values() if isinstance(value, int)}
                 return next(size for size in self._free if size not in taken)
             shape = self.shape(row.set)
             found = self.calculus.draw(row.set, shape, rng, self.number)
             return draw_corner(self.corner, row.set, shape, rng, self.number, found) if self.corner else found
-        except RowError:
-            raise
-        except MathError as error:
-            raise RowError(row.place, str(error)) from None
 
     def shape(self, set_: Set) -> tuple[int, ...]:
         if set_.sizes not in self._shapes:
@@ -213,12 +209,8 @@ class Environment:
             raise RowError(definition.place, f"{where}, its set says {wanted}")
         is_soft = self.corner == "soft" and "one-hot" in definition.set.words
         if definition.id not in self.overrides and array.dtype.kind not in "cO" and not is_soft:
-            try:
+            with at_row(definition.place, f"{definition.row.symbol}: "):
                 check_member(definition.set, array, self.number)
-            except RowError:
-                raise
-            except MathError as error:
-                raise RowError(definition.place, f"{definition.row.symbol}: {error}") from None
         return array.astype(float) if array.dtype.kind in "biu" and definition.kind != "number" else array
 
 

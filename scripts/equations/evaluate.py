@@ -16,9 +16,9 @@ from . import differences
 from .arrays import COMPARE, ENTRYWISE, NORMS, REDUCE, Array, Ranges
 from .derivatives import gradient, jacobian
 from .environment import Environment
-from .errors import MathError, Redraw, RowError, at_side
+from .errors import MathError, Redraw, RowError, at_row, at_side
 from .notation import Definition
-from .sets import check_member, draw
+from .sets import Set, check_member, draw
 from .syntax import (
     All,
     Apply,
@@ -378,7 +378,7 @@ class Evaluator:
         if all(part.rank == 0 for part in domain) and definition.set.rank == 0:
             found = self.apply_entrywise(function, values, node.primes)
         else:
-            found = self.apply_to_arrays(function, values, node)
+            found = self.apply_to_arrays(function, values, node, domain)
         if not node.primes and not self.env.corner and found.data.dtype.kind in "biuf":
             self.check_range(definition, found.data)
         return found
@@ -386,16 +386,10 @@ class Evaluator:
     def check_range(self, definition: Definition, values: np.ndarray) -> None:
         """What a function gives must lie where its row says. NaN is told of where sides are compared."""
         given = values[np.isfinite(values)] if definition.set.rank == 0 else values
-        try:
+        with at_row(definition.place, f"{definition.row.symbol}: of `{definition.row.code}` "):
             check_member(definition.set, given, self.env.number)
-        except RowError:
-            raise
-        except MathError as error:
-            message = f"{definition.row.symbol}: of `{definition.row.code}` {error}"
-            raise RowError(definition.place, message) from None
 
     def apply_entrywise(self, function: Callable[..., Any], values: list[Array], primes: int) -> Array:
-
         first = values[0]
         if len(values) == 1:
             found = self.env.calculus.differences.derivative(function, first.data.reshape(-1), primes)
@@ -408,12 +402,11 @@ class Evaluator:
         data = np.broadcast_arrays(*(self.widen(value, rank) for value in values))
         return Array(function(*data), rank)
 
-    def apply_to_arrays(self, function: Callable[..., Any], values: list[Array], node: Apply) -> Array:
+    def apply_to_arrays(
+        self, function: Callable[..., Any], values: list[Array], node: Apply, domain: tuple[Set, ...]
+    ) -> Array:
         """A function of vectors: once for each combination of indices."""
-
-        definition = self.env.notation.rows[node.function]
-        assert definition.set.domain is not None
-        for value, part in zip(values, definition.set.domain, strict=True):
+        for value, part in zip(values, domain, strict=True):
             if value.rank != part.rank:
                 raise MathError(f"{node.function} takes {part.rank} axes, this has {value.rank}")
         if node.primes:
@@ -421,17 +414,15 @@ class Evaluator:
                 f"write \\frac{{\\partial}}{{\\partial x}} {node.function}(x) for a derivative by a vector"
             )
         lead = np.broadcast_shapes(*(value.data.shape[: len(self.order)] for value in values))
-        results = [
-            np.asarray(function(*(self.at(value, place) for value in values))) for place in np.ndindex(*lead)
-        ]
+        places = np.ndindex(*lead)
+        results = [np.asarray(function(*(self.at(value, place) for value in values))) for place in places]
         data = np.stack(results).reshape(lead + results[0].shape)
         return Array(data, results[0].ndim)
 
     def at(self, value: Array, place: tuple[int, ...]) -> np.ndarray:
         sizes = value.data.shape[: len(place)]
-        return np.asarray(
-            value.data[tuple(at if size > 1 else 0 for at, size in zip(place, sizes, strict=True))]
-        )
+        inside = (at if size > 1 else 0 for at, size in zip(place, sizes, strict=True))
+        return np.asarray(value.data[tuple(inside)])
 
     # -- sums --------------------------------------------------------------------------
 

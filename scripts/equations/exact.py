@@ -95,11 +95,6 @@ class _NumPy:
     def isnan(self, x: Any) -> Any:
         return np.zeros(np.shape(x), bool)[()]
 
-    isinf = isnan
-
-    def isrealobj(self, x: Any) -> bool:
-        return True
-
     def logaddexp(self, a: Any, b: Any) -> Any:
         return np.log(np.exp(elements(a)) + np.exp(elements(b)))
 
@@ -132,7 +127,7 @@ def _filled(make: Callable[..., np.ndarray], value: Any, shape: Any, dtype: Any)
 
 
 class _Math:
-    """math for elements; a root of a number that is no square is an element too."""
+    """math for elements."""
 
     pi = field.PI
 
@@ -146,12 +141,6 @@ class _Math:
             return found(*values)
 
         return called
-
-    def sqrt(self, x: Any) -> Any:
-        if isinstance(x, Element | np.ndarray):
-            return element(x).sqrt()
-        root = math.sqrt(x)
-        return root if root.is_integer() else element(x).sqrt()
 
 
 class _Float(float):

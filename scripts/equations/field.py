@@ -212,9 +212,6 @@ class Element:
         world.scale(v, self.v, Fraction(-1))
         return Element(v, -self.d % P)
 
-    def __pos__(self) -> Element:
-        return self
-
     def __mul__(self, other: Any) -> Any:
         if (b := _operand(other)) is None:
             return NotImplemented
@@ -367,9 +364,6 @@ class Element:
 
     def reshape(self, *shape: Any) -> np.ndarray:
         return elements(self).reshape(*shape)
-
-    def __getitem__(self, key: Any) -> Any:
-        return elements(self)[key]
 
 
 def _is_positive(a: Element, b: Element) -> bool:

@@ -23,12 +23,14 @@ from .arrays import Ranges
 from .book import Book
 from .chains import equations
 from .check import DRAWS, check_display
+from .environment import Environment
 from .errors import MathError, Redraw, RowError
 from .evaluate import Calculus, Evaluator, ranges_of
 from .grammar import parse
 from .notation import Notation
 from .reader import condition_of, read_sides
 from .sets import check_member, parse_set
+from .syntax import Node
 from .text import Display, Place, Text
 from .tokens import tokens
 
@@ -199,33 +201,37 @@ def _identity(book: Book, chapter: Text, inline: Inline, notation: Notation) -> 
 
 def _member(book: Book, inline: Inline, notation: Notation) -> str:
     left, _, right = inline.tex.partition(r"\in")
-    nodes, set_ = read_sides([tokens(left)], notation.kinds), parse_set(f"${right.strip()}$")
+    (node,), set_ = read_sides([tokens(left)], notation.kinds), parse_set(f"${right.strip()}$")
 
-    def once(evaluate: Callable[[], np.ndarray], number: Callable[[str], float]) -> str:
-        check_member(set_, evaluate(), number)
+    def judge(value: np.ndarray, env: Environment) -> str:
+        check_member(set_, value, env.number)
         return ""
 
-    return _on_draws(book, inline, notation, nodes, once)
+    return _on_draws(book, inline, notation, node, judge)
 
 
 def _inequality(book: Book, inline: Inline, notation: Notation) -> str:
     node = condition_of(parse(tokens(inline.tex)), notation.kinds)
 
-    def once(evaluate: Callable[[], np.ndarray], _: Callable[[str], float]) -> str:
-        return "" if np.all(evaluate()) else "it does not hold for all values of the table"
+    def judge(value: np.ndarray, _: Environment) -> str:
+        return "" if np.all(value) else "it does not hold for all values of the table"
 
-    return _on_draws(book, inline, notation, [node], once)
+    return _on_draws(book, inline, notation, node, judge)
 
 
-def _on_draws(book: Book, inline: Inline, notation: Notation, nodes: list, once: Callable[..., str]) -> str:
-    needed = frozenset(id_ for node in nodes for id_ in notation.ids(node))
+def _on_draws(
+    book: Book,
+    inline: Inline,
+    notation: Notation,
+    node: Node,
+    judge: Callable[[np.ndarray, Environment], str],
+) -> str:
     good = 0
     for attempt in range(3 * DRAWS):
-        env = book.draw(notation, f"inline {inline.shown}", attempt, notation.literals, needed)
+        name, avoid, needed = f"inline {inline.shown}", notation.literals, notation.ids(node)
+        env = book.draw(notation, name, attempt, avoid, needed)
         try:
-            if reason := once(
-                lambda env=env: Evaluator(env, ranges_of(nodes, env))(nodes[0]).data, env.number
-            ):
+            if reason := judge(Evaluator(env, ranges_of([node], env))(node).data, env):
                 return reason
             good += 1
         except Redraw:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import MathError, RowError
+from .errors import MathError, RowError, at_row
 from .grammar import parse, raw
 from .reader import read_sides
 from .sets import Set, parse_set
@@ -248,15 +248,11 @@ class Notation:
 
 @functools.cache
 def read_row(row: Row, section: int) -> Definition:
-    try:
+    with at_row(row.place):
         set_ = parse_set(row.set)
         name, expression, label = _read_code(row.code)
         key = symbol_key(row.symbol)
-        return Definition(row, key, set_, _kind(set_, row), name, expression, label, section)
-    except RowError:
-        raise
-    except MathError as error:
-        raise RowError(row.place, str(error)) from None
+    return Definition(row, key, set_, _kind(set_, row), name, expression, label, section)
 
 
 @functools.cache
@@ -303,10 +299,8 @@ def _read_code(code: str) -> tuple[str | None, ast.expr | None, str | None]:
 
 def gradient_pair(row: Row, kinds: Mapping[str, str]) -> tuple[str, str]:
     """(L, W) of the symbol ∂L/∂W."""
-    try:
+    with at_row(row.place):
         (node,) = read_sides([tokens(row.symbol)], kinds)
-    except MathError as error:
-        raise RowError(row.place, str(error)) from None
     match node:
         case Derivative(Symbol(top), Symbol(bottom), ()):
             return top, bottom
