@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -99,20 +100,18 @@ def _own_mathematics(book: Book, notation: Notation, row: Definition, is_gradien
     names = notation.module_names(notation.closure(row.id))
     if row.set.base.startswith(r"\{") or not (is_gradient or names):
         return None
+    needed = notation.closure(row.id)
     for attempt in range(4):
-        needed = notation.closure(row.id)
         env = book.draw(notation, f"poison of {row.key}", attempt, notation.literals, needed)
-        try:
-            if keeps_its_value(notation, row, env, is_gradient):
-                what = "backward" if is_gradient else "code"
-                return (
-                    f"`{row.row.code}` would keep its value if the module's {what} were wrong: the cell "
-                    "computes it itself. Take what the module gives, as in `dX = layer.backward(dY)` and "
-                    "`dW = layer.weight.grad`"
-                )
-            return None
-        except Redraw:
-            continue
+        with contextlib.suppress(Redraw):
+            if not keeps_its_value(notation, row, env, is_gradient):
+                return None
+            what = "backward" if is_gradient else "code"
+            return (
+                f"`{row.row.code}` would keep its value if the module's {what} were wrong: the cell "
+                "computes it itself. Take what the module gives, as in `dX = layer.backward(dY)` and "
+                "`dW = layer.weight.grad`"
+            )
     return None
 
 

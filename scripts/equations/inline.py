@@ -162,15 +162,13 @@ def _numbers(value: ast.expr) -> Iterator[float]:
     for node in ast.walk(value):
         if isinstance(node, ast.Constant) and type(node.value) in (int, float):
             yield float(str(node.value))
-        if isinstance(node, ast.BinOp | ast.UnaryOp) and not list(_names(node)):
+        if not isinstance(node, ast.BinOp | ast.UnaryOp):
+            continue
+        if not any(isinstance(leaf, ast.Name | ast.Call | ast.Attribute) for leaf in ast.walk(node)):
             try:
                 yield float(eval(compile(ast.Expression(node), "", "eval"), {}))
             except (TypeError, ValueError, ArithmeticError):
                 continue
-
-
-def _names(node: ast.AST) -> Iterator[ast.AST]:
-    return (leaf for leaf in ast.walk(node) if isinstance(leaf, ast.Name | ast.Call | ast.Attribute))
 
 
 def defaults_of(value: object) -> dict[str, list[float]]:

@@ -45,12 +45,11 @@ def meaning_complaint(
 ) -> str | None:
     """What the Meaning of a row says and the code denies."""
     said = _words(row.row.meaning)
-    for found in (
+    found = [
         *_opposites(notation, row, said),
         *(_of_gradient(notation, row, said) if is_gradient else _of_value(notation, row, said, draw)),
-    ):
-        return found
-    return None
+    ]
+    return found[0] if found else None
 
 
 def _words(text: str) -> list[str]:
@@ -89,7 +88,7 @@ def _evidence(notation: Notation, row: Definition) -> Iterator[str]:
         if isinstance(node, ast.Assign):
             for target, value in _pairs(node.targets[0], node.value):
                 if isinstance(value, ast.Name) and value.id == row.name:
-                    yield from _attributes(target)
+                    yield from (part.attr for part in ast.walk(target) if isinstance(part, ast.Attribute))
 
 
 def _pairs(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
@@ -97,10 +96,6 @@ def _pairs(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]
     if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
         return list(zip(target.elts, value.elts, strict=False))
     return [(target, value)]
-
-
-def _attributes(node: ast.AST) -> list[str]:
-    return [part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)]
 
 
 def _parameters(notation: Notation, call: ast.Call, name: str) -> Iterator[str]:

@@ -80,7 +80,7 @@ def idle_marks(
             if mark.label not in ran:
                 ran[mark.label] = _functions_run(book.replacing("", "", fresh=True), mark.label, results)
             runs = any(f"{name}.".startswith(f"{mark.owner}.") for name in ran[mark.label])
-            if not runs and _names(owners[mark.owner]) & ran[mark.label]:
+            if not runs and names_in(_acts(owners[mark.owner])) & ran[mark.label]:
                 continue  # it calls what the equation is held against
             if mark.owner in against.get(mark.label, ()) and not _acts(owners[mark.owner]):
                 continue
@@ -108,10 +108,6 @@ def _acts(owner: ast.FunctionDef | ast.ClassDef) -> list[ast.stmt]:
         node for one in (inner if isinstance(owner, ast.ClassDef) else [owner]) for node in ast.walk(one)
     ]
     return [node for node in nodes if isinstance(node, ast.Return | ast.Assign | ast.AugAssign)]
-
-
-def _names(owner: ast.FunctionDef | ast.ClassDef) -> set[str]:
-    return names_in(_acts(owner))
 
 
 def _functions_run(book: Book, label: str, results: Sequence[Result]) -> set[str]:

@@ -182,15 +182,12 @@ def _free(node: ast.AST) -> set[str]:
     if isinstance(node, ast.Lambda | ast.FunctionDef):
         arguments = node.args
         inner -= {a.arg for a in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]}
-        return inner - {name for line in _body(node) for name in stored_names(line)}
+        lines = node.body if isinstance(node, ast.FunctionDef) else []
+        return inner - {name for line in lines for name in stored_names(line)}
     if isinstance(node, ast.GeneratorExp | ast.ListComp | ast.SetComp | ast.DictComp):
         targets = {name for part in node.generators for name in stored_names(part.target)}
         return inner - targets
     return inner
-
-
-def _body(node: ast.Lambda | ast.FunctionDef) -> list[ast.AST]:
-    return list(node.body) if isinstance(node, ast.FunctionDef) else []
 
 
 def names_in(nodes: Iterable[ast.AST]) -> set[str]:

@@ -40,13 +40,9 @@ def stages(expression: Expression, tables: Sequence[Table], indices: Mapping[str
     found: list[str] = []
     for depth in (0, 1):
         text = _Speller(tables, depth).say(expression, indices, SUM)[0]
-        if len(_plain(text)) <= LONGEST and text not in (value, *found):
+        if len(html.unescape(re.sub("</?sup>", "", text))) <= LONGEST and text not in (value, *found):
             found.append(text)
     return [*found, value]
-
-
-def _plain(text: str) -> str:
-    return html.unescape(text.replace("<sup>", "").replace("</sup>", ""))
 
 
 class _Speller:

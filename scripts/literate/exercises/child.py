@@ -119,9 +119,6 @@ class Script:
         """The last statement that binds a name."""
         return next((node for node in reversed(self.tree.body) if name in _bound(node)), None)
 
-    def bound(self) -> set[str]:
-        return {name for node in self.tree.body for name in _bound(node)}
-
     # -- what must be there ------------------------------------------------------
 
     def need(self, name: str, methods: list[str], hint: str) -> None:
@@ -129,7 +126,8 @@ class Script:
         if node is None or name not in self.own:
             if self.broken:
                 raise Wrong(f"{name} is not there, because this failed:\n{self.broken[0]}")
-            raise Wrong(f"{self.shown}: {name} is gone{self._near(name, self.bound())}; {hint}")
+            others = {other for one in self.tree.body for other in _bound(one)}
+            raise Wrong(f"{self.shown}: {name} is gone{self._near(name, others)}; {hint}")
         if not methods:
             return
         found = self.own[name]
