@@ -18,7 +18,7 @@ from .derivatives import gradient, jacobian
 from .environment import Environment
 from .errors import MathError, Redraw, RowError, at_row, at_side
 from .notation import Definition
-from .sets import Set, check_member, draw
+from .sets import Set, check_member, draw, first_of
 from .syntax import (
     All,
     Apply,
@@ -86,9 +86,9 @@ class _Ranger:
                 if bound.low is not None and bound.high is not None:
                     self.limits(bound)
         if isinstance(node, Entry):
-            self.axes(node.indices, self.shape(node.base), show(node.base), self.words(node.base))
+            self.axes(node.indices, node.base)
         if isinstance(node, Derivative):
-            self.axes(node.indices, self.shape(node.bottom), show(node.bottom), self.words(node.bottom))
+            self.axes(node.indices, node.bottom)
         for child in node.children():
             self.visit(child)
 
@@ -103,15 +103,14 @@ class _Ranger:
         values = np.arange(round(float(np.min(low))), round(float(np.max(high))) + 1)
         self.ranges.add(bound.name, values, f"its limits {show(bound.low)}..{show(bound.high)}")
 
-    def axes(
-        self, indices: tuple[Node, ...], shape: tuple[int, ...] | None, what: str, words: frozenset[str]
-    ) -> None:
+    def axes(self, indices: tuple[Node, ...], base: Node) -> None:
+        shape, what, words = self.shape(base), show(base), self.words(base)
         if shape is None:
             return
         if len(indices) > len(shape):
             raise MathError(f"{what} has {len(shape)} axes, not {len(indices)}")
         for axis, index in enumerate(indices):
-            first = 0 if axis == 0 and "from 0" in words else 1
+            first = first_of(axis, words)
             values = np.arange(first, first + shape[axis])
             if isinstance(index, Index) and not self.has_limits(index.name):
                 self.ranges.add(index.name, values, f"{_nth(axis)} index of {what}")
@@ -211,7 +210,7 @@ class Evaluator:
             place = self.place(index, axis, words)
             inside = (place >= 0) & (place < size)
             if not np.all(inside) and not self.outside:
-                first = 0 if axis == 0 and "from 0" in words else 1
+                first = first_of(axis, words)
                 self.outside = (
                     f"{show(index)} = {int(place[~inside].flat[0]) + first} lies outside the {_nth(axis)} "
                     f"index of {what}, {first}..{size - 1 + first}"
@@ -228,8 +227,7 @@ class Evaluator:
         value = self.value(index)
         if value.rank or np.any(value.data != np.round(value.data.real)):
             raise MathError(f"{show(index)} is no index: it must be an integer")
-        first = 0 if axis == 0 and "from 0" in words else 1
-        return value.data.astype(int) - first
+        return value.data.astype(int) - first_of(axis, words)
 
     # -- arithmetic ----------------------------------------------------------------
 
