@@ -11,21 +11,10 @@ import numpy as np
 from .errors import MathError
 from .syntax import plain
 
+LIKE_NUMPY = "exp log sin cos tan tanh sinh cosh sqrt abs sign real imag".split()
 ENTRYWISE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "erf": np.vectorize(math.erf, otypes=[float]),
-    "exp": np.exp,
-    "log": np.log,
-    "sin": np.sin,
-    "cos": np.cos,
-    "tan": np.tan,
-    "tanh": np.tanh,
-    "sinh": np.sinh,
-    "cosh": np.cosh,
-    "sqrt": np.sqrt,
-    "abs": np.abs,
-    "sign": np.sign,
-    "real": np.real,
-    "imag": np.imag,
+    **{name: getattr(np, name) for name in LIKE_NUMPY},
 }
 NORMS: dict[str, Callable[[np.ndarray, tuple[int, ...]], np.ndarray]] = {
     "norm": lambda size, axes: np.sqrt(np.sum(size**2, axis=axes)),

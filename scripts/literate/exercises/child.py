@@ -249,11 +249,11 @@ class Returned:
         return f"{name} returned {kind}: {short}, which cannot be used here: {error}"
 
 
-def own_module(job: dict[str, Any], task: dict[str, Any]) -> types.ModuleType:
+def own_module(task: dict[str, Any]) -> types.ModuleType:
     """The module with the reader's own functions and methods in place of the book's."""
-    own = module(MODULE, job["module"], job["module_path"])
+    own = module(MODULE, task["module"], task["module_path"])
     missing = []
-    for part in job["course"]:
+    for part in task["course"]:
         source = task["source"] if part["path"] == task["path"] else part["source"]
         script = Script(part["path"], source, part["shown"])
         for name in part["without"]:
@@ -277,9 +277,7 @@ def own_module(job: dict[str, Any], task: dict[str, Any]) -> types.ModuleType:
     return own
 
 
-def marked(
-    job: dict[str, Any], task: dict[str, Any], core: types.ModuleType, book: types.ModuleType
-) -> Answer:
+def marked(task: dict[str, Any], core: types.ModuleType, book: types.ModuleType) -> Answer:
     sys.modules[MODULE] = core
     script, returned = None, Returned(task["returns"])
     try:
@@ -293,21 +291,19 @@ def marked(
             if all(script.own[name] is None for name in task["needs"]):
                 script.refuse_nothing(task["needs"])
                 return TODO
-            run_check(job, task, script, book, returned)
+            run_check(task, script, book, returned)
     except Wrong as error:
         said, silent = str(error), returned.nothing()
         said = f"{silent}\n{said}" if silent and "is there a return?" not in said else said
         return failed(said, error.label)
     except BaseException as error:
-        return _stopped(error, script, job, task, returned)
+        return _stopped(error, script, task, returned)
     return {"state": "passed"}
 
 
-def run_check(
-    job: dict[str, Any], task: dict[str, Any], script: Script, book: types.ModuleType, returned: Returned
-) -> None:
+def run_check(task: dict[str, Any], script: Script, book: types.ModuleType, returned: Returned) -> None:
     own = {name: returned.watch(name, methods, script.own[name]) for name, methods in task["needs"].items()}
-    course = functools.partial(own_module, job, task)
+    course = functools.partial(own_module, task)
     extra = {"book": book, "core": sys.modules[MODULE], "own_module": course}
     namespace = {**script.namespace, **VOCABULARY, **extra, **own, "__name__": "check"}
     padded = "\n" * (task["check_line"] - 1) + task["check"]
@@ -326,15 +322,13 @@ def _text(answer: Any, script: Script, task: dict[str, Any]) -> Answer:
     return {"state": "text", "text": answer} if answer.strip() else TODO
 
 
-def _stopped(
-    error: BaseException, script: Script | None, job: dict[str, Any], task: dict[str, Any], returned: Returned
-) -> Answer:
+def _stopped(error: BaseException, script: Script | None, task: dict[str, Any], returned: Returned) -> Answer:
     """What an error says that no check has raised."""
     if script is None:
         return failed(f"{task['shown']}: {error}")
     line = script.line(error)
     last = traceback.extract_tb(error.__traceback__)[-1]
-    others = {part["path"]: part["shown"] for part in job["course"]}
+    others = {part["path"]: part["shown"] for part in task["course"]}
     if isinstance(error, NotImplementedError) and last.filename in {script.path, *others}:
         nodes = [script.node(name) for name in task["needs"]]
         spans = [(node.lineno, node.end_lineno or node.lineno) for node in nodes if node]
@@ -368,7 +362,7 @@ class Copy:
         files = (tempfile.TemporaryFile(buffering=0) for _ in range(3))  # noqa: SIM115  open to the end
         self.answer, self.output, self.trace = files
 
-    def begin(self, job: dict[str, Any], task: dict[str, Any]) -> int:
+    def begin(self, task: dict[str, Any]) -> int:
         """Its number."""
         for file in (self.answer, self.output, self.trace):
             file.seek(0)
@@ -384,7 +378,7 @@ class Copy:
         if sys.platform != "win32":
             resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, LARGEST))
         book = sys.modules.pop("book")  # out of the reach of an answer
-        answer = marked(job, task, sys.modules[MODULE], book)
+        answer = marked(task, sys.modules[MODULE], book)
         with contextlib.suppress(Exception):  # an answer may have closed it
             sys.stdout.flush()
         self.answer.write(json.dumps(answer).encode())
@@ -446,11 +440,12 @@ def main() -> None:
     for name in ("book", MODULE):
         module(name, setup["module"], setup["module_path"])
     for line in sys.stdin.buffer:
-        job = {**setup, **json.loads(line)}
+        job = json.loads(line)
         load_shared(job["tasks"])
         gc.freeze()  # else the copies look through all this, and so make it their own
-        for task in job["tasks"]:
-            pid = copy.begin(job, task)
+        for one in job["tasks"]:
+            task = {**setup, "course": job["course"], **one}
+            pid = copy.begin(task)
             os.write(results, f"{pid}\n".encode())
             os.write(results, json.dumps(copy.result(pid, task)).encode() + b"\n")
 
