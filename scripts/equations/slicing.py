@@ -92,7 +92,7 @@ class Slice:
 def execute(statement: Statement, scope: dict[str, Any]) -> None:
     """Run one statement; what it raises is a finding at its line of the book."""
     try:
-        exec(_compiled(statement), scope)
+        exec(_compiled(statement.node, str(statement.place.path)), scope)
     except (Redraw, RowError):
         raise
     except Exception as error:
@@ -101,8 +101,8 @@ def execute(statement: Statement, scope: dict[str, Any]) -> None:
 
 
 @cache
-def _compiled(statement: Statement) -> CodeType:
-    return compile(ast.Module([statement.node], []), str(statement.place.path), "exec")
+def _compiled(node: ast.stmt, path: str) -> CodeType:
+    return compile(ast.Module([node], []), path, "exec")
 
 
 def _family(needed: set[str], statements: Iterable[Statement], classes: set[str]) -> set[str]:
@@ -197,11 +197,10 @@ def names_in(nodes: Iterable[ast.AST]) -> set[str]:
 
 def reachable(start: Iterable[str], following: Callable[[str], Iterable[str]]) -> set[str]:
     """These names, and all that follow from them."""
-    found, todo = set[str](), list(start)
+    found, todo = set[str](), set(start)
     while todo:
-        if (name := todo.pop()) not in found:
-            found.add(name)
-            todo += following(name)
+        found |= todo
+        todo = set[str]().union(*map(following, todo)) - found
     return found
 
 
