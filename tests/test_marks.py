@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import equations.check
 from equations.book import Book
 from equations.check import checked_displays
 from equations.mutation_score import Score
@@ -62,13 +63,13 @@ def test_an_equation_is_checked_again_when_what_it_rests_on_changes(
 ) -> None:
     found(CHAPTER, tmp_path)
     checked: list[object] = []
-    check = checks.check_display
+    check = equations.check.check_display
 
     def counted(*what: Any) -> Any:
         checked.append(what)
         return check(*what)
 
-    monkeypatch.setattr(checks, "check_display", counted)
+    monkeypatch.setattr(equations.check, "check_display", counted)
     old, new, expected = TRIED[name]
     assert old in CHAPTER
     found(CHAPTER.replace(old, new, 1) if old else CHAPTER, tmp_path)

@@ -11,21 +11,10 @@ import numpy as np
 from .errors import MathError
 from .syntax import plain
 
+LIKE_NUMPY = "exp log sin cos tan tanh sinh cosh sqrt abs sign real imag".split()
 ENTRYWISE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "erf": np.vectorize(math.erf, otypes=[float]),
-    "exp": np.exp,
-    "log": np.log,
-    "sin": np.sin,
-    "cos": np.cos,
-    "tan": np.tan,
-    "tanh": np.tanh,
-    "sinh": np.sinh,
-    "cosh": np.cosh,
-    "sqrt": np.sqrt,
-    "abs": np.abs,
-    "sign": np.sign,
-    "real": np.real,
-    "imag": np.imag,
+    **{name: getattr(np, name) for name in LIKE_NUMPY},
 }
 NORMS: dict[str, Callable[[np.ndarray, tuple[int, ...]], np.ndarray]] = {
     "norm": lambda size, axes: np.sqrt(np.sum(size**2, axis=axes)),
@@ -68,12 +57,10 @@ class Ranges:
 
     def add(self, name: str, values: np.ndarray, source: str) -> None:
         known = self.values.get(name)
-        if known is None or (known[0] == 0 < values[0] and len(known) == len(values) + 1):
+        if known is None or _begins_at_zero(known, values):
             self.values[name] = values
             self.source[name] = source
-        elif not np.array_equal(known, values) and not (
-            values[0] == 0 < known[0] and len(values) == len(known) + 1
-        ):
+        elif not np.array_equal(known, values) and not _begins_at_zero(values, known):
             raise MathError(
                 f"index {plain(name)} runs over {len(known)} ({self.source[name]}) "
                 f"but also over {len(values)} ({source})"
@@ -90,3 +77,8 @@ class Ranges:
     @property
     def order(self) -> list[str]:
         return list(self.values)
+
+
+def _begins_at_zero(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether one has a 0 more than the other: the start of a recurrence."""
+    return bool(one[0] == 0 < other[0]) and len(one) == len(other) + 1

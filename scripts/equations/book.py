@@ -6,20 +6,20 @@ import copy
 import functools
 import sys
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
 from typing import Any
 
 from .chains import Equation, equations
-from .environment import Calculus, Environment
+from .environment import Environment
 from .errors import MathError
-from .evaluate import NumPy
+from .evaluate import Calculus
 from .notation import Notation, notation_at
 from .reader import read_sides
-from .syntax import Binary, Entry, Node, Symbol
-from .text import Display, Text
+from .syntax import Binary, Derivative, Node, Symbol, base_of
+from .text import Display, Table, Text
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,20 @@ class Read:
     @property
     def defines(self) -> str | None:
         """The symbol that stands alone on the left."""
-        left = self.sides[0]
-        base = left.base if isinstance(left, Entry) else left
+        base = base_of(self.sides[0])
         return base.key if isinstance(base, Symbol) else None
+
+    def walk(self) -> Iterator[Node]:
+        """All parts of all sides."""
+        return (part for side in self.sides for part in side.walk())
+
+    def ids(self, notation: Notation) -> frozenset[str]:
+        """Everything that it depends on."""
+        return frozenset().union(*map(notation.ids, self.sides))
+
+    def pairs(self) -> set[tuple[str, str]]:
+        """(L, W) for each ∂L/∂W in it."""
+        return {part.pair for part in self.walk() if isinstance(part, Derivative)}
 
 
 def read_display(tex: str, notation: Notation) -> tuple[Read, ...]:
@@ -77,7 +88,7 @@ class Book:
         self.chapters = chapters
         self.module = {name: value for name, value in module.items() if not _is_foreign(name, value)}
         self.seed = seed
-        self.calculus: Calculus = NumPy()
+        self.calculus = Calculus()
         self.replaced: dict[str, str] = {}  # label -> LaTeX to read in its place
         self._forget()
 
@@ -104,11 +115,6 @@ class Book:
             if display.label
         }
 
-    def section_end(self, chapter: Text, line: int) -> int:
-        """The last line of a line's section."""
-        where = chapter.sections
-        return max(at for at, section in enumerate(where, 1) if section == where[line - 1])
-
     def notation(self, chapter: Text, line: int) -> Notation:
         """What holds at a line. Lines between the same tables and headings share it."""
         tables = sum(table.place.line < line for table in chapter.tables)
@@ -117,6 +123,12 @@ class Book:
             pages = [page for page in self.chapters if page.number == 0 and page is not chapter]
             self._notations[key] = notation_at(chapter, line, self.module, pages, self.text)
         return self._notations[key]
+
+    def notation_of(self, chapter: Text, table: Table) -> Notation:
+        """What holds at the end of a table's section."""
+        where = chapter.sections
+        here = where[table.place.line - 1]
+        return self.notation(chapter, max(at for at, section in enumerate(where, 1) if section == here))
 
     def draw(
         self,

@@ -34,7 +34,7 @@ def equations(tex: str) -> list[Equation]:
         for number, piece in enumerate(_pieces(row)):
             if found and number == 0 and piece[0].kind in ("EQUALS", "SIGN"):
                 found[-1].extend(piece)
-            elif any(token.kind == "EQUALS" for token in _top(piece)):
+            elif any(depth == 0 and token.kind == "EQUALS" for token, depth in _depths(piece)):
                 found.append(piece)
             else:
                 raise MathError(_lost(piece))
@@ -96,10 +96,6 @@ def _depths(found: list[Token]) -> list[tuple[Token, int]]:
     return result
 
 
-def _top(found: list[Token]) -> list[Token]:
-    return [token for token, depth in _depths(found) if depth == 0]
-
-
 def _equation(found: list[Token], tex: str) -> Equation:
     while found and found[-1].kind in ("DOT", "COMMA"):
         found = found[:-1]
@@ -111,15 +107,12 @@ def _equation(found: list[Token], tex: str) -> Equation:
             raise MathError(INEQUALITY)
         else:
             parts[-1][1].append(token)
-    sides = [Side(relation, tuple(part), _text(part, tex)) for relation, part in parts]
-    for side in sides:
-        if not side.tokens:
-            raise MathError(f"a side of the equation is empty, next to {side.relation or '='}")
+    sides = []
+    for relation, part in parts:
+        if not part:
+            raise MathError(f"a side of the equation is empty, next to {relation or '='}")
+        sides.append(Side(relation, tuple(part), tex[part[0].start : part[-1].end]))
     shape = sides.pop() if sides[-1].relation == "∈" else None
     if len(sides) < 2 or any(side.relation == "∈" for side in sides):
         raise MathError("an equation needs two sides joined by =")
     return Equation(tuple(sides), shape)
-
-
-def _text(part: list[Token], tex: str) -> str:
-    return tex[part[0].start : part[-1].end] if part else ""

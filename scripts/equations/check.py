@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 from .arrays import Array
 from .book import Book, Read, read_display
@@ -17,26 +17,14 @@ from .errors import Differ, Finding, MathError, Redraw, RowError, at_side
 from .evaluate import Branch, Evaluator, ranges_of
 from .notation import Definition, Notation
 from .sets import check_member, parse_set
-from .syntax import (
-    Apply,
-    Call,
-    Cases,
-    Compare,
-    Derivative,
-    Entry,
-    Index,
-    Indicator,
-    Node,
-    Number,
-    Symbol,
-    show,
-)
+from .syntax import Apply, Call, Cases, Compare, Derivative, Index, Indicator, Node, Number, Symbol, show
 from .text import Display, Place, Table, Text
 
 DRAWS = 5
 DRAWS_OF_CASES = 16  # every row must have held in one of them
 ENOUGH = 3  # good draws; with fewer nothing is claimed
 TRIES = 30
+Subject = Display | Table
 
 
 @dataclass
@@ -61,14 +49,25 @@ class Result:
 
 def check_chapter(book: Book, chapter: Text) -> Iterator[Result]:
     """Check all labelled displays and gradient rows of a chapter."""
-    for display in checked_displays(chapter):
-        yield check_display(book, chapter, display)
-    for table in chapter.tables:
-        yield from check_rows(book, chapter, table)
+    for subject in subjects_of(chapter):
+        yield from check_subject(book, chapter, subject)
+
+
+def subjects_of(chapter: Text) -> list[Subject]:
+    """What there is to check."""
+    return [*checked_displays(chapter), *chapter.tables]
 
 
 def checked_displays(chapter: Text) -> list[Display]:
     return [display for display in chapter.displays if display.label and not display.unchecked]
+
+
+def check_subject(book: Book, chapter: Text, subject: Subject, quickly: bool = False) -> Iterator[Result]:
+    """Check a display, or the gradient rows of a table."""
+    if isinstance(subject, Display):
+        yield check_display(book, chapter, subject, quickly)
+    else:
+        yield from check_rows(book, chapter, subject)
 
 
 # -- displays ------------------------------------------------------------------
@@ -103,54 +102,52 @@ def _check_equation(
     avoid: frozenset[int],
     quickly: bool,
 ) -> None:
-    ids = frozenset(id_ for side in read.sides for id_ in notation.ids(side))
+    ids = read.ids(notation)
     result.used |= ids
-    result.rows |= _rows(read.sides, notation, ids)
+    result.rows |= _rows(notation, ids, read)
     rows = {row.id for row in notation.gradients.values() if row.place in result.rows}
     result.notation, result.calls = notation, result.used | rows
-    first = 1 if _is_definition(read, notation, display) else 0
+    first = 1 if is_definition(read, notation, display) else 0
     _refuse_hollow(read, notation, first)
-    branches = set(_branches(read, notation))
+    branches = {*rows_and_arguments(read), *_meetings(read, notation)}
     reached: set[Branch] = set()
-    wanted = DRAWS_OF_CASES if branches or _has_conditions(read, notation) else DRAWS
-    once = lambda env: _draw(read, env, first, reached)  # noqa: E731
-    result.draws = _repeat(book, notation, result.name, avoid, ids, wanted, once)
+    wanted = DRAWS_OF_CASES if branches or has_conditions(read, notation) else DRAWS
+    draw = partial(book.draw, notation, result.name, avoid=avoid, needed=ids)
+    once = partial(compare_sides, read, first, reached)
+    result.draws = _repeat(draw, wanted, once)
     if quickly:
         return
-    result.draws += _at_corners(book, notation, result.name, avoid, ids, once, branches, reached)
+    _at_corners(result, draw, once, _has_soft(notation, ids), branches, reached)
     if missed := (branches | _brackets(read)) - reached:
         raise MathError(_unreached(min(missed, key=lambda one: one[1]), result.draws))
     result.steps += len(read.sides) - 1 - first
 
 
 def _at_corners(
-    book: Book,
-    notation: Notation,
-    name: str,
-    avoid: frozenset[int],
-    needed: frozenset[str],
+    result: Result,
+    draw: Callable[..., Environment],
     once: Callable[[Environment], None],
+    has_soft: bool,
     branches: set[Branch],
     reached: set[Branch],
-) -> int:
-    """Check at ties, zeros and the like; how many of them say something."""
-    good = 0
-    is_stable = name.endswith(STABLE)
+) -> None:
+    """Check at ties, zeros and the like; count those that say something."""
+    is_stable = result.name.endswith(STABLE)
     for corner in (*CORNERS, *(OF_BRANCHES + MORE if branches else ())):
         kind = corner.split()[0]
         if corner in MORE and branches <= reached:
             break
-        if (kind == "soft" and not _has_soft(notation, needed)) or (kind == "large" and not is_stable):
+        if (kind == "soft" and not has_soft) or (kind == "large" and not is_stable):
             continue
         try:
-            once(book.draw(notation, name, 0, avoid, needed, corner))
-            good += 1
+            once(draw(0, corner=corner))
+            result.draws += 1
         except Differ:
             raise
         except (MathError, Redraw) as error:  # what the code refuses there, and what is no number
             if kind == "large":
-                raise MathError(f"{name} claims to be stable; of numbers like 1000: {error}") from None
-    return good
+                said = f"{result.name} claims to be stable; of numbers like 1000: {error}"
+                raise MathError(said) from None
 
 
 def _has_soft(notation: Notation, ids: frozenset[str]) -> bool:
@@ -158,22 +155,26 @@ def _has_soft(notation: Notation, ids: frozenset[str]) -> bool:
     return any("one-hot" in row.set.words and "hard" not in row.set.words for row in rows)
 
 
-def _branches(read: Read, notation: Notation) -> Iterator[Branch]:
-    """What must be seen: each row of cases, each argument of a maximum, and where cases meet."""
-    for node in (node for side in read.sides for node in side.walk()):
+def rows_and_arguments(read: Read) -> Iterator[Branch]:
+    """The rows of cases and the arguments of maxima and minima: each must be seen."""
+    for node in read.walk():
         if isinstance(node, Cases):
             yield from ((node, row) for row in range(len(node.values)))
-            tests = [part for one in node.conditions if one for part in one.walk()]
-            comparisons = [part for part in tests if isinstance(part, Compare) and part.op != "≠"]
-            yield from ((one, 0) for one in comparisons if _compares_values(list(one.walk()), notation))
-        if isinstance(node, Call) and node.name in ("max", "min"):
+        elif isinstance(node, Call) and node.name in ("max", "min"):
             yield from ((node, number) for number in range(len(node.arguments)))
+
+
+def _meetings(read: Read, notation: Notation) -> Iterator[Branch]:
+    """Where cases meet: this must be seen, too."""
+    conditions = (one for node in read.walk() if isinstance(node, Cases) for one in node.conditions if one)
+    for part in (part for condition in conditions for part in condition.walk()):
+        if isinstance(part, Compare) and part.op != "≠" and _compares_values(part, notation):
+            yield part, 0
 
 
 def _brackets(read: Read) -> set[Branch]:
     """A bracket like [a < b] must have been 1 somewhere, and 0."""
-    nodes = [node for side in read.sides for node in side.walk()]
-    return {(node, held) for node in nodes if isinstance(node, Indicator) for held in (0, 1)}
+    return {(node, held) for node in read.walk() if isinstance(node, Indicator) for held in (0, 1)}
 
 
 def _unreached(branch: Branch, draws: int) -> str:
@@ -188,37 +189,29 @@ def _unreached(branch: Branch, draws: int) -> str:
     return f"the two sides of {show(node)} were equal in none of {draws} draws"
 
 
-def _has_conditions(read: Read, notation: Notation) -> bool:
+def has_conditions(read: Read, notation: Notation) -> bool:
     """Whether a single draw may see one branch only: of what is compared by values, not by indices."""
     calls = ("max", "min", "abs", "sign")
-    nodes = [node for side in read.sides for node in side.walk()]
-    tests = [n for n in nodes if isinstance(n, Compare) or (isinstance(n, Call) and n.name in calls)]
-    return any(_compares_values(list(test.walk()), notation) for test in tests)
+    tests = [n for n in read.walk() if isinstance(n, Compare) or (isinstance(n, Call) and n.name in calls)]
+    return any(_compares_values(test, notation) for test in tests)
 
 
-def _compares_values(parts: list[Node], notation: Notation) -> bool:
+def _compares_values(test: Node, notation: Notation) -> bool:
+    parts = list(test.walk())
     keys = [part.key for part in parts if isinstance(part, Symbol)]
     by_index = any(isinstance(part, Index) for part in parts)
     is_value = any(notation.rows[key].kind != "number" for key in keys)
     return is_value or not by_index or any(isinstance(part, Apply) for part in parts)
 
 
-def _rows(sides: Iterable[Node], notation: Notation, ids: frozenset[str]) -> frozenset[Place]:
-    """Where the rows stand that a formula rests on, gradient rows included."""
+def _rows(notation: Notation, ids: frozenset[str], read: Read | None = None) -> frozenset[Place]:
+    """Where the rows stand that ids rest on, and those of the gradients in an equation."""
     found = {notation.by_id[id_].place for id_ in ids if id_ in notation.by_id}
-    for part in (part for side in sides for part in side.walk()):
-        if isinstance(part, Derivative):
-            pair = getattr(_base(part.top), "key", ""), getattr(part.bottom, "key", "")
-            if row := notation.gradients.get(pair):
-                found.add(row.place)
-    return frozenset(found)
+    pairs = read.pairs() & notation.gradients.keys() if read else ()
+    return frozenset(found | {notation.gradients[pair].place for pair in pairs})
 
 
-def _base(node: Node) -> Node:
-    return node.base if isinstance(node, Entry) else node
-
-
-def _is_definition(read: Read, notation: Notation, display: Display) -> bool:
+def is_definition(read: Read, notation: Notation, display: Display) -> bool:
     """Whether this very equation gives its left side its value."""
     row = notation.rows.get(read.defines or "")
     return row is not None and row.label == display.label
@@ -236,20 +229,12 @@ def _refuse_hollow(read: Read, notation: Notation, first: int) -> None:
                 raise MathError(f"{read.defines} is defined by itself")
 
 
-def _repeat(
-    book: Book,
-    notation: Notation,
-    name: str,
-    avoid: frozenset[int],
-    needed: frozenset[str],
-    wanted: int,
-    once: Callable[[Environment], None],
-) -> int:
+def _repeat(draw: Callable[[int], Environment], wanted: int, once: Callable[[Environment], None]) -> int:
     """Check on several draws; one next to a kink is replaced by another."""
     good, reason = 0, ""
     for attempt in range(TRIES):
         try:
-            once(book.draw(notation, name, attempt, avoid, needed))
+            once(draw(attempt))
             good += 1
         except Redraw as redraw:
             reason = str(redraw)
@@ -260,7 +245,7 @@ def _repeat(
     return good
 
 
-def _draw(read: Read, env: Environment, first: int, reached: set[Branch]) -> None:
+def compare_sides(read: Read, first: int, reached: set[Branch], env: Environment) -> None:
     """Hold neighbouring sides against each other on one draw."""
     sides = read.sides
     ranges = ranges_of(sides, env)
@@ -332,12 +317,11 @@ def check_row(book: Book, notation: Notation, pair: tuple[str, str], definition:
     try:
         top = notation.rows.get(pair[0])
         result.used = notation.closure(definition.id) | (notation.closure(top.id) if top else frozenset())
-        result.rows = _rows((), notation, result.used)
+        result.rows = _rows(notation, result.used)
         result.notation, result.calls = notation, result.used
-        once = lambda env: _draw_row(pair, definition, env)  # noqa: E731
-        result.draws = _repeat(
-            book, notation, definition.row.code, notation.literals, result.used, DRAWS, once
-        )
+        code, avoid = definition.row.code, notation.literals
+        draw = partial(book.draw, notation, code, avoid=avoid, needed=result.used)
+        result.draws = _repeat(draw, DRAWS, partial(_compare_row, pair, definition))
         result.steps = 1
     except RowError as error:
         result.finding = Finding(error.place, definition.row.symbol, str(error))
@@ -347,7 +331,7 @@ def check_row(book: Book, notation: Notation, pair: tuple[str, str], definition:
     return result
 
 
-def _draw_row(pair: tuple[str, str], definition: Definition, env: Environment) -> None:
+def _compare_row(pair: tuple[str, str], definition: Definition, env: Environment) -> None:
     expected, computed = gradient(*pair, env), env.computed(definition)
     if computed.shape != expected.shape:
         raise MathError(f"its shape is {computed.shape}, that of the variable {expected.shape}")
@@ -360,10 +344,9 @@ def _draw_row(pair: tuple[str, str], definition: Definition, env: Environment) -
 def check_rows(book: Book, chapter: Text, table: Table) -> Iterator[Result]:
     """Check the rows of a table for gradients that code computes."""
     try:
-        notation = book.notation(chapter, book.section_end(chapter, table.place.line))
+        notation = book.notation_of(chapter, table)
     except RowError as error:
         yield Result("notation", error.place, finding=Finding(error.place, "notation", str(error)))
         return
-    for pair, definition in notation.gradients.items():
-        if definition.row in table.rows and notation.slice_for(definition.id):
-            yield check_row(book, notation, pair, definition)
+    for pair, definition in notation.gradients_at(row.place for row in table.rows):
+        yield check_row(book, notation, pair, definition)

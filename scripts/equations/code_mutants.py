@@ -7,6 +7,7 @@ only what computes: guards that raise are the business of other tests.
 from __future__ import annotations
 
 import ast
+import contextlib
 import random
 import sys
 import time
@@ -16,9 +17,9 @@ from types import FrameType
 from typing import Any
 
 from .book import Book
-from .check import Result, check_display, check_rows, checked_displays
+from .check import Subject, check_subject, subjects_of
 from .errors import MathError
-from .text import Display, Table, Text
+from .text import Text
 
 FILE = "the module under test"
 OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
@@ -37,7 +38,6 @@ COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.NotEq: ast.Eq,
 }
 CALLS = {"sum": "mean", "mean": "sum", "maximum": "minimum", "minimum": "maximum", "max": "min", "exp": "log"}
-Subject = tuple[Text, Display | Table]
 _Place = tuple[str, int, Any, str, str, Any]  # function, its line, node, what, attribute, new value
 
 
@@ -84,7 +84,7 @@ class Equations:
         """
         book = Book(self.chapters, _namespace(mutant.source))
         subjects = self.users.get(mutant.function, [])[:most]
-        checks = (_check(book, subject, quickly=most is not None) for subject in subjects)
+        checks = (check_subject(book, *subject, quickly=most is not None) for subject in subjects)
         return any(result.finding for check in checks for result in check)
 
 
@@ -94,47 +94,44 @@ def _namespace(source: str) -> dict[str, Any]:
     return found
 
 
-def _check(book: Book, subject: Subject, quickly: bool = False) -> Iterator[Result]:
-    chapter, one = subject
-    if isinstance(one, Display):
-        yield check_display(book, chapter, one, quickly)
-    else:
-        yield from check_rows(book, chapter, one)
-
-
-def _users(book: Book) -> dict[str, list[Subject]]:
+def _users(book: Book) -> dict[str, list[tuple[Text, Subject]]]:
     """Function -> the checks that run it, the quickest first."""
-    timed: list[tuple[float, Subject, set[str]]] = []
+    timed: list[tuple[float, tuple[Text, Subject], set[str]]] = []
     for chapter in book.chapters:
-        subjects: list[Display | Table] = [*checked_displays(chapter), *chapter.tables]
-        for one in subjects:
+        for one in subjects_of(chapter):
             start = time.perf_counter()
-            with _Traced() as traced:
-                results = list(_check(book, (chapter, one)))
+            with traced(FILE) as functions:
+                results = list(check_subject(book, chapter, one))
             if wrong := [str(result.finding) for result in results if result.finding]:
                 raise MathError(f"the unchanged book must pass: {wrong[0]}")
-            timed.append((time.perf_counter() - start, (chapter, one), traced.functions))
-    users: dict[str, list[Subject]] = {}
+            timed.append(
+                (
+                    time.perf_counter() - start,
+                    (chapter, one),
+                    {name.split(".<locals>")[0] for name in functions},
+                )
+            )
+    users: dict[str, list[tuple[Text, Subject]]] = {}
     for _, subject, functions in sorted(timed, key=lambda one: one[0]):
         for function in functions:
             users.setdefault(function, []).append(subject)
     return users
 
 
-class _Traced:
-    """Collect the qualified names of the module's functions that run."""
+@contextlib.contextmanager
+def traced(file: str) -> Iterator[set[str]]:
+    """Collect the qualified names of a file's functions that run."""
+    found: set[str] = set()
 
-    def __enter__(self) -> _Traced:
-        self.functions: set[str] = set()
-        sys.setprofile(self._note)
-        return self
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_filename == file:
+            found.add(frame.f_code.co_qualname)
 
-    def __exit__(self, *_: object) -> None:
+    sys.setprofile(note)
+    try:
+        yield found
+    finally:
         sys.setprofile(None)
-
-    def _note(self, frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and frame.f_code.co_filename == FILE:
-            self.functions.add(frame.f_code.co_qualname.split(".<locals>")[0])
 
 
 def functions_of(source: str) -> list[str]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .inline import FORMULA, number_of
+from .inline import FORMULA, defaults_of, number_of
 
 NAMES = {"mu": "momentum", "beta": "betas", "epsilon": "eps", "eta": "lr"}  # of parameters, by their letters
 NAME = re.compile(r"`+([A-Za-z_]\w*)(?:=[^`]*)?`+")
@@ -56,13 +56,6 @@ def _parameters(module: Mapping[str, Any]) -> dict[str, set[float]]:
         if isinstance(value, type):
             functions += [one for name, one in vars(value).items() if inspect.isfunction(one)]
         for function in functions:
-            try:
-                parameters = inspect.signature(function).parameters if callable(function) else {}
-            except (TypeError, ValueError):
-                continue
-            for name, one in parameters.items():
-                given = one.default if isinstance(one.default, tuple) else (one.default,)
-                numbers = {float(x) for x in given if type(x) in (int, float)}
-                if numbers:
-                    found.setdefault(name, set()).update(numbers)
-    return found
+            for name, numbers in defaults_of(function).items():
+                found.setdefault(name, set()).update(numbers)
+    return {name: numbers for name, numbers in found.items() if numbers}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .book import Book, read_display
 from .notation import Notation
-from .syntax import Derivative, Entry, Node, show
+from .syntax import show
 from .text import Display, Table, Text
 
 
@@ -20,9 +20,9 @@ class Dependencies:
 
 def of_display(book: Book, chapter: Text, display: Display) -> Dependencies:
     notation = book.notation(chapter, display.place.line)
-    sides = [side for read in read_display(display.tex, notation) for side in read.sides]
-    ids = {id_ for side in sides for id_ in notation.ids(side)}
-    for pair in derivatives(sides):
+    reads = read_display(display.tex, notation)
+    ids = {id_ for read in reads for id_ in read.ids(notation)}
+    for pair in {pair for read in reads for pair in read.pairs()}:
         if row := notation.gradients.get(pair):
             ids |= notation.closure(row.id)
     return _dependencies(notation, ids, [display.tex, str(sorted(notation.literals))])
@@ -30,22 +30,12 @@ def of_display(book: Book, chapter: Text, display: Display) -> Dependencies:
 
 def of_table(book: Book, chapter: Text, table: Table) -> Dependencies:
     """The gradient rows of a table."""
-    notation = book.notation(chapter, book.section_end(chapter, table.place.line))
+    notation = book.notation_of(chapter, table)
     ids: set[str] = set()
     for (top, _), row in notation.gradients.items():
         if row.row in table.rows and top in notation.rows:
             ids |= notation.closure(row.id) | notation.closure(notation.rows[top].id)
     return _dependencies(notation, ids, [str(sorted(notation.literals))] if ids else [])
-
-
-def derivatives(sides: Iterable[Node]) -> set[tuple[str, str]]:
-    """(L, W) for each ∂L/∂W in a formula."""
-    parts = [part for side in sides for part in side.walk() if isinstance(part, Derivative)]
-    tops = [part.top.base if isinstance(part.top, Entry) else part.top for part in parts]
-    return {
-        (getattr(top, "key", ""), getattr(part.bottom, "key", ""))
-        for top, part in zip(tops, parts, strict=True)
-    }
 
 
 def _dependencies(notation: Notation, ids: Iterable[str], texts: list[str]) -> Dependencies:
@@ -57,8 +47,6 @@ def _dependencies(notation: Notation, ids: Iterable[str], texts: list[str]) -> D
             if row.label:
                 texts.append(show(notation.text(row)))
         if slice_ := notation.slice_for(id_):
-            nodes = [statement.node for statement in slice_.statements]
-            texts += map(ast.unparse, nodes)
-            leaves = (leaf for node in nodes for leaf in ast.walk(node) if isinstance(leaf, ast.Name))
-            names |= {leaf.id for leaf in leaves} & notation.module.keys()
+            texts += map(ast.unparse, slice_.nodes)
+            names |= slice_.names & notation.module.keys()
     return Dependencies(tuple(texts), frozenset(names))

@@ -9,7 +9,6 @@ import numpy as np
 
 from .environment import Environment
 from .errors import MathError, Redraw, RowError
-from .notation import Definition
 from .stand_ins import any_loss_gradient
 
 FEW = 4  # entries up to which each is differenced
@@ -29,7 +28,7 @@ def gradient(top: str, bottom: str, env: Environment) -> np.ndarray:
         try:
             env.jacobians[top, bottom] = _gradient(top, bottom, env)
         except Redraw:  # on a kink the slope is what the code says, as differences confirm elsewhere
-            at_kink = _by_code(env.notation.gradients.get((top, bottom)), env) if env.corner else None
+            at_kink = _by_code(top, bottom, env) if env.corner else None
             if at_kink is None:
                 raise
             env.jacobians[top, bottom] = at_kink
@@ -46,7 +45,7 @@ def _gradient(top: str, bottom: str, env: Environment) -> np.ndarray:
     if np.size(env.value(bottom)) > FEW and np.ndim(env.value(top)) == 0:
         found = _of_stand_in(top, bottom, env)
         if found is None:
-            found = _by_code(env.notation.gradients.get((top, bottom)), env)
+            found = _by_code(top, bottom, env)
         one = _function(value, bottom, env)
         if found is not None and env.calculus.differences.confirmed(one, env.value(bottom), found, env.seed):
             return found
@@ -69,8 +68,9 @@ def _of_stand_in(top: str, bottom: str, env: Environment) -> np.ndarray | None:
     return None
 
 
-def _by_code(row: Definition | None, env: Environment) -> np.ndarray | None:
+def _by_code(top: str, bottom: str, env: Environment) -> np.ndarray | None:
     """What the code of a gradient row computes, if it does and in the right shape."""
+    row = env.notation.gradients.get((top, bottom))
     if row is None or not env.notation.slice_for(row.id):
         return None
     try:

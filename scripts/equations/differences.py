@@ -40,16 +40,17 @@ def _column(
         shifted[at] += count * step
         return np.asarray(function(shifted), dtype=float)
 
-    inner, outer = (moved(1), moved(-1)), (moved(2), moved(-2))
-    near, far = inner[0] - inner[1], outer[0] - outer[1]
-    _refuse_kink(outer[0] + outer[1] - inner[0] - inner[1], near)
+    near, far, bend = _around(moved)
+    # In the very middle of a kink all central differences agree, and mean nothing.
+    if np.max(np.abs(bend), initial=0.0) > 0.05 * np.max(np.abs(near), initial=0.0) + 1e-6:
+        raise Redraw("the draws lie on a kink")
     return (8 * near - far) / (12 * step), near / (2 * step)
 
 
-def _refuse_kink(bend: np.ndarray, near: np.ndarray) -> None:
-    """In the very middle of a kink all central differences agree, and mean nothing."""
-    if np.max(np.abs(bend), initial=0.0) > 0.05 * np.max(np.abs(near), initial=0.0) + 1e-6:
-        raise Redraw("the draws lie on a kink")
+def _around(moved: Callable[[int], np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The differences of values one step and two steps around a place, and how their means differ."""
+    inner, outer = (moved(1), moved(-1)), (moved(2), moved(-2))
+    return inner[0] - inner[1], outer[0] - outer[1], outer[0] + outer[1] - inner[0] - inner[1]
 
 
 def confirmed(
@@ -83,10 +84,7 @@ def derivative(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, orde
     def moved(count: int) -> np.ndarray:
         return derivative(function, x + count * step, order - 1)
 
-    inner, outer = (moved(1), moved(-1)), (moved(2), moved(-2))
-    near, far = inner[0] - inner[1], outer[0] - outer[1]
-    if order == 1:
-        bend = np.abs(outer[0] + outer[1] - inner[0] - inner[1])
-        if np.any(bend > 0.05 * np.abs(near) + 1e-6):
-            raise Redraw("the draws lie on a kink")
+    near, far, bend = _around(moved)
+    if order == 1 and np.any(np.abs(bend) > 0.05 * np.abs(near) + 1e-6):
+        raise Redraw("the draws lie on a kink")
     return (8 * near - far) / (12 * step)

@@ -1,7 +1,7 @@
 """One draw: a value for every symbol of a notation, with overrides for derivatives.
 
 Values come from code. What the text defines, derivatives and sizes written as formulas need the
-evaluator; it is handed in as a Calculus.
+evaluator; it is handed in as a calculus.
 """
 
 from __future__ import annotations
@@ -9,56 +9,21 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .corners import draw_corner
-from .errors import MathError, Redraw, RowError
+from .errors import MathError, Redraw, RowError, at_row
 from .notation import Definition, Notation
 from .sets import Set, check_member
 from .slicing import Slice
-from .syntax import Node
+
+if TYPE_CHECKING:
+    from .evaluate import Calculus
 
 BUDGET = 160  # entries of all arrays of a draw
 ATTEMPTS = 8  # assignments of sizes that are looked at
-
-
-class Differences(Protocol):
-    """Derivatives of functions of arrays."""
-
-    def jacobian(self, function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray: ...
-
-    def derivative(
-        self, function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, order: int
-    ) -> np.ndarray: ...
-
-    def confirmed(
-        self, function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, gradient: np.ndarray, seed: int
-    ) -> bool: ...
-
-
-class Calculus(Protocol):
-    """What the evaluator does for an environment."""
-
-    kinds: str  # of NumPy's types that a value may have
-
-    def constant(self, value: float) -> np.ndarray: ...
-
-    def number(self, node: Node, env: Environment) -> float: ...
-
-    def by_text(self, definition: Definition, env: Environment) -> np.ndarray: ...
-
-    def gradient(self, top: str, bottom: str, env: Environment) -> np.ndarray: ...
-
-    def draw(
-        self, set_: Set, shape: tuple[int, ...], rng: np.random.Generator, number: Callable[[str], float]
-    ) -> np.ndarray: ...
-
-    def sizes(self, free: list[int], count: int, rng: np.random.Generator) -> list[int]: ...
-
-    @property
-    def differences(self) -> Differences: ...
 
 
 class Environment:
@@ -214,17 +179,13 @@ class Environment:
         if row.kind == "function":
             raise RowError(row.place, f"`{row.name}` is not in the module; a function cannot be drawn")
         rng = np.random.default_rng([self.seed, zlib.crc32(row.key.encode())])
-        try:
+        with at_row(row.place):
             if _is_size(row):
                 taken = {value for value in self.drawn.values() if isinstance(value, int)}
                 return next(size for size in self._free if size not in taken)
             shape = self.shape(row.set)
             found = self.calculus.draw(row.set, shape, rng, self.number)
             return draw_corner(self.corner, row.set, shape, rng, self.number, found) if self.corner else found
-        except RowError:
-            raise
-        except MathError as error:
-            raise RowError(row.place, str(error)) from None
 
     def shape(self, set_: Set) -> tuple[int, ...]:
         if set_.sizes not in self._shapes:
@@ -248,12 +209,8 @@ class Environment:
             raise RowError(definition.place, f"{where}, its set says {wanted}")
         is_soft = self.corner == "soft" and "one-hot" in definition.set.words
         if definition.id not in self.overrides and array.dtype.kind not in "cO" and not is_soft:
-            try:
+            with at_row(definition.place, f"{definition.row.symbol}: "):
                 check_member(definition.set, array, self.number)
-            except RowError:
-                raise
-            except MathError as error:
-                raise RowError(definition.place, f"{definition.row.symbol}: {error}") from None
         return array.astype(float) if array.dtype.kind in "biu" and definition.kind != "number" else array
 
 
@@ -264,11 +221,7 @@ def _is_size(row: Definition) -> bool:
 def _plain(value: Any) -> Any:
     """A single number as Python has it: sizes must be usable in range()."""
     if isinstance(value, np.ndarray | np.generic) and np.ndim(value) == 0:
-        return (
-            value.item()
-            if np.asarray(value).dtype.kind in "biuO"
-            else float(value)
-            if np.isrealobj(value)
-            else complex(value)
-        )
+        if np.asarray(value).dtype.kind in "biuO":
+            return value.item()
+        return float(value) if np.isrealobj(value) else complex(value)
     return value

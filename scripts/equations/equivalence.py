@@ -6,18 +6,7 @@ symmetric, and a summed index may have any name.
 
 from __future__ import annotations
 
-from .syntax import (
-    All,
-    Binary,
-    Bound,
-    Call,
-    Compare,
-    Index,
-    Node,
-    Reduce,
-    free_indices,
-    show,
-)
+from .syntax import All, Binary, Bound, Call, Compare, Index, Node, Reduce, free_indices, show
 
 MIRRORED = {">": "<", "≥": "≤"}
 

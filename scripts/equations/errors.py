@@ -46,6 +46,17 @@ class RowError(MathError):
         self.place = place
 
 
+@contextlib.contextmanager
+def at_row(place: Place, what: str = "") -> Iterator[None]:
+    """Say at which row of a table a mistake was found, and of what, unless that is known."""
+    try:
+        yield
+    except RowError:
+        raise
+    except MathError as error:
+        raise RowError(place, f"{what}{error}") from None
+
+
 class Redraw(Exception):
     """This draw shows nothing (next to a kink, or not a number): take another."""
 

@@ -16,9 +16,9 @@ from . import differences
 from .arrays import COMPARE, ENTRYWISE, NORMS, REDUCE, Array, Ranges
 from .derivatives import gradient, jacobian
 from .environment import Environment
-from .errors import MathError, Redraw, RowError, at_side
+from .errors import MathError, Redraw, RowError, at_row, at_side
 from .notation import Definition
-from .sets import check_member, draw
+from .sets import Set, check_member, draw, first_of
 from .syntax import (
     All,
     Apply,
@@ -86,9 +86,9 @@ class _Ranger:
                 if bound.low is not None and bound.high is not None:
                     self.limits(bound)
         if isinstance(node, Entry):
-            self.axes(node.indices, self.shape(node.base), show(node.base), self.words(node.base))
+            self.axes(node.indices, node.base)
         if isinstance(node, Derivative):
-            self.axes(node.indices, self.shape(node.bottom), show(node.bottom), self.words(node.bottom))
+            self.axes(node.indices, node.bottom)
         for child in node.children():
             self.visit(child)
 
@@ -103,15 +103,14 @@ class _Ranger:
         values = np.arange(round(float(np.min(low))), round(float(np.max(high))) + 1)
         self.ranges.add(bound.name, values, f"its limits {show(bound.low)}..{show(bound.high)}")
 
-    def axes(
-        self, indices: tuple[Node, ...], shape: tuple[int, ...] | None, what: str, words: frozenset[str]
-    ) -> None:
+    def axes(self, indices: tuple[Node, ...], base: Node) -> None:
+        shape, what, words = self.shape(base), show(base), self.words(base)
         if shape is None:
             return
         if len(indices) > len(shape):
             raise MathError(f"{what} has {len(shape)} axes, not {len(indices)}")
         for axis, index in enumerate(indices):
-            first = 0 if axis == 0 and "from 0" in words else 1
+            first = first_of(axis, words)
             values = np.arange(first, first + shape[axis])
             if isinstance(index, Index) and not self.has_limits(index.name):
                 self.ranges.add(index.name, values, f"{_nth(axis)} index of {what}")
@@ -157,7 +156,7 @@ class Evaluator:
 
     # -- leaves ----------------------------------------------------------------
 
-    def lift(self, value: np.ndarray, rank: int | None = None) -> Array:
+    def lift(self, value: np.ndarray) -> Array:
         """A value that depends on no index."""
         value = np.asarray(value)
         return Array(value.reshape((1,) * len(self.order) + value.shape), value.ndim)
@@ -211,7 +210,7 @@ class Evaluator:
             place = self.place(index, axis, words)
             inside = (place >= 0) & (place < size)
             if not np.all(inside) and not self.outside:
-                first = 0 if axis == 0 and "from 0" in words else 1
+                first = first_of(axis, words)
                 self.outside = (
                     f"{show(index)} = {int(place[~inside].flat[0]) + first} lies outside the {_nth(axis)} "
                     f"index of {what}, {first}..{size - 1 + first}"
@@ -228,8 +227,7 @@ class Evaluator:
         value = self.value(index)
         if value.rank or np.any(value.data != np.round(value.data.real)):
             raise MathError(f"{show(index)} is no index: it must be an integer")
-        first = 0 if axis == 0 and "from 0" in words else 1
-        return value.data.astype(int) - first
+        return value.data.astype(int) - first_of(axis, words)
 
     # -- arithmetic ----------------------------------------------------------------
 
@@ -378,7 +376,7 @@ class Evaluator:
         if all(part.rank == 0 for part in domain) and definition.set.rank == 0:
             found = self.apply_entrywise(function, values, node.primes)
         else:
-            found = self.apply_to_arrays(function, values, node)
+            found = self.apply_to_arrays(function, values, node, domain)
         if not node.primes and not self.env.corner and found.data.dtype.kind in "biuf":
             self.check_range(definition, found.data)
         return found
@@ -386,16 +384,10 @@ class Evaluator:
     def check_range(self, definition: Definition, values: np.ndarray) -> None:
         """What a function gives must lie where its row says. NaN is told of where sides are compared."""
         given = values[np.isfinite(values)] if definition.set.rank == 0 else values
-        try:
+        with at_row(definition.place, f"{definition.row.symbol}: of `{definition.row.code}` "):
             check_member(definition.set, given, self.env.number)
-        except RowError:
-            raise
-        except MathError as error:
-            message = f"{definition.row.symbol}: of `{definition.row.code}` {error}"
-            raise RowError(definition.place, message) from None
 
     def apply_entrywise(self, function: Callable[..., Any], values: list[Array], primes: int) -> Array:
-
         first = values[0]
         if len(values) == 1:
             found = self.env.calculus.differences.derivative(function, first.data.reshape(-1), primes)
@@ -408,12 +400,11 @@ class Evaluator:
         data = np.broadcast_arrays(*(self.widen(value, rank) for value in values))
         return Array(function(*data), rank)
 
-    def apply_to_arrays(self, function: Callable[..., Any], values: list[Array], node: Apply) -> Array:
+    def apply_to_arrays(
+        self, function: Callable[..., Any], values: list[Array], node: Apply, domain: tuple[Set, ...]
+    ) -> Array:
         """A function of vectors: once for each combination of indices."""
-
-        definition = self.env.notation.rows[node.function]
-        assert definition.set.domain is not None
-        for value, part in zip(values, definition.set.domain, strict=True):
+        for value, part in zip(values, domain, strict=True):
             if value.rank != part.rank:
                 raise MathError(f"{node.function} takes {part.rank} axes, this has {value.rank}")
         if node.primes:
@@ -421,17 +412,15 @@ class Evaluator:
                 f"write \\frac{{\\partial}}{{\\partial x}} {node.function}(x) for a derivative by a vector"
             )
         lead = np.broadcast_shapes(*(value.data.shape[: len(self.order)] for value in values))
-        results = [
-            np.asarray(function(*(self.at(value, place) for value in values))) for place in np.ndindex(*lead)
-        ]
+        places = np.ndindex(*lead)
+        results = [np.asarray(function(*(self.at(value, place) for value in values))) for place in places]
         data = np.stack(results).reshape(lead + results[0].shape)
         return Array(data, results[0].ndim)
 
     def at(self, value: Array, place: tuple[int, ...]) -> np.ndarray:
         sizes = value.data.shape[: len(place)]
-        return np.asarray(
-            value.data[tuple(at if size > 1 else 0 for at, size in zip(place, sizes, strict=True))]
-        )
+        inside = (at if size > 1 else 0 for at, size in zip(place, sizes, strict=True))
+        return np.asarray(value.data[tuple(inside)])
 
     # -- sums --------------------------------------------------------------------------
 
@@ -587,16 +576,16 @@ def evaluate_definition(definition: Definition, env: Environment) -> np.ndarray:
     return data.reshape((*lead[: len(indices)], *value.shape))
 
 
-class NumPy:
-    """The calculus of environments, on floating-point numbers."""
+class Calculus:
+    """What environments ask of the evaluator, on floating-point numbers."""
 
-    kinds = "biufc"
+    kinds = "biufc"  # of NumPy's types that a value may have
+    differences: Any = differences
 
     @staticmethod
     def constant(value: float) -> np.ndarray:
         return np.asarray(value)
 
-    differences = differences
     draw = staticmethod(draw)
     number = staticmethod(evaluate_number)
     by_text = staticmethod(evaluate_definition)

@@ -11,21 +11,22 @@ import builtins
 import math
 import types
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from . import field
 from .book import Book, Read, read_display
-from .check import _draw, _has_conditions, _is_definition
+from .check import compare_sides, has_conditions, is_definition, rows_and_arguments
 from .compare import exact_difference
 from .derivatives import gradient
+from .environment import Environment
 from .errors import MathError, Redraw, RowError
-from .evaluate import Branch, evaluate_definition, evaluate_number
+from .evaluate import Branch, Calculus
 from .field import Element, element, elements, slopes, varied
 from .notation import Definition, Notation
 from .sets import Set, draw, limits
-from .syntax import Call, Cases
 from .text import Display, Text
 
 TRIES = 400
@@ -34,11 +35,8 @@ DIFFERENT = 6  # draws at which the sides differ before nothing is claimed
 BRANCHES = 16  # good draws of an equation whose branches cannot be listed
 ROW_DRAWS = 3  # of a gradient row
 SQUARES = [4, 9, 16, 25, 36]  # sizes whose roots are whole
+NOT_EXACT = (MathError, TypeError, ValueError, AttributeError, ArithmeticError, IndexError)
 TRANSCENDENTAL = ("exp", "expm1", "log", "log1p", "tanh", "sqrt", "sin", "cos", "minimum", "maximum")
-
-
-class Proof(str):
-    """Empty where the equation is proved; else why it is not."""
 
 
 # -- the module on elements -----------------------------------------------------------
@@ -97,11 +95,6 @@ class _NumPy:
     def isnan(self, x: Any) -> Any:
         return np.zeros(np.shape(x), bool)[()]
 
-    isinf = isnan
-
-    def isrealobj(self, x: Any) -> bool:
-        return True
-
     def logaddexp(self, a: Any, b: Any) -> Any:
         return np.log(np.exp(elements(a)) + np.exp(elements(b)))
 
@@ -134,7 +127,7 @@ def _filled(make: Callable[..., np.ndarray], value: Any, shape: Any, dtype: Any)
 
 
 class _Math:
-    """math for elements; a root of a number that is no square is an element too."""
+    """math for elements."""
 
     pi = field.PI
 
@@ -148,12 +141,6 @@ class _Math:
             return found(*values)
 
         return called
-
-    def sqrt(self, x: Any) -> Any:
-        if isinstance(x, Element | np.ndarray):
-            return element(x).sqrt()
-        root = math.sqrt(x)
-        return root if root.is_integer() else element(x).sqrt()
 
 
 class _Float(float):
@@ -265,19 +252,15 @@ class _Duals:
         return slope == found % field.P
 
 
-class Exact:
-    """The calculus of environments, on elements."""
+class Exact(Calculus):
+    """The same on elements."""
 
     kinds = "biufO"
+    differences = _Duals()
 
     @staticmethod
     def constant(value: float) -> np.ndarray:
         return np.asarray(value) if float(value).is_integer() else elements(value)
-
-    differences = _Duals()
-    number = staticmethod(evaluate_number)
-    by_text = staticmethod(evaluate_definition)
-    gradient = staticmethod(gradient)
 
     @staticmethod
     def sizes(free: list[int], count: int, rng: np.random.Generator) -> list[int]:
@@ -320,60 +303,59 @@ def exact_book(chapters: Sequence[Text], source: str) -> Book:
     return book
 
 
-def prove(book: Book, chapter: Text, display: Display) -> Proof:
-    """Prove a display; ``book`` is an exact_book."""
+def prove(book: Book, chapter: Text, display: Display) -> str:
+    """Empty where a display is proved, else why it is not; ``book`` is an exact_book."""
     try:
         notation = book.notation(chapter, display.place.line)
         for read in read_display(book.replaced.get(str(display.label), display.tex), notation):
-            first = 1 if _is_definition(read, notation, display) else 0
-            needed = frozenset(id_ for side in read.sides for id_ in notation.ids(side))
-            branches = set(_rows_and_arguments(read))
-            wanted = BRANCHES if branches or _has_conditions(read, notation) else 1
-            seen: set[Branch] = set()
-            good = different = refused = 0
-            reason = ""
-            for attempt in range(TRIES):
-                field.begin(attempt)
-                book._draws.clear()
-                try:
-                    env = book.draw(notation, str(display.label), attempt, frozenset(), needed)
-                    reached: set[Branch] = set()
-                    _draw(read, env, first, reached)
-                    good, seen = good + 1, seen | reached
-                except Redraw as error:
-                    reason = reason or str(error)
-                except RowError as error:
-                    reason = str(error)
-                    refused += "NoRoot" not in reason
-                except MathError as error:
-                    reason = str(error)
-                    different += 1
-                if (
-                    (good >= wanted and seen >= branches)
-                    or (wanted == 1 and different == DIFFERENT)
-                    or refused == REFUSED
-                ):
-                    break
-            if good < wanted or not seen >= branches:
-                return Proof(reason or "a branch was not reached")
+            if reason := _unproved(book, notation, display, read):
+                return reason
     except RowError as error:
-        return Proof(str(error))
-    except (MathError, TypeError, ValueError, AttributeError, ArithmeticError, IndexError) as error:
-        return Proof(f"{type(error).__name__}: {error}")
-    return Proof()
+        return str(error)
+    except NOT_EXACT as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
-def _rows_and_arguments(read: Read) -> Iterator[Branch]:
-    """The rows of cases and the arguments of maxima and minima: where each is taken both sides must agree."""
-    for node in (node for side in read.sides for node in side.walk()):
-        if isinstance(node, Cases):
-            yield from ((node, row) for row in range(len(node.values)))
-        elif isinstance(node, Call) and node.name in ("max", "min"):
-            yield from ((node, number) for number in range(len(node.arguments)))
+def _unproved(book: Book, notation: Notation, display: Display, read: Read) -> str:
+    first = 1 if is_definition(read, notation, display) else 0
+    branches = set(rows_and_arguments(read))
+    wanted = BRANCHES if branches or has_conditions(read, notation) else 1
+    seen: set[Branch] = set()
+    good = different = refused = 0
+    reason = ""
+    for fresh in _draws(book, notation, str(display.label), read.ids(notation)):
+        reached: set[Branch] = set()
+        try:
+            compare_sides(read, first, reached, fresh())
+            good, seen = good + 1, seen | reached
+        except Redraw as error:
+            reason = reason or str(error)
+        except RowError as error:
+            reason = str(error)
+            refused += "NoRoot" not in reason
+        except MathError as error:
+            reason = str(error)
+            different += 1
+        if good >= wanted and seen >= branches:
+            return ""
+        if (wanted == 1 and different == DIFFERENT) or refused == REFUSED:
+            break
+    return reason or "a branch was not reached"
 
 
-def prove_row(book: Book, notation: Notation, pair: tuple[str, str], row: Definition) -> Proof:
-    """Prove a gradient row: the module's backward is the derivative of its forward.
+def _draws(
+    book: Book, notation: Notation, name: str, needed: frozenset[str]
+) -> Iterator[Callable[[], Environment]]:
+    """Draws on elements, each in a world of its own."""
+    for attempt in range(TRIES):
+        field.begin(attempt)
+        book._draws.clear()
+        yield partial(book.draw, notation, name, attempt, frozenset(), needed)
+
+
+def prove_row(book: Book, notation: Notation, pair: tuple[str, str], row: Definition) -> str:
+    """The same of a gradient row: the module's backward is the derivative of its forward.
 
     The forward carries a derivative in a random direction; a wrong entry of the gradient shows in it but
     for a probability below 1e-15.
@@ -381,33 +363,29 @@ def prove_row(book: Book, notation: Notation, pair: tuple[str, str], row: Defini
     top = notation.rows.get(pair[0])
     needed = notation.closure(row.id) | (notation.closure(top.id) if top else frozenset())
     good, reason = 0, ""
-    for attempt in range(TRIES):
-        field.begin(attempt)
-        book._draws.clear()
+    for attempt, fresh in enumerate(_draws(book, notation, row.row.code, needed)):
         try:
-            env = book.draw(notation, row.row.code, attempt, frozenset(), needed)
+            env = fresh()
             expected, computed = gradient(*pair, env), np.asarray(env.computed(row))
             if expected.shape != computed.shape or exact_difference(elements(expected), elements(computed)):
-                return Proof("the backward is not the derivative of the forward")
+                return "the backward is not the derivative of the forward"
             good += 1
         except (Redraw, RowError) as error:
             reason = str(error)
-            if isinstance(error, RowError) and "NoRoot" not in reason:
-                refusals = attempt - good + 1
-                if refusals > REFUSED:
-                    return Proof(reason)
-        except (MathError, TypeError, ValueError, AttributeError, ArithmeticError, IndexError) as error:
-            return Proof(f"{type(error).__name__}: {error}")
+            is_refusal = isinstance(error, RowError) and "NoRoot" not in reason
+            if is_refusal and attempt - good + 1 > REFUSED:
+                return reason
+        except NOT_EXACT as error:
+            return f"{type(error).__name__}: {error}"
         if good == ROW_DRAWS:
-            return Proof()
-    return Proof(reason)
+            return ""
+    return reason
 
 
 def gradient_rows(book: Book) -> Iterator[tuple[Notation, tuple[str, str], Definition]]:
     """Every row of a gradient that code computes."""
     for chapter in book.chapters:
         for table in chapter.tables:
-            notation = book.notation(chapter, book.section_end(chapter, table.place.line))
-            for pair, row in notation.gradients.items():
-                if row.row in table.rows and notation.slice_for(row.id):
-                    yield notation, pair, row
+            notation = book.notation_of(chapter, table)
+            for pair, row in notation.gradients_at(row.place for row in table.rows):
+                yield notation, pair, row

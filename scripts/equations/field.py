@@ -212,9 +212,6 @@ class Element:
         world.scale(v, self.v, Fraction(-1))
         return Element(v, -self.d % P)
 
-    def __pos__(self) -> Element:
-        return self
-
     def __mul__(self, other: Any) -> Any:
         if (b := _operand(other)) is None:
             return NotImplemented
@@ -368,9 +365,6 @@ class Element:
     def reshape(self, *shape: Any) -> np.ndarray:
         return elements(self).reshape(*shape)
 
-    def __getitem__(self, key: Any) -> Any:
-        return elements(self)[key]
-
 
 def _is_positive(a: Element, b: Element) -> bool:
     """Whether a - b is; x - (-x) is where x is."""
@@ -387,18 +381,18 @@ def elements(x: Any) -> np.ndarray:
     array: Any = np.asarray(x) if not isinstance(x, Element) else np.array(x, object)
     if array.dtype == object and all(isinstance(one, Element) for one in array.flat):
         return array
-    made = np.empty(array.shape, object)
-    for place in np.ndindex(*array.shape):
-        made[place] = element(array[place])
-    return made
+    return _each(array, element)
 
 
 def slopes(y: Any) -> np.ndarray:
     """The derivatives of elements, as elements."""
-    array: Any = elements(y)
+    return _each(elements(y), lambda one: Element(one.d))
+
+
+def _each(array: np.ndarray, change: Callable[[Any], Element]) -> np.ndarray:
     made = np.empty(array.shape, object)
     for place in np.ndindex(*array.shape):
-        made[place] = Element(array[place].d)
+        made[place] = change(array[place])
     return made
 
 

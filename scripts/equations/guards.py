@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -26,7 +27,7 @@ def guard_table(book: Book, chapter: Text, table: Table, displays: Iterable[Resu
     displays = list(displays)
     used = {place for result in displays for place in result.rows}
     try:
-        notation = book.notation(chapter, book.section_end(chapter, table.place.line))
+        notation = book.notation_of(chapter, table)
     except RowError as error:
         return [Finding(error.place, "notation", str(error))]
     findings = []
@@ -40,11 +41,12 @@ def _complaint(
     book: Book, notation: Notation, row: Definition, used: set[Place], displays: Sequence[Result]
 ) -> str | None:
     needed = notation.closure(row.id)
+    is_gradient = row in notation.gradients.values()
 
     def draw(attempt: int) -> Environment:
         return book.draw(notation, f"meaning of {row.key}", attempt, notation.literals, needed)
 
-    if message := meaning_complaint(notation, row, draw, row in notation.gradients.values()):
+    if message := meaning_complaint(notation, row, draw, is_gradient):
         return message
     if row.place not in used:
         return "no checked equation uses this row; remove it, or label the equation it is for"
@@ -53,25 +55,19 @@ def _complaint(
     if "from 0" in row.set.words and (message := _always_zero(book, notation, row)):
         return message
     slice_ = notation.slice_for(row.id)
-    if row in notation.gradients.values() and slice_ is None and row.name not in notation.names_read:
+    if is_gradient and slice_ is None and row.name not in notation.names_read:
         return (
             f"no code computes `{row.name}` and none reads it: nothing holds the module's gradient to account"
         )
-    if row.kind in ("function", "indexed") or slice_ is None or not computes(slice_.statements):
+    if row.kind in ("function", "indexed") or slice_ is None or not computes(slice_.nodes):
         return None
-    names = {
-        node.id for one in slice_.statements for node in ast.walk(one.node) if isinstance(node, ast.Name)
-    }
-    if names & notation.module.keys():
-        own = any(
-            _multiplies_rows(notation, node) for one in slice_.statements for node in ast.walk(one.node)
-        )
-        return _own_mathematics(book, notation, row, row in notation.gradients.values()) or (
-            f"the cell of `{row.row.code}` multiplies arrays of the table itself; let the module do it"
-            if own
-            else None
-        )
-    if not any(_calculates(one.node) for one in slice_.statements):
+    if slice_.names & notation.module.keys():
+        if message := _own_mathematics(book, notation, row, is_gradient):
+            return message
+        if any(_multiplies_rows(notation, part) for node in slice_.nodes for part in ast.walk(node)):
+            return f"the cell of `{row.row.code}` multiplies arrays of the table itself; let the module do it"
+        return None
+    if not any(map(_calculates, slice_.nodes)):
         return None  # a function that stands for any other, of anything
     return f"`{row.row.code}` retypes the mathematics; call the module, or let an equation define it: `eq:…`"
 
@@ -104,20 +100,18 @@ def _own_mathematics(book: Book, notation: Notation, row: Definition, is_gradien
     names = notation.module_names(notation.closure(row.id))
     if row.set.base.startswith(r"\{") or not (is_gradient or names):
         return None
+    needed = notation.closure(row.id)
     for attempt in range(4):
-        needed = notation.closure(row.id)
         env = book.draw(notation, f"poison of {row.key}", attempt, notation.literals, needed)
-        try:
-            if keeps_its_value(notation, row, env, is_gradient):
-                what = "backward" if is_gradient else "code"
-                return (
-                    f"`{row.row.code}` would keep its value if the module's {what} were wrong: the cell "
-                    "computes it itself. Take what the module gives, as in `dX = layer.backward(dY)` and "
-                    "`dW = layer.weight.grad`"
-                )
-            return None
-        except Redraw:
-            continue
+        with contextlib.suppress(Redraw):
+            if not keeps_its_value(notation, row, env, is_gradient):
+                return None
+            what = "backward" if is_gradient else "code"
+            return (
+                f"`{row.row.code}` would keep its value if the module's {what} were wrong: the cell "
+                "computes it itself. Take what the module gives, as in `dX = layer.backward(dY)` and "
+                "`dW = layer.weight.grad`"
+            )
     return None
 
 

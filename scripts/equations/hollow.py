@@ -66,9 +66,8 @@ def _equal(right: Any, wrong: Any) -> bool:
 
 def _called(slice_: Slice) -> set[str]:
     """Names that are called, or handed on, in the statements."""
-    nodes = [node for statement in slice_.statements for node in ast.walk(statement.node)]
-    names = {node.id for node in nodes if isinstance(node, ast.Name)}
-    return names | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    nodes = (node for statement in slice_.nodes for node in ast.walk(statement))
+    return slice_.names | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
 
 
 # -- poison ---------------------------------------------------------------------------

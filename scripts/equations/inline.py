@@ -14,6 +14,8 @@ import math
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -21,12 +23,14 @@ from .arrays import Ranges
 from .book import Book
 from .chains import equations
 from .check import DRAWS, check_display
+from .environment import Environment
 from .errors import MathError, Redraw, RowError
-from .evaluate import Evaluator, ranges_of
+from .evaluate import Calculus, Evaluator, ranges_of
 from .grammar import parse
 from .notation import Notation
 from .reader import condition_of, read_sides
 from .sets import check_member, parse_set
+from .syntax import Node
 from .text import Display, Place, Text
 from .tokens import tokens
 
@@ -49,13 +53,22 @@ class Inline:
         """In one spelling, as the list has it."""
         return " ".join(self.tex.split())
 
+    @property
+    def has_relation(self) -> bool:
+        bare = re.sub(r"\\(?:left|right)\b", "", self.tex)
+        return bool(RELATION.search(bare)) and r"\to " not in self.tex
 
-def relations(chapter: Text, prose: Sequence[str]) -> Iterator[Inline]:
-    """The formulas with a relation; ``prose`` are the chapter's lines, blank where there is none."""
+
+def formulas(chapter: Text, prose: Sequence[str]) -> Iterator[Inline]:
+    """The formulas of sentences; ``prose`` are the chapter's lines, blank where there is none."""
     for line, text in enumerate(prose, 1):
         for tex in FORMULA.findall(re.sub(r"`[^`]*`|<!--.*?-->", "", text)):
-            if RELATION.search(re.sub(r"\\(?:left|right)\b", "", tex)) and r"\to " not in tex:
-                yield Inline(Place(chapter.path, line), tex)
+            yield Inline(Place(chapter.path, line), tex)
+
+
+def relations(chapter: Text, prose: Sequence[str]) -> Iterator[Inline]:
+    """Those with a relation."""
+    return (inline for inline in formulas(chapter, prose) if inline.has_relation)
 
 
 def unbound(book: Book, chapter: Text, inline: Inline) -> str:
@@ -81,7 +94,7 @@ def _setting(book: Book, chapter: Text, inline: Inline) -> str:
     names = _names_of(left.strip(), book.notation(chapter, inline.place.line))
     found = [number for cell in [*cells, *later] for number in _given(cell.source, names)]
     named = re.findall(r"[A-Z]\w+", chapter.text.split("\n")[inline.place.line - 1])
-    found += [number for name in named for number in _defaults(book.module.get(name))]
+    found += [one for name in named for given in defaults_of(book.module.get(name)).values() for one in given]
     if any(math.isclose(value, one, rel_tol=1e-12) for one in found):
         return ""
     code = " or ".join(sorted(names))
@@ -100,26 +113,12 @@ def number_of(tex: str) -> float | None:
     """What a formula without symbols comes to."""
     try:
         (node,) = read_sides([tokens(tex)], {})
-        nothing: object = None
-        value = _Constant(nothing, Ranges())(node)
-        return float(value.data)
+        return float(Evaluator(NO_DRAW, Ranges())(node).data)
     except (MathError, AttributeError, TypeError, ValueError):
         return None
 
 
-class _Constant(Evaluator):
-    """An evaluator without a draw, for numbers."""
-
-    def __init__(self, env: object, ranges: Ranges) -> None:
-        self.ranges, self.order, self.outside, self.reached = ranges, [], "", set()
-        self.env = _NoDraw()  # type: ignore[assignment]
-
-
-class _NoDraw:
-    corner = ""
-
-    class calculus:
-        constant = staticmethod(np.asarray)
+NO_DRAW: Any = SimpleNamespace(corner="", calculus=Calculus)  # enough for a formula without symbols
 
 
 def _given(source: str, names: Collection[str]) -> Iterator[float]:
@@ -163,25 +162,25 @@ def _numbers(value: ast.expr) -> Iterator[float]:
     for node in ast.walk(value):
         if isinstance(node, ast.Constant) and type(node.value) in (int, float):
             yield float(str(node.value))
-        if isinstance(node, ast.BinOp | ast.UnaryOp) and not list(_names(node)):
+        if not isinstance(node, ast.BinOp | ast.UnaryOp):
+            continue
+        if not any(isinstance(leaf, ast.Name | ast.Call | ast.Attribute) for leaf in ast.walk(node)):
             try:
                 yield float(eval(compile(ast.Expression(node), "", "eval"), {}))
             except (TypeError, ValueError, ArithmeticError):
                 continue
 
 
-def _names(node: ast.AST) -> Iterator[ast.AST]:
-    return (leaf for leaf in ast.walk(node) if isinstance(leaf, ast.Name | ast.Call | ast.Attribute))
-
-
-def _defaults(value: object) -> list[float]:
-    """The numbers that a function or class takes where none are given."""
+def defaults_of(value: object) -> dict[str, list[float]]:
+    """The numbers that each parameter of a function or class takes where none is given."""
     try:
         parameters = inspect.signature(value).parameters.values() if callable(value) else ()
     except (TypeError, ValueError):
-        return []
-    given = [one.default if isinstance(one.default, tuple) else (one.default,) for one in parameters]
-    return [float(x) for defaults in given for x in defaults if type(x) in (int, float)]
+        return {}
+    given = {
+        one.name: one.default if isinstance(one.default, tuple) else (one.default,) for one in parameters
+    }
+    return {name: [float(x) for x in values if type(x) in (int, float)] for name, values in given.items()}
 
 
 # -- what the table can evaluate -----------------------------------------------------------
@@ -200,33 +199,37 @@ def _identity(book: Book, chapter: Text, inline: Inline, notation: Notation) -> 
 
 def _member(book: Book, inline: Inline, notation: Notation) -> str:
     left, _, right = inline.tex.partition(r"\in")
-    nodes, set_ = read_sides([tokens(left)], notation.kinds), parse_set(f"${right.strip()}$")
+    (node,), set_ = read_sides([tokens(left)], notation.kinds), parse_set(f"${right.strip()}$")
 
-    def once(evaluate: Callable[[], np.ndarray], number: Callable[[str], float]) -> str:
-        check_member(set_, evaluate(), number)
+    def judge(value: np.ndarray, env: Environment) -> str:
+        check_member(set_, value, env.number)
         return ""
 
-    return _on_draws(book, inline, notation, nodes, once)
+    return _on_draws(book, inline, notation, node, judge)
 
 
 def _inequality(book: Book, inline: Inline, notation: Notation) -> str:
     node = condition_of(parse(tokens(inline.tex)), notation.kinds)
 
-    def once(evaluate: Callable[[], np.ndarray], _: Callable[[str], float]) -> str:
-        return "" if np.all(evaluate()) else "it does not hold for all values of the table"
+    def judge(value: np.ndarray, _: Environment) -> str:
+        return "" if np.all(value) else "it does not hold for all values of the table"
 
-    return _on_draws(book, inline, notation, [node], once)
+    return _on_draws(book, inline, notation, node, judge)
 
 
-def _on_draws(book: Book, inline: Inline, notation: Notation, nodes: list, once: Callable[..., str]) -> str:
-    needed = frozenset(id_ for node in nodes for id_ in notation.ids(node))
+def _on_draws(
+    book: Book,
+    inline: Inline,
+    notation: Notation,
+    node: Node,
+    judge: Callable[[np.ndarray, Environment], str],
+) -> str:
     good = 0
     for attempt in range(3 * DRAWS):
-        env = book.draw(notation, f"inline {inline.shown}", attempt, notation.literals, needed)
+        name, avoid, needed = f"inline {inline.shown}", notation.literals, notation.ids(node)
+        env = book.draw(notation, name, attempt, avoid, needed)
         try:
-            if reason := once(
-                lambda env=env: Evaluator(env, ranges_of(nodes, env))(nodes[0]).data, env.number
-            ):
+            if reason := judge(Evaluator(env, ranges_of([node], env))(node).data, env):
                 return reason
             good += 1
         except Redraw:

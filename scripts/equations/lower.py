@@ -26,6 +26,7 @@ import numpy as np
 from .arrays import ENTRYWISE, NORMS, REDUCE, Ranges
 from .environment import Environment
 from .evaluate import Evaluator
+from .sets import first_of
 from .syntax import (
     All,
     Apply,
@@ -101,7 +102,7 @@ class Lowering:
         row = self.env.notation.rows[node.key]
         data = np.asarray(self.env.value(node.key))
         words = row.set.words
-        first = tuple(0 if axis == 0 and "from 0" in words else 1 for axis in range(data.ndim))
+        first = tuple(first_of(axis, words) for axis in range(data.ndim))
         return self.table(node, data, first, "zero outside" in words)
 
     def values(self, node: Node, at: tuple[Expression, ...]) -> tuple[int, list[Expression]]:

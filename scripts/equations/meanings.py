@@ -18,7 +18,6 @@ import numpy as np
 from .environment import Environment
 from .errors import MathError, Redraw, RowError
 from .notation import Definition, Notation
-from .slicing import Slice
 from .syntax import Entry, Number
 
 # Words of which a Meaning has one sort where the code's own words are of the other.
@@ -46,12 +45,11 @@ def meaning_complaint(
 ) -> str | None:
     """What the Meaning of a row says and the code denies."""
     said = _words(row.row.meaning)
-    for found in (
+    found = [
         *_opposites(notation, row, said),
         *(_of_gradient(notation, row, said) if is_gradient else _of_value(notation, row, said, draw)),
-    ):
-        return found
-    return None
+    ]
+    return found[0] if found else None
 
 
 def _words(text: str) -> list[str]:
@@ -76,12 +74,12 @@ def _opposites(notation: Notation, row: Definition, said: list[str]) -> Iterator
 
 def _evidence(notation: Notation, row: Definition) -> Iterator[str]:
     """How the code calls what this row's name stands for."""
-    if row.name is None:
-        yield from _called(notation.slice_for(row.id))
-        return
     own = notation.slice_for(row.id)
+    if row.name is None:
+        yield from own.names if own else ()
+        return
     if own is not None and row.expression is not None:
-        yield from _called(own)
+        yield from own.names
     trees: list[ast.AST] = [one.expression for one in notation.every_row() if one.expression]
     trees += [statement.node for _, cell in notation.cells for statement in notation._statements[cell.place]]
     for node in (node for tree in trees for node in ast.walk(tree)):
@@ -90,12 +88,7 @@ def _evidence(notation: Notation, row: Definition) -> Iterator[str]:
         if isinstance(node, ast.Assign):
             for target, value in _pairs(node.targets[0], node.value):
                 if isinstance(value, ast.Name) and value.id == row.name:
-                    yield from _attributes(target)
-
-
-def _called(slice_: Slice | None) -> Iterator[str]:
-    for statement in slice_.statements if slice_ else ():
-        yield from (node.id for node in ast.walk(statement.node) if isinstance(node, ast.Name))
+                    yield from (part.attr for part in ast.walk(target) if isinstance(part, ast.Attribute))
 
 
 def _pairs(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
@@ -103,10 +96,6 @@ def _pairs(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]
     if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
         return list(zip(target.elts, value.elts, strict=False))
     return [(target, value)]
-
-
-def _attributes(node: ast.AST) -> list[str]:
-    return [part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)]
 
 
 def _parameters(notation: Notation, call: ast.Call, name: str) -> Iterator[str]:
@@ -180,7 +169,7 @@ def _of_names(notation: Notation, row: Definition) -> Iterator[str]:
     """A class of the module that a Meaning names is one that the code uses."""
     if row.kind != "value" or (slice_ := notation.slice_for(row.id)) is None:
         return
-    used = set(_called(slice_))
+    used = slice_.names
     for name in re.findall(r"\b[A-Z]\w*[a-z]\w*", row.row.meaning):
         if isinstance(notation.module.get(name), type) and used & notation.module.keys() and name not in used:
             yield f"its meaning names {name}, which its code does not use"

@@ -20,6 +20,9 @@ SWAPPED = {
 }
 
 
+BEFORE = set("EQUALS LBRACE LPAR LSQB LSET AMP QUAD".split())  # a sign that needs no left side
+
+
 @dataclass(frozen=True)
 class Mutant:
     what: str
@@ -76,23 +79,11 @@ class _Mutator:
 
     def sign(self, at: int, token: Token) -> Iterator[Change]:
         if token.kind == "SIGN":
-            leads = at == 0 or self.tokens[at - 1].kind in (
-                "EQUALS",
-                "LBRACE",
-                "LPAR",
-                "LSQB",
-                "LSET",
-                "AMP",
-                "QUAD",
-            )
+            leads = at == 0 or self.tokens[at - 1].kind in BEFORE
             new = "" if leads else "+" if token.text != "+" else "-"
             yield "flip a sign", [(token.start, token.end, new)]
-        if (
-            token.kind == "EQUALS"
-            and token.text in "=≈"
-            and at + 1 < len(self.tokens)
-            and not self.in_sub[at]
-        ):
+        is_last = at + 1 == len(self.tokens)
+        if token.kind == "EQUALS" and token.text in "=≈" and not is_last and not self.in_sub[at]:
             following = self.tokens[at + 1]
             if following.kind != "SIGN":
                 yield "flip a sign", [(following.start, following.start, "-")]
@@ -104,27 +95,22 @@ class _Mutator:
     def index(self, at: int, token: Token) -> Iterator[Change]:
         if token.kind != "LETTER" or not self.in_sub[at]:
             return
-        for other in self.index_letters():
-            if other != token.text:
-                yield "replace an index", [(token.start, token.end, f"{other} ")]
+        for letter in self.index_letters():
+            if letter != token.text:
+                yield "replace an index", [(token.start, token.end, f"{letter} ")]
         after = at + 1
         while after < len(self.tokens) and self.tokens[after].kind == "COMMA":
             after += 1
         if after < len(self.tokens) and self.tokens[after].kind == "LETTER" and self.in_sub[after]:
-            other_token = self.tokens[after]
+            other = self.tokens[after]
             yield (
                 "swap two indices",
-                [
-                    (token.start, token.end, f"{other_token.text} "),
-                    (other_token.start, other_token.end, f"{token.text} "),
-                ],
+                [(token.start, token.end, f"{other.text} "), (other.start, other.end, f"{token.text} ")],
             )
 
     def index_letters(self) -> list[str]:
-        found = {
-            t.text for t, sub in zip(self.tokens, self.in_sub, strict=True) if sub and t.kind == "LETTER"
-        }
-        return sorted(found)
+        pairs = zip(self.tokens, self.in_sub, strict=True)
+        return sorted({token.text for token, in_sub in pairs if in_sub and token.kind == "LETTER"})
 
     def symbol(self, at: int) -> Iterator[Change]:
         if (end := self.names.get(at)) is None:

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from .book import Book, read_display
-from .check import Result, check_display, check_rows
+from .check import Result, Subject, check_display, check_subject
 from .equivalence import canonical
 from .errors import MathError
 from .mutate import Mutant, mutants
-from .text import Display, Table, Text
+from .text import Display, Text
 
 FLOOR = 0.9
-User = tuple[Text, Display | Table]
+User = tuple[Text, Subject]
 
 
 @dataclass
@@ -65,13 +65,7 @@ def _is_killed(book: Book, chapter: Text, display: Display, mutant: Mutant, user
     changed = book.replacing(display.label or "", mutant.tex, fresh=bool(users))
     if check_display(changed, chapter, display).finding:
         return True
-    return any(result.finding for user in users for result in _check_again(changed, *user))
-
-
-def _check_again(book: Book, chapter: Text, user: Display | Table) -> Iterable[Result]:
-    return (
-        [check_display(book, chapter, user)] if isinstance(user, Display) else check_rows(book, chapter, user)
-    )
+    return any(result.finding for user in users for result in check_subject(changed, *user))
 
 
 def find_users(book: Book, label: str, results: Iterable[Result]) -> list[User]:

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from .errors import MathError, RowError
+from .errors import MathError, RowError, at_row
 from .grammar import parse, raw
 from .reader import read_sides
 from .sets import Set, parse_set
-from .slicing import Slice, Statement, called_names, free_names, stored_names
+from .slicing import Slice, Statement, called_names, free_names, reachable, stored_names
 from .stand_ins import HELPERS
 from .syntax import Derivative, Node, Symbol
 from .text import LABEL, Code, Place, Row, Text
@@ -65,6 +65,14 @@ class Notation:
     gradients: dict[tuple[str, str], Definition] = field(default_factory=dict)
     cells: list[tuple[int, Code]] = field(default_factory=list)  # with their sections
     texts: Callable[[str, str], Node | None] = lambda label, key: None  # how an equation defines a symbol
+
+    def __post_init__(self) -> None:
+        """Work out each answer once."""
+        self.slice_of = functools.cache(self._slice_of)
+        self.slice_for = functools.cache(self._slice_for)
+        self.reads = functools.cache(self._reads)
+        self.closure = functools.cache(self._closure)
+        self.read_number = functools.cache(self._read_number)
 
     @cached_property
     def kinds(self) -> dict[str, str]:
@@ -109,24 +117,20 @@ class Notation:
             return None
         return cells[-1][1]
 
-    def slice_of(self, name: str, given: frozenset[str] = frozenset()) -> Slice | None:
+    def _slice_of(self, name: str, given: frozenset[str] = frozenset()) -> Slice | None:
         """The statements that compute a name, or None if it is drawn or constant."""
-        key = name, given
-        if key not in self._slices:
-            self._slices[key] = self._find_slice(name, given)
-        return self._slices[key]
-
-    @cached_property
-    def _slices(self) -> dict[tuple[str, frozenset[str]], Slice | None]:
-        return {}
-
-    def _find_slice(self, name: str, given: frozenset[str]) -> Slice | None:
         row = self.named.get(name)
         if row and row.expression:
             return Slice.of_expression(row.expression, name, row.place)
         if cell := self.cell_of(name):
             return Slice.of_cell(self._statements[cell.place], name, given, self._classes)
         return None
+
+    def _slice_for(self, id_: str) -> Slice | None:
+        """The statements behind an id, named or not."""
+        if id_.startswith("$") and (expression := self.by_id[id_].expression):
+            return Slice.of_expression(expression, "value", self.by_id[id_].place)
+        return self.slice_of(id_)
 
     @cached_property
     def _statements(self) -> dict[Place, list[Statement]]:
@@ -145,19 +149,8 @@ class Notation:
 
     # -- what depends on what ----------------------------------------------------
 
-    def reads(self, id_: str) -> frozenset[str]:
+    def _reads(self, id_: str) -> frozenset[str]:
         """What an id is computed from, directly."""
-        if id_ in self._reads:
-            return self._reads[id_]
-        self._reads[id_] = frozenset()  # while it is being found
-        self._reads[id_] = self._find_reads(id_)
-        return self._reads[id_]
-
-    @cached_property
-    def _reads(self) -> dict[str, frozenset[str]]:
-        return {}
-
-    def _find_reads(self, id_: str) -> frozenset[str]:
         definition = self.by_id.get(id_)
         if definition and definition.label:
             return self._ids(self.text(definition))
@@ -168,7 +161,7 @@ class Notation:
         if pair := self.gradient_of(id_):
             return frozenset(self.rows[key].id for key in pair if key in self.rows)
         if definition:
-            sizes = [*definition.set.sizes]
+            sizes = definition.set.sizes
             return frozenset(one for size in sizes for one in self._ids(self.read_number(size)))
         return frozenset()
 
@@ -187,26 +180,15 @@ class Notation:
     def by_id(self) -> dict[str, Definition]:
         return {**{d.id: d for d in self.every_row()}, **self.named}
 
-    def closure(self, id_: str) -> frozenset[str]:
+    def _closure(self, id_: str) -> frozenset[str]:
         """An id and everything it depends on."""
-        if id_ not in self._closures:
-            seen, todo = {id_}, [id_]
-            while todo:
-                new = self.reads(todo.pop()) - seen
-                seen |= new
-                todo.extend(new)
-            self._closures[id_] = frozenset(seen)
-        return self._closures[id_]
+        return frozenset(reachable([id_], self.reads))
 
     def slope_within(self, id_: str) -> str:
         """A symbol on which this one rests and which the text defines as a derivative, if there is one."""
         below = (row for row in self.rows.values() if row.label and row.id in self.closure(id_))
         slopes = (row.key for row in below if any(isinstance(n, Derivative) for n in self.text(row).walk()))
         return next(slopes, "")
-
-    @cached_property
-    def _closures(self) -> dict[str, frozenset[str]]:
-        return {}
 
     def ids(self, node: Node) -> frozenset[str]:
         """Everything a formula depends on."""
@@ -223,7 +205,7 @@ class Notation:
         found = set()
         for id_ in ids:
             if slice_ := self.slice_for(id_):
-                found |= called_names(slice_.statements, own)
+                found |= called_names(slice_.nodes, own)
             elif id_ in own:
                 found.add(id_)
         return found
@@ -234,14 +216,6 @@ class Notation:
         rows = [free_names(row.expression) for row in self.every_row() if row.expression]
         return frozenset().union(*rows, *(free_names(cell.tree) for _, cell in self.cells))
 
-    def slice_for(self, id_: str) -> Slice | None:
-        """The statements behind an id, named or not."""
-        if id_.startswith("$") and (id_, frozenset()) not in self._slices:
-            row = self.by_id[id_]
-            if row.expression:
-                self._slices[id_, frozenset()] = Slice.of_expression(row.expression, "value", row.place)
-        return self.slice_of(id_)
-
     @cached_property
     def literals(self) -> frozenset[int]:
         """Integers in the code and the sets; sizes avoid them."""
@@ -250,6 +224,13 @@ class Notation:
         return frozenset(
             int(number) for text in texts for number in re.findall(r"(?<![\w.])\d+(?![\w.])", text)
         )
+
+    def gradients_at(self, places: Iterable[Place]) -> Iterator[tuple[tuple[str, str], Definition]]:
+        """Those of the gradient rows at these places that code computes."""
+        wanted = set(places)
+        for pair, row in self.gradients.items():
+            if row.place in wanted and self.slice_for(row.id):
+                yield pair, row
 
     # -- text ----------------------------------------------------------------------
 
@@ -260,30 +241,18 @@ class Notation:
             raise RowError(definition.place, f"{definition.label} does not define {definition.row.symbol}")
         return node
 
-    def read_number(self, tex: str) -> Node:
+    def _read_number(self, tex: str) -> Node:
         """A size or a limit in the Set column."""
-        if tex not in self._numbers:
-            self._numbers[tex] = read_sides([tokens(tex)], {key: row.kind for key, row in self.rows.items()})[
-                0
-            ]
-        return self._numbers[tex]
-
-    @cached_property
-    def _numbers(self) -> dict[str, Node]:
-        return {}
+        return read_sides([tokens(tex)], {key: row.kind for key, row in self.rows.items()})[0]
 
 
 @functools.cache
 def read_row(row: Row, section: int) -> Definition:
-    try:
+    with at_row(row.place):
         set_ = parse_set(row.set)
         name, expression, label = _read_code(row.code)
         key = symbol_key(row.symbol)
-        return Definition(row, key, set_, _kind(set_, row), name, expression, label, section)
-    except RowError:
-        raise
-    except MathError as error:
-        raise RowError(row.place, str(error)) from None
+    return Definition(row, key, set_, _kind(set_, row), name, expression, label, section)
 
 
 @functools.cache
@@ -328,17 +297,15 @@ def _read_code(code: str) -> tuple[str | None, ast.expr | None, str | None]:
     raise MathError(f"`{code}`: write a name, an expression, name = expression, or eq:label")
 
 
-def gradient_pair(definition_tex: str, kinds: Mapping[str, str]) -> tuple[str, str] | None:
-    """(L, W) of the symbol ∂L/∂W, or None."""
-    if not GRADIENT.match(definition_tex):
-        return None
-    node = read_sides([tokens(definition_tex)], kinds)[0]
+def gradient_pair(row: Row, kinds: Mapping[str, str]) -> tuple[str, str]:
+    """(L, W) of the symbol ∂L/∂W."""
+    with at_row(row.place):
+        (node,) = read_sides([tokens(row.symbol)], kinds)
     match node:
         case Derivative(Symbol(top), Symbol(bottom), ()):
             return top, bottom
-    raise MathError(
-        f"{definition_tex}: a gradient row is \\frac{{\\partial L}}{{\\partial W}}, without indices"
-    )
+    written = r"\frac{\partial L}{\partial W}"
+    raise RowError(row.place, f"{row.symbol}: a gradient row is {written}, without indices")
 
 
 # -- where things stand --------------------------------------------------------------
@@ -358,24 +325,16 @@ def notation_at(
     tables = [(table, -1) for page in pages for table in page.tables]
     tables += [(table, where[table.place.line - 1]) for table in chapter.tables if table.place.line < line]
     rows = [(row, section) for table, section in tables for row in table.rows]
-    for row, section in sorted(rows, key=lambda one: bool(GRADIENT.match(one[0].symbol))):
-        _add(notation, row, section)
+    for row, section in rows:
+        if not GRADIENT.match(row.symbol):
+            definition = read_row(row, section)
+            notation.rows[definition.key] = definition
+    for row, section in rows:
+        if GRADIENT.match(row.symbol):
+            pair = gradient_pair(row, notation.kinds)
+            notation.gradients[pair] = read_row(row, section)
     for cell in chapter.cells:
         section = where[cell.place.line - 1]
         if cell.tag == "notation" and section <= here:
             notation.cells.append((section, cell))
     return notation
-
-
-def _add(notation: Notation, row: Row, section: int) -> None:
-    notation.__dict__.pop("kinds", None)
-    try:
-        pair = gradient_pair(row.symbol, notation.kinds)
-    except MathError as error:
-        raise RowError(row.place, str(error)) from None
-    definition = read_row(row, section)
-    notation.__dict__.pop("kinds", None)
-    if pair:
-        notation.gradients[pair] = definition
-    else:
-        notation.rows[definition.key] = definition

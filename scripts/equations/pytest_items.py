@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
@@ -33,9 +34,7 @@ def equation_items(
     are chapters whose equations its tables refer to, and the page of notation. The displays in
     ``proved`` must hold exactly, too, on the module of this ``source``.
     """
-    texts = [*others, chapter]
-    exact = (lambda: exact_book(texts, source())) if source else None
-    checks = _Checks(lambda: Book(texts, module()), chapter, exact, proved)
+    checks = _Checks(chapter, [*others, chapter], module, source, proved)
     displays: list[Item] = [
         (display.place.line, str(display.label), partial(checks.display, display))
         for display in checked_displays(chapter)
@@ -47,27 +46,23 @@ def equation_items(
     return displays + tables
 
 
+@dataclass
 class _Checks:
-    def __init__(
-        self,
-        book: Callable[[], Book],
-        chapter: Text,
-        exact: Callable[[], Book] | None,
-        proved: Collection[str],
-    ) -> None:
-        self.make, self.make_exact = book, exact
-        self.chapter = chapter
-        self.proved = proved if exact else ()
-        self.results: dict[str, Result] = {}
+    chapter: Text
+    texts: Sequence[Text]
+    module: Callable[[], Mapping[str, Any]]
+    source: Callable[[], str] | None
+    proved: Collection[str]
+    results: dict[str, Result] = field(default_factory=dict)
 
     @cached_property
     def book(self) -> Book:
-        return self.make()
+        return Book(self.texts, self.module())
 
     @cached_property
     def exact(self) -> Book:
-        assert self.make_exact
-        return self.make_exact()
+        assert self.source
+        return exact_book(self.texts, self.source())
 
     def display(self, display: Display) -> None:
         _report([self.result(display).finding])

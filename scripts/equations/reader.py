@@ -8,6 +8,7 @@ refused, with the spelling that would be accepted.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable, Sequence
 
 import lark
@@ -44,7 +45,6 @@ from .trees import (
     atom_of,
     has_kind,
     is_e,
-    is_group,
     is_letter,
     is_letter_total,
     is_nameable,
@@ -55,6 +55,7 @@ from .trees import (
     only_total,
     order_of,
     parts_of,
+    starts_with_group,
     with_commas,
     without_words,
 )
@@ -158,24 +159,22 @@ class _Reader:
 
     # -- products ------------------------------------------------------------
 
-    def product(self, items: Sequence[Raw]) -> Node:
+    def product(self, items: Iterable[Raw]) -> Node:
         """Side by side first, then / · × ⊙ from left to right."""
         groups: list[list[Node]] = [[]]
         operators: list[str] = []
-        at = 0
-        while at < len(items):
-            item = items[at]
+        rest = deque(items)
+        while rest:
+            item = rest[0]
             if isinstance(item, lark.Token):
                 if not groups[-1]:
                     raise MathError(f"{item} has nothing on its left")
-                operators.append(OPERATORS[item])
+                operators.append(OPERATORS[rest.popleft()])
                 groups.append([])
-                at += 1
                 continue
             if groups[-1] and has_kind(item.children[0], "NUMBER"):
                 raise MathError(f"a number after a factor: write {raw(item)} first, or \\cdot {raw(item)}")
-            node, at = self.take(items, at)
-            groups[-1].append(node)
+            groups[-1].append(self.take(rest))
         if not groups[-1]:
             raise MathError("a product breaks off")
         return self.combine(groups, operators)
@@ -191,32 +190,29 @@ class _Reader:
             result = Binary(op, result, _side_by_side(group))
         return result
 
-    def take(self, items: Sequence[Raw], at: int) -> tuple[Node, int]:
-        """One factor from ``at`` on, with its argument if it is a function."""
-        item = items[at]
+    def take(self, rest: deque[Raw]) -> Node:
+        """The next factor, with its argument if it is a function."""
+        item = rest.popleft()
         atom, sub, sup, primes = parts_of(item)
         if has_kind(atom, "BIG"):
-            return self.big(items, at)
+            return self.big(item, rest)
         if has_kind(atom, "FUNCTION"):
-            return self.known_function(items, at)
+            return self.known_function(item, rest)
         if has_kind(atom, "NABLA"):
-            return self.nabla(items, at)
+            return self.nabla(item, rest)
         if has_kind(atom, "fraction") and (by := self.operator(atom)):
-            argument, end = self.argument(items, at + 1, raw(item))
-            return Derivative(argument, *by), end
+            return Derivative(self.argument(rest, raw(item)), *by)
         if raw(atom) == ONE and ONE not in self.kinds:
-            return self.ones(items, at)
+            return self.ones(item, rest)
         if has_kind(atom, "norm"):
-            return self.scripted(self.norm(atom, sub), None, sup, primes), at + 1
-        name = self.name(atom, sub, sup, primes) if is_nameable(atom) else None
-        if name and self.kinds[name[0]] == "function":
-            return self.table_function(name, items, at)
-        if name:
+            return self.scripted(self.norm(atom, sub), None, sup, primes)
+        if name := self.name(item):
+            if self.kinds[name[0]] == "function":
+                return self.table_function(name, rest)
             key, index, power, left = name
-            return self.scripted(self.symbol(key, index), None, power, left), at + 1
-        return self.scripted(
-            self.atom(atom, sup), sub, None if is_e(atom, self.kinds) else sup, primes
-        ), at + 1
+            return self.scripted(self.symbol(key, index), None, power, left)
+        node = self.atom(atom, sup)
+        return self.scripted(node, sub, None if is_e(atom, self.kinds) else sup, primes)
 
     def scripted(self, node: Node, sub: Raw | None, sup: Raw | None, primes: int) -> Node:
         if primes:
@@ -280,10 +276,11 @@ class _Reader:
 
     # -- names ---------------------------------------------------------------
 
-    def name(
-        self, atom: Raw, sub: lark.Tree | None, sup: Raw | None, primes: int
-    ) -> tuple[str, Raw | None, Raw | None, int] | None:
+    def name(self, item: Raw) -> tuple[str, Raw | None, Raw | None, int] | None:
         """The longest name of the table: (key, what is left as index, as power, as primes)."""
+        atom, sub, sup, primes = parts_of(item)
+        if not is_nameable(atom):
+            return None
         base = raw(atom)
         above = f"^{{{raw(sup)}}}" if sup is not None else f"^{{{chr(39) * primes}}}" if primes else ""
         supers = [(above, None, 0), ("", sup, primes)] if above else [("", None, 0)]
@@ -315,97 +312,84 @@ class _Reader:
         if (product := only_product(only_total(tree))) is not None and len(product.children) > 1:
             if not all(is_plain_letter(item) for item in product.children):
                 raise MathError(f"put commas between the indices {raw(tree)}")
-            return tuple(self.index_letter(item) for item in product.children)
-        return tuple(self.index(relation) for relation in tree.children[::2])
+            return tuple(self.product([item]) for item in product.children)
+        return self.arguments(tree)
 
-    def index(self, relation: lark.Tree) -> Node:
+    def arguments(self, tree: lark.Tree) -> tuple[Node, ...]:
+        """The expressions between commas."""
+        return tuple(map(self.argument_of, tree.children[::2]))
+
+    def argument_of(self, relation: lark.Tree) -> Node:
         if len(relation.children) > 1:
             raise MathError(f"{raw(relation)} is no index")
         return self.total(relation.children[0])
 
-    def index_letter(self, item: lark.Tree) -> Node:
-        return self.product([item])
-
     # -- functions -----------------------------------------------------------
 
-    def table_function(
-        self, name: tuple[str, Raw | None, Raw | None, int], items: Sequence[Raw], at: int
-    ) -> tuple[Node, int]:
-        key, index, power, primes = name
-        group = items[at + 1] if at + 1 < len(items) else None
-        if index is not None or power is not None or not is_group(group):
+    def table_function(self, name: tuple[str, Raw | None, Raw | None, int], rest: deque[Raw]) -> Node:
+        key, index, power, order = name
+        if index is not None or power is not None or not starts_with_group(rest):
             raise MathError(f"{key} is a function: write {key}(…), with scripts after the bracket")
-        bracket, sub, sup, more = parts_of(group)
-        call = Apply(key, primes, tuple(self.arguments(bracket.children[0])))
-        return self.scripted(call, sub, sup, more), at + 2
+        bracket, sub, sup, primes = parts_of(rest.popleft())
+        return self.scripted(Apply(key, order, self.arguments(bracket.children[0])), sub, sup, primes)
 
-    def arguments(self, tree: lark.Tree) -> list[Node]:
-        return [self.index(relation) for relation in tree.children[::2]]
-
-    def known_function(self, items: Sequence[Raw], at: int) -> tuple[Node, int]:
-        item = items[at]
+    def known_function(self, item: Raw, rest: deque[Raw]) -> Node:
         atom, sub, sup, primes = parts_of(item)
         if sub is not None or primes or (sup is not None and not is_natural(sup)):
             raise MathError(f"write ({raw(atom)} x) and put the script after the bracket")
-        argument, end = self.argument(items, at + 1, raw(atom))
-        call: Node = Call(KNOWN[str(atom)], (argument,))
-        return (call if sup is None else Binary("^", call, self.expression(sup))), end
+        call = Call(KNOWN[str(atom)], (self.argument(rest, raw(atom)),))
+        return call if sup is None else Binary("^", call, self.expression(sup))
 
-    def argument(self, items: Sequence[Raw], at: int, name: str) -> tuple[Node, int]:
+    def argument(self, rest: deque[Raw], name: str) -> Node:
         """A bracket, or one factor that nothing but a function or sum may follow."""
-        if at >= len(items) or isinstance(items[at], lark.Token):
+        if not rest or isinstance(rest[0], lark.Token):
             raise MathError(f"{name} has no argument")
-        first = items[at]
-        if is_group(first):
-            bracket, sub, sup, primes = parts_of(first)
+        if starts_with_group(rest):
+            bracket, sub, sup, primes = parts_of(rest.popleft())
             if sub is not None or sup is not None or primes:
                 raise MathError(f"{name}(x)^2 is ambiguous: write ({name} x)^2 or {name}(x^2)")
-            return self.expression(bracket.children[0]), at + 1
-        node, end = self.take(items, at)
-        if end < len(items) and not has_kind(atom_of(items[end]), "FUNCTION"):
+            return self.expression(bracket.children[0])
+        node = self.take(rest)
+        if rest and not has_kind(atom_of(rest[0]), "FUNCTION"):
             raise MathError(
                 f"{name} a b is ambiguous: put its argument in brackets, {name}(a) b or {name}(a b)"
             )
-        return node, end
+        return node
 
-    def ones(self, items: Sequence[Raw], at: int) -> tuple[Node, int]:
-        item = items[at]
+    def ones(self, item: Raw, rest: deque[Raw]) -> Node:
         _, sub, sup, primes = parts_of(item)
-        following = items[at + 1] if at + 1 < len(items) else None
-        bracket = atom_of(following)
-        if sub is None and (has_kind(bracket, "square") or has_kind(bracket, "curly")):
-            _, sub, sup, primes = parts_of(following)
-            condition = self.condition(bracket.children[0])
-            return self.scripted(Indicator(condition), sub, sup, primes), at + 2
-        if sub is None:
+        if sub is not None:
+            return self.scripted(Ones(self.expression(sub)), None, sup, primes)
+        bracket = atom_of(rest[0]) if rest else None
+        if not (has_kind(bracket, "square") or has_kind(bracket, "curly")):
             raise MathError(
                 r"the vector of ones needs its length: write \mathbf 1_N; an indicator \mathbf 1[…]"
             )
-        return self.scripted(Ones(self.expression(sub)), None, sup, primes), at + 1
+        bracket, sub, sup, primes = parts_of(rest.popleft())
+        return self.scripted(Indicator(self.condition(bracket.children[0])), sub, sup, primes)
 
     # -- sums ----------------------------------------------------------------
 
-    def big(self, items: Sequence[Raw], at: int) -> tuple[Node, int]:
+    def big(self, item: Raw, rest: deque[Raw]) -> Node:
         """A sum reaches to the end of its product."""
-        item = items[at]
         atom, sub, sup, _ = parts_of(item)
         kind = BIG[str(atom)]
-        following = items[at + 1] if at + 1 < len(items) else None
-        if sub is None and kind in ("max", "min") and is_group(following):
-            bracket, sub, sup, primes = parts_of(following)
-            node = Call(kind, tuple(self.arguments(bracket.children[0])))
+        if sub is None and kind in ("max", "min") and starts_with_group(rest):
+            bracket, sub, sup, primes = parts_of(rest.popleft())
+            node = Call(kind, self.arguments(bracket.children[0]))
             if len(node.arguments) < 2:
                 raise MathError(f"write {atom}(a, b) for the larger of two, {atom}_i a_i over an index")
-            return self.scripted(node, sub, sup, primes), at + 2
+            return self.scripted(node, sub, sup, primes)
         if sub is None:
             raise MathError(f"{atom} needs its index: {atom}_i or {atom}_{{i=1}}^{{n}}")
         outer = dict(self.scope)
         bounds, condition = self.bounds(sub, sup)
-        body = self.product(items[at + 1 :]) if at + 1 < len(items) else None
-        self.scope = outer
-        if body is None:
+        if not rest:
             raise MathError(f"{raw(item)} has nothing to its right")
-        return Reduce(kind, bounds, condition, body), len(items)
+        body = self.product(rest)
+        rest.clear()
+        self.scope = outer
+        return Reduce(kind, bounds, condition, body)
 
     def bind(self, letter: str) -> str:
         if letter in self.scope:
@@ -460,7 +444,7 @@ class _Reader:
     def operator(self, tree: lark.Tree) -> tuple[Node, tuple[Node, ...]] | None:
         r"""``\frac{\partial}{\partial x}``: what it differentiates by."""
         items = self.differential(tree.children[0])
-        return self.bottom(tree.children[1], 1) if items is not None and items[1:] == [] else None
+        return self.bottom(tree.children[1], 1) if items is not None and len(items) == 1 else None
 
     def differential(self, tree: lark.Tree) -> list[Raw] | None:
         r"""The factors of ∂… or d…, where d is no symbol of the table."""
@@ -476,22 +460,18 @@ class _Reader:
         if items is None:
             return None
         order = order_of(items[0])
-        if len(items) < 2:
+        if len(items) < 2 or isinstance(items[1], lark.Token):
             raise MathError(f"nothing to differentiate in {raw(above)}")
         bottom, indices = self.bottom(below, order)
-        if len(items) == 2 and (function := self.lone_function(items[1])):
-            return Apply(function, order, (bottom if not indices else Entry(bottom, indices),))
-        top, end = self.take(items, 1)
-        if end < len(items):
+        if len(items) == 2 and (name := self.name(items[1])) and self.kinds[name[0]] == "function":
+            return Apply(name[0], order, (Entry(bottom, indices) if indices else bottom,))
+        rest = deque(items[1:])
+        top = self.take(rest)
+        if rest:
             raise MathError(f"put what is differentiated in brackets: {raw(above)}")
         for _ in range(order):
             top = Derivative(top, bottom, indices)
         return top
-
-    def lone_function(self, item: Raw) -> str | None:
-        atom, sub, sup, primes = parts_of(item)
-        name = self.name(atom, sub, sup, primes) if is_nameable(atom) else None
-        return name[0] if name and self.kinds[name[0]] == "function" else None
 
     def bottom(self, tree: lark.Tree, order: int) -> tuple[Node, tuple[Node, ...]]:
         items = self.differential(tree)
@@ -513,16 +493,14 @@ class _Reader:
             raise MathError(f"a derivative by {raw(item)}: give it a row in the table")
         return node, ()
 
-    def nabla(self, items: Sequence[Raw], at: int) -> tuple[Node, int]:
-        item = items[at]
+    def nabla(self, item: Raw, rest: deque[Raw]) -> Node:
         _, sub, sup, primes = parts_of(item)
         if sub is None or sup is not None or primes:
             raise MathError(r"\nabla needs its variable: \nabla_\theta L")
         bottom = self.expression(sub)
         if not isinstance(bottom, Symbol):
             raise MathError(f"\\nabla by {raw(sub)}: give it a row in the table")
-        argument, end = self.argument(items, at + 1, raw(item))
-        return Derivative(argument, bottom), end
+        return Derivative(self.argument(rest, raw(item)), bottom)
 
     # -- conditions --------------------------------------------------------------
 

@@ -8,18 +8,18 @@ labels that changed places are found this way.
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 import numpy as np
 
 from .book import Book
-from .check import Result, check_display, check_row
+from .check import Result, Subject, check_display, check_row
+from .code_mutants import traced
 from .mutation_score import find_users
-from .text import Display, Table, Text
+from .slicing import names_in
+from .text import Table, Text
 
 FACTOR = 1.37
 FILE = "the module with marks"
@@ -80,7 +80,7 @@ def idle_marks(
             if mark.label not in ran:
                 ran[mark.label] = _functions_run(book.replacing("", "", fresh=True), mark.label, results)
             runs = any(f"{name}.".startswith(f"{mark.owner}.") for name in ran[mark.label])
-            if not runs and _names(owners[mark.owner]) & ran[mark.label]:
+            if not runs and names_in(_acts(owners[mark.owner])) & ran[mark.label]:
                 continue  # it calls what the equation is held against
             if mark.owner in against.get(mark.label, ()) and not _acts(owners[mark.owner]):
                 continue
@@ -89,18 +89,16 @@ def idle_marks(
 
 def _checks(book: Book, label: str, results: Sequence[Result]) -> Iterator[Result]:
     """The check of a display, of the gradient rows it rests on, and of those who use what it defines."""
-    subjects: list[tuple[Text, Display | Table]] = [book.displays[label], *find_users(book, label, results)]
+    subjects: list[tuple[Text, Subject]] = [book.displays[label], *find_users(book, label, results)]
     for chapter, one in subjects:
         if isinstance(one, Table):
-            notation = book.notation(chapter, book.section_end(chapter, one.place.line))
-            places = frozenset(row.place for row in one.rows)
+            notation, places = book.notation_of(chapter, one), frozenset(row.place for row in one.rows)
         else:
             result = check_display(book, chapter, one, quickly=True)
             yield result
             notation, places = book.notation(chapter, one.place.line), result.rows
-        for pair, row in notation.gradients.items():
-            if row.place in places and notation.slice_for(row.id):
-                yield check_row(book, notation, pair, row)
+        for pair, row in notation.gradients_at(places):
+            yield check_row(book, notation, pair, row)
 
 
 def _acts(owner: ast.FunctionDef | ast.ClassDef) -> list[ast.stmt]:
@@ -112,22 +110,9 @@ def _acts(owner: ast.FunctionDef | ast.ClassDef) -> list[ast.stmt]:
     return [node for node in nodes if isinstance(node, ast.Return | ast.Assign | ast.AugAssign)]
 
 
-def _names(owner: ast.FunctionDef | ast.ClassDef) -> set[str]:
-    return {leaf.id for node in _acts(owner) for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
-
-
 def _functions_run(book: Book, label: str, results: Sequence[Result]) -> set[str]:
-    found: set[str] = set()
-
-    def note(frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and frame.f_code.co_filename == FILE:
-            found.add(frame.f_code.co_qualname)
-
-    sys.setprofile(note)
-    try:
+    with traced(FILE) as found:
         list(_checks(book, label, results))
-    finally:
-        sys.setprofile(None)
     return found
 
 

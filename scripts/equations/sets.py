@@ -8,7 +8,7 @@ one-hot; rows sum to 1; zero outside; from 0.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +45,11 @@ class Set:
     @property
     def is_integer(self) -> bool:
         return self.base in (r"\mathbbN", r"\mathbbZ") or bool(DOTS.search(self.base))
+
+
+def first_of(axis: int, words: Collection[str]) -> int:
+    """Where an axis begins to count."""
+    return 0 if axis == 0 and "from 0" in words else 1
 
 
 def parse_set(text: str) -> Set:

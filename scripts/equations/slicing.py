@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import cache
 from types import CodeType
@@ -41,8 +41,17 @@ class Slice:
     reads: frozenset[str]
 
     @property
+    def nodes(self) -> list[ast.stmt]:
+        return [statement.node for statement in self.statements]
+
+    @property
+    def names(self) -> set[str]:
+        """All names in its code."""
+        return names_in(self.nodes)
+
+    @property
     def stores(self) -> frozenset[str]:
-        return frozenset(name for statement in self.statements for name in stored_names(statement.node))
+        return frozenset(name for node in self.nodes for name in stored_names(node))
 
     @staticmethod
     def of_expression(expression: ast.expr, name: str, place: Place) -> Slice:
@@ -83,7 +92,7 @@ class Slice:
 def execute(statement: Statement, scope: dict[str, Any]) -> None:
     """Run one statement; what it raises is a finding at its line of the book."""
     try:
-        exec(_compiled(statement), scope)
+        exec(_compiled(statement.node, str(statement.place.path)), scope)
     except (Redraw, RowError):
         raise
     except Exception as error:
@@ -91,15 +100,9 @@ def execute(statement: Statement, scope: dict[str, Any]) -> None:
         raise RowError(statement.place, f"`{text}` raises {type(error).__name__}: {error}") from None
 
 
-_COMPILED: dict[int, tuple[Statement, CodeType]] = {}
-
-
-def _compiled(statement: Statement) -> CodeType:
-    key = id(statement.node)
-    if key not in _COMPILED or _COMPILED[key][0].node is not statement.node:
-        tree = ast.Module([statement.node], [])
-        _COMPILED[key] = statement, compile(tree, str(statement.place.path), "exec")
-    return _COMPILED[key][1]
+@cache
+def _compiled(node: ast.stmt, path: str) -> CodeType:
+    return compile(ast.Module([node], []), path, "exec")
 
 
 def _family(needed: set[str], statements: Iterable[Statement], classes: set[str]) -> set[str]:
@@ -179,23 +182,34 @@ def _free(node: ast.AST) -> set[str]:
     if isinstance(node, ast.Lambda | ast.FunctionDef):
         arguments = node.args
         inner -= {a.arg for a in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]}
-        return inner - {name for line in _body(node) for name in stored_names(line)}
+        lines = node.body if isinstance(node, ast.FunctionDef) else []
+        return inner - {name for line in lines for name in stored_names(line)}
     if isinstance(node, ast.GeneratorExp | ast.ListComp | ast.SetComp | ast.DictComp):
         targets = {name for part in node.generators for name in stored_names(part.target)}
         return inner - targets
     return inner
 
 
-def _body(node: ast.Lambda | ast.FunctionDef) -> list[ast.AST]:
-    return list(node.body) if isinstance(node, ast.FunctionDef) else []
+def names_in(nodes: Iterable[ast.AST]) -> set[str]:
+    """All names in code, whatever becomes of them."""
+    return {leaf.id for node in nodes for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
 
 
-def called_names(statements: Iterable[Statement], module: Collection[str]) -> set[str]:
-    """What of the module the statements use: softmax, Linear.forward."""
+def reachable(start: Iterable[str], following: Callable[[str], Iterable[str]]) -> set[str]:
+    """These names, and all that follow from them."""
+    found, todo = set[str](), set(start)
+    while todo:
+        found |= todo
+        todo = set[str]().union(*map(following, todo)) - found
+    return found
+
+
+def called_names(nodes: Iterable[ast.stmt], module: Collection[str]) -> set[str]:
+    """What of the module statements use: softmax, Linear.forward."""
     found: set[str] = set()
     classes: dict[str, str] = {}
-    for statement in statements:
-        for node in ast.walk(statement.node):
+    for statement in nodes:
+        for node in ast.walk(statement):
             match node:
                 case ast.Assign([ast.Name(name)], ast.Call(ast.Name(called))) if called in module:
                     classes[name] = called
@@ -209,7 +223,7 @@ def called_names(statements: Iterable[Statement], module: Collection[str]) -> se
     return found - methods
 
 
-def computes(statements: Iterable[Statement]) -> bool:
-    """Whether the statements calculate, rather than pick entries of what is there."""
-    nodes = [node for statement in statements for node in ast.walk(statement.node)]
-    return any(isinstance(node, ast.BinOp | ast.UnaryOp | ast.Compare | ast.Call) for node in nodes)
+def computes(nodes: Iterable[ast.stmt]) -> bool:
+    """Whether statements calculate, rather than pick entries of what is there."""
+    parts = (part for node in nodes for part in ast.walk(node))
+    return any(isinstance(part, ast.BinOp | ast.UnaryOp | ast.Compare | ast.Call) for part in parts)

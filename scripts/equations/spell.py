@@ -12,6 +12,12 @@ from .lower import RELATIONS, Expression, Table, run, steps
 MOST = 6  # terms of a sum that are written
 LONGEST = 260  # characters of a line
 SUM, PRODUCT, ATOM = 1, 2, 3
+BETWEEN = {  # what stands between two parts, how these must bind, and how the whole does
+    "+": ("+", SUM, PRODUCT, SUM),
+    "-": ("−", SUM, PRODUCT, SUM),
+    "*": ("·", PRODUCT, PRODUCT, PRODUCT),
+    "/": ("/", ATOM, ATOM, PRODUCT),
+}
 JOINED = {"sum": " + ", "prod": " · "}
 SHOWN = {"!=": "≠", "<=": "≤", ">=": "≥", "<": "&lt;", ">": "&gt;", "=": "="}
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -34,13 +40,9 @@ def stages(expression: Expression, tables: Sequence[Table], indices: Mapping[str
     found: list[str] = []
     for depth in (0, 1):
         text = _Speller(tables, depth).say(expression, indices, SUM)[0]
-        if len(_plain(text)) <= LONGEST and text not in (value, *found):
+        if len(html.unescape(re.sub("</?sup>", "", text))) <= LONGEST and text not in (value, *found):
             found.append(text)
     return [*found, value]
-
-
-def _plain(text: str) -> str:
-    return html.unescape(text.replace("<sup>", "").replace("</sup>", ""))
 
 
 class _Speller:
@@ -69,18 +71,11 @@ class _Speller:
             return self.value(expression, indices)
         if kind in REDUCE and len(parts) == 5:
             return self.reduced(expression, indices, sums)
-        if kind in ("+", "-") and len(parts) == 2:
-            left = self.say(parts[0], indices, SUM, sums)[0]
-            return (
-                f"{left} {'−' if kind == '-' else '+'} {self.say(parts[1], indices, PRODUCT, sums)[0]}",
-                SUM,
-            )
-        if kind == "*":
-            left, right = (self.say(part, indices, PRODUCT, sums)[0] for part in parts)
-            return f"{left} · {right}", PRODUCT
-        if kind == "/":
-            left, right = (self.say(part, indices, ATOM, sums)[0] for part in parts)
-            return f"{left} / {right}", PRODUCT
+        if kind in BETWEEN:
+            sign, before, behind, own = BETWEEN[kind]
+            left = self.say(parts[0], indices, before, sums)[0]
+            right = self.say(parts[1], indices, behind, sums)[0]
+            return f"{left} {sign} {right}", own
         if kind == "^":
             below = self.say(parts[0], indices, ATOM, sums)[0]
             return f"{below}<sup>{self.say(parts[1], indices, SUM, sums)[0]}</sup>", ATOM
@@ -113,8 +108,10 @@ class _Speller:
         """A sum term by term; a sum within it is one number."""
         kind, body = expression[0], expression[5]
         every = list(steps(expression, self.tables, indices))
-        if sums or not every or len(every) == 1:
-            return self.value(expression, indices) if sums or not every else self.bare(body, every[0], sums)
+        if sums or not every:
+            return self.value(expression, indices)
+        if len(every) == 1:
+            return self.bare(body, every[0], sums)
         level = PRODUCT if kind in JOINED else SUM
         shown = every if len(every) <= MOST else [*every[: MOST - 2], every[-1]]
         terms = [self.say(body, inner, level if at else SUM, sums + 1)[0] for at, inner in enumerate(shown)]

@@ -117,6 +117,11 @@ class Derivative(Node):
     bottom: Node
     indices: tuple[Node, ...] = ()
 
+    @property
+    def pair(self) -> tuple[str, str]:
+        """(L, W) of ∂L/∂W; "" for what is no symbol."""
+        return getattr(base_of(self.top), "key", ""), getattr(self.bottom, "key", "")
+
 
 @dataclass(frozen=True)
 class Transpose(Node):
@@ -155,6 +160,11 @@ class Ones(Node):
     """A vector of ones."""
 
     size: Node
+
+
+def base_of(node: Node) -> Node:
+    """What an entry is taken from; anything else as it is."""
+    return node.base if isinstance(node, Entry) else node
 
 
 def show(node: Node | None) -> str:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 
-from .inline import FORMULA, RELATION, Inline, relations
-from .text import Place, Text
+from .inline import Inline, formulas, relations
+from .text import Text
 
 ONE = re.compile(  # a symbol with its marks, a number, a bracket of names like (N,T,D)
     r"-?\\?[A-Za-z]+(?:[_^'](?:\w|\\[a-z]+|\{[^{}]*\})?)*|\\(?:hat|bar|dot|tilde)\s*\w(?:_\w|_\{\w+\})?|-?\d+"
@@ -22,11 +22,9 @@ ARGUMENT = r"\s*(\\[a-zA-Z]+|[^\s{\\])"  # without braces
 
 def terms(chapter: Text, prose: Sequence[str]) -> Iterator[Inline]:
     """The formulas without a relation that are more than a symbol or a number."""
-    for line, text in enumerate(prose, 1):
-        for tex in FORMULA.findall(re.sub(r"`[^`]*`|<!--.*?-->", "", text)):
-            is_stated = RELATION.search(re.sub(r"\\(?:left|right)\b", "", tex)) and r"\to " not in tex
-            if not is_stated and not ONE.fullmatch(tex.strip()):
-                yield Inline(Place(chapter.path, line), tex)
+    for inline in formulas(chapter, prose):
+        if not inline.has_relation and not ONE.fullmatch(inline.tex.strip()):
+            yield inline
 
 
 def loose_terms(chapter: Text, prose: Sequence[str], listed: Collection[str]) -> Iterator[tuple[Inline, str]]:

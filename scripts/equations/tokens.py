@@ -45,25 +45,13 @@ FUNCTIONS = set(
 BIG = {r"\sum": "sum", r"\prod": "prod", r"\max": "max", r"\min": "min"}
 OPERATORS = {r"\cdot": "·", r"\times": "×", r"\odot": "⊙", "/": "/"}
 EQUALS = {
-    "=": "=",
-    ":=": "=",
-    r"\coloneqq": "=",
-    r"\equiv": "=",
-    r"\leftarrow": "←",
-    r"\approx": "≈",
-    r"\in": "∈",
+    **{"=": "=", ":=": "=", r"\coloneqq": "=", r"\equiv": "="},
+    **{r"\leftarrow": "←", r"\approx": "≈", r"\in": "∈"},
 }
 COMPARE = {
-    "<": "<",
-    ">": ">",
-    r"\le": "≤",
-    r"\leq": "≤",
-    r"\ge": "≥",
-    r"\geq": "≥",
-    r"\ne": "≠",
-    r"\neq": "≠",
+    **{"<": "<", r"\lt": "<", ">": ">", r"\gt": ">", r"\ne": "≠", r"\neq": "≠"},
+    **{r"\le": "≤", r"\leq": "≤", r"\ge": "≥", r"\geq": "≥"},
 }
-COMPARE |= {r"\lt": "<", r"\gt": ">"}
 SIGNS = {"+": "+", "-": "-", "−": "-"}
 BRACKETS = {
     **{"(": "LPAR", ")": "RPAR", "[": "LSQB", "]": "RSQB", r"\{": "LSET", r"\}": "RSET"},
@@ -81,19 +69,17 @@ REFUSED = {
     r"\mid": r"write \lvert x \rvert for an absolute value; conditional probabilities are not read",
     r"\pm": r"\pm states two equations; write them both",
     r"\mp": r"\mp states two equations; write them both",
-    r"\dots": r"dots cannot be evaluated; write \sum or \prod with bounds",
-    r"\cdots": r"dots cannot be evaluated; write \sum or \prod with bounds",
-    r"\ldots": r"dots cannot be evaluated; write \sum or \prod with bounds",
-    r"\vdots": r"dots cannot be evaluated; write \sum or \prod with bounds",
     r"\int": r'integrals are not read; give the display {unchecked="reason"}',
     r"\lim": r'limits are not read; give the display {unchecked="reason"}',
-    r"\sim": r'only equations are checked; give the display {unchecked="reason"}',
-    r"\propto": r'only equations are checked; give the display {unchecked="reason"}',
     r"\circ": r"write f(g(x)) for a composition and \odot for an entrywise product",
     "!": r"factorials are not read; write \prod with bounds",
     "*": r"write \cdot for a product",
     ";": "write a comma, or \\quad between two equations",
 }
+DOTS = r"\dots \cdots \ldots \vdots".split()
+REFUSED |= dict.fromkeys(DOTS, r"dots cannot be evaluated; write \sum or \prod with bounds")
+STATED = r'only equations are checked; give the display {unchecked="reason"}'
+REFUSED |= dict.fromkeys((r"\sim", r"\propto"), STATED)
 
 
 @dataclass(frozen=True)
@@ -155,6 +141,8 @@ def _classify(match: re.Match[str]) -> tuple[str, str]:
         return SINGLE[text], text
     if text in EQUALS:
         return "EQUALS", EQUALS[text]
+    if text in SIGNS:
+        return "SIGN", SIGNS[text]
     raise MathError(REFUSED.get(text, f"{text} is not read"))
 
 
@@ -172,30 +160,14 @@ KINDS: dict[str, set[str] | dict[str, str]] = {
     "BIG": BIG,
     "TIMES": OPERATORS,
     "COMPARE": COMPARE,
-    "SIGN": SIGNS,
     "ACCENT": ACCENTS | FONTS,
     "QUAD": SEPARATORS,
 }
 SINGLE = {
-    r"\frac": "FRAC",
-    r"\dfrac": "FRAC",
-    r"\tfrac": "FRAC",
-    r"\sqrt": "SQRT",
-    r"\partial": "PARTIAL",
-    r"\nabla": "NABLA",
-    r"\top": "TOP",
-    r"\intercal": "TOP",
-    r"\infty": "LETTER",
-    r"\to": "TO",
-    r"\|": "BAR2",
-    r"\\": "NEWLINE",
-    "^": "SUP",
-    "_": "SUB",
-    "'": "PRIME",
-    "&": "AMP",
-    ",": "COMMA",
-    ":": "COLON",
-    ".": "DOT",
+    **{r"\frac": "FRAC", r"\dfrac": "FRAC", r"\tfrac": "FRAC", r"\sqrt": "SQRT"},
+    **{r"\partial": "PARTIAL", r"\nabla": "NABLA", r"\top": "TOP", r"\intercal": "TOP"},
+    **{r"\infty": "LETTER", r"\to": "TO", r"\|": "BAR2", r"\\": "NEWLINE"},
+    **{"^": "SUP", "_": "SUB", "'": "PRIME", "&": "AMP", ",": "COMMA", ":": "COLON", ".": "DOT"},
 }
 
 

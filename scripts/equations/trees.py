@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import lark
 
@@ -73,8 +73,8 @@ def atom_of(item: Raw) -> Raw:
     return item.children[0] if isinstance(item, lark.Tree) and item.data == "factor" else item
 
 
-def is_group(item: Raw | None) -> bool:
-    return any(has_kind(atom_of(item), kind) for kind in ("round", "square", "curly"))
+def starts_with_group(items: Sequence[Raw]) -> bool:
+    return bool(items) and any(has_kind(atom_of(items[0]), kind) for kind in ("round", "square", "curly"))
 
 
 def is_plain_letter(item: Raw) -> bool:

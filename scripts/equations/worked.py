@@ -16,18 +16,18 @@ from .book import Book, Read, read_display
 from .chains import Side
 from .environment import Environment
 from .errors import MathError, Redraw, RowError
-from .evaluate import Branch, Evaluator, NumPy, ranges_of
+from .evaluate import Branch, Calculus, Evaluator, ranges_of
 from .lower import Expression, Lowering, Table, compiled
 from .notation import Notation
 from .sets import Set, draw
-from .syntax import Cases, Node, Symbol, free_indices
+from .syntax import Cases, Symbol, free_indices
 from .text import Display, Text
 
 TRIES = 24
 WHOLE = 12  # tries with whole numbers; the later ones have a decimal
 
 
-class Readable(NumPy):
+class Readable(Calculus):
     """Numbers that one can follow in one's head. They need not tell a right equation from a wrong one."""
 
     def __init__(self, attempt: int) -> None:
@@ -108,15 +108,8 @@ def work_out(book: Book, chapter: Text, display: Display) -> list[Worked]:
     """All equations of a display, on one draw."""
     notation = book.notation(chapter, display.place.line)
     reads = read_display(display.tex, notation)
-    ids = frozenset(id_ for read in reads for side in read.sides for id_ in notation.ids(side))
-    rows = {
-        (node, row)
-        for read in reads
-        for side in read.sides
-        for node in side.walk()
-        if isinstance(node, Cases)
-        for row in range(len(node.values))
-    }
+    ids = frozenset().union(*(read.ids(notation) for read in reads))
+    rows = {one for read in reads for one in check.rows_and_arguments(read) if isinstance(one[0], Cases)}
     best: tuple[tuple[int, int], list[Worked]] | None = None
     reason = "no draw"
     for attempt in range(TRIES):
@@ -124,7 +117,11 @@ def work_out(book: Book, chapter: Text, display: Display) -> list[Worked]:
         try:
             env = Environment(notation, Readable(attempt), seed, frozenset(), ids)
             reached: set[Branch] = set()
-            found = [_work_out(read, env, notation, display, reached) for read in reads]
+            found = []
+            for read in reads:
+                first = 1 if check.is_definition(read, notation, display) else 0
+                check.compare_sides(read, first, reached, env)  # it holds here too
+                found.append(lowered(read, env))
         except (MathError, RowError, Redraw) as error:
             reason = str(error)
             continue
@@ -144,14 +141,6 @@ def _coincidences(worked: Worked) -> int:
     arrays = [data for data in given if data.ndim and len(np.unique(data)) > 2]
     pairs = [(a, b) for a, b in itertools.combinations(arrays, 2) if a.shape == b.shape]
     return sum(int(np.sum(a == b)) for a, b in pairs) + int(not np.any(worked.value(0)))
-
-
-def _work_out(
-    read: Read, env: Environment, notation: Notation, display: Display, reached: set[Branch]
-) -> Worked:
-    first = 1 if check._is_definition(read, notation, display) else 0
-    check._draw(read, env, first, reached)  # it holds here too
-    return lowered(read, env)
 
 
 def lowered(read: Read, env: Environment) -> Worked:
@@ -222,13 +211,8 @@ def _origin(table: Table, notation: Notation) -> str:
     return "given" if row.name and not notation.slice_of(row.name) else "module"
 
 
-def _symbols(node: Node, notation: Notation) -> frozenset[str]:
-    """The ids of a table: what it is, and what it is computed from."""
-    return notation.ids(node)
-
-
 def _follows(table: Table, tables: list[Table], notation: Notation) -> list[int]:
-    below = _symbols(table.node, notation)
+    below = notation.ids(table.node)  # what it is computed from
     if isinstance(table.node, Symbol):
         below -= {notation.rows[table.node.key].id}
     return [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Sequence
 
@@ -16,6 +15,7 @@ from .chapter import (
     code_references,
     defined_names,
 )
+from .tangle.imports import imported_names
 
 
 def check_book(chapters: Sequence[Chapter]) -> None:
@@ -83,15 +83,12 @@ def _check_links(chapters: Sequence[Chapter]) -> None:
 def _check_names(chapters: Sequence[Chapter]) -> None:
     """Cell names are unique; what a chapter imports was defined before it."""
     cells: dict[str, Cell] = {}
-    names: dict[str, Cell] = {}
+    names: set[str] = set()
     for chapter in chapters:
+        for item in imported_names(chapter).values():
+            if item.module == MODULE_NAME and item.name not in names:
+                raise BookError(item.place, f"{item.name} is not defined in an earlier chapter")
         for cell in chapter.python:
-            for node in cell.tree.body if MODULE_NAME in cell.source else ():
-                if isinstance(node, ast.ImportFrom) and node.module == MODULE_NAME:
-                    for alias in node.names:
-                        if alias.name not in names:
-                            message = f"{alias.name} is not defined in an earlier chapter"
-                            raise BookError(cell.at(node), message)
             if cell.name in cells:
                 raise BookError(
                     cell.place, f"the name {cell.name!r} is already used at {cells[cell.name].place}"
@@ -99,7 +96,7 @@ def _check_names(chapters: Sequence[Chapter]) -> None:
             if cell.name:
                 cells[cell.name] = cell
         for cell in chapter.core:
-            names.update(dict.fromkeys(defined_names(cell), cell))
+            names.update(defined_names(cell))
 
 
 def _check_tables(chapters: Sequence[Chapter]) -> None:

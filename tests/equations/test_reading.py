@@ -37,6 +37,7 @@ READINGS = [
     (r"y_j = \sigma_j^2", r"y[j] = \sigma^{2}[j]"),
     (r"y = \sigma(x)", r"\sigma(x)"),
     (r"y = \gamma(1-x)", r"(\gamma * (1 - x))"),
+    (r"y = a − b", r"(a - b)"),  # a minus sign is one, too
     (r"y = \operatorname{ReLU}(x)^2", r"(\operatorname{ReLU}(x) ^ 2)"),
     (r"y_{i} = x_{i+1,i}", r"y[i] = x[(i + 1), i]"),
     (r"y = \sum_n a_n b_n + c", r"(sum[n]((a[n] * b[n])) + c)"),
@@ -186,6 +187,7 @@ REFUSALS = [
     (r"y = f'^2(x)", r"prime and exponent at f^{'}^{2}: write (f')^2"),
     (r"y = \max(x)", r"write \max(a, b) for the larger of two, \max_i a_i over an index"),
     (r"y = x \foo", r"\foo is not read"),
+    (r"y = \frac{\partial\cdot L}{\partial x}", r"nothing to differentiate in \partial\cdot L"),
     (r"\theta \leftarrow a", r"the new value needs a row of its own, with the symbol $\theta \leftarrow$"),
 ]
 

@@ -125,7 +125,7 @@ def test_what_cannot_be_worked_out_says_why(book: Book, monkeypatch: pytest.Monk
     def never(*_: Any) -> None:
         raise Redraw("its numbers are too large")
 
-    monkeypatch.setattr(worked_out.check, "_draw", never)
+    monkeypatch.setattr(worked_out.check, "compare_sides", never)
     with pytest.raises(Unshown, match="its numbers are too large"):
         work_out(book, *book.displays["eq:linear"])
 

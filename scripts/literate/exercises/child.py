@@ -53,8 +53,11 @@ PYTHONS = frozenset(("__module__", "__dict__", "__weakref__", "__doc__", "__qual
 Answer = dict[str, Any]
 
 
-class Begun(Exception):
-    """The answer is not there yet."""
+TODO: Answer = {"state": "todo"}  # the answer is not there yet
+
+
+def failed(message: str, label: str = "") -> Answer:
+    return {"state": "failed", "message": message, "label": label}
 
 
 def module(name: str, text: str, path: str) -> types.ModuleType:
@@ -116,9 +119,6 @@ class Script:
         """The last statement that binds a name."""
         return next((node for node in reversed(self.tree.body) if name in _bound(node)), None)
 
-    def bound(self) -> set[str]:
-        return {name for node in self.tree.body for name in _bound(node)}
-
     # -- what must be there ------------------------------------------------------
 
     def need(self, name: str, methods: list[str], hint: str) -> None:
@@ -126,7 +126,8 @@ class Script:
         if node is None or name not in self.own:
             if self.broken:
                 raise Wrong(f"{name} is not there, because this failed:\n{self.broken[0]}")
-            raise Wrong(f"{self.shown}: {name} is gone{self._near(name, self.bound())}; {hint}")
+            others = {other for one in self.tree.body for other in _bound(one)}
+            raise Wrong(f"{self.shown}: {name} is gone{self._near(name, others)}; {hint}")
         if not methods:
             return
         found = self.own[name]
@@ -248,42 +249,35 @@ class Returned:
         return f"{name} returned {kind}: {short}, which cannot be used here: {error}"
 
 
-class Course:
+def own_module(task: dict[str, Any]) -> types.ModuleType:
     """The module with the reader's own functions and methods in place of the book's."""
-
-    def __init__(self, job: dict[str, Any], task: dict[str, Any]) -> None:
-        self.job, self.task = job, task
-
-    def __call__(self) -> types.ModuleType:
-        own = module(MODULE, self.job["module"], self.job["module_path"])
-        missing = []
-        for part in self.job["course"]:
-            source = self.task["source"] if part["path"] == self.task["path"] else part["source"]
-            script = Script(part["path"], source, part["shown"])
-            for name in part["without"]:
-                owner, _, method = name.partition(".")
-                delattr(getattr(own, owner), method)
-            for name in part["blanks"]:
-                owner, dot, method = name.partition(".")
-                answer: Any = script.own.get(owner)
-                if not dot and callable(answer):
-                    setattr(own, owner, answer)
-                elif dot and method in (members := _members(answer)):
-                    base = next(kind for kind in answer.__mro__ if kind.__module__ == MODULE)
-                    for key, value in members.items():
-                        setattr(base, key, value)
-                    if all(kind.__module__ != MODULE for kind in base.__subclasses__()):
-                        setattr(own, owner, answer)  # else the book's other classes would be none of this
-                else:
-                    missing.append(f"{name} ({part['shown']})")
-        if missing:
-            raise Wrong(f"your module is not complete: {', '.join(missing)}")
-        return own
+    own = module(MODULE, task["module"], task["module_path"])
+    missing = []
+    for part in task["course"]:
+        source = task["source"] if part["path"] == task["path"] else part["source"]
+        script = Script(part["path"], source, part["shown"])
+        for name in part["without"]:
+            owner, _, method = name.partition(".")
+            delattr(getattr(own, owner), method)
+        for name in part["blanks"]:
+            owner, dot, method = name.partition(".")
+            answer: Any = script.own.get(owner)
+            if not dot and callable(answer):
+                setattr(own, owner, answer)
+            elif dot and method in (members := _members(answer)):
+                base = next(kind for kind in answer.__mro__ if kind.__module__ == MODULE)
+                for key, value in members.items():
+                    setattr(base, key, value)
+                if all(kind.__module__ != MODULE for kind in base.__subclasses__()):
+                    setattr(own, owner, answer)  # else the book's other classes would be none of this
+            else:
+                missing.append(f"{name} ({part['shown']})")
+    if missing:
+        raise Wrong(f"your module is not complete: {', '.join(missing)}")
+    return own
 
 
-def marked(
-    job: dict[str, Any], task: dict[str, Any], core: types.ModuleType, book: types.ModuleType
-) -> Answer:
+def marked(task: dict[str, Any], core: types.ModuleType, book: types.ModuleType) -> Answer:
     sys.modules[MODULE] = core
     script, returned = None, Returned(task["returns"])
     try:
@@ -293,27 +287,24 @@ def marked(
                 script.need(name, methods, task["restore"])
             answer = script.own.get(task["variable"])
             if task["form"] == "pencil":
-                return {"state": "text", "text": _text(answer, script, task)}
+                return _text(answer, script, task)
             if all(script.own[name] is None for name in task["needs"]):
                 script.refuse_nothing(task["needs"])
-                raise Begun
-            run_check(job, task, script, book, returned)
-    except Begun:
-        return {"state": "todo"}
+                return TODO
+            run_check(task, script, book, returned)
     except Wrong as error:
         said, silent = str(error), returned.nothing()
         said = f"{silent}\n{said}" if silent and "is there a return?" not in said else said
-        return {"state": "failed", "message": said, "label": error.label}
+        return failed(said, error.label)
     except BaseException as error:
-        return _failed(error, script, task, returned, {part["path"]: part["shown"] for part in job["course"]})
+        return _stopped(error, script, task, returned)
     return {"state": "passed"}
 
 
-def run_check(
-    job: dict[str, Any], task: dict[str, Any], script: Script, book: types.ModuleType, returned: Returned
-) -> None:
+def run_check(task: dict[str, Any], script: Script, book: types.ModuleType, returned: Returned) -> None:
     own = {name: returned.watch(name, methods, script.own[name]) for name, methods in task["needs"].items()}
-    extra = {"book": book, "core": sys.modules[MODULE], "own_module": Course(job, task)}
+    course = functools.partial(own_module, task)
+    extra = {"book": book, "core": sys.modules[MODULE], "own_module": course}
     namespace = {**script.namespace, **VOCABULARY, **extra, **own, "__name__": "check"}
     padded = "\n" * (task["check_line"] - 1) + task["check"]
     with warnings.catch_warnings():
@@ -321,44 +312,38 @@ def run_check(
         exec(compile(padded, task["check_path"], "exec", flags=FLAGS, dont_inherit=True), namespace)
 
 
-def _text(answer: Any, script: Script, task: dict[str, Any]) -> str:
+def _text(answer: Any, script: Script, task: dict[str, Any]) -> Answer:
     node = script.node(task["variable"])
     where = f"{script.shown}:{node.lineno if node else 1}"
     if not isinstance(answer, str):
         raise Wrong(f"{where}: {task['variable']} must be a text: the LaTeX of an equation")
     if any(ord(sign) < 32 and sign != "\n" for sign in answer):
         raise Wrong(f'{where}: write r"…", with an r: without it, Python reads the backslashes for itself')
-    if not answer.strip():
-        raise Begun
-    return answer
+    return {"state": "text", "text": answer} if answer.strip() else TODO
 
 
-def _failed(
-    error: BaseException,
-    script: Script | None,
-    task: dict[str, Any],
-    returned: Returned,
-    others: dict[str, str],
-) -> Answer:
+def _stopped(error: BaseException, script: Script | None, task: dict[str, Any], returned: Returned) -> Answer:
+    """What an error says that no check has raised."""
     if script is None:
-        return {"state": "failed", "message": f"{task['shown']}: {error}", "label": ""}
+        return failed(f"{task['shown']}: {error}")
     line = script.line(error)
     last = traceback.extract_tb(error.__traceback__)[-1]
+    others = {part["path"]: part["shown"] for part in task["course"]}
     if isinstance(error, NotImplementedError) and last.filename in {script.path, *others}:
         nodes = [script.node(name) for name in task["needs"]]
         spans = [(node.lineno, node.end_lineno or node.lineno) for node in nodes if node]
         if last.filename == script.path and any(first <= (last.lineno or 0) <= end for first, end in spans):
-            return {"state": "todo"}
-        message = f"it needs what is not written yet: {others.get(last.filename, script.shown)}:{last.lineno}"
-        return {"state": "failed", "message": message, "label": ""}
+            return TODO
+        where = others.get(last.filename, script.shown)
+        return failed(f"it needs what is not written yet: {where}:{last.lineno}")
     if isinstance(error, AssertionError) and line is None:
-        return {"state": "failed", "message": str(error), "label": ""}
+        return failed(str(error))
     said = script.told(error)
     if line is None:
         said = returned.told(said)
     if script.broken:
         said += f"\nIn the same file this failed, and may be the reason:\n{script.broken[0]}"
-    return {"state": "failed", "message": said, "label": ""}
+    return failed(said)
 
 
 def load_shared(tasks: list[dict[str, Any]]) -> None:
@@ -377,7 +362,7 @@ class Copy:
         files = (tempfile.TemporaryFile(buffering=0) for _ in range(3))  # noqa: SIM115  open to the end
         self.answer, self.output, self.trace = files
 
-    def begin(self, job: dict[str, Any], task: dict[str, Any]) -> int:
+    def begin(self, task: dict[str, Any]) -> int:
         """Its number."""
         for file in (self.answer, self.output, self.trace):
             file.seek(0)
@@ -393,7 +378,7 @@ class Copy:
         if sys.platform != "win32":
             resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, LARGEST))
         book = sys.modules.pop("book")  # out of the reach of an answer
-        answer = marked(job, task, sys.modules[MODULE], book)
+        answer = marked(task, sys.modules[MODULE], book)
         with contextlib.suppress(Exception):  # an answer may have closed it
             sys.stdout.flush()
         self.answer.write(json.dumps(answer).encode())
@@ -417,7 +402,7 @@ class Copy:
             message = "ended the process that ran it"
         line = re.search(rf'File "{re.escape(task["path"])}", line (\d+)', _read(self.trace))
         where = f"{task['shown']}:{line[1]}: " if line else ""
-        said = {"state": "failed", "message": f"{where}it {message}"} if message else json.loads(answer)
+        said = failed(f"{where}it {message}") if message else json.loads(answer)
         return {"answer": said, "printed": _read(self.output, BEGINNING), "size": _size(self.output)}
 
     def floods(self) -> bool:
@@ -455,11 +440,12 @@ def main() -> None:
     for name in ("book", MODULE):
         module(name, setup["module"], setup["module_path"])
     for line in sys.stdin.buffer:
-        job = {**setup, **json.loads(line)}
+        job = json.loads(line)
         load_shared(job["tasks"])
         gc.freeze()  # else the copies look through all this, and so make it their own
-        for task in job["tasks"]:
-            pid = copy.begin(job, task)
+        for one in job["tasks"]:
+            task = {**setup, "course": job["course"], **one}
+            pid = copy.begin(task)
             os.write(results, f"{pid}\n".encode())
             os.write(results, json.dumps(copy.result(pid, task)).encode() + b"\n")
 

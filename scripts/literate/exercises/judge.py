@@ -165,7 +165,8 @@ def _gradients(
     for _, p, q in pairs:
         p.grad[...] = q.grad[...] = 1.0
     before = [p.data.copy() for _, p, _ in pairs]
-    returned = mine.backward(upstream if upstream.ndim else float(g))
+    sent = upstream if upstream.ndim else float(g)
+    returned = mine.backward(sent)
     expected = twin.backward(g.copy() if g.ndim else float(g))
     if not np.array_equal(upstream, g):
         raise Wrong("backward changed grad_output in place: the caller may still need it; work on a copy")
@@ -180,20 +181,13 @@ def _gradients(
             added, label = q.grad - 1.0, labels.get(name, "")
             if not wrong(p.grad, added) and np.any(added):
                 raise Wrong(f"{name}.grad was overwritten: backward adds to it (+=)", label)
-            agrees(
-                np.asarray(p.grad) - 1.0,
-                added,
-                f"what was added to {name}.grad",
-                label,
-                len(x),
-                known.get(name),
-            )
+            what = f"what was added to {name}.grad"
+            agrees(np.asarray(p.grad) - 1.0, added, what, label, len(x), known.get(name))
             held.append(name)
-        agrees(
-            returned, expected, "what backward returns", labels.get("input", ""), len(x), known.get("input")
-        )
+        what, label = "what backward returns", labels.get("input", "")
+        agrees(returned, expected, what, label, len(x), known.get("input"))
         added_once = [p.grad.copy() for _, p, _ in pairs]
-        again = mine.backward(upstream if upstream.ndim else float(g))
+        again = mine.backward(sent)
         rest_of_it = [(p.grad - once, once - 1.0) for (_, p, _), once in zip(pairs, added_once, strict=True)]
         if any(wrong(*pair) for pair in [(again, expected), *rest_of_it]):
             raise Wrong(

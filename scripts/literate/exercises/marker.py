@@ -122,7 +122,7 @@ class Marker:
     def _run(self, answers: list[Answer], course: dict[str, tuple[Path, str]]) -> Iterator[Verdict]:
         """The process stays for the next time, unless an answer or Ctrl-C has ended it."""
         while answers:
-            process = self._process = self._process or _Process(self._setup())
+            process = self._process = self._process or _Process(self.module.text)
             whole = False
             try:
                 process.send(self._job(answers, course))
@@ -135,9 +135,6 @@ class Marker:
                 if not whole:
                     process.close()
                     self._process = None
-
-    def _setup(self) -> dict[str, Any]:
-        return {"module": self.module.text, "module_path": str(ROOT / "backprop_core.py")}
 
     def _verdict(self, answer: Answer, result: dict[str, Any], process: _Process) -> Verdict:
         state, message = result["state"], result.get("message", "")
@@ -238,7 +235,7 @@ def _functions(source: str) -> Iterator[tuple[str, ast.FunctionDef]]:
 class _Process:
     """The process in which answers run, each in a copy of it. It says in JSON what came of them."""
 
-    def __init__(self, setup: dict[str, Any]) -> None:
+    def __init__(self, module: str) -> None:
         self.ended = self.served = False
         self.said: dict[str, Any] = {}  # of the last answer
         self.buffer = b""
@@ -255,7 +252,7 @@ class _Process:
         )
         self.groups = [self.child.pid]  # and that of the copy that runs
         self.close = weakref.finalize(self, _closed, self.child, self.groups, self.crash)
-        self.send(setup)
+        self.send({"module": module, "module_path": str(ROOT / "backprop_core.py")})
 
     def send(self, job: dict[str, Any]) -> None:
         assert self.child.stdin

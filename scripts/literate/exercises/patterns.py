@@ -39,7 +39,8 @@ def wrong(got: object, expected: object, n: int | None = None, slips: Slips | No
         return f"not a finite number at {_index(at)}: got {found[at]}, expected {wanted[at]:.4g}"
     if _same(found, wanted):
         return ""
-    return f"{_at(found, wanted)}{_pattern(found, wanted, n)}"
+    hints = [f"; {text}" for text in _patterns(found, wanted, n)]
+    return "".join([_at(found, wanted), *hints[:1]])
 
 
 def _same(found: np.ndarray, wanted: np.ndarray) -> bool:
@@ -59,10 +60,6 @@ def _at(found: np.ndarray, wanted: np.ndarray) -> str:
 
 def _index(at: tuple[int, ...]) -> str:
     return f"[{', '.join(map(str, at))}]" if at else "the only element"
-
-
-def _pattern(found: np.ndarray, wanted: np.ndarray, n: int | None) -> str:
-    return "".join(f"; {text}" for text in list(_patterns(found, wanted, n))[:1])
 
 
 def _patterns(found: np.ndarray, wanted: np.ndarray, n: int | None) -> Iterator[str]:

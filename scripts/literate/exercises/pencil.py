@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from equations.book import Book, read_display
 from equations.check import check_display
 from equations.errors import MathError
-from equations.syntax import Derivative, Entry, Node, show
+from equations.syntax import Derivative, Node, base_of, show
 from literate.chapter import Chapter, Display
 
 from .sheets import Exercise
@@ -39,18 +39,14 @@ def complaint(book: Book, sheet: Chapter, exercise: Exercise, tex: str) -> str:
     return result.finding.message if result.finding else ""
 
 
-def _base(node: Node) -> Node:
-    return node.base if isinstance(node, Entry) else node
-
-
 def _derivatives(node: Node) -> Iterator[Derivative]:
     return (part for part in node.walk() if isinstance(part, Derivative))
 
 
 def _what(node: Node) -> tuple[str, ...]:
     """What a side stands for, with or without indices."""
-    return _pair(node) if isinstance(node, Derivative) else (show(_base(node)),)
+    return _pair(node) if isinstance(node, Derivative) else (show(base_of(node)),)
 
 
 def _pair(node: Derivative) -> tuple[str, str]:
-    return show(_base(node.top)), show(_base(node.bottom))
+    return show(base_of(node.top)), show(base_of(node.bottom))

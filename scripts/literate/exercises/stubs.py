@@ -149,11 +149,8 @@ def _blank(name: str, exercise: Exercise, core: Core, above: list[str]) -> str:
     if text := core.docstring(name, node):
         text = re.sub(r"\n*^>>> .*", "", text, flags=re.M | re.S).strip()
         body += f'"""{text}{chr(10) if chr(10) in text else ""}"""'.split("\n")
-    return "\n".join([head, *_indented([*body, *above, "raise NotImplementedError"])])
-
-
-def _indented(lines: list[str]) -> list[str]:
-    return [f"    {line}".rstrip() for line in lines]
+    text = "\n".join([*body, *above, "raise NotImplementedError"])
+    return f"{head}\n{textwrap.indent(text, '    ')}"
 
 
 def _equation(label: str, equations: Equations) -> list[str]:

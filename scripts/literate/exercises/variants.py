@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+from equations.slicing import names_in
 from literate.chapter import Cell
 
 from .marker import Answer, Marker
@@ -40,10 +41,8 @@ def source_of(marker: Marker, name: str, exercise: Exercise) -> str:
 
 def _imports(marker: Marker, exercise: Exercise) -> str:
     """What those functions take from the rest of the module."""
-    used: set[str] = set()
-    for name in [*exercise.without, *exercise.blanks]:
-        tree = ast.parse(source_of(marker, name, exercise))
-        used |= {leaf.id for leaf in ast.walk(tree) if isinstance(leaf, ast.Name)}
+    sources = [source_of(marker, name, exercise) for name in (*exercise.without, *exercise.blanks)]
+    used = names_in(map(ast.parse, sources))
     names = sorted(used & marker.namespace.keys() - set(exercise.names))
     return f"from backprop_core import {', '.join(names)}" if names else ""
 

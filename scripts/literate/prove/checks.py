@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import equations
 from equations.book import Book
-from equations.check import check_display, check_rows, checked_displays
+from equations.check import Subject, check_subject, checked_displays, subjects_of
 from equations.dependencies import Dependencies, of_display, of_table
 from equations.errors import Finding, MathError
 from equations.mutation_score import Score
-from literate.chapter import BookError, Chapter, Display, Place, Table
+from literate.chapter import BookError, Chapter, Display, Place
 from literate.files import write_atomically
 from literate.kept import Kept
 from literate.tangle.reach import Source, digest_of
@@ -46,31 +46,22 @@ def check_all(book: Book, source: Source, cache: Path) -> dict[str, Found]:
 
 
 @functools.lru_cache(maxsize=1)
-def subjects(book: Book) -> list[tuple[Any, Display | Table, Dependencies | None]]:
+def subjects(book: Book) -> list[tuple[Any, Subject, Dependencies | None]]:
     """Displays and tables, with what their checks rest on; None for what cannot be read."""
-    return list(_subjects(book))
+    return [(c, subject, _rests(book, c, subject)) for c in book.chapters for subject in subjects_of(c)]
 
 
-def _subjects(book: Book) -> Iterator[tuple[Any, Display | Table, Dependencies | None]]:
-    for chapter in book.chapters:
-        for display in checked_displays(chapter):
-            yield chapter, display, _or_none(functools.partial(of_display, book, chapter, display))
-        for table in chapter.tables:
-            yield chapter, table, _or_none(functools.partial(of_table, book, chapter, table))
-
-
-def _or_none(find: functools.partial[Dependencies]) -> Dependencies | None:
+def _rests(book: Book, chapter: Any, subject: Subject) -> Dependencies | None:
     try:
-        return find()
+        if isinstance(subject, Display):
+            return of_display(book, chapter, subject)
+        return of_table(book, chapter, subject)
     except MathError:
         return None
 
 
-def _check(book: Book, chapter: Chapter, subject: Display | Table, wrong: list[Finding]) -> Found:
-    if isinstance(subject, Display):
-        results = [check_display(book, chapter, subject)]
-    else:
-        results = list(check_rows(book, chapter, subject))
+def _check(book: Book, chapter: Chapter, subject: Subject, wrong: list[Finding]) -> Found:
+    results = list(check_subject(book, chapter, subject))
     wrong += [result.finding for result in results if result.finding]
     return {"draws": results[0].draws, "against": results[0].against} if results else {}
 

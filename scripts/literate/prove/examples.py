@@ -14,7 +14,7 @@ from equations.errors import MathError
 from equations.mutate import Mutant, mutants
 from equations.notation import Definition, Notation
 from equations.spell import stages
-from equations.syntax import Apply, Derivative, Entry, Node, Symbol, plain
+from equations.syntax import Apply, Derivative, Node, Symbol, base_of, plain
 from equations.worked import Unshown, Worked, work_out
 from literate.chapter import Chapter, Display
 from literate.kept import Kept, name_of
@@ -56,7 +56,7 @@ def symbols(notation: Notation, display: Display) -> list[list[str]]:
     """The rows of the symbols of a display, in the order in which they appear."""
     rows: dict[str, Definition] = {}
     for read in read_display(display.tex, notation):
-        for node in (node for side in read.sides for node in side.walk()):
+        for node in read.walk():
             if row := _row(node, notation):
                 rows.setdefault(row.row.symbol, row)
     return [[row.row.symbol, row.row.meaning, row.row.set, row.row.code] for row in rows.values()]
@@ -64,8 +64,7 @@ def symbols(notation: Notation, display: Display) -> list[list[str]]:
 
 def _row(node: Node, notation: Notation) -> Definition | None:
     if isinstance(node, Derivative):
-        top = node.top.base if isinstance(node.top, Entry) else node.top
-        return notation.gradients.get((getattr(top, "key", ""), getattr(node.bottom, "key", "")))
+        return notation.gradients.get(node.pair)
     key = node.function if isinstance(node, Apply) else getattr(node, "key", "")
     return notation.rows.get(key)
 
@@ -119,11 +118,9 @@ def tex_of(node: Node, notation: Notation) -> str:
     """The symbol as the chapter writes it; nothing for the values of a function."""
     if isinstance(node, Symbol):
         return notation.rows[node.key].row.symbol.removesuffix(r"\leftarrow").strip()
-    if isinstance(node, Derivative):
-        top = node.top.base if isinstance(node.top, Entry) else node.top
-        if isinstance(top, Symbol) and isinstance(node.bottom, Symbol):
-            above, below = (notation.rows[key].row.symbol for key in (top.key, node.bottom.key))
-            return rf"\frac{{\partial {above}}}{{\partial {below}}}"
+    if isinstance(node, Derivative) and isinstance(base_of(node.top), Symbol):
+        above, below = (notation.rows[key].row.symbol for key in node.pair)
+        return rf"\frac{{\partial {above}}}{{\partial {below}}}"
     return ""
 
 

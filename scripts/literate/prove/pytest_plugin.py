@@ -125,29 +125,27 @@ def _reported() -> Iterator[None]:
 
 
 def _claims(session: Session) -> Iterator[Claim]:
-    def after(end: int, check: Callable[[Subject], None], subject: Subject) -> Callable[[], None]:
-        def claim() -> None:
-            session.run_to(end)
-            check(subject)
-
-        return claim
-
     for end, cell in enumerate(session.chapter.cells, 1):
         line = cell.place.line
         if cell.kind == "pycon":
             transcript = _examples(cell.source, cell, line, f"transcript at line {line}")
             if not transcript.examples:
                 raise BookError(cell.place, "a transcript without >>> tests nothing; write ```text instead")
-            yield line, transcript.name, after(end, session.check_examples, transcript)
+            yield line, transcript.name, partial(_after, session, end, session.check_examples, transcript)
         if cell.kind != "python":
             continue
         yield line, cell.name or f"cell at line {line}", partial(session.run_to, end)
         for test in _docstrings(cell, cell.tree.body):
-            yield line, test.name, after(end, session.check_examples, test)
+            yield line, test.name, partial(_after, session, end, session.check_examples, test)
     for number in session.chapter.numbers:
         line = number.place.line
         name = f"number {number.shown} at line {line}"
-        yield line, name, after(number.cells_before, session.check_number, number)
+        yield line, name, partial(_after, session, number.cells_before, session.check_number, number)
+
+
+def _after(session: Session, end: int, check: Callable[[Subject], None], subject: Subject) -> None:
+    session.run_to(end)
+    check(subject)
 
 
 def _equations(session: Session) -> Iterator[Claim]:

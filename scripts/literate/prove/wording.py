@@ -164,30 +164,28 @@ def _slips(cell: Cell) -> Iterator[tuple[int, str]]:
 
 def _shown(cell: Cell) -> Iterator[tuple[int, str]]:
     """What a demonstration prints and a figure says: its strings, but for those that set a style."""
-    nodes = list(ast.walk(cell.tree))
-    values = [value for node in nodes if isinstance(node, ast.JoinedStr) for value in node.values]
-    filled = {part for value in values for part in ast.walk(value)}
-    styles = {
-        part
-        for node in nodes
-        if isinstance(node, ast.keyword) and not SAYING.fullmatch(node.arg or "")
-        for part in ast.walk(node.value)
-    }
-    texts = {one for one in nodes if isinstance(one, ast.Constant | ast.JoinedStr)} - filled - styles
-    for node in sorted(texts, key=lambda one: (one.lineno, one.col_offset)):
+    keywords = (node for node in ast.walk(cell.tree) if isinstance(node, ast.keyword))
+    of_style = (one for one in keywords if not SAYING.fullmatch(one.arg or ""))
+    styles = {part for one in of_style for part in ast.walk(one.value)}
+    for node in (one for one in _strings(cell) if one not in styles):
         text = _segment(cell, node)
         bare = re.sub(r"\{[^{}]*\}", "", text.strip("rf'\""))
         if text.endswith(('"', "'")) and not STYLE.fullmatch(bare):
             yield cell.place.line + node.lineno - 1, text
 
 
+def _strings(cell: Cell) -> list[ast.Constant | ast.JoinedStr]:
+    """The constants of a cell in reading order, but for what is filled into others."""
+    nodes = list(ast.walk(cell.tree))
+    values = (value for node in nodes if isinstance(node, ast.JoinedStr) for value in node.values)
+    inside = {part for value in values for part in ast.walk(value)}
+    found = [one for one in nodes if isinstance(one, ast.Constant | ast.JoinedStr) and one not in inside]
+    return sorted(found, key=lambda one: (one.lineno, one.col_offset))
+
+
 def told(cell: Cell) -> Iterator[tuple[int, str]]:
     """(line, text) of what code says to its users: docstrings, the messages of errors, answers to slips."""
-    nodes = list(ast.walk(cell.tree))
-    filled = [one for one in nodes if isinstance(one, ast.JoinedStr)]
-    inside = {part for one in filled for value in one.values for part in ast.walk(value)}
-    strings = [one for one in nodes if isinstance(one, ast.Constant | ast.JoinedStr) and one not in inside]
-    for node in sorted(strings, key=lambda one: (one.lineno, one.col_offset)):
+    for node in _strings(cell):
         if " " in (text := _text(node)) or text.startswith("eq:"):
             for at, line in enumerate(text.split("\n"), cell.place.line + node.lineno - 1):
                 if not line.lstrip().startswith(">>>"):

@@ -10,10 +10,11 @@ import __future__
 
 import ast
 import inspect
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType
 
+from equations.slicing import names_in, reachable
 from literate.chapter import BookError, Cell, Chapter, Place, compiled, definitions
 from literate.tangle.scopes import bound_names, used_at_definition, used_names
 
@@ -116,10 +117,6 @@ def _bound(cell: Cell, name: str) -> dict[str, Place]:
     if "__eq__" in bound:  # Python then sets __hash__ too
         bound.setdefault("__hash__", bound["__eq__"])
     return bound
-
-
-def _names(nodes: Iterable[ast.AST]) -> set[str]:
-    return {leaf.id for node in nodes for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
 
 
 class _Growth:
@@ -244,7 +241,7 @@ class _Growth:
 
     def check_definition_time(self, earlier: dict[str, Place]) -> None:
         """Decorators and default values of the new piece will be evaluated where the first piece stands."""
-        acting = _names(self.acting())
+        acting = names_in(self.acting())
         for name, place in used_at_definition(self.new, _body(self.new, self.name)).items():
             if name in earlier:
                 raise self.refuse(place, f"{name} would mean {self.name}.{name}, defined at {earlier[name]}")
@@ -298,26 +295,18 @@ class _Growth:
     def check_between(self) -> None:
         """Nothing that runs between the first and the new piece may use the unfinished class."""
         for cell in self.cells[self.cells.index(self.start) + 1 :]:
-            bases = _names(
-                base for node in cell.tree.body if isinstance(node, ast.ClassDef) for base in node.bases
-            )
+            classes = (node for node in cell.tree.body if isinstance(node, ast.ClassDef))
+            bases = names_in(base for node in classes for base in node.bases)
             for name, place in used_at_definition(cell, _code(cell)).items():
                 derived = name in bases  # deriving from a class runs none of its methods
                 if cell not in self.pieces and (
-                    name == self.name or (not derived and self.name in self.reach(name))
+                    name == self.name or (not derived and self.name in reachable([name], self.uses))
                 ):
                     raise self.refuse(
                         self.new.place,
                         f"{self.name} grows after it was used: {name} at {place}; move that below",
                     )
 
-    def reach(self, name: str) -> set[str]:
-        """The core names that may be used when this one is called."""
-        reached: set[str] = set()
-        todo = [name]
-        while todo:
-            name = todo.pop()
-            if name in self.home and name not in reached:
-                reached.add(name)
-                todo += [used for chunk in self.home[name] for used in used_names(chunk.cell)]
-        return reached
+    def uses(self, name: str) -> Iterator[str]:
+        """What may be used when a core name is called."""
+        return (used for chunk in self.home.get(name, []) for used in used_names(chunk.cell))

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from equations.slicing import reachable
 from literate.chapter import MODULE_NAME, Cell, Chapter
 from literate.tangle.module import tangle
 
@@ -44,14 +45,8 @@ class Source:
 
     def reached(self, names: Iterable[str]) -> str:
         """A digest of all that these names run."""
-        seen: set[str] = set()
-        todo = [*names, *self.acting]
-        while todo:
-            name = todo.pop()
-            if name in self.uses and name not in seen:
-                seen.add(name)
-                todo.extend(self.uses[name])
-        return digest_of([self.always, [self.text[name] for name in sorted(seen)]])
+        seen = reachable([*names, *self.acting], lambda name: self.uses.get(name, ()))
+        return digest_of([self.always, [self.text[name] for name in sorted(seen & self.text.keys())]])
 
     def reached_by(self, chapter: Chapter) -> str:
         """The same for a chapter's cells; the whole, if they speak of the module other than to import."""

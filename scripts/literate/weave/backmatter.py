@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import html
 import re
 
 from literate.chapter import MODULE_NAME, Chapter
@@ -200,15 +199,11 @@ def slips(book: Book) -> str:
     """Each slip as a fold that opens on what the checker said of it, and closes the others."""
     parts = []
     for what, before, after, message in book.checks["slips"]:
-        show = panels.formula if "\\" in before else _code
-        said = f"<pre><code>{html.escape(message, quote=False)}</code></pre>"
+        show = panels.formula if "\\" in before else panels.code
+        said = f"<pre>{panels.code(message)}</pre>"
         summary = f"<summary>{what}: {show(before)} becomes {show(after)}</summary>"
         parts.append(f'<details class="slip" name="slip">{summary}{said}</details>')
     return "\n\n".join(parts)
-
-
-def _code(text: str) -> str:
-    return f"<code>{html.escape(text)}</code>"
 
 
 def notation(book: Book) -> str:
@@ -260,7 +255,7 @@ def map_of(book: Book) -> str:
         taken: dict[int, list[str]] = {}
         for name in imported_names(chapter):
             if not name.startswith("_"):
-                taken.setdefault(home[name].number, []).append(_code(name))
+                taken.setdefault(home[name].number, []).append(panels.code(name))
         needs = {chapters.index(home[name]) for name in imported_names(chapter)}
         below.append(needs.union(*(below[one] for one in needs)))
         direct = needs.difference(*(below[one] for one in needs))

@@ -37,16 +37,15 @@ def formulas_of(page: str) -> set[Formula]:
 
 
 def with_formulas(page: str, done: Mapping[Formula, str]) -> str:
-    return FORMULA.sub(lambda found: _set(found, done), page)
+    def put(found: re.Match[str]) -> str:
+        text = done[_formula(found)]
+        return f'<div class="arithmatex">{text}</div>' if found["tag"] == "div" else text
+
+    return FORMULA.sub(put, page)
 
 
 def _formula(found: re.Match[str]) -> Formula:
     return html.unescape(found["tex"]).strip(), found["tag"] == "div"
-
-
-def _set(found: re.Match[str], done: Mapping[Formula, str]) -> str:
-    done_ = done[_formula(found)]
-    return f'<div class="arithmatex">{done_}</div>' if found["tag"] == "div" else done_
 
 
 def _kept(formulas: Sequence[Formula], chapters: Sequence[Chapter], cache: Path) -> list[str]:

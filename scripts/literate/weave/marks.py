@@ -19,12 +19,7 @@ from literate.tangle.reach import Source
 
 # What a slip of the pen is, in which equation, and what it turns into what.
 SLIPS = [
-    (
-        "A sign is flipped in the slope of the sigmoid",
-        "eq:sigmoid-slope",
-        r"(1-\sigma(x))",
-        r"(1+\sigma(x))",
-    ),
+    ("A sign is flipped in the slope of the sigmoid", "eq:sigmoid-slope", r"(1-\sigma(x))", r"(1+\sigma(x))"),
     ("A factor is lost in the gradient of the squared error", "eq:mse-grad", r"\frac2n", r"\frac1n"),
     (
         "Two indices are swapped in a gradient of the linear layer",
@@ -106,12 +101,7 @@ def _slips(book: Book, module: str) -> Iterator[list[str]]:
         for table in chapter.tables:
             for result in check_rows(wrong, chapter, table):
                 if result.finding and symbol in str(result.finding):
-                    yield [
-                        "In the code of that layer, a sum becomes a mean",
-                        before,
-                        after,
-                        _message(result),
-                    ]
+                    yield ["In the code of that layer, a sum becomes a mean", before, after, _message(result)]
                     return
 
 

@@ -67,11 +67,11 @@ def prose(book: Book, text: str) -> str:
     text = re.sub(r"\]\((exercises/[\w-]+)\.md(#[\w-]+)?\)", r"](../\1.html\2)", text)
     text = re.sub(r"\]\((data/[\w.-]+)\)", r"](../\1)", text)
     text = re.sub(r"\[([^\]]+)\]\([\w-]+\.md(?:#[\w-]+)?\)", r"\1", text)
-    return outside_code(_quotes(text), lambda part: with_references(part, lambda label: _number(book, label)))
 
+    def numbered(part: str) -> str:
+        return with_references(part, lambda label: f"({book.equations[label].number})")
 
-def _number(book: Book, label: str) -> str:
-    return f"({book.equations[label].number})"
+    return outside_code(_quotes(text), numbered)
 
 
 def _quotes(text: str) -> str:

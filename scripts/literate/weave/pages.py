@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import html
 import re
 from collections import defaultdict
@@ -28,6 +27,7 @@ from literate.chapter import (
     defined_names,
     equations_of,
 )
+from literate.tangle.imports import imported_names as imports
 from literate.tangle.module import Module
 from literate.weave import light
 from literate.weave.figures import Figure, figure
@@ -96,13 +96,7 @@ class Book:
 
 def imported_names(chapter: Chapter) -> list[str]:
     """What the chapter takes from the earlier ones."""
-    return [
-        alias.name
-        for cell in chapter.python[:1]
-        for node in cell.tree.body
-        if isinstance(node, ast.ImportFrom) and node.module == MODULE_NAME
-        for alias in node.names
-    ]
+    return [str(item.name) for item in imports(chapter).values() if item.module == MODULE_NAME]
 
 
 # -- the parts of a chapter -----------------------------------------------------

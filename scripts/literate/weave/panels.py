@@ -123,13 +123,17 @@ def formula(tex: str) -> str:
     return f'<span class="arithmatex">\\({html.escape(tex, quote=False)}\\)</span>'
 
 
+def code(text: str) -> str:
+    return f"<code>{html.escape(text, quote=False)}</code>"
+
+
 def inline(text: str) -> str:
     """Prose of a table's cell: formulas and code, nothing else."""
     parts = re.split(r"(\$[^$]+\$|`[^`]+`)", text)
     return "".join(
         formula(part[1:-1])
         if part.startswith("$")
-        else f"<code>{html.escape(part[1:-1], quote=False)}</code>"
+        else code(part[1:-1])
         if part.startswith("`")
         else html.escape(part, quote=False)
         for part in parts
@@ -139,16 +143,13 @@ def inline(text: str) -> str:
 
 def in_words(book: Book, example: dict[str, Any]) -> str:
     rows = []
-    for symbol, meaning, set_, code in example["symbols"]:
+    for symbol, meaning, set_, by in example["symbols"]:
         shape = re.sub(r"\$([^$]*)\$", lambda found: _set(found[1]), set_)
-        if code in book.equations:
-            other = book.equations[code]
-            code = (
-                f'<a class="eqref" href="{other.chapter.path.stem}.html#{other.anchor}">({other.number})</a>'
-            )
-        else:
-            code = f"<code>{html.escape(code, quote=False)}</code>"
-        cells = [formula(symbol), inline(meaning), shape, code]
+        shown = code(by)
+        if other := book.equations.get(by):
+            address = f"{other.chapter.path.stem}.html#{other.anchor}"
+            shown = f'<a class="eqref" href="{address}">({other.number})</a>'
+        cells = [formula(symbol), inline(meaning), shape, shown]
         rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
     return f'<div class="wide"><table class="words">{"".join(rows)}</table></div>' if rows else ""
 
@@ -276,13 +277,10 @@ def in_code(book: Book, equation: Equation) -> str:
     users: list[Chapter] = []
     for chapter, cell in book.named[equation.display.label or ""]:
         for name, first, lines in implementing(cell, equation.display.label or ""):
-            text = html.escape(lines, quote=False)
             where = f"{chapter.path.stem}.html#code-{cell.name}"
             at = book.module_lines.get(chapter.place(cell.place.line + first - 1))
             line = f", line {at} of {MODULE_NAME}.py" if at else ""
-            items.append(
-                f'<p><a href="{where}"><code>{name}</code></a>{line}</p><pre><code>{text}</code></pre>'
-            )
+            items.append(f'<p><a href="{where}"><code>{name}</code></a>{line}</p><pre>{code(lines)}</pre>')
             users += [user for user in book.users[name.split(".")[0]] if user not in users]
     if not items:
         return "<p>No comment in the module names this equation.</p>"
@@ -336,11 +334,9 @@ def checked(book: Book, equation: Equation, example: dict[str, Any]) -> str:
     text = f"<p>{html.escape(title[:1].upper() + title[1:], quote=False)}.</p>"
     if example["slip"]:
         what, tex, message = example["slip"]
-        before, after = changed(equation.display.tex, tex)
-        said = html.escape(message, quote=False)
-        old, new = (f"<code>{html.escape(part, quote=False)}</code>" for part in (before, after))
-        text += f"<p>To see it fail, {what}: {old} becomes {new}. The checker says:</p>"
-        text += f"<pre><code>{said}</code></pre>"
+        before, after = map(code, changed(equation.display.tex, tex))
+        text += f"<p>To see it fail, {what}: {before} becomes {after}. The checker says:</p>"
+        text += f"<pre>{code(message)}</pre>"
     return text
 
 

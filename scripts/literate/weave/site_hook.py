@@ -144,19 +144,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     global book, marker, executed, pages, downloads
     chapters = read_book(Path(config.docs_dir))
     executed, found = executed_or_latest(chapters)
-    book = weave.Book(chapters, tangle(chapters))
-    if found:
-        book = weave.Book(chapters, book.module, found)
+    module = tangle(chapters)
+    book = weave.Book(chapters, module, found) if found else weave.Book(chapters, module)
     if (style := Path(config.docs_dir, "assets", "book.css")).exists():
         book.palette = colours(read_text(style))
-    pages = {chapter.path.name: weave.page(book, chapter, executed[chapter.path]) for chapter in chapters}
-    pages = {name: backmatter.generated(text, book) for name, text in pages.items()}
-    if not found:
-        pages = {
-            name: re.sub(r"^# .*$", rf"\g<0>\n\n{RUNNING}", text, count=1, flags=re.M)
-            for name, text in pages.items()
-        }
-    pages = {name: panels.with_openers(text, book) for name, text in pages.items()}
+    pages = {}
+    for chapter in chapters:
+        text = backmatter.generated(weave.page(book, chapter, executed[chapter.path]), book)
+        if not found:
+            text = re.sub(r"^# .*$", rf"\g<0>\n\n{RUNNING}", text, count=1, flags=re.M)
+        pages[chapter.path.name] = panels.with_openers(text, book)
     marker = Marker(chapters)
     ends = {}
     for sheet in marker.sheets:
