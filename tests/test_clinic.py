@@ -50,8 +50,8 @@ def test_a_case_is_named_first_or_second(case: str) -> None:
     assert wanted & set(sick.names()[:2])
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_its_healthy_twin_has_no_finding(case: str) -> None:
+@pytest.mark.parametrize("case", {id(well): case for case, (_, _, well) in CASES.items()}.values())
+def test_its_healthy_twin_has_no_finding(case: str) -> None:  # each once: some cases share theirs
     assert CASES[case][2].names() == []
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import itertools
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -150,28 +153,43 @@ def contents(tree: Path) -> dict[str, bytes]:
     }
 
 
-def killed(tree: Path, at: int) -> int:
-    """--untangle, killed before it changes the folder for the ``at``-th time."""
-    code = f"""
+MORTAL = """
 import os, signal, sys
 from pathlib import Path
 import tangle
-left = [{at}]
+left = 0
 def dying(change):
     def changed(*arguments, **options):
-        left[0] -= 1
-        if not left[0]:
+        global left
+        left -= 1
+        if not left:
             os.kill(os.getpid(), signal.SIGKILL)
         return change(*arguments, **options)
     return changed
 for name in ("write_bytes", "replace", "unlink"):
     setattr(Path, name, dying(getattr(Path, name)))
-sys.exit(tangle.main(["--untangle"], Path("book"), Path("m.py")))
+for line in sys.stdin:
+    if not os.fork():
+        left, sys.stdout = int(line), sys.stderr
+        sys.exit(tangle.main(["--untangle"], Path("book"), Path("m.py")))
+    print(os.wait()[1], flush=True)
 """
+
+
+@contextlib.contextmanager
+def mortal(tree: Path) -> Iterator[Callable[[int], int]]:
+    """--untangle, killed before it changes the folder for the ``at``-th time: how it ended."""
     environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
-    return subprocess.run(
-        [sys.executable, "-c", code], cwd=tree, env=environment, check=False, capture_output=True
-    ).returncode
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", MORTAL]
+    with subprocess.Popen(command, cwd=tree, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
+
+        def killed(at: int) -> int:
+            assert process.stdin and process.stdout
+            print(at, file=process.stdin, flush=True)
+            return int(process.stdout.readline())
+
+        yield killed
 
 
 def test_untangle_killed_anywhere_is_ended_by_the_next_run(tree: Path) -> None:
@@ -180,19 +198,19 @@ def test_untangle_killed_anywhere_is_ended_by_the_next_run(tree: Path) -> None:
     edited = contents(tree)
     assert run(tree, "--untangle") == 0
     done = contents(tree)
-    at, kills = 0, 0
-    while True:
-        at += 1
-        for name in contents(tree):
-            (tree / name).unlink()
-        for name, data in edited.items():
-            (tree / name).write_bytes(data)
-        if killed(tree, at) == 0:
-            break
-        kills += 1
-        assert run(tree, "--untangle") == 0
-        assert contents(tree) == done, f"killed before change {at}"
-    assert kills >= 8 and set(done) == set(original)
+    with mortal(tree) as killed:
+        for at in itertools.count(1):
+            for name in contents(tree):
+                (tree / name).unlink()
+            for name, data in edited.items():
+                (tree / name).write_bytes(data)
+            status = killed(at)
+            if not status:
+                break
+            assert status == signal.SIGKILL
+            assert run(tree, "--untangle") == 0
+            assert contents(tree) == done, f"killed before change {at}"
+    assert at > 8 and set(done) == set(original)
 
 
 def test_an_edit_after_the_kill_is_not_overwritten(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -315,9 +333,8 @@ def test_any_line_is_read_in_no_time(path: Path, data: st.DataObject) -> None:
     for _ in range(draw(st.integers(1, 30))):
         pieces = draw(st.lists(st.sampled_from(PIECES), min_size=1, max_size=3))
         length = draw(st.sampled_from([100_000, 5_000, 4_900, 1_000]))
-        text = "".join(
-            draw(st.sampled_from(["", "# ", "| ", "$$", "```python "])) + "".join(pieces) * length
-        )[:length]
+        start = draw(st.sampled_from(["", "# ", "| ", "$$", "```python "]))
+        text = (start + "".join(pieces) * length)[:length]
         lines.insert(draw(st.integers(9, len(lines))), text)
     started = time.process_time()
     try:

@@ -258,13 +258,15 @@ DYING = {
 
 
 def run_tests(path: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-p", "literate.prove.pytest_plugin", *options, path.name]
+    plugins = "-p", "literate.prove.pytest_plugin", "-p", "no:hypothesispytest"  # see pyproject.toml
+    command = [sys.executable, "-m", "pytest", *plugins, *options, path.name]
     variables = os.environ | {"PYTHONPATH": str(ROOT / "scripts")} | environment
     return subprocess.run(command, cwd=path.parent, env=variables, capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [("kills itself", ()), ("is deaf", ()), ("crashes", ("-n", "1"))]
+    ("name", "options"),
+    [("kills itself", ()), ("is deaf", ()), ("crashes", ("-n", "1", "--max-worker-restart=0"))],
 )
 def test_a_death_is_told_with_its_place(  # the others: tests/proofs/test_limits_long.py
     name: str, options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import doctest
-import os
-import subprocess
 import sys
 import tomllib
 import types
@@ -170,14 +168,6 @@ def test_usage_example(book: list[Chapter], monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, MODULE_NAME, module)
     test = doctest.DocTestParser().get_doctest(module.__doc__ or "", {}, MODULE_NAME, None, None)
     assert doctest.DocTestRunner().run(test).failed == 0
-
-
-def test_the_same_in_every_process(book: list[Chapter]) -> None:
-    ours = os.environ.get("PYTHONHASHSEED")  # unset: a seed of its own for each process
-    environment = os.environ | {"PYTHONHASHSEED": "2" if ours == "1" else "1"}
-    command = [sys.executable, "scripts/tangle.py", "--upto", str(book[-1].number)]
-    other = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
-    assert other.stdout.decode() == prefix(book, 100).text
 
 
 # -- what core cells may use --------------------------------------------------------

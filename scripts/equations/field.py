@@ -168,7 +168,9 @@ def _rational(fraction: Fraction) -> Element:
 
 
 def _operand(x: Any) -> Element | None:
-    return element(x) if isinstance(x, Element | int | float | np.number | np.bool_) else None
+    if isinstance(x, Element):  # nearly always: it is asked first
+        return x
+    return element(x) if isinstance(x, int | float | np.number | np.bool_) else None
 
 
 class Element:

@@ -60,11 +60,14 @@ def failed(message: str, label: str = "") -> Answer:
     return {"state": "failed", "message": message, "label": label}
 
 
+compiled = functools.cache(compile)  # once, for all copies
+
+
 def module(name: str, text: str, path: str) -> types.ModuleType:
     made = types.ModuleType(name)
     made.__file__ = path
     sys.modules[name] = made  # dataclasses look there
-    exec(compile(text, path, "exec"), made.__dict__)
+    exec(compiled(text, path, "exec"), made.__dict__)
     return made
 
 

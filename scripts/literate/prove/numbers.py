@@ -138,9 +138,9 @@ def check_typed(chapter: Chapter) -> None:
 def unbound_numbers(chapter: Chapter, line: int, text: str) -> Iterator[tuple[str, float]]:
     """The numbers of a line of prose that are neither computed nor set in the code beside it."""
     claims = [(one[0], float(one[0])) for one in RESULT.finditer(QUOTED.sub("", NUMBER.sub("", text)))]
-    for said, value in [*claims, *(() if text.startswith("[^") else settings(text))]:
-        if value not in known_numbers(chapter, line, is_near=True):
-            yield said, value
+    claims += [] if text.startswith("[^") else settings(text)
+    known = known_numbers(chapter, line, is_near=True) if claims else set()
+    yield from (claim for claim in claims if claim[1] not in known)
 
 
 def compared(text: str) -> list[str]:
