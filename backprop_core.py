@@ -47,7 +47,7 @@ from inspect import signature
 from itertools import chain, cycle, pairwise, repeat, tee
 from numbers import Real
 from pathlib import Path
-from types import CellType, FunctionType, GeneratorType, ModuleType
+from types import CellType, FunctionType, GeneratorType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple, Self
 from zipfile import ZipFile
 
@@ -1463,10 +1463,8 @@ class Network(Layer):
     # 07 A network learns · network-lengths
     def _run(self, layer: Any, x: np.ndarray, lengths: Any) -> Any:
         """The layer's output; it gets the lengths if it wants them."""
-        if lengths is None or not layer.takes_lengths:
-            y = layer.forward(x)
-        else:
-            y = layer.forward(x, lengths=lengths)
+        wants = lengths is not None and layer.takes_lengths
+        y = layer.forward(x, lengths=lengths) if wants else layer.forward(x)
         if not isinstance(y, (np.ndarray, np.generic)):
             kind = type(y).__name__
             raise TypeError(f"Network: {layer} gave no array, but a {kind}")
@@ -2462,14 +2460,8 @@ def _first_not_finite(net: Network, x: ArrayLike) -> str:
 
 
 # 10 The loop: training · training
-class _Training:
+class _Training(SimpleNamespace):
     """A call of fit, its arguments as attributes."""
-
-    def __init__(self, **given: Any) -> None:
-        vars(self).update(given)
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"fit has no {name}")
 
     # 10 The loop: training · train-batch
     def forwards_and_back(self, number: int, batch: Sequence) -> dict:
@@ -2782,8 +2774,7 @@ def load(
 
 # 11 To be continued: saving and resuming · restore
 def _restore(arrays: dict, stored: dict, rngs: dict, texts: dict) -> None:
-    for name, array in arrays.items():
-        array[...] = stored[name]
+    _overwrite(arrays, stored)
     for name, generator in rngs.items():
         generator.bit_generator.state = texts[name]
 
@@ -3928,10 +3919,6 @@ class Tensor(NDArrayOperatorsMixin):
         raise TypeError(_IN_PLACE)
 
     # 17 The engine, for use · tensor-item
-    def item(self) -> float:
-        """The number in a Tensor that holds only one."""
-        return self.data.item()
-
     def detach(self) -> Any:
         """The same array, as a constant."""
         return Tensor(self.data, requires_grad=False)
@@ -4196,7 +4183,7 @@ def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
 
 # 17 The engine, for use · plain
 _IN_PLACE = "Tensors do not change in place; write a = a + b, or np.where"
-_PLAIN = "shape ndim size dtype argmax argmin any all tolist".split()
+_PLAIN = "shape ndim size dtype argmax argmin any all tolist item".split()
 _ELSE = "; make it of functions that have one, or give it one with primitive"
 _OPTIONS = {"where": "; write np.where", "dtype": "; write x.astype(dtype)"}
 _INSTEAD: dict[Callable, str] = {
@@ -4370,17 +4357,17 @@ _CURVES: dict[Callable, Any] = _POWERS | {
 
 
 # 17 The engine, for use · base-slope
-def _base_slope(y: Any, x: Any, n: Any) -> Any:
+def _base_slope(y, x, n):
     if isinstance(n, (int, float)):
         return n * x ** (n - 1) if n else 0
     return n * x ** np.where((x == 0) & (n == 0), 1.0, n - 1.0)
 
 
-def _exponent_slope(y: Any, x: Any, n: Any) -> Any:
+def _exponent_slope(y, x, n):
     return y * np.log(np.where(x == 0, 1.0, x))
 
 
-def _side(a: Any, y: Any) -> Any:
+def _side(a, y):
     return a / np.where(y == 0, 1, y)
 
 
@@ -4405,7 +4392,7 @@ _PAIRS: dict[Callable, tuple] = {
 
 
 # 17 The engine, for use · chosen
-def _chosen(g: Any, y: Any, x: Any, other: Any) -> Any:
+def _chosen(g, y, x, other):
     """The share of x, where y is x or the other."""
     won = x == y
     tied = won == (other == y)
@@ -4428,7 +4415,7 @@ _SHARES: dict[Callable, tuple] = {
 
 
 # 17 The engine, for use · rules-matmul
-def _matrices(g: Any, a: Any, b: Any) -> tuple:
+def _matrices(g, a, b):
     """A single row or column as a matrix of one, as in NumPy's products."""
     if b.ndim == 1:
         g, b = g[..., None], b[:, None]
@@ -4437,13 +4424,13 @@ def _matrices(g: Any, a: Any, b: Any) -> tuple:
     return g, a, b
 
 
-def _matmul_left(g: Any, y: Any, a: Any, b: Any) -> Any:
+def _matmul_left(g, y, a, b):
     g, _, b = _matrices(g, a, b)
     return g @ b.mT  # eq:stack-da
 
 
 # 17 The engine, for use · rules-matmul-right
-def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
+def _matmul_right(g, y, a, b):
     g, a, whole = _matrices(g, a, b)
     if whole.ndim == 2 < a.ndim:  # one matrix for the whole stack
         rows = math.prod(a.shape[:-1])
@@ -4453,15 +4440,21 @@ def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
 
 
 # 17 The engine, for use · spread-out
-def _spread_out(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+def _spread_out(g, x, axis, keepdims):
     """What belongs to a reduction of x, with the axes that it took away."""
     gone = not (axis is None or keepdims or x.ndim == 0)
     return np.expand_dims(g, axis) if gone else g
 
 
-def _cumsum_rule(g: Any, y: Any, x: Any, axis: int | None = None) -> Any:
+def _cumsum_rule(g, y, x, axis=None):
     axis = axis or 0
     return np.flip(np.cumsum(np.flip(g, axis), axis), axis).reshape(x.shape)
+
+
+def _diff_rule(g, y, x, n=1, axis=-1):
+    n = min(n, x.shape[axis])
+    wide = [(n, n) if i == axis % x.ndim else (0, 0) for i in range(x.ndim)]
+    return (-1) ** n * np.diff(np.pad(g, wide), n, axis)
 
 
 # 17 The engine, for use · rules-linear
@@ -4470,7 +4463,7 @@ _LINEAR: dict[Callable, tuple] = {
     np.sum: (lambda g, y, x, axis=None, *, keepdims=False: (
         np.broadcast_to(_spread_out(g, x, axis, keepdims), x.shape)
     ),),
-    np.cumsum: (_cumsum_rule,),
+    np.cumsum: (_cumsum_rule,), np.diff: (_diff_rule,),
     np.transpose: (lambda g, y, x, axes=None: np.transpose(
         g, None if axes is None else np.argsort(np.mod(axes, x.ndim))
     ),),
@@ -4484,7 +4477,7 @@ _LINEAR: dict[Callable, tuple] = {
 
 # 17 The engine, for use · scatter
 @primitive(lambda g, y, x, shape, *key: g[key], jvps="linear")
-def _scatter(x: Any, shape: tuple, *key: Any) -> np.ndarray:
+def _scatter(x, shape, *key):
     """Zeros of this shape to which x is added at the key: _pick undone."""
     whole = np.zeros(shape, x.dtype)
     once = (int, np.integer, slice, type(None), type(...))  # no entry twice
@@ -4498,20 +4491,18 @@ def _scatter(x: Any, shape: tuple, *key: Any) -> np.ndarray:
 
 # 17 The engine, for use · pick
 @primitive(lambda g, y, x, *key: _scatter(g, x.shape, *key), jvps="linear")
-def _pick(x: Any, *key: Any) -> Any:
+def _pick(x, *key):
     return x[key]  # eq:pick
 
 
 # 17 The engine, for use · astype
 @primitive(lambda g, y, x, dtype: g, jvps="linear")  # _fit converts it back
-def _astype(x: Any, dtype: Any) -> np.ndarray:
+def _astype(x, dtype):
     return x.astype(dtype)
 
 
 # 17 The engine, for use · others
-def _max_rule(
-    g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
-) -> Any:
+def _max_rule(g, y, x, axis=None, *, keepdims=False):
     best = (x == _spread_out(y, x, axis, keepdims)).astype(x.dtype)
     best /= best.sum(axis=axis, keepdims=True)
     # where: 0 * inf would be nan
@@ -4519,13 +4510,13 @@ def _max_rule(
 
 
 # 17 The engine, for use · others-solve
-def _solved(g: Any, y: Any, a: Any, b: Any) -> Any:
+def _solved(g, y, a, b):
     if b.ndim == 1:
         return np.linalg.solve(a.mT, g[..., None])[..., 0]
     return np.linalg.solve(a.mT, g)
 
 
-def _solver(g: Any, y: Any, a: Any, b: Any) -> Any:
+def _solver(g, y, a, b):
     share = _solved(g, y, a, b)
     single = b.ndim == 1
     return -(share[..., None] * y[..., None, :] if single else share @ y.mT)
@@ -4560,7 +4551,7 @@ _RULES: dict[Callable, _Rule] = {
 
 
 # 17 The engine, for use · join
-def _join_rule(g: Any, y: Any, axis: int, *parts: Any) -> list:
+def _join_rule(g, y, axis, *parts):
     sizes = [x.shape[axis] for x in parts]
     before = (slice(None),) * (axis % g.ndim)
     ends = zip(sizes, np.cumsum(sizes).tolist())
@@ -4573,7 +4564,7 @@ _JOIN = _Rule(
 
 
 # 17 The engine, for use · concatenate
-def _concatenate(parts: Any, axis: int | None = 0) -> Any:
+def _concatenate(parts, axis=0):
     x = [x if isinstance(x, Tensor) else np.asarray(x) for x in parts]
     if axis is None:
         x, axis = [x.reshape(x.size) for x in x], 0
@@ -4648,20 +4639,18 @@ _JOINS: dict[Callable, Callable] = {
 
 
 # 17 The engine, for use · root
-def _root(x: Any, p: Any = 0.5) -> Any:
+def _root(x, p=0.5):
     """x to the power p > 0, with slope 0 at 0 instead of infinity."""
     return np.where(x == 0, 0, np.where(x == 0, 1, x) ** p)
 
 
 # 17 The engine, for use · made-of-sums
-def _average_of(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+def _average_of(x, axis=None, *, keepdims=False):
     total = np.sum(x, axis, keepdims=keepdims)
     return total / (x.size / max(total.size, 1))
 
 
-def _var(
-    x: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False
-) -> Any:
+def _var(x, axis=None, *, ddof=0, keepdims=False):
     apart = x - np.mean(x, axis, keepdims=True)
     total = np.sum(apart * apart, axis, keepdims=keepdims)
     return total / max(x.size / max(total.size, 1) - ddof, 0)
@@ -4669,13 +4658,13 @@ def _var(
 
 # 17 The engine, for use · made-by-halves
 @primitive(lambda g, y, x, value: g, jvps="entrywise")
-def _valued(x: Any, value: Any) -> Any:
+def _valued(x, value):
     """The value in place of x: NumPy's own, where rounding differs."""
     return value
 
 
 # 17 The engine, for use · product
-def _prod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+def _prod(x, axis=None, *, keepdims=False):
     value = np.asarray(np.prod(x.data, axis, keepdims=keepdims))
     whole = axis is None or not x.ndim
     axes = [*range(x.ndim)] if whole else [*np.ravel(axis)]
@@ -4688,7 +4677,7 @@ def _prod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 
 
 # 17 The engine, for use · running-product
-def _cumprod(x: Any, axis: int | None = None) -> Any:
+def _cumprod(x, axis=None):
     if axis is None or not x.ndim:
         x, axis = x.reshape(x.size), 0
     y, reach = np.moveaxis(x, axis, 0), 1
@@ -4698,32 +4687,20 @@ def _cumprod(x: Any, axis: int | None = None) -> Any:
     return _valued(np.moveaxis(y, 0, axis), np.cumprod(x.data, axis))
 
 
-# 17 The engine, for use · diff
-def _diff(x: Any, n: int = 1, axis: int = -1) -> Any:
-    np.diff(x.data, n, axis)  # which raises if it has to
-    for _ in range(n):
-        ends = np.arange(1, x.shape[axis])
-        x = np.take(x, ends, axis) - np.take(x, ends - 1, axis)
-    return x
-
-
 # 17 The engine, for use · made-of-parts
-def _clip(
-    x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None,
-    max: Any = None,
-) -> Any:
+def _clip(x, a_min=None, a_max=None, *, min=None, max=None):
     low, high = a_min if min is None else min, a_max if max is None else max
     x = x if low is None else np.where(x < low, low, x)
     return x if high is None else np.where(x > high, high, x)
 
 
-def _sort(x: Any, axis: int | None = -1) -> Any:
+def _sort(x, axis=-1):
     x, axis = (x.reshape(x.size), 0) if axis is None else (x, axis)
     return np.take_along_axis(x, np.argsort(x.data, axis, "stable"), axis)
 
 
 # 17 The engine, for use · rule-einsum
-def _einsum_rule(i: int, g: Any, y: Any, spelled: str, *factors: Any) -> Any:
+def _einsum_rule(i, g, y, spelled, *factors):
     """An einsum of g with all other factors, with the letters of this one."""
     names, out = spelled.split("->")
     letters = names.split(",")
@@ -4744,7 +4721,7 @@ _EINSUM = _Rule(
 
 
 # 17 The engine, for use · made-of-products
-def _einsum(*operands: Any, optimize: Any = True) -> Any:
+def _einsum(*operands, optimize=True):
     story = np.einsum_path(*_deep(operands, _plain))[1].splitlines()[0]
     names, out = story.split(":")[1].strip().split("->")
     texts = isinstance(operands[0], str)
@@ -4761,7 +4738,7 @@ def _einsum(*operands: Any, optimize: Any = True) -> Any:
 
 
 # 17 The engine, for use · tensordot
-def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+def _tensordot(a, b, axes=2):
     if np.ndim(axes) == 0:
         axes = range(-axes, 0), range(axes)
     left, right = [*range(np.ndim(a))], [*range(26, 26 + np.ndim(b))]
@@ -4774,20 +4751,20 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 
 
 # 17 The engine, for use · made-inner
-def _inner(a: Any, b: Any, axis: int) -> Any:
+def _inner(a, b, axis):
     """Products along the last axis of a and this one of b."""
     single = 0 in (np.ndim(a), np.ndim(b))
     return a * b if single else np.tensordot(a, b, (-1, axis))
 
 
 # 17 The engine, for use · made-cross
-def _cross(a: Any, b: Any, *, axis: int = -1) -> Any:
+def _cross(a, b, *, axis=-1):
     np.linalg.cross(*_deep((a, b), _plain), axis=axis)  # looks at the shapes
     on, further = (partial(np.roll, shift=i, axis=axis) for i in (-1, -2))
     return on(a) * further(b) - further(a) * on(b)
 
 
-def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+def _trapezoid(y, x=None, dx=1.0, axis=-1):
     if x is not None:
         dx = np.diff(x if np.ndim(x) == 1 else np.moveaxis(x, axis, -1))
     y = np.moveaxis(y, axis, -1)
@@ -4795,9 +4772,7 @@ def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 
 # 17 The engine, for use · made-norm
-def _length(
-    x: Any, *, axis: Any = None, keepdims: bool = False, ord: Any = 2
-) -> Any:
+def _length(x, *, axis=None, keepdims=False, ord=2):
     size, fold = np.abs(x), {"axis": axis, "keepdims": keepdims}
     if ord in (math.inf, -math.inf):
         return size.max(**fold) if ord == math.inf else size.min(**fold)
@@ -4808,9 +4783,7 @@ def _length(
 
 
 # 17 The engine, for use · made-matrix-norm
-def _norm(
-    x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False
-) -> Any:
+def _norm(x, ord=None, axis=None, keepdims=False):
     axes = tuple(np.ravel(range(x.ndim) if axis is None else axis).tolist())
     if len(axes) == 2 and ord in (1, -1, math.inf, -math.inf):
         x = np.abs(x).sum(axis=axes[abs(ord) != 1], keepdims=True)
@@ -4823,7 +4796,7 @@ def _norm(
 
 # 17 The engine, for use · logdet
 @primitive(lambda g, y, x: g[..., None, None] * np.linalg.inv(x).mT)
-def _logdet(x: Any) -> Any:
+def _logdet(x):
     y = np.linalg.slogdet(x)[1]
     if np.any(y == -np.inf):
         raise TypeError("det has no rule for singular matrices")
@@ -4831,9 +4804,7 @@ def _logdet(x: Any) -> Any:
 
 
 # 17 The engine, for use · made-with-weights
-def _weighted(
-    x: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False
-) -> Any:
+def _weighted(x, axis=None, weights=None, *, keepdims=False):
     if weights is None:
         return np.mean(x, axis, keepdims=keepdims)
     np.average(*_deep((x, axis, weights), _plain))  # looks at the shapes
@@ -4848,7 +4819,7 @@ def _weighted(
 
 
 # 17 The engine, for use · made-of-sorted
-def _median(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
+def _median(x, axis=None, *, keepdims=False):
     if isinstance(axis, (tuple, list)):
         raise TypeError("median takes one axis of a Tensor, or none")
     value = np.asarray(np.median(x.data, axis, keepdims=keepdims))
@@ -4858,7 +4829,7 @@ def _median(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     return _valued(y.reshape(value.shape), value)
 
 
-def _kron(a: Any, b: Any) -> Any:
+def _kron(a, b):
     left = _move(np.kron, _constant(a), np.ones_like(_plain(b)))
     return left * _move(np.kron, np.ones_like(_plain(a)), _constant(b))
 
@@ -4866,8 +4837,8 @@ def _kron(a: Any, b: Any) -> Any:
 # 17 The engine, for use · made-of-others
 _MADE: dict[Callable, Callable] = {
     np.mean: _average_of, np.average: _weighted, np.median: _median,
-    np.kron: _kron, np.var: _var, np.prod: _prod, np.diff: _diff,
-    np.clip: _clip, np.sort: _sort, np.einsum: _einsum, np.fix: np.trunc,
+    np.kron: _kron, np.var: _var, np.prod: _prod, np.clip: _clip,
+    np.sort: _sort, np.einsum: _einsum, np.fix: np.trunc,
     np.tensordot: _tensordot, np.linalg.norm: _norm,
     np.std: lambda x, axis=None, *, ddof=0, keepdims=False: _root(
         np.var(x, axis, ddof=ddof, keepdims=keepdims)
@@ -4876,7 +4847,7 @@ _MADE: dict[Callable, Callable] = {
 
 
 # 17 The engine, for use · made-sinc
-def _sinc(x: Any) -> Any:
+def _sinc(x):
     """sin(πx) / (πx); near 0 its series, whose slopes lose no digit."""
     far = np.abs(x) > 0.3
     near, x = np.where(far, 0, x), math.pi * np.where(far, x, 1)
@@ -4920,7 +4891,7 @@ _PRODUCTS: dict[Callable, Callable] = {
 
 
 # 17 The engine, for use · made-of-the-rest
-def _filled(f: Any, g: Any, fill: Any, x: Any, *args: Any, **how: Any) -> Any:
+def _filled(f, g, fill, x, *args, **how):
     """g of what is a number; the value is that of f."""
     y = g(np.where(np.isnan(x), fill, x), *args, **how)
     return _valued(y, f(x.data, *args, **how))
@@ -5376,7 +5347,6 @@ class Embedding(Layer):
 # 21 Attention · attend
 def _attend(q: _Array, k: _Array, v: _Array, hidden: Any = None) -> _Pair:
     """What each query finds, and the weights with which it looked."""
-    _fitting(q, k, v)
     scores = (q * q.shape[-1] ** -0.5) @ k.mT  # eq:scores
     if hidden is not None:
         scores += hidden  # -inf hides a key
@@ -5386,17 +5356,6 @@ def _attend(q: _Array, k: _Array, v: _Array, hidden: Any = None) -> _Pair:
     total = _sum(scores)[..., None]
     scores /= total + (total == 0)  # eq:attention-weights
     return scores @ v, scores  # eq:attention
-
-
-# 21 Attention · attend-shapes
-def _fitting(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
-    """Raise ValueError unless the shapes are those of one look-up."""
-    alike = q.shape[:-2] + q.shape[-1:] == k.shape[:-2] + k.shape[-1:]
-    if min(q.ndim, k.ndim) < 2 or not alike or k.shape[:-1] != v.shape[:-1]:
-        raise ValueError(
-            "expected q (…, T, d), k (…, S, d), v (…, S, M), "
-            f"got {q.shape}, {k.shape}, {v.shape}"
-        )
 
 
 # 21 Attention · attend-backward
@@ -7674,4 +7633,4 @@ _PROBES = [
 ]
 
 
-# digest 3cc9a72bd50fe7281a355f06cfc0bed4621e700292d5e75d198b7957fe8f8482
+# digest 1725a6f36172dcd77dd457c3d3fb1d4135ff7a3761db2e2c794bd366fefb19ce
