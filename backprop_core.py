@@ -1286,11 +1286,9 @@ class CrossEntropyLoss(Loss):
     def _weights(self, shape: Any) -> np.ndarray:
         """The weights, if there is one for each class."""
         weight = _as_array(self.weight).ravel()
-        def fits(w: np.ndarray) -> Any:
-            real = w.dtype.kind in "fiu"
-            return real and 0 <= w.min(initial=0) <= w.max(initial=0) < np.inf
-
-        _demand(self, fits, "expected 0 <= {} < inf", weight=weight)
+        real = weight.dtype.kind in "fiu"
+        fits = real and np.all((weight >= 0) & (weight < np.inf))
+        _demand(self, lambda _: fits, "expected 0 <= {} < inf", weight=weight)
         if shape and weight.shape != shape[-1:]:
             raise ValueError(f"{self}: {weight.size} weights, shape {shape}")
         return weight
@@ -2897,9 +2895,21 @@ class EarlyStopping:
     before there is a best epoch.
     """
 
-    best: float
-    waited: int
-    _kept: dict[str, np.ndarray]
+    # 12 Not by heart: regularisation · early-stopping-settings
+    def __init__(
+        self, net: Layer, patience: int = 5, min_delta: float = 0.0,
+        monitor: str = "validation_loss", mode: str = "min",
+        restore_best: bool = False,
+    ) -> None:
+        _instances(self, Layer, net=net)
+        _one_of(self, "min", "max", mode=mode)
+        _positive(self, patience=patience)
+        _within(self, min_delta=min_delta)
+        self.net, self.patience, self.min_delta = net, patience, min_delta
+        self.monitor, self.restore_best = monitor, restore_best
+        self._sign = 1 if mode == "min" else -1
+        self.best, self.waited = self._sign * float("inf"), 0
+        self._kept: dict[str, np.ndarray] = {}
 
     # 12 Not by heart: regularisation · early-stopping-call
     def __call__(self, history: list[dict[str, float]]) -> bool:
@@ -2925,22 +2935,6 @@ class EarlyStopping:
             found = f"{', '.join(row)}; did fit get validation=…?"
             raise ValueError(f"EarlyStopping: no {self.monitor} in {found}")
         return row[self.monitor]
-
-    # 12 Not by heart: regularisation · early-stopping-settings
-    def __init__(
-        self, net: Layer, patience: int = 5, min_delta: float = 0.0,
-        monitor: str = "validation_loss", mode: str = "min",
-        restore_best: bool = False,
-    ) -> None:
-        _instances(self, Layer, net=net)
-        _one_of(self, "min", "max", mode=mode)
-        _positive(self, patience=patience)
-        _within(self, min_delta=min_delta)
-        self.net, self.patience, self.min_delta = net, patience, min_delta
-        self.monitor, self.restore_best = monitor, restore_best
-        self._sign = 1 if mode == "min" else -1
-        self.best, self.waited = self._sign * float("inf"), 0
-        self._kept = {}
 
 
 # 12 Not by heart: regularisation · penalties
@@ -7633,4 +7627,4 @@ _PROBES = [
 ]
 
 
-# digest 1725a6f36172dcd77dd457c3d3fb1d4135ff7a3761db2e2c794bd366fefb19ce
+# digest 2bf7a47123eab3a458bbce9f3497944b09760e446338259e853deb7a33b5ead2
