@@ -4397,6 +4397,8 @@ def _chosen(g, y, x, other):
 # 17 The engine, for use · rules-of-choices
 _SHARES: dict[Callable, tuple] = {
     np.divide: (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
+    np.round: (lambda g, y, x, decimals=0: 0 * g,),
+    np.around: (lambda g, y, x, decimals=0: 0 * g,),
     **dict.fromkeys((np.maximum, np.minimum, np.fmax, np.fmin), (
         _chosen, lambda g, y, a, b: _chosen(g, y, b, a),
     )),
@@ -4853,9 +4855,6 @@ def _sinc(x):
 
 # 17 The engine, for use · made-by-entry
 _SINGLY: dict[Callable, Callable] = {
-    **dict.fromkeys((np.round, np.around), lambda x, decimals=0: (
-        np.sign(x) * 0 + x.data.round(decimals)
-    )),
     np.sinc: _sinc,
     np.nan_to_num: lambda x, copy=True, *args, **options: np.where(
         np.isfinite(x), x, np.nan_to_num(x.data, True, *args, **options)
@@ -7627,4 +7626,4 @@ _PROBES = [
 ]
 
 
-# digest 2bf7a47123eab3a458bbce9f3497944b09760e446338259e853deb7a33b5ead2
+# digest 9d63fee90ca027a26d12087d9ef440aeebfe3e156c0292c80dcf361fe1420ce8
