@@ -238,7 +238,7 @@ def _relative_error(computed: Any, measured: Any, floor: float = 0.0) -> float:
 
 
 # 02 How do I know a derivative is right? · claimed-slopes
-def _claimed(layer: Any, x: Any, rest: tuple, grad_output: Any) -> list:
+def _claimed(layer, x, rest, grad_output):
     """What backward says: slopes in the input, then in each parameter."""
     probe = copy.deepcopy(layer)
     probe.forward(x, *rest)
@@ -255,9 +255,7 @@ def _claimed(layer: Any, x: Any, rest: tuple, grad_output: Any) -> list:
 
 
 # 02 How do I know a derivative is right? · output-of-a-copy
-def _output(
-    layer: Any, x: Any, rest: tuple, position: int = 0, value: Any = None
-) -> np.ndarray:
+def _output(layer, x, rest, position=0, value=None):
     """The output of a copy of the layer, one parameter's data replaced."""
     trial = copy.deepcopy(layer)
     if value is not None:
@@ -267,9 +265,7 @@ def _output(
 
 
 # 02 How do I know a derivative is right? · measured-slopes
-def _by_trial(
-    layer: Any, x: Any, rest: tuple, grad_output: Any, derivative: Callable
-) -> list:
+def _by_trial(layer, x, rest, grad_output, derivative):
     """The same slopes, from nothing but forward."""
     found = [derivative(lambda v: _output(layer, v, rest), x, grad_output)]
     for i, parameter in enumerate(getattr(layer, "parameters", list)()):
@@ -279,7 +275,7 @@ def _by_trial(
 
 
 # 02 How do I know a derivative is right? · claimed-sums
-def _sums(layer: Any, x: Any, rest: tuple, small: Any) -> Iterator[tuple]:
+def _sums(layer, x, rest, small):
     """Sum of two answers, answer to the sum (both / 1000)."""
     large = -1e3 * np.flip(small)
     grads = small, large, small + large
@@ -3833,18 +3829,14 @@ class Tensor(NDArrayOperatorsMixin):
         self.data, self.requires_grad = _real(data), requires_grad
 
     # 17 The engine, for use · tensor-protocols
-    def __array_ufunc__(
-        self, function: Any, method: str, *args: Any, **options: Any
-    ) -> Any:
+    def __array_ufunc__(self, function, method, *args, **options):
         """NumPy asks here when an operator or ufunc meets a Tensor."""
         if options or method != "__call__":
             _refuse(function, method, options)
         return self.__array_function__(function, (), args, options)
 
     # 17 The engine, for use · tensor-array-function
-    def __array_function__(
-        self, function: Any, types: Any, args: Sequence, options: dict
-    ) -> Any:
+    def __array_function__(self, function, types, args, options):
         """NumPy asks here when any of its other functions gets a Tensor."""
         if rule := _RULES.get(function):
             return _apply(rule, args, options)
@@ -5672,9 +5664,7 @@ def hvp(f: Callable, x: ArrayLike, v: ArrayLike) -> np.ndarray:
 
 
 # 22 Beyond the gradient · replay
-def _replay(
-    f: Callable, inputs: Sequence, g: Any, y: Any, *known: Any
-) -> list:
+def _replay(f, inputs, g, y, *known):
     """The rule of a checkpoint: f once more, with a tape, and back."""
     with _recorded():
         xs = [
@@ -5699,7 +5689,7 @@ def _like_before(again: np.ndarray, before: np.ndarray) -> None:
 
 
 # 22 Beyond the gradient · without-tape
-def _without_tape(f: Callable, inputs: Sequence, *known: Any) -> Any:
+def _without_tape(f, inputs, *known):
     """The forward pass of a checkpoint, on Tensors that are constants."""
     y = f(*[
         Tensor(x, requires_grad=False) if isinstance(given, Tensor) else x
@@ -7626,4 +7616,4 @@ _PROBES = [
 ]
 
 
-# digest 9d63fee90ca027a26d12087d9ef440aeebfe3e156c0292c80dcf361fe1420ce8
+# digest a7be00ecf672ada3d2ad0b0da8bf71167c1ab66ff0e30945079f2be69e1d338f
