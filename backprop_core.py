@@ -1953,22 +1953,29 @@ class LayerStatistics(NamedTuple):
     across: float  # spread across examples, feature by feature
     grad_mean: float
     grad_std: float
-    weight_grad: float  # size of the weight's gradient
-    dead: float  # share of units; of activations
-    saturated: float  # share of answers; of Sigmoid and Tanh
-    update: float  # step over weight; of layers with parameters
+    weight_grad: float = math.nan  # size of the weight's gradient
+    dead: float = math.nan  # share of units; of activations
+    saturated: float = math.nan  # share of answers; of Sigmoid and Tanh
+    update: float = math.nan  # step over weight; of layers with parameters
     advice: str = ""
 
 
-# 08 Why do gradients vanish or explode? · dead-saturated
-def _shares(layer: Layer, y: np.ndarray) -> tuple[float, float]:
-    """The shares of dead units and of saturated answers."""
+# 08 Why do gradients vanish or explode? · report-row
+def _row(
+    name: str, layer: Layer, y: np.ndarray, grad: np.ndarray, steps: dict
+) -> LayerStatistics:
+    found: dict[str, Any] = {}
     if isinstance(layer, (Sigmoid, Tanh)):
         low = 0.0 if isinstance(layer, Sigmoid) else -1.0
-        return math.nan, float(np.mean(np.minimum(y - low, 1 - y) < 0.02))
-    if isinstance(layer, Activation):
-        return float(np.mean(~np.any(y != 0, axis=0))), math.nan
-    return math.nan, math.nan
+        found["saturated"] = float(np.mean(np.minimum(y - low, 1 - y) < 0.02))
+    elif isinstance(layer, Activation):
+        found["dead"] = float(np.mean(~np.any(y != 0, axis=0)))
+    for p in layer.parameters()[:1]:
+        found |= {"weight_grad": float(_size(p.grad)), "update": steps[p]}
+    return LayerStatistics(
+        name, float(y.mean()), float(y.std()), _across(y),
+        float(grad.mean()), float(grad.std()), **found,
+    )
 
 
 # 08 Why do gradients vanish or explode? · advice
@@ -2074,20 +2081,6 @@ def _updates(net: Network, lr: float, optimizer: Any) -> dict:
         p: float(length(moves[p])) / max(float(length(was)), 1e-30)
         for p, was in before.items()
     }
-
-
-# 08 Why do gradients vanish or explode? · report-row
-def _row(
-    name: str, layer: Layer, y: np.ndarray, grad: np.ndarray,
-    steps: dict[Parameter, float],
-) -> LayerStatistics:
-    size = step = math.nan
-    for p in layer.parameters()[:1]:
-        size, step = float(_size(p.grad)), steps[p]
-    return LayerStatistics(
-        name, float(y.mean()), float(y.std()), _across(y),
-        float(grad.mean()), float(grad.std()), size, *_shares(layer, y), step,
-    )
 
 
 # 08 Why do gradients vanish or explode? · report-rows
@@ -2619,9 +2612,7 @@ def fit(
 
 
 # 10 The loop: training · average
-def _average(
-    batches: Iterable, measure: Callable, what: str = "data"
-) -> dict[str, float]:
+def _average(batches: Iterable, measure: Callable, what: str = "data") -> dict:
     """What ``measure`` finds in each batch, averaged over all examples."""
     total: dict[str, Any] = {}
     for i, batch in enumerate(batches):
@@ -7616,4 +7607,4 @@ _PROBES = [
 ]
 
 
-# digest a7be00ecf672ada3d2ad0b0da8bf71167c1ab66ff0e30945079f2be69e1d338f
+# digest 54559d7e4cbc50563cb799788a0c8b87505c08ad50ea56f2f1fcea977db14796
