@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,23 @@ def classifier(**options: Any) -> bp.Network:
 def test_the_examples_of_the_docstrings_run_on_the_whole_module() -> None:
     failed, tried = doctest.testmod(bp)
     assert failed == 0 and tried == Path(bp.__file__).read_text(encoding="utf-8").count(">>> ") > 0
+
+
+# What takes any layer with a backward; what NumPy calls; what goes through any function, and back.
+ANYTHING = ["_claimed", "_output", "_by_trial", "_sums", "__array_ufunc__", "__array_function__"]
+ANYTHING += ["_replay", "_without_tape"]
+
+
+def test_only_rules_of_the_tape_say_no_types() -> None:
+    """mypy lets any function of the module go without; it is for those that take whatever NumPy takes."""
+    tree, engine = ast.parse(Path(bp.__file__).read_text(encoding="utf-8")), False
+    found: dict[bool, list[str]] = {True: [], False: []}
+    for node in tree.body:
+        engine |= ast.unparse(node).startswith("_SLOPES: ")  # the first of the tables
+        engine &= ast.unparse(node)[:9] != "_FURTHER:"  # the last
+        names = [f.name for f in ast.walk(node) if isinstance(f, ast.FunctionDef) and f.returns is None]
+        found[engine] += names
+    assert found[False] == ANYTHING and "_max_rule" in found[True]
 
 
 @settings(deadline=None)

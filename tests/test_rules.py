@@ -72,7 +72,7 @@ ODD: dict[str, list[Function]] = {
         lambda x: np.diagonal(x, -1, axis1=1, axis2=0),
         lambda x: np.linalg.diagonal(x[:, :, None] * x[:, None], offset=1),
     ],
-    "diff": [np.diff, lambda x: np.diff(x, 2, axis=0)],
+    "diff": [np.diff, lambda x: np.diff(x, 2, axis=0), lambda x: x + np.diff(x, 9).sum()],
     "dot": [
         lambda x: np.dot(x, x.T),
         lambda x: np.dot(x, np.float32(2)),

@@ -251,7 +251,7 @@ EQUIVALENT = {
     "MaxPool2d.forward: overwritten, not added to, in winner += self._inside(first.shape) - winner": "was 0",
     "MultiHeadAttention.backward: constant changed in 2": "the values, of which there are as many as keys",
     "MultiHeadAttention._seen: constant changed in 1: "
-    "both = np.where(behind[..., None], 0, x) if behind.any() else x": "a place that nobody looks at",
+    "both = np.where(beyond[..., None], 0, x) if beyond.any() else x": "a place that nobody looks at",
     "TransformerBlock.__init__: constant changed in 3": "a third end, which no branch gets",
     "Value.__neg__: operator changed in self / -1": "minus 1 is its own inverse",
     "_BatchNorm.__init__: constant changed in 1.0": "another share that is allowed stands in for None",
@@ -274,6 +274,7 @@ EQUIVALENT = {
     "_root: constant changed in 2": "the root of a number that is replaced by 0",
     '_set_back: constant changed in 1: t = 0 if schedule is None else arrays["schedule"].item()': "not used",
     "_side: constant changed in 2": "0 divided by 2 instead of 1",
+    "_sinc: constant changed in 1": "the other formula counts; or a term below the last digit",
     "_sinc: constant changed in 2": "where the other formula counts; or a term below the last digit",
     "_stand_in: constant changed in 2": "one more copy, which nobody takes",
     "_times: constant changed in 2": "1 times the gradient, instead of the gradient",

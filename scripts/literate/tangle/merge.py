@@ -19,7 +19,7 @@ from literate.chapter import BookError, Cell, Chapter, Place, compiled, definiti
 from literate.tangle.scopes import bound_names, used_at_definition, used_names
 
 INDENT = 4
-BASES = ("object", "ABC", "NDArrayOperatorsMixin")  # that do not notice being derived from
+BASES = ("object", "ABC", "NDArrayOperatorsMixin", "SimpleNamespace")  # that do not notice being derived from
 HOOKS = ("__init_subclass__", "__subclasshook__", "__slots__")
 INSIGHT = ("__mro__", "mro", "__bases__", "__base__", "__subclasses__", "__dict__", "__doc__")
 
