@@ -47,7 +47,7 @@ from inspect import signature
 from itertools import chain, cycle, pairwise, repeat, tee
 from numbers import Real
 from pathlib import Path
-from types import CellType, FunctionType, GeneratorType, ModuleType
+from types import CellType, FunctionType, GeneratorType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple, Self
 from zipfile import ZipFile
 
@@ -238,7 +238,7 @@ def _relative_error(computed: Any, measured: Any, floor: float = 0.0) -> float:
 
 
 # 02 How do I know a derivative is right? · claimed-slopes
-def _claimed(layer: Any, x: Any, rest: tuple, grad_output: Any) -> list:
+def _claimed(layer, x, rest, grad_output):
     """What backward says: slopes in the input, then in each parameter."""
     probe = copy.deepcopy(layer)
     probe.forward(x, *rest)
@@ -255,9 +255,7 @@ def _claimed(layer: Any, x: Any, rest: tuple, grad_output: Any) -> list:
 
 
 # 02 How do I know a derivative is right? · output-of-a-copy
-def _output(
-    layer: Any, x: Any, rest: tuple, position: int = 0, value: Any = None
-) -> np.ndarray:
+def _output(layer, x, rest, position=0, value=None):
     """The output of a copy of the layer, one parameter's data replaced."""
     trial = copy.deepcopy(layer)
     if value is not None:
@@ -267,9 +265,7 @@ def _output(
 
 
 # 02 How do I know a derivative is right? · measured-slopes
-def _by_trial(
-    layer: Any, x: Any, rest: tuple, grad_output: Any, derivative: Callable
-) -> list:
+def _by_trial(layer, x, rest, grad_output, derivative):
     """The same slopes, from nothing but forward."""
     found = [derivative(lambda v: _output(layer, v, rest), x, grad_output)]
     for i, parameter in enumerate(getattr(layer, "parameters", list)()):
@@ -279,7 +275,7 @@ def _by_trial(
 
 
 # 02 How do I know a derivative is right? · claimed-sums
-def _sums(layer: Any, x: Any, rest: tuple, small: Any) -> Iterator[tuple]:
+def _sums(layer, x, rest, small):
     """Sum of two answers, answer to the sum (both / 1000)."""
     large = -1e3 * np.flip(small)
     grads = small, large, small + large
@@ -1286,11 +1282,9 @@ class CrossEntropyLoss(Loss):
     def _weights(self, shape: Any) -> np.ndarray:
         """The weights, if there is one for each class."""
         weight = _as_array(self.weight).ravel()
-        def fits(w: np.ndarray) -> Any:
-            real = w.dtype.kind in "fiu"
-            return real and 0 <= w.min(initial=0) <= w.max(initial=0) < np.inf
-
-        _demand(self, fits, "expected 0 <= {} < inf", weight=weight)
+        real = weight.dtype.kind in "fiu"
+        fits = real and np.all((weight >= 0) & (weight < np.inf))
+        _demand(self, lambda _: fits, "expected 0 <= {} < inf", weight=weight)
         if shape and weight.shape != shape[-1:]:
             raise ValueError(f"{self}: {weight.size} weights, shape {shape}")
         return weight
@@ -1472,10 +1466,8 @@ class Network(Layer):
     # 07 A network learns · network-lengths
     def _run(self, layer: Any, x: np.ndarray, lengths: Any) -> Any:
         """The layer's output; it gets the lengths if it wants them."""
-        if lengths is None or not layer.takes_lengths:
-            y = layer.forward(x)
-        else:
-            y = layer.forward(x, lengths=lengths)
+        wants = lengths is not None and layer.takes_lengths
+        y = layer.forward(x, lengths=lengths) if wants else layer.forward(x)
         if not isinstance(y, (np.ndarray, np.generic)):
             kind = type(y).__name__
             raise TypeError(f"Network: {layer} gave no array, but a {kind}")
@@ -1970,22 +1962,29 @@ class LayerStatistics(NamedTuple):
     across: float  # spread across examples, feature by feature
     grad_mean: float
     grad_std: float
-    weight_grad: float  # size of the weight's gradient
-    dead: float  # share of units; of activations
-    saturated: float  # share of answers; of Sigmoid and Tanh
-    update: float  # step over weight; of layers with parameters
+    weight_grad: float = math.nan  # size of the weight's gradient
+    dead: float = math.nan  # share of units; of activations
+    saturated: float = math.nan  # share of answers; of Sigmoid and Tanh
+    update: float = math.nan  # step over weight; of layers with parameters
     advice: str = ""
 
 
-# 08 Why do gradients vanish or explode? · dead-saturated
-def _shares(layer: Layer, y: np.ndarray) -> tuple[float, float]:
-    """The shares of dead units and of saturated answers."""
+# 08 Why do gradients vanish or explode? · report-row
+def _row(
+    name: str, layer: Layer, y: np.ndarray, grad: np.ndarray, steps: dict
+) -> LayerStatistics:
+    found: dict[str, Any] = {}
     if isinstance(layer, (Sigmoid, Tanh)):
         low = 0.0 if isinstance(layer, Sigmoid) else -1.0
-        return math.nan, float(np.mean(np.minimum(y - low, 1 - y) < 0.02))
-    if isinstance(layer, Activation):
-        return float(np.mean(~np.any(y != 0, axis=0))), math.nan
-    return math.nan, math.nan
+        found["saturated"] = float(np.mean(np.minimum(y - low, 1 - y) < 0.02))
+    elif isinstance(layer, Activation):
+        found["dead"] = float(np.mean(~np.any(y != 0, axis=0)))
+    for p in layer.parameters()[:1]:
+        found |= {"weight_grad": float(_size(p.grad)), "update": steps[p]}
+    return LayerStatistics(
+        name, float(y.mean()), float(y.std()), _across(y),
+        float(grad.mean()), float(grad.std()), **found,
+    )
 
 
 # 08 Why do gradients vanish or explode? · advice
@@ -2091,20 +2090,6 @@ def _updates(net: Network, lr: float, optimizer: Any) -> dict:
         p: float(length(moves[p])) / max(float(length(was)), 1e-30)
         for p, was in before.items()
     }
-
-
-# 08 Why do gradients vanish or explode? · report-row
-def _row(
-    name: str, layer: Layer, y: np.ndarray, grad: np.ndarray,
-    steps: dict[Parameter, float],
-) -> LayerStatistics:
-    size = step = math.nan
-    for p in layer.parameters()[:1]:
-        size, step = float(_size(p.grad)), steps[p]
-    return LayerStatistics(
-        name, float(y.mean()), float(y.std()), _across(y),
-        float(grad.mean()), float(grad.std()), size, *_shares(layer, y), step,
-    )
 
 
 # 08 Why do gradients vanish or explode? · report-rows
@@ -2471,14 +2456,8 @@ def _first_not_finite(net: Network, x: ArrayLike) -> str:
 
 
 # 10 The loop: training · training
-class _Training:
+class _Training(SimpleNamespace):
     """A call of fit, its arguments as attributes."""
-
-    def __init__(self, **given: Any) -> None:
-        vars(self).update(given)
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"fit has no {name}")
 
     # 10 The loop: training · train-batch
     def forwards_and_back(self, number: int, batch: Sequence) -> dict:
@@ -2642,9 +2621,7 @@ def fit(
 
 
 # 10 The loop: training · average
-def _average(
-    batches: Iterable, measure: Callable, what: str = "data"
-) -> dict[str, float]:
+def _average(batches: Iterable, measure: Callable, what: str = "data") -> dict:
     """What ``measure`` finds in each batch, averaged over all examples."""
     total: dict[str, Any] = {}
     for i, batch in enumerate(batches):
@@ -2791,8 +2768,7 @@ def load(
 
 # 11 To be continued: saving and resuming · restore
 def _restore(arrays: dict, stored: dict, rngs: dict, texts: dict) -> None:
-    for name, array in arrays.items():
-        array[...] = stored[name]
+    _overwrite(arrays, stored)
     for name, generator in rngs.items():
         generator.bit_generator.state = texts[name]
 
@@ -2915,9 +2891,21 @@ class EarlyStopping:
     before there is a best epoch.
     """
 
-    best: float
-    waited: int
-    _kept: dict[str, np.ndarray]
+    # 12 Not by heart: regularisation · early-stopping-settings
+    def __init__(
+        self, net: Layer, patience: int = 5, min_delta: float = 0.0,
+        monitor: str = "validation_loss", mode: str = "min",
+        restore_best: bool = False,
+    ) -> None:
+        _instances(self, Layer, net=net)
+        _one_of(self, "min", "max", mode=mode)
+        _positive(self, patience=patience)
+        _within(self, min_delta=min_delta)
+        self.net, self.patience, self.min_delta = net, patience, min_delta
+        self.monitor, self.restore_best = monitor, restore_best
+        self._sign = 1 if mode == "min" else -1
+        self.best, self.waited = self._sign * float("inf"), 0
+        self._kept: dict[str, np.ndarray] = {}
 
     # 12 Not by heart: regularisation · early-stopping-call
     def __call__(self, history: list[dict[str, float]]) -> bool:
@@ -2943,22 +2931,6 @@ class EarlyStopping:
             found = f"{', '.join(row)}; did fit get validation=…?"
             raise ValueError(f"EarlyStopping: no {self.monitor} in {found}")
         return row[self.monitor]
-
-    # 12 Not by heart: regularisation · early-stopping-settings
-    def __init__(
-        self, net: Layer, patience: int = 5, min_delta: float = 0.0,
-        monitor: str = "validation_loss", mode: str = "min",
-        restore_best: bool = False,
-    ) -> None:
-        _instances(self, Layer, net=net)
-        _one_of(self, "min", "max", mode=mode)
-        _positive(self, patience=patience)
-        _within(self, min_delta=min_delta)
-        self.net, self.patience, self.min_delta = net, patience, min_delta
-        self.monitor, self.restore_best = monitor, restore_best
-        self._sign = 1 if mode == "min" else -1
-        self.best, self.waited = self._sign * float("inf"), 0
-        self._kept = {}
 
 
 # 12 Not by heart: regularisation · penalties
@@ -3857,18 +3829,14 @@ class Tensor(NDArrayOperatorsMixin):
         self.data, self.requires_grad = _real(data), requires_grad
 
     # 17 The engine, for use · tensor-protocols
-    def __array_ufunc__(
-        self, function: Any, method: str, *args: Any, **options: Any
-    ) -> Any:
+    def __array_ufunc__(self, function, method, *args, **options):
         """NumPy asks here when an operator or ufunc meets a Tensor."""
         if options or method != "__call__":
             _refuse(function, method, options)
         return self.__array_function__(function, (), args, options)
 
     # 17 The engine, for use · tensor-array-function
-    def __array_function__(
-        self, function: Any, types: Any, args: Sequence, options: dict
-    ) -> Any:
+    def __array_function__(self, function, types, args, options):
         """NumPy asks here when any of its other functions gets a Tensor."""
         if rule := _RULES.get(function):
             return _apply(rule, args, options)
@@ -3937,10 +3905,6 @@ class Tensor(NDArrayOperatorsMixin):
         raise TypeError(_IN_PLACE)
 
     # 17 The engine, for use · tensor-item
-    def item(self) -> float:
-        """The number in a Tensor that holds only one."""
-        return self.data.item()
-
     def detach(self) -> Any:
         """The same array, as a constant."""
         return Tensor(self.data, requires_grad=False)
@@ -4204,7 +4168,7 @@ def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
 
 # 17 The engine, for use · plain
 _IN_PLACE = "Tensors do not change in place; write a = a + b, or np.where"
-_PLAIN = "shape ndim size dtype argmax argmin any all tolist".split()
+_PLAIN = "shape ndim size dtype argmax argmin any all tolist item".split()
 _ELSE = "; make it of functions that have one, or give it one with primitive"
 _OPTIONS = {"where": "; write np.where", "dtype": "; write x.astype(dtype)"}
 _INSTEAD: dict[Callable, str] = {
@@ -4378,17 +4342,17 @@ _CURVES: dict[Callable, Any] = _POWERS | {
 
 
 # 17 The engine, for use · base-slope
-def _base_slope(y: Any, x: Any, n: Any) -> Any:
+def _base_slope(y, x, n):
     if isinstance(n, (int, float)):
         return n * x ** (n - 1) if n else 0
     return n * x ** np.where((x == 0) & (n == 0), 1.0, n - 1.0)
 
 
-def _exponent_slope(y: Any, x: Any, n: Any) -> Any:
+def _exponent_slope(y, x, n):
     return y * np.log(np.where(x == 0, 1.0, x))
 
 
-def _side(a: Any, y: Any) -> Any:
+def _side(a, y):
     return a / np.where(y == 0, 1, y)
 
 
@@ -4413,7 +4377,7 @@ _PAIRS: dict[Callable, tuple] = {
 
 
 # 17 The engine, for use · chosen
-def _chosen(g: Any, y: Any, x: Any, other: Any) -> Any:
+def _chosen(g, y, x, other):
     """The share of x, where y is x or the other."""
     won = x == y
     tied = won == (other == y)
@@ -4424,6 +4388,8 @@ def _chosen(g: Any, y: Any, x: Any, other: Any) -> Any:
 # 17 The engine, for use · rules-of-choices
 _SHARES: dict[Callable, tuple] = {
     np.divide: (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
+    np.round: (lambda g, y, x, decimals=0: 0 * g,),
+    np.around: (lambda g, y, x, decimals=0: 0 * g,),
     **dict.fromkeys((np.maximum, np.minimum, np.fmax, np.fmin), (
         _chosen, lambda g, y, a, b: _chosen(g, y, b, a),
     )),
@@ -4436,7 +4402,7 @@ _SHARES: dict[Callable, tuple] = {
 
 
 # 17 The engine, for use · rules-matmul
-def _matrices(g: Any, a: Any, b: Any) -> tuple:
+def _matrices(g, a, b):
     """A single row or column as a matrix of one, as in NumPy's products."""
     if b.ndim == 1:
         g, b = g[..., None], b[:, None]
@@ -4445,13 +4411,13 @@ def _matrices(g: Any, a: Any, b: Any) -> tuple:
     return g, a, b
 
 
-def _matmul_left(g: Any, y: Any, a: Any, b: Any) -> Any:
+def _matmul_left(g, y, a, b):
     g, _, b = _matrices(g, a, b)
     return g @ b.mT  # eq:stack-da
 
 
 # 17 The engine, for use · rules-matmul-right
-def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
+def _matmul_right(g, y, a, b):
     g, a, whole = _matrices(g, a, b)
     if whole.ndim == 2 < a.ndim:  # one matrix for the whole stack
         rows = math.prod(a.shape[:-1])
@@ -4461,15 +4427,21 @@ def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
 
 
 # 17 The engine, for use · spread-out
-def _spread_out(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+def _spread_out(g, x, axis, keepdims):
     """What belongs to a reduction of x, with the axes that it took away."""
     gone = not (axis is None or keepdims or x.ndim == 0)
     return np.expand_dims(g, axis) if gone else g
 
 
-def _cumsum_rule(g: Any, y: Any, x: Any, axis: int | None = None) -> Any:
+def _cumsum_rule(g, y, x, axis=None):
     axis = axis or 0
     return np.flip(np.cumsum(np.flip(g, axis), axis), axis).reshape(x.shape)
+
+
+def _diff_rule(g, y, x, n=1, axis=-1):
+    n = min(n, x.shape[axis])
+    wide = [(n, n) if i == axis % x.ndim else (0, 0) for i in range(x.ndim)]
+    return (-1) ** n * np.diff(np.pad(g, wide), n, axis)
 
 
 # 17 The engine, for use · rules-linear
@@ -4478,7 +4450,7 @@ _LINEAR: dict[Callable, tuple] = {
     np.sum: (lambda g, y, x, axis=None, *, keepdims=False: (
         np.broadcast_to(_spread_out(g, x, axis, keepdims), x.shape)
     ),),
-    np.cumsum: (_cumsum_rule,),
+    np.cumsum: (_cumsum_rule,), np.diff: (_diff_rule,),
     np.transpose: (lambda g, y, x, axes=None: np.transpose(
         g, None if axes is None else np.argsort(np.mod(axes, x.ndim))
     ),),
@@ -4492,7 +4464,7 @@ _LINEAR: dict[Callable, tuple] = {
 
 # 17 The engine, for use · scatter
 @primitive(lambda g, y, x, shape, *key: g[key], jvps="linear")
-def _scatter(x: Any, shape: tuple, *key: Any) -> np.ndarray:
+def _scatter(x, shape, *key):
     """Zeros of this shape to which x is added at the key: _pick undone."""
     whole = np.zeros(shape, x.dtype)
     once = (int, np.integer, slice, type(None), type(...))  # no entry twice
@@ -4506,20 +4478,18 @@ def _scatter(x: Any, shape: tuple, *key: Any) -> np.ndarray:
 
 # 17 The engine, for use · pick
 @primitive(lambda g, y, x, *key: _scatter(g, x.shape, *key), jvps="linear")
-def _pick(x: Any, *key: Any) -> Any:
+def _pick(x, *key):
     return x[key]  # eq:pick
 
 
 # 17 The engine, for use · astype
 @primitive(lambda g, y, x, dtype: g, jvps="linear")  # _fit converts it back
-def _astype(x: Any, dtype: Any) -> np.ndarray:
+def _astype(x, dtype):
     return x.astype(dtype)
 
 
 # 17 The engine, for use · others
-def _max_rule(
-    g: Any, y: Any, x: Any, axis: Any = None, *, keepdims: bool = False
-) -> Any:
+def _max_rule(g, y, x, axis=None, *, keepdims=False):
     best = (x == _spread_out(y, x, axis, keepdims)).astype(x.dtype)
     best /= best.sum(axis=axis, keepdims=True)
     # where: 0 * inf would be nan
@@ -4527,13 +4497,13 @@ def _max_rule(
 
 
 # 17 The engine, for use · others-solve
-def _solved(g: Any, y: Any, a: Any, b: Any) -> Any:
+def _solved(g, y, a, b):
     if b.ndim == 1:
         return np.linalg.solve(a.mT, g[..., None])[..., 0]
     return np.linalg.solve(a.mT, g)
 
 
-def _solver(g: Any, y: Any, a: Any, b: Any) -> Any:
+def _solver(g, y, a, b):
     share = _solved(g, y, a, b)
     single = b.ndim == 1
     return -(share[..., None] * y[..., None, :] if single else share @ y.mT)
@@ -4568,7 +4538,7 @@ _RULES: dict[Callable, _Rule] = {
 
 
 # 17 The engine, for use · join
-def _join_rule(g: Any, y: Any, axis: int, *parts: Any) -> list:
+def _join_rule(g, y, axis, *parts):
     sizes = [x.shape[axis] for x in parts]
     before = (slice(None),) * (axis % g.ndim)
     ends = zip(sizes, np.cumsum(sizes).tolist())
@@ -4581,7 +4551,7 @@ _JOIN = _Rule(
 
 
 # 17 The engine, for use · concatenate
-def _concatenate(parts: Any, axis: int | None = 0) -> Any:
+def _concatenate(parts, axis=0):
     x = [x if isinstance(x, Tensor) else np.asarray(x) for x in parts]
     if axis is None:
         x, axis = [x.reshape(x.size) for x in x], 0
@@ -4656,20 +4626,18 @@ _JOINS: dict[Callable, Callable] = {
 
 
 # 17 The engine, for use · root
-def _root(x: Any, p: Any = 0.5) -> Any:
+def _root(x, p=0.5):
     """x to the power p > 0, with slope 0 at 0 instead of infinity."""
     return np.where(x == 0, 0, np.where(x == 0, 1, x) ** p)
 
 
 # 17 The engine, for use · made-of-sums
-def _average_of(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+def _average_of(x, axis=None, *, keepdims=False):
     total = np.sum(x, axis, keepdims=keepdims)
     return total / (x.size / max(total.size, 1))
 
 
-def _var(
-    x: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False
-) -> Any:
+def _var(x, axis=None, *, ddof=0, keepdims=False):
     apart = x - np.mean(x, axis, keepdims=True)
     total = np.sum(apart * apart, axis, keepdims=keepdims)
     return total / max(x.size / max(total.size, 1) - ddof, 0)
@@ -4677,13 +4645,13 @@ def _var(
 
 # 17 The engine, for use · made-by-halves
 @primitive(lambda g, y, x, value: g, jvps="entrywise")
-def _valued(x: Any, value: Any) -> Any:
+def _valued(x, value):
     """The value in place of x: NumPy's own, where rounding differs."""
     return value
 
 
 # 17 The engine, for use · product
-def _prod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+def _prod(x, axis=None, *, keepdims=False):
     value = np.asarray(np.prod(x.data, axis, keepdims=keepdims))
     whole = axis is None or not x.ndim
     axes = [*range(x.ndim)] if whole else [*np.ravel(axis)]
@@ -4696,7 +4664,7 @@ def _prod(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 
 
 # 17 The engine, for use · running-product
-def _cumprod(x: Any, axis: int | None = None) -> Any:
+def _cumprod(x, axis=None):
     if axis is None or not x.ndim:
         x, axis = x.reshape(x.size), 0
     y, reach = np.moveaxis(x, axis, 0), 1
@@ -4706,32 +4674,20 @@ def _cumprod(x: Any, axis: int | None = None) -> Any:
     return _valued(np.moveaxis(y, 0, axis), np.cumprod(x.data, axis))
 
 
-# 17 The engine, for use · diff
-def _diff(x: Any, n: int = 1, axis: int = -1) -> Any:
-    np.diff(x.data, n, axis)  # which raises if it has to
-    for _ in range(n):
-        ends = np.arange(1, x.shape[axis])
-        x = np.take(x, ends, axis) - np.take(x, ends - 1, axis)
-    return x
-
-
 # 17 The engine, for use · made-of-parts
-def _clip(
-    x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None,
-    max: Any = None,
-) -> Any:
+def _clip(x, a_min=None, a_max=None, *, min=None, max=None):
     low, high = a_min if min is None else min, a_max if max is None else max
     x = x if low is None else np.where(x < low, low, x)
     return x if high is None else np.where(x > high, high, x)
 
 
-def _sort(x: Any, axis: int | None = -1) -> Any:
+def _sort(x, axis=-1):
     x, axis = (x.reshape(x.size), 0) if axis is None else (x, axis)
     return np.take_along_axis(x, np.argsort(x.data, axis, "stable"), axis)
 
 
 # 17 The engine, for use · rule-einsum
-def _einsum_rule(i: int, g: Any, y: Any, spelled: str, *factors: Any) -> Any:
+def _einsum_rule(i, g, y, spelled, *factors):
     """An einsum of g with all other factors, with the letters of this one."""
     names, out = spelled.split("->")
     letters = names.split(",")
@@ -4752,7 +4708,7 @@ _EINSUM = _Rule(
 
 
 # 17 The engine, for use · made-of-products
-def _einsum(*operands: Any, optimize: Any = True) -> Any:
+def _einsum(*operands, optimize=True):
     story = np.einsum_path(*_deep(operands, _plain))[1].splitlines()[0]
     names, out = story.split(":")[1].strip().split("->")
     texts = isinstance(operands[0], str)
@@ -4769,7 +4725,7 @@ def _einsum(*operands: Any, optimize: Any = True) -> Any:
 
 
 # 17 The engine, for use · tensordot
-def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+def _tensordot(a, b, axes=2):
     if np.ndim(axes) == 0:
         axes = range(-axes, 0), range(axes)
     left, right = [*range(np.ndim(a))], [*range(26, 26 + np.ndim(b))]
@@ -4782,20 +4738,20 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 
 
 # 17 The engine, for use · made-inner
-def _inner(a: Any, b: Any, axis: int) -> Any:
+def _inner(a, b, axis):
     """Products along the last axis of a and this one of b."""
     single = 0 in (np.ndim(a), np.ndim(b))
     return a * b if single else np.tensordot(a, b, (-1, axis))
 
 
 # 17 The engine, for use · made-cross
-def _cross(a: Any, b: Any, *, axis: int = -1) -> Any:
+def _cross(a, b, *, axis=-1):
     np.linalg.cross(*_deep((a, b), _plain), axis=axis)  # looks at the shapes
     on, further = (partial(np.roll, shift=i, axis=axis) for i in (-1, -2))
     return on(a) * further(b) - further(a) * on(b)
 
 
-def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+def _trapezoid(y, x=None, dx=1.0, axis=-1):
     if x is not None:
         dx = np.diff(x if np.ndim(x) == 1 else np.moveaxis(x, axis, -1))
     y = np.moveaxis(y, axis, -1)
@@ -4803,9 +4759,7 @@ def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 
 # 17 The engine, for use · made-norm
-def _length(
-    x: Any, *, axis: Any = None, keepdims: bool = False, ord: Any = 2
-) -> Any:
+def _length(x, *, axis=None, keepdims=False, ord=2):
     size, fold = np.abs(x), {"axis": axis, "keepdims": keepdims}
     if ord in (math.inf, -math.inf):
         return size.max(**fold) if ord == math.inf else size.min(**fold)
@@ -4816,9 +4770,7 @@ def _length(
 
 
 # 17 The engine, for use · made-matrix-norm
-def _norm(
-    x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False
-) -> Any:
+def _norm(x, ord=None, axis=None, keepdims=False):
     axes = tuple(np.ravel(range(x.ndim) if axis is None else axis).tolist())
     if len(axes) == 2 and ord in (1, -1, math.inf, -math.inf):
         x = np.abs(x).sum(axis=axes[abs(ord) != 1], keepdims=True)
@@ -4831,7 +4783,7 @@ def _norm(
 
 # 17 The engine, for use · logdet
 @primitive(lambda g, y, x: g[..., None, None] * np.linalg.inv(x).mT)
-def _logdet(x: Any) -> Any:
+def _logdet(x):
     y = np.linalg.slogdet(x)[1]
     if np.any(y == -np.inf):
         raise TypeError("det has no rule for singular matrices")
@@ -4839,9 +4791,7 @@ def _logdet(x: Any) -> Any:
 
 
 # 17 The engine, for use · made-with-weights
-def _weighted(
-    x: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False
-) -> Any:
+def _weighted(x, axis=None, weights=None, *, keepdims=False):
     if weights is None:
         return np.mean(x, axis, keepdims=keepdims)
     np.average(*_deep((x, axis, weights), _plain))  # looks at the shapes
@@ -4856,7 +4806,7 @@ def _weighted(
 
 
 # 17 The engine, for use · made-of-sorted
-def _median(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
+def _median(x, axis=None, *, keepdims=False):
     if isinstance(axis, (tuple, list)):
         raise TypeError("median takes one axis of a Tensor, or none")
     value = np.asarray(np.median(x.data, axis, keepdims=keepdims))
@@ -4866,7 +4816,7 @@ def _median(x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
     return _valued(y.reshape(value.shape), value)
 
 
-def _kron(a: Any, b: Any) -> Any:
+def _kron(a, b):
     left = _move(np.kron, _constant(a), np.ones_like(_plain(b)))
     return left * _move(np.kron, np.ones_like(_plain(a)), _constant(b))
 
@@ -4874,8 +4824,8 @@ def _kron(a: Any, b: Any) -> Any:
 # 17 The engine, for use · made-of-others
 _MADE: dict[Callable, Callable] = {
     np.mean: _average_of, np.average: _weighted, np.median: _median,
-    np.kron: _kron, np.var: _var, np.prod: _prod, np.diff: _diff,
-    np.clip: _clip, np.sort: _sort, np.einsum: _einsum, np.fix: np.trunc,
+    np.kron: _kron, np.var: _var, np.prod: _prod, np.clip: _clip,
+    np.sort: _sort, np.einsum: _einsum, np.fix: np.trunc,
     np.tensordot: _tensordot, np.linalg.norm: _norm,
     np.std: lambda x, axis=None, *, ddof=0, keepdims=False: _root(
         np.var(x, axis, ddof=ddof, keepdims=keepdims)
@@ -4884,7 +4834,7 @@ _MADE: dict[Callable, Callable] = {
 
 
 # 17 The engine, for use · made-sinc
-def _sinc(x: Any) -> Any:
+def _sinc(x):
     """sin(πx) / (πx); near 0 its series, whose slopes lose no digit."""
     far = np.abs(x) > 0.3
     near, x = np.where(far, 0, x), math.pi * np.where(far, x, 1)
@@ -4896,9 +4846,6 @@ def _sinc(x: Any) -> Any:
 
 # 17 The engine, for use · made-by-entry
 _SINGLY: dict[Callable, Callable] = {
-    **dict.fromkeys((np.round, np.around), lambda x, decimals=0: (
-        np.sign(x) * 0 + x.data.round(decimals)
-    )),
     np.sinc: _sinc,
     np.nan_to_num: lambda x, copy=True, *args, **options: np.where(
         np.isfinite(x), x, np.nan_to_num(x.data, True, *args, **options)
@@ -4928,7 +4875,7 @@ _PRODUCTS: dict[Callable, Callable] = {
 
 
 # 17 The engine, for use · made-of-the-rest
-def _filled(f: Any, g: Any, fill: Any, x: Any, *args: Any, **how: Any) -> Any:
+def _filled(f, g, fill, x, *args, **how):
     """g of what is a number; the value is that of f."""
     y = g(np.where(np.isnan(x), fill, x), *args, **how)
     return _valued(y, f(x.data, *args, **how))
@@ -5384,7 +5331,6 @@ class Embedding(Layer):
 # 21 Attention · attend
 def _attend(q: _Array, k: _Array, v: _Array, hidden: Any = None) -> _Pair:
     """What each query finds, and the weights with which it looked."""
-    _fitting(q, k, v)
     scores = (q * q.shape[-1] ** -0.5) @ k.mT  # eq:scores
     if hidden is not None:
         scores += hidden  # -inf hides a key
@@ -5394,17 +5340,6 @@ def _attend(q: _Array, k: _Array, v: _Array, hidden: Any = None) -> _Pair:
     total = _sum(scores)[..., None]
     scores /= total + (total == 0)  # eq:attention-weights
     return scores @ v, scores  # eq:attention
-
-
-# 21 Attention · attend-shapes
-def _fitting(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> None:
-    """Raise ValueError unless the shapes are those of one look-up."""
-    alike = q.shape[:-2] + q.shape[-1:] == k.shape[:-2] + k.shape[-1:]
-    if min(q.ndim, k.ndim) < 2 or not alike or k.shape[:-1] != v.shape[:-1]:
-        raise ValueError(
-            "expected q (…, T, d), k (…, S, d), v (…, S, M), "
-            f"got {q.shape}, {k.shape}, {v.shape}"
-        )
 
 
 # 21 Attention · attend-backward
@@ -5728,9 +5663,7 @@ def hvp(f: Callable, x: ArrayLike, v: ArrayLike) -> np.ndarray:
 
 
 # 22 Beyond the gradient · replay
-def _replay(
-    f: Callable, inputs: Sequence, g: Any, y: Any, *known: Any
-) -> list:
+def _replay(f, inputs, g, y, *known):
     """The rule of a checkpoint: f once more, with a tape, and back."""
     with _recorded():
         xs = [
@@ -5755,7 +5688,7 @@ def _like_before(again: np.ndarray, before: np.ndarray) -> None:
 
 
 # 22 Beyond the gradient · without-tape
-def _without_tape(f: Callable, inputs: Sequence, *known: Any) -> Any:
+def _without_tape(f, inputs, *known):
     """The forward pass of a checkpoint, on Tensors that are constants."""
     y = f(*[
         Tensor(x, requires_grad=False) if isinstance(given, Tensor) else x
@@ -7682,4 +7615,4 @@ _PROBES = [
 ]
 
 
-# digest a8eaf9290925ce49410afa8355da547c2c0ba3eaac2e38c9e354352645d871d5
+# digest 221e9cd3e9621a13ea45751888ecc8de0577833f262d81165494c4ae5125d325
