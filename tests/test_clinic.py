@@ -26,6 +26,7 @@ from tests.clinic_cases import (
     Forever,
     Forgets,
     Hasty,
+    Options,
     Patient,
     Total,
     cases,
@@ -840,8 +841,172 @@ def misled_by_the_data() -> Iterator[tuple[str, Patient]]:
         yield f"nine layers of {act.__name__}", Patient(deep(act, 9), TABLE, LABELS)
 
 
+class Halves(bp.Layer):
+    """Layers in a list that stand side by side."""
+
+    def __init__(self) -> None:
+        self.layers = [bp.Linear(6, 6, rng=0), bp.Linear(6, 6, rng=1)]
+
+    def forward(self, x: Any) -> np.ndarray:
+        return np.concatenate([layer.forward(x) for layer in self.layers], axis=1)
+
+    def backward(self, grad_output: Any) -> np.ndarray:
+        grads = np.split(np.asarray(grad_output), 2, axis=1)
+        return sum(layer.backward(g) for layer, g in zip(self.layers, grads, strict=True))  # type: ignore[return-value]
+
+
+class Table(bp.Layer):
+    """An embedding that cuts its numbers off."""
+
+    def __init__(self) -> None:
+        self.rows = bp.Parameter(np.random.default_rng(0).normal(size=(90, 8)))
+
+    def forward(self, x: Any) -> np.ndarray:
+        self.ids = np.asarray(x).astype(int)
+        return self.rows.data[self.ids].mean(axis=1)
+
+    def backward(self, grad_output: Any) -> np.ndarray:
+        every = np.repeat(np.asarray(grad_output)[:, None] / self.ids.shape[1], self.ids.shape[1], axis=1)
+        np.add.at(self.rows.grad, self.ids, every)
+        return np.zeros(self.ids.shape)
+
+
+def taped(last: Any = lambda t: t) -> bp.Network:
+    """A whole network on the tape."""
+    draw = np.random.default_rng(0)
+    weights = bp.Parameter(draw.normal(size=(6, 12)) / 2), bp.Parameter(draw.normal(size=(12, 2)) / 3)
+    layer = bp.TapeLayer(lambda t, u, v: last(np.tanh(t @ u) @ v), *weights)
+    return bp.Network(layer, loss=bp.CrossEntropyLoss())
+
+
+def by_hand(sign: int = -1, rows: Any = None) -> Options:
+    """A step that moves the weights itself; with rows, on a few of them."""
+
+    def make(made: bp.Network) -> dict[str, Any]:
+        chance = np.random.default_rng(0)
+
+        def step(x: Any, y: Any) -> None:
+            made.loss(x, y)
+            made.zero_grad()
+            made.backward()
+            for p in made.parameters():
+                p.data += sign * 0.05 * p.grad
+
+        def draws() -> None:
+            at = chance.integers(200, size=rows)
+            step(TABLE[at], LABELS[at])
+
+        return {"step": draws if rows else step}
+
+    return make
+
+
+def misled_by_a_form() -> Iterator[tuple[str, Patient]]:
+    """The same networks, written in another way."""
+    yield "all of it on the tape", Patient(taped(), TABLE, LABELS)
+    beside = bp.Network(Halves(), bp.ReLU(), bp.Linear(12, 2, rng=2), loss=bp.CrossEntropyLoss())
+    yield "layers side by side", Patient(beside, TABLE, LABELS)
+    ids = np.random.default_rng(0).integers(90, size=(200, 7))
+    looks_up = bp.Network(
+        Table(), bp.Linear(8, 12, rng=0), bp.ReLU(), bp.Linear(12, 2, rng=1), loss=bp.CrossEntropyLoss()
+    )
+    yield "an embedding of one's own", Patient(looks_up, ids, (ids < 45).sum(axis=1) % 2)
+    normed = between(bp.BatchNorm1d(12))
+    normed[0].bias.data += 1  # type: ignore[attr-defined]
+    yield "a bias before a norm", Patient(normed, TABLE, LABELS, by_hand())
+    yield "small batches by hand", Patient(net(), TABLE, LABELS, by_hand(rows=9))
+
+
+def written_otherwise() -> Iterator[tuple[str, Patient]]:
+    """Sick, in another form than the chapter's."""
+
+    def shares(t: Any) -> Any:
+        e = np.exp(t)
+        return e / e.sum(axis=1, keepdims=True)
+
+    def torn(made: bp.Network) -> dict[str, Any]:
+        rule, chance, x = bp.SGD(made.parameters(), lr=0.1), np.random.default_rng(0), TABLE_TORN
+
+        def step() -> None:
+            chance.shuffle(x)  # and y stays
+            made.loss(x, LABELS)
+            rule.zero_grad()
+            made.backward()
+            rule.step()
+
+        return {"step": step}
+
+    def target(made: bp.Network) -> dict[str, Any]:
+        rule, other = bp.SGD(made.parameters(), lr=0.1), net()
+        for p, q in zip(other.parameters(), made.parameters(), strict=True):
+            p.data = q.data
+
+        def step(x: Any, y: Any) -> None:
+            other(x)
+            made.loss(x, y)
+            rule.zero_grad()
+            made.backward()
+            rule.step()
+
+        return {"step": step}
+
+    def penalised(made: bp.Network) -> dict[str, Any]:
+        rule = bp.SGD(made.parameters(), lr=0.01)
+
+        def step(x: Any, y: Any) -> None:
+            made.loss(x, y)
+            rule.zero_grad()
+            made.backward()
+            bp.l2_penalty(made.parameters(), 2.0)
+            rule.step()
+
+        return {"step": step}
+
+    def own_batches(made: bp.Network) -> dict[str, Any]:
+        rule, chance = bp.Adam(made.parameters(), lr=0.003), np.random.default_rng(0)
+
+        def step() -> None:
+            at = chance.integers(200, size=40)
+            made.loss(TABLE[at], 150 + 60 * NUMBERS[at])
+            rule.zero_grad()
+            made.backward()
+            rule.step()
+
+        return {"step": step}
+
+    class Cuts(bp.ReLU):
+        def forward(self, x: Any) -> np.ndarray:
+            return super().forward(np.maximum(x, 0, out=x))  # a second time it changes nothing
+
+    straight = bp.TapeLayer(lambda t, w: t @ w, bp.Parameter(np.eye(6) + 0.1))
+    middle = bp.Network(bp.Linear(6, 6, rng=0), straight, loss=bp.CrossEntropyLoss())
+    cuts = bp.Network(Cuts(), *net(), loss=bp.CrossEntropyLoss())
+    tidy = between(bp.BatchNorm1d(12, momentum=0.0))
+    heavy = with_optimizer(bp.AdamW, lr=0.01, weight_decay=10.0)
+    yield "input-changed", Patient(cuts, TABLE, LABELS)
+    yield "labels-torn", Patient(net(), TABLE_TORN, LABELS, torn)
+    yield "softmax-twice", Patient(taped(shares), TABLE, LABELS)
+    yield "activation-missing", Patient(middle, TABLE, LABELS)
+    yield "statistics-frozen", Patient(tidy, TABLE, LABELS)
+    yield "weights-shared", Patient(net(), TABLE, LABELS, target)
+    yield "step-uphill", Patient(net(), TABLE, LABELS, with_optimizer(bp.Adam, lr=0.01, maximize=True))
+    yield "step-uphill by hand", Patient(net(), TABLE, LABELS, by_hand(1, rows=9))
+    yield "decay-too-strong", Patient(regression(), TABLE, NUMBERS, heavy)
+    yield "decay-too-strong, a penalty", Patient(net(), TABLE, LABELS, penalised)
+    yield "target-scale", Patient(regression(), TABLE, 150 + 60 * NUMBERS, own_batches)
+
+
+TABLE_TORN = TABLE.copy()
+OTHERWISE = dict(written_otherwise())
 MISLED = dict(misled()) | dict(misled_by_habit()) | dict(misled_by_a_loop())
-MISLED |= dict(misled_by_a_layer()) | dict(misled_by_the_data())
+MISLED |= dict(misled_by_a_layer()) | dict(misled_by_the_data()) | dict(misled_by_a_form())
+
+
+@pytest.mark.parametrize("what", OTHERWISE)
+def test_what_is_written_otherwise_is_named_all_the_same(what: str) -> None:
+    name, *_ = re.split("[ ,]", what)
+    assert OTHERWISE[what].names()[0] == name
+    assert np.array_equal(TABLE_TORN, TABLE)
 
 
 @pytest.mark.parametrize("what", MISLED)
