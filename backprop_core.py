@@ -5917,16 +5917,15 @@ def _rule_of(optimizer: Any, step: Any) -> Any:
 def _case(net: Network, x: np.ndarray, y: np.ndarray, rng: Any) -> _Case:
     ids = x.dtype.kind in "iu"
     long = x.ndim == 3 or (ids and x.ndim == y.ndim == 2)
-    most = 24 if long and x.shape[1] > 8 else 256
+    most = 24 if long and x.shape[1] > 8 else 64 if x.ndim > 3 else 256
     rows = rng.permutation(len(x))[:most] if len(x) > most else slice(None)
     xs, ys = x[rows].copy(), y[rows].copy()
-    first, out = net.loss(xs, ys), net.forward(xs)
+    first, out = net.loss(xs.copy(), ys.copy()), net.forward(xs.copy())
     middle = ys.mean(axis=0) if ys.shape == out.shape else 0.0
-    answers = 0.0, middle, out.mean(axis=0)
-    single = [_single(net, out, ys, answer) for answer in answers]
+    single = [_single(net, out, ys, a) for a in (0.0, middle, out.mean(0))]
     with suppress(Exception):
-        net.forward(xs[:2] + 0.5)
-        ids = False
+        here, near = (net.eval().forward(xs[:2] + by) for by in (0, 0.4))
+        ids = ids and np.array_equal(here, near)
     levels = first, single[0], float(np.nanmin([*single, math.inf]))
     return _Case(net, x, y, xs, ys, *levels, ids, rng)
 
@@ -6314,7 +6313,7 @@ def _label_signs(case: _Case) -> _Signs:
 # 24 The diagnosis · mixes
 def _mixes(case: _Case) -> bool:
     """Does a step that takes its own batches see many labels at once?"""
-    if case.step is None or _step_arguments(case):
+    if not _is_alone(case):
         return False
     _, seen = [pair for pair in _overheard(case) if pair][-1]
     every, some = (len(np.unique(y, axis=0)) for y in (case.y, seen))
@@ -6324,11 +6323,11 @@ def _mixes(case: _Case) -> bool:
 # 24 The diagnosis · overheard
 def _overheard(case: _Case) -> list[tuple]:
     """x and y of each loss in a step of the user's; () for a backward."""
-    x, pairs = [case.x], list[tuple]([(case.x, case.y)])
+    x, pairs = [case.x], list[tuple]([(case.x.copy(), case.y.copy())])
     _spy(case.net, "backward", before=lambda: pairs.append(()))
     _spy(case.net, "forward", after=lambda given, _: x.append(given[0]))
     _spy(case.net.criterion, "forward", after=lambda given, _: pairs.append(
-        (np.asarray(x[-1]), np.asarray(given[1]))))
+        (np.array(x[-1]), np.array(given[1]))))
     case.step(*_step_arguments(case))
     return pairs
 
@@ -6352,10 +6351,10 @@ def _row_signs(case: _Case) -> _Signs:
     if len(torn) > 4 and 2 * len(xs) >= len(known) and np.mean(torn) > 0.2:
         figure = f"{np.mean(torn):.0%} of the rows get the y of another"
         yield "labels-torn", "step", figure
-    own = [any(x in xs for x, _ in rows) for rows in given]
+    own = [sum(x in xs for x, _ in rows) for rows in given]
     for at, other in enumerate(given[1:-1], 1):
-        if own[at - 1] and other and not own[at] and not given[at + 1]:
-            figure = f"{len(other)} rows, none of them in x"
+        if own[at - 1] and own[at] < len(other) / 2 and not given[at + 1]:
+            figure = f"{len(other)} rows, {own[at]} of them in x"
             yield "gradient-of-other-data", "step", figure
             return
 
@@ -6466,11 +6465,10 @@ def _sign_signs(case: _Case, loss: Loss, shape: tuple) -> _Signs:
 def _ends(heard: _Heard, rng: np.random.Generator) -> tuple[float, float]:
     """The range of what a layer can answer, whatever its weights."""
     z = rng.normal(size=heard.x.shape)
-    layer = _shaken(heard.layer, 1.0, rng)  # the last layer may start at 0
+    layer = _shaken(heard.layer, 1e3, rng)  # no limit may come of weights
     if not isinstance(layer, (_BatchNorm, _RowNorm)):
         with suppress(Exception):
-            wide = (1e6, -1e6, 1.0)
-            ends = np.array([layer.forward(times * z) for times in wide])
+            ends = np.array([layer.forward(a * z) for a in (1e6, -1e6, 1.0)])
             ends[abs(ends) > 100] *= math.inf
             return float(ends.min()), float(ends.max())
     return -math.inf, math.inf
@@ -6570,8 +6568,7 @@ def _gradients(net: Network, x: np.ndarray, y: np.ndarray) -> list:
 def _finite_signs(case: _Case) -> _Signs:
     """Where the first nan comes from, if x and y have none."""
     heard, gains = _listen(case), _gains(case.net)
-    named = case.net.named_parameters()
-    made = [(name, p.data, np.zeros(0)) for name, p in named]
+    made = [(k, p.data, np.zeros(0)) for k, p in case.net.named_parameters()]
     made += [(h.name, h.y, h.x) for h in heard if h.name not in gains]
     made += [(h.name, h.dx, h.dy) for h in heard[::-1]]
     for where, result, given in made:
@@ -6634,10 +6631,9 @@ def _start_signs(case: _Case) -> _Signs:
 # 24 The diagnosis · or-rate
 def _or_rate(case: _Case, found: list[tuple]) -> list[tuple]:
     """What was found; or the rate, if a usual start fails only with it."""
-    rule = case.optimizer
-    if rule is None or not found:
+    if case.optimizer is None or not found:
         return found
-    with _as_it_was(case.net, rule, case.step):
+    with _as_it_was(case.net, case.optimizer, case.step):
         _start_anew(case)
         end, *slower = (_run(case, by)[1] for by in (1, 1 / 30, 1e-3))
     if end < 0.5 * case.null or not min(slower) < 0.9 * min(1e300, end):
@@ -6726,13 +6722,12 @@ def _slope_signs(case: _Case, place: tuple, ends: Any, least: float) -> _Signs:
 # 24 The diagnosis · affine-signs
 def _affine_signs(case: _Case) -> _Signs:
     """Two linear layers in a row, or a function without any bend."""
-    for layer in case.net.modules():
-        for pair in pairwise(getattr(layer, "layers", ())):
-            if all(isinstance(p, Linear) for p in pair) and not _narrow(pair):
-                a, b = map(_short, pair)
-                figure = f"{b} follows at once"
-                yield "activation-missing", f"after {a}", figure
-                return
+    rows = (m.layers for m in case.net.modules() if isinstance(m, Network))
+    for pair in chain.from_iterable(map(pairwise, rows)):
+        if all(isinstance(p, Linear) for p in pair) and not _narrow(pair):
+            a, b = map(_short, pair)
+            yield "activation-missing", f"after {a}", f"{b} follows at once"
+            return
     if not case.ids:
         yield from _middle_signs(case, case.net.eval())
 
@@ -6747,7 +6742,7 @@ def _middle_signs(case: _Case, net: Network) -> _Signs:
     z[:, ::2] += case.xs.mean(axis=0)  # half around 0, half where x is
     a, b, c = map(net.forward, (*z, z.mean(axis=0)))
     flat = _largest(c - (a + b) / 2) < 1e-5 * _largest(a - b)
-    weights = list(_gains(net))
+    weights = [k for k, p in net.named_parameters() if p.data.ndim > 1]
     if flat and len(weights) > 1 and not _narrow(net.modules()):
         figure = f"f((u+v)/2) = (f(u)+f(v))/2 through {len(weights)} layers"
         yield "activation-missing", f"after {weights[0]}", figure
@@ -6988,7 +6983,9 @@ def _optimizer_signs(case: _Case) -> _Signs:
     damped *= (1 - mu**n) or 1.0  # not yet grown to 1/(1-μ)
     usual = np.array([1 - mu, 1 - mu * mu]) / damped  # or Nesterov
     figure = f"first step {steps[0]:.2g} times the rate, last {steps[-1]:.3g}"
-    if np.allclose(steps, steep, rtol=1e-3):  # the size of the slope is lost
+    if steps[0] < 0:
+        yield "step-uphill", name, figure
+    elif np.allclose(steps, steep, rtol=1e-3):  # the slope's size is lost
         adam = hasattr(optimizer, "betas") or "m" in optimizer.state
         if adam and abs(steps - 1).max() > 0.1:
             yield "optimizer-correction", name, f"{figure}, not 1"
@@ -7027,6 +7024,12 @@ def _step_arguments(case: _Case) -> list[Any]:
     return given
 
 
+# 24 The diagnosis · is-alone
+def _is_alone(case: _Case) -> bool:
+    """Does the step draw its own batches?"""
+    return case.step is not None and not _step_arguments(case)
+
+
 # 24 The diagnosis · watch
 class _Watch:
     """During one step: what happens to gradients between its calls?"""
@@ -7052,6 +7055,12 @@ class _Watch:
         for p in self.marked:
             p.grad[...] = 1e6
 
+    def clear(self) -> None:
+        """Has no weight moved since backward, and no optimizer stepped?"""
+        now = _long(p.data for p in self.parameters)
+        self.lost |= np.array_equal(self.weights, now)
+        self.look()
+
     # 24 The diagnosis · watch-wipe
     def wipe(self) -> None:
         """Backward begins: was the mark shortened? Take it away."""
@@ -7076,13 +7085,6 @@ class _Watch:
         now, length = _long(p.grad for p in self.parameters), np.linalg.norm
         if not self.marked and 0 < length(now) < 0.999 * length(self.then):
             self.clipped = "after the optimizer's step"
-
-    # 24 The diagnosis · watch-clears
-    def clear(self) -> None:
-        """Has no weight moved since backward, and no optimizer stepped?"""
-        now = _long(p.data for p in self.parameters)
-        self.lost |= np.array_equal(self.weights, now)
-        self.look()
 
 
 # 24 The diagnosis · long-vectors
@@ -7114,21 +7116,20 @@ def _step_signs(case: _Case) -> _Signs:
         return
     weights = _long(p.data for p in net.parameters())
     with _as_it_was(net):
-        alone = given and not _step_arguments(case)
-        seen = (case.x, case.y) if alone else (case.xs, case.ys)
+        seen = (case.x, case.y) if _is_alone(case) else (case.xs, case.ys)
         fresh = _gradients(net, *seen)
     watch = _Watch(case)
     moves = _until_moved(case)
     watch.look()
     if watch.clipped:
         yield "clipping-misplaced", "step", f"gradients change {watch.clipped}"
-    first = _long(fresh)
-    extra = watch.then - first if watch.then.size else 0 * first
-    if watch.lost and not _cosine(first + extra, first) > 0.99:
+    first, left = _long(fresh), _long(p.grad for p in net.parameters())
+    then = watch.then if watch.then.size else first if watch.marked else left
+    if watch.lost and not _cosine(then, first) > 0.99:
         figure = "zero_grad clears gradients that no step has used"
         yield "gradient-overwritten", "step", figure
     yield from _still_signs(case, fresh, moves, watch)
-    yield from _way_signs(_long(moves), first, extra, weights)
+    yield from _way_signs(_long(moves), first, then, weights)
     _one_step(case)  # does the first leave it in evaluation mode?
     for where in watch.asleep[:given]:
         name = "statistics-frozen" if "Norm" in where else "dropout-off"
@@ -7136,14 +7137,17 @@ def _step_signs(case: _Case) -> _Signs:
 
 
 # 24 The diagnosis · way-signs
-def _way_signs(move: Any, fresh: Any, extra: Any, weights: Any) -> _Signs:
-    """Uphill? And is what was added to the gradient minus the weights?"""
-    if _cosine(move, fresh) > 0.9:
-        figure = f"cosine of step and gradient {_cosine(move, fresh):.2f}"
-        yield "step-uphill", "step", figure
-    added = np.linalg.norm(extra) > 1e-6 * np.linalg.norm(fresh)
-    if added and _cosine(extra, weights) < -0.999:
+def _way_signs(move: Any, fresh: Any, then: Any, weights: Any) -> _Signs:
+    """Uphill? And is what was added to the gradient a share of the weights?"""
+    extra, ways = then - fresh, ((move, fresh), (move, then), (-then, fresh))
+    up = np.fmax.reduce([_cosine(*pair) for pair in ways])
+    if up > 0.99:  # less may be the noise of a small batch
+        yield "step-uphill", "step", f"cosine of step and gradient {up:.2f}"
+    pull = np.linalg.norm(extra) / np.linalg.norm(fresh)
+    if pull > 1e-6 and _cosine(extra, weights) < -0.999:
         yield "decay-sign", "step", "the gradient contains minus the weights"
+    elif pull > 3 and _cosine(extra, weights) > 0.999:
+        yield "decay-too-strong", "step", f"pulls {pull:.2g} times the loss"
 
 
 # 24 The diagnosis · still-signs
@@ -7151,12 +7155,12 @@ def _still_signs(case: _Case, fresh: list, moves: list, watch: Any) -> _Signs:
     known = set(getattr(case.optimizer, "parameters", ()))
     named = case.net.named_parameters()
     left = case.step is not None and any(np.any(p.grad) for _, p in named)
-    used = np.any(watch.then)
+    used, least = np.any(watch.then), 1e-9 * _largest(_long(fresh))  # rounding
     idle = not any(map(np.any, moves)) or (watch.then.size and not used)
     slow = idle and used and known.issuperset(p for _, p in named)
     still = {
         name: _largest(g) for (name, p), g, m in zip(named, fresh, moves)
-        if np.any(g) and (idle or (not np.any(m) and p not in known
+        if _largest(g) > least and (idle or (not np.any(m) and p not in known
         and (watch.marked or not left or np.any(p.grad))))  # else frozen
     }
     if still and (not slow or case.first > 0.3 * case.null):
@@ -7203,6 +7207,8 @@ def _shared_signs(case: _Case) -> _Signs:
     named = [(name, p.data) for name, p in case.net.named_parameters()]
     parts = (getattr(c, "cell_contents", c) for c in _parts(case.step))
     own = _entries(("step", getattr(part, "__dict__", part)) for part in parts)
+    own += [(k, p.data) for k, p in own  # of a copy of the network
+            if isinstance(p, Parameter) and p not in case.net.parameters()]
     held = [*case.net._contents(), *own]
     held = [(k, v) for k, v in held if isinstance(v, np.ndarray) and v.size]
     for i, (name, data) in enumerate(named):
@@ -7233,16 +7239,16 @@ def _dropout_signs(case: _Case) -> _Signs:
 def _statistics_signs(case: _Case) -> _Signs:
     """How far evaluation is from training, once the means have settled."""
     case.net.train()
-    for name, layer, x, y, *_ in _listen(case):
+    for name, layer, x, *_ in _listen(case):
         if len(x) < 2 or not (kept := getattr(layer, "buffers", {})):
             continue
-        before = copy.deepcopy(kept)
-        for _ in range(60):
-            layer.forward(x)
-        off = _size(layer.eval().forward(x) - y) / y.std()
-        if all(np.array_equal(kept[key], before[key]) for key in before):
+        old = {k: a.copy() for k, a in kept.items() if a.dtype.kind == "f"}
+        for _ in range(200):
+            y = layer.forward(x[:64])
+        off = _size(layer.eval().forward(x[:64]) - y) / y.std()
+        if old and all(np.array_equal(kept[k], old[k]) for k in old):
             yield "statistics-frozen", name, "no training changes them"
-        elif off > 0.5:
+        elif off > 0.2:
             figure = f"evaluation is {off:.2g} spreads away from training"
             yield "statistics-differ", name, figure
 
@@ -7254,7 +7260,8 @@ def _batch_signs(case: _Case) -> _Signs:
     heard = [*_listen(case), _Heard("network", net, x, net.forward(x))]
     whole, apart = heard[-1].y, _apart(heard[-1])
     if not np.array_equal(whole, net.forward(x), equal_nan=True):
-        names = (h.name for h in heard if np.any(_again(h) != _again(h)))
+        pairs = ([h.layer.forward(h.x) for _ in range(2)] for h in heard)
+        names = (h.name for h, (a, b) in zip(heard, pairs) if np.any(a != b))
         figure = "two evaluations of one input differ"
         yield "dropout-in-evaluation", next(names), figure
     elif apart > 1e-3 * _largest(whole):
@@ -7264,10 +7271,6 @@ def _batch_signs(case: _Case) -> _Signs:
 
 
 # 24 The diagnosis · mixes-rows
-def _again(heard: _Heard) -> np.ndarray:
-    return heard.layer.forward(heard.x)
-
-
 def _apart(heard: _Heard) -> float:
     """How far four rows come out otherwise, each beside itself."""
     f, rows = heard.layer.forward, heard.x[:4]
@@ -7331,18 +7334,14 @@ def _faster(rule: Any, by: float, *_: Any) -> None:
     rule.lr *= by
 
 
-_Remedies = Iterator[tuple[str, str, str, _Case]]
-
-
 # 24 The diagnosis · slow-signs
 def _slow_signs(case: _Case, start: float, figure: str) -> _Signs:
     """It hardly moves: does it learn at a hundred times the rate, or more?"""
-    lr, few = case.optimizer.lr, 64 if case.x.ndim > 3 else 256
-    case = case._replace(xs=case.xs[:few], ys=case.ys[:few])
+    lr = case.optimizer.lr
     most = max(13, 1 - int(2 * math.log10(max(lr, 1e-12))))
     for factor in 10 ** (np.arange(4, most) / 2):
         quick = _run(case, factor)[1]
-        if quick < 0.8 * start:
+        if quick < 0.9 * start:
             figure += f", at {factor:.0e} times the rate {quick:.2g}"
             yield "rate-too-small", f"lr {lr}", figure
             return
@@ -7365,11 +7364,11 @@ def _fast_signs(case: _Case, least: float, told: tuple) -> _Signs:
 
 
 # 24 The diagnosis · remedies
-def _remedies(case: _Case) -> _Remedies:
+def _remedies(case: _Case, stuck: bool = True) -> Iterator[tuple]:
     """The like of a case with x or y standardised, then without decay."""
-    if not case.ids:
+    if stuck and not case.ids:
         yield from _standardised(case, "x", case.xs, "input-scale")
-    if _labels(case) is None:
+    if stuck and _labels(case) is None:
         yield from _standardised(case, "y", case.ys, "target-scale")
     decay = np.max(getattr(case.optimizer, "weight_decay", 0.0))
     weights = _long(p.data for p in case.net.parameters())
@@ -7381,25 +7380,27 @@ def _remedies(case: _Case) -> _Remedies:
 
 
 # 24 The diagnosis · standardised
-def _standardised(case: _Case, of: str, a: Any, name: str) -> _Remedies:
+def _standardised(case: _Case, of: str, a: Any, name: str) -> Iterator[tuple]:
     mean, spread = a.mean(axis=0), a.std(axis=0).max()
     far = _size(mean) > 2 * spread or not 0.1 < spread < 10
-    pair = {"x": case.xs, "y": case.ys}
     with suppress(ValueError):  # a loss may refuse such targets
         if far and spread:
-            pair[of] = (a - mean) / spread
+            pair = {"x": case.xs, "y": case.ys, of: (a - mean) / spread}
             other = _case(case.net, pair["x"], pair["y"], case.rng)
             figure = f"mean {a.mean():.3g}, spread {spread:.3g}; standardised,"
             yield name, f"all of {of}", figure, other
 
 
 # 24 The diagnosis · remedy-signs
-def _remedy_signs(case: _Case, n: int) -> _Signs:
-    """Does a remedy bring the loss below that of one answer?"""
-    for name, where, figure, other in _remedies(case):
-        other = other._replace(optimizer=case.optimizer, step=case.step)
-        share = _run(other, n=n)[1] / other.null
-        if share < 0.8:
+def _remedy_signs(case: _Case, n: int, end: float) -> _Signs:
+    """Does a remedy bring the loss below one answer's, or half of its end?"""
+    if 0 < end < 0.4 * case.null:
+        return
+    step = None if case.optimizer and _is_alone(case) else case.step
+    for name, where, figure, other in _remedies(case, stuck=not end):
+        other = other._replace(optimizer=case.optimizer, step=step)
+        share = _run(other, n=n if end else 5 * n)[1] / other.null
+        if share < (end / case.null / 2 or 0.8):
             figure += f" the loss falls to {share:.0%} of one answer's"
             yield name, where, figure
             return
@@ -7418,7 +7419,7 @@ def _rate_signs(case: _Case) -> _Signs:
     rises, least = jumps or not end < 1.05 * top, 0.97 * case.null
     later = [] if jumps or end < least else _run(case, n=5 * n)[0]
     stuck = jumps or (later and not np.median(later[-5:]) < least)
-    found = [*_remedy_signs(case, 5 * n)] if stuck else []
+    found = [*_remedy_signs(case, n, 0.0 if stuck else end)]
     if not end < 0.5 * case.null and not found:
         found = [*_dead_signs(case, dead)]
         lower = min(start, end), (told, figure)
@@ -7592,10 +7593,8 @@ _MODES = _atlas("""
 _CAUSES = _DATA | _LABELS | _START | _SIGNAL | _GRADS | _RATES | _STEP | _MODES
 
 
-_NO_SYMPTOMS = {
-    "labels-unbalanced", "labels-shuffled", "test-data-differ",
-    "input-constant-column",
-}
+_NO_SYMPTOMS = {"labels-unbalanced", "labels-shuffled", "test-data-differ",
+                "input-constant-column"}
 
 
 _FATAL = {"input-changed", "input-not-finite", "outlier", "integer-weights"}
@@ -7615,4 +7614,4 @@ _PROBES = [
 ]
 
 
-# digest 221e9cd3e9621a13ea45751888ecc8de0577833f262d81165494c4ae5125d325
+# digest 5df34127e97a7242e29593c06a7d0d6f304b234af1b932dee005c4d222fa805b
