@@ -245,7 +245,7 @@ def _claimed(layer: Any, x: Any, rest: tuple, grad_output: Any) -> list:
     # a layer may have none: list() is empty
     parameters: list[Any] = getattr(probe, "parameters", list)()
     for parameter in parameters:
-        parameter.requires_grad = True
+        parameter.requires_grad = True  # frozen ones, too
         parameter.grad[...] = 1.0
     grad = probe.backward(grad_output)
     if grad is None or isinstance(grad, tuple):
@@ -3558,8 +3558,8 @@ class _Pool(Layer):
 
     # 14 Neighbours: convolution · pool-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        shape, dtype, (*places, n), kept = self._saved()
-        grad = self._expect(grad_output, n, *places, what="grad_output")
+        shape, dtype, (*sizes, n), kept = self._saved()
+        grad = self._expect(grad_output, n, *sizes, what="grad_output")
         g, dx = _turn(grad), np.zeros(shape, dtype)
         window, stride, border = self._windows
         overlap = any(s < k for s, k in zip(stride, window))
@@ -3628,7 +3628,7 @@ class MaxPool2d(_Pool):
         if any(self.padding):
             winner += self._inside(first.shape)
         for k, piece in enumerate(others, 1):
-            piece = piece.copy()  # which costs less than to read it thrice
+            piece = piece.copy()  # cheaper than reading the view three times
             better = (piece > y) | np.isnan(piece)
             np.maximum(winner, better * np.int16(k), out=winner)
             np.maximum(y, piece, out=y)  # eq:max-pool
@@ -7674,4 +7674,4 @@ _PROBES = [
 ]
 
 
-# digest 3cc9a72bd50fe7281a355f06cfc0bed4621e700292d5e75d198b7957fe8f8482
+# digest c3ccfb21ba59c23c444f99ead62571f8789fd201e19ee67c351bbb342e4e3dc4
