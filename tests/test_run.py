@@ -156,6 +156,9 @@ def test_a_figure_is_shown_at_the_end_of_its_cell_and_one_must_be_there(tmp_path
     assert "image/svg+xml" in notebook.cells[1].outputs[0].data
     with pytest.raises(BookError, match=r"01-cell.md:16: this cell has alt=… but draws no figure"):
         execute(one_cell(tmp_path, body.replace("plt.plot", "print")), EMPTY)
+    valued = one_cell(tmp_path, body.replace(";", ""), "import matplotlib.pyplot as plt")
+    with pytest.raises(BookError, match=r"01-cell.md:17: above its figure this cell shows \[<"):
+        execute(valued, EMPTY)
 
 
 def test_a_chapter_sees_nothing_of_those_that_ran_before_it_nor_of_the_tools(tmp_path: Path) -> None:
