@@ -245,7 +245,7 @@ def _claimed(layer, x, rest, grad_output):
     # a layer may have none: list() is empty
     parameters: list[Any] = getattr(probe, "parameters", list)()
     for parameter in parameters:
-        parameter.requires_grad = True
+        parameter.requires_grad = True  # frozen ones, too
         parameter.grad[...] = 1.0
     grad = probe.backward(grad_output)
     if grad is None or isinstance(grad, tuple):
@@ -3539,8 +3539,8 @@ class _Pool(Layer):
 
     # 14 Neighbours: convolution · pool-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        shape, dtype, (*places, n), kept = self._saved()
-        grad = self._expect(grad_output, n, *places, what="grad_output")
+        shape, dtype, (*sizes, n), kept = self._saved()
+        grad = self._expect(grad_output, n, *sizes, what="grad_output")
         g, dx = _turn(grad), np.zeros(shape, dtype)
         window, stride, border = self._windows
         overlap = any(s < k for s, k in zip(stride, window))
@@ -3609,7 +3609,7 @@ class MaxPool2d(_Pool):
         if any(self.padding):
             winner += self._inside(first.shape)
         for k, piece in enumerate(others, 1):
-            piece = piece.copy()  # which costs less than to read it thrice
+            piece = piece.copy()  # cheaper than reading the view three times
             better = (piece > y) | np.isnan(piece)
             np.maximum(winner, better * np.int16(k), out=winner)
             np.maximum(y, piece, out=y)  # eq:max-pool
@@ -7614,4 +7614,4 @@ _PROBES = [
 ]
 
 
-# digest 5df34127e97a7242e29593c06a7d0d6f304b234af1b932dee005c4d222fa805b
+# digest bf767d29ff2c6e29171e306b02f36dcbc01c647dcce19552c920df3ccbfa9eb8
