@@ -62,7 +62,7 @@ TERMS = [  # formulas that state nothing by themselves
     (r"is $a$ everywhere", r"is $2a$ everywhere"),
     (r"$\frac{\eta}{\sqrt{1-\alpha}}$", r"$\frac{\eta}{1-\alpha}$"),
     (r"The slope of tanh is $1-e^2$", r"The slope of tanh is $1-e$"),
-    (r"$\pm1/\sqrt H$", r"$\pm1/H$"),
+    (r"$\lfloor(H+2p-q)/s\rfloor+1$", r"$\lfloor(H+2p-q)/s\rfloor-1$"),
     (r"$N\cdot D\cdot M$", r"$N\cdot D\cdot D$"),
 ]
 
