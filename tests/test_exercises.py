@@ -321,8 +321,18 @@ def test_a_readers_file_has_an_item_for_each_exercise_at_its_line(tmp_path: Path
     lines = path.read_text(encoding="utf-8").split("\n")
     for (line, name, check), exercise in zip(items, marked, strict=True):
         assert exercise.title in lines[line - 1]
-        with pytest.raises(pytest_items.Unanswered, match=rf"{name} .*: not written yet"):
+        with pytest.raises(pytest_items.NotWritten, match=rf"{name} .*: not written yet"):
             check()
+
+
+def test_a_file_that_does_not_parse_is_refused_once(tmp_path: Path) -> None:
+    sheet, _ = found("linear-backward")
+    list(folder.write(marker(), tmp_path))
+    path = folder.file_of(sheet, tmp_path)
+    path.write_text(f"{path.read_text(encoding='utf-8')}\ndef f(:\n", encoding="utf-8")
+    line = path.read_text(encoding="utf-8").count("\n")
+    with pytest.raises(BookError, match=rf"{path.name}:{line}: this does not parse: invalid syntax"):
+        list(pytest_items.reader_items(path))
 
 
 # -- what comes in --------------------------------------------------------------------
@@ -591,7 +601,7 @@ RETURNED = {
     "a list": ("return [1, 2, 3]", "one_step_rate returned list: [1, 2, 3], which cannot be used here: "),
     "what was computed from nothing": (
         "return 1 / print()",
-        "is None: where it was made, is there a return?",
+        "here is None: a part that is left out, or a missing return where it was made?",
     ),
     "a list times a number": ("return (1, 2) * 0.5", "A list or a tuple is no array: take its parts"),
 }

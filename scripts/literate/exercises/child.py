@@ -45,7 +45,7 @@ LARGEST = 64 << 20  # bytes of a file that it writes
 FLAGS = __future__.annotations.compiler_flag  # the book's own answers are annotated
 ADVICE = {  # what Python says, and what it means here
     "can't multiply sequence": "a list or a tuple is no array: take its parts, or np.array of it",
-    "NoneType": "something here is None: where it was made, is there a return?",
+    "NoneType": "something here is None: a part that is left out, or a missing return where it was made?",
     "RuntimeWarning: overflow": "warnings count as errors: no intermediate number may overflow, not even one "
     "that np.where would drop",
 }

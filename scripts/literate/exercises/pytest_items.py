@@ -7,11 +7,14 @@ told what its cell says.
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import functools
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from literate.chapter import BOOK, BookError, Cell
+from literate.chapter import BOOK, BookError, Cell, Place
 from literate.reader import read_book
 
 from . import folder, variants
@@ -23,6 +26,10 @@ Item = tuple[int, str, Callable[[], None]]  # its line, its name, what marks it
 
 class Unanswered(Exception):
     """The answer does not hold, or is not there; the message says why."""
+
+
+class NotWritten(Unanswered):
+    """The stub is as it was."""
 
 
 @functools.cache
@@ -42,7 +49,13 @@ def reader_items(path: Path) -> Iterator[Item]:
     """What to mark in a reader's file."""
     mark = marker()
     answers = folder.answers(mark, mark.sheet(path.name), path.parent)
-    lines = answers[0].source.split("\n")
+    source = answers[0].source
+    with warnings.catch_warnings(action="ignore"), contextlib.suppress(ValueError, MemoryError):
+        try:
+            ast.parse(source)
+        except SyntaxError as error:
+            raise BookError(Place(path, error.lineno or 1), f"this does not parse: {error.msg}") from None
+    lines = source.split("\n")
 
     @functools.cache
     def verdicts() -> list[Verdict]:
@@ -51,7 +64,7 @@ def reader_items(path: Path) -> Iterator[Item]:
     def check(position: int, answer: Answer) -> None:
         verdict = verdicts()[position]
         if verdict.state == "todo":
-            raise Unanswered(f"{mark.heading(answer)}: not written yet")
+            raise NotWritten(f"{mark.heading(answer)}: not written yet")
         if verdict.state == "failed":
             raise Unanswered(f"{mark.heading(answer)}\n{verdict.message}")
 

@@ -118,7 +118,7 @@ def _reported() -> Iterator[None]:
     """The line of the book and the error, without the frames of the test runner."""
     try:
         yield
-    except NotRun as reason:
+    except (NotRun, exercises.NotWritten) as reason:
         raise pytest.skip.Exception(str(reason)) from None
     except (Failure, Wrong, exercises.Unanswered) as failure:
         raise pytest.fail.Exception(str(failure), pytrace=False) from None
