@@ -107,7 +107,7 @@ class Backwards(torch.autograd.Function):
         return x.clone()
 
     @staticmethod
-    def backward(ctx: Any, grad: Any) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad: Any) -> Any:
         return grad.flip(0)
 
 
@@ -486,7 +486,7 @@ SAID: dict[str, Callable[[], bool]] = {
     "PyTorch's mean is `nan`; ours says that the batch is empty.": all_ignored,
     "shuffles only with `shuffle=True`. Ours takes arrays, and shuffles unless told not to": shuffling,
     "| returns | True or False, or raises | the error |": checking,
-    "require a gradient, **not the module's weights** | the input and every parameter |": only_what_it_is_handed,
+    "require a gradient, **not the module's weights** | the input and every": only_what_it_is_handed,
     "| upstream gradient | each output by itself | one random one |": each_output,
     "by default, a relative error just below 1e-3 passes;": leniency,
     "PyTorch expects time first unless `batch_first=True`; the wrong order raises nothing": time_first,
