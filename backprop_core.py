@@ -2766,13 +2766,6 @@ def load(
     return texts["history"]
 
 
-# 11 To be continued: saving and resuming · restore
-def _restore(arrays: dict, stored: dict, rngs: dict, texts: dict) -> None:
-    _overwrite(arrays, stored)
-    for name, generator in rngs.items():
-        generator.bit_generator.state = texts[name]
-
-
 # 11 To be continued: saving and resuming · set-back
 def _set_back(arrays: dict, optimizer: Any, schedule: Any) -> None:
     t = 0 if schedule is None else arrays["schedule"].item()
@@ -2781,6 +2774,13 @@ def _set_back(arrays: dict, optimizer: Any, schedule: Any) -> None:
         optimizer._set_rates(arrays["optimizer.rates"], arrays["optimizer.t"])
     if schedule is not None:
         schedule.t = t
+
+
+# 11 To be continued: saving and resuming · restore
+def _restore(arrays: dict, stored: dict, rngs: dict, texts: dict) -> None:
+    _overwrite(arrays, stored)
+    for name, generator in rngs.items():
+        generator.bit_generator.state = texts[name]
 
 
 # 11 To be continued: saving and resuming · write
@@ -7614,4 +7614,4 @@ _PROBES = [
 ]
 
 
-# digest bf767d29ff2c6e29171e306b02f36dcbc01c647dcce19552c920df3ccbfa9eb8
+# digest fb6c595e88248786d042b582cf2f58d321216bfae39780c945919e9cc4889638
