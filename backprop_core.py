@@ -2766,13 +2766,6 @@ def load(
     return texts["history"]
 
 
-# 11 To be continued: saving and resuming · restore
-def _restore(arrays: dict, stored: dict, rngs: dict, texts: dict) -> None:
-    _overwrite(arrays, stored)
-    for name, generator in rngs.items():
-        generator.bit_generator.state = texts[name]
-
-
 # 11 To be continued: saving and resuming · set-back
 def _set_back(arrays: dict, optimizer: Any, schedule: Any) -> None:
     t = 0 if schedule is None else arrays["schedule"].item()
@@ -2781,6 +2774,13 @@ def _set_back(arrays: dict, optimizer: Any, schedule: Any) -> None:
         optimizer._set_rates(arrays["optimizer.rates"], arrays["optimizer.t"])
     if schedule is not None:
         schedule.t = t
+
+
+# 11 To be continued: saving and resuming · restore
+def _restore(arrays: dict, stored: dict, rngs: dict, texts: dict) -> None:
+    _overwrite(arrays, stored)
+    for name, generator in rngs.items():
+        generator.bit_generator.state = texts[name]
 
 
 # 11 To be continued: saving and resuming · write
@@ -7621,4 +7621,4 @@ _PROBES = [
 ]
 
 
-# digest a1e37f33874f64b34eee487282262b012f15e20d58397985dc23aec934eb4498
+# digest bcd75da1977091b07819b5ed05249abebbad8fc30df487d9b5e73ee6b2f5f0df
