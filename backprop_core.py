@@ -948,7 +948,7 @@ class ELU(Activation):
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
         _within(self, _FINITE, alpha=self.alpha)
-        low = np.minimum(x, 0)
+        low = np.minimum(x, 0)  # so expm1 cannot overflow
         y = np.where(x > 0, x, self.alpha * np.expm1(low))
         slope = np.where(x > 0, 1.0, self.alpha * np.exp(low))
         return y, slope  # eq:elu-slope
@@ -972,6 +972,7 @@ class SiLU(Activation):
 
 
 # 05 Something that bends: activations · gelu
+# 1 - erf, without losing digits; math has it for one number at a time
 _erfc = np.vectorize(math.erfc, otypes=[float])
 
 
@@ -989,7 +990,7 @@ class GELU(Activation):
     """
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
-        near = np.clip(x, -40, 40)  # beyond, all is 0 or 1
+        near = np.clip(x, -40, 40)  # beyond, 0 or 1; no overflow
         if self.approximate != "none":
             return self._with_tanh(x, near)
         share = _normal_cdf(x)
@@ -1005,7 +1006,7 @@ class GELU(Activation):
     def _with_tanh(self, x: np.ndarray, near: np.ndarray) -> _Pair:
         _one_of(self, "none", "tanh", approximate=self.approximate)
         factor, cubic = (2 / math.pi) ** 0.5, 0.044715
-        slope = near * near
+        slope = near * near  # cheaper than a power
         share = factor * cubic * slope
         share += factor
         share *= near  # eq:gelu-inner
@@ -1049,10 +1050,10 @@ class Softmax(Layer):
         if x.ndim == 0:
             raise ValueError("Softmax(): expected several logits, got one")
         self._count(backward=False)
-        top = x.max(axis=self.axis, keepdims=True, initial=-np.inf)
+        top = x.max(self.axis, keepdims=True, initial=-np.inf)  # if empty
         e = np.exp(x - top)
         self._cache = e / e.sum(axis=self.axis, keepdims=True)
-        return self._cache.copy()
+        return self._cache.copy()  # backward needs the cache
 
     # 05 Something that bends: activations · softmax-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
@@ -1235,7 +1236,7 @@ class CrossEntropyLoss(Loss):
     def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
         shifted = x - np.maximum.reduce(x, axis=-1, keepdims=True)
         p = np.exp(shifted)
-        total = _sum(p)
+        total = _sum(p)  # of each row
         p /= total[..., None]
         value = np.log(total)
         if target.dtype == bool and np.count_nonzero(target) == total.size:
@@ -7621,4 +7622,4 @@ _PROBES = [
 ]
 
 
-# digest bcd75da1977091b07819b5ed05249abebbad8fc30df487d9b5e73ee6b2f5f0df
+# digest f1d6dd986b28f6d7e99ea5c8368270b2087b4f628a1796cd6664373258d4086b
