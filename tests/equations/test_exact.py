@@ -96,8 +96,16 @@ def test_derivatives_follow_their_rules(a: int, b: int) -> None:
     assert (x**3).d == 3 * a * a % P
     assert x.exp().d == x.exp().v and x.log().d == pow(a, -1, P)
     assert x.tanh().d == (1 - x.tanh() ** 2).v
-    assert (x + y).exp().v == (x.exp() * y.exp()).v
     assert x.exp().log().v == a and (x.exp() * y).log().v == (x + y.log()).v
+
+
+@given(st.integers(0, 2**32))
+def test_the_exponential_of_a_sum_is_a_product(seed: int) -> None:
+    """Of drawn numbers: others may be fractions of one another, for which an exponential is unknown."""
+    world = field.begin(seed)
+    x, y = world.draw(), world.draw()
+    assert (x + y).exp().v == (x.exp() * y.exp()).v
+    assert (x - y / 2).exp().v * (y / 2).exp().v % P == x.exp().v
 
 
 @pytest.mark.parametrize(

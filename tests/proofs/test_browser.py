@@ -8,6 +8,7 @@ import functools
 import gzip
 import http.server
 import io
+import json
 import re
 import shutil
 import threading
@@ -38,7 +39,7 @@ HEAVIEST_VIEW = 300_000  # bytes on the way to a reader who has just opened a pa
 TABS = 4  # at the same time: a page waits longer than it works
 RAW = ("$", "\\(", "\\[", "eq:", "{#", "{.", "!!!", "```", "<!--")
 
-LOOK = """() => {
+LOOK = """JSON.stringify((() => {
     const article = document.querySelector("article").cloneNode(true);
     article.querySelectorAll("pre, code, .katex").forEach(box => box.remove());
     return {
@@ -49,13 +50,21 @@ LOOK = """() => {
         links: [...document.querySelectorAll("body a[href]")].map(link => link.href),
         colour: getComputedStyle(document.body).backgroundColor,
     };
-}"""
+})())"""  # in one piece: Playwright takes long over lists
 
 UNREACHABLE = """() => {
     const scrolls = box => getComputedStyle(box).overflowX == "auto" && box.scrollWidth > box.clientWidth;
     const wide = [...document.querySelectorAll(".eq > *, .figure, .panel > *, .worked > *, pre > code")];
     return wide.filter(box => scrolls(box) && box.tabIndex < 0).length;
 }"""
+# A font that comes late makes boxes wider, so it has to stay like that for a while; tests say what is not.
+REACHABLE = f"""async () => {{
+    for (let tried = 0, settled = 0; tried < 1200 && settled < 10; tried++) {{
+        await document.fonts.ready;
+        settled = ({UNREACHABLE})() ? 0 : settled + 1;
+        await new Promise(done => setTimeout(done, 50));
+    }}
+}}"""
 
 # To where a heading has just gone by below the header.
 PAST = """name => scrollBy(0, document.getElementById(name).getBoundingClientRect().top - 40)"""
@@ -178,16 +187,8 @@ def go(page: Page, url: str) -> None:
 
 
 def until_reachable(page: Page) -> None:
-    """Wait until what scrolls has its place in the order of keys, which a page sees to when it has time.
-
-    A font that comes late makes boxes wider, so it has to stay like that for a while.
-    """
-    settled = 0
-    for _ in range(1200):  # the tests say what is missing then
-        settled = 0 if page.evaluate(f"document.fonts.ready.then({UNREACHABLE})") else settled + 1
-        if settled == 10:
-            return
-        page.wait_for_timeout(50)
+    """Wait until what scrolls has its place in the order of keys, which a page sees to when it has time."""
+    page.evaluate(REACHABLE)
 
 
 def middle(box: Locator) -> tuple[float, float]:
@@ -244,7 +245,7 @@ def visit(page: Page, address: str, name: str, scheme: str, audited: bool) -> Vi
     page.evaluate("document.querySelectorAll('details').forEach(box => { box.name = ''; box.open = true })")
     page.evaluate("document.fonts.ready.then(() => dispatchEvent(new Event('resize')))")
     until_reachable(page)
-    seen.look = page.evaluate(LOOK) | {"unreachable": page.evaluate(UNREACHABLE)}
+    seen.look = json.loads(page.evaluate(LOOK)) | {"unreachable": page.evaluate(UNREACHABLE)}
     for violation in audit(page) if audited else ():
         nodes = [node["html"][:150] for node in violation["nodes"]]
         seen.violations.append(f"{violation['impact']} {violation['id']}, {len(nodes)} times: {nodes[0]}")
