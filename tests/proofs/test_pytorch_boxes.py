@@ -529,7 +529,7 @@ def test_the_sentence_stands_in_the_book_and_is_true(text: str, sentence: str) -
 
 # Sentences of boxes that say why, or what to do.
 REASONS = (
-    "| | PyTorch's | Ours |",
+    "| What | PyTorch's | Ours |",
     "hence the two `.T` above.",
     "We store `(in_features, out_features)`, because then code and @eq:linear look alike.",
     "Ours takes one sequence, and perhaps a `memory`, instead of queries, keys and values.",
