@@ -44,7 +44,7 @@ from contextvars import ContextVar, copy_context
 from functools import lru_cache, partial, reduce, wraps
 from glob import escape
 from inspect import signature
-from itertools import chain, cycle, pairwise, repeat, tee
+from itertools import chain, cycle, pairwise, tee
 from numbers import Real
 from pathlib import Path
 from types import CellType, FunctionType, GeneratorType, ModuleType, SimpleNamespace
@@ -5747,7 +5747,7 @@ _Signs = Iterator[tuple[str, str, str]]  # name, where, figure
 
 def _scale_signs(case: _Case) -> _Signs:
     """Columns of other sizes, or all of x far from size 1."""
-    x, at = _used_columns(case)
+    x, at = _used_columns(case)  # without the border of pictures
     size = np.sqrt(np.sum(x * x, 0) / np.maximum(np.sum(x != 0, 0), 1))
     big, small, whole = size.max(), size.min(), _size(x)
     if big > 50 * small and (big > 10 or big > 200 * small):
@@ -5779,11 +5779,13 @@ _DATA = _atlas("""
     input-scale · Weights are drawn for inputs of about size 1, around 0.
     Subtract the mean, divide by the deviation. · 8, A sum of many terms
     input-columns-differ · A rate that fits one column does not fit another.
-    Are missing values −999? Else give each mean 0, deviation 1. · 9, Momentum
+    Give each mean 0, deviation 1. Are missing values −999? · 9, Momentum
     input-constant-column · One value tells nothing, and acts as a large bias.
     Drop it, and never divide by its spread. · 13, Mean 0, spread 1
     test-data-differ · The test data have another shape, scale or labels.
     Prepare both alike, with the mean of the training data. · 13, In company
+    test-rows-in-training · Of rows that were learnt, any test goes well.
+    Take them out of x. · 12, Learning what is wrong
 """)
 
 
@@ -5811,28 +5813,27 @@ class Diagnosis:
     where, figure, because, cure, section. ``unseen``: which probes failed.
     """
 
-    def __init__(
-        self, nothing: str = "Nothing found.", unseen: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, none: str = "Nothing found.", unseen: Any = ()) -> None:
         self.findings: list[Finding] = []
-        self.unseen, self._nothing = [*unseen], nothing
+        self.unseen, self._nothing = [*unseen], none
 
     def __repr__(self) -> str:
         failed = [f"Could not look: {text}" for text in self.unseen]
         found = [str(finding) for finding in self.findings]
-        return "\n".join(failed + (found or [self._nothing]))
+        nothing = self._nothing.replace("Nothing", "Nothing else", len(failed))
+        return "\n".join(failed + (found or [nothing]))
 
 
 # 24 The diagnosis · look
 def _look(case: _Case) -> Diagnosis:
-    patient = case.net, case.optimizer, case.step
+    patient = case[:5], case.optimizer, case.step
     case, failed = _tried(case, patient)
     told = Diagnosis(_nothing(case, failed), failed)
     for symptoms, probe in _PROBES:
         causes = {f.name for f in told.findings} - _NO_SYMPTOMS
         if causes & _FATAL or (symptoms and causes):
             continue
-        with _as_it_was(*patient, batch=(case.xs, case.ys)):
+        with _as_it_was(*patient):
             try:
                 for sign in probe(case):
                     told.findings.append(Finding(*sign, *_CAUSES[sign[0]]))
@@ -5875,7 +5876,7 @@ Nothing found. Looked at: the data and labels, the loss, the start, the
 gradients of every layer, evaluation against training, one example against
 the batch, restarts; if given, steps, and new data's scale and labels.
 {}Cannot be seen from here: overfitting, what shows later or only in the noise
-of batches, test examples that leaked into the training, labels that mean
+of batches, near copies of test rows in the training, labels that mean
 something else, a task that x does not determine."""
 
 
@@ -5893,7 +5894,7 @@ def _nothing(case: _Case, failed: list[str]) -> str:
 def _tried(case: _Case, patient: tuple) -> tuple[_Case, list[str]]:
     """The case without a step that raises, and what it raised."""
     _replace(_reach(*patient), _rewindable)
-    with _as_it_was(*patient, batch=(case.xs, case.ys)):
+    with _as_it_was(*patient):
         try:
             if case.optimizer is not None or case.step is not None:
                 _one_step(case)
@@ -5986,7 +5987,7 @@ def _variables(thing: Any) -> dict[str, Any]:
 
 
 # 24 The diagnosis · reach
-_FIXED = (type, ModuleType, str, bytes, int, float, type(None))
+_FIXED = (type, ModuleType, str, bytes, int, float, type(None), GeneratorType)
 _HOLDERS: Any = list, deque, OrderedDict, dict, set
 
 
@@ -6038,12 +6039,12 @@ def _way_back(thing: Any) -> Callable[[], Any] | None:
 
 # 24 The diagnosis · as-it-was
 @contextmanager
-def _as_it_was(*roots: Any, batch: Any = None) -> Iterator[None]:
+def _as_it_was(*roots: Any) -> Iterator[None]:
     """Whatever happens inside, everything in reach is put back after it."""
-    things = _reach(*roots, batch, np.random.mtrand._rand, random._inst)
+    things = _reach(*roots, np.random.mtrand._rand, random._inst)
     ways_back = [_way_back(thing) for thing in things]
     try:
-        _replace(things, partial(_stand_in, batch=batch))
+        _replace(things, _stand_in)
         with np.errstate(all="ignore"):
             yield
     finally:
@@ -6057,16 +6058,20 @@ _TEE: type = type(*tee((), 1))
 
 def _rewindable(held: Any) -> Any:
     built_in = type(held).__module__ in ("builtins", "itertools")
-    is_plain = built_in and not isinstance(held, GeneratorType)
-    return tee(held, 1)[0] if is_plain else held
+    return tee(held, 1)[0] if built_in else held
 
 
-def _stand_in(held: Any, batch: Any) -> Any:
-    if isinstance(held, GeneratorType):
-        loaders = (t for t in _reach(held) if isinstance(t, DataLoader))
-        batches = next((t for t in loaders if len(t)), [batch])
-        return tee(chain.from_iterable(repeat(batches)), 1)[0]
-    return copy.copy(held) if isinstance(held, _TEE) else held
+def _handed(thing: Any) -> Any:
+    """Copies of arrays that are no views: a step may write into its own."""
+    if isinstance(thing, np.ndarray) and thing.base is None:
+        return thing.copy()
+    return (*map(_handed, thing),) if isinstance(thing, tuple) else thing
+
+
+# 24 The diagnosis · tee-copies
+def _stand_in(held: Any) -> Any:
+    is_tee = isinstance(held, _TEE)
+    return _rewindable(map(_handed, copy.copy(held))) if is_tee else held
 
 
 # 24 The diagnosis · stand-in
@@ -6148,10 +6153,8 @@ def _columns(x: ArrayLike, ids: bool = False) -> np.ndarray:
 def _arriving(case: _Case) -> np.ndarray:
     """x as it comes to the first weights, behind a norm or a division."""
     case.net.train()
-    came = [
-        h.x for h in _listen(case)
-        if any(p.data.ndim > 1 for p in h.layer.parameters())
-    ]
+    came = [h.x for h in _listen(case)
+            if any(p.data.ndim > 1 for p in h.layer.parameters())]
     seen = came[0] if came else case.xs
     same = np.array_equal(seen.ravel(), case.xs.ravel())
     raw = same or not np.isfinite(seen).all()
@@ -6209,8 +6212,7 @@ def _input_signs(case: _Case) -> _Signs:
 def _written_signs(case: _Case) -> _Signs:
     """Are x and y as they were, in any order, after a pass and a step?"""
     def values() -> list[bytes]:  # + 0: -0.0 is 0.0, too
-        held = case.xs, case.ys, case.x, case.y
-        return [np.sort(a + 0, axis=0).tobytes() for a in held]
+        return [np.sort(a + 0, axis=0).tobytes() for a in case[1:5]]
 
     was, who = values(), "network"
     _gradients(case.net, case.xs, case.ys)
@@ -6262,6 +6264,11 @@ def _test_signs(case: _Case) -> _Signs:
     if x_test is None or case.ids:
         return
     x, test = _columns(case.x), _columns(x_test)
+    old, rows = ([*map(bytes, np.asarray(a, float))] for a in (case.x, x_test))
+    both, n = sum(map({*old}.__contains__, rows)), len(rows)
+    if len({*old}) > max(19, 0.9 * len(old)) and both > n / 10:
+        figure = f"{both} of {n} rows are rows of x"
+        yield "test-rows-in-training", "x_test", figure
     if x.shape[1] != test.shape[1]:
         figure = f"shape {np.shape(x_test)}, x has {case.x.shape}"
         yield "test-data-differ", "x_test", figure
@@ -6337,10 +6344,8 @@ def _overheard(case: _Case) -> list[tuple]:
 def _rows_heard(case: _Case) -> list[list[tuple[bytes, bytes]]]:
     """x and y, row by row; then each loss of a step, [] for a backward."""
     pairs = _overheard(case) if case.step is not None else [(case.x, case.y)]
-    return [
-        [(a.tobytes(), b.tobytes()) for a, b in zip(*(pair or ((), ())))]
-        for pair in pairs
-    ]
+    return [[(a.tobytes(), b.tobytes()) for a, b in zip(*(pair or ((), ())))]
+            for pair in pairs]
 
 
 # 24 The diagnosis · row-signs
@@ -6600,11 +6605,9 @@ def _stuck(heard: list[_Heard]) -> tuple[dict, dict]:
 def _gains(net: Network) -> dict[str, float]:
     """Size of weights times sqrt(fan in): He 1.4, PyTorch's default 0.6."""
     weights = [(k, h, getattr(h, "weight", None)) for k, h in _layers(net)]
-    return {
-        name: float(_size(w.data)) * _fans(w.data.shape)[0] ** 0.5
-        for name, layer, w in weights if isinstance(w, Parameter)
-        and w.data.ndim > 1 and not isinstance(layer, Embedding)
-    }
+    return {name: float(_size(w.data)) * _fans(w.data.shape)[0] ** 0.5
+            for name, layer, w in weights if isinstance(w, Parameter)
+            and w.data.ndim > 1 and not isinstance(layer, Embedding)}
 
 
 # 24 The diagnosis · most
@@ -6830,8 +6833,7 @@ def _pattern(told: Any, at: Any, measured: np.ndarray, n: int) -> str:
         (off(told.T.ravel()[at]) <= 1, "transposed"),
         (len(found) > 1 and not np.ptp(told), "all the same: a wrong axis?"),
         (masked, "missing mask: not zero where nothing can flow"),
-        (True, f"off by {0.1 * off(found):.2g} %"),
-    )
+        (True, f"off by {float(f'{0.1 * off(found):.2g}'):g} %"))
     return next(text for holds, text in patterns if holds)
 
 
@@ -6863,10 +6865,9 @@ def _loss_slope_signs(net: Network, x: Any, y: Any, draw: Any) -> _Signs:
     (mean, wide), z = _around(y, shape), draw.normal(size=shape)
     unit = loss.forward(mean + wide * z, y) or 1.0  # may be tiny, or huge
     name, told = type(loss).__name__, wide * loss.backward() / unit
-    yield from _one_sign(
-        name, lambda z: loss.forward(mean + wide * z, y) / unit, z, told,
-        len(y), draw,
-    )
+    def f(z: np.ndarray) -> float:
+        return loss.forward(mean + wide * z, y) / unit
+    yield from _one_sign(name, f, z, told, len(y), draw)
 
 
 # 24 The diagnosis · gradient-signs
@@ -7070,10 +7071,9 @@ class _Watch:
         for p in self.marked:
             p.grad[...] = 0.0
         self.marked, self.weights = (), _long(p.data for p in self.parameters)
-        self.asleep = [
-            name for name, layer in _layers(self.net)
-            if isinstance(layer, (Dropout, _BatchNorm)) and not layer.training
-        ]
+        self.asleep = [name for name, layer in _layers(self.net)
+                       if isinstance(layer, (Dropout, _BatchNorm))
+                       and not layer.training]
 
     # 24 The diagnosis · watch-looks
     def keep(self) -> None:
@@ -7163,8 +7163,7 @@ def _still_signs(case: _Case, fresh: list, moves: list, watch: Any) -> _Signs:
     still = {
         name: _largest(g) for (name, p), g, m in zip(named, fresh, moves)
         if _largest(g) > least and (idle or (not np.any(m) and p not in known
-        and (watch.marked or not left or np.any(p.grad))))  # else frozen
-    }
+        and (watch.marked or not left or np.any(p.grad))))}  # else frozen
     if still and (not slow or case.first > 0.3 * case.null):
         figure = f"gradient up to {max(still.values()):.2g}, step 0"
         name = "rate-too-small" if slow else "parameter-not-moved"
@@ -7176,8 +7175,8 @@ def _still_signs(case: _Case, fresh: list, moves: list, watch: Any) -> _Signs:
 def _hidden_signs(case: _Case) -> _Signs:
     """Is all frozen, or a parameter not known to net.parameters()?"""
     rule, own = case.optimizer, case.net.parameters()
-    if own and rule is not None and not any(p.requires_grad for p in own):
-        yield "parameter-not-moved", "network", "requires_grad is nowhere True"
+    if (own if rule else not own) and not any(p.requires_grad for p in own):
+        yield "parameter-not-moved", "network", "no Parameter wants a gradient"
     known = {*own, *getattr(rule, "parameters", ())}
     for thing in _reach(case.net) if rule is not None else ():
         if isinstance(thing, Parameter) and thing not in known:
@@ -7324,12 +7323,14 @@ def _run(case: _Case, times: float = 1, n: int = 40) -> tuple:
         if times != 1:  # only in the step: a schedule may set lr anew
             ways = (partial(_faster, rule, by) for by in (times, 1 / times))
             _spy(rule, "step", *ways)
-        while len(losses) < n and np.isfinite(losses).all():
-            losses.append(_one_step(case))
+        with suppress(StopIteration):  # no more batches
+            while len(losses) < n and np.isfinite(losses).all():
+                losses.append(_one_step(case))
         dead, _ = _stuck(_listen(case))
     return losses, float(np.median(losses[-5:])), dead
 
 
+# 24 The diagnosis · elsewhere
 def _elsewhere(case: _Case) -> float:
     """Where 300 steps end from a new start with weights of these sizes."""
     for p in case.net.parameters():
@@ -7350,7 +7351,7 @@ def _slow_signs(case: _Case, start: float, figure: str) -> _Signs:
     for factor in 10 ** (np.arange(4, most) / 2):
         quick = _run(case, factor)[1]
         if quick < 0.9 * start:
-            figure += f", at {factor:.0e} times the rate {quick:.2g}"
+            figure += f", at {factor:,.0f} times the rate {quick:.2g}"
             yield "rate-too-small", f"lr {lr}", figure
             return
 
@@ -7369,6 +7370,12 @@ def _fast_signs(case: _Case, least: float, told: tuple) -> _Signs:
     slower = (_run(case, factor)[1] for factor in (1 / 30, 1e-3, 1e-6))
     if told[0] == "rate unknown" or any(loss < least for loss in slower):
         yield "rate-too-large", *told
+
+
+# 24 The diagnosis · backs
+def _backs(case: _Case) -> str:
+    n = _overheard(case).count(()) if case.step is not None else 1
+    return f"; {n} backward passes in one step" if n > 1 else ""
 
 
 # 24 The diagnosis · remedies
@@ -7409,7 +7416,7 @@ def _remedy_signs(case: _Case, n: int, end: float) -> _Signs:
         other = other._replace(optimizer=case.optimizer, step=step)
         share = _run(other, n=n if end else 5 * n)[1] / other.null
         if share < (end / case.null / 2 or 0.8):
-            figure += f" the loss falls to {share:.0%} of one answer's"
+            figure += f" the loss falls to {share:.0%} of what one answer gets"
             yield name, where, figure
             return
 
@@ -7439,7 +7446,7 @@ def _rate_signs(case: _Case) -> _Signs:
     if flat and not rises and not found and _learns(case, "step"):
         figure = f"{figure}; an Adam gets far below {case.null:.4g}"
         found = [("stuck-at-one-answer", told, figure)]
-    yield from found
+    yield from ((name, at, said + _backs(case)) for name, at, said in found)
 
 
 # 24 The diagnosis · restart-signs
@@ -7543,7 +7550,7 @@ _GRADS = _atlas("""
 # 24 The diagnosis · causes-rate
 _RATES = _atlas("""
     rate-too-large · Each step jumps over the valley and lands higher.
-    Start anew with a tenth of it, or less. · 1, What is a slope good for?
+    Take a tenth; of many backwards, the mean. · 1, What is a slope good for?
     rate-too-small · Each step goes the right way and nearly nowhere.
     Multiply it by 10, or clip less. · 1, What is a slope good for?
     rate-zero · At a rate of 0 nothing moves.
@@ -7566,7 +7573,7 @@ _STEP = _atlas("""
     decay-sign · Decay makes the weights grow.
     Add λ·w to the gradient; the step subtracts it. · 12, A price on weights
     parameter-not-moved · Its gradient never comes to the optimizer.
-    Pass parameters() with requires_grad; clear, backward, step. · 7, The step
+    Complete net, then make the optimizer; clear, backward, step. · 7, The step
     step-uphill · The step adds the gradient instead of subtracting it.
     Write data -= lr * grad. · 1, What is a slope good for?
     gradients-not-zeroed · Backward adds to the gradients of all steps before.
@@ -7602,7 +7609,7 @@ _CAUSES = _DATA | _LABELS | _START | _SIGNAL | _GRADS | _RATES | _STEP | _MODES
 
 
 _NO_SYMPTOMS = {"labels-unbalanced", "labels-shuffled", "test-data-differ",
-                "input-constant-column"}
+                "test-rows-in-training", "input-constant-column"}
 
 
 _FATAL = {"input-changed", "input-not-finite", "outlier", "integer-weights"}
@@ -7616,10 +7623,9 @@ _PROBES = [
         _constant_signs, _affine_signs, _gradient_signs, _optimizer_signs,
         _hidden_signs, _zero_signs, _step_signs, _shared_signs,
         _dropout_signs, _statistics_signs, _batch_signs, _future_signs,
-        _finite_signs,
-    )),
+        _finite_signs)),
     (True, _start_signs), (True, _rate_signs), (True, _restart_signs),
 ]
 
 
-# digest f1d6dd986b28f6d7e99ea5c8368270b2087b4f628a1796cd6664373258d4086b
+# digest 27921218deb0a2b9a92ee5aaece73663c711a9b7de986affe315fc7ac5a4f578
