@@ -164,6 +164,7 @@ TRANSCRIBED = (
 NAMED = 'a name is made of letters and digits, with hyphens between them, as in name="linear-backward"; got '
 HIDDEN = "a comment ends with --> on the line where it begins; what follows would run, hidden"
 LOST = r"a | inside a formula splits the cell of a table: write \lvert, \rvert or \mid"
+LOOSE = r"the $ of '{}' opens or closes no formula of its line; for a dollar, write \$"
 TABLE = "| a | b |\n|---|---|\n"
 QUOTED = "a fence behind {} is shown and never run; begin the line with the fence"
 UNCHECKED = "a display that is not at the margin is shown and never checked; begin the line with $$"
@@ -223,8 +224,10 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
     "a formula that does not end": (
         "the factor $\\frac1N: a share",
         "factor",
-        r"the formula at '$\frac1N:' does not end on its line; close it, or write \$ for a dollar",
+        LOOSE.format(r"$\frac1N:"),
     ),
+    "a formula that does not begin": ("the factor x$ is", "factor", LOOSE.format("x$")),
+    "a formula in bars that does not end": ("for $|x| above 1", "for", LOOSE.format("$|x|")),
     # -- tables
     "a bar in a formula of a table": (f"{TABLE}| $|x|$ | lost |", "lost", LOST),
     "a bar in a formula of a header": ("| $|x|$ | b |\n|---|---|\n| 1 | 2 |", "|---", LOST),
@@ -666,6 +669,10 @@ BOOKS = {
     "a link to a chapter that does not exist": (
         ["a\n[chapter 2](02-other.md#there)"],
         "book/01-sample.md:16: there is no chapter 02-other.md to link to",
+    ),
+    "a link below the text to a chapter that does not exist": (
+        ["[a][b], not `[a](03-code.md)`\n\n[b]: ./02-other.md"],
+        "book/01-sample.md:17: there is no chapter 02-other.md to link to",
     ),
     "a label that is not used": (
         [EQUATION],

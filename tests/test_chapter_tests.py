@@ -150,7 +150,7 @@ def test_a_long_trace_is_cut(failure: Failure) -> None:
 def test_after_a_failing_cell_the_others_are_not_run(run: Run) -> None:
     result = run("\n```python\n1 / 0\n```\n\n```pycon\n>>> 1\n1\n```\n")
     result.assert_outcomes(passed=1, failed=1, skipped=1)
-    result.stdout.fnmatch_lines(["*SKIPPED (line 16 failed)*"])
+    result.stdout.fnmatch_lines(["*SKIPPED (01-sample.md:16 failed)*"])
 
 
 @pytest.mark.parametrize(

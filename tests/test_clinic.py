@@ -901,6 +901,37 @@ def by_hand(sign: int = -1, rows: Any = None) -> Options:
     return make
 
 
+def turned(made: bp.Network) -> dict[str, Any]:
+    """A step that makes the gradient the step, and adds that."""
+
+    def step(x: Any, y: Any) -> None:
+        made.loss(x, y)
+        made.zero_grad()
+        made.backward()
+        for p in made.parameters():
+            p.grad *= -0.1
+            p.data += p.grad
+
+    return {"step": step}
+
+
+def decaying(made: bp.Network) -> dict[str, Any]:
+    """A small decay, written into the gradient, once next to nothing is left of that."""
+    rule = bp.Adam(made.parameters(), lr=0.02)
+
+    def step(x: Any, y: Any, decay: float = 1e-3) -> None:
+        made.loss(x, y)
+        made.zero_grad()
+        made.backward()
+        for p in made.parameters():
+            p.grad += decay * p.data
+        rule.step()
+
+    for _ in range(400):
+        step(TABLE, LABELS, decay=0)
+    return {"step": step}
+
+
 def misled_by_a_form() -> Iterator[tuple[str, Patient]]:
     """The same networks, written in another way."""
     yield "all of it on the tape", Patient(taped(), TABLE, LABELS)
@@ -915,6 +946,10 @@ def misled_by_a_form() -> Iterator[tuple[str, Patient]]:
     normed[0].bias.data += 1  # type: ignore[attr-defined]
     yield "a bias before a norm", Patient(normed, TABLE, LABELS, by_hand())
     yield "small batches by hand", Patient(net(), TABLE, LABELS, by_hand(rows=9))
+    yield "the gradient turned into the step", Patient(net(), TABLE, LABELS, turned)
+    yield "a decay of what is fitted", Patient(net(), TABLE, LABELS, decaying)
+    slow = between(bp.BatchNorm1d(12, momentum=0.001))
+    yield "averages that take long", Patient(slow, TABLE, LABELS, with_optimizer(bp.SGD, lr=0.1))
 
 
 def written_otherwise() -> Iterator[tuple[str, Patient]]:

@@ -597,3 +597,20 @@ def test_a_mistake_is_named(name: str) -> None:
     with pytest.raises(error) as caught:
         mistake()
     assert str(caught.value).endswith(message)
+
+
+def test_a_loss_of_ones_own_may_be_called_by_hand() -> None:
+    class Own(bp.Loss):
+        def forward(self, prediction: Any, target: Any, mask: Any = None) -> float:
+            self.apart = prediction - target
+            return float((self.apart**2).mean())
+
+        def backward(self, grad_output: Any = 1.0) -> Any:
+            return 2 * self.apart / self.apart.size
+
+    made = bp.Network(bp.Linear(3, 2, rng=0), loss=Own())
+    x, y = np.ones((4, 3)), np.zeros((4, 2))
+    made.loss(x, y)
+    wanted = made.backward()
+    made.criterion.forward(made(x), y)  # type: ignore[union-attr]
+    assert np.array_equal(made.backward(), wanted)

@@ -114,12 +114,12 @@ def test_settings_formulas_and_computed_numbers_are_not_claims(path: Path, text:
 SETTINGS = [  # a sentence, or the code that it speaks of
     ("in batches of fifty", "in batches of sixty"),
     ("epochs=4, batch=50", "epochs=4, batch=40"),
-    ("take the median of five seeds", "take the median of nine seeds"),
+    ("medians of five seeds", "medians of nine seeds"),
     ("and 400 numbers in each vector", "and 256 numbers in each vector"),
     ("through fifty blocks for three epochs", "through fifty blocks for seven epochs"),
     ("about every 61st number", "about every 59th number"),
     ("Take 400 of the handwritten digits", "Take 300 of the handwritten digits"),
-    ("at most 256 rows at random", "at most 512 rows at random"),
+    ("up to 256 random rows", "up to 512 random rows"),
     # another number of the same section, but not of the cells beside the sentence
     ("Twenty networks for each size of $U$", "Ten networks for each size of $U$"),
     ("Past the first twenty steps:", "Past the first ten steps:"),

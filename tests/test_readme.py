@@ -99,7 +99,8 @@ def test_another_claim_is_found(right: str, wrong: str) -> None:
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "scripts/tangle.py"])
 def test_the_line_that_it_asks_for_comes_from_the_book(page: str) -> None:
     lines = re.findall(r"--where (\d+)", (ROOT / page).read_text(encoding="utf-8"))
-    assert lines and all(int(line) in tangle(read_book()).places for line in lines)
+    places = tangle(read_book()).places
+    assert lines and [line for line in lines if int(line) not in places] == []
 
 
 PAGES = "README.md", "CONTRIBUTING.md", "book/index.md", "scripts/README.md", "scripts/equations/README.md"

@@ -161,7 +161,8 @@ def test_a_figure_comes_before_its_folded_code(tmp_path: Path) -> None:
     assert text.startswith('<figure class="figure"><img src="assets/figures/')
     assert text.count('loading="lazy" alt="A &lt;line&gt;."></figure>') == 1
     assert text.endswith(
-        '</figure>\n\n<details class="folded hide-input" markdown>\n<summary>Show the code</summary>\n\n'
+        '</figure>\n\n<details class="folded hide-input" data-search-exclude="true" markdown>\n'
+        "<summary>Show the code</summary>\n\n"
         "```{.python}\ndraw()\n```\n\n</details>"
     )
 

@@ -122,7 +122,7 @@ const editable = (box) => {
       input.oninput = () => {
         const value = input.value.trim() ? Number(input.value.replace("−", "-").replace(",", ".")) : NaN;
         input.setAttribute("aria-invalid", String(!Number.isFinite(value)));
-        if (!Number.isFinite(value)) return (note.textContent = `${input.value || "Nothing"} is no number.`);
+        if (!Number.isFinite(value)) return (note.textContent = `${input.value.trim() || "Nothing"} is no number.`);
         data.t[number][2][from + n] = value;
         changed.add(number);
         again();

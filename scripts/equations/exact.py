@@ -142,6 +142,12 @@ class _Math:
 
         return called
 
+    def sqrt(self, x: Any) -> Any:
+        if isinstance(x, Element | np.ndarray):
+            return element(x).sqrt()
+        root = math.sqrt(x)
+        return root if root.is_integer() else element(x).sqrt()
+
 
 class _Float(float):
     """float() that leaves elements alone."""

@@ -7,6 +7,7 @@ import re
 CODE = re.compile(r"(?<!`)(`+)(?!`)(?:.*?[^`])\1(?!`)")
 COMMENT = re.compile(r"<!--(?:(?!-->).)*-->")
 FORMULA = re.compile(r"(?<!\\)\$(?=\S)[^$]*(?<=[^\s\\])\$(?!\d)")
+LOOSE = re.compile(r"(?<!\\)\$[^\s\d$]\S{0,20}|\S{0,20}[^\s\\\d$]\$(?!\d)")  # $5 and 5$ are money
 LEAD = re.compile(r"^(?:[ \t>]|[-*+:](?=[ \t])|\d{1,9}[.)](?=[ \t])|\[\^[^\]]*\]:)*")
 SEPARATOR = re.compile(r"[ \t>]*+\|?(?:[ \t]*:?-+:?[ \t]*\|)+(?:[ \t]*:?-+:?[ \t]*)?")
 TAGS = (
@@ -51,10 +52,9 @@ class Prose:
             if _columns(row) > self.columns:
                 return f"this row has {_columns(row)} cells, its table {self.columns}; the last would be lost"
         bare = TAG.sub("", FORMULA.sub("", bare))
-        if found := re.search(r"(?<!\\)\$[A-Za-z\\(][^ ]{0,20}", bare):
-            return (
-                f"the formula at '{found[0]}' does not end on its line; close it, or write \\$ for a dollar"
-            )
+        if found := LOOSE.search(re.sub(r"\]\([^)]*\)", "]", bare)):
+            where = found[0].strip()
+            return f"the $ of '{where}' opens or closes no formula of its line; for a dollar, write \\$"
         if found := re.search(r"<[A-Za-z/!?][^<>]{0,30}>?", bare):
             what = found[0].strip()
             return f"'{what}' would vanish from the page as a tag; write &lt; or put it in backticks"

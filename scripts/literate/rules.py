@@ -17,6 +17,8 @@ from .chapter import (
 )
 from .tangle.imports import imported_names
 
+LINK = re.compile(r"(?:\]\(|^\[\w+\]: *)(?:\./)?(\d\d-[\w-]+\.md)")  # to a chapter
+
 
 def check_book(chapters: Sequence[Chapter]) -> None:
     check_prefix(chapters)
@@ -74,8 +76,11 @@ def _check_references(chapters: Sequence[Chapter]) -> None:
 def _check_links(chapters: Sequence[Chapter]) -> None:
     names = {chapter.path.name for chapter in chapters}
     for chapter in chapters:
+        ranges = [(cell.place.line, cell.source.count("\n")) for cell in chapter.cells]
+        code = {at for line, length in ranges for at in range(line, line + length)}
         for number, line in enumerate(chapter.text.split("\n"), 1):
-            for name in re.findall(r"\]\((\d\d-[\w-]+\.md)", line):
+            prose = "" if number in code else re.sub(r"`[^`]*`|<!--.*?-->", "", line)
+            for name in LINK.findall(prose):
                 if name not in names:
                     raise BookError(chapter.place(number), f"there is no chapter {name} to link to")
 

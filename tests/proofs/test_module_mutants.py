@@ -275,7 +275,8 @@ EQUIVALENT = {
     '_set_back: constant changed in 1: t = 0 if schedule is None else arrays["schedule"].item()': "not used",
     "_side: constant changed in 2": "0 divided by 2 instead of 1",
     "_sinc: constant changed in 1": "the other formula counts; or a term below the last digit",
-    "_sinc: constant changed in 2": "where the other formula counts; or a term below the last digit",
+    "_sinc: constant changed in 2: near, x = np.where(far, 0, x), math.pi * np.where(far, x, 1)": "not used",
+    "_sinc: constant changed in 2: square, y = (math.pi * near) ** 2, near * 0 + 1": "below the last digit",
     "_stand_in: constant changed in 2": "one more copy, which nobody takes",
     "_times: constant changed in 2": "1 times the gradient, instead of the gradient",
 }

@@ -99,6 +99,32 @@ def only_what_it_is_handed() -> bool:
     return passes and not handed
 
 
+class Backwards(torch.autograd.Function):
+    """x, with the upstream gradient from end to beginning: right for one of ones."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return grad.flip(0)
+
+
+def each_output() -> bool:
+    class Turned(bp.Tanh):
+        backwards = 0
+
+        def backward(self, grad_output: Any) -> Any:
+            Turned.backwards += 1
+            return super().backward(grad_output)
+
+    x = torch.rand(3, dtype=torch.float64, requires_grad=True)
+    bp.gradcheck(Turned(), np.ones((2, 3)), rng=0)
+    passes = torch.autograd.gradcheck(Backwards.apply, (x,), raise_exception=False)
+    return not passes and Turned.backwards < 6
+
+
 def leniency() -> bool:
     x, w = torch.rand(3, dtype=torch.float64, requires_grad=True), torch.rand(3, dtype=torch.float64) + 1
 
@@ -428,7 +454,7 @@ def nothing_to_look_at() -> bool:
 ATTENTION = bp.MultiHeadAttention, torch.nn.MultiheadAttention
 BINARY = bp.BCEWithLogitsLoss, torch.nn.BCEWithLogitsLoss
 SAID: dict[str, Callable[[], bool]] = {
-    "In double precision, set `atol=1e-7, rtol=1e-6`.": leniency,
+    "in double precision set `atol=1e-7, rtol=1e-6`": leniency,
     "every error counts as true, and only a perfect 0 fails.": counts_as_true,
     "To carry weights over, transpose them (square ones load either way, and only one is right).": transposed,
     "needs no such switch because `logaddexp` does not overflow": no_switch,
@@ -459,16 +485,17 @@ SAID: dict[str, Callable[[], bool]] = {
     "`torch.nn.CrossEntropyLoss` also takes target rows that do not sum to 1.": free_targets,
     "PyTorch's mean is `nan`; ours says that the batch is empty.": all_ignored,
     "shuffles only with `shuffle=True`. Ours takes arrays, and shuffles unless told not to": shuffling,
-    "And it returns True or False, or raises; ours returns the error.": (checking),
-    "`gradcheck(module, x)` does not check the module's weights.": only_what_it_is_handed,
-    "with its defaults, a relative error just below 1e-3 passes.": leniency,
+    "| returns | True or False, or raises | the error |": checking,
+    "require a gradient, **not the module's weights** | the input and every": only_what_it_is_handed,
+    "| upstream gradient | each output by itself | one random one |": each_output,
+    "by default, a relative error just below 1e-3 passes;": leniency,
     "PyTorch expects time first unless `batch_first=True`; the wrong order raises nothing": time_first,
     "In an `attn_mask`, `True` hides, here and in `torch.nn.MultiheadAttention`": masks,
     "in `scaled_dot_product_attention`, the function above, it means *may look*": may_look,
     "(`requires_grad`; unlike in PyTorch, yes unless told otherwise)": requiring,
     "In `x.max(axis)` equal entries share the gradient; PyTorch's `max(dim)` picks one.": equals,
-    "with the optimizer's step it fails (*modified by an inplace operation*), without one": no_cure,
-    "keep the state in `.state`, for the LSTM $h$ and $c$ side by side.": states,
+    "after an optimizer's step it fails, too (*modified by an inplace operation*)": no_cure,
+    "ours keep it in `.state`, the LSTM's $h$ and $c$ side by side.": states,
     "for an unused input, and for what was made under `no_grad`, where PyTorch raises an error": unused,
     "PyTorch sets gradients to `None`, and the step skips a parameter without one; ours are zeros": skipped,
     "several before one step add up": in_pieces,
@@ -502,13 +529,13 @@ def test_the_sentence_stands_in_the_book_and_is_true(text: str, sentence: str) -
 
 # Sentences of boxes that say why, or what to do.
 REASONS = (
-    "Compare it, as in `gradcheck(layer, x) < 1e-7`.",
+    "| | PyTorch's | Ours |",
     "hence the two `.T` above.",
     "We store `(in_features, out_features)`, because then code and @eq:linear look alike.",
     "Ours takes one sequence, and perhaps a `memory`, instead of queries, keys and values.",
 )
 BOX = re.compile(r'^!!! \w+ "[^"]*[Dd]iffers? from PyTorch[^"]*"\n((?:(?:    .*)?\n)+)', re.MULTILINE)
-SENTENCE = re.compile(r".+?(?:[.;](?=\s+[A-Z`a-z])|$)")
+SENTENCE = re.compile(r".+?(?:[.;](?=\s+[A-Z`a-z])|\|(?= \|)|$)")  # or a row of a table
 
 
 def untried(text: str) -> list[str]:
@@ -520,7 +547,8 @@ def untried(text: str) -> list[str]:
         found += [
             one[0].strip()
             for one in SENTENCE.finditer(plain)
-            if not any(start < one.end() and one.start() < stop for start, stop in tried)
+            if re.search(r"\w", one[0])
+            and not any(start < one.end() and one.start() < stop for start, stop in tried)
         ]
     return found
 

@@ -70,13 +70,21 @@ class ChapterFile(pytest.File):
     def collect(self) -> Iterator[ChapterItem]:
         try:
             self.chapter = Session.of(self.path)
-            tangle([*self.chapter.before, self.chapter.chapter])  # refused once, not by each item
+            self.tangle()
             check_typed(self.chapter.chapter)
             claims = [*_claims(self.chapter), *_equations(self.chapter)]
         except BookError as error:
             raise self.CollectError(str(error)) from None
         for line, name, check in sorted(claims, key=lambda claim: claim[0]):
             yield ChapterItem.from_parent(self, name=name, line=line, check=check)
+
+    def tangle(self) -> None:
+        """Refuse once, and not in each item, what this chapter gives to the module."""
+        try:
+            tangle([*self.chapter.before, self.chapter.chapter])
+        except BookError as error:
+            if getattr(error.place, "path", error.place) == self.chapter.chapter.path:
+                raise
 
     def setup(self) -> None:
         with _reported():
@@ -119,8 +127,8 @@ def _reported() -> Iterator[None]:
     try:
         yield
     except (NotRun, exercises.NotWritten) as reason:
-        raise pytest.skip.Exception(str(reason)) from None
-    except (Failure, Wrong, exercises.Unanswered) as failure:
+        raise pytest.skip.Exception(str(reason), _use_item_location=True) from None
+    except (BookError, Failure, Wrong, exercises.Unanswered) as failure:
         raise pytest.fail.Exception(str(failure), pytrace=False) from None
 
 

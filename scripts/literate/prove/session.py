@@ -88,7 +88,8 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         with warnings.catch_warnings(action="ignore"):  # what cells left open is closed here
-            self.namespace.clear()
+            for name in [*self.namespace][::-1]:  # what was made last may need what is older
+                del self.namespace[name]
         self.stack.close()
 
     # -- what a chapter claims -------------------------------------------------
@@ -96,7 +97,7 @@ class Session:
     def run_to(self, end: int) -> None:
         """Run ``chapter.cells[:end]``, those that have not run yet."""
         if self.failed:
-            raise NotRun(f"line {self.failed.line} failed")
+            raise NotRun(f"{self.failed.path.name}:{self.failed.line} failed")
         while self.done < end:
             cell = self.chapter.cells[self.done]
             self.done += 1

@@ -286,10 +286,9 @@ def check(chapter: Chapter, cell: Cell, executed: NotebookNode, module: Module) 
         raise BookError(cell.place, "this cell has alt=… but draws no figure")
     for output in executed.outputs:
         if cell.alt and output.output_type == "execute_result":
-            shown = output.data["text/plain"]
-            raise BookError(
-                cell.place, f"above its figure this cell shows {shown}, the value of its last line"
-            )
+            shown = output.data["text/plain"].partition("\n")[0][:80]
+            message = f"above its figure this cell shows {shown}, the value of its last line; end it with ;"
+            raise BookError(cell.place, message)
         if output.output_type == "stream" and output.name == "stderr":
             raise BookError(cell.place, f"the cell writes to stderr: {output.text.strip()}")
         text = output.get("text") or output.get("data", {}).get("text/plain", "") or output.get("evalue", "")
