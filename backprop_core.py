@@ -1440,7 +1440,7 @@ class Network(Layer):
 
     def _last_loss(self) -> Loss:
         loss = self._loss_at_end()
-        if loss._cache is loss._pass is None:
+        if loss._cache is None and type(loss).backward is Loss.backward:
             raise RuntimeError(
                 "Network: no loss belongs to the last forward; call "
                 "net.loss(x, y), then net.backward()"
@@ -2766,13 +2766,6 @@ def load(
     return texts["history"]
 
 
-# 11 To be continued: saving and resuming · restore
-def _restore(arrays: dict, stored: dict, rngs: dict, texts: dict) -> None:
-    _overwrite(arrays, stored)
-    for name, generator in rngs.items():
-        generator.bit_generator.state = texts[name]
-
-
 # 11 To be continued: saving and resuming · set-back
 def _set_back(arrays: dict, optimizer: Any, schedule: Any) -> None:
     t = 0 if schedule is None else arrays["schedule"].item()
@@ -2781,6 +2774,13 @@ def _set_back(arrays: dict, optimizer: Any, schedule: Any) -> None:
         optimizer._set_rates(arrays["optimizer.rates"], arrays["optimizer.t"])
     if schedule is not None:
         schedule.t = t
+
+
+# 11 To be continued: saving and resuming · restore
+def _restore(arrays: dict, stored: dict, rngs: dict, texts: dict) -> None:
+    _overwrite(arrays, stored)
+    for name, generator in rngs.items():
+        generator.bit_generator.state = texts[name]
 
 
 # 11 To be continued: saving and resuming · write
@@ -5924,7 +5924,7 @@ def _case(net: Network, x: np.ndarray, y: np.ndarray, rng: Any) -> _Case:
     first, out = net.loss(xs.copy(), ys.copy()), net.forward(xs.copy())
     middle = ys.mean(axis=0) if ys.shape == out.shape else 0.0
     single = [_single(net, out, ys, a) for a in (0.0, middle, out.mean(0))]
-    with suppress(Exception):
+    with suppress(Exception), _as_it_was(net):
         here, near = (net.eval().forward(xs[:2] + by) for by in (0, 0.4))
         ids = ids and np.array_equal(here, near)
     levels = first, single[0], float(np.nanmin([*single, math.inf]))
@@ -6354,7 +6354,7 @@ def _row_signs(case: _Case) -> _Signs:
         yield "labels-torn", "step", figure
     own = [sum(x in xs for x, _ in rows) for rows in given]
     for at, other in enumerate(given[1:-1], 1):
-        if own[at - 1] and own[at] < len(other) / 2 and not given[at + 1]:
+        if own[at - 1] and own[at] < len(other) / 10 and not given[at + 1]:
             figure = f"{len(other)} rows, {own[at]} of them in x"
             yield "gradient-of-other-data", "step", figure
             return
@@ -7130,6 +7130,7 @@ def _step_signs(case: _Case) -> _Signs:
         figure = "zero_grad clears gradients that no step has used"
         yield "gradient-overwritten", "step", figure
     yield from _still_signs(case, fresh, moves, watch)
+    weights *= case.first > 0.3 * case.null  # else next to no gradient
     yield from _way_signs(_long(moves), first, then, weights)
     _one_step(case)  # does the first leave it in evaluation mode?
     for where in watch.asleep[:given]:
@@ -7142,7 +7143,7 @@ def _way_signs(move: Any, fresh: Any, then: Any, weights: Any) -> _Signs:
     """Uphill? And is what was added to the gradient a share of the weights?"""
     extra, ways = then - fresh, ((move, fresh), (move, then), (-then, fresh))
     up = np.fmax.reduce([_cosine(*pair) for pair in ways])
-    if up > 0.99:  # less may be the noise of a small batch
+    if up > 0.99 and _cosine(move, fresh) > -0.5:  # less may be noise
         yield "step-uphill", "step", f"cosine of step and gradient {up:.2f}"
     pull = np.linalg.norm(extra) / np.linalg.norm(fresh)
     if pull > 1e-6 and _cosine(extra, weights) < -0.999:
@@ -7236,21 +7237,27 @@ def _dropout_signs(case: _Case) -> _Signs:
                 yield "dropout-scale", name, f"{share:.3g} times the mean"
 
 
+# 24 The diagnosis · statistics-adrift
+def _adrift(layer: Any, x: np.ndarray) -> float:
+    """How far evaluation is from training, in spreads, 150 passes on."""
+    for _ in range(150):
+        y = layer.train().forward(x)
+    return _size(layer.eval().forward(x) - y) / y.std()
+
+
 # 24 The diagnosis · statistics-signs
 def _statistics_signs(case: _Case) -> _Signs:
-    """How far evaluation is from training, once the means have settled."""
+    """Do the means settle, and is evaluation then near to training?"""
     case.net.train()
     for name, layer, x, *_ in _listen(case):
-        if len(x) < 2 or not (kept := getattr(layer, "buffers", {})):
+        if len(x) < 8 or not (kept := getattr(layer, "buffers", {})):
             continue
         old = {k: a.copy() for k, a in kept.items() if a.dtype.kind == "f"}
-        for _ in range(200):
-            y = layer.forward(x[:64])
-        off = _size(layer.eval().forward(x[:64]) - y) / y.std()
+        far, end = _adrift(layer, x[:64]), _adrift(layer, x[:64])
         if old and all(np.array_equal(kept[k], old[k]) for k in old):
             yield "statistics-frozen", name, "no training changes them"
-        elif off > 0.2:
-            figure = f"evaluation is {off:.2g} spreads away from training"
+        elif end > max(0.2, 0.95 * far):  # and no longer on its way
+            figure = f"evaluation is {end:.2g} spreads away from training"
             yield "statistics-differ", name, figure
 
 
@@ -7615,4 +7622,4 @@ _PROBES = [
 ]
 
 
-# digest c3883a1be03db5797fc6481781967371f185a6f58e2c846fb4b5f9e58747d3af
+# digest 7d03277e444033d763f3a2023aa5d02dc0a30bd2fe5fd64c0753bbeba75ee261
