@@ -5409,16 +5409,16 @@ class MultiHeadAttention(Layer):
 
     # 21 Attention · multi-head-attention-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        beyond, start, *cache = self._saved()
+        beyond, start, q, k, v, weights = self._saved()
         (n, steps), width = beyond.shape, self.embed_dim
         grad = self._expect(grad_output, n, steps, width, what="grad_output")
         if beyond.any():
             grad = np.where(beyond[..., None], 0, grad)
         dy = self.out.backward(grad)
-        dqkv = np.zeros((n, start + cache[1].shape[2], 3 * width), dy.dtype)
-        grads = _attend_backward(self._heads(dy)[0], *cache)
-        for into, grad in zip(self._parts(dqkv, steps, start), grads):
-            into[...] = grad
+        dqkv = np.zeros((n, start + k.shape[2], 3 * width), dy.dtype)
+        found = _attend_backward(self._heads(dy)[0], q, k, v, weights)
+        for into, each in zip(self._parts(dqkv, steps, start), found):
+            into[...] = each
         dx = self.qkv.backward(dqkv)
         self.memory_grad = dx[:, start:] if start else None
         return dx[:, :steps]
@@ -5490,11 +5490,12 @@ class PositionEmbedding(Embedding):
     # 21 Attention · position-embedding-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", "T", self.embedding_dim)
-        n, most = x.shape[1], self.num_embeddings
-        if n > most:
-            raise ValueError(f"{self}: expected at most {most} steps, got {n}")
+        steps, most = x.shape[1], self.num_embeddings
+        if steps > most:
+            wanted = f"expected at most {most} steps"
+            raise ValueError(f"{self}: {wanted}, got {steps}")
         self._cache = x.shape, x.dtype
-        y = x + self.weight.data[: x.shape[1]]  # eq:position
+        y = x + self.weight.data[:steps]  # eq:position
         return y.astype(x.dtype, copy=False)
 
     # 21 Attention · position-embedding-backward
@@ -7628,4 +7629,4 @@ _PROBES = [
 ]
 
 
-# digest 27921218deb0a2b9a92ee5aaece73663c711a9b7de986affe315fc7ac5a4f578
+# digest b265a5ea64ac2b492e9daef736db2b69f8465daaca0d650c791098990997bcc1
