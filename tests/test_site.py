@@ -220,14 +220,14 @@ def test_labels_in_code_are_links(place: Path) -> None:
 
 
 def test_a_warning_is_given_at_each_build(place: Path) -> None:
-    first, second = (refusal(place, two=f"{TWO}\nSee [three](03-three.md).\n") for _ in range(2))
-    assert first == second and "contains a link '03-three.md', but" in first
+    first, second = (refusal(place, two=f"{TWO}\nSee [three](three.md).\n") for _ in range(2))
+    assert first == second and "contains a link 'three.md', but" in first
 
 
 def test_a_broken_link(place: Path) -> None:
-    message = refusal(place, two=f"{TWO}\nSee [three](03-three.md).\n")
-    line = line_of(place / "book" / "02-two.md", "03-three.md")
-    assert f"book/02-two.md:{line}: Doc file '02-two.md' contains a link '03-three.md', but" in message
+    message = refusal(place, two=f"{TWO}\nSee [three](three.md).\n")
+    line = line_of(place / "book" / "02-two.md", "three.md")
+    assert f"book/02-two.md:{line}: Doc file '02-two.md' contains a link 'three.md', but" in message
 
 
 def test_a_broken_anchor(place: Path) -> None:

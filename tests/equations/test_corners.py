@@ -17,7 +17,7 @@ MISTAKES = [
     ("eq:relu-slope", r"x > 0 \\ 0 & x \le 0", r"x \ge 0 \\ 0 & x < 0", "at a corner: zero"),
     ("eq:leaky-relu-slope", r"x > 0 \\ \alpha & x \le 0", r"x \ge 0 \\ \alpha & x < 0", "at a corner"),
     ("eq:elu-slope", r"x > 0 \\ \alpha e^x & x \le 0", r"x \ge 0 \\ \alpha e^x & x < 0", "at a corner"),
-    ("eq:relative-error", r"\tau", r"\tau^2", "at a corner"),
+    ("eq:relative-error", r"\tau", r"\tau^2", "differ"),
     ("eq:relative-error", r"\;\tau", r"\;\frac{\tau}{90}", "differ"),
     ("eq:softmax-safe", r"\max_k", r"\min_k", "claims to be stable"),
     ("eq:softmax-safe", r"-\max_k z_k", "", "claims to be stable"),
