@@ -510,7 +510,7 @@ SAID: dict[str, Callable[[], bool]] = {
     "PyTorch does it for an array with axes, not for a single number": from_there_on,
     "call `y.register_hook(print)` before `backward`, or `y.retain_grad()`, which keeps": in_between,
     "of those that are ready leaves come first, then the newest": leaves_first,
-    "`backward` from the last step alone, `x.grad.norm(dim=(0, 2))`": reach,
+    "`backward` from the last step, `x.grad.norm(dim=(0, 2))`": reach,
     "with `eval()` alone PyTorch still stores, for every held-out batch, what": eval_alone,
 }
 
