@@ -55,7 +55,7 @@ def run(options: argparse.Namespace, chapters: list[Chapter], path: Path) -> Non
     elif options.upto is not None:
         numbers = [chapter.number for chapter in chapters if chapter.number]
         if options.upto not in numbers:
-            raise Refused(f"--upto {options.upto}: there are chapters {numbers[0]} to {numbers[-1]}")
+            raise Refused(f"--upto {options.upto}: the last chapter is {max(numbers, default=0)}")
         print(prefix(chapters, options.upto + 1).text, end="")
     elif options.untangle:
         for changed in carry_back(path, chapters):

@@ -418,7 +418,7 @@ def test_upto(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chapters = read_book(tree / "book")
     assert capsys.readouterr().out == tangle(chapters[:1]).text
     assert command(tree, "--upto", "99") == 1
-    assert capsys.readouterr().err == f"--upto 99: there are chapters 1 to {len(chapters)}\n"
+    assert capsys.readouterr().err == f"--upto 99: the last chapter is {len(chapters)}\n"
 
 
 def test_writing_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
