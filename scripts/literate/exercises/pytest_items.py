@@ -51,7 +51,7 @@ def reader_items(path: Path) -> Iterator[Item]:
     answers = folder.answers(mark, mark.sheet(path.name), path.parent)
     source = answers[0].source
     with warnings.catch_warnings(action="ignore"), contextlib.suppress(ValueError, MemoryError):
-        try:
+        try:  # of a backslash in a text there would be a warning; the marker tells of all else
             ast.parse(source)
         except SyntaxError as error:
             raise BookError(Place(path, error.lineno or 1), f"this does not parse: {error.msg}") from None
