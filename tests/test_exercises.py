@@ -529,23 +529,40 @@ def test_what_an_answer_leaves_behind_does_not_end_the_next() -> None:
     assert first.state == "passed" and others[1].state == "passed"
 
 
-def are_gone(mark: str) -> bool:
-    """Whether the processes are, or within some seconds: one that was killed takes a moment to go."""
+def become(mark: str, running: bool) -> bool:
+    """Whether the processes run (or are gone), or do within some seconds: that takes a moment."""
     until = time.monotonic() + 10
     while time.monotonic() < until:
         shown = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-        if not [line for line in shown.split("\n") if mark in line and "sleep(60)" in line]:
+        if running == any(mark in line and "sleep(60)" in line for line in shown.split("\n")):
             return True
         time.sleep(0.1)
     return False
 
 
+def sleeper(mark: str) -> str:
+    arguments = f"[sys.executable, '-c', 'import time; time.sleep(60)', '{mark}']"
+    return f"import subprocess, sys\nwaits = subprocess.Popen({arguments})\n"
+
+
 def test_processes_that_an_answer_starts_are_ended() -> None:
     mark = f"sleeping-{os.getpid()}"
-    arguments = f"[sys.executable, '-c', 'import time; time.sleep(60)', '{mark}']"
-    code = f"import subprocess, sys\nsubprocess.Popen({arguments})\n"
-    judged("linear-count", f"{code}{COUNT}")
-    assert are_gone(mark)
+    judged("linear-count", f"{sleeper(mark)}{COUNT}")
+    assert become(mark, running=False)
+
+
+def test_they_are_ended_though_nobody_has_heard_of_them_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C may come before the marker has read which process runs the answer."""
+    mark = f"unheard-{os.getpid()}"
+
+    def interrupted(self: object, answer: object) -> None:
+        assert become(mark, running=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"{exercises.Marker.__module__}._Process.judged", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        judged("linear-count", f"{sleeper(mark)}waits.wait()\n{COUNT}")
+    assert become(mark, running=False)
 
 
 def test_a_method_that_is_gone_or_renamed() -> None:
@@ -954,17 +971,15 @@ def test_ctrl_c_ends_the_marking_and_what_it_has_started(
     mine: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mark = f"waiting-{os.getpid()}"
-    start = f"waits = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)', '{mark}'])"
     interrupt = f"os.kill({os.getpid()}, signal.SIGALRM)"  # some shells have their jobs ignore SIGINT
-    lines = ["import os, signal, subprocess, sys", start, interrupt, "waits.wait()"]
-    mine.write_text("\n".join(lines), encoding="utf-8")
+    mine.write_text(f"import os, signal\n{sleeper(mark)}{interrupt}\nwaits.wait()\n", encoding="utf-8")
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
         assert exercises.main(["linear"]) == 130
     finally:
         signal.signal(signal.SIGALRM, before)
     assert capsys.readouterr().err == ""
-    assert are_gone(mark)
+    assert become(mark, running=False)
 
 
 def test_every_part_i_backward_is_asked_for() -> None:

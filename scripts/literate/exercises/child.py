@@ -361,18 +361,21 @@ def load_shared(tasks: list[dict[str, Any]]) -> None:
 class Copy:
     """A copy of this process that does one task. What it says stands in files."""
 
-    def __init__(self) -> None:
+    def __init__(self, results: int) -> None:
+        self.results = results
         files = (tempfile.TemporaryFile(buffering=0) for _ in range(3))  # noqa: SIM115  open to the end
         self.answer, self.output, self.trace = files
 
     def begin(self, task: dict[str, Any]) -> int:
-        """Its number."""
+        """Its number, which it also tells before it does anything."""
         for file in (self.answer, self.output, self.trace):
             file.seek(0)
             file.truncate()
         if pid := os.fork():
             return pid
         os.setpgid(0, 0)  # whatever it starts can be ended with it
+        os.write(self.results, f"{os.getpid()}\n".encode())
+        os.close(self.results)
         with open(os.devnull, encoding="utf-8") as nothing:
             os.dup2(nothing.fileno(), 0)
         for number in (1, 2):
@@ -433,7 +436,7 @@ def _read(file: IO[bytes], count: int = -1) -> str:
 
 def main() -> None:
     """Do the jobs, each a line of JSON; the first line has the module."""
-    results, copy = os.dup(1), Copy()
+    copy = Copy(results := os.dup(1))
     os.dup2(2, 1)  # what is printed here is for no program
     setup = json.loads(sys.stdin.buffer.readline())
     if sys.platform != "win32":
@@ -448,9 +451,8 @@ def main() -> None:
         gc.freeze()  # else the copies look through all this, and so make it their own
         for one in job["tasks"]:
             task = {**setup, "course": job["course"], **one}
-            pid = copy.begin(task)
-            os.write(results, f"{pid}\n".encode())
-            os.write(results, json.dumps(copy.result(pid, task)).encode() + b"\n")
+            result = copy.result(copy.begin(task), task)
+            os.write(results, json.dumps(result).encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -238,7 +238,7 @@ class _Process:
     def __init__(self, module: str) -> None:
         self.ended = self.served = False
         self.said: dict[str, Any] = {}  # of the last answer
-        self.buffer = b""
+        self.heard = [b"", b""]  # the last whole line, and what follows it
         self.crash = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the process
         path = os.pathsep.join([str(ROOT / "scripts"), str(ROOT)])
         threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
@@ -250,8 +250,7 @@ class _Process:
             start_new_session=True,
             env={**threads, **os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"},
         )
-        self.groups = [self.child.pid]  # and that of the copy that runs
-        self.close = weakref.finalize(self, _closed, self.child, self.groups, self.crash)
+        self.close = weakref.finalize(self, _closed, self.child, self.heard, self.crash)
         self.send({"module": module, "module_path": str(ROOT / "backprop_core.py")})
 
     def send(self, job: dict[str, Any]) -> None:
@@ -263,7 +262,6 @@ class _Process:
     def judged(self, answer: Answer) -> dict[str, Any]:
         """What came of an answer."""
         begun = self._line(START)
-        self.groups[1:] = [begun] if begun else []
         self.served = self.served or bool(begun)
         self.said = (begun and self._line(answer.exercise.seconds + START)) or {}
         if self.said:
@@ -280,15 +278,15 @@ class _Process:
         """The next line; None when there is none, or none in time."""
         assert self.child.stdout
         limit = time.monotonic() + seconds
-        while b"\n" not in self.buffer:
+        while b"\n" not in self.heard[1]:
             wait = max(0, limit - time.monotonic())
             ready, _, _ = select.select([self.child.stdout], [], [], wait)
             chunk = os.read(self.child.stdout.fileno(), 65536) if ready else b""
             if not chunk:
                 return None
-            self.buffer += chunk
-        line, _, self.buffer = self.buffer.partition(b"\n")
-        return json.loads(line)
+            self.heard[1] += chunk
+        self.heard[0], _, self.heard[1] = self.heard[1].partition(b"\n")
+        return json.loads(self.heard[0])
 
     def printed(self) -> str:
         """The beginning of what the answer has printed."""
@@ -303,13 +301,19 @@ def _shortened(text: str, size: int) -> str:
     return textwrap.indent(short, "    ", lambda _: True) + more if short else ""
 
 
-def _closed(child: subprocess.Popen[bytes], groups: list[int], crash: IO[bytes]) -> None:
+def _end(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def _closed(child: subprocess.Popen[bytes], heard: list[bytes], crash: IO[bytes]) -> None:
     """End the process and all that it has started."""
-    for group in groups:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, signal.SIGKILL)
-    child.wait()
     assert child.stdin and child.stdout
+    _end(child.pid)
+    child.wait()
+    lines = (heard[0] + b"\n" + heard[1] + child.stdout.read()).splitlines()
+    if lines[-1].isdigit():  # a copy has begun, and nothing was said of its end
+        _end(int(lines[-1]))
     for stream in (child.stdin, child.stdout, crash):
         with contextlib.suppress(OSError):
             stream.close()
