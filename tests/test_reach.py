@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from literate.run.notebooks import _key
 from literate.tangle.reach import Source
 from tests.books import core_book, core_chapter
 
@@ -69,6 +70,26 @@ def test_what_is_not_reached_does_not() -> None:
 @pytest.mark.parametrize("cell", ["__import__('backprop_core').apart(2)", "'backprop_core'"])
 def test_who_speaks_of_the_module_rests_on_all_of_it(cell: str) -> None:
     assert digest(FIRST.replace("np.sin(x)", "np.exp(x)"), cell=cell) != digest(FIRST, cell=cell)
+
+
+def key(sketch: str, cell: str = "outer(2)") -> str:
+    """That of the last chapter's executed notebook."""
+    return _key(core_chapter([f"def last():\n    return {cell}"], 3, USES), core_book(sketch))
+
+
+def test_a_docstring_runs_nothing() -> None:
+    told = FIRST.replace("def inner(x):\n", 'def inner(x):\n    """The root."""\n')
+    empty = FIRST.replace("class Table:\n", 'class Table:\n    """Of values."""\n')
+    assert FIRST != told != empty != FIRST
+    assert key(told) == key(FIRST) == key(empty)
+    assert digest(told) != digest(FIRST) != digest(empty)  # which the checks of equations read
+
+
+@pytest.mark.parametrize("cell", ["outer.__doc__", "help(outer)"])
+def test_it_counts_for_who_reads_it(cell: str) -> None:
+    told = FIRST.replace("def inner(x):\n", 'def inner(x):\n    """The root."""\n')
+    assert key(told, cell) != key(FIRST, cell)
+    assert key(told.replace("x**3", cell)) != key(FIRST.replace("x**3", cell))  # the module does
 
 
 def test_a_function_that_registers_itself_counts() -> None:

@@ -105,7 +105,7 @@ def test_two_builds_are_the_same_to_the_byte(place: Path, tmp_path: Path) -> Non
 NAMED = f"{TWO}\n```python\nprint(Double().forward(1))  # as eq:twice says\n```\n"
 EDITS = {
     "a sentence": (ONE.replace("comes later", "comes afterwards"), TWO),
-    "a longer chapter": (f"One more sentence.\n\n{ONE}", TWO),
+    "a longer chapter, a docstring": (f"One sentence.\n\n{ONE.replace('Twice, eq', 'Double, eq')}", TWO),
     "an equation": (ONE.replace("y = 2x", "y = x + x"), TWO),
     "a core cell": (ONE.replace("2 * x  #", "x + x  #"), TWO),
     "a later core cell": (ONE, TWO.replace("2 * g", "g + g")),

@@ -42,6 +42,7 @@ T = TypeVar("T")
 CACHE = ROOT / ".cache" / "chapters"
 SETUP = Path(__file__).with_name("startup.py")
 PACKAGES = ("numpy", "matplotlib", "ipykernel", "nbclient", "scikit-learn")
+READS_DOCSTRINGS = re.compile(r"__doc__|\bhelp\(|getdoc|getsource")
 KEPT = 5  # executed versions of a chapter that stay in the cache
 
 
@@ -177,7 +178,9 @@ def _key(chapter: Chapter, earlier: Sequence[Chapter]) -> str:
     versions = [platform.python_version(), *map(version, PACKAGES)]
     tools = [path for stage in ("run", "tangle") for path in sorted(SETUP.parents[1].glob(f"{stage}/*.py"))]
     sources = [read_text(path) for path in [*tools, Path(limits.__file__)]]
-    return digest_of([cells, Source(earlier).reached_by(chapter), versions, sources, _texts(chapter)])
+    run = [cell.source for cell in [*(cell for other in earlier for cell in other.core), *chapter.python]]
+    source = Source(earlier, docstrings=any(map(READS_DOCSTRINGS.search, run)))
+    return digest_of([cells, source.reached_by(chapter), versions, sources, _texts(chapter)])
 
 
 def _texts(chapter: Chapter) -> list[str]:

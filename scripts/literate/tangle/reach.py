@@ -21,26 +21,28 @@ def digest_of(parts: object) -> str:
 
 class Statement(NamedTuple):
     source: str
+    silent: str  # without docstrings
     binds: list[str]
     uses: set[str]
     acts: bool  # when the module is imported
 
 
 class Source:
-    """The statements of these chapters' module, and how much of it names reach."""
+    """The statements of these chapters' module (without docstrings, if asked), and how much names reach."""
 
-    def __init__(self, chapters: Sequence[Chapter]) -> None:
+    def __init__(self, chapters: Sequence[Chapter], docstrings: bool = True) -> None:
         self.whole = tangle(chapters).text
         self.always = [self.whole.partition("__version__")[0]]  # its imports, and what acts at import
         self.acting: set[str] = set()  # the names in that
         self.text: dict[str, list[str]] = {}  # what binds a name
         self.uses: dict[str, set[str]] = {}
         for statement in (one for chapter in chapters for cell in chapter.core for one in statements(cell)):
+            source = statement.source if docstrings else statement.silent
             if statement.acts:
-                self.always.append(statement.source)
+                self.always.append(source)
                 self.acting |= statement.uses
             for name in statement.binds:
-                self.text.setdefault(name, []).append(statement.source)
+                self.text.setdefault(name, []).append(source)
                 self.uses.setdefault(name, set()).update(statement.uses)
 
     def reached(self, names: Iterable[str]) -> str:
@@ -66,5 +68,15 @@ def statements(cell: Cell) -> list[Statement]:
             binds, acts = [node.name], bool(node.decorator_list)
         else:
             binds, acts = [leaf.id for leaf in leaves if isinstance(leaf.ctx, ast.Store)], True
-        found.append(Statement(ast.unparse(node), binds, {leaf.id for leaf in leaves}, acts))
+        source = ast.unparse(node)
+        found.append(Statement(source, _silent(source), binds, {leaf.id for leaf in leaves}, acts))
     return found
+
+
+def _silent(source: str) -> str:
+    """The same code without its docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
