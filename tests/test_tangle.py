@@ -235,6 +235,14 @@ REFUSED = {
         "from math import pow  # <1>\n---\nX = pow(2, 3)",
         "<1>: pow would hide Python's own pow; import it under another name",
     ),
+    "a name imported twice": (
+        "from math import sqrt  # <1>\nfrom cmath import sqrt  # <2>\n---\ndef f(x):\n    return sqrt(x)",
+        "<2>: sqrt is another thing at <1>; import one under another name",
+    ),
+    "a package imported in two parts": (
+        "import xml.dom  # <1>\nimport xml.sax  # <2>\n---\ndef f(x):\n    return xml.sax.parseString(x)",
+        "<2>: xml is another thing at <1>; import one under another name",
+    ),
     "a dunder": ("__all__ = []  # <1>", "<1>: __all__ belongs to Python and the tangler; take another name"),
 }
 

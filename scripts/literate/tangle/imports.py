@@ -85,7 +85,7 @@ def needed_imports(chapters: Sequence[Chapter]) -> list[Import]:
 
 def imported_names(chapter: Chapter) -> dict[str, Import]:
     """What the chapter's import cell binds."""
-    found = {}
+    found: dict[str, Import] = {}
     for cell in chapter.python[:1]:
         for node in cell.tree.body:
             if isinstance(node, ast.Import):
@@ -93,7 +93,12 @@ def imported_names(chapter: Chapter) -> dict[str, Import]:
             elif isinstance(node, ast.ImportFrom):
                 module = "." * node.level + (node.module or "")
                 items = [Import(module, alias.name, alias.asname, cell.at(node)) for alias in node.names]
-            found.update({item.bound: item for item in items})
+            for item in items:
+                if item != (first := found.setdefault(item.bound, item)):
+                    raise BookError(
+                        item.place,
+                        f"{item.bound} is another thing at {first.place}; import one under another name",
+                    )
     return found
 
 
