@@ -227,6 +227,7 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
         LOOSE.format(r"$\frac1N:"),
     ),
     "a formula that does not begin": ("the factor x$ is", "factor", LOOSE.format("x$")),
+    "a formula of a number that does not begin": ("the rate 0.1$ is", "rate", LOOSE.format("0.1$")),
     "a formula in bars that does not end": ("for $|x| above 1", "for", LOOSE.format("$|x|")),
     # -- tables
     "a bar in a formula of a table": (f"{TABLE}| $|x|$ | lost |", "lost", LOST),

@@ -7,7 +7,7 @@ import re
 CODE = re.compile(r"(?<!`)(`+)(?!`)(?:.*?[^`])\1(?!`)")
 COMMENT = re.compile(r"<!--(?:(?!-->).)*-->")
 FORMULA = re.compile(r"(?<!\\)\$(?=\S)[^$]*(?<=[^\s\\])\$(?!\d)")
-LOOSE = re.compile(r"(?<!\\)\$[^\s\d$]\S{0,20}|\S{0,20}[^\s\\\d$]\$(?!\d)")  # $5 and 5$ are money
+LOOSE = re.compile(r"(?<!\\)\$[^\s\d$]\S{0,20}|\S{0,20}[^\s\\$]\$(?!\d)")  # $5 is money
 LEAD = re.compile(r"^(?:[ \t>]|[-*+:](?=[ \t])|\d{1,9}[.)](?=[ \t])|\[\^[^\]]*\]:)*")
 SEPARATOR = re.compile(r"[ \t>]*+\|?(?:[ \t]*:?-+:?[ \t]*\|)+(?:[ \t]*:?-+:?[ \t]*)?")
 TAGS = (
