@@ -33,7 +33,7 @@ MISTAKES = [  # what the book says, and what turns it around
     ("The error of a mean falls with", "The error of a mean rises with"),
     ("they do worse than plain descent", "they do better than plain descent"),
     ("so in *all* layers", "so in *no* layers"),
-    ("is the subject of [chapter 8]", "is the subject of [chapter 9]"),
+    ("of chapter 7 tries it out", "of chapter 8 tries it out"),
     ("Chapter 21 normalises", "Chapter 20 normalises"),
     ("chapter 1's walk", "chapter 3's walk"),
     ("With `restore_best=True`", "With `restore_best=False`"),
