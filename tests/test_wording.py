@@ -44,7 +44,7 @@ MISTAKES = [  # what the book says, and what turns it around
         r"gives $a-\lambda$; for a negative one we get $a+\lambda$",
         "gives $a+\\lambda$; for a negative one we get $a-\\lambda$",
     ),
-    ("with random numbers and unequal sizes", "with random numbers and equal sizes"),
+    ("use unequal sizes when you debug", "use equal sizes when you debug"),
     ("Multiply along each, add over all", "Add along each, multiply over all"),
     ("gives zeros for an unused input", "gives ones for an unused input"),
     (r"$\ln p$", r"$\frac1p$"),
