@@ -5863,7 +5863,7 @@ def diagnose(
     unless optimizer is an Optimizer and step callable, and as net.loss does.
     """
     _one_number("diagnose", net)
-    rule = _rule_of(optimizer, step)
+    rule = _rule_of(net, optimizer, step)
     with _as_it_was(net):
         draw = copy.deepcopy(_generator("diagnose", 0 if rng is None else rng))
         case = _case(net, *_heeded(net, np.asarray(x), np.asarray(y)), draw)
@@ -5905,14 +5905,16 @@ def _tried(case: _Case, patient: tuple) -> tuple[_Case, list[str]]:
 
 
 # 24 The diagnosis · optimizer-of
-def _rule_of(optimizer: Any, step: Any) -> Any:
-    """The optimizer that is given, or that a step uses."""
+def _rule_of(net: Network, optimizer: Any, step: Any) -> Any:
+    """The optimizer that is given, or that a step uses for the network."""
     if step is not None:
         _demand("diagnose", callable, "{} must be a function", step=step)
     if optimizer is not None:
         _instances("diagnose", Optimizer, optimizer=optimizer)
         return optimizer
-    return next((t for t in _reach(step) if isinstance(t, Optimizer)), None)
+    found, own = _reach(step), set(net.parameters())
+    rules = [thing for thing in found if isinstance(thing, Optimizer)]
+    return max(rules, key=lambda r: len(own & {*r.parameters}), default=None)
 
 
 # 24 The diagnosis · case-rows
@@ -6354,7 +6356,8 @@ def _overheard(case: _Case, n: int = 1) -> list[tuple]:
     _spy(case.net.criterion, "forward", after=lambda given, _: pairs.append(
         (np.array(x[-1]), np.array(given[1]))))
     for _ in range(n if case.step is not None else 0):
-        case.step(*_step_arguments(case))
+        if len(pairs) <= 2 * n:  # a step may be a whole epoch
+            case.step(*_step_arguments(case))
     return pairs
 
 
@@ -6766,7 +6769,8 @@ def _affine_signs(case: _Case) -> _Signs:
     heard = [h for h in _listen(case) if isinstance(h.layer, Linear)]
     for a, b in pairwise(heard):
         near = len({h.name.split()[1].rpartition(".")[0] for h in (a, b)}) == 1
-        if near and not _narrow((a.layer, b.layer)) and _at_once(case, a, b):
+        same = near and np.array_equal(a.y, b.x)
+        if same and not _narrow((a.layer, b.layer)) and _at_once(case, a, b):
             figure = f"{_short(b.layer)} follows at once"
             yield "activation-missing", f"after {_short(a.layer)}", figure
             return
@@ -6888,10 +6892,17 @@ def _pattern(told: Any, at: Any, measured: np.ndarray, n: int) -> str:
     return next(text for holds, text in patterns if holds)
 
 
+# 24 The diagnosis · twin
+def _twin(layer: Layer) -> Any:
+    """A copy; Tensors that its last pass has left are not copied."""
+    left = [t for _, t in layer._contents() if isinstance(t, Tensor)]
+    return copy.deepcopy(layer, {id(t): t for t in left})
+
+
 # 24 The diagnosis · shaken
 def _shaken(layer: Layer, by: float, rng: np.random.Generator) -> Layer:
     """A copy, moved a little: its weights may have run away, or be 0."""
-    layer = copy.deepcopy(layer).to("float64")
+    layer = _twin(layer).to("float64")
     for p in layer.parameters():
         p.data[...] = np.clip(np.nan_to_num(p.data), -10, 10)
         p.data += by * rng.normal(size=p.data.shape)
@@ -6940,7 +6951,7 @@ def _gradient_signs(case: _Case) -> _Signs:
 # 24 The diagnosis · with-value
 def _with(layer: Layer, x: Any, g: Any, name: str, value: Any) -> float:
     """sum(g * output) with x, or the parameter of that name, replaced."""
-    layer = copy.deepcopy(layer)
+    layer = _twin(layer)
     if name:
         dict(layer.named_parameters())[name].data[...] = value
     return float(np.sum(g * layer.forward(x if name else value)))
@@ -6948,7 +6959,7 @@ def _with(layer: Layer, x: Any, g: Any, name: str, value: Any) -> float:
 
 # 24 The diagnosis · layer-signs
 def _layer_signs(name: str, layer: Layer, x: Any, rng: Any) -> _Signs:
-    used = copy.deepcopy(layer)
+    used = _twin(layer)
     for p in used.parameters():
         p.grad[...] = 1  # as if another part of the batch had been here
     g = rng.normal(size=used.forward(x).shape)
@@ -7697,4 +7708,4 @@ _PROBES = [
 ]
 
 
-# digest 26ef8fe76d174e83baafc9f4176ff4a5bff29c2104e11a00d8342a14f53a6b65
+# digest 996eda175cf178a46d10ccda2f6326a68334e8f361fd19f0a692ef78f25aedd0

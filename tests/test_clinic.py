@@ -2144,3 +2144,41 @@ def test_a_network_dead_before_any_step_is_not_put_down_to_the_rate() -> None:
     options = patient.options(patient.net)
     for seed in range(3):  # whatever the new starts are
         assert first_of(patient.net, patient.x, patient.y, rng=seed, **options) == "dead-from-start"
+
+
+class Taped(bp.Layer):
+    """Keeps the Tensors of its last pass, as one does who works with the tape."""
+
+    def __init__(self, cut: bool) -> None:
+        self.weight, self.cut = bp.Parameter(0.3 * R.normal(size=(12, 12))), cut
+
+    def forward(self, x: Any) -> np.ndarray:
+        self.x, self.w = bp.Tensor(x), bp.Tensor(self.weight.data)
+        product: Any = self.x @ self.w
+        self.y: Any = np.tanh(bp.Tensor(product.data) if self.cut else product)
+        return np.array(self.y.data)
+
+    def backward(self, grad_output: Any) -> np.ndarray:
+        self.y.backward(grad_output)
+        if self.w.grad is not None:
+            self.weight.grad += self.w.grad
+        return np.zeros_like(self.x.data) if self.x.grad is None else self.x.grad
+
+
+@pytest.mark.parametrize(("cut", "name"), [(False, ""), (True, "gradient-missing")])
+def test_a_layer_may_keep_the_tensors_of_its_last_pass(cut: bool, name: str) -> None:
+    assert first_of(between(Taped(cut)), TABLE, LABELS) == name
+
+
+def test_of_two_optimizers_the_networks_own_is_looked_at() -> None:
+    made, other = net(), net()
+    mine, theirs = bp.SGD(made.parameters(), lr=0.1), bp.SGD(other.parameters(), lr=0.1)
+
+    def step(x: Any, y: Any) -> None:
+        for judged, rule in ((other, theirs), (made, mine)):
+            judged.loss(x, y)
+            rule.zero_grad()
+            judged.backward()
+            rule.step()
+
+    assert first_of(made, TABLE, LABELS, step=step) == ""
