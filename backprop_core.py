@@ -5889,8 +5889,7 @@ def _look(case: _Case) -> Diagnosis:
 def diagnose(
     net: Network, x: ArrayLike, y: ArrayLike, *, optimizer: Any = None,
     step: Callable | None = None, x_test: ArrayLike | None = None,
-    y_test: ArrayLike | None = None,
-    rng: np.random.Generator | int | None = None,
+    y_test: ArrayLike | None = None, rng: _Seed = None,
 ) -> Diagnosis:
     """Find out why a network does not learn; change nothing.
 
@@ -5905,6 +5904,7 @@ def diagnose(
     unless optimizer is an Optimizer and step callable, and as net.loss does.
     """
     _one_number("diagnose", net)
+    _demand("diagnose", np.ndim, "expected rows of {}", x=x, y=y)
     rule = _rule_of(optimizer, step)
     with _as_it_was(net):
         draw = copy.deepcopy(_generator("diagnose", 0 if rng is None else rng))
@@ -7671,4 +7671,4 @@ _PROBES = [
 ]
 
 
-# digest f014807b7fd6a5087c8f74f243e19c5d60a0cabc44d89af5df97f3f3e57cb48d
+# digest 1a23caa147db12302f75e0d6d69da7539ae1d933e9eaf6722998966e0f2394c7

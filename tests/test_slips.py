@@ -639,3 +639,11 @@ def test_a_pair_that_is_none_and_a_limit_that_is_none() -> None:
     for limit in (np.ones(2), "inf", None):
         with pytest.raises(ValueError, match="expected 0 < max_norm <= inf, got"):
             bp.clip_grad_norm_([parameter], limit)  # type: ignore[arg-type]
+
+
+def test_diagnose_wants_rows() -> None:
+    for odd in (1.0, None, "a", np.array(3)):
+        with pytest.raises(ValueError, match="diagnose: expected rows of x, got "):
+            bp.diagnose(made(), odd, Y)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="diagnose: expected rows of y, got "):
+            bp.diagnose(made(), X, odd)  # type: ignore[arg-type]
