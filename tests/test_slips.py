@@ -589,6 +589,21 @@ def test_an_error_on_the_way_back_tells_it_too() -> None:
     assert first.parameters()[1].grad.tolist() == [6.0] * 3
 
 
+def test_accumulate_does_not_ask_for_the_gradient_of_the_input() -> None:
+    class Asked(bp.Linear):
+        def backward(self, grad_output: Any) -> Any:
+            raise LookupError("somebody wants dL/dx")
+
+    first, second = bp.Network(Asked(4, 3)), bp.Network(bp.Tanh(), Asked(4, 3))
+    for net in (first, second):
+        net(X)
+    first.accumulate(np.ones((6, 3)))
+    assert first.parameters()[1].grad.tolist() == [6.0] * 3
+    for back in (first.backward, second.accumulate):
+        with pytest.raises(LookupError, match="somebody wants dL/dx"):
+            back(np.ones((6, 3)))
+
+
 SWITCHES: dict[str, Callable[[dict], object]] = {
     "Linear bias": lambda on: bp.Linear(2, 2, **on),
     "Conv2d bias": lambda on: bp.Conv2d(2, 2, 3, **on),
