@@ -131,7 +131,7 @@ def test_a_wrong_default_in_a_sentence(chapters: list[Chapter], right: str, wron
 
 WORDS = [
     ("then moves ten times as fast as @eq:sgd", "then moves twenty times as fast as @eq:sgd"),
-    ("about three forward passes", "about four forward passes"),
+    ("about two forward passes", "about four forward passes"),
     ("The price is one more forward pass", "The price is a third of the time"),
     ("off by a third", "off by a quarter"),
     ("four times the sigmoid's", "twice the sigmoid's"),
