@@ -661,8 +661,6 @@ def _instances(
 
 # 03 Why backwards? · guards-numbers
 _Real = int | float | np.integer | np.floating
-
-
 _SIGNS: dict[str, Callable] = {"<": operator.lt, "<=": operator.le}
 _FINITE, _SHARE = "-inf < {} < inf", "0 <= {} <= 1"
 
@@ -696,6 +694,13 @@ def _positive(owner: Any, least: int = 1, **sizes: Any) -> None:
     _demand(owner, lambda n: _is_whole(n, least), wanted, **sizes)
 
 
+# 03 Why backwards? · guards-switches
+def _switch(owner: Any, **on: Any) -> None:
+    """True or False: the text "False" would count as true."""
+    wanted = "expected {} to be True or False"
+    _demand(owner, lambda x: not np.iterable(x) and x in (0, 1), wanted, **on)
+
+
 # 03 Why backwards? · unset
 class _Unset:
     """An attribute read too early: it says so (a __get__ would be slow)."""
@@ -719,7 +724,8 @@ class _Fixed(_Unset):
         stays = f"{{}} stays (make a new {type(owner).__name__})"
         if isinstance(old, Parameter | None):
             gone = value is None and "bias" in self.name
-            fits = gone or isinstance(value, Parameter)
+            fits = isinstance(value, Parameter)
+            fits = gone or (fits and value.shape == (old or value).shape)
             stays = "{} stays (or a Parameter takes the place of another)"
         _demand(owner, lambda v: v is old or fits, stays, **{self.name: value})
         vars(owner)[self.name] = value
@@ -767,6 +773,7 @@ class Linear(Layer):
         rng: _Seed = None,
     ) -> None:
         _positive(self, in_features=in_features, out_features=out_features)
+        _switch(self, bias=bias)
         self.in_features, self.out_features = in_features, out_features
         rng, bound = _generator(self, rng), 1 / in_features**0.5
         shapes = (in_features, out_features), out_features
@@ -1407,7 +1414,7 @@ class Network(Layer):
         """
         grad = self._start(grad_output)
         for layer in reversed(self.layers):
-            grad = layer.backward(grad)
+            grad = self._back(layer, grad)
         return grad
 
     # 07 A network learns · network-guards
@@ -1467,13 +1474,33 @@ class Network(Layer):
     # 07 A network learns · network-lengths
     def _run(self, layer: Any, x: np.ndarray, lengths: Any) -> Any:
         """The layer's output; it gets the lengths if it wants them."""
-        wants = lengths is not None and layer.takes_lengths
-        y = layer.forward(x, lengths=lengths) if wants else layer.forward(x)
+        asks = lengths is not None and layer.takes_lengths
+        try:
+            y = layer.forward(x, lengths=lengths) if asks else layer.forward(x)
+        except (TypeError, ValueError) as error:
+            error.add_note(self._place(layer))
+            raise
         if not isinstance(y, (np.ndarray, np.generic)):
             kind = type(y).__name__
             raise TypeError(f"Network: {layer} gave no array, but a {kind}")
         layer._pass = self._shapes
         return y
+
+    # 07 A network learns · network-back
+    def _back(self, layer: Any, grad: Any, dx: bool = True) -> Any:
+        """What the layer hands back, if anybody asks for its dL/dx."""
+        try:
+            if grad is None:
+                raise TypeError("the backward of the layer after it gave None")
+            return layer.backward(grad) if dx else layer.accumulate(grad)
+        except (TypeError, ValueError) as error:
+            error.add_note(self._place(layer))
+            raise
+
+    def _place(self, layer: Any) -> str:
+        """Which layer it is: errors get this as a note."""
+        place, name = self.layers.index(layer), type(self).__name__
+        return f"in layers[{place}] of the {name}"
 
     # 07 A network learns · network-mask
     def _mask(self, y: np.ndarray, target: ArrayLike, lengths: Any) -> Any:
@@ -1487,10 +1514,8 @@ class Network(Layer):
     def accumulate(self, grad_output: ArrayLike | None = None) -> None:
         """``backward`` without dL/dx, which training does not need."""
         grad = self._start(grad_output)
-        for layer in reversed(self.layers[1:]):
-            grad = layer.backward(grad)
-        for first in self.layers[:1]:
-            first.accumulate(grad)
+        for layer in reversed(self.layers):
+            grad = self._back(layer, grad, layer is not self.layers[0])
 
     # 07 A network learns · network-comfort
     def __setattr__(self, name: str, value: Any) -> None:
@@ -1639,7 +1664,7 @@ class Optimizer:
         top = 1 if name in ("momentum", "alpha", "betas") else "inf"
         numbers, known = [value], "_names" in vars(self)
         if name == "betas":
-            many = isinstance(value, (tuple, list, np.ndarray))
+            many = isinstance(value, (tuple, list)) or np.ndim(value)
             pair = many and len(value) == 2
             _demand(self, lambda _: pair, "expected two {}", betas=value)
             numbers = [*value]
@@ -2320,6 +2345,7 @@ class DataLoader:
         self.x, self.y = self.arrays[:2]
         _equally_many(self.arrays)
         _positive(self, batch_size=batch_size)
+        _switch(self, shuffle=shuffle, drop_last=drop_last)
         self.batch_size, self.shuffle = int(batch_size), shuffle
         self.drop_last, self.rng = drop_last, _generator(self, rng)
 
@@ -2431,8 +2457,7 @@ def clip_grad_norm_(parameters: Iterable[Parameter], max_norm: float) -> float:
     Returns its length before, and leaves alone what is not finite. Raises
     ValueError unless max_norm > 0.
     """
-    if max_norm != math.inf:
-        _within("clip_grad_norm_", "0 < {} < inf", max_norm=max_norm)
+    _within("clip_grad_norm_", "0 < {} <= inf", max_norm=max_norm)
     grads = [p.grad for p in _only_parameters(parameters)]
     norm = largest = float(np.max([*map(_largest, grads)], initial=0.0))
     if 0 < largest < math.inf:
@@ -2580,6 +2605,7 @@ class _Training(SimpleNamespace):
         wanted = "expected {} as fit returns it"
         _demand("fit", lambda _: fits, wanted, history=self.history)
         _positive("fit", least=0, epochs=self.epochs)
+        _switch("fit", verbose=self.verbose)
         _one_of("fit", "epoch", "batch", schedule_every=self.schedule_every)
         self.check_owners()
 
@@ -2892,6 +2918,8 @@ class EarlyStopping:
     before there is a best epoch.
     """
 
+    _kept: dict[str, np.ndarray] | None = None  # at the best epoch
+
     # 12 Not by heart: regularisation · early-stopping-settings
     def __init__(
         self, net: Layer, patience: int = 5, min_delta: float = 0.0,
@@ -2902,11 +2930,11 @@ class EarlyStopping:
         _one_of(self, "min", "max", mode=mode)
         _positive(self, patience=patience)
         _within(self, min_delta=min_delta)
+        _switch(self, restore_best=restore_best)
         self.net, self.patience, self.min_delta = net, patience, min_delta
         self.monitor, self.restore_best = monitor, restore_best
         self._sign = 1 if mode == "min" else -1
         self.best, self.waited = self._sign * float("inf"), 0
-        self._kept: dict[str, np.ndarray] = {}
 
     # 12 Not by heart: regularisation · early-stopping-call
     def __call__(self, history: list[dict[str, float]]) -> bool:
@@ -3104,6 +3132,8 @@ class _BatchNorm(Layer):
         _positive(self, num_features=num_features)
         self.num_features, self.eps = num_features, eps
         self.momentum, zeros = momentum, np.zeros(num_features)
+        _switch(self, affine=affine, track_running_stats=track_running_stats)
+        _switch(self, bias=bias)
         self._look()
         self.weight = Parameter(zeros + 1) if affine else None
         self.bias = Parameter(zeros) if affine and bias else None
@@ -3253,9 +3283,9 @@ class _RowNorm(Layer):
             _positive(self, normalized_shape=size)
         _within(self, eps=0.0 if eps is None else eps)
         self.normalized_shape, self.eps = tuple(map(int, own)), eps
-        bias = elementwise_affine and bias
+        _switch(self, elementwise_affine=elementwise_affine, bias=bias)
         self.weight = Parameter(np.ones(own)) if elementwise_affine else None
-        self.bias = Parameter(np.zeros(own)) if bias else None
+        self.bias = Parameter(np.zeros(own)) if self.weight and bias else None
 
 
 # 13 Keeping in shape: normalisation · layer-norm
@@ -3416,6 +3446,7 @@ class _Convolution(Layer):
         _positive(self, in_channels=in_channels, groups=groups)
         _positive(self, out_channels=out_channels)
         both = in_channels % groups == out_channels % groups == 0
+        _switch(self, bias=bias)
         wanted = f"{{}} must divide {in_channels} and {out_channels} channels"
         _demand(self, lambda _: both, wanted, groups=groups)
         self.in_channels, self.out_channels = in_channels, out_channels
@@ -3864,7 +3895,7 @@ class Tensor(NDArrayOperatorsMixin):
             return getattr(self.data, name)
         function: Any = hasattr(np.ndarray, name) and getattr(np, name, None)
         known = function in _RULES or function in _FURTHER
-        if not known or name == "sort":  # which sorts in place
+        if not known or name in ("sort", "resize", "compress"):  # no twins
             text = f"a Tensor has no {name}; the array in it is .data"
             raise AttributeError(text)
         if name in ("sum", "mean", "max", "min"):  # keepdims comes second
@@ -3885,15 +3916,16 @@ class Tensor(NDArrayOperatorsMixin):
         return np.swapaxes(self, -1, -2) if self.ndim > 1 else self
 
     # 17 The engine, for use · tensor-shapes
-    def reshape(self, *shape: Any) -> Any:
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape)
+    def reshape(self, *shape: Any, **options: Any) -> Any:
+        shape = shape[0] if len(shape) == 1 else shape
+        return np.reshape(self, shape, **options)
 
     def transpose(self, *axes: Any) -> Any:
         axes = axes[0] if len(axes) == 1 else axes
         return np.transpose(self, axes or None)
 
-    def flatten(self) -> Any:
-        return np.ravel(self)
+    def flatten(self, order: Any = "C") -> Any:
+        return np.ravel(self, order)
 
     # 17 The engine, for use · tensor-entries
     def astype(self, dtype: Any) -> Any:
@@ -4611,6 +4643,12 @@ _MOVING = [getattr(np, name, None) or getattr(np.fft, name) for name in """
 """.split()]
 
 
+# 17 The engine, for use · ravel
+def _ravel(x, order="C"):
+    _one_of("ravel", "C", "F", order=order)  # others ask for the memory
+    return np.reshape(x if order == "C" else x.T, x.size)
+
+
 # 17 The engine, for use · joins
 _JOINS: dict[Callable, Callable] = {
     np.concatenate: _concatenate,
@@ -4620,9 +4658,7 @@ _JOINS: dict[Callable, Callable] = {
     np.moveaxis: lambda x, source, destination: np.transpose(
         x, np.moveaxis(np.empty(range(x.ndim)), source, destination).shape
     ),
-    np.ravel: lambda x, order="C": (
-        x.reshape(x.size) if order == "C" else _move(np.ravel, x, order)
-    ),
+    np.ravel: _ravel,
 }
 
 
@@ -4791,6 +4827,10 @@ def _logdet(x):
     return y
 
 
+def _slogdet(x):
+    return np.linalg.slogdet(x.data)._replace(logabsdet=_logdet(x))
+
+
 # 17 The engine, for use · made-with-weights
 def _weighted(x, axis=None, weights=None, *, keepdims=False):
     if weights is None:
@@ -4870,7 +4910,7 @@ _PRODUCTS: dict[Callable, Callable] = {
         np.diagonal(x, offset, axis1, axis2), axis=-1
     ),
     np.linalg.multi_dot: lambda arrays: reduce(np.dot, arrays),
-    np.linalg.slogdet: lambda a: (np.linalg.slogdet(a.data)[0], _logdet(a)),
+    np.linalg.slogdet: _slogdet,
     np.linalg.det: lambda a: np.linalg.slogdet(a)[0] * np.exp(_logdet(a)),
 }
 
@@ -4919,6 +4959,7 @@ _COMPOSED: dict[Callable, Callable] = {
     np.linalg.matmul: np.matmul, np.linalg.outer: np.outer,
     np.linalg.tensordot: lambda a, b, *, axes=2: np.tensordot(a, b, axes),
     np.linalg.matrix_transpose: lambda x: x.mT,
+    np.matrix_transpose: lambda x: x.mT,
     np.linalg.diagonal: lambda x, *, offset=0: np.diagonal(x, offset, -2, -1),
     np.linalg.trace: lambda x, *, offset=0: np.trace(x, offset, -2, -1),
 }
@@ -5090,6 +5131,7 @@ class RNN(Layer):
     ) -> None:
         _positive(self, input_size=input_size, hidden_size=hidden_size)
         _one_of(self, *self._activations, nonlinearity=nonlinearity)
+        _switch(self, bias=bias)
         self.input_size, self.hidden_size = input_size, hidden_size
         if nonlinearity != "tanh":
             self.nonlinearity = nonlinearity
@@ -5471,6 +5513,7 @@ class MultiHeadAttention(Layer):
         _positive(self, embed_dim=embed_dim, num_heads=num_heads)
         wanted = f"expected {{}} to be a multiple of num_heads {num_heads}"
         _demand(self, lambda d: not d % num_heads, wanted, embed_dim=embed_dim)
+        _switch(self, causal=causal)
         self.embed_dim, self.num_heads = embed_dim, num_heads
         self.causal, rng = causal, _generator(self, rng)
         self.qkv = Linear(embed_dim, 3 * self.embed_dim, rng=rng)
@@ -5847,8 +5890,7 @@ def _look(case: _Case) -> Diagnosis:
 def diagnose(
     net: Network, x: ArrayLike, y: ArrayLike, *, optimizer: Any = None,
     step: Callable | None = None, x_test: ArrayLike | None = None,
-    y_test: ArrayLike | None = None,
-    rng: np.random.Generator | int | None = None,
+    y_test: ArrayLike | None = None, rng: _Seed = None,
 ) -> Diagnosis:
     """Find out why a network does not learn; change nothing.
 
@@ -5863,6 +5905,7 @@ def diagnose(
     unless optimizer is an Optimizer and step callable, and as net.loss does.
     """
     _one_number("diagnose", net)
+    _demand("diagnose", np.ndim, "expected rows of {}", x=x, y=y)
     rule = _rule_of(net, optimizer, step)
     with _as_it_was(net):
         draw = copy.deepcopy(_generator("diagnose", 0 if rng is None else rng))
@@ -7708,4 +7751,4 @@ _PROBES = [
 ]
 
 
-# digest 996eda175cf178a46d10ccda2f6326a68334e8f361fd19f0a692ef78f25aedd0
+# digest 67e02c82e20dac1672616b65ca2a83441170a542f4625cedf407241c8e34889e

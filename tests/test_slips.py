@@ -542,3 +542,123 @@ def test_an_error_does_not_print_a_whole_array() -> None:
     with pytest.raises(ValueError, match="lengths") as caught:
         bp.MultiHeadAttention(4, 2)(x, x, x)
     assert len(str(caught.value)) < 500
+
+
+class Forgetful(bp.Linear):
+    """A backward without a return."""
+
+    def backward(self, grad_output: Any) -> Any:
+        super().backward(grad_output)
+
+
+def notes(
+    act: Callable, *given: Any, kind: type[Exception] = ValueError, said: str = "expected"
+) -> list[str]:
+    with pytest.raises(kind, match=said) as caught:
+        act(*given)
+    return getattr(caught.value, "__notes__", [])
+
+
+def test_an_error_of_a_layer_tells_which_layer_it_was() -> None:
+    wide = bp.Network(bp.Linear(4, 5), bp.ReLU(), bp.Linear(4, 3))
+    assert notes(wide, X) == ["in layers[2] of the Network"]
+    assert notes(bp.Network(bp.Tanh(), bp.Residual(bp.Tanh(), bp.Linear(5, 4))), X) == [
+        "in layers[1] of the Residual", "in layers[1] of the Network",
+    ]  # fmt: skip
+    assert notes(bp.Network(bp.Tanh(), bp.Embedding(3, 2)), X, kind=TypeError) == [
+        "in layers[1] of the Network"
+    ]
+    steps = bp.Network(bp.Linear(4, 4), bp.GRU(4, 2))
+    assert notes(steps, X[None], [9]) == ["in layers[1] of the Network"]
+    assert wide.layers[0](X).shape == (6, 5)  # what is right gets no note, and works
+
+
+def test_an_error_on_the_way_back_tells_it_too() -> None:
+    net = made()
+    net(X)
+    for back in (net.backward, net.accumulate):
+        assert notes(back, np.ones((6, 2))) == ["in layers[2] of the Network"]
+    short = bp.Network(made(), Forgetful(3, 3))
+    short(X)
+    said = "the backward of the layer after it gave None"
+    for back in (short.backward, short.accumulate):
+        assert notes(back, np.ones((6, 3)), kind=TypeError, said=said) == ["in layers[0] of the Network"]
+    first = bp.Network(Forgetful(4, 3))  # nobody needs what it gives
+    first(X)
+    first.accumulate(np.ones((6, 3)))
+    assert first.parameters()[1].grad.tolist() == [6.0] * 3
+
+
+def test_accumulate_does_not_ask_for_the_gradient_of_the_input() -> None:
+    class Asked(bp.Linear):
+        def backward(self, grad_output: Any) -> Any:
+            raise LookupError("somebody wants dL/dx")
+
+    first, second = bp.Network(Asked(4, 3)), bp.Network(bp.Tanh(), Asked(4, 3))
+    for net in (first, second):
+        net(X)
+    first.accumulate(np.ones((6, 3)))
+    assert first.parameters()[1].grad.tolist() == [6.0] * 3
+    for back in (first.backward, second.accumulate):
+        with pytest.raises(LookupError, match="somebody wants dL/dx"):
+            back(np.ones((6, 3)))
+
+
+SWITCHES: dict[str, Callable[[dict], object]] = {
+    "Linear bias": lambda on: bp.Linear(2, 2, **on),
+    "Conv2d bias": lambda on: bp.Conv2d(2, 2, 3, **on),
+    "ConvTranspose2d bias": lambda on: bp.ConvTranspose2d(2, 2, 3, **on),
+    "BatchNorm1d affine bias track_running_stats": lambda on: bp.BatchNorm1d(2, **on),
+    "LayerNorm elementwise_affine bias": lambda on: bp.LayerNorm(2, **on),
+    "RMSNorm elementwise_affine": lambda on: bp.RMSNorm(2, **on),
+    "GRU bias": lambda on: bp.GRU(2, 2, **on),
+    "MultiHeadAttention causal": lambda on: bp.MultiHeadAttention(2, 1, **on),
+    "EarlyStopping restore_best": lambda on: bp.EarlyStopping(made(), **on),
+    "DataLoader shuffle drop_last": lambda on: bp.DataLoader(X, Y, **on),
+}
+
+
+@pytest.mark.parametrize("owner", SWITCHES)
+def test_a_switch_is_true_or_false_and_no_text(owner: str) -> None:
+    kind, *names = owner.split()
+    for name in names:
+        for odd in ("False", "", None, 2, -1, 0.5, [], [1], np.ones(2), np.random.default_rng(0)):
+            with pytest.raises(ValueError, match=f"{kind}: expected {name} to be True or False, got "):
+                SWITCHES[owner]({name: odd})
+        for usual in (True, False, np.True_, np.False_, 0, 1):
+            SWITCHES[owner]({name: usual})
+
+
+def test_fit_is_talkative_or_not() -> None:
+    net = made()
+    with pytest.raises(ValueError, match="fit: expected verbose to be True or False, got 'no'"):
+        bp.fit(net, bp.SGD(net.parameters()), bp.DataLoader(X, Y), 1, verbose="no")  # type: ignore[arg-type]
+
+
+def test_a_parameter_of_another_shape_takes_no_place() -> None:
+    layer = bp.Linear(4, 3)
+    for name, shape in (("weight", (3, 4)), ("weight", (4,)), ("bias", (1,)), ("bias", ())):
+        before = getattr(layer, name)
+        with pytest.raises(ValueError, match=f"Linear: {name} stays .*, got Parameter"):
+            setattr(layer, name, bp.Parameter(np.ones(shape)))
+        assert getattr(layer, name) is before
+
+
+def test_a_pair_that_is_none_and_a_limit_that_is_none() -> None:
+    for odd in (np.array(0.9), 0.9, "ab", (0.9,), np.ones(3)):
+        with pytest.raises(ValueError, match="Adam: expected two betas, got"):
+            bp.Adam([bp.Parameter([1.0])], betas=odd)  # type: ignore[arg-type]
+    parameter = bp.Parameter([3.0, 4.0])
+    parameter.grad = [3.0, 4.0]
+    assert bp.clip_grad_norm_([parameter], np.inf) == 5.0 and parameter.grad.tolist() == [3.0, 4.0]
+    for limit in (np.ones(2), "inf", None):
+        with pytest.raises(ValueError, match="expected 0 < max_norm <= inf, got"):
+            bp.clip_grad_norm_([parameter], limit)  # type: ignore[arg-type]
+
+
+def test_diagnose_wants_rows() -> None:
+    for odd in (1.0, None, "a", np.array(3)):
+        with pytest.raises(ValueError, match="diagnose: expected rows of x, got "):
+            bp.diagnose(made(), odd, Y)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="diagnose: expected rows of y, got "):
+            bp.diagnose(made(), X, odd)  # type: ignore[arg-type]

@@ -958,3 +958,46 @@ def test_where_no_gradient_is_wanted_a_float_is_silent(way: str) -> None:
         BARE[way](Tensor([1.0, 2.0, 3.0]))
     x = Tensor(2.0)
     assert f"{x:.1f} {x}" == f"2.0 {x!r}" and x.item() == 2.0
+
+
+def test_methods_that_differ_from_the_function_of_their_name_are_refused() -> None:
+    """``a.compress(mask)`` is ``np.compress(mask, a)``; ``a.resize`` and ``a.sort`` work in place."""
+    for name in ("compress", "resize", "sort"):
+        with pytest.raises(AttributeError, match=f"a Tensor has no {name}"):
+            getattr(Tensor([1.0, 2.0, 3.0]), name)
+    assert np.compress([True, False, True], Tensor([1.0, 2.0, 3.0])).data.tolist() == [1.0, 3.0]
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_flattening_in_either_order(order: Any) -> None:
+    for held in (X, np.asfortranarray(X), X[::2, ::-1], X[:0], X[0, 0], X.reshape(2, 2, 3)):
+        for flat in (lambda a: a.flatten(order), lambda a: np.ravel(a, order), lambda a: a.ravel(order)):
+            x = Tensor(np.array(held, order="K"))
+            assert np.array_equal(flat(x).data, flat(x.data))
+            weights = np.arange(x.size, dtype=float)
+            (dx,) = gradients((flat(x) * weights).sum(), [x])
+            assert np.array_equal(flat(dx), weights)
+
+
+def test_an_order_of_the_memory_is_refused() -> None:
+    """Which it is would depend on how the array came to be; so it is said, before anything is wrong."""
+    for order in ("K", "A", None):
+        with pytest.raises(ValueError, match=f"ravel: order is 'C' or 'F', got {order!r}"):
+            np.ravel(Tensor(np.asfortranarray(X)), order)
+    with pytest.raises(
+        TypeError, match=r"reshape has no rule for this call; Tensors take reshape\(x, shape\)"
+    ):
+        Tensor(X).reshape(4, 3, order="F")
+
+
+def test_a_determinants_logarithm_has_numpys_names() -> None:
+    x = Tensor(2 * np.eye(3) + 0.1)
+    found = np.linalg.slogdet(x)
+    assert found.sign == 1 and found.logabsdet is found[1]
+    assert np.allclose(gradients(found.logabsdet, [x])[0], np.linalg.inv(x.data).T)
+
+
+def test_both_names_of_a_matrix_transposed() -> None:
+    for function in (np.matrix_transpose, np.linalg.matrix_transpose):
+        x = Tensor(X.reshape(2, 2, 3))
+        assert np.array_equal(gradients(function(x)[0, 2, 1], [x])[0] != 0, x.data == x.data[0, 1, 2])

@@ -154,6 +154,24 @@ def warming() -> bool:
     return (rate(0), rate(3), rate(9)) == (2.0, 8.0, 8.0)
 
 
+def fading() -> bool:
+    """Frozen for the second of three steps, by PyTorch's Adam: without a gradient, or with one of 0."""
+    mine = bp.Parameter(np.ones(3))
+    skipped, zero = (torch.ones(3, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    optimizer, steps = bp.Adam([mine], lr=0.1), [torch.optim.Adam([p], lr=0.1) for p in (skipped, zero)]
+    for frozen in (False, True, False):
+        mine.requires_grad = not frozen
+        mine.grad = np.full(3, 0.0 if frozen else 2.0)
+        zero.grad = torch.full_like(zero, 0.0 if frozen else 2.0)
+        skipped.grad = None if frozen else zero.grad.clone()
+        before = zero.detach().clone()
+        for each in (optimizer, *steps):
+            each.step()
+        if frozen:  # what is frozen does not move, whatever the average says
+            zero.data[...] = before
+    return np.allclose(mine.data, zero.detach()) and not np.allclose(mine.data, skipped.detach())
+
+
 def checks() -> bool:
     net, ids = bp.Network(bp.Embedding(5, 3, rng=0), bp.Linear(3, 2, rng=0)), np.array([0, 4, 1])
     with pytest.raises(TypeError, match="expected integers"):
@@ -290,6 +308,7 @@ NOTES: dict[str, Callable[[], Any]] = {
     "the fan in of an Embedding is its number of rows; there, its width": fan_of_rows,
     "a decorator with the rules as arguments": doubled,
     "of the weights; no": lambda: "dropout" not in options(bp.MultiHeadAttention),
+    "steps and averages go on for what is frozen, as for a gradient of 0; there they wait": fading,
     "returns the product alone": lambda: np.array_equal(bp.hvp(lambda x: np.sum(x * x), X, X), 2 * X),
 }
 
