@@ -5836,7 +5836,7 @@ def _look(case: _Case) -> Diagnosis:
             continue
         with _as_it_was(*patient):
             try:
-                for sign in probe(case):
+                for sign in probe(case._replace(rng=copy.deepcopy(case.rng))):
                     told.findings.append(Finding(*sign, *_CAUSES[sign[0]]))
             except Exception as error:
                 told.unseen.append(f"{probe.__name__[1:]}: {error!r}")
@@ -5863,7 +5863,7 @@ def diagnose(
     unless optimizer is an Optimizer and step callable, and as net.loss does.
     """
     _one_number("diagnose", net)
-    rule = _rule_of(optimizer, step)
+    rule = _rule_of(net, optimizer, step)
     with _as_it_was(net):
         draw = copy.deepcopy(_generator("diagnose", 0 if rng is None else rng))
         case = _case(net, *_heeded(net, np.asarray(x), np.asarray(y)), draw)
@@ -5894,7 +5894,6 @@ def _nothing(case: _Case, failed: list[str]) -> str:
 # 24 The diagnosis · tried
 def _tried(case: _Case, patient: tuple) -> tuple[_Case, list[str]]:
     """The case without a step that raises, and what it raised."""
-    _replace(_reach(*patient), _rewindable)
     with _as_it_was(*patient):
         try:
             if case.optimizer is not None or case.step is not None:
@@ -5906,14 +5905,16 @@ def _tried(case: _Case, patient: tuple) -> tuple[_Case, list[str]]:
 
 
 # 24 The diagnosis · optimizer-of
-def _rule_of(optimizer: Any, step: Any) -> Any:
-    """The optimizer that is given, or that a step uses."""
+def _rule_of(net: Network, optimizer: Any, step: Any) -> Any:
+    """The optimizer that is given, or that a step uses for the network."""
     if step is not None:
         _demand("diagnose", callable, "{} must be a function", step=step)
     if optimizer is not None:
         _instances("diagnose", Optimizer, optimizer=optimizer)
         return optimizer
-    return next((t for t in _reach(step) if isinstance(t, Optimizer)), None)
+    found, own = _reach(step), set(net.parameters())
+    rules = [thing for thing in found if isinstance(thing, Optimizer)]
+    return max(rules, key=lambda r: len(own & {*r.parameters}), default=None)
 
 
 # 24 The diagnosis · case-rows
@@ -6043,6 +6044,7 @@ def _way_back(thing: Any) -> Callable[[], Any] | None:
 def _as_it_was(*roots: Any) -> Iterator[None]:
     """Whatever happens inside, everything in reach is put back after it."""
     things = _reach(*roots, np.random.mtrand._rand, random._inst)
+    _replace(things, _rewindable)
     ways_back = [_way_back(thing) for thing in things]
     try:
         _replace(things, _stand_in)
@@ -6059,7 +6061,7 @@ _TEE: type = type(*tee((), 1))
 
 def _rewindable(held: Any) -> Any:
     built_in = type(held).__module__ in ("builtins", "itertools")
-    return tee(held, 1)[0] if built_in else held
+    return tee(held, 1)[0] if built_in and type(held) is not _TEE else held
 
 
 def _handed(thing: Any) -> Any:
@@ -6072,7 +6074,7 @@ def _handed(thing: Any) -> Any:
 # 24 The diagnosis · tee-copies
 def _stand_in(held: Any) -> Any:
     is_tee = isinstance(held, _TEE)
-    return _rewindable(map(_handed, copy.copy(held))) if is_tee else held
+    return tee(map(_handed, copy.copy(held)), 1)[0] if is_tee else held
 
 
 # 24 The diagnosis · stand-in
@@ -6266,8 +6268,9 @@ def _test_signs(case: _Case) -> _Signs:
         return
     x, test = _columns(case.x), _columns(x_test)
     old, rows = ([*map(bytes, np.asarray(a, float))] for a in (case.x, x_test))
-    both, n = sum(map({*old}.__contains__, rows)), len(rows)
-    if len({*old}) > max(19, 0.9 * len(old)) and both > n / 10:
+    both, n, many = sum(map({*old}.__contains__, rows)), len(rows), len({*old})
+    chance = many < 0.9 * len(old) and np.unique(x).size < 1.5 * many
+    if both > n / 10 and many > 19 and not chance:
         figure = f"{both} of {n} rows are rows of x"
         yield "test-rows-in-training", "x_test", figure
     if x.shape[1] != test.shape[1]:
@@ -6307,6 +6310,7 @@ def _labels(case: _Case) -> np.ndarray | None:
 def _label_signs(case: _Case) -> _Signs:
     labels = _labels(case)
     if labels is None:
+        yield from _narrow_signs(case)
         return
     n, count = len(labels), np.unique(labels, return_counts=True)[1]
     changes, mixed = np.sum(np.diff(labels) != 0), n - np.sum(count**2) / n
@@ -6329,22 +6333,38 @@ def _mixes(case: _Case) -> bool:
     return len(seen) < len(case.y) and some > every / 2
 
 
+# 24 The diagnosis · narrow-signs
+def _narrow_signs(case: _Case) -> _Signs:
+    """Does a step that takes its own batches see only numbers that agree?"""
+    if _is_alone(case):
+        _, *seen = [pair[1] for pair in _overheard(case, 3) if pair]
+        rows = seen[0]  # as they are in y, and not scaled by the step
+        few = 7 < len(rows) < len(case.y) / 2 and np.isin(rows, case.y).all()
+        share = min(np.sum(rows.std(axis=0)) for rows in seen)
+        share /= np.sum(case.y.std(axis=0)) or 1
+        if few and share < 0.3:
+            figure = f"numbers in a batch spread {share:.0%} as wide as all"
+            yield "labels-sorted", f"y, {len(case.y)} rows", figure
+
+
 # 24 The diagnosis · overheard
-def _overheard(case: _Case) -> list[tuple]:
-    """x and y of each loss in a step of the user's; () for a backward."""
+def _overheard(case: _Case, n: int = 1) -> list[tuple]:
+    """x and y of each loss in the user's steps; () for a backward."""
     x, pairs = [case.x], list[tuple]([(case.x.copy(), case.y.copy())])
     _spy(case.net, "backward", before=lambda: pairs.append(()))
     _spy(case.net, "forward", after=lambda given, _: x.append(given[0]))
     _spy(case.net.criterion, "forward", after=lambda given, _: pairs.append(
         (np.array(x[-1]), np.array(given[1]))))
-    case.step(*_step_arguments(case))
+    for _ in range(n if case.step is not None else 0):
+        if len(pairs) <= 2 * n:  # a step may be a whole epoch
+            case.step(*_step_arguments(case))
     return pairs
 
 
 # 24 The diagnosis · rows-heard
 def _rows_heard(case: _Case) -> list[list[tuple[bytes, bytes]]]:
-    """x and y, row by row; then each loss of a step, [] for a backward."""
-    pairs = _overheard(case) if case.step is not None else [(case.x, case.y)]
+    """x and y, row by row; each loss of three steps, [] for a backward."""
+    pairs = _overheard(case, 3)
     return [[(a.tobytes(), b.tobytes()) for a, b in zip(*(pair or ((), ())))]
             for pair in pairs]
 
@@ -6461,8 +6481,8 @@ def _sign_signs(case: _Case, loss: Loss, shape: tuple) -> _Signs:
         right = np.eye(shape[-1])[y.astype(int)].reshape(shape)
     wrong = np.roll(right, len(y) // 2, axis=0)
     cost, other = (loss.forward(z, case.ys) for z in (right, wrong))
-    least = -100 * max(abs(cost), abs(other))
-    falls = any(loss.forward(a * wrong, case.ys) < least for a in (-1e6, 1e6))
+    ends = (loss.forward(a * wrong, case.ys) for a in (1, -600, 600, 1e6))
+    falls = any(end < -10 * abs(cost) for end in ends)
     if falls and cost > other + 1e-8 * abs(other):
         figure = f"right answers cost {cost:.3g}, those of others {other:.3g}"
         yield "loss-sign", type(loss).__name__, figure
@@ -6527,10 +6547,17 @@ def _end_signs(case: _Case, out: np.ndarray, logits: bool) -> _Signs:
             yield "softmax-twice", name, figure
         yield "output-activation", name, figure
     elif case.y.shape[1:] == out.shape[1:]:
-        yield from _outside(case.y, name, *((0, 1) if two else (low, high)))
+        ends = (0, 1) if two and _falls(case) else (low, high)
+        yield from _outside(case.y, name, *ends)
 
 
 # 24 The diagnosis · outside
+def _falls(case: _Case) -> bool:
+    """Has the loss no minimum for targets beyond 0 and 1?"""
+    far = 1e3 * ((case.ys > 1) - 1.0 * (case.ys < 0))
+    return case.net._loss_at_end().forward(far, case.ys) < -100
+
+
 def _outside(y: np.ndarray, name: str, low: float, high: float) -> _Signs:
     slack = 1e-3 * np.ptp(y)
     outside = np.mean((y < low - slack) | (y > high + slack))
@@ -6577,6 +6604,9 @@ def _finite_signs(case: _Case) -> _Signs:
     heard, gains = _listen(case), _gains(case.net)
     made = [(k, p.data, np.zeros(0)) for k, p in case.net.named_parameters()]
     made += [(h.name, h.y, h.x) for h in heard if h.name not in gains]
+    if heard:
+        name = type(case.net.criterion).__name__
+        made += [(name, np.array([case.first]), heard[-1].y)]
     made += [(h.name, h.dx, h.dy) for h in heard[::-1]]
     for where, result, given in made:
         lost = result.size - np.isfinite(result).sum()
@@ -6636,7 +6666,7 @@ def _start_signs(case: _Case) -> _Signs:
 # 24 The diagnosis · or-rate
 def _or_rate(case: _Case, found: list[tuple]) -> list[tuple]:
     """What was found; or the rate, if a usual start fails only with it."""
-    if case.optimizer is None or not found:
+    if case.optimizer is None or not found or _is_fresh(case, found):
         return found
     with _as_it_was(case.net, case.optimizer, case.step):
         _start_anew(case)
@@ -6646,6 +6676,14 @@ def _or_rate(case: _Case, found: list[tuple]) -> list[tuple]:
     name = "dead-from-rate" if "dead" in found[0][0] else "rate-too-large"
     figure = f"{found[0][2]}; from a new start the loss goes to {end:.2g}"
     return [(name, found[0][1], figure)]
+
+
+# 24 The diagnosis · is-fresh
+def _is_fresh(case: _Case, found: list[tuple]) -> bool:
+    """Dead, with biases as at a start? (The last one follows the mean.)"""
+    biases = [p.data for p in case.net.parameters()[:-1] if p.data.ndim < 2]
+    small = max(map(_largest, biases), default=0) <= 1
+    return small and found[0][0] == "dead-from-start"
 
 
 # 24 The diagnosis · start-anew
@@ -6727,14 +6765,30 @@ def _slope_signs(case: _Case, place: tuple, ends: Any, least: float) -> _Signs:
 # 24 The diagnosis · affine-signs
 def _affine_signs(case: _Case) -> _Signs:
     """Two linear layers in a row, or a function without any bend."""
-    rows = (m.layers for m in case.net.modules() if isinstance(m, Network))
-    for pair in chain.from_iterable(map(pairwise, rows)):
-        if all(isinstance(p, Linear) for p in pair) and not _narrow(pair):
-            a, b = map(_short, pair)
-            yield "activation-missing", f"after {a}", f"{b} follows at once"
+    case.net.eval()
+    heard = [h for h in _listen(case) if isinstance(h.layer, Linear)]
+    for a, b in pairwise(heard):
+        near = len({h.name.split()[1].rpartition(".")[0] for h in (a, b)}) == 1
+        same = near and np.array_equal(a.y, b.x)
+        if same and not _narrow((a.layer, b.layer)) and _at_once(case, a, b):
+            figure = f"{_short(b.layer)} follows at once"
+            yield "activation-missing", f"after {_short(a.layer)}", figure
             return
     if not case.ids:
         yield from _middle_signs(case, case.net.eval())
+
+
+# 24 The diagnosis · at-once
+def _at_once(case: _Case, a: _Heard, b: _Heard) -> bool:
+    """Does b get just what a gives, and nobody else any of it?"""
+    z, got = 1e3 * case.rng.normal(size=a.y.shape), list[np.ndarray]()
+    out = case.net.forward(case.xs)
+    with _as_it_was(case.net):
+        vars(a.layer)["forward"] = lambda x: z
+        vars(b.layer)["forward"] = lambda x: b.y
+        _spy(b.layer, "forward", after=lambda given, _: got.append(given[0]))
+        other = case.net.forward(case.xs)
+    return np.array_equal(got, [z]) and np.array_equal(out, other)
 
 
 # 24 The diagnosis · middle-signs
@@ -6742,7 +6796,7 @@ def _middle_signs(case: _Case, net: Network) -> _Signs:
     """Is f of the middle the middle of f, whatever the weights?"""
     for p in net.parameters():  # a branch may start at 0
         p.data = p.data + 0.3 * case.rng.normal(size=p.data.shape)
-    z = case.rng.normal(size=(2, *case.xs.shape))
+    z = case.rng.normal(size=(2, max(9, len(case.xs)), *case.xs.shape[1:]))
     z[:, ::2] *= 3 * np.maximum(case.xs.std(axis=0), 1)
     z[:, ::2] += case.xs.mean(axis=0)  # half around 0, half where x is
     a, b, c = map(net.forward, (*z, z.mean(axis=0)))
@@ -6838,10 +6892,17 @@ def _pattern(told: Any, at: Any, measured: np.ndarray, n: int) -> str:
     return next(text for holds, text in patterns if holds)
 
 
+# 24 The diagnosis · twin
+def _twin(layer: Layer) -> Any:
+    """A copy; Tensors that its last pass has left are not copied."""
+    left = [t for _, t in layer._contents() if isinstance(t, Tensor)]
+    return copy.deepcopy(layer, {id(t): t for t in left})
+
+
 # 24 The diagnosis · shaken
 def _shaken(layer: Layer, by: float, rng: np.random.Generator) -> Layer:
     """A copy, moved a little: its weights may have run away, or be 0."""
-    layer = copy.deepcopy(layer).to("float64")
+    layer = _twin(layer).to("float64")
     for p in layer.parameters():
         p.data[...] = np.clip(np.nan_to_num(p.data), -10, 10)
         p.data += by * rng.normal(size=p.data.shape)
@@ -6862,8 +6923,10 @@ def _trial(heard: _Heard, rng: np.random.Generator) -> tuple[Layer, Any]:
 
 # 24 The diagnosis · loss-slope-signs
 def _loss_slope_signs(net: Network, x: Any, y: Any, draw: Any) -> _Signs:
-    loss, shape = net._loss_at_end(), net.forward(x).shape
-    (mean, wide), z = _around(y, shape), draw.normal(size=shape)
+    loss, out = net._loss_at_end(), net.forward(x)
+    (mean, wide), z = _around(y, out.shape), draw.normal(size=out.shape)
+    if np.all((out >= 0) & (out <= 1)):  # may have to stay in between
+        mean, wide, z = 0.5, 0.4, draw.uniform(-1, 1, size=out.shape)
     unit = loss.forward(mean + wide * z, y) or 1.0  # may be tiny, or huge
     name, told = type(loss).__name__, wide * loss.backward() / unit
     def f(z: np.ndarray) -> float:
@@ -6888,7 +6951,7 @@ def _gradient_signs(case: _Case) -> _Signs:
 # 24 The diagnosis · with-value
 def _with(layer: Layer, x: Any, g: Any, name: str, value: Any) -> float:
     """sum(g * output) with x, or the parameter of that name, replaced."""
-    layer = copy.deepcopy(layer)
+    layer = _twin(layer)
     if name:
         dict(layer.named_parameters())[name].data[...] = value
     return float(np.sum(g * layer.forward(x if name else value)))
@@ -6896,7 +6959,7 @@ def _with(layer: Layer, x: Any, g: Any, name: str, value: Any) -> float:
 
 # 24 The diagnosis · layer-signs
 def _layer_signs(name: str, layer: Layer, x: Any, rng: Any) -> _Signs:
-    used = copy.deepcopy(layer)
+    used = _twin(layer)
     for p in used.parameters():
         p.grad[...] = 1  # as if another part of the batch had been here
     g = rng.normal(size=used.forward(x).shape)
@@ -7036,16 +7099,16 @@ def _is_alone(case: _Case) -> bool:
 # 24 The diagnosis · watch
 class _Watch:
     """During one step: what happens to gradients between its calls?"""
-
     marked: Any = ()  # parameters whose gradients carry a mark
     asleep: Any = ()  # layers in evaluation mode
     clipped, lost = "", False  # when; were gradients cleared unused?
-    then = weights = np.zeros(0)  # gradients at a step; at backward
+    made = then = weights = np.zeros(0)  # gradients after backward, at a step
 
     def __init__(self, case: _Case) -> None:
         self.net, self.parameters = case.net, case.net.parameters()
+        both = self.wipe, self.note
         hooks = {"zero_grad": (self.clear, self.mark), "step": (self.keep,),
-                 "backward": (self.wipe,), "accumulate": (self.wipe,)}
+                 "backward": both, "accumulate": both}
         for owner in (case.net, case.net.criterion, case.optimizer):
             for name in (name for name in hooks if hasattr(owner, name)):
                 _spy(owner, name, *hooks[name])
@@ -7077,6 +7140,9 @@ class _Watch:
                        and not layer.training]
 
     # 24 The diagnosis · watch-looks
+    def note(self, *_: Any) -> None:
+        self.made = _long(p.grad for p in self.parameters)
+
     def keep(self) -> None:
         self.wipe()
         self.then = _long(p.grad for p in self.parameters)
@@ -7118,8 +7184,7 @@ def _step_signs(case: _Case) -> _Signs:
         return
     weights = _long(p.data for p in net.parameters())
     with _as_it_was(net):
-        seen = (case.x, case.y) if _is_alone(case) else (case.xs, case.ys)
-        fresh = _gradients(net, *seen)
+        fresh = _gradients(net, *case[1:3] if _is_alone(case) else case[3:5])
     watch = _Watch(case)
     moves = _until_moved(case)
     watch.look()
@@ -7132,7 +7197,8 @@ def _step_signs(case: _Case) -> _Signs:
         yield "gradient-overwritten", "step", figure
     yield from _still_signs(case, fresh, moves, watch)
     weights *= case.first > 0.3 * case.null  # else next to no gradient
-    yield from _way_signs(_long(moves), first, then, weights)
+    made = watch.made if np.any(watch.made) else first
+    yield from _way_signs(_long(moves), made, then, weights)
     _one_step(case)  # does the first leave it in evaluation mode?
     for where in watch.asleep[:given]:
         name = "statistics-frozen" if "Norm" in where else "dropout-off"
@@ -7206,6 +7272,7 @@ def _zero_signs(case: _Case) -> _Signs:
 # 24 The diagnosis · shared-signs
 def _shared_signs(case: _Case) -> _Signs:
     """Two names for the same numbers, where copies were meant."""
+    _overheard(case)  # only steps may keep
     named = [(name, p.data) for name, p in case.net.named_parameters()]
     parts = (getattr(c, "cell_contents", c) for c in _parts(case.step))
     own = _entries(("step", getattr(part, "__dict__", part)) for part in parts)
@@ -7316,7 +7383,7 @@ def _foretells(x: np.ndarray, y: np.ndarray, ids: bool) -> bool:
 
 # 24 The diagnosis · run
 def _run(case: _Case, times: float = 1, n: int = 40) -> tuple:
-    """Of some steps, taken back: losses, where they end, dead units."""
+    """Of some steps, taken back: losses, their end, dead units, the rate."""
     size = sum(p.data.size for p in case.net.parameters()) * case.xs.size
     n = 12 if size > 3e8 else n
     losses, rule = list[float](), case.optimizer
@@ -7328,7 +7395,8 @@ def _run(case: _Case, times: float = 1, n: int = 40) -> tuple:
             while len(losses) < n and np.isfinite(losses).all():
                 losses.append(_one_step(case))
         dead, _ = _stuck(_listen(case))
-    return losses, float(np.median(losses[-5:])), dead
+        lr = getattr(rule, "lr", None)
+    return losses, float(np.median(losses[-5:])), dead, lr
 
 
 # 24 The diagnosis · elsewhere
@@ -7375,7 +7443,7 @@ def _fast_signs(case: _Case, least: float, told: tuple) -> _Signs:
 
 # 24 The diagnosis · backs
 def _backs(case: _Case) -> str:
-    n = _overheard(case).count(()) if case.step is not None else 1
+    n = _overheard(case).count(())
     return f"; {n} backward passes in one step" if n > 1 else ""
 
 
@@ -7422,12 +7490,24 @@ def _remedy_signs(case: _Case, n: int, end: float) -> _Signs:
             return
 
 
+# 24 The diagnosis · rest-signs
+def _rest_signs(case: _Case, rest: Any, ends: tuple, told: tuple) -> _Signs:
+    """Does it rest at one answer, or because its rate has died away?"""
+    (last, end), (place, figure) = ends, told
+    lr = getattr(case.optimizer, "lr", None)
+    if rest and np.ptp(rest) < 2e-3 * case.null and _learns(case, "step"):
+        figure += f"; an Adam gets far below {case.null:.4g}"
+        yield "stuck-at-one-answer", place, figure
+    elif lr and last < 0.02 * lr and end > 0.3 * case.null:
+        yield "rate-too-small", place, f"{figure}, the rate now {last:.2g}"
+
+
 # 24 The diagnosis · rate-signs
 def _rate_signs(case: _Case) -> _Signs:
     if case.optimizer is None and case.step is None:
         return
     lr, n = getattr(case.optimizer, "lr", None), 24 if case.x.ndim > 3 else 40
-    losses, end, dead = _run(case, n=n)
+    losses, end, dead, last = _run(case, n=n)
     start, top = losses[0], max(losses[0], case.null)
     figure = f"loss {start:.4g}, {len(losses) - 1} steps later {end:.4g}"
     told = f"lr {lr}" if lr is not None else "rate unknown"
@@ -7443,10 +7523,8 @@ def _rate_signs(case: _Case) -> _Signs:
     if lr is not None and not rises and end > 0.995 * start > 0.3 * case.null:
         found = found or [*_slow_signs(case, start, figure)]
     rest = later[len(losses) :]  # a large network takes only a few steps
-    flat = rest and np.ptp(rest) < 2e-3 * case.null
-    if flat and not rises and not found and _learns(case, "step"):
-        figure = f"{figure}; an Adam gets far below {case.null:.4g}"
-        found = [("stuck-at-one-answer", told, figure)]
+    if not found and not rises:
+        found = [*_rest_signs(case, rest, (last, end), (told, figure))]
     yield from ((name, at, said + _backs(case)) for name, at, said in found)
 
 
@@ -7460,8 +7538,9 @@ def _restart_signs(case: _Case) -> _Signs:
     few = few._replace(optimizer=Adam(weights, lr=0.03))
     *_, end = losses = _run(few, n=300)[0]
     if end > max(0.3 * case.null, 0.95 * losses[-100:][0]):
+        end = min(end, _run(few, n=1500)[1])  # did it only need patience?
         others = sorted(_elsewhere(few) for _ in range(8))
-        if others[1] < 0.15 * end:
+        if others[end < 0.98 * case.null] < 0.15 * end:
             figure = f"loss {end:.2g}, from other starts {others[0]:.2g}"
             yield "restart-helps", "the start", figure
 
@@ -7629,4 +7708,4 @@ _PROBES = [
 ]
 
 
-# digest b265a5ea64ac2b492e9daef736db2b69f8465daaca0d650c791098990997bcc1
+# digest 996eda175cf178a46d10ccda2f6326a68334e8f361fd19f0a692ef78f25aedd0

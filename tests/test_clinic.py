@@ -1949,3 +1949,236 @@ def test_chapter_24_lists_every_name_once() -> None:
     text = (BOOK / "24-diagnose.md").read_text(encoding="utf-8")
     (table,) = re.findall(r"^ +\| where \| names \|\n((?: +\|.*\n)+)", text, re.M)
     assert sorted(re.findall(r"`([a-z-]+)`", table)) == sorted(bp._CAUSES)
+
+
+def stepping(
+    made: bp.Network, batch: Callable[[], Any], edit: Any = None, zero: bool = True, **of: Any
+) -> Any:
+    """A step that asks for its batches; it may edit the gradients, or be without zero_grad."""
+    optimizer = bp.SGD(made.parameters(), lr=of.get("lr", 0.1))
+    schedule = bp.ExponentialLR(optimizer, of.get("gamma", 1.0))
+
+    def step() -> None:
+        made.loss(*batch())
+        if zero:
+            optimizer.zero_grad()
+        made.backward()
+        for p in made.parameters() if edit else ():
+            edit(p)
+        optimizer.step()
+        schedule.step()
+
+    return step
+
+
+def drawing(n: int, x: Any = X, y: Any = Y) -> Callable[[], Any]:
+    """A few rows, drawn anew each time."""
+    rng = np.random.default_rng(0)
+
+    def batch() -> Any:
+        rows = rng.permutation(len(x))[:n]
+        return x[rows], y[rows]
+
+    return batch
+
+
+def epochs(x: Any = X, y: Any = Y, shuffle: bool = True) -> Callable[[], Any]:
+    """A loader that is begun again where it ends."""
+    loader = bp.DataLoader(x, y, 50, shuffle=shuffle, rng=0)
+    batches = None
+
+    def batch() -> Any:
+        nonlocal batches
+        while True:
+            batches = batches or iter(loader)
+            if (found := next(batches, None)) is not None:
+                return found
+            batches = None
+
+    return batch
+
+
+def first_of(made: bp.Network, x: Any, y: Any, **options: Any) -> str:
+    told = bp.diagnose(made, x, y, **options)
+    assert told.unseen == []
+    return told.findings[0].name if told.findings else ""
+
+
+def test_a_loader_that_the_step_begins_again_is_rewound() -> None:
+    for zero, name in ((True, ""), (False, "gradients-not-zeroed")):
+        made = mlp(2, 12, 4, seed=5)
+        assert first_of(made, X, Y, step=stepping(made, epochs(), zero=zero)) == name
+
+
+def test_rows_that_are_torn_from_the_second_batch_on_are_named() -> None:
+    made, starts = mlp(2, 12, 4, seed=5), itertools.count(0, 50)
+
+    def batch() -> Any:
+        rows = slice(start := next(starts) % 400, start + 50)
+        return X[rows], Y[:50]
+
+    assert first_of(made, X, Y, step=stepping(made, batch)) == "labels-torn"
+
+
+def test_numbers_in_order_are_named_where_a_step_takes_them_so() -> None:
+    order = np.argsort(NUMBERS[:, 0])
+    x, y = TABLE[order], NUMBERS[order]
+    for shuffle, name in ((True, ""), (False, "labels-sorted")):
+        made = regression()
+        step = stepping(made, epochs(x, y, shuffle), lr=0.01)
+        assert first_of(made, x, y, step=step) == name
+
+
+@pytest.mark.parametrize(("sign", "name"), [(-1, "step-uphill"), (1, "")])
+def test_uphill_is_told_from_the_noise_of_small_batches(sign: int, name: str) -> None:
+    def turn(p: bp.Parameter) -> None:
+        p.grad *= sign
+
+    made = mlp(2, 12, 4, seed=5)
+    assert first_of(made, X, Y, step=stepping(made, drawing(4), turn, lr=0.05)) == name
+
+
+def test_a_rate_that_dies_away_is_named_though_the_loss_has_fallen() -> None:
+    for gamma, name in ((0.7, "rate-too-small"), (0.99, "")):
+        made = mlp(2, 12, 4, seed=5)
+        assert first_of(made, X, Y, step=stepping(made, lambda: (X, Y), lr=0.05, gamma=gamma)) == name
+
+
+def test_weights_that_only_steps_keep_are_named() -> None:
+    made, kept = net(), list[Any]()
+    rule = bp.SGD(made.parameters(), lr=0.1)
+
+    def step(x: Any, y: Any) -> None:
+        made.loss(x, y)
+        rule.zero_grad()
+        made.backward()
+        rule.step()
+        kept.append([p.data for p in made.parameters()])
+
+    assert first_of(made, TABLE, LABELS, step=step) == "weights-shared"
+    assert kept == []
+
+
+def test_rows_drawn_twice_before_the_split_are_test_rows_in_training() -> None:
+    twice, levels = np.r_[TABLE, TABLE], (TABLE > 0).astype(float)
+    order = np.random.default_rng(0).permutation(len(twice))
+    x, y = twice[order], np.r_[LABELS, LABELS][order]
+    assert first_of(net(), x[50:], y[50:], x_test=x[:50]) == "test-rows-in-training"
+    assert first_of(net(), levels[50:], LABELS[50:], x_test=levels[:50]) == ""  # they repeat by chance
+
+
+class Chance(bp.Loss):
+    """Of probabilities, which it clips; with the slip, the likelihood itself."""
+
+    sign = -1
+
+    def value_and_slope(self, p: Any, t: Any) -> Any:
+        q = np.clip(p, 1e-7, 1 - 1e-7)
+        likely = t * np.log(q) + (1 - t) * np.log(1 - q)
+        return self.sign * likely, self.sign * (t / q - (1 - t) / (1 - q))
+
+
+class Likely(Chance):
+    sign = 1
+
+
+class Margin(bp.Loss):
+    """Of targets -1 and 1; bounded, so they are no shares out of reach."""
+
+    def value_and_slope(self, x: Any, t: Any) -> Any:
+        return -np.tanh(x * t), -t * (1 - np.tanh(x * t) ** 2)
+
+
+class Roots(bp.Loss):
+    def value_and_slope(self, x: Any, t: Any) -> Any:
+        return np.sqrt(x), 0.5 / np.sqrt(x)  # nan below 0
+
+
+@pytest.mark.parametrize(
+    ("loss", "last", "target", "name"),
+    [
+        (Chance(), (bp.Sigmoid(),), LABELS, ""),
+        (Likely(), (bp.Sigmoid(),), LABELS, "loss-sign"),
+        (Margin(), (), 2 * LABELS - 1, ""),
+        (Roots(), (), LABELS, "not-finite"),
+    ],
+)
+def test_losses_of_ones_own(loss: bp.Loss, last: tuple, target: Any, name: str) -> None:
+    with np.errstate(all="ignore"):
+        made = regression(*last, loss=loss)
+        assert first_of(made, TABLE, target[:, None].astype(float)) == name
+
+
+class Blocks(bp.Layer):
+    """Linear layers in a container: at once, with a bend, or with a road past."""
+
+    def __init__(self, way: str) -> None:
+        self.way, self.bend = way, bp.ReLU()
+        self.a, self.b, self.c = (bp.Linear(6, 6, rng=i) for i in range(3))
+
+    def forward(self, x: Any) -> np.ndarray:
+        h = self.a.forward(x)
+        if self.way != "past":
+            return self.b.forward(h if self.way == "at once" else self.bend.forward(h))
+        return h + self.c.forward(self.bend.forward(self.b.forward(h)))
+
+    def backward(self, grad_output: Any) -> np.ndarray:
+        if self.way == "past":
+            through = self.b.backward(self.bend.backward(self.c.backward(grad_output)))
+            return self.a.backward(grad_output + through)
+        g = self.b.backward(grad_output)
+        return self.a.backward(g if self.way == "at once" else self.bend.backward(g))
+
+
+@pytest.mark.parametrize(("way", "name"), [("at once", "activation-missing"), ("bend", ""), ("past", "")])
+def test_linear_layers_in_a_container_of_ones_own(way: str, name: str) -> None:
+    own = Blocks(way)
+    if way != "past":
+        del own.c  # nobody uses it
+    made = bp.Network(own, bp.Tanh(), bp.Linear(6, 2, rng=4), loss=bp.CrossEntropyLoss())
+    assert first_of(made, TABLE, LABELS) == name
+
+
+def test_a_network_dead_before_any_step_is_not_put_down_to_the_rate() -> None:
+    _, patient, _ = cases()["S18"]
+    options = patient.options(patient.net)
+    for seed in range(3):  # whatever the new starts are
+        assert first_of(patient.net, patient.x, patient.y, rng=seed, **options) == "dead-from-start"
+
+
+class Taped(bp.Layer):
+    """Keeps the Tensors of its last pass, as one does who works with the tape."""
+
+    def __init__(self, cut: bool) -> None:
+        self.weight, self.cut = bp.Parameter(0.3 * R.normal(size=(12, 12))), cut
+
+    def forward(self, x: Any) -> np.ndarray:
+        self.x, self.w = bp.Tensor(x), bp.Tensor(self.weight.data)
+        product: Any = self.x @ self.w
+        self.y: Any = np.tanh(bp.Tensor(product.data) if self.cut else product)
+        return np.array(self.y.data)
+
+    def backward(self, grad_output: Any) -> np.ndarray:
+        self.y.backward(grad_output)
+        if self.w.grad is not None:
+            self.weight.grad += self.w.grad
+        return np.zeros_like(self.x.data) if self.x.grad is None else self.x.grad
+
+
+@pytest.mark.parametrize(("cut", "name"), [(False, ""), (True, "gradient-missing")])
+def test_a_layer_may_keep_the_tensors_of_its_last_pass(cut: bool, name: str) -> None:
+    assert first_of(between(Taped(cut)), TABLE, LABELS) == name
+
+
+def test_of_two_optimizers_the_networks_own_is_looked_at() -> None:
+    made, other = net(), net()
+    mine, theirs = bp.SGD(made.parameters(), lr=0.1), bp.SGD(other.parameters(), lr=0.1)
+
+    def step(x: Any, y: Any) -> None:
+        for judged, rule in ((other, theirs), (made, mine)):
+            judged.loss(x, y)
+            rule.zero_grad()
+            judged.backward()
+            rule.step()
+
+    assert first_of(made, TABLE, LABELS, step=step) == ""
