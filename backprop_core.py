@@ -4387,7 +4387,7 @@ def _chosen(g, y, x, other):
 
 
 # 17 The engine, for use · rules-of-choices
-_SHARES: dict[Callable, tuple] = {
+_SHARES: dict[Callable, tuple] = {  # g times a slope may be 0 * inf, nan
     np.divide: (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
     np.round: (lambda g, y, x, decimals=0: 0 * g,),
     np.around: (lambda g, y, x, decimals=0: 0 * g,),
@@ -7629,4 +7629,4 @@ _PROBES = [
 ]
 
 
-# digest b265a5ea64ac2b492e9daef736db2b69f8465daaca0d650c791098990997bcc1
+# digest cb7dba551a2fc155cdb294382ffb06857020d6531be3ad667ec44a968f9c4764
