@@ -4419,7 +4419,7 @@ def _chosen(g, y, x, other):
 
 
 # 17 The engine, for use · rules-of-choices
-_SHARES: dict[Callable, tuple] = {
+_SHARES: dict[Callable, tuple] = {  # g times a slope may be 0 * inf, nan
     np.divide: (lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b),
     np.round: (lambda g, y, x, decimals=0: 0 * g,),
     np.around: (lambda g, y, x, decimals=0: 0 * g,),
@@ -7751,4 +7751,4 @@ _PROBES = [
 ]
 
 
-# digest 67e02c82e20dac1672616b65ca2a83441170a542f4625cedf407241c8e34889e
+# digest 98328f0e4aa11e41fcb7c5d7a52e09b5804f822294a5b2806e2b403c17e50d5b
