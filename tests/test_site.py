@@ -202,7 +202,7 @@ def test_the_digest_is_on_every_page_and_in_every_notebook(place: Path) -> None:
 
 def test_formulas_are_set_and_found_by_the_search_as_plain_signs(place: Path) -> None:
     page = (place / "site" / "01-one.html").read_text(encoding="utf-8")
-    assert 'class="katex-display"' in page and "\\[" not in page
+    assert "class=katex-display" in page and "\\[" not in page
     index = json.loads((place / "site" / "search" / "search_index.json").read_text(encoding="utf-8"))
     texts = " ".join(entry["text"] for entry in index["docs"])
     assert "y=2x" in texts and "katex" not in texts and "\\" not in texts

@@ -29,6 +29,7 @@ UNSEEN = re.compile(
 )
 SPOKEN = {"display", "mathvariant", "linethickness", "accent"}  # what MathML tells those who hear it
 ATTRIBUTE = re.compile(r' (?P<name>[a-z]+)="(?P<value>[^"]*)"')
+QUOTED = re.compile(r'(?<==)"([\w-]+)"')  # which HTML can do without
 BOX = re.compile(r"<span(?P<names>[^>]*)>|(?P<end></span>)")
 INSIDE = {"katex-base", "katex-sizing"}  # boxes that make no difference between what stands in them
 MATH = re.compile(r"<math.*</math>", re.S)
@@ -81,7 +82,8 @@ def formulas(set_by_katex: list[str], stylesheet: str) -> tuple[list[str], str]:
         if lone and unseen.startswith(IN_TEXT):
             style = re.findall(r'style="([^"]*)"', lone["rest"])
             return f"<i{_class(['katex', *(name[one] for one in style)])}>{lone['letter']}</i>"
-        return MATH.sub(lambda math: _spoken(math[0]), unseen) + start + _boxes(TAG.sub(tag, seen), inside)
+        head = MATH.sub(lambda math: _spoken(math[0]), unseen) + start
+        return QUOTED.sub(r"\1", head) + _boxes(TAG.sub(tag, seen), inside)
 
     # As strong as the attribute was: its own rules must not win against these.
     rules = (
@@ -202,8 +204,9 @@ WORDS = {
     "+": " + ",
     "-": " − ",
     ">": " &gt; ",
+    "'": "′",
 }
-TOKEN = re.compile(r"\\mathbb\{[NRC]\}|\\[a-z]+|\\[{}]|\s+|[\^_]|[{}]|[A-Za-z]|\d[\d.]*|[],+>()[-]")
+TOKEN = re.compile(r"\\mathbb\{[NRC]\}|\\[a-z]+|\\[{}]|\s+|[\^_]|[{}]|[A-Za-z]|\d[\d.]*|[],+>()'[-]")
 
 
 def sets(text: str) -> str:
