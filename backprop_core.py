@@ -6665,8 +6665,11 @@ def _start_signs(case: _Case) -> _Signs:
 # 24 The diagnosis · or-rate
 def _or_rate(case: _Case, found: list[tuple]) -> list[tuple]:
     """What was found; or the rate, if a usual start fails only with it."""
-    if case.optimizer is None or not found or _is_fresh(case, found):
-        return found
+    vectors = (p.data for p in case.net.parameters()[:-1] if p.data.ndim < 2)
+    fresh = max(map(_largest, vectors), default=0) <= 1
+    dead = [name for name, *_ in found] == ["dead-from-start"]
+    if case.optimizer is None or not found or (dead and fresh):
+        return found  # (the last bias follows the mean)
     with _as_it_was(case.net, case.optimizer, case.step):
         _start_anew(case)
         end, *slower = (_run(case, by)[1] for by in (1, 1 / 30, 1e-3))
@@ -6675,14 +6678,6 @@ def _or_rate(case: _Case, found: list[tuple]) -> list[tuple]:
     name = "dead-from-rate" if "dead" in found[0][0] else "rate-too-large"
     figure = f"{found[0][2]}; from a new start the loss goes to {end:.2g}"
     return [(name, found[0][1], figure)]
-
-
-# 24 The diagnosis · is-fresh
-def _is_fresh(case: _Case, found: list[tuple]) -> bool:
-    """Dead, with biases as at a start? (The last one follows the mean.)"""
-    biases = [p.data for p in case.net.parameters()[:-1] if p.data.ndim < 2]
-    small = max(map(_largest, biases), default=0) <= 1
-    return small and found[0][0] == "dead-from-start"
 
 
 # 24 The diagnosis · start-anew
@@ -6783,11 +6778,11 @@ def _affine_signs(case: _Case) -> _Signs:
 # 24 The diagnosis · at-once
 def _at_once(a: _Heard, b: _Heard) -> bool:
     """Does b get just what a gives, and a no gradient but that of b?"""
-    pair, near = (a.layer, b.layer), {h.name.split()[1] for h in (a, b)}
-    linear = all(isinstance(layer, Linear) for layer in pair)
+    homes = {h.name.split()[1].rpartition(".")[0] for h in (a, b)}
     same = np.array_equal(a.y, b.x) and np.array_equal(a.dy, b.dx)
-    beside = len({at.rpartition(".")[0] for at in near}) == 1
-    return linear and same and beside and a.dy.any() and not _narrow(pair)
+    pair = [h.layer for h in (a, b) if isinstance(h.layer, Linear)]
+    in_a_row = len(homes) == 1 and len(pair) == 2 and same
+    return bool(in_a_row and a.dy.any() and not _narrow(pair))
 
 
 # 24 The diagnosis · middle-signs
@@ -7593,7 +7588,7 @@ _START = _atlas("""
 # 24 The diagnosis · causes-signal
 _SIGNAL = _atlas("""
     dead-from-start · No example makes these units fire, so none learns.
-    Centre x, biases at 0, draw anew, or LeakyReLU. · 5, ReLU has a corner
+    Centre x; biases 0, gains 1; draw anew; LeakyReLU. · 5, ReLU has a corner
     dead-from-rate · A step was so long that no example reaches them now.
     Lower the rate and start anew. · 9, Which way, and how far?
     saturated · Where an activation is flat its slope is 0: nothing returns.
@@ -7705,4 +7700,4 @@ _PROBES = [
 ]
 
 
-# digest 20781eeed4ed7ccc813394daddd6cb9c0f9cfead7c0bbc0f96a9dd9a406fbe8a
+# digest 0cd494989385f2b175acf035f9679a226bac55f1b5ff953e7d35af4d75061f49

@@ -2222,3 +2222,11 @@ class Bend(bp.Layer):
 def test_a_bend_that_a_large_bias_hides_is_no_missing_one(bend: bp.Layer) -> None:
     made = changed(between(bend), bias(20.0))
     assert first_of(made, TABLE, LABELS) == "first-loss-too-high"
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_gain_of_0_is_dead_only_where_a_relu_follows(before: bool) -> None:  # as chapter 23 says
+    norm = bp.LayerNorm(12)
+    norm.weight.data[...] = 0
+    made = between(norm, bp.ReLU()) if before else between(bp.ReLU(), norm)
+    assert first_of(made, TABLE, LABELS) == "dead-from-start" * before
