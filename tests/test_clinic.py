@@ -2228,5 +2228,6 @@ def test_a_bend_that_a_large_bias_hides_is_no_missing_one(bend: bp.Layer) -> Non
 def test_a_gain_of_0_is_dead_only_where_a_relu_follows(before: bool) -> None:  # as chapter 23 says
     norm = bp.LayerNorm(12)
     norm.weight.data[...] = 0
-    made = between(norm, bp.ReLU()) if before else between(bp.ReLU(), norm)
+    ends, middle = (bp.Linear(6, 12, rng=0), bp.Linear(12, 2, rng=1)), [norm, bp.ReLU()]
+    made = bp.Network(ends[0], *middle[:: 1 if before else -1], ends[1], loss=bp.CrossEntropyLoss())
     assert first_of(made, TABLE, LABELS) == "dead-from-start" * before
