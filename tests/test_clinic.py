@@ -2182,3 +2182,52 @@ def test_of_two_optimizers_the_networks_own_is_looked_at() -> None:
             rule.step()
 
     assert first_of(made, TABLE, LABELS, step=step) == ""
+
+
+def test_deep_layers_that_learn_after_a_while_do_not_vanish() -> None:
+    assert first_of(mlp(2, *14 * [30], 4, seed=5), X, Y) == ""
+    assert first_of(mlp(2, *6 * [30], 4, act=bp.Sigmoid, seed=5), X, Y) == "vanishing"
+
+
+def test_a_step_with_a_loss_of_its_own_is_looked_at_all_the_same() -> None:
+    made, loss = regression(), bp.MSELoss()
+    rule = bp.SGD(made.parameters(), lr=0.1)
+
+    def step() -> None:
+        loss.forward(made.forward(TABLE), NUMBERS)
+        rule.zero_grad()
+        made.backward(loss.backward())
+        rule.step()
+
+    assert first_of(made, TABLE, NUMBERS, step=step) == ""
+
+
+def test_numbers_that_are_all_the_same_are_not_sorted() -> None:
+    made, same = regression(), 0 * NUMBERS + 2
+    assert first_of(made, TABLE, same, step=stepping(made, epochs(TABLE, same))) == ""
+
+
+class Bend(bp.Layer):
+    """A ReLU of one's own."""
+
+    def forward(self, x: Any) -> np.ndarray:
+        self.fires = np.asarray(x) > 0
+        return x * self.fires
+
+    def backward(self, grad_output: Any) -> np.ndarray:
+        return grad_output * self.fires
+
+
+@pytest.mark.parametrize("bend", [bp.ReLU(), Bend()])
+def test_a_bend_that_a_large_bias_hides_is_no_missing_one(bend: bp.Layer) -> None:
+    made = changed(between(bend), bias(20.0))
+    assert first_of(made, TABLE, LABELS) == "first-loss-too-high"
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_gain_of_0_is_dead_only_where_a_relu_follows(before: bool) -> None:  # as chapter 23 says
+    norm = bp.LayerNorm(12)
+    norm.weight.data[...] = 0
+    ends, middle = (bp.Linear(6, 12, rng=0), bp.Linear(12, 2, rng=1)), [norm, bp.ReLU()]
+    made = bp.Network(ends[0], *middle[:: 1 if before else -1], ends[1], loss=bp.CrossEntropyLoss())
+    assert first_of(made, TABLE, LABELS) == "dead-from-start" * before
