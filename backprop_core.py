@@ -6380,13 +6380,13 @@ def _mixes(case: _Case) -> bool:
 def _narrow_signs(case: _Case) -> _Signs:
     """Does a step that takes its own batches see only numbers that agree?"""
     if _is_alone(case):
-        _, *seen = [pair[1] for pair in _overheard(case, 3) if pair]
-        rows = seen[0]  # as they are in y, and not scaled by the step
-        few = 7 < len(rows) < len(case.y) / 2 and np.isin(rows, case.y).all()
-        share = min(np.sum(rows.std(axis=0)) for rows in seen)
-        share /= np.sum(case.y.std(axis=0)) or 1
-        if few and share < 0.3:
-            figure = f"numbers in a batch spread {share:.0%} as wide as all"
+        every, *seen = [pair[1] for pair in _overheard(case, 3) if pair]
+        few = [rows for rows in seen if 7 < len(rows) < len(every) / 2
+               and np.isin(rows, every).all()]  # not scaled by the step
+        wide = np.sum(every.std(axis=0))
+        least = min((np.sum(rows.std(axis=0)) for rows in few), default=wide)
+        if least < 0.3 * wide:
+            figure = f"a batch spreads {least / wide:.0%} as wide as all"
             yield "labels-sorted", f"y, {len(case.y)} rows", figure
 
 
@@ -6647,9 +6647,8 @@ def _finite_signs(case: _Case) -> _Signs:
     heard, gains = _listen(case), _gains(case.net)
     made = [(k, p.data, np.zeros(0)) for k, p in case.net.named_parameters()]
     made += [(h.name, h.y, h.x) for h in heard if h.name not in gains]
-    if heard:
-        name = type(case.net.criterion).__name__
-        made += [(name, np.array([case.first]), heard[-1].y)]
+    name, loss = type(case.net.criterion).__name__, np.array([case.first])
+    made += [(name, loss, h.y) for h in heard[-1:]]
     made += [(h.name, h.dx, h.dy) for h in heard[::-1]]
     for where, result, given in made:
         lost = result.size - np.isfinite(result).sum()
@@ -6709,8 +6708,11 @@ def _start_signs(case: _Case) -> _Signs:
 # 24 The diagnosis · or-rate
 def _or_rate(case: _Case, found: list[tuple]) -> list[tuple]:
     """What was found; or the rate, if a usual start fails only with it."""
-    if case.optimizer is None or not found or _is_fresh(case, found):
-        return found
+    vectors = (p.data for p in case.net.parameters()[:-1] if p.data.ndim < 2)
+    fresh = max(map(_largest, vectors), default=0) <= 1
+    dead = [name for name, *_ in found] == ["dead-from-start"]
+    if case.optimizer is None or not found or (dead and fresh):
+        return found  # (the last bias follows the mean)
     with _as_it_was(case.net, case.optimizer, case.step):
         _start_anew(case)
         end, *slower = (_run(case, by)[1] for by in (1, 1 / 30, 1e-3))
@@ -6719,14 +6721,6 @@ def _or_rate(case: _Case, found: list[tuple]) -> list[tuple]:
     name = "dead-from-rate" if "dead" in found[0][0] else "rate-too-large"
     figure = f"{found[0][2]}; from a new start the loss goes to {end:.2g}"
     return [(name, found[0][1], figure)]
-
-
-# 24 The diagnosis · is-fresh
-def _is_fresh(case: _Case, found: list[tuple]) -> bool:
-    """Dead, with biases as at a start? (The last one follows the mean.)"""
-    biases = [p.data for p in case.net.parameters()[:-1] if p.data.ndim < 2]
-    small = max(map(_largest, biases), default=0) <= 1
-    return small and found[0][0] == "dead-from-start"
 
 
 # 24 The diagnosis · start-anew
@@ -6772,7 +6766,7 @@ def _depth_signs(case: _Case, gains: dict, heard: list[_Heard]) -> _Signs:
     ends = first, last = _size(inner[0].dy), _size(inner[-1].dx)
     gain, small = min((gains[h.name], h.name) for h in inner[:-1])
     weak = _across(inner[-1].x) < 1e-3 * _across(inner[0].y)
-    faint = gain < 1e-3 and not _learns(case, "layer")
+    faint = gain < 1e-3 and not _learns(case, "start")
     if faint or (gain < 0.2 and (weak or first < 1e-3 * last)):
         yield "start-too-small", small, f"weights {gain:.2g} times the usual"
     else:
@@ -6782,17 +6776,18 @@ def _depth_signs(case: _Case, gains: dict, heard: list[_Heard]) -> _Signs:
 
 # 24 The diagnosis · learns
 def _learns(case: _Case, kind: str) -> bool:
-    """Though the gradient fades, do sixty steps lower the loss?"""
+    """Though the gradient fades, do some steps lower the loss?"""
     rule, losses = case.optimizer, []
+    n, share = (80, 0.85) if kind == "layer" else (60, 0.45)  # depth is slow
     with _as_it_was(case.net, rule):
         if kind == "step" or not isinstance(rule, SGD):
             lr = 0.01 if kind == "step" else 0.003
             rule = Adam(case.net.parameters(), lr)
-        for _ in range(60):
+        for _ in range(n):
             at = case.rng.permutation(len(case.x))[:32]
             few = case._replace(xs=case.x[at], ys=case.y[at], step=None)
             losses.append(_one_step(few._replace(optimizer=rule)))
-    return bool(np.mean(losses[-5:]) < 0.45 * case.null)
+    return bool(np.mean(losses[-5:]) < share * case.null)
 
 
 # 24 The diagnosis · slope-signs
@@ -6808,37 +6803,34 @@ def _slope_signs(case: _Case, place: tuple, ends: Any, least: float) -> _Signs:
 # 24 The diagnosis · affine-signs
 def _affine_signs(case: _Case) -> _Signs:
     """Two linear layers in a row, or a function without any bend."""
-    case.net.eval()
-    heard = [h for h in _listen(case) if isinstance(h.layer, Linear)]
+    net = case.net.eval()
+    for p in net.parameters():  # a branch may start at 0, a bias be large
+        kept = p.data * (p.data.ndim > 1)
+        p.data = kept + 0.3 * case.rng.normal(size=p.data.shape)
+    kinds = Linear | Activation
+    heard = [h for h in _listen(case) if isinstance(h.layer, kinds)]
     for a, b in pairwise(heard):
-        near = len({h.name.split()[1].rpartition(".")[0] for h in (a, b)}) == 1
-        same = near and np.array_equal(a.y, b.x)
-        if same and not _narrow((a.layer, b.layer)) and _at_once(case, a, b):
-            figure = f"{_short(b.layer)} follows at once"
-            yield "activation-missing", f"after {_short(a.layer)}", figure
+        if _at_once(a, b):
+            where, figure = f"after {_short(a.layer)}", _short(b.layer)
+            yield "activation-missing", where, f"{figure} follows at once"
             return
     if not case.ids:
-        yield from _middle_signs(case, case.net.eval())
+        yield from _middle_signs(case, net)
 
 
 # 24 The diagnosis · at-once
-def _at_once(case: _Case, a: _Heard, b: _Heard) -> bool:
-    """Does b get just what a gives, and nobody else any of it?"""
-    z, got = 1e3 * case.rng.normal(size=a.y.shape), list[np.ndarray]()
-    out = case.net.forward(case.xs)
-    with _as_it_was(case.net):
-        vars(a.layer)["forward"] = lambda x: z
-        vars(b.layer)["forward"] = lambda x: b.y
-        _spy(b.layer, "forward", after=lambda given, _: got.append(given[0]))
-        other = case.net.forward(case.xs)
-    return np.array_equal(got, [z]) and np.array_equal(out, other)
+def _at_once(a: _Heard, b: _Heard) -> bool:
+    """Does b get just what a gives, and a no gradient but that of b?"""
+    homes = {h.name.split()[1].rpartition(".")[0] for h in (a, b)}
+    same = np.array_equal(a.y, b.x) and np.array_equal(a.dy, b.dx)
+    pair = [h.layer for h in (a, b) if isinstance(h.layer, Linear)]
+    in_a_row = len(homes) == 1 and len(pair) == 2 and same
+    return bool(in_a_row and a.dy.any() and not _narrow(pair))
 
 
 # 24 The diagnosis · middle-signs
 def _middle_signs(case: _Case, net: Network) -> _Signs:
     """Is f of the middle the middle of f, whatever the weights?"""
-    for p in net.parameters():  # a branch may start at 0
-        p.data = p.data + 0.3 * case.rng.normal(size=p.data.shape)
     z = case.rng.normal(size=(2, max(9, len(case.xs)), *case.xs.shape[1:]))
     z[:, ::2] *= 3 * np.maximum(case.xs.std(axis=0), 1)
     z[:, ::2] += case.xs.mean(axis=0)  # half around 0, half where x is
@@ -7639,7 +7631,7 @@ _START = _atlas("""
 # 24 The diagnosis · causes-signal
 _SIGNAL = _atlas("""
     dead-from-start · No example makes these units fire, so none learns.
-    Centre x, biases at 0, draw anew, or LeakyReLU. · 5, ReLU has a corner
+    Centre x; biases 0, gains 1; draw anew; LeakyReLU. · 5, ReLU has a corner
     dead-from-rate · A step was so long that no example reaches them now.
     Lower the rate and start anew. · 9, Which way, and how far?
     saturated · Where an activation is flat its slope is 0: nothing returns.
@@ -7751,4 +7743,4 @@ _PROBES = [
 ]
 
 
-# digest 98328f0e4aa11e41fcb7c5d7a52e09b5804f822294a5b2806e2b403c17e50d5b
+# digest e0350af9ade8bdf4fe272266bd6ef29b07ef44d844a4621aeaa6bfd33f733cb4
