@@ -37,6 +37,7 @@ ROW = re.compile(r"<mrow>(<(m[ino])[^>]*>[^<]*</\2>)</mrow>")  # of one sign
 WHOLE = re.compile(r"(<math[^>]*>)<mrow>(.*)</mrow></math>", re.S)
 CLASS = re.compile(r"\.([A-Za-z][\w-]*)(?=[^{}]*\{)")  # in a style sheet
 KEPT = re.compile(r"(<(?:pre|script|style|textarea)\b.*?</(?:pre|script|style|textarea)>)", re.S)
+BOX_CLASS = re.compile(r'(<(?:div|span) class=)"([\w-]+)"(?=[ >])')
 BLANKS = re.compile(r"[ \t]*(\n)[ \t\n]*|[ \t]{2,}")
 BLOCK = re.compile(r"<pre>.*?</pre>", re.S)
 MARK = re.compile(r'<span(?: class="(\w+)")?>([^<]*)</span>')
@@ -44,12 +45,12 @@ RUN = re.compile(r"<i class=(\w+)>[^<]*</i>(?:\s*<i class=\1>[^<]*</i>)+")
 DIGITS = "abcdefghijklmnopqrstuvwxyz"
 
 # The marks of Pygments by the colour that Material gives them; the first stands for all. The rest is plain,
-# and so are numbers: they stand out as they are, and their marks weighed as much as a chapter's prose.
+# and so are self (bp) and numbers: they stand out as they are, and marks of numbers weighed as much as prose.
 COLOURS = (
     "k kd kn kp kr kt nd ni nl nt ow",
     "s s1 s2 sb sc si ss cpf l",
     "se cp sh sr sx",
-    "nb bp no",
+    "nb no",
     "nf nc ne nn",
     "c c1 ch cm cs sd",
     "gp ge gh go gr gs gt gu",
@@ -125,11 +126,11 @@ def _spoken(math: str) -> str:
 
 
 def page(text: str) -> str:
-    """The page without blanks and empty lines that a browser skips."""
+    """The page without the blanks, empty lines and quotes that a browser skips."""
     parts = KEPT.split(text)
-    return "".join(
-        part if n % 2 else BLANKS.sub(lambda blanks: blanks[1] or " ", part) for n, part in enumerate(parts)
-    )
+    parts[::2] = [BLANKS.sub(lambda blanks: blanks[1] or " ", part) for part in parts[::2]]
+    parts[::2] = [BOX_CLASS.sub(r"\1\2", part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def _class(names: list[str]) -> str:
