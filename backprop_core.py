@@ -1415,7 +1415,7 @@ class Network(Layer):
         """
         grad = self._start(grad_output)
         for layer in reversed(self.layers):
-            grad = self._ask(layer, layer.backward, grad)
+            grad = self._noted(layer, layer.backward, grad)
         return grad
 
     # 07 A network learns · network-guards
@@ -1478,15 +1478,15 @@ class Network(Layer):
         act = layer.forward
         if lengths is not None and layer.takes_lengths:
             act = partial(act, lengths=lengths)
-        y = self._ask(layer, act, x)
+        y = self._noted(layer, act, x)
         if not isinstance(y, (np.ndarray, np.generic)):
             kind = type(y).__name__
             raise TypeError(f"Network: {layer} gave no array, but a {kind}")
         layer._pass = self._shapes
         return y
 
-    # 07 A network learns · network-ask
-    def _ask(self, layer: Any, act: Callable, given: Any) -> Any:
+    # 07 A network learns · network-noted
+    def _noted(self, layer: Any, act: Callable, given: Any) -> Any:
         """act(given); errors get a note which layer it was."""
         try:
             if given is None:
@@ -1510,9 +1510,9 @@ class Network(Layer):
         """``backward`` without dL/dx, which training does not need."""
         grad = self._start(grad_output)
         for layer in reversed(self.layers[1:]):
-            grad = self._ask(layer, layer.backward, grad)
+            grad = self._noted(layer, layer.backward, grad)
         for first in self.layers[:1]:
-            self._ask(first, first.accumulate, grad)
+            self._noted(first, first.accumulate, grad)
 
     # 07 A network learns · network-comfort
     def __setattr__(self, name: str, value: Any) -> None:
@@ -7748,4 +7748,4 @@ _PROBES = [
 ]
 
 
-# digest 1409a581ea0f436181ec48919cbf828cdf0c904fd22aef09d3242fcca6e52a23
+# digest 9aff5e500f2f5c4c8c005e11c70a45d2d8059c84976dff070c19a6c9b829eb12
