@@ -422,6 +422,28 @@ def test_groups_cannot_differ_in_a_switch(name: str) -> None:
         bp.SGD(groups, lr=0.1, momentum=0.9)
 
 
+@pytest.mark.parametrize("owner", ["SGD nesterov maximize", "RMSprop centered", "Adam amsgrad"])
+def test_a_switch_of_an_optimizer_is_true_or_false(owner: str) -> None:
+    kind, *names = owner.split()
+    settings = {"momentum": 0.9} if kind == "SGD" else {}
+    for name in names:
+        for odd in (1.5, 0.5, -1, "no", None, [True], np.ones(3)):
+            with pytest.raises(ValueError, match=f"{kind}: expected {name} to be True or False, got "):
+                getattr(bp, kind)([bp.Parameter(np.ones(3))], **settings, **{name: odd})
+        optimizer = getattr(bp, kind)([bp.Parameter(np.ones(3))], **settings, **{name: np.True_})
+        with pytest.raises(ValueError, match=f"{kind}: expected {name} to be True or False, got 1.5"):
+            setattr(optimizer, name, 1.5)
+        setattr(optimizer, name, False)
+
+
+@pytest.mark.parametrize("odd", [1.5, 1.0, np.nan, True, "1", None, [1]])
+def test_the_label_that_does_not_count_is_a_whole_number(odd: Any) -> None:
+    with pytest.raises(ValueError, match="CrossEntropyLoss: ignore_index must be a whole number, got "):
+        bp.CrossEntropyLoss(ignore_index=odd)
+    whole: Any = np.int64(-1)
+    assert bp.CrossEntropyLoss(ignore_index=whole).ignore_index == -1
+
+
 def test_an_optimizer_says_its_settings() -> None:
     layer = bp.Linear(2, 3, rng=0)
     assert repr(bp.SGD(layer.parameters(), lr=0.1, momentum=0.9)) == (

@@ -249,7 +249,7 @@ WEIGHTS: list[tuple[Callable[[], Any], str]] = [
 def test_an_array_takes_no_parameters_place(make: Callable[[], Any], name: str) -> None:
     layer = make()
     before = getattr(layer, name)
-    said = rf"{type(layer).__name__}: {name} stays \(or a Parameter takes the place of another\), got "
+    said = rf"{type(layer).__name__}: {name} stays \(or a Parameter of its shape takes its place\), got "
     with pytest.raises(ValueError, match=said + "array"):
         setattr(layer, name, np.ones(before.shape))
     assert getattr(layer, name) is before
@@ -639,7 +639,7 @@ def test_a_parameter_of_another_shape_takes_no_place() -> None:
     layer = bp.Linear(4, 3)
     for name, shape in (("weight", (3, 4)), ("weight", (4,)), ("bias", (1,)), ("bias", ())):
         before = getattr(layer, name)
-        with pytest.raises(ValueError, match=f"Linear: {name} stays .*, got Parameter"):
+        with pytest.raises(ValueError, match=f"Linear: {name} stays .* of its shape .*, got Parameter"):
             setattr(layer, name, bp.Parameter(np.ones(shape)))
         assert getattr(layer, name) is before
 
