@@ -683,7 +683,7 @@ def _within(owner: Any, bounds: str = "0 <= {} < inf", **values: Any) -> None:
 
 
 # 03 Why backwards? · guards-sizes
-def _is_whole(n: Any, least: int) -> bool:
+def _is_whole(n: Any, least: float = float("-inf")) -> bool:
     whole = isinstance(n, (int, np.integer)) and not isinstance(n, bool)
     return whole and n >= least
 
@@ -726,7 +726,7 @@ class _Fixed(_Unset):
             gone = value is None and "bias" in self.name
             fits = isinstance(value, Parameter)
             fits = gone or (fits and value.shape == (old or value).shape)
-            stays = "{} stays (or a Parameter takes the place of another)"
+            stays = "{} stays (or a Parameter of its shape takes its place)"
         _demand(owner, lambda v: v is old or fits, stays, **{self.name: value})
         vars(owner)[self.name] = value
 
@@ -1280,7 +1280,8 @@ class CrossEntropyLoss(Loss):
     ) -> None:
         super().__init__(reduction)
         _within(self, _SHARE, label_smoothing=label_smoothing)
-        _within(self, _FINITE, ignore_index=ignore_index)
+        whole = "{} must be a whole number"
+        _demand(self, _is_whole, whole, ignore_index=ignore_index)
         self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
         self.weight: Any = weight
         if weight is not None:
@@ -1414,7 +1415,7 @@ class Network(Layer):
         """
         grad = self._start(grad_output)
         for layer in reversed(self.layers):
-            grad = self._back(layer, grad)
+            grad = self._noted(layer, layer.backward, grad)
         return grad
 
     # 07 A network learns · network-guards
@@ -1474,33 +1475,27 @@ class Network(Layer):
     # 07 A network learns · network-lengths
     def _run(self, layer: Any, x: np.ndarray, lengths: Any) -> Any:
         """The layer's output; it gets the lengths if it wants them."""
-        asks = lengths is not None and layer.takes_lengths
-        try:
-            y = layer.forward(x, lengths=lengths) if asks else layer.forward(x)
-        except (TypeError, ValueError) as error:
-            error.add_note(self._place(layer))
-            raise
+        act = layer.forward
+        if lengths is not None and layer.takes_lengths:
+            act = partial(act, lengths=lengths)
+        y = self._noted(layer, act, x)
         if not isinstance(y, (np.ndarray, np.generic)):
             kind = type(y).__name__
             raise TypeError(f"Network: {layer} gave no array, but a {kind}")
         layer._pass = self._shapes
         return y
 
-    # 07 A network learns · network-back
-    def _back(self, layer: Any, grad: Any, dx: bool = True) -> Any:
-        """What the layer hands back, if anybody asks for its dL/dx."""
+    # 07 A network learns · network-noted
+    def _noted(self, layer: Any, act: Callable, given: Any) -> Any:
+        """act(given); errors get a note which layer it was."""
         try:
-            if grad is None:
+            if given is None:
                 raise TypeError("the backward of the layer after it gave None")
-            return layer.backward(grad) if dx else layer.accumulate(grad)
+            return act(given)
         except (TypeError, ValueError) as error:
-            error.add_note(self._place(layer))
+            place, name = self.layers.index(layer), type(self).__name__
+            error.add_note(f"in layers[{place}] of the {name}")
             raise
-
-    def _place(self, layer: Any) -> str:
-        """Which layer it is: errors get this as a note."""
-        place, name = self.layers.index(layer), type(self).__name__
-        return f"in layers[{place}] of the {name}"
 
     # 07 A network learns · network-mask
     def _mask(self, y: np.ndarray, target: ArrayLike, lengths: Any) -> Any:
@@ -1514,8 +1509,10 @@ class Network(Layer):
     def accumulate(self, grad_output: ArrayLike | None = None) -> None:
         """``backward`` without dL/dx, which training does not need."""
         grad = self._start(grad_output)
-        for layer in reversed(self.layers):
-            grad = self._back(layer, grad, layer is not self.layers[0])
+        for layer in reversed(self.layers[1:]):
+            grad = self._noted(layer, layer.backward, grad)
+        for first in self.layers[:1]:
+            self._noted(first, first.accumulate, grad)
 
     # 07 A network learns · network-comfort
     def __setattr__(self, name: str, value: Any) -> None:
@@ -1661,16 +1658,16 @@ class Optimizer:
     # 07 A network learns · optimizer-look-at
     def _look_at(self, name: str, value: Any) -> None:
         """Raise ValueError for a setting that is out of range."""
+        if name in ("maximize", "nesterov", "amsgrad", "centered"):
+            return _switch(self, **{name: value})
         top = 1 if name in ("momentum", "alpha", "betas") else "inf"
-        numbers, known = [value], "_names" in vars(self)
+        known = "_names" in vars(self)
         if name == "betas":
             many = isinstance(value, (tuple, list)) or np.ndim(value)
             pair = many and len(value) == 2
             _demand(self, lambda _: pair, "expected two {}", betas=value)
-            numbers = [*value]
-        for number in numbers:
-            shape = getattr(number, "shape", None)
-            each = known and shape == self._data.shape
+        for number in value if name == "betas" else [value]:
+            each = known and getattr(number, "shape", 0) == self._data.shape
             for end in (np.min(number), np.max(number)) if each else [number]:
                 _within(self, f"0 <= {{}} < {top}", **{name: end})
 
@@ -7743,4 +7740,4 @@ _PROBES = [
 ]
 
 
-# digest e0350af9ade8bdf4fe272266bd6ef29b07ef44d844a4621aeaa6bfd33f733cb4
+# digest 4faff3e9a4e98639a215b749f05ac96237e237003c98dd41bb2922d3d357494b
