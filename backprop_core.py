@@ -1667,7 +1667,7 @@ class Optimizer:
             pair = many and len(value) == 2
             _demand(self, lambda _: pair, "expected two {}", betas=value)
         for number in value if name == "betas" else [value]:
-            each = known and getattr(number, "shape", 0) == self._data.shape
+            each = known and self._data.shape == getattr(number, "shape", None)
             for end in (np.min(number), np.max(number)) if each else [number]:
                 _within(self, f"0 <= {{}} < {top}", **{name: end})
 
@@ -7740,4 +7740,4 @@ _PROBES = [
 ]
 
 
-# digest 4faff3e9a4e98639a215b749f05ac96237e237003c98dd41bb2922d3d357494b
+# digest 9128bc08382ae00f27359d0e24d0a65ae88f5e0e171e52bc76200e62c338cc44

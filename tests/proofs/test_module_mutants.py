@@ -6,6 +6,7 @@ import contextlib
 import gc
 import signal
 import sys
+import time
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -17,6 +18,7 @@ import pytest
 
 from equations.code_mutants import CodeMutant, Equations, functions_of, mutants_of, sample_of
 from literate.chapter import MODULE_NAME, Cell, Chapter, Place, defined_names
+from literate.limits import Limits
 from literate.prove import pytest_plugin
 from literate.prove.session import Failure, Session
 from literate.reader import read_book
@@ -73,9 +75,11 @@ class Slow(BaseException):
 
 
 @contextlib.contextmanager
-def within(seconds: float) -> Iterator[None]:
+def within(seconds: float, limits: Limits | None = None) -> Iterator[None]:
     def stop(*_: object) -> None:
-        raise Slow
+        if not (limits and limits.over):
+            raise Slow
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.01)  # once more: it is being put back
 
     def lost(unraisable: sys.UnraisableHookArgs) -> None:
         if unraisable.exc_type is not Slow:
@@ -135,7 +139,7 @@ class Quick(Planted):
         if not self.limit or cell is self.chapter.python[0]:  # it imports
             return super().execute(cell)
         try:
-            with within(self.limit):
+            with within(self.limit, self.limits):
                 super().execute(cell)
         except Slow:
             self.slow.add(cell.place)
@@ -151,6 +155,17 @@ def test_a_limit_is_kept_in_destructors_too() -> None:
     with pytest.raises(Slow), within(0.05):
         for _ in range(3_000_000):
             Freed()
+
+
+def test_a_limit_waits_until_all_is_put_back() -> None:
+    limits, begun = mock.Mock(over=True), time.process_time()
+    with pytest.raises(Slow), within(0.01, limits):
+        while time.process_time() < begun + 0.1:
+            sum(range(50))
+        limits.over = False
+        while True:
+            sum(range(50))
+    assert time.process_time() >= begun + 0.1
 
 
 class Rehearsed:
