@@ -70,11 +70,11 @@ __all__ = [
     "LinearWarmup", "ExponentialLR", "StepLR", "clip_grad_norm_", "fit",
     "save", "load", "EarlyStopping", "l2_penalty", "l1_penalty", "Dropout",
     "BatchNorm1d", "BatchNorm2d", "LayerNorm", "RMSNorm", "Conv2d",
-    "ConvTranspose2d", "MaxPool2d", "AvgPool2d", "Value", "Tensor", "no_grad",
-    "detect_changes", "gradients", "primitive", "TapeLayer", "Residual", "RNN",
-    "Last", "LSTM", "GRU", "Embedding", "MultiHeadAttention",
-    "PositionEmbedding", "TransformerBlock", "jvp", "hvp", "checkpoint",
-    "Finding", "Diagnosis", "diagnose",
+    "ConvTranspose2d", "MaxPool2d", "AvgPool2d", "Value", "Tensor",
+    "gradients", "no_grad", "detect_changes", "primitive", "TapeLayer",
+    "Residual", "RNN", "Last", "LSTM", "GRU", "Embedding",
+    "MultiHeadAttention", "PositionEmbedding", "TransformerBlock", "jvp",
+    "hvp", "checkpoint", "Finding", "Diagnosis", "diagnose",
 ]
 
 
@@ -4062,26 +4062,6 @@ def _recorded(every: int = 61) -> Iterator[None]:
         _recording.reset(before)
 
 
-# 17 The engine, for use · no-grad
-def no_grad() -> Any:
-    """Record nothing in this block, or in a function under @no_grad().
-
-    A generator shares the switch with its caller: a block in it ends only
-    when the generator does, and @no_grad() does not cover it.
-    """
-    return _recorded(0)
-
-
-# 17 The engine, for use · detect-changes
-def detect_changes() -> Any:
-    """In this block keep all of each array that is recorded, to compare.
-
-    For debugging: slow, with a copy for each use. backward raises
-    RuntimeError for an array of which any entry has changed.
-    """
-    return _recorded(1)
-
-
 # 17 The engine, for use · own
 def _own(x: Any, rule: _Rule) -> Any:
     """A list of numbers as an array; other lists as lists of our own."""
@@ -4271,6 +4251,26 @@ def _constant(x: Any) -> Tensor:
     """x as a Tensor without a gradient, unless it is one already."""
     return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
 
+
+
+# 17 The engine, for use · no-grad
+def no_grad() -> Any:
+    """Record nothing in this block, or in a function under @no_grad().
+
+    A generator shares the switch with its caller: a block in it ends only
+    when the generator does, and @no_grad() does not cover it.
+    """
+    return _recorded(0)
+
+
+# 17 The engine, for use · detect-changes
+def detect_changes() -> Any:
+    """In this block keep all of each array that is recorded, to compare.
+
+    For debugging: slow, with a copy for each use. backward raises
+    RuntimeError for an array of which any entry has changed.
+    """
+    return _recorded(1)
 
 
 # 17 The engine, for use · primitive
@@ -7740,4 +7740,4 @@ _PROBES = [
 ]
 
 
-# digest f55de7daa8573c60f127c9a676decbda0dd62e7d517ee6ccb03ea8857a82919b
+# digest ec607a8300bf43a3de05dce7e0eed417c8d2e02bbed54f4b737e44d57d1a8c73
