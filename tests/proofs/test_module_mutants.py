@@ -284,6 +284,7 @@ EQUIVALENT = {
     "_moved_signs: constant changed in 2.0": "how wide no column is, usual either way",
     "_pattern: factor replaced by the other in measured @ measured": "the two are one",
     "_rewindable: constant changed in 2": "one more copy, which nobody takes",
+    "_prod: constant changed in 2: y = y[0] if len(y) else y.sum(axis=0) + 1": "NumPy's own counts",
     "_prod: operator changed in y.sum(axis=0) - 1": "a number that NumPy's own replaces",
     "_run: constant changed in 300000001.0": "one number more, until a large network takes few steps",
     "_root: constant changed in 2": "the root of a number that is replaced by 0",
