@@ -3871,20 +3871,6 @@ class Tensor(NDArrayOperatorsMixin):
             return _apply(rule, args, options)
         return _without_rule(function, args, options)
 
-    # 17 The engine, for use · tensor-backward
-    def backward(self, grad_output: ArrayLike | None = None) -> None:
-        """Add the gradient of sum(grad_output * self) to the leaves' grad.
-
-        A leaf is a Tensor that was not made from others. grad_output may
-        be left out for a single number. Raises ValueError for another
-        shape, RuntimeError if nothing was recorded or if a recorded array
-        has been changed since.
-        """
-        pulled = _pull(self, grad_output)
-        leaves = [(x, new) for x, new in pulled if x._record is None]
-        for x, new in leaves:
-            x.grad = np.asarray(new + (0 if x.grad is None else x.grad))
-
     # 17 The engine, for use · tensor-methods
     def __getattr__(self, name: str) -> Any:
         """What arrays have: shapes, and methods for which there is a rule."""
@@ -3973,13 +3959,19 @@ class Tensor(NDArrayOperatorsMixin):
             raise TypeError("a computed Tensor has no copy; take y.detach()")
         return vars(self)
 
+    # 17 The engine, for use · tensor-backward
+    def backward(self, grad_output: ArrayLike | None = None) -> None:
+        """Add the gradient of sum(grad_output * self) to the leaves' grad.
 
-# 17 The engine, for use · real
-def _real(x: Any) -> np.ndarray:
-    array = _floating(x)
-    if array.dtype.kind != "f":
-        raise TypeError(f"expected real numbers, got {array.dtype}")
-    return array
+        A leaf is a Tensor that was not made from others. grad_output may
+        be left out for a single number. Raises ValueError for another
+        shape, RuntimeError if nothing was recorded or if a recorded array
+        has been changed since.
+        """
+        pulled = _pull(self, grad_output)
+        leaves = [(x, new) for x, new in pulled if x._record is None]
+        for x, new in leaves:
+            x.grad = np.asarray(new + (0 if x.grad is None else x.grad))
 
 
 # 17 The engine, for use · record
@@ -4021,6 +4013,14 @@ def _remember(value: Any, made: _Record) -> Any:
     return y
 
 
+# 17 The engine, for use · real
+def _real(x: Any) -> np.ndarray:
+    array = _floating(x)
+    if array.dtype.kind != "f":
+        raise TypeError(f"expected real numbers, got {array.dtype}")
+    return array
+
+
 # 17 The engine, for use · seals-of-all
 def _seal(args: Any, arrays: Any, options: dict, every: int) -> list:
     """Copies of what comes from outside, each with the array itself.
@@ -4060,95 +4060,6 @@ def _recorded(every: int = 61) -> Iterator[None]:
         yield
     finally:
         _recording.reset(before)
-
-
-# 17 The engine, for use · pull
-def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
-    """Every Tensor behind ``last``, with its whole gradient."""
-    found = {last: _first(last, given, record)}
-    for node in _order(last):
-        yield node, (g := found.pop(node))
-        if node._record is None:
-            continue  # a leaf
-        rule, args, arrays, options, places, _ = node._record
-        known = g if record else _read_only(g), *_known(node, record)
-        vjps = rule.vjps
-        each = vjps(*known, **options) if callable(vjps) else ()
-        for i in places:
-            share = each[i] if each else vjps[i](*known, **options)  # eq:chain
-            share, x = _fit(share, arrays[i]), args[i]
-            found[x] = found[x] + share if x in found else share  # eq:paths
-
-
-# 17 The engine, for use · known
-def _known(node: Tensor, record: bool) -> tuple:
-    """What rules get: the result and the arguments, as Tensors or arrays."""
-    _check(made := node._record)
-    return (node, *made.args) if record else (node.data, *made.arrays)
-
-
-# 17 The engine, for use · check
-def _check(made: Any) -> None:
-    """Raise RuntimeError if a line of the tape is no longer true."""
-    bad = [a for a, part, was in made.seals if part.tobytes() != was]
-    each = zip(made.args, made.arrays)
-    bad += [a for x, a in each if x is not a and x.data is not a]
-    if bad:
-        raise RuntimeError(
-            f"{made.rule.name}: an array of shape {bad[0].shape} was changed "
-            "after it was recorded; do that after backward, or with a copy"
-        )
-
-
-# 17 The engine, for use · first
-def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
-    """given, one number for each of y, as an array or as a Tensor."""
-    array = given.data if (taped := isinstance(given, Tensor)) else given
-    array = _upstream(y, array, what or "grad_output").astype(y.dtype)
-    return array if not record else given if taped else Tensor(array, False)
-
-
-def _first(last: Any, given: Any, record: bool) -> Any:
-    """The gradient of the last Tensor, from which all others come."""
-    if not getattr(last, "requires_grad", False):
-        raise RuntimeError(
-            "backward: nothing was recorded (no_grad, detach, or no Tensor)"
-        )
-    return _weights(last.data, given, record)
-
-
-# 17 The engine, for use · gradients
-def gradients(
-    y: Tensor, inputs: Sequence[Tensor], grad_output: Any = None,
-    create_graph: bool = False,
-) -> list[Any]:
-    """The gradient of sum(grad_output * y) in each input; no grad changes.
-
-    Arrays, of zeros where y does not depend on an input, or was made under
-    no_grad; with create_graph Tensors, which can be differentiated again.
-    Raises ValueError for another shape, RuntimeError if a recorded array
-    has been changed since, TypeError for inputs without requires_grad.
-    """
-    inputs = _learning(inputs)
-    constant, wanted = isinstance(y, Tensor) and not y.requires_grad, {*inputs}
-    pulled = () if constant else _pull(y, grad_output, create_graph)
-    found = {x: g for x, g in pulled if x in wanted}
-    dx = [found[x] if x in found else np.zeros_like(x.data) for x in inputs]
-    return [_constant(g) if create_graph else np.array(g) for g in dx]
-
-
-# 17 The engine, for use · learning
-def _learning(inputs: Any) -> list:
-    inputs = [] if isinstance(inputs, Tensor) else list(inputs)
-    if not inputs or not all(getattr(x, "requires_grad", 0) for x in inputs):
-        raise TypeError("inputs is a list of Tensors that require a gradient")
-    return inputs
-
-
-def _constant(x: Any) -> Tensor:
-    """x as a Tensor without a gradient, unless it is one already."""
-    return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
-
 
 
 # 17 The engine, for use · own
@@ -4271,6 +4182,77 @@ def _several(values: Any, made: _Record) -> tuple:
     return parts(_unusual(whole, made._replace(rule=rule)))
 
 
+# 17 The engine, for use · known
+def _known(node: Tensor, record: bool) -> tuple:
+    """What rules get: the result and the arguments, as Tensors or arrays."""
+    _check(made := node._record)
+    return (node, *made.args) if record else (node.data, *made.arrays)
+
+
+# 17 The engine, for use · check
+def _check(made: Any) -> None:
+    """Raise RuntimeError if a line of the tape is no longer true."""
+    bad = [a for a, part, was in made.seals if part.tobytes() != was]
+    each = zip(made.args, made.arrays)
+    bad += [a for x, a in each if x is not a and x.data is not a]
+    if bad:
+        raise RuntimeError(
+            f"{made.rule.name}: an array of shape {bad[0].shape} was changed "
+            "after it was recorded; do that after backward, or with a copy"
+        )
+
+
+# 17 The engine, for use · first
+def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
+    """given, one number for each of y, as an array or as a Tensor."""
+    array = given.data if (taped := isinstance(given, Tensor)) else given
+    array = _upstream(y, array, what or "grad_output").astype(y.dtype)
+    return array if not record else given if taped else Tensor(array, False)
+
+
+def _first(last: Any, given: Any, record: bool) -> Any:
+    """The gradient of the last Tensor, from which all others come."""
+    if not getattr(last, "requires_grad", False):
+        raise RuntimeError(
+            "backward: nothing was recorded (no_grad, detach, or no Tensor)"
+        )
+    return _weights(last.data, given, record)
+
+
+# 17 The engine, for use · gradients
+def gradients(
+    y: Tensor, inputs: Sequence[Tensor], grad_output: Any = None,
+    create_graph: bool = False,
+) -> list[Any]:
+    """The gradient of sum(grad_output * y) in each input; no grad changes.
+
+    Arrays, of zeros where y does not depend on an input, or was made under
+    no_grad; with create_graph Tensors, which can be differentiated again.
+    Raises ValueError for another shape, RuntimeError if a recorded array
+    has been changed since, TypeError for inputs without requires_grad.
+    """
+    inputs = _learning(inputs)
+    constant, wanted = isinstance(y, Tensor) and not y.requires_grad, {*inputs}
+    pulled = () if constant else _pull(y, grad_output, create_graph)
+    found = {x: g for x, g in pulled if x in wanted}
+    dx = [found[x] if x in found else np.zeros_like(x.data) for x in inputs]
+    return [_constant(g) if create_graph else np.array(g) for g in dx]
+
+
+# 17 The engine, for use · learning
+def _learning(inputs: Any) -> list:
+    inputs = [] if isinstance(inputs, Tensor) else list(inputs)
+    if not inputs or not all(getattr(x, "requires_grad", 0) for x in inputs):
+        raise TypeError("inputs is a list of Tensors that require a gradient")
+    return inputs
+
+
+def _constant(x: Any) -> Tensor:
+    """x as a Tensor without a gradient, unless it is one already."""
+    return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
+
+
+
 # 17 The engine, for use · no-grad
 def no_grad() -> Any:
     """Record nothing in this block, or in a function under @no_grad().
@@ -4334,6 +4316,24 @@ def _pushes(function: Any, vjps: tuple, jvps: Any) -> Any:
     return vjps if jvps == "entrywise" else jvps
 
 
+# 17 The engine, for use · pull
+def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
+    """Every Tensor behind ``last``, with its whole gradient."""
+    found = {last: _first(last, given, record)}
+    for node in _order(last):
+        yield node, (g := found.pop(node))
+        if node._record is None:
+            continue  # a leaf
+        rule, args, arrays, options, places, _ = node._record
+        known = g if record else _read_only(g), *_known(node, record)
+        vjps = rule.vjps
+        each = vjps(*known, **options) if callable(vjps) else ()
+        for i in places:
+            share = each[i] if each else vjps[i](*known, **options)  # eq:chain
+            share, x = _fit(share, arrays[i]), args[i]
+            found[x] = found[x] + share if x in found else share  # eq:paths
+
+
 # 17 The engine, for use · slopes
 _SLOPES: dict[Callable, Any] = {
     np.negative: -1, np.sign: 0,
@@ -4341,6 +4341,26 @@ _SLOPES: dict[Callable, Any] = {
     np.sqrt: lambda y, x: 0.5 / y, np.exp: lambda y, x: y,
     np.log: lambda y, x: 1 / x, np.tanh: lambda y, x: 1 - y * y,
 }
+
+
+# 17 The engine, for use · scatter
+@primitive(lambda g, y, x, shape, *key: g[key], jvps="linear")
+def _scatter(x, shape, *key):
+    """Zeros of this shape to which x is added at the key: _pick undone."""
+    whole = np.zeros(shape, x.dtype)
+    once = (int, np.integer, slice, type(None), type(...))  # no entry twice
+    lists = [np.asarray(part) for part in key if not isinstance(part, once)]
+    if all(places.dtype == bool for places in lists):
+        whole[key] = x
+    else:
+        np.add.at(whole, key, x)  # eq:pick-dw
+    return whole
+
+
+# 17 The engine, for use · pick
+@primitive(lambda g, y, x, *key: _scatter(g, x.shape, *key), jvps="linear")
+def _pick(x, *key):
+    return x[key]  # eq:pick
 
 
 # 17 The engine, for use · more-slopes
@@ -4490,26 +4510,6 @@ _LINEAR: dict[Callable, tuple] = {
     np.expand_dims: (lambda g, y, x, axis: g.reshape(x.shape),),
     np.swapaxes: (lambda g, y, x, axis1, axis2: g.swapaxes(axis1, axis2),),
 }
-
-
-# 17 The engine, for use · scatter
-@primitive(lambda g, y, x, shape, *key: g[key], jvps="linear")
-def _scatter(x, shape, *key):
-    """Zeros of this shape to which x is added at the key: _pick undone."""
-    whole = np.zeros(shape, x.dtype)
-    once = (int, np.integer, slice, type(None), type(...))  # no entry twice
-    lists = [np.asarray(part) for part in key if not isinstance(part, once)]
-    if all(places.dtype == bool for places in lists):
-        whole[key] = x
-    else:
-        np.add.at(whole, key, x)  # eq:pick-dw
-    return whole
-
-
-# 17 The engine, for use · pick
-@primitive(lambda g, y, x, *key: _scatter(g, x.shape, *key), jvps="linear")
-def _pick(x, *key):
-    return x[key]  # eq:pick
 
 
 # 17 The engine, for use · astype
@@ -7740,4 +7740,4 @@ _PROBES = [
 ]
 
 
-# digest 9128bc08382ae00f27359d0e24d0a65ae88f5e0e171e52bc76200e62c338cc44
+# digest 54160702f0a0c3bd2b5e98dabcd37b8924da3a61b39971fd8433dbacb3abf382
