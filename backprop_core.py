@@ -6784,7 +6784,8 @@ def _learns(case: _Case, kind: str) -> bool:
             at = case.rng.permutation(len(case.x))[:32]
             few = case._replace(xs=case.x[at], ys=case.y[at], step=None)
             losses.append(_one_step(few._replace(optimizer=rule)))
-    return bool(np.mean(losses[-5:]) < share * case.null)
+    least = share * min(case.null, case.first), 0.45 * case.null
+    return bool(np.mean(losses[-5:]) < max(least))
 
 
 # 24 The diagnosis · slope-signs
@@ -7740,4 +7741,4 @@ _PROBES = [
 ]
 
 
-# digest 54160702f0a0c3bd2b5e98dabcd37b8924da3a61b39971fd8433dbacb3abf382
+# digest 20deb86fe8faf41391615b37594156330ae9dcee7504615622c65991dd80403d
