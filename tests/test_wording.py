@@ -62,7 +62,7 @@ MISTAKES = [  # what the book says, and what turns it around
     ("expected float32 or float64, got", "expected float16 or float32, got"),
     # a word of the field that has a sibling
     ("Cure: shuffle.", "Cure: sort."),
-    ("how much of it is kept (the forget gate", "how much of it is forgotten (the forget gate"),
+    ("of the cell state is kept |", "of the cell state is forgotten |"),
     ("is summed on the way back", "is averaged on the way back"),
     ("`True` hides, here and in", "`True` shows, here and in"),
     ("draws the first query to", "draws the first key to"),
