@@ -31,7 +31,7 @@ MISTAKES = [  # what the book says, and what turns it around
     ("plus half its second derivative", "plus twice its second derivative"),
     ("found twice counts once", "found once counts twice"),
     ("The error of a mean falls with", "The error of a mean rises with"),
-    ("they do worse than plain descent", "they do better than plain descent"),
+    ("so the larger one decides", "so the smaller one decides"),
     ("so in *all* layers", "so in *no* layers"),
     ("of chapter 7 tries it out", "of chapter 8 tries it out"),
     ("Chapter 21 normalises", "Chapter 20 normalises"),
@@ -68,7 +68,7 @@ MISTAKES = [  # what the book says, and what turns it around
     ("draws the first query to", "draws the first key to"),
     ("subtract the mean of the training targets", "subtract the median of the training targets"),
     ("their product is the determinant", "their product is the trace"),
-    ("range the walk creeps, inside it swings", "range the walk swings, inside it creeps"),
+    ("the walk creeps, on the long flat line it swings", "the walk swings, on the long flat line it creeps"),
     ("restores a picture's size, not its pixels", "restores a picture's pixels, not its size"),
     ("they shift an answer, but do not enlarge", "they enlarge an answer, but do not shift"),
     # how a number is computed
