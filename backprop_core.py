@@ -1239,18 +1239,6 @@ class CrossEntropyLoss(Loss):
 
     ignore_index = -100
 
-    # 06 What do we want? Losses · cross-entropy-slope
-    def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
-        shifted = x - np.maximum.reduce(x, axis=-1, keepdims=True)
-        p = np.exp(shifted)
-        total = _sum(p)  # of each row
-        p /= total[..., None]
-        value = np.log(total)
-        if target.dtype == bool and np.count_nonzero(target) == total.size:
-            value -= shifted[target].reshape(value.shape)  # eq:ce-logits
-            return value, p - target  # eq:ce-grad
-        return self._of_shares(shifted - value[..., None], p, target)
-
     # 06 What do we want? Losses · cross-entropy-shares
     def _of_shares(self, logs: Any, p: Any, target: Any) -> _Pair:
         """The same for rows of any sum; a row of zeros does not count."""
@@ -1272,6 +1260,18 @@ class CrossEntropyLoss(Loss):
             f"probabilities of shape {x.shape}, got {given.dtype} of shape "
             f"{given.shape}"
         )
+
+    # 06 What do we want? Losses · cross-entropy-slope
+    def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
+        shifted = x - np.maximum.reduce(x, axis=-1, keepdims=True)
+        p = np.exp(shifted)
+        total = _sum(p)  # of each row
+        p /= total[..., None]
+        value = np.log(total)
+        if target.dtype == bool and np.count_nonzero(target) == total.size:
+            value -= shifted[target].reshape(value.shape)  # eq:ce-logits
+            return value, p - target  # eq:ce-grad
+        return self._of_shares(shifted - value[..., None], p, target)
 
     # 06 What do we want? Losses · cross-entropy-options
     def __init__(
@@ -7741,4 +7741,4 @@ _PROBES = [
 ]
 
 
-# digest 20deb86fe8faf41391615b37594156330ae9dcee7504615622c65991dd80403d
+# digest 0142944c90c8782e08f7aa03effa4804b7c9abe80972fb7630e027a4ee2ff984
