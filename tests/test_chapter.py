@@ -174,6 +174,7 @@ APART = "leave an empty line above the {}; else the page makes it a part of the 
 OPEN_CODE = "a ` of this line opens or closes no code of it; begin and end code on one line"
 FOREIGN = "{} is of another format, and would be shown as it is; {}"
 MAGIC = "a notebook's magic is not run, so leave it out"
+MAGICAL = "{} is a notebook's magic, which is not run; leave it out"
 NOTE = "write !!! note, and below it its text, indented by four"
 HTML = "'{}' is HTML, in which no Markdown is read; ??? folds, !!! notes, ![] shows a picture"
 UNCHECKED = "a display that is not at the margin is shown and never checked; begin the line with $$"
@@ -554,6 +555,9 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
         "a transcript in a python fence is run without its prompts; write ```pycon",
     ),
     "a syntax error": (fence("x = 1\nx ="), "x =", "syntax error: invalid syntax"),
+    "a magic in a cell": (fence("x = 1\n%matplotlib inline"), "%mat", MAGICAL.format("'%matplotlib inline'")),
+    "a command in a cell": (fence("!pip install x"), "!pip", MAGICAL.format("'!pip install x'")),
+    "a question in a cell": (fence("x = 1\nnp.sum?"), "np.sum?", MAGICAL.format("'np.sum?'")),
     "a return outside of a function": (
         fence("1\nreturn 2"),
         "return 2",

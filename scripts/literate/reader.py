@@ -333,7 +333,12 @@ class Reader:
         try:
             compiled(cell)
         except SyntaxError as error:
-            raise self.refuse(f"syntax error: {error.msg}", error.lineno or opened) from None
+            at = error.lineno or opened
+            wrong = lines[at - opened - 1].strip() if 0 < at - opened <= len(lines) else ""
+            said = f"syntax error: {error.msg}"
+            if wrong.startswith(("%", "!", "?")) or wrong.endswith("?"):
+                said = f"{wrong[:30]!r} is a notebook's magic, which is not run; leave it out"
+            raise self.refuse(said, at) from None
         except (RecursionError, MemoryError):
             longest = max(range(len(lines)), key=lambda index: len(lines[index]))
             raise self.refuse("nested too deeply for Python", opened + 1 + longest) from None
