@@ -684,6 +684,11 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
         "x $$",
         "the display ends with '$$', but 'y $$ {#eq:x}' stands behind it",
     ),
+    "lines that number themselves": (
+        "$$\n\\begin{align}\nx\n\\end{align}\n$$ {#eq:x}",
+        "$$",
+        "align numbers its lines itself; write aligned or gathered",
+    ),
     "an empty display": ("$$\n$$ {#eq:x}", "$$", "an empty display"),
     "a computed number apart": (
         "1 <!-- = 1 -->",

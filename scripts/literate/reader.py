@@ -453,6 +453,8 @@ class Reader:
         tex = "\n".join(body).strip("\n")
         if not tex.strip():
             raise self.refuse("an empty display", opened)
+        if numbered := re.search(r"\\begin\{(align|gather|equation)\}", tex):
+            raise self.refuse(f"{numbered[1]} numbers its lines itself; write aligned or gathered", opened)
         place = self.chapter.place(opened)
         self.chapter.displays.append(Display(place, tex, label, unchecked, self.at))
 
