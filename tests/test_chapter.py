@@ -174,6 +174,7 @@ APART = "leave an empty line above the {}; else the page makes it a part of the 
 OPEN_CODE = "a ` of this line opens or closes no code of it; begin and end code on one line"
 FOREIGN = "{} is of another format, and would be shown as it is; {}"
 MAGIC = "a notebook's magic is not run, so leave it out"
+CONFLICT = "a conflict of Git is still to be settled"
 MAGICAL = "{} is a notebook's magic, which is not run; leave it out"
 NOTE = "write !!! note, and below it its text, indented by four"
 HTML = "'{}' is HTML, in which no Markdown is read; ??? folds, !!! notes, ![] shows a picture"
@@ -339,6 +340,8 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
         "[^1] is already at line 17; the first would be lost",
     ),
     "a link to nothing": ("[a][b]", "[a]", "[b] is not written anywhere; begin a line with [b]:"),
+    "a conflict": ("a\n\n<<<<<<< HEAD\nb", "<<<<", FOREIGN.format("'<<<<<<<'", CONFLICT)),
+    "the end of a conflict": ("a\n\n>>>>>>> main\nb", ">>>>", FOREIGN.format("'>>>>>>>'", CONFLICT)),
     "a break of MyST": (
         "a\n\n+++ {}\n",
         "+++",
@@ -885,6 +888,13 @@ def test_refused_files(tmp_path: Path) -> None:
     (tmp_path / "01-b.md").unlink()
     (tmp_path / "01-b.md").mkdir()
     assert message() == "/01-b.md: Is a directory"
+    (tmp_path / "01-b.md").rmdir()
+    (tmp_path / "references.md").write_text("# References\n")
+    assert [one.path.name for one in read_book(tmp_path)] == ["01-a.md"]
+    for name in ("2-b.md", "b.md", "02_b.md", "02-b.MD"):
+        (tmp_path / name).write_text(chapter_text("", 2))
+        assert message() == f"/{name}: begins like a chapter, but is not called like one: 04-linear.md"
+        (tmp_path / name).unlink()
 
 
 # -- Jupytext sees the same cells -----------------------------------------------------------

@@ -14,6 +14,7 @@ INDENTING = re.compile(r"(?:[-*+:]|\d{1,9}[.)])[ \t]|>|\[\^|!!!|\?\?\?")  # an i
 OPENS = re.compile(r'(?:!!! ?|\?\?\?\+? ?)[\w-]+(?: +[\w-]+)*(?: +"[^"]*")? *')
 NAMED = re.compile(r"^ {0,3}\[(?P<name>[^\]]+)\]:|(?:\[(?=\^)|\]\[)(?P<used>[^\]]+)\]")
 FOREIGN = {  # how others write, and how we do
+    r"^(?:<{7}|>{7})(?= |$)": "a conflict of Git is still to be settled",
     r"^\+\+\+(?= |$)": "cells are fences here, so leave it out",
     r"^#+ *%%": "a cell is a ```python fence",
     r"^(?:%%?|!)[A-Za-z]\w*": "a notebook's magic is not run, so leave it out",
