@@ -736,7 +736,7 @@ def test_refused(body: str, where: str, message: str) -> None:
 KEPT = """
 `if a<b and c>d`, $a<b$ and $c>d$, `` `<eps>` ``, <https://example.org/?a=b>, a < b, 1<2, <3, <br>, <br />
 <span class="x" title='y'>y</span> costs $5 <!-- a <b> --> and not $6. A footnote[^1] and ~~this~~, an
-[address][one], a #, x @ y, 3 + 4, {a}, 5% off, and `@Eq:a`, `##` or `[^2]` in code.
+[address][One], [two], [Three][], a #, x @ y, 3 + 4, {a}, 5% off, and `@Eq:a`, `##` or `[^2]` in code.
 Here, **%**timeit and <b>bold</b>.
 
 > A quote, with `$$` and $|x|$.
@@ -760,6 +760,13 @@ Here, **%**timeit and <b>bold</b>.
     there may be more, too.
 
 [one]: https://example.org
+[two]: https://example.org
+[three]: https://example.org
+
+!!! note
+    ```text
+    shown at once
+    ```
 
 A term
 :   and what it is

@@ -166,15 +166,15 @@ class Reader:
 
     def stand_apart(self, what: str) -> None:
         """Below a line of text, Markdown sees a part of that."""
-        if self.prose.above.strip():
+        if self.prose.above.strip() and not self.prose.above.startswith(("!!!", "???")):
             raise self.refuse(
                 f"leave an empty line above the {what}; else the page makes it a part of the text"
             )
 
     def check_notes(self) -> None:
-        """Each footnote is used and written once; so is the target of a link like [this][one]."""
+        """Each footnote is used, and written once; so is the target of a link like [this][one]."""
         for name, line in self.notes.items():
-            if name not in self.used:
+            if name.startswith("^") and name not in self.used:
                 raise self.refuse(f"nothing refers to [{name}]", line)
         for name, line in self.used.items():
             if name not in self.notes:
@@ -529,7 +529,7 @@ class Reader:
             if "$" in text:
                 raise self.refuse("no mathematics in headings (contents show it raw): write δ, not $\\delta$")
         for found in NAMED.finditer(bare(line)):
-            name = found["name"] or found["used"]
+            name = (found["name"] or found["used"]).lower()
             if found["name"] and name in self.notes:
                 raise self.refuse(f"[{name}] is already at line {self.notes[name]}; the first would be lost")
             (self.notes if found["name"] else self.used).setdefault(name, self.at + 1)
