@@ -479,7 +479,8 @@ class Reader:
         opened = self.at + 1
         self.stand_apart("table")
         header = _split_row(self.lines[self.at])
-        if not SEPARATOR.fullmatch("".join(self.lines[opened : opened + 1])):
+        below = "".join(self.lines[opened : opened + 1])
+        if below.startswith("|") and not SEPARATOR.fullmatch(below):
             raise self.refuse("below a table's first line stands one like |---|---|")
         notation = header == NOTATION_HEADER
         if not notation and {"symbol", "in code"} <= {title.strip("*_ ").lower() for title in header}:
