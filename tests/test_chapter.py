@@ -328,6 +328,11 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
     ),
     "code that begins and does not end": ("a\nsee `x here", "see", OPEN_CODE),
     "code over two lines": ("see `x\ny` here", "see", OPEN_CODE),
+    "a link that does not end": (
+        "a [b](https://example.org and",
+        "a [b]",
+        "the link that begins with '](https://example.org and' does not end on its line",
+    ),
     "a footnote that is not there": (
         "a\nb[^1]",
         "b[^1]",

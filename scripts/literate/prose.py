@@ -119,6 +119,8 @@ def _foreign(text: str) -> str | None:
 def _inline(text: str) -> str | None:
     if "`" in text.replace("`code`", ""):
         return "a ` of this line opens or closes no code of it; begin and end code on one line"
+    if found := re.search(r"\]\([^)]*$", text):
+        return f"the link that begins with '{found[0][:30]}' does not end on its line"
     if found := LOOSE.search(re.sub(r"\]\([^)]*\)", "]", TAG.sub("", text))):
         where = found[0].strip()
         return f"the $ of '{where}' opens or closes no formula of its line; for a dollar, write \\$"
