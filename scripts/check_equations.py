@@ -52,12 +52,24 @@ def main(arguments: list[str] | None = None) -> int:
         chapters = read_book()
         module = tangle(chapters)
         book = Book(chapters, module.namespace())
+        return run(book, module, choose(chapters, options), options)
     except BookError as error:
         print(error)
         return 1
-    wanted = {path.resolve() for path in options.chapters}
-    chosen = [chapter for chapter in chapters if not wanted or chapter.path.resolve() in wanted]
-    return run(book, module, chosen, options)
+
+
+def choose(chapters: list[Chapter], options: argparse.Namespace) -> list[Chapter]:
+    """The chapters that are asked for; a name that fits none is refused."""
+    by_path = {chapter.path.resolve(): chapter for chapter in chapters}
+    for path in options.chapters:
+        if path.resolve() not in by_path:
+            raise BookError(path, "not a chapter: expected a file like 04-linear.md")
+    chosen = [by_path[path.resolve()] for path in options.chapters] or chapters
+    labels = [str(display.label) for chapter in chosen for display in checked_displays(chapter)]
+    for label in options.label:
+        if label not in labels:
+            raise BookError(chosen[0].path.parent, f"no equation that is checked has the label {label} there")
+    return chosen
 
 
 def run(book: Book, module: Module, chosen: list[Chapter], options: argparse.Namespace) -> int:

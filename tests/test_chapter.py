@@ -167,6 +167,17 @@ LOST = r"a | inside a formula splits the cell of a table: write \lvert, \rvert o
 LOOSE = r"the $ of '{}' opens or closes no formula of its line; for a dollar, write \$"
 TABLE = "| a | b |\n|---|---|\n"
 QUOTED = "a fence behind {} is shown and never run; begin the line with the fence"
+HEADING = r"a heading is # to ######, a space and a title, at the margin; for a # in the text write \#"
+UNDERLINED = "{} below a line makes a heading of that; write ## above it, or leave a line empty"
+INDENTED = "four spaces make code that is shown and never run; begin the line at the margin, or fence it"
+APART = "leave an empty line above the {}; else the page makes it a part of the text"
+OPEN_CODE = "a ` of this line opens or closes no code of it; begin and end code on one line"
+FOREIGN = "{} is of another format, and would be shown as it is; {}"
+MAGIC = "a notebook's magic is not run, so leave it out"
+CONFLICT = "a conflict of Git is still to be settled"
+MAGICAL = "{} is a notebook's magic, which is not run; leave it out"
+NOTE = "write !!! note, and below it its text, indented by four"
+HTML = "'{}' is HTML, in which no Markdown is read; ??? folds, !!! notes, ![] shows a picture"
 UNCHECKED = "a display that is not at the margin is shown and never checked; begin the line with $$"
 
 
@@ -238,7 +249,7 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
         LOST,
     ),
     "a bar in a quoted table": ("> | a | b |\n> |---|---|\n> | $|x|$ | lost |", "lost", LOST),
-    "a bar in an indented table": ("    a | b\n    --|--\n    $|x|$ | lost", "lost", LOST),
+    "a bar in an indented table": ("!!! note\n\n    a | b\n    --|--\n    $|x|$ | lost", "lost", LOST),
     "a bar in a table without bars at its ends": ("a | b\n--|:-:\n1 | $|x|$", "$|x", LOST),
     "a cell too many": (
         f"{TABLE}| 1 | 2 | 3 |",
@@ -263,6 +274,119 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
         '$$ x $$ {unchecked="a|b"}',
         "unchecked",
         'cannot read {unchecked="a|b"}; write {#eq:name} or {unchecked="why"}',
+    ),
+    # -- what Markdown takes for something else
+    "a heading without a space": ("##Title", "##Title", HEADING),
+    "a number with a #": ("text\n#1 in the list", "#1", HEADING),
+    "a heading in a list": ("- # Title", "- #", HEADING),
+    "an indented heading": ("  ## Title", "## Title", HEADING),
+    "an empty heading": ("##\n\ntext", "##", HEADING),
+    "a line of = below a title": ("Two\n=====", "====", UNDERLINED.format("===")),
+    "a line of - below a title": ("Two\n-----", "----", UNDERLINED.format("---")),
+    "a second front matter": ("---\nkernel: x\n---", "---", UNDERLINED.format("---")),
+    "indented code": ("Thus:\n\n    x = 1\n", "    x = 1", INDENTED),
+    "code behind a tab": ("Thus:\n\n\tx = 1\n", "\tx = 1", INDENTED),
+    "indented code below a heading": ("## Two\n    x = 1\n", "    x = 1", INDENTED),
+    "indented code behind a list": ("- a\n\nThus:\n\n    x = 1\n", "    x = 1", INDENTED),
+    "indented code behind a cell": ("- a\n\n" + fence("print(1)") + "\n    x = 1\n", "    x = 1", INDENTED),
+    "a fence right below text": ("- a\n```text\nx\n```", "```text", APART.format("fence")),
+    "a table right below text": (f"text\n{TABLE}", "| a", APART.format("table")),
+    "a table without its line": (
+        "| a | b |\n| 1 | 2 |",
+        "| a",
+        "below a table's first line stands one like |---|---|",
+    ),
+    "a notation table without its line": (
+        "| Symbol | Meaning | Set | In code |\n| $x$ | m | s | `x` |",
+        "| Symbol",
+        "below a table's first line stands one like |---|---|",
+    ),
+    "a line of three below two": (
+        "| a | b |\n|---|---|---|\n",
+        "|---",
+        "this line has 3 cells, the one above 2; so this is no table",
+    ),
+    "columns in small letters": (
+        "| symbol | meaning | **Set** | In Code |\n|---|---|---|---|",
+        "| symbol",
+        "a notation table has the columns Symbol | Meaning | Set | In code",
+    ),
+    "an admonition that does not begin": (
+        '!!! note "Title\n    text',
+        "!!! note",
+        'an admonition begins like !!! note "Title" or ??? note "Title"; got !!! note "Title',
+    ),
+    "an admonition in curly quotes": (
+        "??? note “Title”\n    text",
+        "??? note",
+        'an admonition begins like !!! note "Title" or ??? note "Title"; got ??? note “Title”',
+    ),
+    "an admonition without its text": (
+        "!!! note\n  text",
+        "  text",
+        "the text of an admonition is indented by four; this line is not in it",
+    ),
+    "code that begins and does not end": ("a\nsee `x here", "see", OPEN_CODE),
+    "code over two lines": ("see `x\ny` here", "see", OPEN_CODE),
+    "a link that does not end": (
+        "a [b](https://example.org and",
+        "a [b]",
+        "the link that begins with '](https://example.org and' does not end on its line",
+    ),
+    "a footnote that is not there": (
+        "a\nb[^1]",
+        "b[^1]",
+        "[^1] is not written anywhere; begin a line with [^1]:",
+    ),
+    "a footnote that nobody needs": ("a\n\n[^1]: b", "[^1]", "nothing refers to [^1]"),
+    "a footnote twice": (
+        "a[^1]\n\n[^1]: b\n[^1]: c",
+        "]: c",
+        "[^1] is already at line 17; the first would be lost",
+    ),
+    "a link to nothing": ("[a][b]", "[a]", "[b] is not written anywhere; begin a line with [b]:"),
+    "a conflict": ("a\n\n<<<<<<< HEAD\nb", "<<<<", FOREIGN.format("'<<<<<<<'", CONFLICT)),
+    "the end of a conflict": ("a\n\n>>>>>>> main\nb", ">>>>", FOREIGN.format("'>>>>>>>'", CONFLICT)),
+    "a break of MyST": (
+        "a\n\n+++ {}\n",
+        "+++",
+        FOREIGN.format("'+++'", "cells are fences here, so leave it out"),
+    ),
+    "a percent cell": ("# %% x", "# %%", FOREIGN.format("'# %%'", "a cell is a ```python fence")),
+    "a magic": ("%matplotlib inline", "%mat", FOREIGN.format("'%matplotlib'", MAGIC)),
+    "a cell's magic": ("%%time", "%%time", FOREIGN.format("'%%time'", MAGIC)),
+    "a command": ("!pip install x", "!pip", FOREIGN.format("'!pip'", MAGIC)),
+    "a note of MyST": (":::{note}\nx\n:::", ":::{", FOREIGN.format("':::'", NOTE)),
+    "a note of GitHub": ("> [!NOTE]\n> x", "[!NOTE]", FOREIGN.format("'> [!NOTE]'", NOTE)),
+    "a reference of LaTeX": (r"see \eqref{eq:x}", "see", FOREIGN.format(r"'\\eqref{'", "write @eq:name")),
+    "a role of MyST": ("see {eq}`x`", "see", FOREIGN.format("'{eq}'", "write @eq:name")),
+    "a reference in capitals": ("see @Eq:x", "see", FOREIGN.format("'@Eq'", "write @eq:name")),
+    "a reference to capitals": ("see @eq:X", "see", FOREIGN.format("'@eq'", "write @eq:name")),
+    "a fold of HTML": ("<details>", "<details>", HTML.format("<details>")),
+    "a table of HTML": ("a <td>", "<td>", HTML.format("<td>")),
+    "a tag that does not end": ("a <b>c", "<b>", "'<b>' is not opened and closed on one line"),
+    "a tag that does not begin": ("a </sub>c", "</sub>", "'</sub>' is not opened and closed on one line"),
+    "a fence behind a no-break space": (
+        "\u00a0```python\n1\n```",
+        "```python",
+        QUOTED.format(r"'\xa0'"),
+    ),
+    "a no-break space in a fence": (
+        "```\u00a0python\n1\n```",
+        "python",
+        f"unknown fence '\u00a0python'; write one of {SHOWN}",
+    ),
+    "a space without width": ("a\u200bb", "a\u200bb", "a control character, U+200B; remove it"),
+    "a mark of order in the middle": ("a\ufeffb", "a\ufeffb", "a control character, U+FEFF; remove it"),
+    "a reason that says nothing": (
+        '$$ x $$ {unchecked=" "}',
+        "$$ x",
+        'cannot read {unchecked=" "}; write {#eq:name} or {unchecked="why"}',
+    ),
+    "a computed number without a space": (
+        "x is 1<!--= 1-->",
+        "x is",
+        "a computed number is written directly before its comment: 0.5<!-- = x -->",
     ),
     "a control character": ("a\x0cb", "a\x0cb", "a control character, U+000C; remove it"),
     "a line separator": ("a\u2028b", "a\u2028b", "a control character, U+2028; remove it"),
@@ -345,6 +469,16 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
         "unknown attribute '.noeval'; write one of tags=…, name=…, alt=…, raises=…",
     ),
     "an attribute twice": (fence("1", 'alt="x" alt="y"'), "alt", "alt is given twice"),
+    "no space between": (
+        fence("x = 1", 'tags=["core"]name="x"'),
+        "tags",
+        "a space must follow the value of tags: 'name=\"x\"'",
+    ),
+    "a tab between": (
+        fence("x = 1", 'tags=["core"]\tname="x"'),
+        "tags",
+        "a space must follow the value of tags: '\\tname=\"x\"'",
+    ),
     "no JSON": (fence("1", "alt='x'"), "alt", "the value of alt is not JSON: 'x'"),
     "an empty attribute": (fence("1", 'alt=" "'), "alt", "alt must be a non-empty text in quotes"),
     "a line in a name": (
@@ -429,6 +563,9 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
         "a transcript in a python fence is run without its prompts; write ```pycon",
     ),
     "a syntax error": (fence("x = 1\nx ="), "x =", "syntax error: invalid syntax"),
+    "a magic in a cell": (fence("x = 1\n%matplotlib inline"), "%mat", MAGICAL.format("'%matplotlib inline'")),
+    "a command in a cell": (fence("!pip install x"), "!pip", MAGICAL.format("'!pip install x'")),
+    "a question in a cell": (fence("x = 1\nnp.sum?"), "np.sum?", MAGICAL.format("'np.sum?'")),
     "a return outside of a function": (
         fence("1\nreturn 2"),
         "return 2",
@@ -555,6 +692,11 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
         "x $$",
         "the display ends with '$$', but 'y $$ {#eq:x}' stands behind it",
     ),
+    "lines that number themselves": (
+        "$$\n\\begin{align}\nx\n\\end{align}\n$$ {#eq:x}",
+        "$$",
+        "align numbers its lines itself; write aligned or gathered",
+    ),
     "an empty display": ("$$\n$$ {#eq:x}", "$$", "an empty display"),
     "a computed number apart": (
         "1 <!-- = 1 -->",
@@ -598,9 +740,45 @@ def test_refused(body: str, where: str, message: str) -> None:
 
 KEPT = """
 `if a<b and c>d`, $a<b$ and $c>d$, `` `<eps>` ``, <https://example.org/?a=b>, a < b, 1<2, <3, <br>, <br />
-<span class="x" title='y'>y</span> costs $5 <!-- a <b> --> and not $6. A footnote[^1] and ~~this~~.
+<span class="x" title='y'>y</span> costs $5 <!-- a <b> --> and not $6. A footnote[^1] and ~~this~~, an
+[address][One], [two], [Three][], a #, x @ y, 3 + 4, {a}, 5% off, and `@Eq:a`, `##` or `[^2]` in code.
+Here, **%**timeit and <b>bold</b>.
 
 > A quote, with `$$` and $|x|$.
+
+- A list
+
+    with more below it.
+
+??? note "Title"
+
+    Text of it
+
+    ```text
+    shown
+    ```
+
+    and more.
+
+[^1]: Of a footnote
+
+    there may be more, too.
+
+[one]: https://example.org
+[two]: https://example.org
+[three]: https://example.org
+
+!!! note
+    ```text
+    shown at once
+    ```
+
+A term
+:   and what it is
+
+    at length.
+
+---
 
 | $x$ | `a|b` |
 |:-:|---|
@@ -722,6 +900,13 @@ def test_refused_files(tmp_path: Path) -> None:
     (tmp_path / "01-b.md").unlink()
     (tmp_path / "01-b.md").mkdir()
     assert message() == "/01-b.md: Is a directory"
+    (tmp_path / "01-b.md").rmdir()
+    (tmp_path / "references.md").write_text("# References\n")
+    assert [one.path.name for one in read_book(tmp_path)] == ["01-a.md"]
+    for name in ("2-b.md", "b.md", "02_b.md", "02-b.MD"):
+        (tmp_path / name).write_text(chapter_text("", 2))
+        assert message() == f"/{name}: begins like a chapter, but is not called like one: 04-linear.md"
+        (tmp_path / name).unlink()
 
 
 # -- Jupytext sees the same cells -----------------------------------------------------------

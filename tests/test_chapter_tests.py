@@ -291,6 +291,10 @@ def test_chapters_do_not_share_names(run: Run, pytester: pytest.Pytester) -> Non
         ("\n```bash\nls\n```\n", "Jupyter would execute"),
         ('\n```python tags=["exercise"] name="x"\nx = 1\n```\n', '15: tags=["exercise"] is unknown'),
         ("\n```pycon\nno prompt\n```\n", "a transcript without >>> tests nothing; write ```text instead"),
+        (
+            "\n```pycon\n>>> 1\n1\n>>> 2  # doctest: +SKIP\n3\n```\n",
+            "18: a line that is skipped tests nothing; write ```text instead",
+        ),
         ("\n```pycon\n>>> 1\n1\n>>>1\n```\n", "18: lacks blank after >>>: '>>>1'"),
     ],
 )
@@ -302,6 +306,17 @@ def test_a_mistake_of_form_is_one_line(
     report = result.stdout.str().split("= ERRORS =")[1].split("= short test summary info =")[0]
     (line,) = report.splitlines()[2:-1]
     assert complaint in line and line.startswith(f"{pytester.path}/01-sample.md:")
+
+
+@pytest.mark.parametrize("error", ["BaseException", "GeneratorExit", "SystemExit"])
+def test_an_error_of_any_kind_is_told_in_a_line(failure: Failure, error: str) -> None:
+    said = failure(f"\n```python\nx = 1\nraise {error}(x)\n```\n")
+    assert said.splitlines() == [f"{at(4)}: {error}: 1", f"    {at(4)}  raise {error}(x)"]
+
+
+def test_an_error_is_told_with_its_notes(failure: Failure) -> None:
+    body = '\n```python\nerror = ValueError("first")\nerror.add_note("second")\nraise error\n```\n'
+    assert failure(body).splitlines()[:2] == [f"{at(5)}: ValueError: first", "second"]
 
 
 def test_other_markdown_is_not_collected(run: Run, pytester: pytest.Pytester) -> None:

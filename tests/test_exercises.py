@@ -589,6 +589,86 @@ def test_the_books_own_answer_is_out_of_reach() -> None:
     assert judged("linear-backward", later)[0].state == "failed"
 
 
+RIGHT_OTHERWISE = {  # right answers in another style than the book's
+    "a number of NumPy's": (
+        "checking-best",
+        "checking_best_two_sided = np.False_\nchecking_best_power = np.arange(-12, 0)[7]\n",
+    ),
+    "one class that uses another, of which the book's is imported further down": (
+        "activations-saturate",
+        """from backprop_core import Sigmoid, Tanh
+
+class Sigmoid(Sigmoid):
+    def value_and_slope(self, x):
+        e = np.exp(-np.abs(x))
+        return np.where(x >= 0, 1, e) / (1 + e), e / (1 + e) ** 2
+
+class Tanh(Tanh):
+    def value_and_slope(self, x):
+        s, slope = Sigmoid().value_and_slope(2 * x)
+        return 2 * s - 1, 4 * slope
+
+from backprop_core import Sigmoid, SiLU
+""",
+    ),
+    "the module's optimizer": (
+        "network-loop",
+        """from backprop_core import SGD, DataLoader
+
+def train(net, x, y, lr, epochs, rng, batch=32):
+    optimizer = SGD(net.parameters(), lr=lr)
+    loader = DataLoader(x, y, batch_size=batch, rng=rng)
+    for inputs, targets in (pair for _ in range(epochs) for pair in loader):
+        net.loss(inputs, targets)
+        net.zero_grad()
+        net.backward()
+        optimizer.step()
+""",
+    ),
+    "the module's classes, asked for": (
+        "network-tie",
+        """from backprop_core import Linear
+
+def break_the_tie(net, rng):
+    for layer in net.layers:
+        if isinstance(layer, Linear):
+            layer.weight.data += 0.1 * rng.normal(size=layer.weight.shape)
+""",
+    ),
+    "an array of pairs": (
+        "clinic-between",
+        """def epoch(net, optimizer, batches, x_val, y_val):
+    def losses(x, y):
+        check, loss = net.loss(x_val, y_val), net.loss(x, y)
+        optimizer.zero_grad()
+        net.backward()
+        optimizer.step()
+        return loss, check
+
+    return np.array([losses(x, y) for x, y in batches])
+""",
+    ),
+    "with Kronecker's delta": (
+        "activations-temperature",
+        r"""activations_temperature = r"\frac{\partial L}{\partial z_j} =
+\frac1T\sum_i \frac{\partial L}{\partial p_i}\,p_i\,(\delta_{ij}-p_j)"
+""".replace("=\n", "= "),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT_OTHERWISE)
+def test_a_right_answer_in_another_style_is_right(name: str) -> None:
+    exercise, source = RIGHT_OTHERWISE[name]
+    (verdict,) = judged(exercise, f"import numpy as np\n\n{source}")
+    assert (verdict.state, verdict.message) == ("passed", "")
+
+
+def test_an_error_is_told_with_its_notes() -> None:
+    said = told("linear-count", "error = ValueError('first')\nerror.add_note('second')\nraise error\n")
+    assert re.search(r"_linear\.py:3: ValueError: first\n *second", said)
+
+
 def test_an_import_further_down_does_not_take_an_answer_away() -> None:
     _, exercise = found("linear-backward")
     right = variants.solution(marker(), exercise)

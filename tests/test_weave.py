@@ -18,7 +18,7 @@ from literate.reader import read_chapter
 from literate.tangle.module import Module
 from literate.weave import backmatter, panels
 from literate.weave.figures import colours, drawn, figure, with_shared_letters, with_short_names
-from literate.weave.katex import search_text
+from literate.weave.katex import search_text, with_formulas
 from literate.weave.notebook import images, notebook, tidy
 from literate.weave.pages import Book, link_labels, page
 from literate.weave.pytorch import Pair, Table, pytorch
@@ -92,6 +92,18 @@ def test_a_display_has_its_number_outside_of_the_formula(tmp_path: Path) -> None
     )
     assert woven(tmp_path, '$$\na\n$$ {unchecked="a name"}\n') == (
         '<div class="eq"><div class="arithmatex">\\[a\\]</div><span></span></div>'
+    )
+
+
+def test_no_line_begins_with_the_comma_behind_a_formula_or_ends_within_a_number(tmp_path: Path) -> None:
+    page = '<span class="arithmatex">\\(x\\)</span>'
+    done = {("x", False): "<b>x</b>"}
+    assert with_formulas(f"{page}, {page} and {page}.", done) == (
+        '<span class="nb"><b>x</b>,</span> <b>x</b> and <span class="nb"><b>x</b>.</span>'
+    )
+    number = "<!-- = f'{1:.0e}' -->"
+    assert woven(tmp_path, f"a 1e-11{number} and 1e+11{number}, 0.5{number}") == (
+        'a <span class="nb">1e-11</span> and 1e+11, 0.5'
     )
 
 

@@ -539,7 +539,9 @@ def _reporting(function: Callable[..., Any], definition: Definition) -> Callable
     def reporting(*values: np.ndarray) -> np.ndarray:
         try:
             return np.asarray(function(*values))
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             message = f"`{definition.row.code}` raises {type(error).__name__}: {error}"
             raise RowError(definition.place, message) from None
 

@@ -93,9 +93,9 @@ def execute(statement: Statement, scope: dict[str, Any]) -> None:
     """Run one statement; what it raises is a finding at its line of the book."""
     try:
         exec(_compiled(statement.node, str(statement.place.path)), scope)
-    except (Redraw, RowError):
+    except (Redraw, RowError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:  # exit() would end the check, and nobody would know
         text = ast.unparse(statement.node)
         raise RowError(statement.place, f"`{text}` raises {type(error).__name__}: {error}") from None
 

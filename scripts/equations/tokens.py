@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import accumulate
 
 from .errors import MathError
 
@@ -61,6 +62,7 @@ BRACKETS = {
 }
 OPENING = {kind for kind in BRACKETS.values() if kind.startswith("L")}
 CLOSING = {kind for kind in BRACKETS.values() if kind.startswith("R")}
+MOST, DEEPEST = 400, 40  # signs of a formula; its braces within braces
 LAYOUT = {"aligned", "align", "align*", "gathered", "gather", "split"}
 SEPARATORS = {r"\quad", r"\qquad"}
 
@@ -92,7 +94,12 @@ class Token:
 
 def tokens(tex: str) -> list[Token]:
     """All tokens of a display or of a symbol, arguments and scripts braced."""
-    return _brace(_without_row_commas(_pair_norms(_scan(tex))))
+    found = _scan(tex)
+    if len(found) > MOST:
+        raise MathError(f"a formula of {len(found)} signs, at most {MOST}; break it up")
+    if max(accumulate({"{": 1, "}": -1}.get(one, 0) for one in tex), default=0) > DEEPEST:
+        raise MathError(f"braces within braces, more than {DEEPEST} deep; break it up")
+    return _brace(_without_row_commas(_pair_norms(found)))
 
 
 def _scan(tex: str) -> list[Token]:

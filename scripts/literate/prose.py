@@ -8,16 +8,32 @@ CODE = re.compile(r"(?<!`)(`+)(?!`)(?:.*?[^`])\1(?!`)")
 COMMENT = re.compile(r"<!--(?:(?!-->).)*-->")
 FORMULA = re.compile(r"(?<!\\)\$(?=\S)[^$]*(?<=[^\s\\])\$(?!\d)")
 LOOSE = re.compile(r"(?<!\\)\$[^\s\d$]\S{0,20}|\S{0,20}[^\s\\$]\$(?!\d)")  # $5 is money
-LEAD = re.compile(r"^(?:[ \t>]|[-*+:](?=[ \t])|\d{1,9}[.)](?=[ \t])|\[\^[^\]]*\]:)*")
+LEAD = re.compile(r"^(?:[ \t\u00a0>]|[-*+:](?=[ \t])|\d{1,9}[.)](?=[ \t])|\[\^[^\]]*\]:)*")
 SEPARATOR = re.compile(r"[ \t>]*+\|?(?:[ \t]*:?-+:?[ \t]*\|)+(?:[ \t]*:?-+:?[ \t]*)?")
-TAGS = (
-    "a abbr b blockquote br code dd del details div dl dt em figcaption figure h2 h3 h4 h5 h6 hr i img ins "
-    "kbd wbr li mark ol p q s samp small span strong sub summary sup "
-    "table tbody td tfoot th thead tr u ul var"
+INDENTING = re.compile(r"(?:[-*+:]|\d{1,9}[.)])[ \t]|>|\[\^|!!!|\?\?\?")  # an indented line may go on with it
+OPENS = re.compile(r'(?:!!! ?|\?\?\?\+? ?)[\w-]+(?: +[\w-]+)*(?: +"[^"]*")? *')
+NAMED = re.compile(r"^ {0,3}\[(?P<name>[^\]]+)\]:|(?:\[(?=\^)|\]\[)(?P<used>[^\]]+)\]")
+FOREIGN = {  # how others write, and how we do
+    r"^(?:<{7}|>{7})(?= |$)": "a conflict of Git is still to be settled",
+    r"^\+\+\+(?= |$)": "cells are fences here, so leave it out",
+    r"^#+ *%%": "a cell is a ```python fence",
+    r"^(?:%%?|!)[A-Za-z]\w*": "a notebook's magic is not run, so leave it out",
+    r"^[> ]*(?::::+|\[!\w+\])": "write !!! note, and below it its text, indented by four",
+    r"\\(?:eq)?ref\{|\{[a-z:]+\}(?=`)|(?!@eq:[a-z0-9])@ ?[Ee][Qq]\b": "write @eq:name",
+}
+TAGS = "abbr b br code del em i ins kbd mark q s samp small span strong sub sup u var wbr"
+ALONE = ("br", "wbr")
+BLOCKS = (
+    "a center details dd div dl dt figure font h1 h2 h3 h4 h5 h6 hr img li ol p pre summary table td th tr ul"
 )
-_ATTRIBUTE = r"""(?:[a-z-]+=(?:"[^"<>]*"|'[^'<>]*')|markdown|open|download)"""
+_ATTRIBUTE = r"""[a-z-]+=(?:"[^"<>]*"|'[^'<>]*')"""
 _NAME = "|".join(TAGS.split())
-TAG = re.compile(rf"</?(?:{_NAME})(?: +{_ATTRIBUTE})* *(?:/ ?)?>|<(?:https?://|mailto:)[^<>\s]+>")
+TAG = re.compile(rf"<(/?(?:{_NAME}))(?: +{_ATTRIBUTE})* *(?:/ ?)?>|<(?:https?://|mailto:)[^<>\s]+>")
+
+
+def bare(line: str) -> str:
+    """A line without code, comments and formulas."""
+    return FORMULA.sub("", COMMENT.sub("", CODE.sub("", line)))
 
 
 class Prose:
@@ -26,6 +42,7 @@ class Prose:
     def __init__(self) -> None:
         self.columns = 0  # of the table that we are in
         self.above = ""
+        self.indents = False  # an indented line belongs to a list, a note, an admonition
 
     def complaint(self, line: str) -> str | None:
         """What is wrong with the next line."""
@@ -40,25 +57,85 @@ class Prose:
             return "a comment ends with --> on the line where it begins; what follows would run, hidden"
         if "$$" in bare or re.search(r"\\[\[(]|\\begin\{(?!cases|aligned)", bare):
             return "a display that is not at the margin is shown and never checked; begin the line with $$"
+        above, self.above = self.above, bare
+        return (
+            self._block(line, rest, above)
+            or self._row(bare, above)
+            or _foreign(FORMULA.sub("", bare))
+            or _inline(FORMULA.sub("", bare))
+        )
+
+    def _block(self, line: str, rest: str, above: str) -> str | None:
+        """What would become another thing than it looks like: a heading, code, no admonition."""
+        if rest.startswith("#") and not re.match(r"#{1,6} +[^ ]", line):
+            return (
+                r"a heading is # to ######, a space and a title, at the margin; for a # in the text write \#"
+            )
+        if above.strip() and re.fullmatch("(?:=+|-+) *", line):
+            return (
+                f"{line[:3]} below a line makes a heading of that; write ## above it, or leave a line empty"
+            )
+        if above.startswith(("!!!", "???")) and line.strip() and not line.startswith(("    ", "\t")):
+            return "the text of an admonition is indented by four; this line is not in it"
+        if line.startswith(("!!!", "???")) and not OPENS.fullmatch(line):
+            return f'an admonition begins like !!! note "Title" or ??? note "Title"; got {line[:60]}'
+        if INDENTING.match(line):
+            self.indents = True
+        elif line[:1].strip() and not above.strip():
+            self.indents = False
+        if (
+            re.match("(?: {4}| {0,3}\t) *[^ ]", line)
+            and not self.indents
+            and (not above.strip() or above[0] == "#")
+        ):
+            return (
+                "four spaces make code that is shown and never run; begin the line at the margin, or fence it"
+            )
+        return None
+
+    def _row(self, bare: str, above: str) -> str | None:
         rows = [bare]
         if SEPARATOR.fullmatch(bare):
-            self.columns, rows = _columns(bare), [self.above, bare]
+            self.columns, rows = _columns(bare), [above, bare]
         elif not bare.strip():
             self.columns = 0
-        self.above = bare
         for row in rows if self.columns else ():
             if any(re.search(r"(?<!\\)\|", formula) for formula in FORMULA.findall(row)):
                 return r"a | inside a formula splits the cell of a table: write \lvert, \rvert or \mid"
             if _columns(row) > self.columns:
                 return f"this row has {_columns(row)} cells, its table {self.columns}; the last would be lost"
-        bare = TAG.sub("", FORMULA.sub("", bare))
-        if found := LOOSE.search(re.sub(r"\]\([^)]*\)", "]", bare)):
-            where = found[0].strip()
-            return f"the $ of '{where}' opens or closes no formula of its line; for a dollar, write \\$"
-        if found := re.search(r"<[A-Za-z/!?][^<>]{0,30}>?", bare):
-            what = found[0].strip()
-            return f"'{what}' would vanish from the page as a tag; write &lt; or put it in backticks"
+        if len(rows) == 2 and _columns(above) < self.columns:
+            return f"this line has {self.columns} cells, the one above {_columns(above)}; so this is no table"
         return None
+
+
+def _foreign(text: str) -> str | None:
+    for pattern, advice in FOREIGN.items():
+        if found := re.search(pattern, text):
+            return f"{found[0].strip()!r} is of another format, and would be shown as it is; {advice}"
+    return None
+
+
+def _inline(text: str) -> str | None:
+    if "`" in text.replace("`code`", ""):
+        return "a ` of this line opens or closes no code of it; begin and end code on one line"
+    if found := re.search(r"\]\([^)]*$", text):
+        return f"the link that begins with '{found[0][:30]}' does not end on its line"
+    if found := LOOSE.search(re.sub(r"\]\([^)]*\)", "]", TAG.sub("", text))):
+        where = found[0].strip()
+        return f"the $ of '{where}' opens or closes no formula of its line; for a dollar, write \\$"
+    if found := re.search(r"<[A-Za-z/!?][^<>]{0,30}>?", TAG.sub("", text)):
+        what = found[0].strip()
+        if what.lstrip("</").split(" ")[0].rstrip("/>") in BLOCKS.split():
+            return (
+                f"'{what}' is HTML, in which no Markdown is read; ??? folds, !!! notes, ![] shows a picture"
+            )
+        return f"'{what}' would vanish from the page as a tag; write &lt; or put it in backticks"
+    names = [found[1] for found in TAG.finditer(text) if found[1] and found[1] not in ALONE]
+    for name in names:
+        if names.count(name.strip("/")) != names.count(f"/{name.strip('/')}"):
+            return f"'<{name}>' is not opened and closed on one line"
+    return None
 
 
 def _columns(row: str) -> int:

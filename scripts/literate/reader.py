@@ -40,7 +40,7 @@ from .chapter import (
 )
 from .files import read_text
 from .kept import across_builds
-from .prose import Prose
+from .prose import NAMED, SEPARATOR, Prose, bare
 from .rules import check_book
 
 TAGS = ("core", "hide-input", "notation")
@@ -67,7 +67,9 @@ jupyter:
     language: python
     name: python3
 ---"""
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b\u2028-\u202e\u2060\u2066-\u2069\ufeff\ud800-\udfff]"
+)
 REGION = re.compile(r"<!--\s*#(end)?(region|markdown|md|raw)")
 IMPORTS = ast.Import | ast.ImportFrom
 NOTATION_HEADER = ["Symbol", "Meaning", "Set", "In code"]
@@ -92,6 +94,9 @@ def read_book(folder: Path = BOOK) -> list[Chapter]:
     chapters = [read_chapter(path) for path in book_files(folder)]
     if not chapters:
         raise BookError(folder, "no chapters: expected files like 01-slope.md")
+    for path in sorted(folder.glob("[!.#]*.[mM][dD]")):
+        if path.is_file() and path not in book_files(folder) and path.read_bytes().startswith(b"---"):
+            raise BookError(path, "begins like a chapter, but is not called like one: 04-linear.md")
     _check(tuple(chapters))
     return chapters
 
@@ -130,6 +135,8 @@ class Reader:
         self.at = 0  # index of the current line
         self.prose = Prose()
         self.heading = (0, "")
+        self.notes: dict[str, int] = {}  # footnotes and targets of links, and where they are written
+        self.used: dict[str, int] = {}
 
     def refuse(self, message: str, line: int | None = None) -> BookError:
         return BookError(self.chapter.place(line or self.at + 1), message)
@@ -140,17 +147,38 @@ class Reader:
         while self.at < len(self.lines):
             line = self.lines[self.at]
             if fence := FENCE.match(line):
+                self.stand_apart("fence")
                 self.read_fence(fence)
+                if not fence["indent"]:
+                    self.prose = Prose()
             elif line.startswith("$$"):
                 self.read_display()
+                self.prose = Prose()
             elif line.startswith("|"):
                 self.read_table()
             else:
                 self.read_prose(line)
         if not self.chapter.title:
             raise self.refuse("the chapter has no title: begin it with '# Title'", 1)
+        self.check_notes()
         self.check_import_cell()
         self.check_transcripts()
+
+    def stand_apart(self, what: str) -> None:
+        """Below a line of text, Markdown sees a part of that."""
+        if self.prose.above.strip() and not self.prose.above.startswith(("!!!", "???")):
+            raise self.refuse(
+                f"leave an empty line above the {what}; else the page makes it a part of the text"
+            )
+
+    def check_notes(self) -> None:
+        """Each footnote is used, and written once; so is the target of a link like [this][one]."""
+        for name, line in self.notes.items():
+            if name.startswith("^") and name not in self.used:
+                raise self.refuse(f"nothing refers to [{name}]", line)
+        for name, line in self.used.items():
+            if name not in self.notes:
+                raise self.refuse(f"[{name}] is not written anywhere; begin a line with [{name}]:", line)
 
     def check_characters(self) -> None:
         """Jupytext must see the same lines and the same cells as this reader."""
@@ -179,7 +207,7 @@ class Reader:
 
     def read_fence(self, fence: re.Match[str]) -> None:
         opened = self.at + 1
-        info = fence["info"].strip()
+        info = fence["info"].strip(" \t")
         language, _, rest = info.partition(" ")
         if fence["mark"] != "```":
             raise self.refuse(f"'{fence['mark']}' is no fence here; write three backticks")
@@ -294,6 +322,8 @@ class Reader:
             except (json.JSONDecodeError, RecursionError):
                 raise self.refuse(f"the value of {key} is not JSON: {value[:60]}", opened) from None
             text = value[end:]
+            if text and text[0] != " ":  # Jupytext reads none of them
+                raise self.refuse(f"a space must follow the value of {key}: {text[:60]!r}", opened)
         return found
 
     def check_python(self, cell: Cell, opened: int) -> None:
@@ -306,7 +336,12 @@ class Reader:
         try:
             compiled(cell)
         except SyntaxError as error:
-            raise self.refuse(f"syntax error: {error.msg}", error.lineno or opened) from None
+            at = error.lineno or opened
+            wrong = lines[at - opened - 1].strip() if 0 < at - opened <= len(lines) else ""
+            said = f"syntax error: {error.msg}"
+            if wrong.startswith(("%", "!", "?")) or wrong.endswith("?"):
+                said = f"{wrong[:30]!r} is a notebook's magic, which is not run; leave it out"
+            raise self.refuse(said, at) from None
         except (RecursionError, MemoryError):
             longest = max(range(len(lines)), key=lambda index: len(lines[index]))
             raise self.refuse("nested too deeply for Python", opened + 1 + longest) from None
@@ -421,6 +456,8 @@ class Reader:
         tex = "\n".join(body).strip("\n")
         if not tex.strip():
             raise self.refuse("an empty display", opened)
+        if numbered := re.search(r"\\begin\{(align|gather|equation)\}", tex):
+            raise self.refuse(f"{numbered[1]} numbers its lines itself; write aligned or gathered", opened)
         place = self.chapter.place(opened)
         self.chapter.displays.append(Display(place, tex, label, unchecked, self.at))
 
@@ -431,7 +468,7 @@ class Reader:
             )
         if not text.startswith("{"):
             raise self.refuse(f"the display ends with '$$', but {text!r} stands behind it", line)
-        found = re.fullmatch(rf'\{{(?:#({LABEL}))?\s*(?:unchecked="([^"|]+)")?\}}', text)
+        found = re.fullmatch(rf'\{{(?:#({LABEL}))?\s*(?:unchecked="([^"|]*\w[^"|]*)")?\}}', text)
         if not found or not any(found.groups()):
             raise self.refuse(f'cannot read {text}; write {{#eq:name}} or {{unchecked="why"}}', line)
         return found[1], found[2]
@@ -440,9 +477,13 @@ class Reader:
 
     def read_table(self) -> None:
         opened = self.at + 1
+        self.stand_apart("table")
         header = _split_row(self.lines[self.at])
+        below = "".join(self.lines[opened : opened + 1])
+        if below.startswith("|") and not SEPARATOR.fullmatch(below):
+            raise self.refuse("below a table's first line stands one like |---|---|")
         notation = header == NOTATION_HEADER
-        if not notation and {"Symbol", "In code"} <= set(header):
+        if not notation and {"symbol", "in code"} <= {title.strip("*_ ").lower() for title in header}:
             raise self.refuse(f"a notation table has the columns {' | '.join(NOTATION_HEADER)}")
         rows = []
         while self.at < len(self.lines) and self.lines[self.at].startswith("|"):
@@ -471,6 +512,13 @@ class Reader:
 
     def read_prose(self, line: str) -> None:
         place = self.chapter.place(self.at + 1)
+        for found in NUMBER.finditer(line):
+            cells = len(self.chapter.cells)
+            self.chapter.numbers.append(Number(place, found["shown"], found["expression"], cells))
+        if re.search(r"<!--\s*=", re.sub(NUMBER, "", line)):
+            raise self.refuse("a computed number is written directly before its comment: 0.5<!-- = x -->")
+        if complaint := self.prose.complaint(re.sub(NUMBER, "0", line)):
+            raise self.refuse(complaint)
         if heading := re.match(r"(#{1,6}) +(?! )(.+)", line):
             title, _, anchor = heading[2].rpartition(" {#")
             text = title.rstrip(" ") if re.fullmatch(r"[\w-]+\}", anchor) else heading[2]
@@ -481,13 +529,11 @@ class Reader:
                 self.chapter.title = text
             if "$" in text:
                 raise self.refuse("no mathematics in headings (contents show it raw): write δ, not $\\delta$")
-        for found in NUMBER.finditer(line):
-            cells = len(self.chapter.cells)
-            self.chapter.numbers.append(Number(place, found["shown"], found["expression"], cells))
-        if re.sub(NUMBER, "", line).count("<!-- ="):
-            raise self.refuse("a computed number is written directly before its comment: 0.5<!-- = x -->")
-        if complaint := self.prose.complaint(re.sub(NUMBER, "0", line)):
-            raise self.refuse(complaint)
+        for found in NAMED.finditer(bare(line)):
+            name = (found["name"] or found["used"]).lower()
+            if found["name"] and name in self.notes:
+                raise self.refuse(f"[{name}] is already at line {self.notes[name]}; the first would be lost")
+            (self.notes if found["name"] else self.used).setdefault(name, self.at + 1)
         if not line.startswith("|") and _split_row(line.lstrip("> \t")) == NOTATION_HEADER:
             raise self.refuse("a notation table begins at the margin, with a |")
         for found in REFERENCE.finditer(re.sub(r"`[^`]*`|<!--.*?-->", "", line)):

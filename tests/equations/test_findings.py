@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from typing import Any
 
@@ -147,6 +148,24 @@ def test_an_exception_of_the_module_is_found_at_its_line(findings: Findings, mod
 
     found = findings(LINEAR + displays(linear="Y = XW+b"), Linear=Broken)
     assert "book/01-test.md:36: eq:linear: `Y = layer.forward(X)` raises ValueError: no such shape" in found
+
+
+@pytest.mark.parametrize("error", ["SystemExit", "GeneratorExit", "KeyError"])
+def test_whatever_code_raises_is_found_at_its_line(findings: Findings, error: str) -> None:
+    body = LINEAR.replace("Y = layer.forward(X)", f"Y = (_ for _ in ()).throw({error}(1))")
+    found = findings(body + displays(), **{error: getattr(builtins, error)})
+    assert any(f"`Y = (_ for _ in ()).throw({error}(1))` raises {error}: 1" in one for one in found)
+
+
+@pytest.mark.parametrize(
+    "tex, said",
+    [
+        ("b" + " + b" * 200, "a formula of 403 signs, at most 400; break it up"),
+        ("{" * 41 + "b" + "}" * 41, "braces within braces, more than 40 deep; break it up"),
+    ],
+)
+def test_a_formula_that_is_too_much_is_told(findings: Findings, tex: str, said: str) -> None:
+    assert any(said in one for one in findings(LINEAR + displays(linear=f"Y = {tex}")))
 
 
 def test_an_exception_of_a_function_is_found_at_its_row(findings: Findings) -> None:

@@ -82,6 +82,22 @@ def test_the_command_explains_and_plants(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.usefixtures("command")
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["book/99-no.md"], "book/99-no.md: not a chapter: expected a file like 04-linear.md\n"),
+        (["README.md"], "README.md: not a chapter: expected a file like 04-linear.md\n"),
+        (["--label", "eq:nowhere"], ": no equation that is checked has the label eq:nowhere there\n"),
+    ],
+)
+def test_the_command_refuses_what_is_not_there(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert check_equations.main(arguments) == 1
+    assert capsys.readouterr().out.endswith(said)
+
+
+@pytest.mark.usefixtures("command")
 def test_the_command_fails_where_an_equation_does(
     capsys: pytest.CaptureFixture[str], functions: dict[str, Any]
 ) -> None:

@@ -158,7 +158,8 @@ class Script:
 def _said(error: BaseException) -> str:
     """What an error says, under a name that is known outside of the library it comes from."""
     if not type(error).__qualname__.startswith("_"):
-        return traceback.format_exception_only(error)[-1].strip()
+        told = traceback.format_exception_only(error)
+        return (told[-1] if isinstance(error, SyntaxError) else "".join(told)).strip()  # with its notes
     public = next(kind for kind in type(error).__mro__ if kind.__module__ == "builtins")
     return f"{public.__name__}: {error}"
 
@@ -288,6 +289,7 @@ def marked(task: dict[str, Any], core: types.ModuleType, book: types.ModuleType)
             script = Script(task["path"], task["source"], task["shown"])
             for name, methods in task["needs"].items():
                 script.need(name, methods, task["restore"])
+                script.namespace[name] = script.own[name]  # an import further down may have taken it
             answer = script.own.get(task["variable"])
             if task["form"] == "pencil":
                 return _text(answer, script, task)
@@ -307,7 +309,10 @@ def marked(task: dict[str, Any], core: types.ModuleType, book: types.ModuleType)
 def run_check(task: dict[str, Any], script: Script, book: types.ModuleType, returned: Returned) -> None:
     own = {name: returned.watch(name, methods, script.own[name]) for name, methods in task["needs"].items()}
     course = functools.partial(own_module, task)
-    extra = {"book": book, "core": sys.modules[MODULE], "own_module": course}
+    core = sys.modules[MODULE]
+    if not task["hidden"]:  # nothing is kept from the answer, which may look for the module's own classes
+        book = core
+    extra = {"book": book, "core": core, "own_module": course}
     namespace = {**script.namespace, **VOCABULARY, **extra, **own, "__name__": "check"}
     padded = "\n" * (task["check_line"] - 1) + task["check"]
     with warnings.catch_warnings():

@@ -139,6 +139,10 @@ def _claims(session: Session) -> Iterator[Claim]:
             transcript = _examples(cell.source, cell, line, f"transcript at line {line}")
             if not transcript.examples:
                 raise BookError(cell.place, "a transcript without >>> tests nothing; write ```text instead")
+            for one in transcript.examples:
+                if doctest.SKIP in one.options:
+                    place = session.chapter.place(line + one.lineno)
+                    raise BookError(place, "a line that is skipped tests nothing; write ```text instead")
             yield line, transcript.name, partial(_after, session, end, session.check_examples, transcript)
         if cell.kind != "python":
             continue

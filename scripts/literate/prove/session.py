@@ -199,9 +199,9 @@ class Session:
         """Report an exception with the lines of the book it went through, or ``place`` if there are none."""
         try:
             yield
-        except Failure:
+        except (Failure, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             raise self.failure(error, self.trace(error) or [place]) from None
 
     def trace(self, error: BaseException) -> list[Place]:
@@ -215,7 +215,8 @@ class Session:
         return places
 
     def failure(self, error: BaseException, places: list[Place]) -> Failure:
-        said = traceback.format_exception_only(error)[-1].strip()
+        told = traceback.format_exception_only(error)
+        said = (told[-1] if isinstance(error, SyntaxError) else "".join(told)).strip()  # with its notes
         if isinstance(error, Misbehaved):
             said = str(error) or f"the cell {self.limits.complaint}"
         lines = [f"    {place}  {linecache.getline(str(place.path), place.line).strip()}" for place in places]

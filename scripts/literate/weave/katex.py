@@ -18,6 +18,7 @@ from literate.kept import Kept, name_of
 from literate.weave import light
 
 FORMULA = re.compile(r'<(?P<tag>span|div) class="arithmatex">\\[([](?P<tex>.*?)\\[)\]]</(?P=tag)>', re.S)
+AND_BEHIND = re.compile(rf"{FORMULA.pattern}(?P<behind>[.,;:!?)’”]*)", re.S)
 IN_SEARCH = re.compile(r"\\[([](.*?)\\[)\]]", re.S)
 Formula = tuple[str, bool]  # LaTeX, displayed
 SCRIPT = Path(__file__).with_name("katex.mjs")
@@ -37,11 +38,15 @@ def formulas_of(page: str) -> set[Formula]:
 
 
 def with_formulas(page: str, done: Mapping[Formula, str]) -> str:
+    """The page with its formulas set. No line begins with the comma behind a formula."""
+
     def put(found: re.Match[str]) -> str:
         text = done[_formula(found)]
-        return f'<div class="arithmatex">{text}</div>' if found["tag"] == "div" else text
+        if found["tag"] == "div":
+            return f'<div class="arithmatex">{text}</div>{found["behind"]}'
+        return f'<span class="nb">{text}{found["behind"]}</span>' if found["behind"] else text
 
-    return FORMULA.sub(put, page)
+    return AND_BEHIND.sub(put, page)
 
 
 def _formula(found: re.Match[str]) -> Formula:

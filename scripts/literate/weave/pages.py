@@ -153,10 +153,15 @@ def prose(book: Book, text: str) -> str:
     def resolve(part: str) -> str:
         return with_references(part, lambda label: reference(book, label))
 
-    text = NUMBER.sub(lambda found: found["shown"], text)
+    text = NUMBER.sub(lambda found: unbroken(found["shown"]), text)
     # A notation row may name the equation that defines its symbol.
     text = re.sub(rf"(?m)^(\|.*)`({LABEL})`( *\|)$", lambda m: m[1] + reference(book, m[2]) + m[3], text)
     return outside_code(text, resolve)
+
+
+def unbroken(number: str) -> str:
+    """No line ends behind the hyphen of 1e-11."""
+    return f'<span class="nb">{number}</span>' if re.search(r"\de-\d", number) else number
 
 
 def with_references(text: str, show: Callable[[str], str]) -> str:
