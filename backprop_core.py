@@ -86,10 +86,10 @@ def gradient_descent(
 
     ``gradient`` maps a point to the slope there, in the point's shape.
     Shapes: x any, result (steps + 1, *x.shape); row 0 is x itself.
-    Raises ValueError for a gradient of another shape.
+    Raises ValueError for a gradient of another shape, or other settings.
     """
     path = [_floating(x)]
-    for _ in range(steps):
+    for _ in _walk(gradient, lr, steps):
         slope = _of_shape(path[0].shape, gradient(path[-1]))
         path.append(path[-1] - lr * slope)  # eq:descent
     return np.stack(path)
@@ -146,6 +146,88 @@ def _widened(array: np.ndarray) -> np.ndarray:
     return array.astype(np.promote_types(array.dtype, "f"), copy=False)
 
 
+# 01 What is a slope good for? · guards
+def _demand(owner: Any, fits: Callable, message: str, **values: Any) -> None:
+    """Raise ValueError, with the name of the setting, unless it fits."""
+    name = owner if isinstance(owner, str) else type(owner).__name__
+    for setting, value in values.items():
+        if not fits(value):
+            expected = message.format(setting)
+            raise ValueError(f"{name}: {expected}, got {value!r:.300}")
+
+
+# 01 What is a slope good for? · guards-kinds
+def _instances(
+    owner: Any, kind: Any, optional: bool = False, **values: Any
+) -> None:
+    """Objects of that kind; None as well, if they are optional."""
+    kinds = (kind, type(None)) if optional else (kind,)
+    message = f"{{}} must be of type {kind.__name__}"
+    _demand(owner, lambda value: isinstance(value, kinds), message, **values)
+
+
+# 01 What is a slope good for? · guards-numbers
+_Real = int | float | np.integer | np.floating
+_SIGNS: dict[str, Callable] = {"<": operator.lt, "<=": operator.le}
+_FINITE, _SHARE = "-inf < {} < inf", "0 <= {} <= 1"
+
+
+@lru_cache
+def _between(bounds: str) -> Callable:
+    """Whether something is a number between the bounds."""
+    low, above, _, below, top = bounds.split()
+    def fits(value: Any) -> Any:
+        real = isinstance(value, _Real) and _SIGNS[above](float(low), value)
+        return real and _SIGNS[below](value, float(top))
+
+    return fits
+
+
+# 01 What is a slope good for? · guards-bounds
+def _within(owner: Any, bounds: str = "0 <= {} < inf", **values: Any) -> None:
+    """Numbers between bounds, which are written as in the error."""
+    _demand(owner, _between(bounds), f"expected {bounds}", **values)
+
+
+# 01 What is a slope good for? · guards-sizes
+def _is_whole(n: Any, least: float = float("-inf")) -> bool:
+    whole = isinstance(n, (int, np.integer)) and not isinstance(n, bool)
+    return whole and n >= least
+
+
+def _positive(owner: Any, least: int = 1, **sizes: Any) -> None:
+    """Whole numbers of at least ``least``."""
+    wanted = f"{{}} must be a whole number of at least {least}"
+    _demand(owner, lambda n: _is_whole(n, least), wanted, **sizes)
+
+
+# 01 What is a slope good for? · guards-switches
+def _switch(owner: Any, **on: Any) -> None:
+    """True or False: the text "False" would count as true."""
+    wanted = "expected {} to be True or False"
+    _demand(owner, lambda x: not np.iterable(x) and x in (0, 1), wanted, **on)
+
+
+# 01 What is a slope good for? · walk
+def _walk(gradient: Any, lr: Any, steps: Any) -> range:
+    """So many steps, if the settings of gradient_descent make sense."""
+    _instances("gradient_descent", Callable, gradient=gradient)
+    _within("gradient_descent", _FINITE, lr=lr)
+    _positive("gradient_descent", least=0, steps=steps)
+    return range(steps)
+
+
+# 01 What is a slope good for? · generator
+_Seed = np.random.Generator | int | None
+
+
+def _generator(owner: Any, rng: Any) -> np.random.Generator:
+    """The generator given, or a new one from a seed."""
+    if rng is not None and not isinstance(rng, np.random.Generator):
+        _positive(owner, least=0, rng=rng)
+    return np.random.default_rng(rng)
+
+
 # 02 How do I know a derivative is right? · each-element
 def _each_element(slope: Callable, x: Any, grad_output: Any) -> np.ndarray:
     """Gradient of sum(grad_output * f) in x, eq:upstream.
@@ -163,7 +245,7 @@ def _each_element(slope: Callable, x: Any, grad_output: Any) -> np.ndarray:
 # 02 How do I know a derivative is right? · upstream
 def _upstream(output: Any, grad: Any, what: str = "grad_output") -> np.ndarray:
     """One factor for each output; 1 if there is a single output."""
-    shape = np.shape(output)
+    shape = _floating(output).shape
     if grad is not None:
         return _of_shape(shape, grad, what)
     if np.size(output) != 1:
@@ -184,9 +266,10 @@ def numerical_gradient(
     Shapes: x any, grad_output as f(x), result as x, always float64.
     Raises ValueError if f has several outputs and grad_output is missing.
     """
-    x = _floating(x).astype(float)
+    x = _point("numerical_gradient", f, x, h)
     def slope(direction: np.ndarray) -> np.ndarray:
-        return (f(x + h * direction) - f(x - h * direction)) / (2 * h)
+        rise = np.subtract(f(x + h * direction), f(x - h * direction))
+        return rise / (2 * h)
 
     return _each_element(slope, x, _upstream(f(x), grad_output))
 
@@ -202,11 +285,19 @@ def complex_step_gradient(
     Shapes as in numerical_gradient. Raises TypeError where f returns real
     numbers. Source: Lyness and Moler, 1967; Squire and Trapp, 1998.
     """
-    x = _floating(x).astype(float)
+    x = _point("complex_step_gradient", f, x, h)
     def slope(direction: np.ndarray) -> np.ndarray:
         return np.imag(_off_axis(f, x + 1j * h * direction)) / h
 
     return _each_element(slope, x, _upstream(f(x), grad_output))
+
+
+# 02 How do I know a derivative is right? · point
+def _point(owner: str, f: Any, x: ArrayLike, h: Any) -> np.ndarray:
+    """x in double precision; f and h are looked at."""
+    _instances(owner, Callable, f=f)
+    _within(owner, "0 < {} < inf", h=h)
+    return _floating(x).astype(float)
 
 
 # 02 How do I know a derivative is right? · off-axis
@@ -286,8 +377,7 @@ def _sums(layer, x, rest, small):
 
 # 02 How do I know a derivative is right? · gradient-errors
 def gradient_errors(
-    layer: Any, x: ArrayLike, *rest: Any,
-    rng: np.random.Generator | int | None = None,
+    layer: Any, x: ArrayLike, *rest: Any, rng: _Seed = None,
     derivative: Callable = numerical_gradient,
 ) -> list[float]:
     """eq:relative-error of the input's gradient, then each parameter's.
@@ -296,10 +386,11 @@ def gradient_errors(
     """
     if isinstance(layer, type) or not hasattr(layer, "backward"):
         raise TypeError(f"expected a layer with a backward, got {layer}")
+    _instances("gradcheck", Callable, derivative=derivative)
     x = _floating(x).astype(float)
     x.flags.writeable = False
     shape = np.shape(_output(layer, x, rest))
-    seed = np.random.default_rng(rng).integers(2**63)
+    seed = _generator("gradcheck", rng).integers(2**63)
     own = np.random.default_rng(seed)  # x may have been drawn from rng, too
     grad = np.asarray(own.normal(size=shape))
     grad.flags.writeable = False
@@ -313,8 +404,7 @@ def gradient_errors(
 
 # 02 How do I know a derivative is right? · gradcheck
 def gradcheck(
-    layer: Any, x: ArrayLike, *rest: Any,
-    rng: np.random.Generator | int | None = None,
+    layer: Any, x: ArrayLike, *rest: Any, rng: _Seed = None,
     derivative: Callable = numerical_gradient,
 ) -> float:
     """Largest relative error of ``layer.backward``.
@@ -341,6 +431,7 @@ class Parameter:
     """
 
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
+        _switch(self, requires_grad=requires_grad)
         self.data = _floating(data).copy()
         self.grad: Any = np.zeros_like(self.data)
         self.requires_grad = requires_grad
@@ -528,6 +619,7 @@ class Layer(_Memory):
     # 03 Why backwards? · layer-training
     def train(self, mode: bool = True) -> Self:
         """Switch to training (or evaluation) and return the layer."""
+        _switch(self, mode=mode)
         for layer in self.modules():
             layer.training, layer._runs = mode, min(layer._runs, 0)
         return self
@@ -639,68 +731,6 @@ def _overwrite(ours: Mapping, new: Mapping) -> None:
         array[...] = new[name]
 
 
-# 03 Why backwards? · guards
-def _demand(owner: Any, fits: Callable, message: str, **values: Any) -> None:
-    """Raise ValueError, with the name of the setting, unless it fits."""
-    name = owner if isinstance(owner, str) else type(owner).__name__
-    for setting, value in values.items():
-        if not fits(value):
-            expected = message.format(setting)
-            raise ValueError(f"{name}: {expected}, got {value!r:.300}")
-
-
-# 03 Why backwards? · guards-kinds
-def _instances(
-    owner: Any, kind: Any, optional: bool = False, **values: Any
-) -> None:
-    """Objects of that kind; None as well, if they are optional."""
-    kinds = (kind, type(None)) if optional else (kind,)
-    message = f"{{}} must be of type {kind.__name__}"
-    _demand(owner, lambda value: isinstance(value, kinds), message, **values)
-
-
-# 03 Why backwards? · guards-numbers
-_Real = int | float | np.integer | np.floating
-_SIGNS: dict[str, Callable] = {"<": operator.lt, "<=": operator.le}
-_FINITE, _SHARE = "-inf < {} < inf", "0 <= {} <= 1"
-
-
-@lru_cache
-def _between(bounds: str) -> Callable:
-    """Whether something is a number between the bounds."""
-    low, above, _, below, top = bounds.split()
-    def fits(value: Any) -> Any:
-        real = isinstance(value, _Real) and _SIGNS[above](float(low), value)
-        return real and _SIGNS[below](value, float(top))
-
-    return fits
-
-
-# 03 Why backwards? · guards-bounds
-def _within(owner: Any, bounds: str = "0 <= {} < inf", **values: Any) -> None:
-    """Numbers between bounds, which are written as in the error."""
-    _demand(owner, _between(bounds), f"expected {bounds}", **values)
-
-
-# 03 Why backwards? · guards-sizes
-def _is_whole(n: Any, least: float = float("-inf")) -> bool:
-    whole = isinstance(n, (int, np.integer)) and not isinstance(n, bool)
-    return whole and n >= least
-
-
-def _positive(owner: Any, least: int = 1, **sizes: Any) -> None:
-    """Whole numbers of at least ``least``."""
-    wanted = f"{{}} must be a whole number of at least {least}"
-    _demand(owner, lambda n: _is_whole(n, least), wanted, **sizes)
-
-
-# 03 Why backwards? · guards-switches
-def _switch(owner: Any, **on: Any) -> None:
-    """True or False: the text "False" would count as true."""
-    wanted = "expected {} to be True or False"
-    _demand(owner, lambda x: not np.iterable(x) and x in (0, 1), wanted, **on)
-
-
 # 03 Why backwards? · unset
 class _Unset:
     """An attribute read too early: it says so (a __get__ would be slow)."""
@@ -737,17 +767,6 @@ class _Fixed(_Unset):
 def _fixed(count: int) -> Any:
     """So many attributes of that kind."""
     return [_Fixed() for _ in range(count)]
-
-
-# 03 Why backwards? · generator
-_Seed = np.random.Generator | int | None
-
-
-def _generator(owner: Any, rng: Any) -> np.random.Generator:
-    """The generator given, or a new one from a seed."""
-    if rng is not None and not isinstance(rng, np.random.Generator):
-        _positive(owner, least=0, rng=rng)
-    return np.random.default_rng(rng)
 
 
 # 04 The linear layer · linear-forward
@@ -1161,6 +1180,9 @@ class Loss(_Memory):
     def __init__(self, reduction: str = "mean") -> None:
         _one_of(self, "mean", "sum", "none", reduction=reduction)
         self.reduction = reduction
+
+    def __str__(self) -> str:
+        return type(self).__name__
 
     def _each(self, slopes: Any, shape: tuple, grad: Any) -> np.ndarray:
         """The slopes, each term's times the gradient that it gets."""
@@ -1637,7 +1659,7 @@ class Optimizer:
             each = [group.get(name, value) for group in groups]
             for value in each:
                 self._look_at(name, value)
-            same = all(other == each[0] for other in each)
+            same = all(np.array_equal(other, each[0]) for other in each)
             value = each[0] if same else self._each(name, each, sizes)
             setattr(self, name, value)
         self._names = list(settings)
@@ -1645,20 +1667,22 @@ class Optimizer:
     # 07 A network learns · optimizer-setting
     def __setattr__(self, name: str, value: Any) -> None:
         """A setting that is changed later is looked at as well."""
-        if name == "betas" and isinstance(value, list):
-            value = tuple(value)  # whose numbers stay
+        pair = value.tolist() if getattr(value, "ndim", 0) == 1 else value
+        if name == "betas" and isinstance(pair, list):
+            value = tuple(pair)  # whose numbers stay
         if name in getattr(self, "_names", ()):
             self._look_at(name, value)
             needs = {"amsgrad": "v_max", "centered": "mean"}
             needs |= dict.fromkeys(("momentum", "nesterov"), "velocity")
-            if np.any(value) and needs.get(name, "t") not in self.state:
-                raise ValueError(f"{self}: {name} must be given at the start")
+            late = np.any(value) and needs.get(name, "t") not in self.state
+            wanted = "{} must be given at the start"
+            _demand(self, lambda _: not late, wanted, **{name: value})
         super().__setattr__(name, value)
 
     # 07 A network learns · optimizer-look-at
     def _look_at(self, name: str, value: Any) -> None:
         """Raise ValueError for a setting that is out of range."""
-        if name in ("maximize", "nesterov", "amsgrad", "centered"):
+        if name in _SWITCHES:
             return _switch(self, **{name: value})
         top = 1 if name in ("momentum", "alpha", "betas") else "inf"
         known = "_names" in vars(self)
@@ -1674,9 +1698,8 @@ class Optimizer:
     # 07 A network learns · optimizer-each
     def _each(self, name: str, values: list, sizes: list[int]) -> np.ndarray:
         """The values of the groups, one for each number that is moved."""
-        switch = any(isinstance(value, bool) for value in values)
-        wanted = "{} is a switch for all groups"
-        _demand(self, lambda _: not switch, wanted, **{name: values})
+        wanted, one = "{} is a switch for all groups", name in _SWITCHES
+        _demand(self, lambda _: not one, wanted, **{name: values})
         return np.repeat(values, sizes, axis=0).T.astype(self._data.dtype)
 
     # 07 A network learns · optimizer-repr
@@ -1784,6 +1807,9 @@ def _only_parameters(things: Any) -> list[Parameter]:
 
 
 # 07 A network learns · groups
+_SWITCHES = "maximize", "nesterov", "amsgrad", "centered"
+
+
 def _groups(name: str, things: Any) -> list[dict[str, Any]]:
     """Parameters as groups; most often there is one."""
     given = list(things) if np.iterable(things) else [things]
@@ -3460,14 +3486,15 @@ class _Convolution(Layer):
         """The border around the pictures, as _batch_last takes it."""
         self.stride = _pair(self, "stride", self.stride, 1)
         self.dilation = _pair(self, "dilation", self.dilation, 1)
-        self._steps, padding = (self.stride, self.dilation), self.padding
+        self._steps, given = (self.stride, self.dilation), self.padding
+        name = given if isinstance(given, str) else ""
         sides = zip(self.kernel_size, self.dilation)
         h, w = self._span = tuple(d * (k - 1) + 1 for k, d in sides)
-        if padding == "same" and max(self.stride) > 1:
+        if name == "same" and max(self.stride) > 1:
             raise ValueError(f"{self}: padding 'same' needs stride 1")
         self._border = ((h - 1) // 2, h // 2), ((w - 1) // 2, w // 2)
-        if padding != "same" or self._transposed:
-            size = 0 if padding == "valid" else padding
+        if name != "same" or self._transposed:
+            size = 0 if name == "valid" else given
             top, side = self.padding = _pair(self, "padding", size, 0)
             self._border = (top, top), (side, side)
 
@@ -3921,6 +3948,10 @@ class Tensor(NDArrayOperatorsMixin):
         raise TypeError(_IN_PLACE)
 
     # 17 The engine, for use · tensor-item
+    def item(self) -> float:
+        """The number of a single entry, which carries no gradient."""
+        return self.data.item()
+
     def detach(self) -> Any:
         """The same array, as a constant."""
         return Tensor(self.data, requires_grad=False)
@@ -4109,7 +4140,7 @@ def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
 
 # 17 The engine, for use · plain
 _IN_PLACE = "Tensors do not change in place; write a = a + b, or np.where"
-_PLAIN = "shape ndim size dtype argmax argmin any all tolist item".split()
+_PLAIN = "shape ndim size dtype argmax argmin any all tolist".split()
 _ELSE = "; make it of functions that have one, or give it one with primitive"
 _OPTIONS = {"where": "; write np.where", "dtype": "; write x.astype(dtype)"}
 _INSTEAD: dict[Callable, str] = {
@@ -7741,4 +7772,4 @@ _PROBES = [
 ]
 
 
-# digest 20deb86fe8faf41391615b37594156330ae9dcee7504615622c65991dd80403d
+# digest d66d4dbd07eec396ffd629b40e1e5071510faf94be270d3cc5316cd7ca54db30
