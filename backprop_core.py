@@ -208,6 +208,31 @@ def _switch(owner: Any, **on: Any) -> None:
     _demand(owner, lambda x: not np.iterable(x) and x in (0, 1), wanted, **on)
 
 
+# 01 What is a slope good for? · unset
+class _Unset:
+    """An attribute read too early: it says so (a __get__ would be slow)."""
+
+    def __set_name__(self, kind: type, name: str) -> None:
+        self.name = name
+
+    def _refuse(self, *_: Any) -> Any:
+        raise AttributeError(f"no {self.name} (super().__init__ ran?)")
+
+    __repr__ = __getattr__ = __len__ = __le__ = _refuse
+
+
+# 01 What is a slope good for? · setting
+class _Setting(_Unset):
+    """An attribute that is looked at whenever it is set."""
+    def __init__(self, look: Callable, *how: Any) -> None:
+        self.look, self.how = look, how
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        self.look(owner, *self.how, **{self.name: value})
+        number = isinstance(value, np.generic)
+        vars(owner)[self.name] = value.item() if number else value
+
+
 # 01 What is a slope good for? · walk
 def _walk(gradient: Any, lr: Any, steps: Any) -> range:
     """So many steps, if the settings of gradient_descent make sense."""
@@ -429,9 +454,9 @@ class Parameter:
     Raises TypeError for anything but numbers, ValueError for a grad of
     another shape.
     """
+    requires_grad: Any = _Setting(_switch)
 
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
-        _switch(self, requires_grad=requires_grad)
         self.data = _floating(data).copy()
         self.grad: Any = np.zeros_like(self.data)
         self.requires_grad = requires_grad
@@ -682,7 +707,7 @@ class Layer(_Memory):
 
 
 # 03 Why backwards? · passing
-_PASSING = {"_cache", "_fitted", "_shapes", "_pass", "_looked"}
+_PASSING = {"_cache", "_fitted", "_shapes", "_pass"}
 
 
 # 03 Why backwards? · entries
@@ -729,19 +754,6 @@ def _agreed(ours: Mapping, theirs: Any) -> dict[str, np.ndarray]:
 def _overwrite(ours: Mapping, new: Mapping) -> None:
     for name, array in ours.items():
         array[...] = new[name]
-
-
-# 03 Why backwards? · unset
-class _Unset:
-    """An attribute read too early: it says so (a __get__ would be slow)."""
-
-    def __set_name__(self, kind: type, name: str) -> None:
-        self.name = name
-
-    def _refuse(self, *_: Any) -> Any:
-        raise AttributeError(f"no {self.name} (super().__init__ ran?)")
-
-    __repr__ = __getattr__ = __len__ = __le__ = _refuse
 
 
 # 03 Why backwards? · fixed
@@ -950,12 +962,12 @@ class LeakyReLU(Activation):
     Source: Maas, Hannun and Ng, 2013.
     """
 
+    negative_slope: Any = _Setting(_within, _FINITE)
+
     def __init__(self, negative_slope: float = 0.01) -> None:
-        _within(self, _FINITE, negative_slope=negative_slope)
-        self.negative_slope = float(negative_slope)
+        self.negative_slope = negative_slope
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
-        _within(self, _FINITE, negative_slope=self.negative_slope)
         slope = np.where(x > 0, x.dtype.type(1), self.negative_slope)
         return x * slope, slope  # eq:leaky-relu-slope
 
@@ -968,12 +980,12 @@ class ELU(Activation):
     Source: Clevert, Unterthiner and Hochreiter, 2016.
     """
 
+    alpha: Any = _Setting(_within, _FINITE)
+
     def __init__(self, alpha: float = 1.0) -> None:
-        _within(self, _FINITE, alpha=alpha)
-        self.alpha = float(alpha)
+        self.alpha = alpha
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
-        _within(self, _FINITE, alpha=self.alpha)
         low = np.minimum(x, 0)  # so expm1 cannot overflow
         y = np.where(x > 0, x, self.alpha * np.expm1(low))
         slope = np.where(x > 0, 1.0, self.alpha * np.exp(low))
@@ -1007,6 +1019,14 @@ def _normal_cdf(x: np.ndarray) -> np.ndarray:
     return (0.5 * _erfc(-x / 2**0.5)).astype(x.dtype)
 
 
+# 05 Something that bends: activations · one-of
+def _one_of(owner: Any, *names: str, **values: Any) -> None:
+    """One of these names."""
+    *most, last = map(repr, names)
+    fits = f"{{}} is {', '.join(most)}{' or ' * bool(most)}{last}"
+    _demand(owner, lambda x: isinstance(x, str) and x in names, fits, **values)
+
+
 # 05 Something that bends: activations · gelu-slope
 class GELU(Activation):
     """x times the normal distribution's share below x, eq:gelu.
@@ -1014,6 +1034,8 @@ class GELU(Activation):
     ``approximate="tanh"`` is faster and off by up to 5e-4 (eq:gelu-tanh).
     Raises ValueError for another name. Source: Hendrycks, Gimpel, 2016.
     """
+
+    approximate: Any = _Setting(_one_of, "none", "tanh")
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
         near = np.clip(x, -40, 40)  # beyond, 0 or 1; no overflow
@@ -1025,12 +1047,10 @@ class GELU(Activation):
 
     # 05 Something that bends: activations · gelu-settings
     def __init__(self, approximate: str = "none") -> None:
-        _one_of(self, "none", "tanh", approximate=approximate)
         self.approximate = approximate
 
     # 05 Something that bends: activations · gelu-tanh
     def _with_tanh(self, x: np.ndarray, near: np.ndarray) -> _Pair:
-        _one_of(self, "none", "tanh", approximate=self.approximate)
         factor, cubic = (2 / math.pi) ** 0.5, 0.044715
         slope = near * near  # cheaper than a power
         share = factor * cubic * slope
@@ -1045,14 +1065,6 @@ class GELU(Activation):
         slope *= 1 - share
         slope += share  # eq:gelu-tanh-slope
         return x * share, slope  # eq:gelu-tanh
-
-
-# 05 Something that bends: activations · one-of
-def _one_of(owner: Any, *names: str, **values: Any) -> None:
-    """One of these names."""
-    *most, last = map(repr, names)
-    fits = f"{{}} is {', '.join(most)}{' or ' * bool(most)}{last}"
-    _demand(owner, lambda x: isinstance(x, str) and x in names, fits, **values)
 
 
 # 05 Something that bends: activations · softmax
@@ -1173,7 +1185,7 @@ class Loss(_Memory):
         x, target = _floating(prediction), _as_array(target)
         values, slopes, count = self._masked(x, target, mask)
         if not count and self.reduction != "none":
-            raise ValueError(f"{self}: the batch is empty")
+            raise ValueError(f"{self}: the batch is empty, or all weighs 0")
         return values, slopes, count
 
     # 06 What do we want? Losses · loss-reduction
@@ -1234,13 +1246,13 @@ class HuberLoss(Loss):
     Raises ValueError unless delta is above 0. Source: Huber, 1964.
     """
 
+    delta: Any = _Setting(_within, "0 < {} < inf")
+
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
-        _within(self, "0 < {} < inf", delta=delta)
-        self.delta = float(delta)
+        self.delta = delta
 
     def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
-        _within(self, "0 < {} < inf", delta=self.delta)
         difference = x - target
         slope = np.clip(difference, -self.delta, self.delta)  # eq:huber-grad
         return slope * (difference - 0.5 * slope), slope
@@ -1260,6 +1272,7 @@ class CrossEntropyLoss(Loss):
     """
 
     ignore_index = -100
+    label_smoothing: Any = _Setting(_within, _SHARE)
 
     # 06 What do we want? Losses · cross-entropy-slope
     def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
@@ -1301,7 +1314,6 @@ class CrossEntropyLoss(Loss):
         weight: ArrayLike | None = None, ignore_index: int = -100,
     ) -> None:
         super().__init__(reduction)
-        _within(self, _SHARE, label_smoothing=label_smoothing)
         whole = "{} must be a whole number"
         _demand(self, _is_whole, whole, ignore_index=ignore_index)
         self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
@@ -1330,7 +1342,6 @@ class CrossEntropyLoss(Loss):
             count = np.count_nonzero(table)
             count = count if weight is None else (table @ weight).sum()
         if self.label_smoothing:
-            _within(self, _SHARE, label_smoothing=self.label_smoothing)
             table = self._smoothed(table).astype(x.dtype)
         if weight is not None:
             table = (table * weight).astype(x.dtype)
@@ -1915,7 +1926,7 @@ def _fill(
     """Draw all numbers anew, with mean 0 and the deviation ``spread``."""
     _only_parameters([parameter])
     shape = parameter.data.shape
-    std, rng = spread(shape, *settings), _generator("rng", rng)
+    std, rng = spread(shape, *settings), _generator("initialiser", rng)
     bound = 3**0.5 * std
     parameter.data[...] = rng.uniform(-bound, bound, shape) if uniform else (
         rng.normal(0.0, std, shape)
@@ -1963,8 +1974,7 @@ def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
     (in, out) for a matrix as in Linear, (out, in, …) for a kernel.
     """
     if len(shape) < 2:
-        found = f"got shape {shape}"
-        raise ValueError(f"expected a weight of two or more axes, {found}")
+        raise ValueError(f"expected a weight of two or more axes, got {shape}")
     if len(shape) > 2:
         window = math.prod(shape[2:])
         shape = shape[1] * window, shape[0] * window
@@ -2342,9 +2352,9 @@ class DataLoader:
     """
 
     x, y = _fixed(2)
+    batch_size: Any = _Setting(_positive, 1)
 
     def __len__(self) -> int:
-        _positive(self, batch_size=self.batch_size)
         whole, rest = divmod(len(self.x), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
@@ -2367,9 +2377,8 @@ class DataLoader:
         self.arrays = [_as_array(array) for array in given]
         self.x, self.y = self.arrays[:2]
         _equally_many(self.arrays)
-        _positive(self, batch_size=batch_size)
         _switch(self, shuffle=shuffle, drop_last=drop_last)
-        self.batch_size, self.shuffle = int(batch_size), shuffle
+        self.batch_size, self.shuffle = batch_size, shuffle
         self.drop_last, self.rng = drop_last, _generator(self, rng)
 
 
@@ -2430,8 +2439,8 @@ class CosineAnnealingLR(Schedule):
     ) -> None:
         _positive(self, T_max=T_max)
         _within(self, eta_min=eta_min)
-        super().__init__(optimizer, lambda base, t: eta_min + (
-            (base - eta_min) * 0.5 * (1 + math.cos(math.pi * t / T_max))
+        super().__init__(optimizer, lambda b, t: eta_min + (
+            (b - eta_min) * 0.5 * (1 + math.cos(math.pi * t / T_max))
         ))
 
 
@@ -2441,9 +2450,7 @@ class LinearWarmup(Schedule):
 
     def __init__(self, optimizer: Optimizer, steps: int) -> None:
         _positive(self, steps=steps)
-        super().__init__(
-            optimizer, lambda base, t: base * min(1.0, (t + 1) / steps)
-        )
+        super().__init__(optimizer, lambda b, t: b * min(1, (t + 1) / steps))
 
 
 # 10 The loop: training · exponential-lr
@@ -2452,7 +2459,7 @@ class ExponentialLR(Schedule):
 
     def __init__(self, optimizer: Optimizer, gamma: float) -> None:
         _within(self, gamma=gamma)
-        super().__init__(optimizer, lambda base, t: base * gamma**t)
+        super().__init__(optimizer, lambda b, t: b * gamma**t)
 
 
 # 10 The loop: training · step-lr
@@ -2468,9 +2475,7 @@ class StepLR(Schedule):
     ) -> None:
         _positive(self, step_size=step_size)
         _within(self, gamma=gamma)
-        super().__init__(
-            optimizer, lambda base, t: base * gamma ** (t // step_size)
-        )
+        super().__init__(optimizer, lambda b, t: b * gamma ** (t // step_size))
 
 
 # 10 The loop: training · clip
@@ -2599,8 +2604,7 @@ class _Training(SimpleNamespace):
                 from tqdm.autonotebook import tqdm
         except ImportError:
             return nullcontext(self.data)
-        bar = {"leave": False, "unit": "batch", "disable": None}
-        return tqdm(self.data, desc=title, **bar)
+        return tqdm(self.data, title, leave=False, unit="batch", disable=None)
 
     # 10 The loop: training · whole-batch
     def one_batch(self, number: int, batch: Sequence) -> dict[str, tuple]:
@@ -2624,22 +2628,15 @@ class _Training(SimpleNamespace):
         for function in self.callbacks:
             _instances("fit", Callable, callbacks=function)
         rows = self.history or ()
-        fits = all(isinstance(row, dict) and "epoch" in row for row in rows)
+        its = (isinstance(row, dict) and row.get("epoch") for row in rows)
+        fits = all(map(_is_whole, its))
         wanted = "expected {} as fit returns it"
         _demand("fit", lambda _: fits, wanted, history=self.history)
         _positive("fit", least=0, epochs=self.epochs)
         _switch("fit", verbose=self.verbose)
         _one_of("fit", "epoch", "batch", schedule_every=self.schedule_every)
-        self.check_owners()
-
-    # 10 The loop: training · fit-owners
-    def check_owners(self) -> None:
         _one_number("fit", self.net)
-        if not {*self.optimizer.parameters} & {*self.net.parameters()}:
-            raise ValueError("fit: the optimizer has no parameter of net")
-        owner = getattr(self.schedule, "optimizer", self.optimizer)
-        if owner is not self.optimizer:
-            raise ValueError("fit: the schedule belongs to another optimizer")
+        _of_one_training("fit", self.net, self.optimizer, self.schedule)
 
 
 # 10 The loop: training · fit
@@ -2734,30 +2731,35 @@ def _xy(batch: Any) -> Sequence:
     raise TypeError("fit: expected batches (x, y); write DataLoader(x, y)")
 
 
+# 10 The loop: training · of-one-training
+def _of_one_training(owner: str, net: Any, rule: Any, schedule: Any) -> None:
+    """Raise ValueError where they do not belong together."""
+    if schedule is not None and schedule.optimizer is not rule:
+        raise ValueError(f"{owner}: the schedule's optimizer is not given")
+    if rule is not None and not {*rule.parameters} & {*net.parameters()}:
+        raise ValueError(f"{owner}: the optimizer has no parameter of net")
+
+
 # 11 To be continued: saving and resuming · named-arrays
 def _named_arrays(
     net: Layer, optimizer: Any = None, schedule: Any = None
 ) -> dict[str, np.ndarray]:
     """What training changes, by names that stay the same."""
-    _of_one_training(net, optimizer, schedule)
+    _look_at(net, optimizer, schedule)
     found = {f"net.{name}": array for name, array in net._arrays().items()}
-    if optimizer is not None:
-        for name, array in optimizer._arrays().items():
-            found[f"optimizer.{name}"] = array
+    for name, array in optimizer._arrays().items() if optimizer else ():
+        found[f"optimizer.{name}"] = array
     if schedule is not None:
         found["schedule"] = np.array(schedule.t)
     return found
 
 
-# 11 To be continued: saving and resuming · of-one-training
-def _of_one_training(net: Any, optimizer: Any, schedule: Any) -> None:
+# 11 To be continued: saving and resuming · look-at
+def _look_at(net: Any, optimizer: Any, schedule: Any) -> None:
     _instances("checkpoint", Layer, net=net)
     _instances("checkpoint", Optimizer, True, optimizer=optimizer)
     _instances("checkpoint", Schedule, True, schedule=schedule)
-    if schedule is not None and schedule.optimizer is not optimizer:
-        raise ValueError("checkpoint: give the schedule's optimizer as well")
-    if optimizer and not {*optimizer.parameters} & {*net.parameters()}:
-        raise ValueError("checkpoint: the optimizer has no parameter of net")
+    _of_one_training("checkpoint", net, optimizer, schedule)
 
 
 # 11 To be continued: saving and resuming · generators
@@ -2789,8 +2791,10 @@ def save(
     collide, OSError for a place that is no ordinary file.
     """
     arrays: dict[str, Any] = _named_arrays(net, optimizer, schedule)
-    _instances("save", list, True, history=history)
-    texts: dict[str, Any] = {"history": history or []}
+    texts: dict[str, Any] = {"history": [] if history is None else history}
+    _instances("save", list, history=texts["history"])
+    for row in texts["history"]:
+        _instances("save", dict, history=row)
     for name, generator in _generators(net, rng).items():
         texts[name] = generator.bit_generator.state
     for name, text in texts.items():
@@ -3029,16 +3033,16 @@ class Dropout(Layer):
     Source: Srivastava and others, 2014.
     """
 
+    p: Any = _Setting(_within, "0 <= {} < 1")
+
     def __init__(self, p: float = 0.5, *, rng: _Seed = None) -> None:
-        _within(self, "0 <= {} < 1", p=p)
-        self.p, self._rng = float(p), _generator(self, rng)
+        self.p, self._rng = p, _generator(self, rng)
 
     # 12 Not by heart: regularisation · dropout-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, ...)
         factor = np.ones_like(x)
         if self.training:
-            _within(self, "0 <= {} < 1", p=self.p)
             keep = self._rng.random(x.shape) >= self.p
             factor = keep / x.dtype.type(1 - self.p)
         self._cache = factor
@@ -3091,10 +3095,17 @@ def _normalise_backward(
     return dx
 
 
+# 13 Keeping in shape: normalisation · or-none
+def _or_none(owner: Any, bounds: str = "0 <= {} < inf", **it: Any) -> None:
+    _within(owner, bounds, **{k: v for k, v in it.items() if v is not None})
+
+
 # 13 Keeping in shape: normalisation · batch-norm
 class _BatchNorm(Layer):
     """What BatchNorm1d and BatchNorm2d have in common."""
     num_features, weight, bias = _fixed(3)
+    eps: Any = _Setting(_within)
+    momentum: Any = _Setting(_or_none, _SHARE)
     _axes: tuple[tuple[str, ...], ...]  # after (N, num_features)
     running_mean = property(lambda self: self.buffers.get("running_mean"))
     running_var = property(lambda self: self.buffers.get("running_var"))
@@ -3157,7 +3168,6 @@ class _BatchNorm(Layer):
         self.momentum, zeros = momentum, np.zeros(num_features)
         _switch(self, affine=affine, track_running_stats=track_running_stats)
         _switch(self, bias=bias)
-        self._look()
         self.weight = Parameter(zeros + 1) if affine else None
         self.bias = Parameter(zeros) if affine and bias else None
         self.buffers: dict[str, np.ndarray] = {
@@ -3168,7 +3178,6 @@ class _BatchNorm(Layer):
     # 13 Keeping in shape: normalisation · batch-norm-guard
     def _admitted(self, x: ArrayLike) -> tuple[np.ndarray, bool]:
         """x if its shape fits, and whether the statistics are fixed."""
-        self._look()
         axes = self._axes[-1 if _floating(x).ndim > 2 else 0]
         x = self._expect(x, "N", self.num_features, *axes)
         n, fixed = x[:, 0].size, bool(self.buffers) and not self.training
@@ -3178,15 +3187,6 @@ class _BatchNorm(Layer):
                 "take larger batches (drop_last=True), or call eval() first"
             )
         return x, fixed
-
-    # 13 Keeping in shape: normalisation · batch-norm-look
-    def _look(self) -> None:
-        """At the settings, when they have changed."""
-        eps, share = now = self.eps, self.momentum
-        if now != vars(self).get("_looked"):
-            _within(self, eps=eps)
-            _within(self, _SHARE, momentum=0.0 if share is None else share)
-            self._looked = now
 
 
 # 13 Keeping in shape: normalisation · turn
@@ -3257,6 +3257,7 @@ class _RowNorm(Layer):
     """What LayerNorm and RMSNorm have in common: an example is a row."""
     _centred = True
     normalized_shape, weight, bias = _fixed(3)
+    eps: Any = _Setting(_or_none)
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, rows, eps = self._grouped(x)
@@ -3291,7 +3292,6 @@ class _RowNorm(Layer):
         leading = x.shape[: -len(own)] if x.ndim >= len(own) else ("…",)
         x = self._expect(x, *leading, *own)
         eps = np.finfo(x.dtype).eps if self.eps is None else self.eps
-        _within(self, eps=eps)
         return x, x.reshape(-1, math.prod(own)), float(eps)
 
     # 13 Keeping in shape: normalisation · row-norm-settings
@@ -3304,7 +3304,6 @@ class _RowNorm(Layer):
         own = tuple(own) if isinstance(own, (tuple, list)) else (own,)
         for size in own or [()]:
             _positive(self, normalized_shape=size)
-        _within(self, eps=0.0 if eps is None else eps)
         self.normalized_shape, self.eps = tuple(map(int, own)), eps
         _switch(self, elementwise_affine=elementwise_affine, bias=bias)
         self.weight = Parameter(np.ones(own)) if elementwise_affine else None
@@ -3880,6 +3879,7 @@ class Tensor(NDArrayOperatorsMixin):
     _parents: tuple[Any, ...] = ()
     _record: Any = None
     __hash__ = object.__hash__  # although == compares entries
+    shape = property(operator.attrgetter("data.shape"))
 
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
         self.data, self.requires_grad = _real(data), requires_grad
@@ -3906,8 +3906,7 @@ class Tensor(NDArrayOperatorsMixin):
         function: Any = hasattr(np.ndarray, name) and getattr(np, name, None)
         known = function in _RULES or function in _FURTHER
         if not known or name in ("sort", "resize", "compress"):  # no twins
-            text = f"a Tensor has no {name}; the array in it is .data"
-            raise AttributeError(text)
+            raise AttributeError(f"a Tensor has no {name}; its array is .data")
         if name in ("sum", "mean", "max", "min"):  # keepdims comes second
             return lambda axis=None, keepdims=False, **options: function(
                 self, axis=axis, keepdims=keepdims, **options
@@ -4127,7 +4126,7 @@ def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
     try:
         form.bind(*extra, *args, **options)
         if rules and not all([*rules, *[None] * len(args)][i] for i in places):
-            takes = "there a constant, as .data"
+            takes = "a constant there, as .data"
             raise TypeError
     except TypeError:
         name = rule.name.strip("_")
@@ -4140,7 +4139,7 @@ def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
 
 # 17 The engine, for use · plain
 _IN_PLACE = "Tensors do not change in place; write a = a + b, or np.where"
-_PLAIN = "shape ndim size dtype argmax argmin any all tolist".split()
+_PLAIN = "ndim size dtype argmax argmin any all tolist".split()
 _ELSE = "; make it of functions that have one, or give it one with primitive"
 _OPTIONS = {"where": "; write np.where", "dtype": "; write x.astype(dtype)"}
 _INSTEAD: dict[Callable, str] = {
@@ -4606,9 +4605,8 @@ def _join_rule(g, y, axis, *parts):
     return [None, *[g[(*before, slice(end - n, end))] for n, end in ends]]
 
 
-_JOIN = _Rule(
-    "join", lambda axis, *x: np.concatenate(x, axis), _join_rule, None, set()
-)
+_JOIN = _Rule("join", lambda axis, *x: np.concatenate(x, axis), _join_rule,
+              None, set())
 
 
 # 17 The engine, for use · concatenate
@@ -4653,9 +4651,7 @@ def _moved(f: Callable, flat: Any, marks: Any, value: Any, *seen: Any) -> Any:
     moved = (marks[:, place] == seen).all(axis=0)
     there = np.where(moved, flat.data[place], seen[0]).astype(value.dtype)
     if not np.array_equal(there, value, equal_nan=True):
-        raise TypeError(
-            f"{f.__name__} does more here than move, and has no rule"
-        )
+        raise TypeError(f"{f.__name__} does more here than move: no rule")
     y = flat[np.where(moved, place, last)]
     y = y if moved.all() else np.where(moved, y, value)
     return y if y.dtype == value.dtype else y.astype(value.dtype)
@@ -5385,8 +5381,7 @@ class Embedding(Layer):
         _positive(self, num_embeddings=shape[0], embedding_dim=shape[1])
         _within(self, std=std)
         self.num_embeddings, self.embedding_dim = shape
-        drawn = _generator(self, rng).normal(0.0, std, shape)
-        self.weight = Parameter(drawn)
+        self.weight = Parameter(_generator(self, rng).normal(0.0, std, shape))
 
     # 20 Time: recurrent networks · embedding-settings-known
     def _known(self, ids: np.ndarray) -> np.ndarray:
@@ -5563,8 +5558,7 @@ class PositionEmbedding(Embedding):
         x = self._expect(x, "N", "T", self.embedding_dim)
         steps, most = x.shape[1], self.num_embeddings
         if steps > most:
-            wanted = f"expected at most {most} steps"
-            raise ValueError(f"{self}: {wanted}, got {steps}")
+            raise ValueError(f"{self} takes at most {most} steps, got {steps}")
         self._cache = x.shape, x.dtype
         y = x + self.weight.data[:steps]  # eq:position
         return y.astype(x.dtype, copy=False)
@@ -6342,8 +6336,7 @@ def _test_signs(case: _Case) -> _Signs:
     both, n, many = sum(map({*old}.__contains__, rows)), len(rows), len({*old})
     chance = many < 0.9 * len(old) and np.unique(x).size < 1.5 * many
     if both > n / 10 and many > 19 and not chance:
-        figure = f"{both} of {n} rows are rows of x"
-        yield "test-rows-in-training", "x_test", figure
+        yield "test-rows-in-training", "x_test", f"{both} of {n} are rows of x"
     if x.shape[1] != test.shape[1]:
         figure = f"shape {np.shape(x_test)}, x has {case.x.shape}"
         yield "test-data-differ", "x_test", figure
@@ -7772,4 +7765,4 @@ _PROBES = [
 ]
 
 
-# digest d66d4dbd07eec396ffd629b40e1e5071510faf94be270d3cc5316cd7ca54db30
+# digest 51eb67393895a3110b98b55502f9f52a54563c0b0ee0d754f07f7aedfad044ad

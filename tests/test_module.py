@@ -556,7 +556,7 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "fans": (
         lambda: bp.xavier_normal_(bp.Parameter([1.0])),
         ValueError,
-        "expected a weight of two or more axes, got shape (1,)",
+        "expected a weight of two or more axes, got (1,)",
     ),
     "gain": (
         lambda: bp.kaiming_normal_(bp.Parameter(np.ones((2, 2))), nonlinearity="gelu"),
