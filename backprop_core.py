@@ -86,7 +86,7 @@ def gradient_descent(
 
     ``gradient`` maps a point to the slope there, in the point's shape.
     Shapes: x any, result (steps + 1, *x.shape); row 0 is x itself.
-    Raises ValueError for a gradient of another shape, or other settings.
+    Raises ValueError for a gradient of another shape.
     """
     path = [_floating(x)]
     for _ in _walk(gradient, lr, steps):
@@ -7765,4 +7765,4 @@ _PROBES = [
 ]
 
 
-# digest 51eb67393895a3110b98b55502f9f52a54563c0b0ee0d754f07f7aedfad044ad
+# digest 4fa258bb09ad4f150c83687a37f9a325a1a5c3a0222e8f9a1c5ea633d35d7896

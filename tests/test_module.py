@@ -489,7 +489,7 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "empty": (
         lambda: bp.MSELoss()(np.zeros((0, 3)), np.zeros((0, 3))),
         ValueError,
-        "MSELoss: the batch is empty",
+        "MSELoss: the batch is empty, or all weighs 0",
     ),
     "label": (
         lambda: bp.CrossEntropyLoss()(np.zeros((2, 3)), [1, 3]),

@@ -111,7 +111,7 @@ def test_a_loss_that_two_networks_share_is_noticed() -> None:
     one, two = made(loss), made(loss, seed=1)
     one.loss(X, Y)
     two.loss(OTHER, LATER)
-    with pytest.raises(RuntimeError, match=r"CrossEntropyLoss\(.*\) has run for something else.*its own"):
+    with pytest.raises(RuntimeError, match=r"CrossEntropyLoss has run for something else.*its own"):
         one.backward()
     two.backward()
     one.loss(X, Y)
