@@ -455,7 +455,6 @@ class Parameter:
     another shape.
     """
     requires_grad: Any = _Setting(_switch)
-
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
         self.data = _floating(data).copy()
         self.grad: Any = np.zeros_like(self.data)
@@ -961,7 +960,6 @@ class LeakyReLU(Activation):
     Raises ValueError unless that is a finite number.
     Source: Maas, Hannun and Ng, 2013.
     """
-
     negative_slope: Any = _Setting(_within, _FINITE)
 
     def __init__(self, negative_slope: float = 0.01) -> None:
@@ -979,9 +977,7 @@ class ELU(Activation):
     Raises ValueError unless ``alpha`` is a finite number.
     Source: Clevert, Unterthiner and Hochreiter, 2016.
     """
-
     alpha: Any = _Setting(_within, _FINITE)
-
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = alpha
 
@@ -1034,9 +1030,7 @@ class GELU(Activation):
     ``approximate="tanh"`` is faster and off by up to 5e-4 (eq:gelu-tanh).
     Raises ValueError for another name. Source: Hendrycks, Gimpel, 2016.
     """
-
     approximate: Any = _Setting(_one_of, "none", "tanh")
-
     def value_and_slope(self, x: np.ndarray) -> _Pair:
         near = np.clip(x, -40, 40)  # beyond, 0 or 1; no overflow
         if self.approximate != "none":
@@ -1245,7 +1239,6 @@ class HuberLoss(Loss):
 
     Raises ValueError unless delta is above 0. Source: Huber, 1964.
     """
-
     delta: Any = _Setting(_within, "0 < {} < inf")
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
@@ -3032,7 +3025,6 @@ class Dropout(Layer):
     probability of dropping. Raises ValueError unless 0 <= p < 1.
     Source: Srivastava and others, 2014.
     """
-
     p: Any = _Setting(_within, "0 <= {} < 1")
 
     def __init__(self, p: float = 0.5, *, rng: _Seed = None) -> None:
@@ -3110,6 +3102,7 @@ class _BatchNorm(Layer):
     running_mean = property(lambda self: self.buffers.get("running_mean"))
     running_var = property(lambda self: self.buffers.get("running_var"))
 
+    # 13 Keeping in shape: normalisation · batch-norm-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, fixed = self._admitted(x)
         centred, r = self._statistics(_by_feature(x), fixed)
@@ -3258,7 +3251,6 @@ class _RowNorm(Layer):
     _centred = True
     normalized_shape, weight, bias = _fixed(3)
     eps: Any = _Setting(_or_none)
-
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, rows, eps = self._grouped(x)
         rows = _centre(rows)[0] if self._centred else rows.copy()
@@ -3485,15 +3477,14 @@ class _Convolution(Layer):
         """The border around the pictures, as _batch_last takes it."""
         self.stride = _pair(self, "stride", self.stride, 1)
         self.dilation = _pair(self, "dilation", self.dilation, 1)
-        self._steps, given = (self.stride, self.dilation), self.padding
-        name = given if isinstance(given, str) else ""
+        self._steps, name = (self.stride, self.dilation), str(self.padding)
         sides = zip(self.kernel_size, self.dilation)
         h, w = self._span = tuple(d * (k - 1) + 1 for k, d in sides)
         if name == "same" and max(self.stride) > 1:
             raise ValueError(f"{self}: padding 'same' needs stride 1")
         self._border = ((h - 1) // 2, h // 2), ((w - 1) // 2, w // 2)
         if name != "same" or self._transposed:
-            size = 0 if name == "valid" else given
+            size = 0 if name == "valid" else self.padding
             top, side = self.padding = _pair(self, "padding", size, 0)
             self._border = (top, top), (side, side)
 
@@ -3880,7 +3871,6 @@ class Tensor(NDArrayOperatorsMixin):
     _record: Any = None
     __hash__ = object.__hash__  # although == compares entries
     shape = property(operator.attrgetter("data.shape"))
-
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
         self.data, self.requires_grad = _real(data), requires_grad
 
@@ -7765,4 +7755,4 @@ _PROBES = [
 ]
 
 
-# digest 4fa258bb09ad4f150c83687a37f9a325a1a5c3a0222e8f9a1c5ea633d35d7896
+# digest 548668d23bd5daf81c759d78973a840438662d34886720cf785e182bfc1c10b6
