@@ -398,7 +398,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "a copy": (lambda: copy.deepcopy(x * 2), "y.detach()"),
     "a pickle": (lambda: pickle.dumps(x * 2), "y.detach()"),
     "a whole number": (lambda: int(x[0]), "Tensor"),
-    "a wrong attribute": (lambda: x.numel, "a Tensor has no numel; the array in it is .data"),
+    "a wrong attribute": (lambda: x.numel, "a Tensor has no numel; its array is .data"),
     "a method without a rule": (lambda: x.partition, "a Tensor has no partition"),
     "a function, no method": (lambda: x.stack, "a Tensor has no stack"),
     "sorted in place": (lambda: x.sort, "a Tensor has no sort"),

@@ -243,13 +243,13 @@ LATER: dict[str, tuple[Callable[[], Any], str, list, tuple]] = {  # what is chan
 
 
 @pytest.mark.parametrize("name", LATER)
-def test_a_setting_changed_later_is_refused_at_the_next_use(name: str) -> None:
+def test_a_setting_changed_later_is_refused_at_the_latest_when_it_is_used(name: str) -> None:
     make, setting, worse, given = LATER[name]
     for bad in worse:
         owner = make()
         owner.forward(*given)
-        setattr(owner, setting, bad)
         with pytest.raises(ValueError, match=rf"{type(owner).__name__}.* {setting}"):
+            setattr(owner, setting, bad)
             owner.forward(*given)
 
 
@@ -438,7 +438,7 @@ SEEDED: dict[str, Callable[[Any], Any]] = {
     "Embedding": lambda rng: bp.Embedding(2, 2, rng=rng),
     "MultiHeadAttention": lambda rng: bp.MultiHeadAttention(2, 1, rng=rng),
     "DataLoader": lambda rng: bp.DataLoader(X, LABELS, rng=rng),
-    "rng": lambda rng: bp.kaiming_normal_(bp.Parameter(X), rng=rng),
+    "initialiser": lambda rng: bp.kaiming_normal_(bp.Parameter(X), rng=rng),
     "diagnose": lambda rng: bp.diagnose(bp.Network(bp.Linear(3, 3), loss=bp.MSELoss()), X, X, rng=rng),
 }
 

@@ -648,7 +648,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "+=": (lambda: operator.iadd(x, 1), TypeError, r"write a = a \+ b"),
     "+= on an array": (lambda: operator.iadd(np.ones(2), x), TypeError, r"write a = a \+ b"),
     "an entry": (lambda: np.ones(2).__setitem__(slice(2), x), TypeError, "this takes no Tensor"),
-    "a Tensor as index": (lambda: x[x], TypeError, "there a constant, as .data"),
+    "a Tensor as index": (lambda: x[x], TypeError, "a constant there, as .data"),
     "shapes": (lambda: x @ Tensor(np.ones((3, 2))), ValueError, "size 3 is different from 2"),
     "a weight for each": (lambda: (x * x).backward(), ValueError, r"shape \(2,\) needs grad_output"),
     "another shape": (lambda: (x * x).backward([1, 1, 1]), ValueError, r"\(2,\), got \(3,\)"),

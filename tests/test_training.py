@@ -184,7 +184,7 @@ def test_a_spoiled_file_changes_nothing(name: str, tmp_path: Path) -> None:
 def test_a_schedule_needs_its_optimizer(tmp_path: Path) -> None:
     start = Start(SCHEDULES["step"])
     for optimizer in (None, bp.SGD(classifier().parameters(), lr=0.1)):
-        with pytest.raises(ValueError, match="checkpoint: give the schedule's optimizer as well"):
+        with pytest.raises(ValueError, match="checkpoint: the schedule's optimizer is not given"):
             bp.save(start.net, tmp_path / "a.npz", optimizer=optimizer, schedule=start.schedule)
     assert not any(tmp_path.iterdir())
 
@@ -422,7 +422,7 @@ MISUSED: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "another optimizer": (
         lambda: fitted(schedule=other().schedule),
         ValueError,
-        "fit: the schedule belongs to another optimizer",
+        "fit: the schedule's optimizer is not given",
     ),
     "a loader": (
         lambda: bp.save(classifier(), "a.npz", rng=batches()),  # type: ignore[arg-type]

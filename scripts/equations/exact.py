@@ -186,7 +186,7 @@ def _let(*_: Any, **__: Any) -> None:
 
 GUARDS: dict[str, Callable[..., Any]] = {
     "_floating": elements,
-    "_within": _let,
+    "_demand": _let,
     "_real": elements,
     "_probabilities": lambda rows: rows,
 }
