@@ -5826,8 +5826,7 @@ _DATA = _atlas("""
     test-data-differ · The test data have another shape, scale or labels.
     Prepare both alike, with the mean of the training data. · 13, In company
     test-rows-in-training · Of rows that were learnt, any test goes well.
-    Take them out of x. · 12, Learning what is wrong
-""")
+    Take them out of x. · 12, Learning what is wrong""")
 
 
 # 24 The diagnosis · finding
@@ -5850,8 +5849,7 @@ class Finding(NamedTuple):
 class Diagnosis:
     """What diagnose found; prints as a report.
 
-    ``findings`` are in the order of the probes, data first, each with name,
-    where, figure, because, cure, section. ``unseen``: which probes failed.
+    ``findings`` are in the order of the probes; ``unseen`` ones have failed.
     """
 
     def __init__(self, none: str = "Nothing found.", unseen: Any = ()) -> None:
@@ -5936,8 +5934,7 @@ def _tried(case: _Case, patient: tuple) -> tuple[_Case, list[str]]:
     """The case without a step that raises, and what it raised."""
     with _as_it_was(*patient):
         try:
-            if case.optimizer is not None or case.step is not None:
-                _one_step(case)
+            _one_step(case)
         except Exception as error:
             said = f"the step raised {error!r}"
             return case._replace(optimizer=None, step=None), [said]
@@ -5949,11 +5946,10 @@ def _rule_of(net: Network, optimizer: Any, step: Any) -> Any:
     """The optimizer that is given, or that a step uses for the network."""
     if step is not None:
         _demand("diagnose", callable, "{} must be a function", step=step)
-    if optimizer is not None:
-        _instances("diagnose", Optimizer, optimizer=optimizer)
-        return optimizer
-    found, own = _reach(step), set(net.parameters())
+    _instances("diagnose", Optimizer, True, optimizer=optimizer)
+    found = _reach(step) if optimizer is None else [optimizer]
     rules = [thing for thing in found if isinstance(thing, Optimizer)]
+    own = set(net.parameters())
     return max(rules, key=lambda r: len(own & {*r.parameters}), default=None)
 
 
@@ -5999,12 +5995,11 @@ def _parts(thing: Any) -> list[Any]:
         given = [*(thing.__closure__ or ()), *(thing.__defaults__ or ())]
         return [*given, *_variables(thing).values()]
     kinds = type(thing).__mro__ if isinstance(thing, _Memory) else ()
-    methods = [f for kind in kinds for f in vars(kind).values()]
-    others = [f for f in methods if not _is_ours(f)]
+    methods = chain(*(vars(kind).values() for kind in kinds))
     own, held = getattr(thing, "__dict__", None), gc.get_referents(thing)
     if isinstance(thing, cycle):  # it goes on, and so must its own list
         held = [*chain(*(h if isinstance(h, list) else [h] for h in held))]
-    return [*held, *others, own]
+    return [*held, own, *(f for f in methods if not _is_ours(f))]
 
 
 # 24 The diagnosis · ours
@@ -6348,13 +6343,15 @@ def _labels(case: _Case) -> np.ndarray | None:
 
 # 24 The diagnosis · label-signs
 def _label_signs(case: _Case) -> _Signs:
-    labels = _labels(case)
+    labels, width = _labels(case), _batch_width(case)
     if labels is None:
-        yield from _narrow_signs(case)
+        if width < 0.3:
+            figure = f"a batch spreads {width:.0%} as wide as all"
+            yield "labels-sorted", f"y, {len(case.y)} rows", figure
         return
     n, count = len(labels), np.unique(labels, return_counts=True)[1]
     changes, mixed = np.sum(np.diff(labels) != 0), n - np.sum(count**2) / n
-    if mixed > 15 and changes < 0.2 * mixed and not _mixes(case):
+    if mixed > 15 and changes < 0.2 * mixed and not width > 0.5:
         figure = f"the label changes {changes} times, not some {mixed:.0f}"
         yield "labels-sorted", f"y, {n} rows", figure
     few = count.min() if len(count) > 1 else 0
@@ -6363,28 +6360,14 @@ def _label_signs(case: _Case) -> _Signs:
         yield "labels-unbalanced", f"y, {n} rows", figure
 
 
-# 24 The diagnosis · mixes
-def _mixes(case: _Case) -> bool:
-    """Does a step that takes its own batches see many labels at once?"""
-    if not _is_alone(case):
-        return False
-    _, seen = [pair for pair in _overheard(case) if pair][-1]
-    every, some = (len(np.unique(y, axis=0)) for y in (case.y, seen))
-    return len(seen) < len(case.y) and some > every / 2
-
-
-# 24 The diagnosis · narrow-signs
-def _narrow_signs(case: _Case) -> _Signs:
-    """Does a step that takes its own batches see only numbers that agree?"""
-    if _is_alone(case):
-        every, *seen = [pair[1] for pair in _overheard(case, 3) if pair]
-        few = [rows for rows in seen if 7 < len(rows) < len(every) / 2
-               and np.isin(rows, every).all()]  # not scaled by the step
-        wide = np.sum(every.std(axis=0))
-        least = min((np.sum(rows.std(axis=0)) for rows in few), default=wide)
-        if least < 0.3 * wide:
-            figure = f"a batch spreads {least / wide:.0%} as wide as all"
-            yield "labels-sorted", f"y, {len(case.y)} rows", figure
+# 24 The diagnosis · batch-width
+def _batch_width(case: _Case) -> float:
+    """How widely y spreads in a step's own batches, as a share of all."""
+    n = 3 * _is_alone(case)
+    every, *seen = [pair[1] for pair in _overheard(case, n) if pair]
+    wide = [np.sum(y.std(axis=0)) for y in seen  # not scaled by the step
+            if 3 < len(y) < len(every) / 2 and np.isin(y, every).all()]
+    return float(np.median(wide or math.nan) / np.sum(every.std(axis=0)))
 
 
 # 24 The diagnosis · overheard
@@ -6401,18 +6384,11 @@ def _overheard(case: _Case, n: int = 1) -> list[tuple]:
     return pairs
 
 
-# 24 The diagnosis · rows-heard
-def _rows_heard(case: _Case) -> list[list[tuple[bytes, bytes]]]:
-    """x and y, row by row; each loss of three steps, [] for a backward."""
-    pairs = _overheard(case, 3)
-    return [[(a.tobytes(), b.tobytes()) for a, b in zip(*(pair or ((), ())))]
-            for pair in pairs]
-
-
 # 24 The diagnosis · row-signs
 def _row_signs(case: _Case) -> _Signs:
     """Does a loss get the y of another x? Or backward follow other rows?"""
-    known, *given = _rows_heard(case)
+    known, *given = ([(a.tobytes(), b.tobytes()) for a, b in zip(*pair)]
+                     for pair in _overheard(case, 3))  # [] for a backward
     every, (xs, ys), rows = set(known), map(set, zip(*known)), chain(*given)
     torn = [row not in every for row in rows if row[0] in xs and row[1] in ys]
     if len(torn) > 4 and 2 * len(xs) >= len(known) and np.mean(torn) > 0.2:
@@ -6502,9 +6478,8 @@ def _loss_signs(case: _Case) -> _Signs:
         return
     if same(np.r_[z, z], np.r_[y, y], 2.0):
         yield "loss-summed", name, "twice the examples, twice the loss"
-    each = wide * rng.normal(size=(*out.shape[:-1], 1))
-    many = out.shape[-1] > 1
-    logits = many and same(z + each, y)
+    many, each = out.shape[-1] > 1, rng.normal(size=(*out.shape[:-1], 1))
+    logits = many and same(z + wide * each, y)
     if many and not logits and same(z + (z - mean)[:1], y):
         yield "softmax-wrong-axis", name, "a whole column may be raised"
     upside_down = [*_sign_signs(case, loss, out.shape)]
@@ -6513,7 +6488,7 @@ def _loss_signs(case: _Case) -> _Signs:
 
 # 24 The diagnosis · sign-signs
 def _sign_signs(case: _Case, loss: Loss, shape: tuple) -> _Signs:
-    """Do right answers cost more than others, and enormous ones least?"""
+    """Do right answers cost more than others, and enormous ones little?"""
     y = right = case.ys.astype(float)
     if y.shape != shape:
         if y.min() < 0 or y.max() >= shape[-1] or np.any(y % 1):
@@ -6521,8 +6496,9 @@ def _sign_signs(case: _Case, loss: Loss, shape: tuple) -> _Signs:
         right = np.eye(shape[-1])[y.astype(int)].reshape(shape)
     wrong = np.roll(right, len(y) // 2, axis=0)
     cost, other = (loss.forward(z, case.ys) for z in (right, wrong))
-    ends = (loss.forward(a * wrong, case.ys) for a in (1, -600, 600, 1e6))
-    falls = any(end < -10 * abs(cost) for end in ends)
+    ends = [loss.forward(a * wrong, case.ys) for a in (1, -600, 600, 1e6)]
+    bounded = all(abs(end) < 10 * abs(cost) for end in ends)
+    falls = bounded or any(end < -10 * abs(cost) for end in ends)
     if falls and cost > other + 1e-8 * abs(other):
         figure = f"right answers cost {cost:.3g}, those of others {other:.3g}"
         yield "loss-sign", type(loss).__name__, figure
@@ -6587,17 +6563,13 @@ def _end_signs(case: _Case, out: np.ndarray, logits: bool) -> _Signs:
             yield "softmax-twice", name, figure
         yield "output-activation", name, figure
     elif case.y.shape[1:] == out.shape[1:]:
-        ends = (0, 1) if two and _falls(case) else (low, high)
-        yield from _outside(case.y, name, *ends)
+        far = 1e3 * ((case.ys > 1) - 1.0 * (case.ys < 0))
+        if two and case.net._loss_at_end().forward(far, case.ys) < -100:
+            low, high = 0, 1  # no minimum for targets beyond these
+        yield from _outside(case.y, name, low, high)
 
 
 # 24 The diagnosis · outside
-def _falls(case: _Case) -> bool:
-    """Has the loss no minimum for targets beyond 0 and 1?"""
-    far = 1e3 * ((case.ys > 1) - 1.0 * (case.ys < 0))
-    return case.net._loss_at_end().forward(far, case.ys) < -100
-
-
 def _outside(y: np.ndarray, name: str, low: float, high: float) -> _Signs:
     slack = 1e-3 * np.ptp(y)
     outside = np.mean((y < low - slack) | (y > high + slack))
@@ -6753,7 +6725,10 @@ def _weight_signs(case: _Case, large: tuple, flat: tuple) -> _Signs:
 
 # 24 The diagnosis · depth-signs
 def _depth_signs(case: _Case, gains: dict, heard: list[_Heard]) -> _Signs:
-    for h in heard:  # of a sequence that only tells at its end
+    for h in heard:
+        if h.dy.any() and not h.dx.any() and not h.layer.parameters():
+            yield "vanishing", h.name, "it lets no gradient through"
+        # of a sequence that only tells at its end
         if h.dx.ndim == h.dy.ndim == 3 and not h.dy[:, :-1].any():
             ends = _size(h.dx, axis=(0, 2))[[0, -1]]
             yield from _slope_signs(case, (h.name, "step"), ends, 1e-6)
@@ -7011,7 +6986,10 @@ def _layer_signs(name: str, layer: Layer, x: Any, rng: Any) -> _Signs:
         value, where = was[key].data if key else x, f"{name}, {key or 'input'}"
         f = partial(_with, layer, x, g, key)
         if key and _is_idle(f, value, rng):
-            yield "parameter-without-effect", where, "any value would do"
+            wild = partial(_with, _shaken(layer, 10, rng), x, g, key)
+            lost = _is_idle(wild, value, rng)  # whatever the others are?
+            sign = "parameter-without-effect" if lost else "dead-from-start"
+            yield sign, where, "any value would do"
         yield from _one_sign(where, f, value, gradient, len(x), rng)
 
 
@@ -7085,7 +7063,7 @@ def _optimizer_signs(case: _Case) -> _Signs:
     if steps[0] < 0:
         yield "step-uphill", name, figure
     elif np.allclose(steps, steep, rtol=1e-3):  # the slope's size is lost
-        adam = hasattr(optimizer, "betas") or "m" in optimizer.state
+        adam = {"betas", "m"} & {*vars(optimizer), *optimizer.state}
         if adam and abs(steps - 1).max() > 0.1:
             yield "optimizer-correction", name, f"{figure}, not 1"
     elif mu > 0.01 and min(abs(steps[0] / steps[-1] / usual - 1)) > 0.05:
@@ -7098,7 +7076,7 @@ def _one_step(case: _Case) -> float:
     loss = case.net.loss(case.xs, case.ys)
     if case.step is not None:
         case.step(*_step_arguments(case))
-    else:
+    elif case.optimizer is not None:
         case.optimizer.zero_grad()
         case.net.backward()
         case.optimizer.step()
@@ -7190,7 +7168,7 @@ class _Watch:
 
 # 24 The diagnosis · long-vectors
 def _long(arrays: Iterable[np.ndarray]) -> np.ndarray:
-    return np.concatenate([a.ravel() for a in arrays])
+    return np.concatenate([np.zeros(0), *(a.ravel() for a in arrays)])
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
@@ -7275,7 +7253,8 @@ def _still_signs(case: _Case, fresh: list, moves: list, watch: Any) -> _Signs:
 def _hidden_signs(case: _Case) -> _Signs:
     """Is all frozen, or a parameter not known to net.parameters()?"""
     rule, own = case.optimizer, case.net.parameters()
-    if (own if rule else not own) and not any(p.requires_grad for p in own):
+    asleep = not any(p.requires_grad for p in own) and (rule or not own)
+    if asleep and _one_step(case) == _one_step(case):  # nothing moves
         yield "parameter-not-moved", "network", "no Parameter wants a gradient"
     known = {*own, *getattr(rule, "parameters", ())}
     for thing in _reach(case.net) if rule is not None else ():
@@ -7306,6 +7285,7 @@ def _zero_signs(case: _Case) -> _Signs:
 def _shared_signs(case: _Case) -> _Signs:
     """Two names for the same numbers, where copies were meant."""
     _overheard(case)  # only steps may keep
+    yield from _anew_signs(case)
     named = [(name, p.data) for name, p in case.net.named_parameters()]
     parts = (getattr(c, "cell_contents", c) for c in _parts(case.step))
     own = _entries(("step", getattr(part, "__dict__", part)) for part in parts)
@@ -7318,6 +7298,17 @@ def _shared_signs(case: _Case) -> _Signs:
             if np.shares_memory(array, data) and "._" not in f".{other}":
                 yield "weights-shared", other, f"the same memory as {name}"
                 return
+
+
+# 24 The diagnosis · anew-signs
+def _anew_signs(case: _Case) -> _Signs:
+    """Does each step take the weights over, and move all equally far?"""
+    was = [(p, p.data.base, p.data.copy()) for p in case.net.parameters()]
+    once = _overheard(case).count(()) == 1
+    far = abs(_long(p.data - data for p, _, data in was))
+    taken = any(p.data.base is not base for p, base, _ in was)
+    if once and taken and np.median(far[far > 0]) > 0.9 * far.max():
+        yield "optimizer-momentum", "step", "each step makes another one"
 
 
 # 24 The diagnosis · dropout-signs
@@ -7458,19 +7449,15 @@ def _slow_signs(case: _Case, start: float, figure: str) -> _Signs:
             return
 
 
-# 24 The diagnosis · fast-signs
-def _dead_signs(case: _Case, dead: dict) -> _Signs:
-    """Have some steps killed units that were alive before?"""
+# 24 The diagnosis · ruined-signs
+def _ruined_signs(case: _Case, dead: dict, least: float, told: Any) -> _Signs:
+    """Have some steps killed units? The loss rises: is a lower rate better?"""
     where, now = _most(dead)
     was = _stuck(_listen(case))[0].get(where, 1.0)
     if now >= 0.75 > 0.5 >= was:
         yield "dead-from-rate", where, f"dead {was:.0%}, soon {now:.0%}"
-
-
-def _fast_signs(case: _Case, least: float, told: tuple) -> _Signs:
-    """The loss rises: is a lower rate better?"""
     slower = (_run(case, factor)[1] for factor in (1 / 30, 1e-3, 1e-6))
-    if told[0] == "rate unknown" or any(loss < least for loss in slower):
+    if told and (told[0] == "rate unknown" or any(x < least for x in slower)):
         yield "rate-too-large", *told
 
 
@@ -7482,11 +7469,18 @@ def _backs(case: _Case) -> str:
 
 # 24 The diagnosis · remedies
 def _remedies(case: _Case, stuck: bool = True) -> Iterator[tuple]:
-    """The like of a case with x or y standardised, then without decay."""
+    """Its like: x or y standardised; no heavy dropout, softmax, decay."""
     if stuck and not case.ids:
         yield from _standardised(case, "x", case.xs, "input-scale")
     if stuck and _labels(case) is None:
         yield from _standardised(case, "y", case.ys, "target-scale")
+    for where, layer, x, y, *_ in _listen(case)[:-1]:
+        p = layer.p if isinstance(layer, Dropout) else 0.0
+        few, soft = p > 0.8 and (1 - p) * x[0].size < 4, _one_sum(y, -1)
+        if few or (stuck and soft and layer in case.net.layers):
+            vars(layer).update(forward=np.array, backward=np.array)
+            name = "dropout-too-strong" if few else "saturated"
+            yield name, where, "without it", case
     decay = np.max(getattr(case.optimizer, "weight_decay", 0.0))
     weights = _long(p.data for p in case.net.parameters())
     slope = np.linalg.norm(_long(_gradients(case.net, case.xs, case.ys)))
@@ -7499,9 +7493,8 @@ def _remedies(case: _Case, stuck: bool = True) -> Iterator[tuple]:
 # 24 The diagnosis · standardised
 def _standardised(case: _Case, of: str, a: Any, name: str) -> Iterator[tuple]:
     mean, spread = a.mean(axis=0), a.std(axis=0).max()
-    far = _size(mean) > 2 * spread or not 0.1 < spread < 10
     with suppress(ValueError):  # a loss may refuse such targets
-        if far and spread:
+        if spread and (_size(mean) > 2 * spread or not 0.1 < spread < 10):
             pair = {"x": case.xs, "y": case.ys, of: (a - mean) / spread}
             other = _case(case.net, pair["x"], pair["y"], case.rng)
             figure = f"mean {a.mean():.3g}, spread {spread:.3g}; standardised,"
@@ -7514,13 +7507,14 @@ def _remedy_signs(case: _Case, n: int, end: float) -> _Signs:
     if 0 < end < 0.4 * case.null:
         return
     step = None if case.optimizer and _is_alone(case) else case.step
-    for name, where, figure, other in _remedies(case, stuck=not end):
-        other = other._replace(optimizer=case.optimizer, step=step)
-        share = _run(other, n=n if end else 5 * n)[1] / other.null
-        if share < (end / case.null / 2 or 0.8):
-            figure += f" the loss falls to {share:.0%} of what one answer gets"
-            yield name, where, figure
-            return
+    with _as_it_was(case.net, case.optimizer):
+        for name, where, said, other in _remedies(case, stuck=not end):
+            other = other._replace(optimizer=case.optimizer, step=step)
+            share = _run(other, n=n)[1] / other.null
+            if share < (end / case.null / 2 or 0.8):
+                by = f" the loss falls to {share:.0%} of what one answer gets"
+                yield name, where, said + by
+                return
 
 
 # 24 The diagnosis · rest-signs
@@ -7546,16 +7540,16 @@ def _rate_signs(case: _Case) -> _Signs:
     told = f"lr {lr}" if lr is not None else "rate unknown"
     jumps = max(losses) > 3 * top and end > 0.8 * case.null
     rises, least = jumps or not end < 1.05 * top, 0.97 * case.null
-    later = [] if jumps or end < least else _run(case, n=5 * n)[0]
-    stuck = jumps or (later and not np.median(later[-5:]) < least)
-    found = [*_remedy_signs(case, n, 0.0 if stuck else end)]
+    later = losses if jumps or end < least else _run(case, n=5 * n)[0]
+    rest = later[len(losses) :]  # a large network takes only a few steps
+    n, far = 5 * n if jumps or rest else n, float(np.median(later[-5:]))
+    stuck = jumps or not far < least
+    found = [*_remedy_signs(case, n, 0.0 if stuck else far)]
     if not end < 0.5 * case.null and not found:
-        found = [*_dead_signs(case, dead)]
-        lower = min(start, end), (told, figure)
-        found += _fast_signs(case, *lower) if rises else ()
+        rate = rises and (told, figure)
+        found = [*_ruined_signs(case, dead, min(start, end), rate)]
     if lr is not None and not rises and end > 0.995 * start > 0.3 * case.null:
         found = found or [*_slow_signs(case, start, figure)]
-    rest = later[len(losses) :]  # a large network takes only a few steps
     if not found and not rises:
         found = [*_rest_signs(case, rest, (last, end), (told, figure))]
     yield from ((name, at, said + _backs(case)) for name, at, said in found)
@@ -7564,11 +7558,11 @@ def _rate_signs(case: _Case) -> _Signs:
 # 24 The diagnosis · restart-signs
 def _restart_signs(case: _Case) -> _Signs:
     """Stuck on a plateau: do other starts of the same size get further?"""
-    weights = case.net.parameters()
-    if case.ids or case.x.ndim > 2 or sum(p.data.size for p in weights) > 2000:
+    size = sum(p.data.size for p in case.net.parameters())
+    if case.ids or case.x.ndim > 2 or not 0 < size < 2001:
         return
-    few = case._replace(xs=case.xs[:100], ys=case.ys[:100], step=None)
-    few = few._replace(optimizer=Adam(weights, lr=0.03))
+    few = case._replace(xs=case.xs[:100], ys=case.ys[:100], step=None,
+                        optimizer=Adam(case.net.parameters(), lr=0.03))
     *_, end = losses = _run(few, n=300)[0]
     if end > max(0.3 * case.null, 0.95 * losses[-100:][0]):
         end = min(end, _run(few, n=1500)[1])  # did it only need patience?
@@ -7601,8 +7595,7 @@ _LABELS = _atlas("""
     output-activation · The last layer cannot give all that the loss expects.
     End with the last linear layer. · 6, Which class: cross-entropy
     target-out-of-range · The last layer cannot answer what is asked.
-    End with a linear layer, or scale y. · 5, Sigmoid and tanh saturate
-""")
+    End with a linear layer, or scale y. · 5, Sigmoid and tanh saturate""")
 
 
 # 24 The diagnosis · causes-start
@@ -7615,19 +7608,18 @@ _START = _atlas("""
     Use kaiming_normal_, zero biases, less decay. · 8, A sum of many terms
     first-loss-too-high · The answers are confident and wrong.
     Make the last weights and biases smaller. · 6, Which class: cross-entropy
-    not-finite · One nan in a weight or a layer makes all that follows nan.
-    Look for a log or root at 0, or lower the rate. · 18, Slopes that deceive
     integer-weights · Whole numbers cut every small step off.
     Make them floating-point numbers; Parameter does. · 3, Why backwards?
     activation-missing · Linear layers in a row are one linear layer.
     Put an activation between them. · 5, Something that bends: activations
     no-hidden-layer · A flat function cannot follow what neighbours agree on.
-    Add a hidden layer with an activation. · 7, Three spirals
-""")
+    Add a hidden layer with an activation. · 7, Three spirals""")
 
 
 # 24 The diagnosis · causes-signal
 _SIGNAL = _atlas("""
+    not-finite · One nan in a weight or a layer makes all that follows nan.
+    Look for a log or root at 0, or lower the rate. · 18, Slopes that deceive
     dead-from-start · No example makes these units fire, so none learns.
     Centre x; biases 0, gains 1; draw anew; LeakyReLU. · 5, ReLU has a corner
     dead-from-rate · A step was so long that no example reaches them now.
@@ -7639,8 +7631,7 @@ _SIGNAL = _atlas("""
     exploding · Each layer enlarges the gradient; one step throws the first.
     Take smaller weights, or clip_grad_norm_. · 8, Fifty layers, four ways
     restart-helps · Training gets stuck from this start, not from others.
-    Try another seed, or more hidden units. · 7, Three spirals
-""")
+    Try another seed, or more hidden units. · 7, Three spirals""")
 
 
 # 24 The diagnosis · causes-gradient
@@ -7656,8 +7647,7 @@ _GRADS = _atlas("""
     gradient-of-other-data · Backward follows the last loss, not the batch's.
     Validate after the step. · 23, A validation in between
     weights-changed-in-backward · Earlier layers see weights that moved.
-    Let only the optimizer change weights, after backward. · 7, The step
-""")
+    Let only the optimizer change weights, after backward. · 7, The step""")
 
 
 # 24 The diagnosis · causes-rate
@@ -7670,11 +7660,10 @@ _RATES = _atlas("""
     Is a schedule stuck, or not yet begun? · 10, A rate that changes
     decay-too-strong · The price on weights outweighs the loss: they go to 0.
     Divide weight_decay by 10 until it learns. · 12, A price on weights
-    target-scale · The targets are far from what the first answers are.
-    Standardise y, and undo it in the answers. · 23, Targets in natural units
     stuck-at-one-answer · These steps learn nothing of x; others would.
     Look at the schedule, the batches, the step. · 23, What the plateau says
-""")
+    target-scale · The targets are far from what the first answers are.
+    Standardise y; undo it in the answers. · 23, Targets in natural units""")
 
 
 # 24 The diagnosis · causes-step
@@ -7682,7 +7671,7 @@ _STEP = _atlas("""
     optimizer-correction · Averages start at 0: the first steps are off.
     Divide each by 1 - β^t, counting t. · 9, Adam: both, and a correction
     optimizer-momentum · Steps must grow to 1/(1-μ) times the first.
-    Keep velocity = μ * velocity + gradient. · 9, Momentum
+    Keep velocity = μ * velocity + gradient, one for all steps. · 9, Momentum
     decay-sign · Decay makes the weights grow.
     Add λ·w to the gradient; the step subtracts it. · 12, A price on weights
     parameter-not-moved · Its gradient never comes to the optimizer.
@@ -7690,8 +7679,7 @@ _STEP = _atlas("""
     step-uphill · The step adds the gradient instead of subtracting it.
     Write data -= lr * grad. · 1, What is a slope good for?
     gradients-not-zeroed · Backward adds to the gradients of all steps before.
-    Call zero_grad before every backward. · 7, The step
-""")
+    Call zero_grad before every backward. · 7, The step""")
 
 
 # 24 The diagnosis · causes-modes
@@ -7704,6 +7692,8 @@ _MODES = _atlas("""
     Drop only if self.training, and call net.eval(). · 12, Dropout
     dropout-scale · Training gives the next layer another mean.
     Divide what is kept by 1 - p. · 12, Dropout
+    dropout-too-strong · Too few units are left to answer.
+    Take 0.5 or less: p is the share dropped, not kept. · 12, Dropout
     dropout-off · Nothing is dropped in training: it learns by heart.
     Call net.train() before each epoch; eval() keeps p. · 12, Dropout
     statistics-frozen · The running mean and variance stay as at the start.
@@ -7713,8 +7703,7 @@ _MODES = _atlas("""
     batch-dependent · An answer depends on the other rows of the batch.
     Use nothing along axis 0 in evaluation. · 13, In company
     sees-the-future · The target of a step is visible as the next input.
-    Set causal=True: -inf before the softmax. · 21, A soft look-up
-""")
+    Set causal=True: -inf before the softmax. · 21, A soft look-up""")
 
 
 # 24 The diagnosis · causes-all
@@ -7741,4 +7730,4 @@ _PROBES = [
 ]
 
 
-# digest 20deb86fe8faf41391615b37594156330ae9dcee7504615622c65991dd80403d
+# digest 3d718b71217ae2039f1632ecaa53bd672207ffbf7ec930471e3539dc432ab15a
