@@ -5995,11 +5995,11 @@ def _parts(thing: Any) -> list[Any]:
         given = [*(thing.__closure__ or ()), *(thing.__defaults__ or ())]
         return [*given, *_variables(thing).values()]
     kinds = type(thing).__mro__ if isinstance(thing, _Memory) else ()
-    methods = chain(*(vars(kind).values() for kind in kinds))
+    methods = [f for kind in kinds for f in vars(kind).values()]
     own, held = getattr(thing, "__dict__", None), gc.get_referents(thing)
     if isinstance(thing, cycle):  # it goes on, and so must its own list
         held = [*chain(*(h if isinstance(h, list) else [h] for h in held))]
-    return [*held, own, *(f for f in methods if not _is_ours(f))]
+    return [*held, own, *[f for f in methods if not _is_ours(f)]]
 
 
 # 24 The diagnosis · ours
@@ -6343,15 +6343,15 @@ def _labels(case: _Case) -> np.ndarray | None:
 
 # 24 The diagnosis · label-signs
 def _label_signs(case: _Case) -> _Signs:
-    labels, width = _labels(case), _batch_width(case)
+    labels = _labels(case)
     if labels is None:
-        if width < 0.3:
+        if (width := _batch_width(case)) < 0.3:
             figure = f"a batch spreads {width:.0%} as wide as all"
             yield "labels-sorted", f"y, {len(case.y)} rows", figure
         return
     n, count = len(labels), np.unique(labels, return_counts=True)[1]
     changes, mixed = np.sum(np.diff(labels) != 0), n - np.sum(count**2) / n
-    if mixed > 15 and changes < 0.2 * mixed and not width > 0.5:
+    if mixed > 15 and changes < 0.2 * mixed and not _batch_width(case) > 0.5:
         figure = f"the label changes {changes} times, not some {mixed:.0f}"
         yield "labels-sorted", f"y, {n} rows", figure
     few = count.min() if len(count) > 1 else 0
@@ -7285,7 +7285,7 @@ def _zero_signs(case: _Case) -> _Signs:
 def _shared_signs(case: _Case) -> _Signs:
     """Two names for the same numbers, where copies were meant."""
     _overheard(case)  # only steps may keep
-    yield from _anew_signs(case)
+    yield from _anew_signs(case) if case.step is not None else ()
     named = [(name, p.data) for name, p in case.net.named_parameters()]
     parts = (getattr(c, "cell_contents", c) for c in _parts(case.step))
     own = _entries(("step", getattr(part, "__dict__", part)) for part in parts)
@@ -7730,4 +7730,4 @@ _PROBES = [
 ]
 
 
-# digest 3d718b71217ae2039f1632ecaa53bd672207ffbf7ec930471e3539dc432ab15a
+# digest e3ac4bed24e6cb7ad2d723bbe91ee148db6be25a27fa49df253724c7b7dcaa02
