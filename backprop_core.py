@@ -7253,7 +7253,7 @@ def _still_signs(case: _Case, fresh: list, moves: list, watch: Any) -> _Signs:
 def _hidden_signs(case: _Case) -> _Signs:
     """Is all frozen, or a parameter not known to net.parameters()?"""
     rule, own = case.optimizer, case.net.parameters()
-    asleep = not any(p.requires_grad for p in own) and (rule or not own)
+    asleep = not any(p.requires_grad for p in own) and (not own) == (not rule)
     if asleep and _one_step(case) == _one_step(case):  # nothing moves
         yield "parameter-not-moved", "network", "no Parameter wants a gradient"
     known = {*own, *getattr(rule, "parameters", ())}
@@ -7730,4 +7730,4 @@ _PROBES = [
 ]
 
 
-# digest e3ac4bed24e6cb7ad2d723bbe91ee148db6be25a27fa49df253724c7b7dcaa02
+# digest 5b00548e8dda54032ba7d70631905dfa0106efd31e229fd7708d40ac89355c89
