@@ -126,6 +126,69 @@ class Own(bp.Optimizer):
         return self.velocity
 
 
+class Raw(bp.Optimizer):
+    """Adam without the correction, its averages in attributes of its own."""
+
+    def __init__(self, parameters: Any, lr: float = 0.001) -> None:
+        super().__init__(parameters, lr)
+        self.m = self.v = np.zeros_like(self._data)
+
+    def _direction(self) -> np.ndarray:
+        self.m = 0.9 * self.m + 0.1 * self._grad
+        self.v = 0.999 * self.v + 0.001 * self._grad**2
+        return self.m / (np.sqrt(self.v) + 1e-8)
+
+
+class Near(bp.MSELoss):
+    """How near the answers are, at most 1: without a minus it rewards those that are far off."""
+
+    sign = 1
+
+    def value_and_slope(self, x: Any, target: Any) -> tuple:
+        near = self.sign * np.exp(-((x - target) ** 2) / 2)
+        return near, (target - x) * near
+
+
+class Off(Near):
+    sign = -1
+
+
+class Block(bp.Layer):
+    """Two matrices with a ReLU between them, and a bias of this height."""
+
+    def __init__(self, bias: float) -> None:
+        draw = np.random.default_rng(0)
+        self.first, self.second = (bp.Parameter(draw.normal(size=(12, 12)) / 3) for _ in range(2))
+        self.bias = bp.Parameter(np.zeros(12) + bias)
+
+    def forward(self, x: Any) -> np.ndarray:
+        self.x = np.array(x)
+        self.fired = np.maximum(self.x @ self.first.data + self.bias.data, 0)
+        return self.fired @ self.second.data
+
+    def backward(self, grad_output: Any) -> np.ndarray:
+        grad = (grad_output @ self.second.data.T) * (self.fired > 0)
+        self.second.grad += self.fired.T @ grad_output
+        self.first.grad += self.x.T @ grad
+        self.bias.grad += grad.sum(axis=0)
+        return grad @ self.first.data.T
+
+
+class Bare(bp.Layer):
+    """Its weights are plain arrays, which a step of one's own moves."""
+
+    def __init__(self, *size: int) -> None:
+        self.weight = np.random.default_rng(0).normal(size=size) / 2
+
+    def forward(self, x: Any) -> np.ndarray:
+        self.x = np.array(x)
+        return self.x @ self.weight
+
+    def backward(self, grad_output: Any) -> np.ndarray:
+        self.slope = self.x.T @ grad_output
+        return grad_output @ self.weight.T
+
+
 class Grows(bp.SGD):
     def _direction(self) -> np.ndarray:
         return self._grad - 0.1 * self._data
@@ -390,6 +453,8 @@ def sick() -> Iterator[tuple[str, str, Patient]]:
     yield "dropout-in-evaluation", "_batch_signs", Patient(dropping(Always, 0.2), X, Y % 3)
     yield "dropout-scale", "_dropout_signs", Patient(dropping(DividesByP, 0.2), X, Y % 3)
     yield "dropout-off", "_dropout_signs", Patient(dropping(Forever), X, Y % 3)
+    rare = between(bp.Dropout(0.97, rng=0))
+    yield "dropout-too-strong", "_rate_signs", Patient(rare, TABLE, LABELS, with_optimizer(bp.Adam, lr=0.01))
     yield "statistics-frozen", "_statistics_signs", Patient(between(Frozen(12)), TABLE, LABELS)
     yield "statistics-differ", "_statistics_signs", Patient(between(Root(12)), TABLE, LABELS)
     yield "batch-dependent", "_batch_signs", Patient(between(OfTheBatch()), TABLE, LABELS)
@@ -934,8 +999,42 @@ def decaying(made: bp.Network) -> dict[str, Any]:
     return {"step": step}
 
 
+def scratch(made: bp.Network) -> dict[str, Any]:
+    """A step for layers whose weights are plain arrays."""
+
+    def step(x: Any, y: Any) -> None:
+        made.loss(x, y)
+        made.backward()
+        for layer in (made[0], made[2]):
+            layer.weight -= 0.3 * layer.slope  # type: ignore[attr-defined]
+
+    return {"step": step}
+
+
+def renewed(every: int) -> Options:
+    """Another optimizer for each batch, or for each epoch of so many batches."""
+
+    def make(made: bp.Network) -> dict[str, Any]:
+        def step(x: Any, y: Any) -> None:
+            rule = bp.Adam(made.parameters(), lr=0.003)
+            for rows in np.array_split(np.arange(len(x)), every):
+                made.loss(x[rows], y[rows])
+                rule.zero_grad()
+                made.backward()
+                rule.step()
+
+        return {"step": step}
+
+    return make
+
+
 def misled_by_a_form() -> Iterator[tuple[str, Patient]]:
     """The same networks, written in another way."""
+    bare = bp.Network(Bare(6, 12), bp.Tanh(), Bare(12, 2), loss=bp.CrossEntropyLoss())
+    yield "weights moved by hand", Patient(bare, TABLE, LABELS, scratch)
+    yield "an optimizer for each epoch", Patient(net(), TABLE, LABELS, renewed(5))
+    yield "a block of one's own", Patient(between(bp.Tanh(), Block(-1.0)), TABLE, LABELS)
+    yield "how far off", Patient(regression(loss=Off()), TABLE, NUMBERS)
     yield "all of it on the tape", Patient(taped(), TABLE, LABELS)
     beside = bp.Network(Halves(), bp.ReLU(), bp.Linear(12, 2, rng=2), loss=bp.CrossEntropyLoss())
     yield "layers side by side", Patient(beside, TABLE, LABELS)
@@ -1015,6 +1114,12 @@ def written_otherwise() -> Iterator[tuple[str, Patient]]:
         def forward(self, x: Any) -> np.ndarray:
             return super().forward(np.maximum(x, 0, out=x))  # a second time it changes nothing
 
+    soft = mlp(6, 12, 12, 2, act=bp.Softmax, seed=5)
+    yield "saturated", Patient(soft, TABLE, LABELS, with_optimizer(bp.SGD, lr=0.1))
+    yield "optimizer-momentum", Patient(net(), TABLE, LABELS, renewed(1))
+    yield "optimizer-correction", Patient(net(), TABLE, LABELS, with_optimizer(Raw))
+    yield "dead-from-start", Patient(between(bp.Tanh(), Block(-12.0)), TABLE, LABELS)
+    yield "loss-sign", Patient(regression(loss=Near()), TABLE, NUMBERS)
     straight = bp.TapeLayer(lambda t, w: t @ w, bp.Parameter(np.eye(6) + 0.1))
     middle = bp.Network(bp.Linear(6, 6, rng=0), straight, loss=bp.CrossEntropyLoss())
     cuts = bp.Network(Cuts(), *net(), loss=bp.CrossEntropyLoss())
