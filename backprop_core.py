@@ -89,7 +89,7 @@ def gradient_descent(
     Raises ValueError for a gradient of another shape.
     """
     path = [_floating(x)]
-    for _ in range(steps):
+    for _ in _walk(gradient, lr, steps):
         slope = _of_shape(path[0].shape, gradient(path[-1]))
         path.append(path[-1] - lr * slope)  # eq:descent
     return np.stack(path)
@@ -146,6 +146,113 @@ def _widened(array: np.ndarray) -> np.ndarray:
     return array.astype(np.promote_types(array.dtype, "f"), copy=False)
 
 
+# 01 What is a slope good for? · guards
+def _demand(owner: Any, fits: Callable, message: str, **values: Any) -> None:
+    """Raise ValueError, with the name of the setting, unless it fits."""
+    name = owner if isinstance(owner, str) else type(owner).__name__
+    for setting, value in values.items():
+        if not fits(value):
+            expected = message.format(setting)
+            raise ValueError(f"{name}: {expected}, got {value!r:.300}")
+
+
+# 01 What is a slope good for? · guards-kinds
+def _instances(
+    owner: Any, kind: Any, optional: bool = False, **values: Any
+) -> None:
+    """Objects of that kind; None as well, if they are optional."""
+    kinds = (kind, type(None)) if optional else (kind,)
+    message = f"{{}} must be of type {kind.__name__}"
+    _demand(owner, lambda value: isinstance(value, kinds), message, **values)
+
+
+# 01 What is a slope good for? · guards-numbers
+_Real = int | float | np.integer | np.floating
+_SIGNS: dict[str, Callable] = {"<": operator.lt, "<=": operator.le}
+_FINITE, _SHARE = "-inf < {} < inf", "0 <= {} <= 1"
+
+
+@lru_cache
+def _between(bounds: str) -> Callable:
+    """Whether something is a number between the bounds."""
+    low, above, _, below, top = bounds.split()
+    def fits(value: Any) -> Any:
+        real = isinstance(value, _Real) and _SIGNS[above](float(low), value)
+        return real and _SIGNS[below](value, float(top))
+
+    return fits
+
+
+# 01 What is a slope good for? · guards-bounds
+def _within(owner: Any, bounds: str = "0 <= {} < inf", **values: Any) -> None:
+    """Numbers between bounds, which are written as in the error."""
+    _demand(owner, _between(bounds), f"expected {bounds}", **values)
+
+
+# 01 What is a slope good for? · guards-sizes
+def _is_whole(n: Any, least: float = float("-inf")) -> bool:
+    whole = isinstance(n, (int, np.integer)) and not isinstance(n, bool)
+    return whole and n >= least
+
+
+def _positive(owner: Any, least: int = 1, **sizes: Any) -> None:
+    """Whole numbers of at least ``least``."""
+    wanted = f"{{}} must be a whole number of at least {least}"
+    _demand(owner, lambda n: _is_whole(n, least), wanted, **sizes)
+
+
+# 01 What is a slope good for? · guards-switches
+def _switch(owner: Any, **on: Any) -> None:
+    """True or False: the text "False" would count as true."""
+    wanted = "expected {} to be True or False"
+    _demand(owner, lambda x: not np.iterable(x) and x in (0, 1), wanted, **on)
+
+
+# 01 What is a slope good for? · unset
+class _Unset:
+    """An attribute read too early: it says so (a __get__ would be slow)."""
+
+    def __set_name__(self, kind: type, name: str) -> None:
+        self.name = name
+
+    def _refuse(self, *_: Any) -> Any:
+        raise AttributeError(f"no {self.name} (super().__init__ ran?)")
+
+    __repr__ = __getattr__ = __len__ = __le__ = _refuse
+
+
+# 01 What is a slope good for? · setting
+class _Setting(_Unset):
+    """An attribute that is looked at whenever it is set."""
+    def __init__(self, look: Callable, *how: Any) -> None:
+        self.look, self.how = look, how
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        self.look(owner, *self.how, **{self.name: value})
+        number = isinstance(value, np.generic)
+        vars(owner)[self.name] = value.item() if number else value
+
+
+# 01 What is a slope good for? · walk
+def _walk(gradient: Any, lr: Any, steps: Any) -> range:
+    """So many steps, if the settings of gradient_descent make sense."""
+    _instances("gradient_descent", Callable, gradient=gradient)
+    _within("gradient_descent", _FINITE, lr=lr)
+    _positive("gradient_descent", least=0, steps=steps)
+    return range(steps)
+
+
+# 01 What is a slope good for? · generator
+_Seed = np.random.Generator | int | None
+
+
+def _generator(owner: Any, rng: Any) -> np.random.Generator:
+    """The generator given, or a new one from a seed."""
+    if rng is not None and not isinstance(rng, np.random.Generator):
+        _positive(owner, least=0, rng=rng)
+    return np.random.default_rng(rng)
+
+
 # 02 How do I know a derivative is right? · each-element
 def _each_element(slope: Callable, x: Any, grad_output: Any) -> np.ndarray:
     """Gradient of sum(grad_output * f) in x, eq:upstream.
@@ -163,7 +270,7 @@ def _each_element(slope: Callable, x: Any, grad_output: Any) -> np.ndarray:
 # 02 How do I know a derivative is right? · upstream
 def _upstream(output: Any, grad: Any, what: str = "grad_output") -> np.ndarray:
     """One factor for each output; 1 if there is a single output."""
-    shape = np.shape(output)
+    shape = _floating(output).shape
     if grad is not None:
         return _of_shape(shape, grad, what)
     if np.size(output) != 1:
@@ -184,9 +291,10 @@ def numerical_gradient(
     Shapes: x any, grad_output as f(x), result as x, always float64.
     Raises ValueError if f has several outputs and grad_output is missing.
     """
-    x = _floating(x).astype(float)
+    x = _point("numerical_gradient", f, x, h)
     def slope(direction: np.ndarray) -> np.ndarray:
-        return (f(x + h * direction) - f(x - h * direction)) / (2 * h)
+        rise = np.subtract(f(x + h * direction), f(x - h * direction))
+        return rise / (2 * h)
 
     return _each_element(slope, x, _upstream(f(x), grad_output))
 
@@ -202,11 +310,19 @@ def complex_step_gradient(
     Shapes as in numerical_gradient. Raises TypeError where f returns real
     numbers. Source: Lyness and Moler, 1967; Squire and Trapp, 1998.
     """
-    x = _floating(x).astype(float)
+    x = _point("complex_step_gradient", f, x, h)
     def slope(direction: np.ndarray) -> np.ndarray:
         return np.imag(_off_axis(f, x + 1j * h * direction)) / h
 
     return _each_element(slope, x, _upstream(f(x), grad_output))
+
+
+# 02 How do I know a derivative is right? · point
+def _point(owner: str, f: Any, x: ArrayLike, h: Any) -> np.ndarray:
+    """x in double precision; f and h are looked at."""
+    _instances(owner, Callable, f=f)
+    _within(owner, "0 < {} < inf", h=h)
+    return _floating(x).astype(float)
 
 
 # 02 How do I know a derivative is right? · off-axis
@@ -286,8 +402,7 @@ def _sums(layer, x, rest, small):
 
 # 02 How do I know a derivative is right? · gradient-errors
 def gradient_errors(
-    layer: Any, x: ArrayLike, *rest: Any,
-    rng: np.random.Generator | int | None = None,
+    layer: Any, x: ArrayLike, *rest: Any, rng: _Seed = None,
     derivative: Callable = numerical_gradient,
 ) -> list[float]:
     """eq:relative-error of the input's gradient, then each parameter's.
@@ -296,10 +411,11 @@ def gradient_errors(
     """
     if isinstance(layer, type) or not hasattr(layer, "backward"):
         raise TypeError(f"expected a layer with a backward, got {layer}")
+    _instances("gradcheck", Callable, derivative=derivative)
     x = _floating(x).astype(float)
     x.flags.writeable = False
     shape = np.shape(_output(layer, x, rest))
-    seed = np.random.default_rng(rng).integers(2**63)
+    seed = _generator("gradcheck", rng).integers(2**63)
     own = np.random.default_rng(seed)  # x may have been drawn from rng, too
     grad = np.asarray(own.normal(size=shape))
     grad.flags.writeable = False
@@ -313,8 +429,7 @@ def gradient_errors(
 
 # 02 How do I know a derivative is right? · gradcheck
 def gradcheck(
-    layer: Any, x: ArrayLike, *rest: Any,
-    rng: np.random.Generator | int | None = None,
+    layer: Any, x: ArrayLike, *rest: Any, rng: _Seed = None,
     derivative: Callable = numerical_gradient,
 ) -> float:
     """Largest relative error of ``layer.backward``.
@@ -339,7 +454,7 @@ class Parameter:
     Raises TypeError for anything but numbers, ValueError for a grad of
     another shape.
     """
-
+    requires_grad: Any = _Setting(_switch)
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
         self.data = _floating(data).copy()
         self.grad: Any = np.zeros_like(self.data)
@@ -528,6 +643,7 @@ class Layer(_Memory):
     # 03 Why backwards? · layer-training
     def train(self, mode: bool = True) -> Self:
         """Switch to training (or evaluation) and return the layer."""
+        _switch(self, mode=mode)
         for layer in self.modules():
             layer.training, layer._runs = mode, min(layer._runs, 0)
         return self
@@ -590,7 +706,7 @@ class Layer(_Memory):
 
 
 # 03 Why backwards? · passing
-_PASSING = {"_cache", "_fitted", "_shapes", "_pass", "_looked"}
+_PASSING = {"_cache", "_fitted", "_shapes", "_pass"}
 
 
 # 03 Why backwards? · entries
@@ -639,81 +755,6 @@ def _overwrite(ours: Mapping, new: Mapping) -> None:
         array[...] = new[name]
 
 
-# 03 Why backwards? · guards
-def _demand(owner: Any, fits: Callable, message: str, **values: Any) -> None:
-    """Raise ValueError, with the name of the setting, unless it fits."""
-    name = owner if isinstance(owner, str) else type(owner).__name__
-    for setting, value in values.items():
-        if not fits(value):
-            expected = message.format(setting)
-            raise ValueError(f"{name}: {expected}, got {value!r:.300}")
-
-
-# 03 Why backwards? · guards-kinds
-def _instances(
-    owner: Any, kind: Any, optional: bool = False, **values: Any
-) -> None:
-    """Objects of that kind; None as well, if they are optional."""
-    kinds = (kind, type(None)) if optional else (kind,)
-    message = f"{{}} must be of type {kind.__name__}"
-    _demand(owner, lambda value: isinstance(value, kinds), message, **values)
-
-
-# 03 Why backwards? · guards-numbers
-_Real = int | float | np.integer | np.floating
-_SIGNS: dict[str, Callable] = {"<": operator.lt, "<=": operator.le}
-_FINITE, _SHARE = "-inf < {} < inf", "0 <= {} <= 1"
-
-
-@lru_cache
-def _between(bounds: str) -> Callable:
-    """Whether something is a number between the bounds."""
-    low, above, _, below, top = bounds.split()
-    def fits(value: Any) -> Any:
-        real = isinstance(value, _Real) and _SIGNS[above](float(low), value)
-        return real and _SIGNS[below](value, float(top))
-
-    return fits
-
-
-# 03 Why backwards? · guards-bounds
-def _within(owner: Any, bounds: str = "0 <= {} < inf", **values: Any) -> None:
-    """Numbers between bounds, which are written as in the error."""
-    _demand(owner, _between(bounds), f"expected {bounds}", **values)
-
-
-# 03 Why backwards? · guards-sizes
-def _is_whole(n: Any, least: float = float("-inf")) -> bool:
-    whole = isinstance(n, (int, np.integer)) and not isinstance(n, bool)
-    return whole and n >= least
-
-
-def _positive(owner: Any, least: int = 1, **sizes: Any) -> None:
-    """Whole numbers of at least ``least``."""
-    wanted = f"{{}} must be a whole number of at least {least}"
-    _demand(owner, lambda n: _is_whole(n, least), wanted, **sizes)
-
-
-# 03 Why backwards? · guards-switches
-def _switch(owner: Any, **on: Any) -> None:
-    """True or False: the text "False" would count as true."""
-    wanted = "expected {} to be True or False"
-    _demand(owner, lambda x: not np.iterable(x) and x in (0, 1), wanted, **on)
-
-
-# 03 Why backwards? · unset
-class _Unset:
-    """An attribute read too early: it says so (a __get__ would be slow)."""
-
-    def __set_name__(self, kind: type, name: str) -> None:
-        self.name = name
-
-    def _refuse(self, *_: Any) -> Any:
-        raise AttributeError(f"no {self.name} (super().__init__ ran?)")
-
-    __repr__ = __getattr__ = __len__ = __le__ = _refuse
-
-
 # 03 Why backwards? · fixed
 class _Fixed(_Unset):
     """An attribute that is set once; a Parameter may replace a Parameter."""
@@ -737,17 +778,6 @@ class _Fixed(_Unset):
 def _fixed(count: int) -> Any:
     """So many attributes of that kind."""
     return [_Fixed() for _ in range(count)]
-
-
-# 03 Why backwards? · generator
-_Seed = np.random.Generator | int | None
-
-
-def _generator(owner: Any, rng: Any) -> np.random.Generator:
-    """The generator given, or a new one from a seed."""
-    if rng is not None and not isinstance(rng, np.random.Generator):
-        _positive(owner, least=0, rng=rng)
-    return np.random.default_rng(rng)
 
 
 # 04 The linear layer · linear-forward
@@ -930,13 +960,12 @@ class LeakyReLU(Activation):
     Raises ValueError unless that is a finite number.
     Source: Maas, Hannun and Ng, 2013.
     """
+    negative_slope: Any = _Setting(_within, _FINITE)
 
     def __init__(self, negative_slope: float = 0.01) -> None:
-        _within(self, _FINITE, negative_slope=negative_slope)
-        self.negative_slope = float(negative_slope)
+        self.negative_slope = negative_slope
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
-        _within(self, _FINITE, negative_slope=self.negative_slope)
         slope = np.where(x > 0, x.dtype.type(1), self.negative_slope)
         return x * slope, slope  # eq:leaky-relu-slope
 
@@ -948,13 +977,11 @@ class ELU(Activation):
     Raises ValueError unless ``alpha`` is a finite number.
     Source: Clevert, Unterthiner and Hochreiter, 2016.
     """
-
+    alpha: Any = _Setting(_within, _FINITE)
     def __init__(self, alpha: float = 1.0) -> None:
-        _within(self, _FINITE, alpha=alpha)
-        self.alpha = float(alpha)
+        self.alpha = alpha
 
     def value_and_slope(self, x: np.ndarray) -> _Pair:
-        _within(self, _FINITE, alpha=self.alpha)
         low = np.minimum(x, 0)  # so expm1 cannot overflow
         y = np.where(x > 0, x, self.alpha * np.expm1(low))
         slope = np.where(x > 0, 1.0, self.alpha * np.exp(low))
@@ -988,6 +1015,14 @@ def _normal_cdf(x: np.ndarray) -> np.ndarray:
     return (0.5 * _erfc(-x / 2**0.5)).astype(x.dtype)
 
 
+# 05 Something that bends: activations · one-of
+def _one_of(owner: Any, *names: str, **values: Any) -> None:
+    """One of these names."""
+    *most, last = map(repr, names)
+    fits = f"{{}} is {', '.join(most)}{' or ' * bool(most)}{last}"
+    _demand(owner, lambda x: isinstance(x, str) and x in names, fits, **values)
+
+
 # 05 Something that bends: activations · gelu-slope
 class GELU(Activation):
     """x times the normal distribution's share below x, eq:gelu.
@@ -995,7 +1030,7 @@ class GELU(Activation):
     ``approximate="tanh"`` is faster and off by up to 5e-4 (eq:gelu-tanh).
     Raises ValueError for another name. Source: Hendrycks, Gimpel, 2016.
     """
-
+    approximate: Any = _Setting(_one_of, "none", "tanh")
     def value_and_slope(self, x: np.ndarray) -> _Pair:
         near = np.clip(x, -40, 40)  # beyond, 0 or 1; no overflow
         if self.approximate != "none":
@@ -1006,12 +1041,10 @@ class GELU(Activation):
 
     # 05 Something that bends: activations · gelu-settings
     def __init__(self, approximate: str = "none") -> None:
-        _one_of(self, "none", "tanh", approximate=approximate)
         self.approximate = approximate
 
     # 05 Something that bends: activations · gelu-tanh
     def _with_tanh(self, x: np.ndarray, near: np.ndarray) -> _Pair:
-        _one_of(self, "none", "tanh", approximate=self.approximate)
         factor, cubic = (2 / math.pi) ** 0.5, 0.044715
         slope = near * near  # cheaper than a power
         share = factor * cubic * slope
@@ -1026,14 +1059,6 @@ class GELU(Activation):
         slope *= 1 - share
         slope += share  # eq:gelu-tanh-slope
         return x * share, slope  # eq:gelu-tanh
-
-
-# 05 Something that bends: activations · one-of
-def _one_of(owner: Any, *names: str, **values: Any) -> None:
-    """One of these names."""
-    *most, last = map(repr, names)
-    fits = f"{{}} is {', '.join(most)}{' or ' * bool(most)}{last}"
-    _demand(owner, lambda x: isinstance(x, str) and x in names, fits, **values)
 
 
 # 05 Something that bends: activations · softmax
@@ -1154,13 +1179,16 @@ class Loss(_Memory):
         x, target = _floating(prediction), _as_array(target)
         values, slopes, count = self._masked(x, target, mask)
         if not count and self.reduction != "none":
-            raise ValueError(f"{self}: the batch is empty")
+            raise ValueError(f"{self}: the batch is empty, or all weighs 0")
         return values, slopes, count
 
     # 06 What do we want? Losses · loss-reduction
     def __init__(self, reduction: str = "mean") -> None:
         _one_of(self, "mean", "sum", "none", reduction=reduction)
         self.reduction = reduction
+
+    def __str__(self) -> str:
+        return type(self).__name__
 
     def _each(self, slopes: Any, shape: tuple, grad: Any) -> np.ndarray:
         """The slopes, each term's times the gradient that it gets."""
@@ -1211,14 +1239,13 @@ class HuberLoss(Loss):
 
     Raises ValueError unless delta is above 0. Source: Huber, 1964.
     """
+    delta: Any = _Setting(_within, "0 < {} < inf")
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
-        _within(self, "0 < {} < inf", delta=delta)
-        self.delta = float(delta)
+        self.delta = delta
 
     def value_and_slope(self, x: np.ndarray, target: np.ndarray) -> _Pair:
-        _within(self, "0 < {} < inf", delta=self.delta)
         difference = x - target
         slope = np.clip(difference, -self.delta, self.delta)  # eq:huber-grad
         return slope * (difference - 0.5 * slope), slope
@@ -1238,6 +1265,7 @@ class CrossEntropyLoss(Loss):
     """
 
     ignore_index = -100
+    label_smoothing: Any = _Setting(_within, _SHARE)
 
     # 06 What do we want? Losses · cross-entropy-shares
     def _of_shares(self, logs: Any, p: Any, target: Any) -> _Pair:
@@ -1279,7 +1307,6 @@ class CrossEntropyLoss(Loss):
         weight: ArrayLike | None = None, ignore_index: int = -100,
     ) -> None:
         super().__init__(reduction)
-        _within(self, _SHARE, label_smoothing=label_smoothing)
         whole = "{} must be a whole number"
         _demand(self, _is_whole, whole, ignore_index=ignore_index)
         self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
@@ -1308,7 +1335,6 @@ class CrossEntropyLoss(Loss):
             count = np.count_nonzero(table)
             count = count if weight is None else (table @ weight).sum()
         if self.label_smoothing:
-            _within(self, _SHARE, label_smoothing=self.label_smoothing)
             table = self._smoothed(table).astype(x.dtype)
         if weight is not None:
             table = (table * weight).astype(x.dtype)
@@ -1637,7 +1663,7 @@ class Optimizer:
             each = [group.get(name, value) for group in groups]
             for value in each:
                 self._look_at(name, value)
-            same = all(other == each[0] for other in each)
+            same = all(np.array_equal(other, each[0]) for other in each)
             value = each[0] if same else self._each(name, each, sizes)
             setattr(self, name, value)
         self._names = list(settings)
@@ -1645,20 +1671,22 @@ class Optimizer:
     # 07 A network learns · optimizer-setting
     def __setattr__(self, name: str, value: Any) -> None:
         """A setting that is changed later is looked at as well."""
-        if name == "betas" and isinstance(value, list):
-            value = tuple(value)  # whose numbers stay
+        pair = value.tolist() if getattr(value, "ndim", 0) == 1 else value
+        if name == "betas" and isinstance(pair, list):
+            value = tuple(pair)  # whose numbers stay
         if name in getattr(self, "_names", ()):
             self._look_at(name, value)
             needs = {"amsgrad": "v_max", "centered": "mean"}
             needs |= dict.fromkeys(("momentum", "nesterov"), "velocity")
-            if np.any(value) and needs.get(name, "t") not in self.state:
-                raise ValueError(f"{self}: {name} must be given at the start")
+            late = np.any(value) and needs.get(name, "t") not in self.state
+            wanted = "{} must be given at the start"
+            _demand(self, lambda _: not late, wanted, **{name: value})
         super().__setattr__(name, value)
 
     # 07 A network learns · optimizer-look-at
     def _look_at(self, name: str, value: Any) -> None:
         """Raise ValueError for a setting that is out of range."""
-        if name in ("maximize", "nesterov", "amsgrad", "centered"):
+        if name in _SWITCHES:
             return _switch(self, **{name: value})
         top = 1 if name in ("momentum", "alpha", "betas") else "inf"
         known = "_names" in vars(self)
@@ -1674,9 +1702,8 @@ class Optimizer:
     # 07 A network learns · optimizer-each
     def _each(self, name: str, values: list, sizes: list[int]) -> np.ndarray:
         """The values of the groups, one for each number that is moved."""
-        switch = any(isinstance(value, bool) for value in values)
-        wanted = "{} is a switch for all groups"
-        _demand(self, lambda _: not switch, wanted, **{name: values})
+        wanted, one = "{} is a switch for all groups", name in _SWITCHES
+        _demand(self, lambda _: not one, wanted, **{name: values})
         return np.repeat(values, sizes, axis=0).T.astype(self._data.dtype)
 
     # 07 A network learns · optimizer-repr
@@ -1784,6 +1811,9 @@ def _only_parameters(things: Any) -> list[Parameter]:
 
 
 # 07 A network learns · groups
+_SWITCHES = "maximize", "nesterov", "amsgrad", "centered"
+
+
 def _groups(name: str, things: Any) -> list[dict[str, Any]]:
     """Parameters as groups; most often there is one."""
     given = list(things) if np.iterable(things) else [things]
@@ -1889,7 +1919,7 @@ def _fill(
     """Draw all numbers anew, with mean 0 and the deviation ``spread``."""
     _only_parameters([parameter])
     shape = parameter.data.shape
-    std, rng = spread(shape, *settings), _generator("rng", rng)
+    std, rng = spread(shape, *settings), _generator("initialiser", rng)
     bound = 3**0.5 * std
     parameter.data[...] = rng.uniform(-bound, bound, shape) if uniform else (
         rng.normal(0.0, std, shape)
@@ -1937,8 +1967,7 @@ def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
     (in, out) for a matrix as in Linear, (out, in, …) for a kernel.
     """
     if len(shape) < 2:
-        found = f"got shape {shape}"
-        raise ValueError(f"expected a weight of two or more axes, {found}")
+        raise ValueError(f"expected a weight of two or more axes, got {shape}")
     if len(shape) > 2:
         window = math.prod(shape[2:])
         shape = shape[1] * window, shape[0] * window
@@ -2316,9 +2345,9 @@ class DataLoader:
     """
 
     x, y = _fixed(2)
+    batch_size: Any = _Setting(_positive, 1)
 
     def __len__(self) -> int:
-        _positive(self, batch_size=self.batch_size)
         whole, rest = divmod(len(self.x), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
@@ -2341,9 +2370,8 @@ class DataLoader:
         self.arrays = [_as_array(array) for array in given]
         self.x, self.y = self.arrays[:2]
         _equally_many(self.arrays)
-        _positive(self, batch_size=batch_size)
         _switch(self, shuffle=shuffle, drop_last=drop_last)
-        self.batch_size, self.shuffle = int(batch_size), shuffle
+        self.batch_size, self.shuffle = batch_size, shuffle
         self.drop_last, self.rng = drop_last, _generator(self, rng)
 
 
@@ -2404,8 +2432,8 @@ class CosineAnnealingLR(Schedule):
     ) -> None:
         _positive(self, T_max=T_max)
         _within(self, eta_min=eta_min)
-        super().__init__(optimizer, lambda base, t: eta_min + (
-            (base - eta_min) * 0.5 * (1 + math.cos(math.pi * t / T_max))
+        super().__init__(optimizer, lambda b, t: eta_min + (
+            (b - eta_min) * 0.5 * (1 + math.cos(math.pi * t / T_max))
         ))
 
 
@@ -2415,9 +2443,7 @@ class LinearWarmup(Schedule):
 
     def __init__(self, optimizer: Optimizer, steps: int) -> None:
         _positive(self, steps=steps)
-        super().__init__(
-            optimizer, lambda base, t: base * min(1.0, (t + 1) / steps)
-        )
+        super().__init__(optimizer, lambda b, t: b * min(1, (t + 1) / steps))
 
 
 # 10 The loop: training · exponential-lr
@@ -2426,7 +2452,7 @@ class ExponentialLR(Schedule):
 
     def __init__(self, optimizer: Optimizer, gamma: float) -> None:
         _within(self, gamma=gamma)
-        super().__init__(optimizer, lambda base, t: base * gamma**t)
+        super().__init__(optimizer, lambda b, t: b * gamma**t)
 
 
 # 10 The loop: training · step-lr
@@ -2442,9 +2468,7 @@ class StepLR(Schedule):
     ) -> None:
         _positive(self, step_size=step_size)
         _within(self, gamma=gamma)
-        super().__init__(
-            optimizer, lambda base, t: base * gamma ** (t // step_size)
-        )
+        super().__init__(optimizer, lambda b, t: b * gamma ** (t // step_size))
 
 
 # 10 The loop: training · clip
@@ -2573,8 +2597,7 @@ class _Training(SimpleNamespace):
                 from tqdm.autonotebook import tqdm
         except ImportError:
             return nullcontext(self.data)
-        bar = {"leave": False, "unit": "batch", "disable": None}
-        return tqdm(self.data, desc=title, **bar)
+        return tqdm(self.data, title, leave=False, unit="batch", disable=None)
 
     # 10 The loop: training · whole-batch
     def one_batch(self, number: int, batch: Sequence) -> dict[str, tuple]:
@@ -2598,22 +2621,15 @@ class _Training(SimpleNamespace):
         for function in self.callbacks:
             _instances("fit", Callable, callbacks=function)
         rows = self.history or ()
-        fits = all(isinstance(row, dict) and "epoch" in row for row in rows)
+        its = (isinstance(row, dict) and row.get("epoch") for row in rows)
+        fits = all(map(_is_whole, its))
         wanted = "expected {} as fit returns it"
         _demand("fit", lambda _: fits, wanted, history=self.history)
         _positive("fit", least=0, epochs=self.epochs)
         _switch("fit", verbose=self.verbose)
         _one_of("fit", "epoch", "batch", schedule_every=self.schedule_every)
-        self.check_owners()
-
-    # 10 The loop: training · fit-owners
-    def check_owners(self) -> None:
         _one_number("fit", self.net)
-        if not {*self.optimizer.parameters} & {*self.net.parameters()}:
-            raise ValueError("fit: the optimizer has no parameter of net")
-        owner = getattr(self.schedule, "optimizer", self.optimizer)
-        if owner is not self.optimizer:
-            raise ValueError("fit: the schedule belongs to another optimizer")
+        _of_one_training("fit", self.net, self.optimizer, self.schedule)
 
 
 # 10 The loop: training · fit
@@ -2708,30 +2724,35 @@ def _xy(batch: Any) -> Sequence:
     raise TypeError("fit: expected batches (x, y); write DataLoader(x, y)")
 
 
+# 10 The loop: training · of-one-training
+def _of_one_training(owner: str, net: Any, rule: Any, schedule: Any) -> None:
+    """Raise ValueError where they do not belong together."""
+    if schedule is not None and schedule.optimizer is not rule:
+        raise ValueError(f"{owner}: the schedule's optimizer is not given")
+    if rule is not None and not {*rule.parameters} & {*net.parameters()}:
+        raise ValueError(f"{owner}: the optimizer has no parameter of net")
+
+
 # 11 To be continued: saving and resuming · named-arrays
 def _named_arrays(
     net: Layer, optimizer: Any = None, schedule: Any = None
 ) -> dict[str, np.ndarray]:
     """What training changes, by names that stay the same."""
-    _of_one_training(net, optimizer, schedule)
+    _look_at(net, optimizer, schedule)
     found = {f"net.{name}": array for name, array in net._arrays().items()}
-    if optimizer is not None:
-        for name, array in optimizer._arrays().items():
-            found[f"optimizer.{name}"] = array
+    for name, array in optimizer._arrays().items() if optimizer else ():
+        found[f"optimizer.{name}"] = array
     if schedule is not None:
         found["schedule"] = np.array(schedule.t)
     return found
 
 
-# 11 To be continued: saving and resuming · of-one-training
-def _of_one_training(net: Any, optimizer: Any, schedule: Any) -> None:
+# 11 To be continued: saving and resuming · look-at
+def _look_at(net: Any, optimizer: Any, schedule: Any) -> None:
     _instances("checkpoint", Layer, net=net)
     _instances("checkpoint", Optimizer, True, optimizer=optimizer)
     _instances("checkpoint", Schedule, True, schedule=schedule)
-    if schedule is not None and schedule.optimizer is not optimizer:
-        raise ValueError("checkpoint: give the schedule's optimizer as well")
-    if optimizer and not {*optimizer.parameters} & {*net.parameters()}:
-        raise ValueError("checkpoint: the optimizer has no parameter of net")
+    _of_one_training("checkpoint", net, optimizer, schedule)
 
 
 # 11 To be continued: saving and resuming · generators
@@ -2763,8 +2784,10 @@ def save(
     collide, OSError for a place that is no ordinary file.
     """
     arrays: dict[str, Any] = _named_arrays(net, optimizer, schedule)
-    _instances("save", list, True, history=history)
-    texts: dict[str, Any] = {"history": history or []}
+    texts: dict[str, Any] = {"history": [] if history is None else history}
+    _instances("save", list, history=texts["history"])
+    for row in texts["history"]:
+        _instances("save", dict, history=row)
     for name, generator in _generators(net, rng).items():
         texts[name] = generator.bit_generator.state
     for name, text in texts.items():
@@ -3002,17 +3025,16 @@ class Dropout(Layer):
     probability of dropping. Raises ValueError unless 0 <= p < 1.
     Source: Srivastava and others, 2014.
     """
+    p: Any = _Setting(_within, "0 <= {} < 1")
 
     def __init__(self, p: float = 0.5, *, rng: _Seed = None) -> None:
-        _within(self, "0 <= {} < 1", p=p)
-        self.p, self._rng = float(p), _generator(self, rng)
+        self.p, self._rng = p, _generator(self, rng)
 
     # 12 Not by heart: regularisation · dropout-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, ...)
         factor = np.ones_like(x)
         if self.training:
-            _within(self, "0 <= {} < 1", p=self.p)
             keep = self._rng.random(x.shape) >= self.p
             factor = keep / x.dtype.type(1 - self.p)
         self._cache = factor
@@ -3065,14 +3087,22 @@ def _normalise_backward(
     return dx
 
 
+# 13 Keeping in shape: normalisation · or-none
+def _or_none(owner: Any, bounds: str = "0 <= {} < inf", **it: Any) -> None:
+    _within(owner, bounds, **{k: v for k, v in it.items() if v is not None})
+
+
 # 13 Keeping in shape: normalisation · batch-norm
 class _BatchNorm(Layer):
     """What BatchNorm1d and BatchNorm2d have in common."""
     num_features, weight, bias = _fixed(3)
+    eps: Any = _Setting(_within)
+    momentum: Any = _Setting(_or_none, _SHARE)
     _axes: tuple[tuple[str, ...], ...]  # after (N, num_features)
     running_mean = property(lambda self: self.buffers.get("running_mean"))
     running_var = property(lambda self: self.buffers.get("running_var"))
 
+    # 13 Keeping in shape: normalisation · batch-norm-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, fixed = self._admitted(x)
         centred, r = self._statistics(_by_feature(x), fixed)
@@ -3131,7 +3161,6 @@ class _BatchNorm(Layer):
         self.momentum, zeros = momentum, np.zeros(num_features)
         _switch(self, affine=affine, track_running_stats=track_running_stats)
         _switch(self, bias=bias)
-        self._look()
         self.weight = Parameter(zeros + 1) if affine else None
         self.bias = Parameter(zeros) if affine and bias else None
         self.buffers: dict[str, np.ndarray] = {
@@ -3142,7 +3171,6 @@ class _BatchNorm(Layer):
     # 13 Keeping in shape: normalisation · batch-norm-guard
     def _admitted(self, x: ArrayLike) -> tuple[np.ndarray, bool]:
         """x if its shape fits, and whether the statistics are fixed."""
-        self._look()
         axes = self._axes[-1 if _floating(x).ndim > 2 else 0]
         x = self._expect(x, "N", self.num_features, *axes)
         n, fixed = x[:, 0].size, bool(self.buffers) and not self.training
@@ -3152,15 +3180,6 @@ class _BatchNorm(Layer):
                 "take larger batches (drop_last=True), or call eval() first"
             )
         return x, fixed
-
-    # 13 Keeping in shape: normalisation · batch-norm-look
-    def _look(self) -> None:
-        """At the settings, when they have changed."""
-        eps, share = now = self.eps, self.momentum
-        if now != vars(self).get("_looked"):
-            _within(self, eps=eps)
-            _within(self, _SHARE, momentum=0.0 if share is None else share)
-            self._looked = now
 
 
 # 13 Keeping in shape: normalisation · turn
@@ -3231,7 +3250,7 @@ class _RowNorm(Layer):
     """What LayerNorm and RMSNorm have in common: an example is a row."""
     _centred = True
     normalized_shape, weight, bias = _fixed(3)
-
+    eps: Any = _Setting(_or_none)
     def forward(self, x: ArrayLike) -> np.ndarray:
         x, rows, eps = self._grouped(x)
         rows = _centre(rows)[0] if self._centred else rows.copy()
@@ -3265,7 +3284,6 @@ class _RowNorm(Layer):
         leading = x.shape[: -len(own)] if x.ndim >= len(own) else ("…",)
         x = self._expect(x, *leading, *own)
         eps = np.finfo(x.dtype).eps if self.eps is None else self.eps
-        _within(self, eps=eps)
         return x, x.reshape(-1, math.prod(own)), float(eps)
 
     # 13 Keeping in shape: normalisation · row-norm-settings
@@ -3278,7 +3296,6 @@ class _RowNorm(Layer):
         own = tuple(own) if isinstance(own, (tuple, list)) else (own,)
         for size in own or [()]:
             _positive(self, normalized_shape=size)
-        _within(self, eps=0.0 if eps is None else eps)
         self.normalized_shape, self.eps = tuple(map(int, own)), eps
         _switch(self, elementwise_affine=elementwise_affine, bias=bias)
         self.weight = Parameter(np.ones(own)) if elementwise_affine else None
@@ -3460,14 +3477,14 @@ class _Convolution(Layer):
         """The border around the pictures, as _batch_last takes it."""
         self.stride = _pair(self, "stride", self.stride, 1)
         self.dilation = _pair(self, "dilation", self.dilation, 1)
-        self._steps, padding = (self.stride, self.dilation), self.padding
+        self._steps, name = (self.stride, self.dilation), str(self.padding)
         sides = zip(self.kernel_size, self.dilation)
         h, w = self._span = tuple(d * (k - 1) + 1 for k, d in sides)
-        if padding == "same" and max(self.stride) > 1:
+        if name == "same" and max(self.stride) > 1:
             raise ValueError(f"{self}: padding 'same' needs stride 1")
         self._border = ((h - 1) // 2, h // 2), ((w - 1) // 2, w // 2)
-        if padding != "same" or self._transposed:
-            size = 0 if padding == "valid" else padding
+        if name != "same" or self._transposed:
+            size = 0 if name == "valid" else self.padding
             top, side = self.padding = _pair(self, "padding", size, 0)
             self._border = (top, top), (side, side)
 
@@ -3853,7 +3870,7 @@ class Tensor(NDArrayOperatorsMixin):
     _parents: tuple[Any, ...] = ()
     _record: Any = None
     __hash__ = object.__hash__  # although == compares entries
-
+    shape = property(operator.attrgetter("data.shape"))
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
         self.data, self.requires_grad = _real(data), requires_grad
 
@@ -3879,8 +3896,7 @@ class Tensor(NDArrayOperatorsMixin):
         function: Any = hasattr(np.ndarray, name) and getattr(np, name, None)
         known = function in _RULES or function in _FURTHER
         if not known or name in ("sort", "resize", "compress"):  # no twins
-            text = f"a Tensor has no {name}; the array in it is .data"
-            raise AttributeError(text)
+            raise AttributeError(f"a Tensor has no {name}; its array is .data")
         if name in ("sum", "mean", "max", "min"):  # keepdims comes second
             return lambda axis=None, keepdims=False, **options: function(
                 self, axis=axis, keepdims=keepdims, **options
@@ -3921,6 +3937,10 @@ class Tensor(NDArrayOperatorsMixin):
         raise TypeError(_IN_PLACE)
 
     # 17 The engine, for use · tensor-item
+    def item(self) -> float:
+        """The number of a single entry, which carries no gradient."""
+        return self.data.item()
+
     def detach(self) -> Any:
         """The same array, as a constant."""
         return Tensor(self.data, requires_grad=False)
@@ -4096,7 +4116,7 @@ def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
     try:
         form.bind(*extra, *args, **options)
         if rules and not all([*rules, *[None] * len(args)][i] for i in places):
-            takes = "there a constant, as .data"
+            takes = "a constant there, as .data"
             raise TypeError
     except TypeError:
         name = rule.name.strip("_")
@@ -4109,7 +4129,7 @@ def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
 
 # 17 The engine, for use · plain
 _IN_PLACE = "Tensors do not change in place; write a = a + b, or np.where"
-_PLAIN = "shape ndim size dtype argmax argmin any all tolist item".split()
+_PLAIN = "ndim size dtype argmax argmin any all tolist".split()
 _ELSE = "; make it of functions that have one, or give it one with primitive"
 _OPTIONS = {"where": "; write np.where", "dtype": "; write x.astype(dtype)"}
 _INSTEAD: dict[Callable, str] = {
@@ -4575,9 +4595,8 @@ def _join_rule(g, y, axis, *parts):
     return [None, *[g[(*before, slice(end - n, end))] for n, end in ends]]
 
 
-_JOIN = _Rule(
-    "join", lambda axis, *x: np.concatenate(x, axis), _join_rule, None, set()
-)
+_JOIN = _Rule("join", lambda axis, *x: np.concatenate(x, axis), _join_rule,
+              None, set())
 
 
 # 17 The engine, for use · concatenate
@@ -4622,9 +4641,7 @@ def _moved(f: Callable, flat: Any, marks: Any, value: Any, *seen: Any) -> Any:
     moved = (marks[:, place] == seen).all(axis=0)
     there = np.where(moved, flat.data[place], seen[0]).astype(value.dtype)
     if not np.array_equal(there, value, equal_nan=True):
-        raise TypeError(
-            f"{f.__name__} does more here than move, and has no rule"
-        )
+        raise TypeError(f"{f.__name__} does more here than move: no rule")
     y = flat[np.where(moved, place, last)]
     y = y if moved.all() else np.where(moved, y, value)
     return y if y.dtype == value.dtype else y.astype(value.dtype)
@@ -5354,8 +5371,7 @@ class Embedding(Layer):
         _positive(self, num_embeddings=shape[0], embedding_dim=shape[1])
         _within(self, std=std)
         self.num_embeddings, self.embedding_dim = shape
-        drawn = _generator(self, rng).normal(0.0, std, shape)
-        self.weight = Parameter(drawn)
+        self.weight = Parameter(_generator(self, rng).normal(0.0, std, shape))
 
     # 20 Time: recurrent networks · embedding-settings-known
     def _known(self, ids: np.ndarray) -> np.ndarray:
@@ -5532,8 +5548,7 @@ class PositionEmbedding(Embedding):
         x = self._expect(x, "N", "T", self.embedding_dim)
         steps, most = x.shape[1], self.num_embeddings
         if steps > most:
-            wanted = f"expected at most {most} steps"
-            raise ValueError(f"{self}: {wanted}, got {steps}")
+            raise ValueError(f"{self} takes at most {most} steps, got {steps}")
         self._cache = x.shape, x.dtype
         y = x + self.weight.data[:steps]  # eq:position
         return y.astype(x.dtype, copy=False)
@@ -5826,8 +5841,7 @@ _DATA = _atlas("""
     test-data-differ · The test data have another shape, scale or labels.
     Prepare both alike, with the mean of the training data. · 13, In company
     test-rows-in-training · Of rows that were learnt, any test goes well.
-    Take them out of x. · 12, Learning what is wrong
-""")
+    Take them out of x. · 12, Learning what is wrong""")
 
 
 # 24 The diagnosis · finding
@@ -5850,8 +5864,7 @@ class Finding(NamedTuple):
 class Diagnosis:
     """What diagnose found; prints as a report.
 
-    ``findings`` are in the order of the probes, data first, each with name,
-    where, figure, because, cure, section. ``unseen``: which probes failed.
+    ``findings`` are in the order of the probes; ``unseen`` ones have failed.
     """
 
     def __init__(self, none: str = "Nothing found.", unseen: Any = ()) -> None:
@@ -5936,8 +5949,7 @@ def _tried(case: _Case, patient: tuple) -> tuple[_Case, list[str]]:
     """The case without a step that raises, and what it raised."""
     with _as_it_was(*patient):
         try:
-            if case.optimizer is not None or case.step is not None:
-                _one_step(case)
+            _one_step(case)
         except Exception as error:
             said = f"the step raised {error!r}"
             return case._replace(optimizer=None, step=None), [said]
@@ -5949,11 +5961,10 @@ def _rule_of(net: Network, optimizer: Any, step: Any) -> Any:
     """The optimizer that is given, or that a step uses for the network."""
     if step is not None:
         _demand("diagnose", callable, "{} must be a function", step=step)
-    if optimizer is not None:
-        _instances("diagnose", Optimizer, optimizer=optimizer)
-        return optimizer
-    found, own = _reach(step), set(net.parameters())
+    _instances("diagnose", Optimizer, True, optimizer=optimizer)
+    found = _reach(step) if optimizer is None else [optimizer]
     rules = [thing for thing in found if isinstance(thing, Optimizer)]
+    own = set(net.parameters())
     return max(rules, key=lambda r: len(own & {*r.parameters}), default=None)
 
 
@@ -6000,11 +6011,10 @@ def _parts(thing: Any) -> list[Any]:
         return [*given, *_variables(thing).values()]
     kinds = type(thing).__mro__ if isinstance(thing, _Memory) else ()
     methods = [f for kind in kinds for f in vars(kind).values()]
-    others = [f for f in methods if not _is_ours(f)]
     own, held = getattr(thing, "__dict__", None), gc.get_referents(thing)
     if isinstance(thing, cycle):  # it goes on, and so must its own list
         held = [*chain(*(h if isinstance(h, list) else [h] for h in held))]
-    return [*held, *others, own]
+    return [*held, own, *[f for f in methods if not _is_ours(f)]]
 
 
 # 24 The diagnosis · ours
@@ -6311,8 +6321,7 @@ def _test_signs(case: _Case) -> _Signs:
     both, n, many = sum(map({*old}.__contains__, rows)), len(rows), len({*old})
     chance = many < 0.9 * len(old) and np.unique(x).size < 1.5 * many
     if both > n / 10 and many > 19 and not chance:
-        figure = f"{both} of {n} rows are rows of x"
-        yield "test-rows-in-training", "x_test", figure
+        yield "test-rows-in-training", "x_test", f"{both} of {n} are rows of x"
     if x.shape[1] != test.shape[1]:
         figure = f"shape {np.shape(x_test)}, x has {case.x.shape}"
         yield "test-data-differ", "x_test", figure
@@ -6350,11 +6359,13 @@ def _labels(case: _Case) -> np.ndarray | None:
 def _label_signs(case: _Case) -> _Signs:
     labels = _labels(case)
     if labels is None:
-        yield from _narrow_signs(case)
+        if (width := _batch_width(case)) < 0.3:
+            figure = f"a batch spreads {width:.0%} as wide as all"
+            yield "labels-sorted", f"y, {len(case.y)} rows", figure
         return
     n, count = len(labels), np.unique(labels, return_counts=True)[1]
     changes, mixed = np.sum(np.diff(labels) != 0), n - np.sum(count**2) / n
-    if mixed > 15 and changes < 0.2 * mixed and not _mixes(case):
+    if mixed > 15 and changes < 0.2 * mixed and not _batch_width(case) > 0.5:
         figure = f"the label changes {changes} times, not some {mixed:.0f}"
         yield "labels-sorted", f"y, {n} rows", figure
     few = count.min() if len(count) > 1 else 0
@@ -6363,28 +6374,14 @@ def _label_signs(case: _Case) -> _Signs:
         yield "labels-unbalanced", f"y, {n} rows", figure
 
 
-# 24 The diagnosis · mixes
-def _mixes(case: _Case) -> bool:
-    """Does a step that takes its own batches see many labels at once?"""
-    if not _is_alone(case):
-        return False
-    _, seen = [pair for pair in _overheard(case) if pair][-1]
-    every, some = (len(np.unique(y, axis=0)) for y in (case.y, seen))
-    return len(seen) < len(case.y) and some > every / 2
-
-
-# 24 The diagnosis · narrow-signs
-def _narrow_signs(case: _Case) -> _Signs:
-    """Does a step that takes its own batches see only numbers that agree?"""
-    if _is_alone(case):
-        every, *seen = [pair[1] for pair in _overheard(case, 3) if pair]
-        few = [rows for rows in seen if 7 < len(rows) < len(every) / 2
-               and np.isin(rows, every).all()]  # not scaled by the step
-        wide = np.sum(every.std(axis=0))
-        least = min((np.sum(rows.std(axis=0)) for rows in few), default=wide)
-        if least < 0.3 * wide:
-            figure = f"a batch spreads {least / wide:.0%} as wide as all"
-            yield "labels-sorted", f"y, {len(case.y)} rows", figure
+# 24 The diagnosis · batch-width
+def _batch_width(case: _Case) -> float:
+    """How widely y spreads in a step's own batches, as a share of all."""
+    n = 3 * _is_alone(case)
+    every, *seen = [pair[1] for pair in _overheard(case, n) if pair]
+    wide = [np.sum(y.std(axis=0)) for y in seen  # not scaled by the step
+            if 3 < len(y) < len(every) / 2 and np.isin(y, every).all()]
+    return float(np.median(wide or math.nan) / np.sum(every.std(axis=0)))
 
 
 # 24 The diagnosis · overheard
@@ -6401,18 +6398,11 @@ def _overheard(case: _Case, n: int = 1) -> list[tuple]:
     return pairs
 
 
-# 24 The diagnosis · rows-heard
-def _rows_heard(case: _Case) -> list[list[tuple[bytes, bytes]]]:
-    """x and y, row by row; each loss of three steps, [] for a backward."""
-    pairs = _overheard(case, 3)
-    return [[(a.tobytes(), b.tobytes()) for a, b in zip(*(pair or ((), ())))]
-            for pair in pairs]
-
-
 # 24 The diagnosis · row-signs
 def _row_signs(case: _Case) -> _Signs:
     """Does a loss get the y of another x? Or backward follow other rows?"""
-    known, *given = _rows_heard(case)
+    known, *given = ([(a.tobytes(), b.tobytes()) for a, b in zip(*pair)]
+                     for pair in _overheard(case, 3))  # [] for a backward
     every, (xs, ys), rows = set(known), map(set, zip(*known)), chain(*given)
     torn = [row not in every for row in rows if row[0] in xs and row[1] in ys]
     if len(torn) > 4 and 2 * len(xs) >= len(known) and np.mean(torn) > 0.2:
@@ -6502,9 +6492,8 @@ def _loss_signs(case: _Case) -> _Signs:
         return
     if same(np.r_[z, z], np.r_[y, y], 2.0):
         yield "loss-summed", name, "twice the examples, twice the loss"
-    each = wide * rng.normal(size=(*out.shape[:-1], 1))
-    many = out.shape[-1] > 1
-    logits = many and same(z + each, y)
+    many, each = out.shape[-1] > 1, rng.normal(size=(*out.shape[:-1], 1))
+    logits = many and same(z + wide * each, y)
     if many and not logits and same(z + (z - mean)[:1], y):
         yield "softmax-wrong-axis", name, "a whole column may be raised"
     upside_down = [*_sign_signs(case, loss, out.shape)]
@@ -6513,7 +6502,7 @@ def _loss_signs(case: _Case) -> _Signs:
 
 # 24 The diagnosis · sign-signs
 def _sign_signs(case: _Case, loss: Loss, shape: tuple) -> _Signs:
-    """Do right answers cost more than others, and enormous ones least?"""
+    """Do right answers cost more than others, and enormous ones little?"""
     y = right = case.ys.astype(float)
     if y.shape != shape:
         if y.min() < 0 or y.max() >= shape[-1] or np.any(y % 1):
@@ -6521,8 +6510,9 @@ def _sign_signs(case: _Case, loss: Loss, shape: tuple) -> _Signs:
         right = np.eye(shape[-1])[y.astype(int)].reshape(shape)
     wrong = np.roll(right, len(y) // 2, axis=0)
     cost, other = (loss.forward(z, case.ys) for z in (right, wrong))
-    ends = (loss.forward(a * wrong, case.ys) for a in (1, -600, 600, 1e6))
-    falls = any(end < -10 * abs(cost) for end in ends)
+    ends = [loss.forward(a * wrong, case.ys) for a in (1, -600, 600, 1e6)]
+    bounded = all(abs(end) < 10 * abs(cost) for end in ends)
+    falls = bounded or any(end < -10 * abs(cost) for end in ends)
     if falls and cost > other + 1e-8 * abs(other):
         figure = f"right answers cost {cost:.3g}, those of others {other:.3g}"
         yield "loss-sign", type(loss).__name__, figure
@@ -6587,17 +6577,13 @@ def _end_signs(case: _Case, out: np.ndarray, logits: bool) -> _Signs:
             yield "softmax-twice", name, figure
         yield "output-activation", name, figure
     elif case.y.shape[1:] == out.shape[1:]:
-        ends = (0, 1) if two and _falls(case) else (low, high)
-        yield from _outside(case.y, name, *ends)
+        far = 1e3 * ((case.ys > 1) - 1.0 * (case.ys < 0))
+        if two and case.net._loss_at_end().forward(far, case.ys) < -100:
+            low, high = 0, 1  # no minimum for targets beyond these
+        yield from _outside(case.y, name, low, high)
 
 
 # 24 The diagnosis · outside
-def _falls(case: _Case) -> bool:
-    """Has the loss no minimum for targets beyond 0 and 1?"""
-    far = 1e3 * ((case.ys > 1) - 1.0 * (case.ys < 0))
-    return case.net._loss_at_end().forward(far, case.ys) < -100
-
-
 def _outside(y: np.ndarray, name: str, low: float, high: float) -> _Signs:
     slack = 1e-3 * np.ptp(y)
     outside = np.mean((y < low - slack) | (y > high + slack))
@@ -6753,7 +6739,10 @@ def _weight_signs(case: _Case, large: tuple, flat: tuple) -> _Signs:
 
 # 24 The diagnosis · depth-signs
 def _depth_signs(case: _Case, gains: dict, heard: list[_Heard]) -> _Signs:
-    for h in heard:  # of a sequence that only tells at its end
+    for h in heard:
+        if h.dy.any() and not h.dx.any() and not h.layer.parameters():
+            yield "vanishing", h.name, "it lets no gradient through"
+        # of a sequence that only tells at its end
         if h.dx.ndim == h.dy.ndim == 3 and not h.dy[:, :-1].any():
             ends = _size(h.dx, axis=(0, 2))[[0, -1]]
             yield from _slope_signs(case, (h.name, "step"), ends, 1e-6)
@@ -7011,7 +7000,10 @@ def _layer_signs(name: str, layer: Layer, x: Any, rng: Any) -> _Signs:
         value, where = was[key].data if key else x, f"{name}, {key or 'input'}"
         f = partial(_with, layer, x, g, key)
         if key and _is_idle(f, value, rng):
-            yield "parameter-without-effect", where, "any value would do"
+            wild = partial(_with, _shaken(layer, 10, rng), x, g, key)
+            lost = _is_idle(wild, value, rng)  # whatever the others are?
+            sign = "parameter-without-effect" if lost else "dead-from-start"
+            yield sign, where, "any value would do"
         yield from _one_sign(where, f, value, gradient, len(x), rng)
 
 
@@ -7085,7 +7077,7 @@ def _optimizer_signs(case: _Case) -> _Signs:
     if steps[0] < 0:
         yield "step-uphill", name, figure
     elif np.allclose(steps, steep, rtol=1e-3):  # the slope's size is lost
-        adam = hasattr(optimizer, "betas") or "m" in optimizer.state
+        adam = {"betas", "m"} & {*vars(optimizer), *optimizer.state}
         if adam and abs(steps - 1).max() > 0.1:
             yield "optimizer-correction", name, f"{figure}, not 1"
     elif mu > 0.01 and min(abs(steps[0] / steps[-1] / usual - 1)) > 0.05:
@@ -7098,7 +7090,7 @@ def _one_step(case: _Case) -> float:
     loss = case.net.loss(case.xs, case.ys)
     if case.step is not None:
         case.step(*_step_arguments(case))
-    else:
+    elif case.optimizer is not None:
         case.optimizer.zero_grad()
         case.net.backward()
         case.optimizer.step()
@@ -7190,7 +7182,7 @@ class _Watch:
 
 # 24 The diagnosis · long-vectors
 def _long(arrays: Iterable[np.ndarray]) -> np.ndarray:
-    return np.concatenate([a.ravel() for a in arrays])
+    return np.concatenate([np.zeros(0), *(a.ravel() for a in arrays)])
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
@@ -7275,7 +7267,8 @@ def _still_signs(case: _Case, fresh: list, moves: list, watch: Any) -> _Signs:
 def _hidden_signs(case: _Case) -> _Signs:
     """Is all frozen, or a parameter not known to net.parameters()?"""
     rule, own = case.optimizer, case.net.parameters()
-    if (own if rule else not own) and not any(p.requires_grad for p in own):
+    asleep = not any(p.requires_grad for p in own) and (not own) == (not rule)
+    if asleep and _one_step(case) == _one_step(case):  # nothing moves
         yield "parameter-not-moved", "network", "no Parameter wants a gradient"
     known = {*own, *getattr(rule, "parameters", ())}
     for thing in _reach(case.net) if rule is not None else ():
@@ -7306,6 +7299,7 @@ def _zero_signs(case: _Case) -> _Signs:
 def _shared_signs(case: _Case) -> _Signs:
     """Two names for the same numbers, where copies were meant."""
     _overheard(case)  # only steps may keep
+    yield from _anew_signs(case) if case.step is not None else ()
     named = [(name, p.data) for name, p in case.net.named_parameters()]
     parts = (getattr(c, "cell_contents", c) for c in _parts(case.step))
     own = _entries(("step", getattr(part, "__dict__", part)) for part in parts)
@@ -7318,6 +7312,17 @@ def _shared_signs(case: _Case) -> _Signs:
             if np.shares_memory(array, data) and "._" not in f".{other}":
                 yield "weights-shared", other, f"the same memory as {name}"
                 return
+
+
+# 24 The diagnosis · anew-signs
+def _anew_signs(case: _Case) -> _Signs:
+    """Does each step take the weights over, and move all equally far?"""
+    was = [(p, p.data.base, p.data.copy()) for p in case.net.parameters()]
+    once = _overheard(case).count(()) == 1
+    far = abs(_long(p.data - data for p, _, data in was))
+    taken = any(p.data.base is not base for p, base, _ in was)
+    if once and taken and np.median(far[far > 0]) > 0.9 * far.max():
+        yield "optimizer-momentum", "step", "each step makes another one"
 
 
 # 24 The diagnosis · dropout-signs
@@ -7458,19 +7463,15 @@ def _slow_signs(case: _Case, start: float, figure: str) -> _Signs:
             return
 
 
-# 24 The diagnosis · fast-signs
-def _dead_signs(case: _Case, dead: dict) -> _Signs:
-    """Have some steps killed units that were alive before?"""
+# 24 The diagnosis · ruined-signs
+def _ruined_signs(case: _Case, dead: dict, least: float, told: Any) -> _Signs:
+    """Have some steps killed units? The loss rises: is a lower rate better?"""
     where, now = _most(dead)
     was = _stuck(_listen(case))[0].get(where, 1.0)
     if now >= 0.75 > 0.5 >= was:
         yield "dead-from-rate", where, f"dead {was:.0%}, soon {now:.0%}"
-
-
-def _fast_signs(case: _Case, least: float, told: tuple) -> _Signs:
-    """The loss rises: is a lower rate better?"""
     slower = (_run(case, factor)[1] for factor in (1 / 30, 1e-3, 1e-6))
-    if told[0] == "rate unknown" or any(loss < least for loss in slower):
+    if told and (told[0] == "rate unknown" or any(x < least for x in slower)):
         yield "rate-too-large", *told
 
 
@@ -7482,11 +7483,18 @@ def _backs(case: _Case) -> str:
 
 # 24 The diagnosis · remedies
 def _remedies(case: _Case, stuck: bool = True) -> Iterator[tuple]:
-    """The like of a case with x or y standardised, then without decay."""
+    """Its like: x or y standardised; no heavy dropout, softmax, decay."""
     if stuck and not case.ids:
         yield from _standardised(case, "x", case.xs, "input-scale")
     if stuck and _labels(case) is None:
         yield from _standardised(case, "y", case.ys, "target-scale")
+    for where, layer, x, y, *_ in _listen(case)[:-1]:
+        p = layer.p if isinstance(layer, Dropout) else 0.0
+        few, soft = p > 0.8 and (1 - p) * x[0].size < 4, _one_sum(y, -1)
+        if few or (stuck and soft and layer in case.net.layers):
+            vars(layer).update(forward=np.array, backward=np.array)
+            name = "dropout-too-strong" if few else "saturated"
+            yield name, where, "without it", case
     decay = np.max(getattr(case.optimizer, "weight_decay", 0.0))
     weights = _long(p.data for p in case.net.parameters())
     slope = np.linalg.norm(_long(_gradients(case.net, case.xs, case.ys)))
@@ -7499,9 +7507,8 @@ def _remedies(case: _Case, stuck: bool = True) -> Iterator[tuple]:
 # 24 The diagnosis · standardised
 def _standardised(case: _Case, of: str, a: Any, name: str) -> Iterator[tuple]:
     mean, spread = a.mean(axis=0), a.std(axis=0).max()
-    far = _size(mean) > 2 * spread or not 0.1 < spread < 10
     with suppress(ValueError):  # a loss may refuse such targets
-        if far and spread:
+        if spread and (_size(mean) > 2 * spread or not 0.1 < spread < 10):
             pair = {"x": case.xs, "y": case.ys, of: (a - mean) / spread}
             other = _case(case.net, pair["x"], pair["y"], case.rng)
             figure = f"mean {a.mean():.3g}, spread {spread:.3g}; standardised,"
@@ -7514,13 +7521,14 @@ def _remedy_signs(case: _Case, n: int, end: float) -> _Signs:
     if 0 < end < 0.4 * case.null:
         return
     step = None if case.optimizer and _is_alone(case) else case.step
-    for name, where, figure, other in _remedies(case, stuck=not end):
-        other = other._replace(optimizer=case.optimizer, step=step)
-        share = _run(other, n=n if end else 5 * n)[1] / other.null
-        if share < (end / case.null / 2 or 0.8):
-            figure += f" the loss falls to {share:.0%} of what one answer gets"
-            yield name, where, figure
-            return
+    with _as_it_was(case.net, case.optimizer):
+        for name, where, said, other in _remedies(case, stuck=not end):
+            other = other._replace(optimizer=case.optimizer, step=step)
+            share = _run(other, n=n)[1] / other.null
+            if share < (end / case.null / 2 or 0.8):
+                by = f" the loss falls to {share:.0%} of what one answer gets"
+                yield name, where, said + by
+                return
 
 
 # 24 The diagnosis · rest-signs
@@ -7546,16 +7554,16 @@ def _rate_signs(case: _Case) -> _Signs:
     told = f"lr {lr}" if lr is not None else "rate unknown"
     jumps = max(losses) > 3 * top and end > 0.8 * case.null
     rises, least = jumps or not end < 1.05 * top, 0.97 * case.null
-    later = [] if jumps or end < least else _run(case, n=5 * n)[0]
-    stuck = jumps or (later and not np.median(later[-5:]) < least)
-    found = [*_remedy_signs(case, n, 0.0 if stuck else end)]
+    later = losses if jumps or end < least else _run(case, n=5 * n)[0]
+    rest = later[len(losses) :]  # a large network takes only a few steps
+    n, far = 5 * n if jumps or rest else n, float(np.median(later[-5:]))
+    stuck = jumps or not far < least
+    found = [*_remedy_signs(case, n, 0.0 if stuck else far)]
     if not end < 0.5 * case.null and not found:
-        found = [*_dead_signs(case, dead)]
-        lower = min(start, end), (told, figure)
-        found += _fast_signs(case, *lower) if rises else ()
+        rate = rises and (told, figure)
+        found = [*_ruined_signs(case, dead, min(start, end), rate)]
     if lr is not None and not rises and end > 0.995 * start > 0.3 * case.null:
         found = found or [*_slow_signs(case, start, figure)]
-    rest = later[len(losses) :]  # a large network takes only a few steps
     if not found and not rises:
         found = [*_rest_signs(case, rest, (last, end), (told, figure))]
     yield from ((name, at, said + _backs(case)) for name, at, said in found)
@@ -7564,11 +7572,11 @@ def _rate_signs(case: _Case) -> _Signs:
 # 24 The diagnosis · restart-signs
 def _restart_signs(case: _Case) -> _Signs:
     """Stuck on a plateau: do other starts of the same size get further?"""
-    weights = case.net.parameters()
-    if case.ids or case.x.ndim > 2 or sum(p.data.size for p in weights) > 2000:
+    size = sum(p.data.size for p in case.net.parameters())
+    if case.ids or case.x.ndim > 2 or not 0 < size < 2001:
         return
-    few = case._replace(xs=case.xs[:100], ys=case.ys[:100], step=None)
-    few = few._replace(optimizer=Adam(weights, lr=0.03))
+    few = case._replace(xs=case.xs[:100], ys=case.ys[:100], step=None,
+                        optimizer=Adam(case.net.parameters(), lr=0.03))
     *_, end = losses = _run(few, n=300)[0]
     if end > max(0.3 * case.null, 0.95 * losses[-100:][0]):
         end = min(end, _run(few, n=1500)[1])  # did it only need patience?
@@ -7601,8 +7609,7 @@ _LABELS = _atlas("""
     output-activation · The last layer cannot give all that the loss expects.
     End with the last linear layer. · 6, Which class: cross-entropy
     target-out-of-range · The last layer cannot answer what is asked.
-    End with a linear layer, or scale y. · 5, Sigmoid and tanh saturate
-""")
+    End with a linear layer, or scale y. · 5, Sigmoid and tanh saturate""")
 
 
 # 24 The diagnosis · causes-start
@@ -7615,19 +7622,18 @@ _START = _atlas("""
     Use kaiming_normal_, zero biases, less decay. · 8, A sum of many terms
     first-loss-too-high · The answers are confident and wrong.
     Make the last weights and biases smaller. · 6, Which class: cross-entropy
-    not-finite · One nan in a weight or a layer makes all that follows nan.
-    Look for a log or root at 0, or lower the rate. · 18, Slopes that deceive
     integer-weights · Whole numbers cut every small step off.
     Make them floating-point numbers; Parameter does. · 3, Why backwards?
     activation-missing · Linear layers in a row are one linear layer.
     Put an activation between them. · 5, Something that bends: activations
     no-hidden-layer · A flat function cannot follow what neighbours agree on.
-    Add a hidden layer with an activation. · 7, Three spirals
-""")
+    Add a hidden layer with an activation. · 7, Three spirals""")
 
 
 # 24 The diagnosis · causes-signal
 _SIGNAL = _atlas("""
+    not-finite · One nan in a weight or a layer makes all that follows nan.
+    Look for a log or root at 0, or lower the rate. · 18, Slopes that deceive
     dead-from-start · No example makes these units fire, so none learns.
     Centre x; biases 0, gains 1; draw anew; LeakyReLU. · 5, ReLU has a corner
     dead-from-rate · A step was so long that no example reaches them now.
@@ -7639,8 +7645,7 @@ _SIGNAL = _atlas("""
     exploding · Each layer enlarges the gradient; one step throws the first.
     Take smaller weights, or clip_grad_norm_. · 8, Fifty layers, four ways
     restart-helps · Training gets stuck from this start, not from others.
-    Try another seed, or more hidden units. · 7, Three spirals
-""")
+    Try another seed, or more hidden units. · 7, Three spirals""")
 
 
 # 24 The diagnosis · causes-gradient
@@ -7656,8 +7661,7 @@ _GRADS = _atlas("""
     gradient-of-other-data · Backward follows the last loss, not the batch's.
     Validate after the step. · 23, A validation in between
     weights-changed-in-backward · Earlier layers see weights that moved.
-    Let only the optimizer change weights, after backward. · 7, The step
-""")
+    Let only the optimizer change weights, after backward. · 7, The step""")
 
 
 # 24 The diagnosis · causes-rate
@@ -7670,11 +7674,10 @@ _RATES = _atlas("""
     Is a schedule stuck, or not yet begun? · 10, A rate that changes
     decay-too-strong · The price on weights outweighs the loss: they go to 0.
     Divide weight_decay by 10 until it learns. · 12, A price on weights
-    target-scale · The targets are far from what the first answers are.
-    Standardise y, and undo it in the answers. · 23, Targets in natural units
     stuck-at-one-answer · These steps learn nothing of x; others would.
     Look at the schedule, the batches, the step. · 23, What the plateau says
-""")
+    target-scale · The targets are far from what the first answers are.
+    Standardise y; undo it in the answers. · 23, Targets in natural units""")
 
 
 # 24 The diagnosis · causes-step
@@ -7682,7 +7685,7 @@ _STEP = _atlas("""
     optimizer-correction · Averages start at 0: the first steps are off.
     Divide each by 1 - β^t, counting t. · 9, Adam: both, and a correction
     optimizer-momentum · Steps must grow to 1/(1-μ) times the first.
-    Keep velocity = μ * velocity + gradient. · 9, Momentum
+    Keep velocity = μ * velocity + gradient, one for all steps. · 9, Momentum
     decay-sign · Decay makes the weights grow.
     Add λ·w to the gradient; the step subtracts it. · 12, A price on weights
     parameter-not-moved · Its gradient never comes to the optimizer.
@@ -7690,8 +7693,7 @@ _STEP = _atlas("""
     step-uphill · The step adds the gradient instead of subtracting it.
     Write data -= lr * grad. · 1, What is a slope good for?
     gradients-not-zeroed · Backward adds to the gradients of all steps before.
-    Call zero_grad before every backward. · 7, The step
-""")
+    Call zero_grad before every backward. · 7, The step""")
 
 
 # 24 The diagnosis · causes-modes
@@ -7704,6 +7706,8 @@ _MODES = _atlas("""
     Drop only if self.training, and call net.eval(). · 12, Dropout
     dropout-scale · Training gives the next layer another mean.
     Divide what is kept by 1 - p. · 12, Dropout
+    dropout-too-strong · Too few units are left to answer.
+    Take 0.5 or less: p is the share dropped, not kept. · 12, Dropout
     dropout-off · Nothing is dropped in training: it learns by heart.
     Call net.train() before each epoch; eval() keeps p. · 12, Dropout
     statistics-frozen · The running mean and variance stay as at the start.
@@ -7713,8 +7717,7 @@ _MODES = _atlas("""
     batch-dependent · An answer depends on the other rows of the batch.
     Use nothing along axis 0 in evaluation. · 13, In company
     sees-the-future · The target of a step is visible as the next input.
-    Set causal=True: -inf before the softmax. · 21, A soft look-up
-""")
+    Set causal=True: -inf before the softmax. · 21, A soft look-up""")
 
 
 # 24 The diagnosis · causes-all
@@ -7741,4 +7744,4 @@ _PROBES = [
 ]
 
 
-# digest 0142944c90c8782e08f7aa03effa4804b7c9abe80972fb7630e027a4ee2ff984
+# digest 0c94ff63f0525baa308edf277697e4f20b3a19775cb811e3ad0a7b532dc8deba
