@@ -1032,12 +1032,12 @@ def strange_numbers(sheet: Chapter) -> list[str]:
 
 
 def foreign_lines(text: str, code: str) -> Iterator[str]:
-    """Assignments and calculations in backticks that are not in the code."""
+    """Assignments, calculations and calls in the backticks of a hint that are not in the code."""
     plain = re.sub(r"\s", "", code)
     for line in re.findall(r"`([^`]+)`", text) if text.startswith("    ") else ():  # a hint
         with contextlib.suppress(SyntaxError):
             node = ast.parse(line).body[0]
-            does = isinstance(getattr(node, "value", None), ast.BinOp | ast.Compare)
+            does = isinstance(getattr(node, "value", None), ast.BinOp | ast.Compare | ast.Call)
             if (does or isinstance(node, ast.Assign)) and re.sub(r"\s", "", line) not in plain:
                 yield line
 
@@ -1069,6 +1069,7 @@ def test_the_list_has_no_number_that_no_exercise_says() -> None:
         ("recurrence", "`later = U @ delta`", "`later = U.T @ delta`"),
         ("chain-rule", "`grad_output * x`", "`grad_output + x`"),
         ("training", "`steps - warm`", "`warm - steps`"),
+        ("linear", "`x.reshape(-1, x.shape[-1])`", "`x.reshape(x.shape[-1], -1)`"),
     ],
 )
 def test_another_number_of_an_exercise_is_found(key: str, right: str, wrong: str) -> None:

@@ -624,6 +624,49 @@ def gone_with_the_last() -> bool:
     return before == 2 and not kept
 
 
+@torch.no_grad()
+def in_both_modes() -> bool:
+    """Layer norm answers alike, batch norm that tracks nothing too, group norm by itself."""
+    x = np.random.default_rng(0).normal(3, 2, size=(6, 4)).astype(np.float32)
+    for package, of in ((torch.nn, torch.tensor), (bp, np.asarray)):
+        for layer in (package.LayerNorm(4), package.BatchNorm1d(4, track_running_stats=False)):
+            trained, evaluated = (layer.train(mode)(of(x)) for mode in (True, False))
+            if abs(evaluated - trained).max() > 0 or abs(float(evaluated.mean())) > 1e-6:
+                return False
+    groups, pictures = torch.nn.GroupNorm(2, 4), torch.rand(2, 4, 3, 3)
+    apart = torch.cat([groups(pictures[:1]), groups(pictures[1:])])
+    return torch.allclose(groups(pictures), apart) and abs(apart[0, :2].mean().item()) < 1e-6
+
+
+def only_from_one_number() -> bool:
+    for ones in (lambda: torch.ones(2, requires_grad=True), lambda: bp.Tensor(np.ones(2))):
+        x: Any = ones()
+        with pytest.raises((RuntimeError, ValueError)):
+            (x * x).backward()
+        x.sum().backward()
+        if x.grad.tolist() != [1, 1]:
+            return False
+    return True
+
+
+def raised_version() -> bool:
+    x = torch.ones(2)
+    x += 1
+    x.data += 1
+    return x._version == 1 and uncounted()
+
+
+def freed() -> bool:
+    x = torch.ones(1, requires_grad=True)
+    once, kept = x * x, x * x
+    for y, keep in ((once, False), (kept, True)):
+        y.backward(retain_graph=keep)
+    kept.backward()
+    with pytest.raises(RuntimeError, match="a second time"):
+        once.backward()
+    return x.grad is not None and x.grad.item() == 6  # three passes, added up
+
+
 def dead_channels() -> bool:
     heard: list[Any] = []
     relu = torch.nn.ReLU()
@@ -733,7 +776,7 @@ SAID: dict[str, Callable[[], bool]] = {
     "Here as in PyTorch `p`, our $\\rho$, is the probability of *dropping*, and the scaling": dropping,
     "PyTorch allows `p=1`.": all_dropped,
     "A weight is skipped only when its gradient is `None`, as PyTorch's `zero_grad()` leaves it.": skipped,
-    "As in PyTorch, a batch is normalised with its own variance @eq:bn-variance, divided by": own_variance,
+    "a batch is normalised with its own variance @eq:bn-variance, divided by $N$. The": own_variance,
     "as in PyTorch, the first in reading order gets everything.": first_wins,
     "will keep only those of leaves, like PyTorch.": lambda: (
         (y := 2 * torch.ones(1, requires_grad=True)).backward() is None and not y.is_leaf
@@ -756,6 +799,14 @@ SAID: dict[str, Callable[[], bool]] = {
     "PyTorch allows this to a module with its parameters": with_its_parameters,
     "dropout and starting weights there; torchvision's turns and cuts | `cpu` |": drawn_on_the_cpu,
     "for pictures `.all(dim=(0, 2, 3))`": dead_channels,
+    "| `track_running_stats=False` | the same | statistics of the batch also in `eval()` |": in_both_modes,
+    "| `torch.nn.functional.layer_norm` | `_RowNorm` | the same in both modes |": in_both_modes,
+    "| `torch.nn.GroupNorm` | none | groups of channels of one picture |": in_both_modes,
+    "| `backward()` without argument: only for a single number, starts with 1 |": only_from_one_number,
+    "an in-place operation is recorded and raises the version;": raised_version,
+    "compares what was saved, and refuses (writing through `.data` goes unseen)": raised_version,
+    "what it saved is freed, unless `retain_graph=True`; a second pass that needs it fails": freed,
+    "| `grad` of leaves | `grad` | adds up until it is cleared |": freed,
     "| `clip_grad_norm_(model.parameters(), c)` | `max_norm=…` | before the step |": clipped_before,
 }
 
