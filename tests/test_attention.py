@@ -75,6 +75,9 @@ def test_weights_are_shares_and_the_mask_is_exact() -> None:
     assert not w[0][:, :, 3:].any()
     with pytest.raises(ValueError, match="read-only"):
         w[...] = 0
+    layer.forward(X, memory=rng.normal(size=(2, 7, 6)))  # as PyTorch's is_causal has it
+    assert layer.weights.shape == (2, 2, 5, 7) and not np.triu(layer.weights, 1).any()
+    assert (layer.weights[..., 0, 0] == 1).all()
 
 
 def test_the_future_and_what_is_behind_the_end_do_not_matter() -> None:

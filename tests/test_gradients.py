@@ -99,7 +99,17 @@ def test_a_gradient_that_is_not_a_number_is_found() -> None:
     assert np.isnan(bp.gradcheck(Lost(4, 3, rng=0), X, rng=0))
 
 
-@pytest.mark.parametrize("bend", [lambda g: np.clip(g, -100, 100), lambda g: np.where(np.abs(g) > 6, 0, g)])
+@pytest.mark.parametrize(
+    "bend",
+    [
+        lambda g: np.clip(g, -100, 100),
+        lambda g: np.where(np.abs(g) > 6, 0, g),
+        lambda g: (
+            g * (1 + (abs(g.flat[0]) < abs(g.flat[-1])))
+        ),  # straight along any line through 0: one of the
+        lambda g: g * (1 + (abs(g.flat[0]) > abs(g.flat[-1]))),  # two is right for the random vector
+    ],
+)
 def test_a_backward_that_is_not_linear_is_found(bend: Any) -> None:
     class Bent(bp.Tanh):
         def backward(self, grad_output: Any) -> np.ndarray:
@@ -133,6 +143,12 @@ def test_the_errors_say_which_gradient_is_wrong() -> None:
         errors = bp.gradient_errors(layer, X, rng=0)
         assert [error > 0.1 for error in errors] == [position == wrong for position in range(3)]
         assert max(errors) == bp.gradcheck(layer, X, rng=0)
+
+
+def test_a_gradient_of_zero_beside_others_is_compared_with_theirs() -> None:
+    net = bp.Network(bp.Linear(4, 3, rng=0), filled(bp.BatchNorm1d(3)))  # which takes the bias away
+    input_, weight, bias, *_ = bp.gradient_errors(net, X, rng=0)
+    assert max(input_, weight, bias) < 1e-7
 
 
 def test_gradcheck_leaves_the_layer_as_it_was() -> None:
@@ -202,7 +218,16 @@ def test_a_gradient_of_integers_is_one_of_floating_point_numbers(name: str) -> N
 
 POOLS = ["MaxPool2d", "MaxPool2d with a border", "AvgPool2d", "AvgPool2d with a border"]
 COPIED = [
-    *("Dropout", "BatchNorm1d", "BatchNorm2d", "LayerNorm", "RMSNorm", "Conv2d", "Conv2d, same size"),
+    *(
+        "Linear",
+        "Dropout",
+        "BatchNorm1d",
+        "BatchNorm2d",
+        "LayerNorm",
+        "RMSNorm",
+        "Conv2d",
+        "Conv2d, same size",
+    ),
     *("ConvTranspose2d", "Conv2d in groups", *POOLS, "RNN", "LSTM", "GRU", "Last", "PositionEmbedding"),
 ]
 
@@ -226,7 +251,7 @@ def test_an_input_that_is_changed_after_forward_has_no_influence(name: str, batc
 ATTENTION = ["MultiHeadAttention", "attention with a mask", "TransformerBlock"]
 
 
-@pytest.mark.parametrize("name", ["Linear", *COPIED, *ATTENTION])
+@pytest.mark.parametrize("name", [*COPIED, *ATTENTION, "Flatten", "LeakyReLU", "GELU", "Softmax"])
 def test_the_gradient_of_the_input_has_the_type_of_the_input(name: str) -> None:
     make, (x, *_), _ = CASES[name]
     layer = make().to("float32")

@@ -11,14 +11,15 @@ import pytest
 
 import backprop_core as bp
 from equations.check import DRAWS, DRAWS_OF_CASES
-from equations.compare import CLOSELY, LIMIT
+from equations.compare import CLOSELY, LIMIT, ROUGHLY
 from equations.corners import CORNERS, LARGES, MORE, OF_BRANCHES
 from equations.exact import ROW_DRAWS
-from literate.chapter import ROOT
+from literate.chapter import ROOT, WIDTH
 from literate.exercises.sheets import FEWEST_WRONG, FORMS, LEVELS, SECONDS
 from literate.prove.checks import read_counts
-from tests.test_cells import WORDS
+from tests.test_cells import LONG, LONGEST, ROWS, WORDS
 
+BROWSER = "tests/proofs/test_browser.py"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
@@ -68,7 +69,18 @@ def limits() -> list[tuple[str, str]]:
     counts = read_counts(ROOT / "book").values()
     corners = [one for one in (*CORNERS, *OF_BRANCHES, *MORE) if one not in LARGES]
     sheets, equations = "CONTRIBUTING.md", "scripts/equations/README.md"
+    (subject,) = re.findall(r"\{(\d+)\}'\n", read(".pre-commit-config.yaml"))  # one more is refused
+    heavy = [
+        int(n) // 1000
+        for n in re.findall(r"^HEAVIEST_(?:CHAPTER|COMPRESSED) = (\S+)", read(BROWSER), re.MULTILINE)
+    ]
     return [
+        (sheets, f"imperative sentence of at most {int(subject) - 1} characters"),
+        (sheets, f"At most {LONG} lines for nine cells of ten, and {LONGEST} for any; at most {WIDTH} char"),
+        (sheets, f"about {NUMERALS[ROWS]} rows at most"),
+        ("scripts/README.md", "a chapter has at most {} KB, {} KB compressed".format(*heavy)),
+        ("scripts/README.md", f"for a chapter of at most {heavy[0]} KB"),
+        (equations, rf"`\approx` allows {NUMERALS[round(100 * ROUGHLY)]} per cent"),
         (sheets, f"at most {WORDS:,} of them in a chapter"),
         (sheets, f"levels {LEVELS[0]} to {LEVELS[-1]}."),
         (sheets, f"Forms are {', '.join(f'`{form}`' for form in [*FORMS][:-1])} and `{[*FORMS][-1]}`,"),
@@ -103,6 +115,11 @@ def test_pages_say_the_numbers_that_the_tools_go_by() -> None:
         ("on five draws", "on fifty draws"),
         ("below 1e-10 of", "below 1e-12 of"),
         ("up to 70 draws", "up to 100 draws"),
+        ("at most 72 characters", "at most 80 characters"),
+        ("15 lines for nine", "12 lines for nine"),
+        ("about eight rows", "about ten rows"),
+        ("60 KB compressed", "90 KB compressed"),
+        ("allows one per cent", "allows ten per cent"),
     ],
 )
 def test_another_number_is_found(changes: tuple[str, str]) -> None:

@@ -88,6 +88,20 @@ def test_backward_changes_neither_input_nor_upstream_gradient(make: Any) -> None
     assert np.array_equal(x, kept[0]) and np.array_equal(grad_output, kept[1])
 
 
+def test_a_residual_block_does_not_write_into_what_a_layer_hands_on() -> None:
+    class Same(bp.Layer):
+        def forward(self, x: Any) -> np.ndarray:
+            return np.asarray(x)
+
+        def backward(self, grad_output: Any) -> np.ndarray:
+            return np.asarray(grad_output)
+
+    block, x, g = bp.Residual(Same()), batch(), batch(seed=1)
+    kept = x.copy(), g.copy()
+    assert np.array_equal(block.forward(x), 2 * kept[0]) and np.array_equal(block.backward(g), 2 * kept[1])
+    assert np.array_equal(x, kept[0]) and np.array_equal(g, kept[1])
+
+
 @pytest.mark.parametrize("make", LAYERS)
 def test_integers_and_lists_are_taken_as_numbers(make: Any) -> None:
     layer = make()

@@ -115,6 +115,9 @@ def test_running_averages_are_attributes_that_cannot_be_replaced() -> None:
     assert np.allclose(layer.running_mean, np.mean(means, axis=0), rtol=0, atol=1e-12)
     with pytest.raises(AttributeError):
         layer.running_mean = X[0]
+    usual = bp.BatchNorm1d(4)
+    usual.forward(X)
+    assert usual.buffers["num_batches_tracked"] == 1  # as PyTorch counts
     untracked = bp.BatchNorm1d(4, track_running_stats=False).eval()
     assert untracked.running_mean is None and not untracked.buffers
     assert np.allclose(untracked.forward(X), bp.BatchNorm1d(4).forward(X), rtol=0, atol=1e-12)

@@ -77,6 +77,12 @@ def test_gelu_of_huge_numbers(layer: bp.GELU, dtype: Any) -> None:
         assert np.array_equal(layer(x), x * slope)
 
 
+def test_each_row_of_logits_has_a_largest_of_its_own() -> None:
+    rows = np.array([[1000.0, 1001.0], [-1000.0, -999.0], [0.0, 1.0]])
+    assert np.allclose(bp.Softmax()(rows), bp.Softmax()(rows[2]), rtol=1e-12)
+    assert np.allclose(bp.Softmax(axis=0)(rows.T).T, bp.Softmax()(rows), rtol=1e-12)
+
+
 def classifier(**options: Any) -> bp.Network:
     layers = bp.Linear(4, 5, rng=0), bp.ReLU(), bp.Linear(5, 3, rng=1)
     return bp.Network(*layers, loss=bp.CrossEntropyLoss(**options))
@@ -231,6 +237,8 @@ def test_a_class_may_itself_be_ignored_and_weights_must_fit() -> None:
     assert loss(X[:, :3], LABELS) == pytest.approx(bp.CrossEntropyLoss()(X[kept, :3], LABELS[kept]))
     with pytest.raises(ValueError, match="the batch is empty"):
         loss(X[:2, :3], [1, 1])
+    beside = bp.CrossEntropyLoss(ignore_index=3)  # the first number that is no class
+    assert beside(X[:2, :3], [0, 3]) == pytest.approx(bp.CrossEntropyLoss()(X[:1, :3], [0]))
     with pytest.raises(ValueError, match=r"2 weights, shape \(12, 3\)"):
         bp.CrossEntropyLoss(weight=[1.0, 2.0])(X[:, :3], LABELS)
     with pytest.raises(ValueError, match=r"1 weights, shape \(12, 3\)"):

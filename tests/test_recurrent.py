@@ -306,6 +306,12 @@ def test_a_filled_up_batch_is_its_sequences_one_by_one(name: Any, last: Any) -> 
     assert net.loss(spoiled, target, LENGTHS) == together
 
 
+def test_one_answer_for_a_sequence_is_not_masked_by_its_length() -> None:
+    net = bp.Network(bp.RNN(2, 4, rng=0), bp.Last(), bp.Linear(4, 3, rng=0), loss=bp.CrossEntropyLoss())
+    labels, lengths = np.array([0, 2, 1]), [5, 1, 2]
+    assert net.loss(X, np.eye(3)[labels], lengths) == pytest.approx(net.loss(X, labels, lengths))
+
+
 def test_training_with_lengths_counts_what_belongs_to_a_sequence() -> None:
     tags = np.where(np.arange(6) < LENGTHS[:, None], IDS % 3, 2 - IDS % 3)  # wrong behind the end
     layers = Embedding(6, 8, rng=0), GRU(8, 8, rng=1), bp.Linear(8, 3, rng=2)

@@ -359,6 +359,7 @@ def test_what_was_predicted_in_evaluation_is_no_forward_of_training() -> None:
         net(X)
         net(X[:1])
         net.backward(np.ones((1, 2)))
+        mode()  # which does not bring back what the first forward kept
         with pytest.raises(RuntimeError, match=r"two forwards, then two backwards.* or forward again"):
             net.backward(np.ones((1, 2)))
 

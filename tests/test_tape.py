@@ -91,6 +91,10 @@ REAL: dict[str, Function] = {
     "where": lambda x: np.where(x > 0, x * x, -x),
     "where stretches": lambda x: np.where([[True], [False], [True]], x[0], x[:, 1:2]) ** 2,
     "logaddexp": lambda x: np.logaddexp(x, 2 * x[0]),
+    "remainders of negative numbers": lambda x: (
+        np.mod(3 * x, 1.7 + x[0] ** 2) + np.fmod(3 * x, 1.7 + x[0] ** 2)
+    ),
+    "variance with two degrees less": lambda x: x.var(axis=1, ddof=2) + np.std(x, ddof=3),
 }
 
 
@@ -249,6 +253,7 @@ TIES: dict[str, tuple[Function, list[float], list[float]]] = {
     "fmax of two that are no numbers": (lambda x: np.fmax(x, [np.nan, 1]).sum(), [np.nan, 2], [0.5, 1]),
     "where": (lambda x: np.where(x > 0, x, 0).sum(), [0, 1], [0, 1]),
     "abs": (lambda x: np.abs(x).sum(), [0, -2], [0, -1]),
+    "clip": (lambda x: np.clip(x, 0, 1).sum(), [0, 1, 2, -1], [1, 1, 0, 0]),
     "powers": (lambda x: (x**0 + x**1 + x**2).sum(), [0, 2], [1, 5]),
     "max of infinities": (lambda x: x.max(), [-np.inf, 1], [0, 1]),
     "logaddexp of minus infinity": (lambda x: np.logaddexp(x, 0).sum(), [-np.inf, 0], [0, 0.5]),
@@ -484,6 +489,9 @@ def test_no_grad_in_a_block() -> None:
     x = Tensor([1.0])
     with no_grad():
         assert not (x * x).requires_grad
+        with bp.detect_changes():
+            assert (x * x).requires_grad
+        assert not (x * x).requires_grad  # as before the inner block
     assert (x * x).requires_grad
 
 
@@ -497,6 +505,13 @@ def test_a_tape_layer_has_no_way_back_without_a_tape() -> None:
     net.loss([[1.0]], [[3.0]])
     net.backward()
     assert all(p.grad.any() for p in net.parameters())
+
+
+def test_the_output_of_a_tape_layer_may_be_written_to() -> None:
+    layer = bp.TapeLayer(lambda x, w: np.exp(x * w), bp.Parameter([2.0]))
+    y = layer.forward([[1.0]])
+    y[...] = 0.0
+    assert layer.backward([[1.0]]) == pytest.approx(2 * np.exp(2))
 
 
 def test_no_grad_as_a_decorator() -> None:

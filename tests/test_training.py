@@ -90,7 +90,7 @@ def test_a_training_with_a_schedule_goes_on_bit_for_bit(name: str, tmp_path: Pat
 
 
 def random_net(seed: int) -> bp.Network:
-    inner = bp.Network(bp.Dropout(0.3, rng=seed), bp.Linear(5, 3, rng=seed))
+    inner = bp.Network(bp.Dropout(0.3, rng=seed), bp.Linear(5, 3, rng=seed), bp.Dropout(0.1, rng=seed + 1))
     return bp.Network(
         bp.Linear(4, 5, rng=seed), bp.BatchNorm1d(5), bp.ReLU(), inner, loss=bp.CrossEntropyLoss()
     )
@@ -358,6 +358,33 @@ def test_a_gradient_that_is_not_finite_stops_before_the_step() -> None:
     assert np.array_equal(optimizer._data, before)
 
 
+def test_a_penalty_that_is_not_finite_stops_before_the_step() -> None:
+    net = classifier()
+    optimizer = bp.SGD(net.parameters(), 0.1)
+    before = optimizer._data.copy()
+    with pytest.raises(FloatingPointError, match=r"the gradient of 0\.weight is not finite in batch 0"):
+        bp.fit(
+            net, optimizer, batches(), 1, penalty=lambda: net.parameters()[0].grad.fill(np.inf), verbose=False
+        )
+    assert np.array_equal(optimizer._data, before)
+
+
+def test_a_schedule_by_batch_moves_on_after_the_step() -> None:
+    seen: list[float] = []
+
+    class Heard(bp.SGD):
+        def step(self) -> None:
+            seen.append(self.lr)
+            super().step()
+
+    optimizer = Heard((net := classifier()).parameters(), lr=0.4)
+    data = bp.DataLoader(X, LABELS, len(X))
+    bp.fit(
+        net, optimizer, data, 3, schedule=bp.LinearWarmup(optimizer, 4), schedule_every="batch", verbose=False
+    )
+    assert seen == pytest.approx([0.1, 0.2, 0.3])
+
+
 def test_an_input_that_is_not_finite_is_named() -> None:
     net, x = classifier(), X.copy()
     x[13, 2] = np.nan
@@ -570,6 +597,14 @@ def test_only_an_activation_can_be_dead() -> None:
     assert report[1].advice.startswith("dead")
 
 
+def test_a_unit_that_answers_below_zero_is_alive() -> None:
+    net = bp.Network(
+        bp.Linear(4, 5, rng=0), bp.LeakyReLU(), bp.Linear(5, 3, rng=0), loss=bp.CrossEntropyLoss()
+    )
+    net.parameters()[1].data[...] = -100
+    assert bp.gradient_report(net, X, LABELS)[1].dead == 0
+
+
 INITIALISERS = bp.xavier_normal_, bp.xavier_uniform_, bp.kaiming_normal_, bp.kaiming_uniform_
 
 
@@ -627,6 +662,7 @@ def test_early_stopping_restores_on_stopping_if_asked() -> None:
         for epoch, value in enumerate([1.0, 2.0, 3.0]):
             stops.append(stopping([{"validation_loss": value}]))
             if epoch < 2:
+                assert np.array_equal(net.parameters()[0].data, best + epoch)  # not yet
                 net.parameters()[0].data += 1.0
         assert stops == [False, False, True]
         assert np.array_equal(net.parameters()[0].data, best + (0.0 if asked else 2.0))

@@ -159,8 +159,9 @@ def _pairs(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
 
 
 def _numbers(value: ast.expr) -> Iterator[float]:
+    negated = {id(node.operand) for node in ast.walk(value) if isinstance(node, ast.UnaryOp)}  # -3 is not 3
     for node in ast.walk(value):
-        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        if isinstance(node, ast.Constant) and type(node.value) in (int, float) and id(node) not in negated:
             yield float(str(node.value))
         if not isinstance(node, ast.BinOp | ast.UnaryOp):
             continue

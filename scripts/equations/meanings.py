@@ -35,6 +35,7 @@ OPPOSITES: list[tuple[set[str], set[str]]] = [
     (set("query queries".split()), set("key keys".split())),
 ]
 GATES = {"input": 1, "forget": 2, "output": 4, "reset": 1, "update": 2}  # PyTorch's order of the blocks
+NEAR = 15  # lines: of the same table, or of one beside it
 STOP = set("a all an and any are as at be by for from gradient has have in is it its of on one other".split())
 STOP |= set("same so step that the their them they this to with what where which".split())
 INPUTS = set("input inputs sequence sequences batch picture point x".split())
@@ -154,6 +155,9 @@ def _of_value(
         yield from _of_drawn(row, said)
     yield from _of_names(notation, row)
     yield from _of_gate(notation, row, text)
+    yield from _of_axes(notation, row, text)
+    if is_computed and row.kind == "value" and set(said) & {"larger", "smaller"}:
+        yield from _of_two(notation, row, "smaller" in said, draw(0))
     if is_computed and row.kind == "value" and not set(said) & {"gradient", "normalised", "running"}:
         yield from _of_numbers(notation, row, said, draw)
 
@@ -184,6 +188,27 @@ def _of_gate(notation: Notation, row: Definition, text: str) -> Iterator[str]:
     if blocks and GATES[found[1]] not in blocks:
         where = sorted(blocks)[0]
         yield f"its meaning says {found[1]!r} gate, block {GATES[found[1]]}; {row.label} takes block {where}"
+
+
+def _of_two(notation: Notation, row: Definition, is_smaller: bool, env: Environment) -> Iterator[str]:
+    drawn = (one for one in notation.rows.values() if one.id in notation.closure(row.id) - {row.id})
+    numbers = [float(env.value(one.key)) for one in drawn if one.kind == "value" and not one.set.sizes]
+    if len(numbers) == 2 and float(env.value(row.key)) != (min if is_smaller else max)(numbers):
+        yield f"its meaning says otherwise, but it is not the {'smaller' if is_smaller else 'larger'} one"
+
+
+def _of_axes(notation: Notation, row: Definition, text: str) -> Iterator[str]:
+    """Rows are counted by the last axis but one of a table, columns by the last."""
+    near = (one for one in notation.every_row() if abs(one.place.line - row.place.line) <= NEAR)
+    tables, is_vector = [one.set.sizes for one in near if one.set.rank > 1], row.set.rank == 1
+    size = row.set.sizes[0] if is_vector else row.row.symbol
+    if row.set.rank > 1 or not (is_vector or row.kind == "number"):
+        return
+    for word, at in (("row", -2), ("column", -1)):
+        says = rf"\b(?:each|per|the) {word}\b" if is_vector else rf"\b{word}s\b"
+        counted = {sizes[at] for sizes in tables}, {sizes[-3 - at] for sizes in tables}
+        if re.search(says, text) and size not in counted[0] and size in counted[1]:
+            yield f"its meaning says {word!r}, but in the sets beside it ${size}$ counts the other axis"
 
 
 def _of_numbers(

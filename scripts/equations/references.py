@@ -101,13 +101,17 @@ def _checks(book: Book, label: str, results: Sequence[Result]) -> Iterator[Resul
             yield check_row(book, notation, pair, row)
 
 
-def _acts(owner: ast.FunctionDef | ast.ClassDef) -> list[ast.stmt]:
+def _acts(owner: ast.FunctionDef | ast.ClassDef) -> list[ast.stmt | ast.Lambda]:
     """What a function, or the methods of a class, work out; a class that only arranges others has nothing."""
     inner = [node for node in owner.body if isinstance(node, ast.FunctionDef) and node.name != "__init__"]
     nodes = [
         node for one in (inner if isinstance(owner, ast.ClassDef) else [owner]) for node in ast.walk(one)
     ]
-    return [node for node in nodes if isinstance(node, ast.Return | ast.Assign | ast.AugAssign)]
+    kinds = ast.Return | ast.Assign | ast.AugAssign
+    of_init = ast.walk(owner)  # a schedule is a lambda there
+    return [node for node in nodes if isinstance(node, kinds)] or [
+        node for node in of_init if isinstance(node, ast.Lambda)
+    ]
 
 
 def _functions_run(book: Book, label: str, results: Sequence[Result]) -> set[str]:
@@ -145,7 +149,7 @@ def _statement_at(nodes: Sequence[ast.stmt], line: int) -> ast.stmt:
     return max(around, key=lambda node: (node.lineno, -(node.end_lineno or 0)))
 
 
-def _wrap(node: ast.stmt, number: int) -> None:
+def _wrap(node: ast.stmt | ast.Lambda, number: int) -> None:
     def switch(value: ast.expr) -> ast.expr:
         name, place = ast.Name("_changed", ast.Load()), ast.Constant(number)
         return ast.Call(name, [place, value], [])
@@ -155,6 +159,8 @@ def _wrap(node: ast.stmt, number: int) -> None:
             call.args = [switch(one) for one in call.args if not isinstance(one, ast.Starred)]
         case ast.Assign() | ast.AugAssign() | ast.Return() | ast.AnnAssign() if node.value:
             node.value = switch(node.value)
+        case ast.Lambda():
+            node.body = switch(node.body)
 
 
 def _other(value: Any, factor: float = FACTOR) -> Any:

@@ -59,6 +59,15 @@ MEANINGS = [
     ("| largest number of each window |", "| smallest number of each window |", "it is not that of"),
     ("Glorot's standard deviation", "Kaiming He's standard deviation", "'xavier'"),
     ("gradient of the queries", "gradient of the keys", "speaks of what the table calls"),
+    ("| rows of the output |", "| columns of the output |", "counts the other axis"),
+    (
+        r"mean of each row | $\mathbb{R}^{N}$",
+        r"mean of each column | $\mathbb{R}^{N}$",
+        "counts the other axis",
+    ),
+    ("| one number for each column |", "| one number for each row |", "counts the other axis"),
+    (r"| columns | $\mathbb{N}$ | `D`", r"| rows | $\mathbb{N}$ | `D`", "counts the other axis"),
+    ("| $m$ | the larger one |", "| $m$ | the smaller one |", "not the smaller one"),
 ]
 CELLS = [
     ("dW, db = layer.weight.grad, layer.bias.grad", "dW, db = X.T @ dY, layer.bias.grad"),

@@ -193,6 +193,8 @@ SWAPS = [
     ("eq:mse", "eq:huber"),  # in docstrings
     ("eq:ln", "eq:rms"),
     ("eq:adagrad", "eq:adamw"),
+    ("eq:exponential-lr", "eq:cosine-lr"),
+    ("eq:warmup-lr", "eq:exponential-lr"),
 ]
 
 

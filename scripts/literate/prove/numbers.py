@@ -104,8 +104,8 @@ def recomputed(path: Path) -> tuple[str, list[str]]:
 
 def check_typed(chapter: Chapter) -> None:
     """Refuse a number, in figures or in words, that claims a result and is not computed."""
-    known = listed(chapter.path.parent)
-    for line, text in enumerate(prose(chapter), 1):
+    known, lines = listed(chapter.path.parent), prose(chapter, tables=True)
+    for line, text in enumerate(lines, 1):
         for said, value in unbound_numbers(chapter, line, text):
             if (entry := f"{chapter.number}: {said} in a sentence") not in known:
                 raise BookError(
@@ -122,7 +122,7 @@ def check_typed(chapter: Chapter) -> None:
                     f"the alternative text says {phrase!r}, which nothing computes; say it without a number, "
                     f"or list {entry!r} in book/unbound.toml with its reason",
                 )
-    for line, text in enumerate(prose(chapter), 1):
+    for line, text in enumerate(lines, 1):
         for phrase in compared(text):
             if (entry := f"{chapter.number}: {phrase}") not in known:
                 raise BookError(
@@ -136,10 +136,15 @@ def check_typed(chapter: Chapter) -> None:
 
 
 def unbound_numbers(chapter: Chapter, line: int, text: str) -> Iterator[tuple[str, float]]:
-    """The numbers of a line of prose that are neither computed nor set in the code beside it."""
+    """The numbers of a line of prose that are neither computed nor set in the code beside it.
+
+    Those of a table may be anywhere in the chapter's code; cells of mere numbers and links count nothing.
+    """
+    is_row = text.lstrip().startswith("|")
+    text = re.sub(r"\|[\d,. ]+(?=\|)|\[[^]]*\]\([^)]*\)", "", text) if is_row else text
     claims = [(one[0], float(one[0])) for one in RESULT.finditer(QUOTED.sub("", NUMBER.sub("", text)))]
     claims += [] if text.startswith("[^") else settings(text)
-    known = known_numbers(chapter, line, is_near=True) if claims else set()
+    known = known_numbers(chapter, 1 if is_row else line, is_near=not is_row) if claims else set()
     yield from (claim for claim in claims if claim[1] not in known)
 
 
