@@ -5867,14 +5867,14 @@ class Diagnosis:
 
 # 24 The diagnosis · look
 def _look(case: _Case) -> Diagnosis:
-    patient = case[:5], case.optimizer, case.step
-    case, failed = _tried(case, patient)
+    noted = _noted(case[:5], case.optimizer, case.step)
+    case, failed = _tried(case, noted)
     told = Diagnosis(_nothing(case, failed), failed)
     for symptoms, probe in _PROBES:
         causes = {f.name for f in told.findings} - _NO_SYMPTOMS
         if causes & _FATAL or (symptoms and causes):
             continue
-        with _as_it_was(*patient):
+        with _put_back(*noted):
             try:
                 for sign in probe(case._replace(rng=copy.deepcopy(case.rng))):
                     told.findings.append(Finding(*sign, *_CAUSES[sign[0]]))
@@ -5932,9 +5932,9 @@ def _nothing(case: _Case, failed: list[str]) -> str:
 
 
 # 24 The diagnosis · tried
-def _tried(case: _Case, patient: tuple) -> tuple[_Case, list[str]]:
+def _tried(case: _Case, noted: tuple) -> tuple[_Case, list[str]]:
     """The case without a step that raises, and what it raised."""
-    with _as_it_was(*patient):
+    with _put_back(*noted):
         try:
             if case.optimizer is not None or case.step is not None:
                 _one_step(case)
@@ -6080,19 +6080,27 @@ def _way_back(thing: Any) -> Callable[[], Any] | None:
 
 
 # 24 The diagnosis · as-it-was
-@contextmanager
-def _as_it_was(*roots: Any) -> Iterator[None]:
-    """Whatever happens inside, everything in reach is put back after it."""
+def _noted(*roots: Any) -> tuple[list[Any], list[Callable]]:
+    """Everything in reach, and what makes each thing as it is now."""
     things = _reach(*roots, np.random.mtrand._rand, random._inst)
     _replace(things, _rewindable)
-    ways_back = [_way_back(thing) for thing in things]
+    return things, [*filter(None, map(_way_back, things))]
+
+
+@contextmanager
+def _put_back(things: list[Any], ways_back: list[Callable]) -> Iterator[None]:
+    """Whatever happens inside, these things are put back after it."""
     try:
         _replace(things, _stand_in)
         with np.errstate(all="ignore"):
             yield
     finally:
-        for way_back in filter(None, ways_back):
+        for way_back in ways_back:
             way_back()
+
+
+def _as_it_was(*roots: Any) -> Any:
+    return _put_back(*_noted(*roots))
 
 
 # 24 The diagnosis · rewindable
@@ -7741,4 +7749,4 @@ _PROBES = [
 ]
 
 
-# digest 20deb86fe8faf41391615b37594156330ae9dcee7504615622c65991dd80403d
+# digest ea7237775f9889ed1040226a302fb75e56a110d329bc78f8665ae6dc39284253
