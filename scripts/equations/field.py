@@ -224,9 +224,10 @@ class Element:
         if (b := _operand(other)) is None:
             return NotImplemented
         v = self.v * b.v % P
-        for one, factor in ((self, b), (b, self)):
-            if factor.v in SMALL:
-                world.scale(v, one.v, SMALL[factor.v])
+        if b.v in SMALL:
+            world.scale(v, self.v, SMALL[b.v])
+        if self.v in SMALL:
+            world.scale(v, b.v, SMALL[self.v])
         return Element(v, (self.v * b.d + self.d * b.v) % P)
 
     __rmul__ = __mul__
