@@ -6079,7 +6079,7 @@ def _way_back(thing: Any) -> Callable[[], Any] | None:
     return partial(_put, thing, known) if known else None
 
 
-# 24 The diagnosis · as-it-was
+# 24 The diagnosis · noted
 def _noted(*roots: Any) -> tuple[list[Any], list[Callable]]:
     """Everything in reach, and what makes each thing as it is now."""
     things = _reach(*roots, np.random.mtrand._rand, random._inst)
@@ -6087,6 +6087,7 @@ def _noted(*roots: Any) -> tuple[list[Any], list[Callable]]:
     return things, [*filter(None, map(_way_back, things))]
 
 
+# 24 The diagnosis · as-it-was
 @contextmanager
 def _put_back(things: list[Any], ways_back: list[Callable]) -> Iterator[None]:
     """Whatever happens inside, these things are put back after it."""
@@ -7749,4 +7750,4 @@ _PROBES = [
 ]
 
 
-# digest ea7237775f9889ed1040226a302fb75e56a110d329bc78f8665ae6dc39284253
+# digest a1ec1610e2e864e5f5167d204bdcbf193c59fccde112b19dcdc7b8a4ff095808
