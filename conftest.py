@@ -14,10 +14,14 @@ for library in ("OMP", "OPENBLAS", "MKL"):  # the tests already run side by side
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What was collected stays until the end: nobody need look through it for what has gone."""
+    """What was collected stays until the end: nobody need look through it for what has gone.
+
+    Nor so often through what stays a while, as chapters do that were read.
+    """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(10_000, 20, 50)
         gc.enable()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -51,11 +53,16 @@ def trained(made: bp.Network, rule: bp.Optimizer, y: np.ndarray, steps: int) -> 
     return made
 
 
-def fitted(mean: float, wide: float, columns: int, loss: Any) -> Patient:
-    """Trained on targets of size 1; then the last layer has their real size."""
+@cache
+def of_size_1(columns: int) -> tuple[bp.Network, np.ndarray]:
     y = np.hstack([SIDES, SIDES[::-1]])[:, :columns] / 2
     made = mlp(6, 12, columns, act=bp.Tanh, loss=bp.MSELoss(), seed=4)
-    trained(made, bp.Adam(made.parameters(), lr=0.01), y, 100)
+    return trained(made, bp.Adam(made.parameters(), lr=0.01), y, 100), y
+
+
+def fitted(mean: float, wide: float, columns: int, loss: Any) -> Patient:
+    """Trained on targets of size 1; then the last layer has their real size."""
+    made, y = copy.deepcopy(of_size_1(columns))
     weight, bias = made.parameters()[-2:]
     weight.data *= wide
     bias.data[...] = wide * bias.data + mean

@@ -182,6 +182,7 @@ def kernels() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gc.collect()
+    gc.freeze()
 
 
 def children() -> list[psutil.Process]:

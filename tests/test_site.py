@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
+from jinja2 import FileSystemLoader
 from mkdocs.config import load_config
 from mkdocs.exceptions import MkDocsException
 from mkdocs.structure.files import File, Files
@@ -26,7 +27,7 @@ from literate.chapter import BookError
 from literate.reader import read_book
 from literate.weave import katex, render, site_hook
 from literate.weave.notebook import tidy
-from literate.weave.spared import Unparsed
+from literate.weave.spared import Unparsed, listed
 from tests.books import ONE, TWO, line_of, write_book
 
 BACK = [
@@ -60,6 +61,7 @@ def built(folder: Path, one: str = ONE, two: str = TWO) -> Path:
         templates.symlink_to(compiled)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)  # the cache stands there
+        patch.setattr(FileSystemLoader, "list_templates", listed)  # as in the process of a build
         build(write_book(folder / "book", one, two), folder / "site", nav=NAV)
     return folder / "site"
 
@@ -94,6 +96,12 @@ def test_the_site_has_all_its_pages(place: Path) -> None:
             *(name.replace(".md", ".html") for name in NAV),
         ]
     )
+
+
+def test_the_scripts_of_the_theme_are_there(place: Path) -> None:
+    text = (place / "site" / "index.html").read_text(encoding="utf-8")
+    asked = set(re.findall(r"assets/javascripts/[\w./-]+\.js", text))
+    assert len(asked) > 1 and [name for name in asked if not (place / "site" / name).is_file()] == []
 
 
 def test_two_builds_are_the_same_to_the_byte(place: Path, tmp_path: Path) -> None:

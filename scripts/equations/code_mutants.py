@@ -38,7 +38,8 @@ COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.NotEq: ast.Eq,
 }
 CALLS = {"sum": "mean", "mean": "sum", "maximum": "minimum", "minimum": "maximum", "max": "min", "exp": "log"}
-_Place = tuple[str, int, Any, str, str, Any]  # function, its line, node, what, attribute, new value
+# The statement of the module, function, its line, node, what, attribute, new value.
+_Place = tuple[int, str, int, Any, str, str, Any]
 
 
 @dataclass(frozen=True)
@@ -142,32 +143,36 @@ def functions_of(source: str) -> list[str]:
 def mutants_of(source: str, functions: Collection[str], slips: bool) -> Iterator[CodeMutant]:
     """All mistakes of one sort in these functions."""
     tree = ast.parse(source)
+    texts = [ast.unparse(statement) for statement in tree.body]
     for place in _places(tree, functions, slips):
-        yield _planted(tree, place)
+        yield _planted(tree, texts, place)
 
 
 def sample_of(source: str, functions: Collection[str], size: int, seed: int) -> list[CodeMutant]:
     """Some mistakes of both sorts in these functions."""
     tree = ast.parse(source)
+    texts = [ast.unparse(statement) for statement in tree.body]
     places = [place for slips in (False, True) for place in _places(tree, functions, slips)]
-    return [_planted(tree, place) for place in random.Random(seed).sample(places, min(size, len(places)))]
+    sample = random.Random(seed).sample(places, min(size, len(places)))
+    return [_planted(tree, texts, place) for place in sample]
 
 
 def _places(tree: ast.Module, functions: Collection[str], slips: bool) -> Iterator[_Place]:
-    for name, function in _functions(tree, ""):
-        for node in _computing(function) if name in functions else ():
-            for what, attribute, value in (_slips if slips else _changes)(node):
-                yield name, function.lineno, node, what, attribute, value
+    for at, statement in enumerate(tree.body):
+        for name, function in _functions(ast.Module([statement], []), ""):
+            for node in _computing(function) if name in functions else ():
+                for what, attribute, value in (_slips if slips else _changes)(node):
+                    yield at, name, function.lineno, node, what, attribute, value
 
 
-def _planted(tree: ast.Module, place: _Place) -> CodeMutant:
-    """Change the tree, write down what it is then, and change it back."""
-    name, line, node, what, attribute, value = place
+def _planted(tree: ast.Module, texts: list[str], place: _Place) -> CodeMutant:
+    """Change one statement of the tree, write down what it is then, and change it back."""
+    at, name, line, node, what, attribute, value = place
     before = getattr(node, attribute)
     setattr(node, attribute, value)
-    ast.fix_missing_locations(tree)
-    shown, source = ast.unparse(node), ast.unparse(tree)
+    shown, changed = ast.unparse(node), ast.unparse(tree.body[at])
     setattr(node, attribute, before)
+    source = "\n".join([*texts[:at], changed, *texts[at + 1 :]])
     return CodeMutant(name, getattr(node, "lineno", line), f"{what} in {shown}", source)
 
 

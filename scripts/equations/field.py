@@ -25,6 +25,13 @@ FINEST = 12  # exponents are multiples of a twelfth
 SIMPLE = 4096  # denominators that a computed float is taken to have meant
 TYPED = 12  # digits that somebody may have typed
 LONGEST = 64  # terms of a sum whose exponential is known
+WHOLE = bool, np.bool_, int, np.integer
+REAL = int, float, np.number, np.bool_
+Coefficient = int | Fraction  # whole numbers are added many times faster
+RELATED: list[tuple[int, Coefficient]] = [  # 1 / factor in the field, factor
+    (factor.denominator * pow(factor.numerator, -1, P) % P, factor)
+    for factor in (Fraction(1, 2), 2, -1, Fraction(-1, 2), -2)
+]
 
 
 class NoRoot(Redraw):
@@ -37,7 +44,7 @@ class World:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.values: dict[tuple[Any, ...], int] = {}
-        self.sums: dict[int, dict[int, Fraction]] = {0: {}}  # number -> drawn numbers with coefficients
+        self.sums: dict[int, dict[int, Coefficient]] = {0: {}}  # number -> drawn numbers with coefficients
         self.bases: dict[int, int] = {}  # drawn number g -> e^(g / FINEST)
         self.exponents: dict[int, int] = {1: 0}  # e^x -> x
         self.logs: dict[int, int] = {}
@@ -50,17 +57,16 @@ class World:
 
     def draw(self) -> Element:
         value = self.random.randrange(1, P)
-        self.sums[value] = {value: Fraction(1)}
+        self.sums[value] = {value: 1}
         return Element(value)
 
-    def terms(self, value: int) -> dict[int, Fraction]:
+    def terms(self, value: int) -> dict[int, Coefficient]:
         """The sum that a number is known to be: a multiple of one met before, or itself."""
         if value not in self.sums:
-            self.sums[value] = {value: Fraction(1)}
-            for numerator, denominator in ((1, 2), (2, 1), (-1, 1), (-1, 2), (-2, 1)):
-                known = value * denominator * pow(numerator, -1, P) % P
+            self.sums[value] = {value: 1}
+            for inverse, factor in RELATED:
+                known = value * inverse % P
                 if known in self.sums and known != value:
-                    factor = Fraction(numerator, denominator)
                     self.sums[value] = {drawn: factor * c for drawn, c in self.sums[known].items()}
                     break
         return self.sums[value]
@@ -104,12 +110,12 @@ class World:
             one, other = self.terms(a), self.terms(b)
             total = dict(one)
             for drawn, coefficient in other.items():
-                total[drawn] = total.get(drawn, Fraction(0)) + sign * coefficient
+                total[drawn] = total.get(drawn, 0) + sign * coefficient
             total = {drawn: coefficient for drawn, coefficient in total.items() if coefficient}
             if len(total) <= LONGEST:
                 self.sums[result] = total
 
-    def scale(self, result: int, a: int, factor: Fraction) -> None:
+    def scale(self, result: int, a: int, factor: Coefficient) -> None:
         if result not in self.sums:
             one = self.terms(a)
             self.sums[result] = {drawn: factor * coefficient for drawn, coefficient in one.items()}
@@ -125,12 +131,12 @@ def begin(seed: int) -> World:
     return world
 
 
-SMALL = {
+SMALL: dict[int, Coefficient] = {
     numerator * pow(denominator, -1, P) % P: Fraction(numerator, denominator)
+    for denominator in (4, 3, 2)
     for numerator in range(-6, 7)
-    for denominator in (1, 2, 3, 4)
     if numerator
-}
+} | {number % P: number for number in range(-6, 7) if number}
 
 
 def element(x: Any) -> Element:
@@ -139,7 +145,7 @@ def element(x: Any) -> Element:
         return x
     if isinstance(x, np.ndarray):
         return element(x.item())
-    if isinstance(x, bool | np.bool_ | int | np.integer):
+    if isinstance(x, WHOLE):
         return Element(int(x) % P)
     if not math.isfinite(x):
         raise TypeError("the field has no infinite numbers")
@@ -170,7 +176,7 @@ def _rational(fraction: Fraction) -> Element:
 def _operand(x: Any) -> Element | None:
     if isinstance(x, Element):  # nearly always: it is asked first
         return x
-    return element(x) if isinstance(x, int | float | np.number | np.bool_) else None
+    return element(x) if isinstance(x, REAL) else None
 
 
 class Element:
@@ -211,16 +217,17 @@ class Element:
 
     def __neg__(self) -> Element:
         v = -self.v % P
-        world.scale(v, self.v, Fraction(-1))
+        world.scale(v, self.v, -1)
         return Element(v, -self.d % P)
 
     def __mul__(self, other: Any) -> Any:
         if (b := _operand(other)) is None:
             return NotImplemented
         v = self.v * b.v % P
-        for one, factor in ((self, b), (b, self)):
-            if factor.v in SMALL:
-                world.scale(v, one.v, SMALL[factor.v])
+        if b.v in SMALL:
+            world.scale(v, self.v, SMALL[b.v])
+        if self.v in SMALL:
+            world.scale(v, b.v, SMALL[self.v])
         return Element(v, (self.v * b.d + self.d * b.v) % P)
 
     __rmul__ = __mul__

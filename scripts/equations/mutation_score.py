@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from .book import Book, read_display
-from .check import Result, Subject, check_display, check_subject
+from .check import Result, Subject, check_subject
 from .equivalence import canonical
 from .errors import MathError
 from .mutate import Mutant, mutants
@@ -62,10 +62,15 @@ def different(book: Book, chapter: Text, display: Display, every: int = 1) -> It
 
 
 def _is_killed(book: Book, chapter: Text, display: Display, mutant: Mutant, users: list[User]) -> bool:
+    """Asked at ordinary draws first, and those that rest on a definition before it: its two sides agree."""
     changed = book.replacing(display.label or "", mutant.tex, fresh=bool(users))
-    if check_display(changed, chapter, display).finding:
-        return True
-    return any(result.finding for user in users for result in check_subject(changed, *user))
+    subjects: list[User] = [*users, (chapter, display)]
+    return any(
+        result.finding
+        for quickly in (True, False)
+        for subject in subjects
+        for result in check_subject(changed, *subject, quickly)
+    )
 
 
 def find_users(book: Book, label: str, results: Iterable[Result]) -> list[User]:
