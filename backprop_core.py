@@ -5880,14 +5880,14 @@ class Diagnosis:
 
 # 24 The diagnosis · look
 def _look(case: _Case) -> Diagnosis:
-    patient = case[:5], case.optimizer, case.step
-    case, failed = _tried(case, patient)
+    noted = _noted(case[:5], case.optimizer, case.step)
+    case, failed = _tried(case, noted)
     told = Diagnosis(_nothing(case, failed), failed)
     for symptoms, probe in _PROBES:
         causes = {f.name for f in told.findings} - _NO_SYMPTOMS
         if causes & _FATAL or (symptoms and causes):
             continue
-        with _as_it_was(*patient):
+        with _put_back(*noted):
             try:
                 for sign in probe(case._replace(rng=copy.deepcopy(case.rng))):
                     told.findings.append(Finding(*sign, *_CAUSES[sign[0]]))
@@ -5945,9 +5945,9 @@ def _nothing(case: _Case, failed: list[str]) -> str:
 
 
 # 24 The diagnosis · tried
-def _tried(case: _Case, patient: tuple) -> tuple[_Case, list[str]]:
+def _tried(case: _Case, noted: tuple) -> tuple[_Case, list[str]]:
     """The case without a step that raises, and what it raised."""
-    with _as_it_was(*patient):
+    with _put_back(*noted):
         try:
             _one_step(case)
         except Exception as error:
@@ -6089,20 +6089,29 @@ def _way_back(thing: Any) -> Callable[[], Any] | None:
     return partial(_put, thing, known) if known else None
 
 
-# 24 The diagnosis · as-it-was
-@contextmanager
-def _as_it_was(*roots: Any) -> Iterator[None]:
-    """Whatever happens inside, everything in reach is put back after it."""
+# 24 The diagnosis · noted
+def _noted(*roots: Any) -> tuple[list[Any], list[Callable]]:
+    """Everything in reach, and what makes each thing as it is now."""
     things = _reach(*roots, np.random.mtrand._rand, random._inst)
     _replace(things, _rewindable)
-    ways_back = [_way_back(thing) for thing in things]
+    return things, [*filter(None, map(_way_back, things))]
+
+
+# 24 The diagnosis · as-it-was
+@contextmanager
+def _put_back(things: list[Any], ways_back: list[Callable]) -> Iterator[None]:
+    """Whatever happens inside, these things are put back after it."""
     try:
         _replace(things, _stand_in)
         with np.errstate(all="ignore"):
             yield
     finally:
-        for way_back in filter(None, ways_back):
+        for way_back in ways_back:
             way_back()
+
+
+def _as_it_was(*roots: Any) -> Any:
+    return _put_back(*_noted(*roots))
 
 
 # 24 The diagnosis · rewindable
@@ -7744,4 +7753,4 @@ _PROBES = [
 ]
 
 
-# digest 0c94ff63f0525baa308edf277697e4f20b3a19775cb811e3ad0a7b532dc8deba
+# digest 2a76507702539eaf18233df0c249a424834a16bf1cec2fe75af8daca7706af3e
