@@ -122,7 +122,7 @@ SETTINGS = [  # a sentence, or the code that it speaks of
     ("up to 256 random rows", "up to 512 random rows"),
     # another number of the same section, but not of the cells beside the sentence
     ("we take twenty networks", "we take ten networks"),
-    ("measured from step 20 to step 100", "measured from step 30 to step 100"),
+    ("measured from 20 to 100 steps back", "measured from 35 to 100 steps back"),
     ("With ten keys and 400 numbers", "With five keys and 400 numbers"),
     ("tanh within 0.02 of either end", "tanh within 0.05 of either end"),
     # in a table

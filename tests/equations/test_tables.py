@@ -45,7 +45,7 @@ MEANINGS = [
     ("its variance", "its standard deviation", "grows 4 times"),
     ("mean of each column", "variance of each column", "grows 2 times"),
     ("mean of each column", "sum of the squares of each column", "grows 2 times"),
-    ("input gate |", "forget gate |", "takes block 1"),
+    ("| input gate |", "| forget gate |", "takes block 1"),
     ("update gate |", "reset gate |", "takes block 2"),
     ("| features in |", "| features out |", "the code speaks of 'in'"),
     (
