@@ -698,7 +698,7 @@ RETURNED = {
     "what is printed": ("print(1 / curvature)", "is there a return?\nIt printed:\n    10.0"),
     "a text": (
         "return '1/c'",
-        "one_step_rate returned str: '1/c', which cannot be used here: ValueError: gradient_descent: expected",
+        "one_step_rate returned str: '1/c', which cannot be used here: ValueError: gradient_descent:",
     ),
     "a list": ("return [1, 2, 3]", "one_step_rate returned list: [1, 2, 3], which cannot be used here: "),
     "what was computed from nothing": (

@@ -153,9 +153,16 @@ def test_blanks_go_where_they_mean_nothing() -> None:
 
 def test_quotes_go_where_html_can_do_without() -> None:
     page = """<div class="eq" id="a"><span class="b">c</span><p class="d"><pre><div class="g"></pre>"""
+    page += """<div class="stretch" style="--high:9px"><a href="x.html" class="e">f</a><li class="g h">"""
     assert light.page(page) == (
         """<div class=eq id="a"><span class=b>c</span><p class="d"><pre><div class="g"></pre>"""
+        """<div class=stretch style=--high:9px><a href="x.html" class=e>f</a><li class="g h">"""
     )
+
+
+def test_a_drawing_inside_a_page_needs_no_name_of_its_language() -> None:
+    page = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><path d="M0 0"/></svg>'
+    assert light.page(page) == '<svg viewBox="0 0 1 1"><path d="M0 0"/></svg>'
 
 
 def test_a_set_is_plain_html() -> None:

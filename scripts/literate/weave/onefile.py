@@ -14,7 +14,7 @@ LEFT_OUT = {"exercises", "equations", "checks", "module", "pytorch"}  # made for
 TAG = re.compile(r'<[a-zA-Z](?:[^>"]|"[^"]*")*>')
 # What the print style does not show, and what leads to where a reader of paper cannot go.
 UNPRINTED = re.compile(
-    r'<details class="folded (?!aside|sets).*?</details>\s*|<a class="headerlink".*?</a>'
+    r'<details class="folded (?!aside|sets).*?</details>\s*|<a class="?headerlink"?.*?</a>'
     r'|<p class="(?:above|to-exercises)">.*?</p>\s*',
     re.S,
 )
