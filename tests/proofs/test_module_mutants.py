@@ -283,6 +283,7 @@ EQUIVALENT = {
     "_moved: constant changed in 2": "which entry stands where a constant replaces it",
     "_moved_signs: constant changed in 2.0": "how wide no column is, usual either way",
     "_pattern: factor replaced by the other in measured @ measured": "the two are one",
+    "_restart_signs: constant changed in 1501": "one step more",
     "_rewindable: constant changed in 2": "one more copy, which nobody takes",
     "_prod: constant changed in 2: y = y[0] if len(y) else y.sum(axis=0) + 1": "NumPy's own counts",
     "_prod: operator changed in y.sum(axis=0) - 1": "a number that NumPy's own replaces",

@@ -694,7 +694,7 @@ SAID: dict[str, Callable[[], bool]] = {
     "every error counts as true, and only a perfect 0 fails.": counts_as_true,
     "To carry weights over, transpose them (square ones load either way, and only one is right).": transposed,
     "needs no such switch because `logaddexp` does not overflow": no_switch,
-    "Here each row has to be a row of probabilities": only_probabilities,
+    "Here each row must be probabilities": only_probabilities,
     "The binary loss has no `pos_weight` and no `weight`.": lambda: left_out(*BINARY, "pos_weight", "weight"),
     "There are no in-place operators, no hooks and no `retain_grad`.": no_place,
     "may be changed in place, even if no rule needs it: after `y = x + 1`, a change of": no_place,
@@ -769,7 +769,7 @@ SAID: dict[str, Callable[[], bool]] = {
         -0.1 - 0.2 * 1.9, "SGD", [1.0, 1.0], [0.1, 0.2], momentum=0.9
     ),
     "As in PyTorch, ε is added *after* the root": lambda: walked(-0.1 * 2 / 3, "Adam", [2.0], [0.1], eps=1.0),
-    "first step is as long as in PyTorch": lambda: walked(-0.1, "Adam", [7.0], [0.1]),
+    "**Adam**'s first step, as in PyTorch:": lambda: walked(-0.1, "Adam", [7.0], [0.1]),
     "PyTorch's `param_groups` may change during training.": lambda: not hasattr(bp.SGD, "add_param_group"),
     "PyTorch squares first (and divides by $r+10^{-6}$).": a_millionth_more,
     "the parameter never moves again, here as in PyTorch.": never_again,
@@ -784,7 +784,7 @@ SAID: dict[str, Callable[[], bool]] = {
     "the slope in the exponent is `nan`, as in PyTorch.": no_number,
     "the cube root of $-8$, PyTorch gives `inf` or `nan`;": no_number,
     "`np.maximum(x, 0)` has slope ½ at 0, as in PyTorch;": ties,
-    "equal ones share it, as in PyTorch's `amax`.": ties,
+    "Equal entries share the gradient of a maximum over an axis, too, as in PyTorch's `amax`.": ties,
     "a length has no slope there; its gradient is 0 by agreement, as in PyTorch": zero_by_agreement,
     "| nothing to do: 0 by agreement, as in PyTorch |": zero_by_agreement,
     "The weights and biases start in the same range as PyTorch's": same_range,
@@ -794,7 +794,7 @@ SAID: dict[str, Callable[[], bool]] = {
         slope_at([30.0], torch.tanh) == [bp.Tanh().slope(30.0)] == [0]
     ),
     "the graph lives as long as its last array, as in PyTorch.": gone_with_the_last,
-    "Keras's default but not PyTorch's": forget_bias,
+    "Keras's default, not PyTorch's": forget_bias,
     "`torch.utils.checkpoint.checkpoint(f, x, use_reentrant=False)`, which restores the random": replayed,
     "PyTorch allows this to a module with its parameters": with_its_parameters,
     "dropout and starting weights there; torchvision's turns and cuts | `cpu` |": drawn_on_the_cpu,
@@ -871,7 +871,7 @@ WRONG = [
     ("`kdim`, `vdim`, and dropout", "`kdim`, `bdim`, and dropout"),
     ("(weight, a=math.sqrt(5))`.", "(weight, a=math.sqrt(3))`."),
     ("PyTorch allows `p=1`.", "PyTorch refuses `p=1`."),
-    ("Keras's default but not PyTorch's", "PyTorch's default but not Keras's"),
+    ("Keras's default, not PyTorch's", "PyTorch's default, not Keras's"),
     ("divides by $r+10^{-6}$", "divides by $r+10^{-8}$"),
 ]
 
