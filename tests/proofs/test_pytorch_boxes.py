@@ -831,11 +831,11 @@ REASONS = (
     "Ours takes one sequence, and perhaps a `memory`, instead of queries, keys and values.",
 )
 BOX = re.compile(r'^!!! \w+ "([^"]*)"\n((?:(?:    .*)?\n)+)', re.MULTILINE)
-SENTENCE = re.compile(r".+?(?:[.;)](?=\s+[A-Z`a-z])|\|(?= \|)|$)")  # or a row of a table
+SENTENCE = re.compile(r".+?(?:[.;)](?=\s+(?:- )?[A-Z`a-z])|\|(?= \|)|$)")  # or a row of a table
 PYTORCH = re.compile(r"PyTorch|torch\.")
 CLAIM = re.compile(  # outside of boxes
-    r"\b(?:as|like|unlike)(?: in)? (?:PyTorch|`torch)|PyTorch's,? (?:\w+ )?default|default but not PyTorch"
-    r"|PyTorch (?:allows|gives|raises|squares|prints)",
+    r"\b(?:as|like|unlike)(?: in)? (?:PyTorch|`torch)|PyTorch's,? (?:\w+ )?default"
+    r"|default,? (?:but )?not PyTorch|PyTorch (?:allows|gives|raises|squares|prints)",
     re.IGNORECASE,
 )
 PLAIN = (  # what such words say beside the point
