@@ -33,5 +33,5 @@ def finish(site: Path, chapters: Sequence[Chapter], digest: str, cache: Path) ->
 
 @across_builds(lambda page, formulas, joined, assets: (page, formulas, sorted(joined), assets))
 def finished(page: str, formulas: Mapping[Formula, str], joined: set[str], assets: str) -> str:
-    page = light.page(light.code(with_formulas(page, formulas)))
-    return with_policy(lightened(page, joined, assets))
+    page = lightened(light.code(with_formulas(page, formulas)), joined, assets)
+    return with_policy(light.page(page))

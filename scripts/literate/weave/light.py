@@ -37,7 +37,9 @@ ROW = re.compile(r"<mrow>(<(m[ino])[^>]*>[^<]*</\2>)</mrow>")  # of one sign
 WHOLE = re.compile(r"(<math[^>]*>)<mrow>(.*)</mrow></math>", re.S)
 CLASS = re.compile(r"\.([A-Za-z][\w-]*)(?=[^{}]*\{)")  # in a style sheet
 KEPT = re.compile(r"(<(?:pre|script|style|textarea)\b.*?</(?:pre|script|style|textarea)>)", re.S)
-BOX_CLASS = re.compile(r'(<(?:a|div|label|li|nav|span|ul) [^<>]*?\bclass=)"([\w-]+)"(?=[ >])')
+CLASSED = re.compile(r'(<(?:a|div) [^<>]*?\bclass=)"([\w-]+)"(?=[ >])')
+TOLD = re.compile(r"<(?:input|label|li|nav|span|svg|ul) [^<>]*>")  # tags that nothing looks for any more
+VALUE = re.compile(r'(?<==)"([\w-]+)"(?=[ >])')
 HEIGHT = re.compile(r'(?<=<div class=stretch style=)"(--high:\w+)"')
 DRAWN = re.compile(r'(?<=<svg) xmlns="[^"]*"')  # which only a file of its own needs
 BLANKS = re.compile(r"[ \t]*(\n)[ \t\n]*|[ \t]{2,}")
@@ -128,11 +130,16 @@ def _spoken(math: str) -> str:
 
 
 def page(text: str) -> str:
-    """The page without the blanks, empty lines and quotes that a browser skips."""
+    """The page without the blanks, empty lines and quotes that a browser skips; nothing looks for them later."""
     parts = KEPT.split(text)
     parts[::2] = [BLANKS.sub(lambda blanks: blanks[1] or " ", part) for part in parts[::2]]
-    parts[::2] = [HEIGHT.sub(r"\1", BOX_CLASS.sub(r"\1\2", DRAWN.sub("", part))) for part in parts[::2]]
+    parts[::2] = [_unquoted(DRAWN.sub("", part)) for part in parts[::2]]
     return "".join(parts)
+
+
+def _unquoted(part: str) -> str:
+    part = TOLD.sub(lambda tag: VALUE.sub(r"\1", tag[0]), part)
+    return HEIGHT.sub(r"\1", CLASSED.sub(r"\1\2", part))
 
 
 def _class(names: list[str]) -> str:

@@ -15,7 +15,7 @@ from literate.weave.library import EDGE
 ARTICLE = re.compile(r"(<article[^>]*>)(.*)(</article>)", re.S)
 TAG = re.compile(r"""<(?P<end>/?)(?P<name>[a-zA-Z][\w-]*)(?:[^>"']|"[^"]*"|'[^']*')*>""")
 ALONE = {"br", "col", "hr", "img", "input", "source", "wbr"}  # have no end
-LONG = 1500  # bytes after which a stretch ends, as soon as something begins that can stand alone
+LONG = 2000  # bytes after which a stretch ends, as soon as something begins that can stand alone
 BEGINS = re.compile(r'<p\b|<div class="eq"|<div id="code-|<details class="folded sets"')
 SHORT = 1000  # not worth the bother
 
