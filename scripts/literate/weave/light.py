@@ -130,7 +130,7 @@ def _spoken(math: str) -> str:
 
 
 def page(text: str) -> str:
-    """The page without the blanks, empty lines and quotes that a browser skips; nothing looks for them later."""
+    """The page without blanks, empty lines and quotes that a browser skips; nothing looks for them later."""
     parts = KEPT.split(text)
     parts[::2] = [BLANKS.sub(lambda blanks: blanks[1] or " ", part) for part in parts[::2]]
     parts[::2] = [_unquoted(DRAWN.sub("", part)) for part in parts[::2]]
