@@ -29,7 +29,7 @@ MISTAKES = [  # what stands in the book, the mistake
     (r"$\beta_2=0.999$", r"$\beta_2=0.9$"),
     (r"$h=10^{-5}$", r"$h=10^{-6}$"),
     (r"$u=k-i+1$", r"$u=k+i-1$"),  # listed; its change is not
-    (r"at $x=0$, and far out", r"at $x=1$, and far out"),  # listed for another chapter
+    (r"at $x=0$. Far out", r"at $x=1$. Far out"),  # listed for another chapter
     (r"$h=10^{-14}$", r"$h=10^{-13}$"),
     (r"at $x=1.5$?", r"at $x=1$?"),
     ("\n## One product\n", "\n## One product\n\nAnd so $Y = XW - b$.\n"),
