@@ -13,6 +13,7 @@ from literate.chapter import BOOK, ROOT
 from literate.reader import read_book
 from literate.tangle.module import tangle
 from literate.weave import backmatter, katex, light
+from literate.weave.finish import finished
 from literate.weave.pages import Book
 
 KATEX = (ROOT / "node_modules" / "katex" / "dist" / "katex.min.css").read_text(encoding="utf-8")
@@ -163,6 +164,14 @@ def test_quotes_go_where_html_can_do_without() -> None:
 def test_a_drawing_inside_a_page_needs_no_name_of_its_language() -> None:
     page = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><path d="M0 0"/></svg>'
     assert light.page(page) == '<svg viewBox="0 0 1 1"><path d="M0 0"/></svg>'
+
+
+def test_what_looks_for_quotes_comes_before_they_go() -> None:
+    link = '<a class="headerlink" href="#x" title="Permanent link">&para;</a>'
+    heading = f'<article><h2 id="x">For the library: more{link}</h2><p class="a">text</p></article>'
+    page = finished(f"<html><body>{heading}{link}</body></html>", {}, set(), "assets/")
+    assert '<details class="library"><summary><h2 id="x">' in page  # the fold found the heading by its link
+    assert '<a class=headerlink href="#x"' in page
 
 
 def test_a_set_is_plain_html() -> None:
