@@ -91,11 +91,12 @@ def data_files(chapter: Chapter) -> dict[str, Path]:
 
 def read_book(folder: Path = BOOK) -> list[Chapter]:
     """Read all chapters and check what must hold between them."""
-    chapters = [read_chapter(path) for path in book_files(folder)]
+    files = book_files(folder)
+    chapters = [read_chapter(path) for path in files]
     if not chapters:
         raise BookError(folder, "no chapters: expected files like 01-slope.md")
-    for path in sorted(folder.glob("[!.#]*.[mM][dD]")):
-        if path.is_file() and path not in book_files(folder) and path.read_bytes().startswith(b"---"):
+    for path in sorted({*folder.glob("[!.#]*.[mM][dD]")} - {*files}):
+        if path.is_file() and path.read_bytes().startswith(b"---"):
             raise BookError(path, "begins like a chapter, but is not called like one: 04-linear.md")
     _check(tuple(chapters))
     return chapters
