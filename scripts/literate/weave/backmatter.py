@@ -21,62 +21,78 @@ ROW, GUTTER = 64, 64  # of the map, in units of 1/16 rem
 CHECKS = """\
 # How the equations are checked
 
-The formulas of this book are LaTeX. A program reads the same LaTeX that you read, works out both
-sides of each equation on random numbers, and compares them. Nothing is checked against a copy: what
-the symbols mean is taken from the tables of the chapters, the ones with a column *In code*.
+The formulas of this book are LaTeX. A program reads the same LaTeX that you read, works out both sides of
+each equation on random numbers, and compares them. {checked} of the {displays} displays are checked in this
+way; the [index of equations](equations.md) lists them all.
 
-Take the row of the table for $Y$ in chapter 4, and the equation $Y=XW+b$. The sets
-say from where $X$, $W$ and $b$ are drawn, and with which shapes: sizes that differ from one
-another, so that a swapped index does not fit. The code says that $Y$ is what the module's `Linear`
-makes of them. The left side of the equation is then what the *module* computes, the right side what
-the *formula* says.
+A green mark beside an equation's number says against what it was checked, whether it is proved (a full dot)
+or sampled (a ring), and how many planted mistakes were noticed; rest the pointer on it to read it.
 
-A derivative such as $\\frac{{\\partial L}}{{\\partial W}}$ is measured, as in chapter
-2: the code's forward is run with a slightly changed $W$. Three values have to
-agree: the measured slope, the formula, and what `backward` returns. A derivation of several lines
-is checked line by line.
+## One equation
 
-Random numbers never meet. So each equation is held against the code at corners as well: at zero and where
-numbers tie, where all of them are equal, with one example only, with targets that are shares, and, where a
-form claims not to overflow, with numbers in the thousands. Each case of a brace and each argument of a
-maximum must have been seen. What neither side defines at a corner is left out there.
+Take $Y=XW+b$ in chapter 4, and the row for $Y$ in the table above it. The sets in the table say from where
+$X$, $W$ and $b$ are drawn, and with which shapes: sizes that differ from one another, so that a swapped
+index does not fit. The column *In code* says that $Y$ is what the module's `Linear` makes of them. So the
+left side of the equation is what the *module* computes, the right side what the *formula* says. Nothing is
+checked against a copy.
+
+A derivative such as $\\frac{{\\partial L}}{{\\partial W}}$ is measured, as in chapter 2: the code's forward
+is run with a slightly changed $W$. Three values have to agree: the measured slope, the formula, and what
+`backward` returns. A derivation of several lines is checked line by line.
+
+## Mistakes, planted
+
+Could such a check pass although the equation is wrong? To find out, the program makes mistakes on purpose:
+it flips a sign, swaps an index, drops a transpose, changes a constant, in every equation, one at a time. Of
+{planted:,} such mistakes the checks notice {noticed:,}. The others are no mistakes: what they say happens
+to be true as well.
+
+## Corners
+
+Random numbers never coincide. So each equation is held against the code at corners as well:
+
+- at zero and where numbers tie, where all of them are equal, with one example only, with targets that are
+  shares;
+- where a form claims not to overflow, with numbers in the thousands.
+
+Each case of a brace and each argument of a maximum must have been seen. What neither side defines at a
+corner is left out there.
+
+## Proofs
 
 Random numbers show ten digits, and eight where a slope is measured. So {proved} of the equations are also
 *proved*: the module's own code runs once more, on numbers without rounding, those of the finite field with
-$2^{{61}}-1$ elements,
-with a derivative beside each. There an identity that holds at a random point holds everywhere, but for a
-probability below $10^{{-15}}$ (Schwartz and Zippel). Of `exp`, `tanh` and their like the proof uses the
-rules of their derivatives, and that $e^{{a+b}}=e^ae^b$. The gradients that the code computes are proved in
-the same way, against the derivative of their forward.
+$2^{{61}}-1$ elements, with a derivative beside each. There an identity that holds at a random point holds
+everywhere, but for a probability below $10^{{-15}}$ (Schwartz and Zippel).
 
-The tables are held to their word. A computed value lies in the set of its row. A cell may not work out the
-mathematics itself: with the module's backward made wrong its value has to change. Where *Meaning* has a word
-that can be tested (a variance grows fourfold when the numbers double, a mean moves with them), it is.
-The others are held to a list of all symbols of the book, in which each meaning is written once more, and
-so are the references from sentences to equations: no program can tell whether they are meant so.
-A label in the code stands at what its equation is held against. A number in a sentence is computed, or a
-setting that the code of its section has. Words that would turn a sentence around, the expressions behind
-numbers, the ends of links, comments, and what code prints or writes into a figure are on a list, too,
-where each change is seen; whether they are true is not. And of the {stated} formulas in running
-text that state something {bound} are bound to the code of their section, or to the table; the others are
-listed below.
+Of `exp`, `tanh` and their like the proof uses the rules of their derivatives, and that $e^{{a+b}}=e^ae^b$.
+The gradients that the code computes are proved in the same way, against the derivative of their forward.
 
-Could such a check pass although the equation is wrong? To find out, the program makes mistakes on
-purpose: it flips a sign, swaps an index, drops a transpose, changes a constant, in every equation,
-one at a time. Of {planted:,} such mistakes the checks notice {noticed:,}. The others are no
-mistakes: what they say happens to be true as well.
+## Tables and sentences
 
-{checked} of the {displays} displays are checked. A green mark beside an equation's number says
-against what, whether it is proved (a full dot) or sampled (a ring), and how many planted mistakes
-were noticed; rest the pointer on it to read it. The
-[index of equations](equations.md) lists them all.
+The tables are held to their word, too:
+
+- A computed value lies in the set of its row.
+- A cell may not work out the mathematics itself: with the module's backward made wrong its value has to
+  change.
+- Where *Meaning* has a word that can be tested, it is: a variance grows fourfold when the numbers double, a
+  mean moves with them.
+- A label in the code stands at what its equation is held against.
+
+A number in a sentence is computed, or a setting that the code of its section has. Of the {stated} formulas
+in running text that state something, {bound} are bound to the code of their section, or to the table; the
+others are listed below.
+
+The rest is on lists, where each change is seen; whether it is true is not. There stand once more the
+meanings of symbols, the references from sentences to equations, words that would turn a sentence around,
+the expressions behind numbers, the ends of links, comments, and what code prints or writes into a figure.
 """
 SLIPS = """\
 These messages are real: the mistakes were made when this page was built, one after the other, and
 the checker said this."""
 UNCHECKED = """\
 Some displays are not equations between numbers. The check leaves them out, and each says why. The book's
-tests try them in ways of their own: a series at smaller and smaller steps, an average over all cases."""
+tests try them in other ways: a series at smaller and smaller steps, an average over all cases."""
 
 UNBOUND = """\
 Formulas in running text that no code is held against. A change of any of them is asked about."""
