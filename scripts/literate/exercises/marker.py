@@ -141,7 +141,7 @@ class Marker:
         if state == "text":
             message = pencil.complaint(self.book, answer.sheet.text, answer.exercise, result["text"])
             state = "failed" if message else "passed"
-        if state == "failed" and self._is_untouched(answer):
+        if state in ("failed", "todo") and self._is_untouched(answer):
             return Verdict("todo")  # the planted mistake is still there, and nothing else
         if state == "failed":
             if label := result.get("label"):
