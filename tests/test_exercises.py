@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -307,7 +308,8 @@ def test_a_file_with_the_former_number_of_its_chapter_is_still_the_readers(tmp_p
     former.write_text("# mine\n", encoding="utf-8")
     assert folder.file_of(sheet, tmp_path) == former
     assert former not in [path for path, is_new in folder.write(marker(), tmp_path) if is_new]
-    assert marker().sheet("exercises/44_linear.py") is sheet
+    for name in ("exercises/44_linear.py", "Linear", "linear-backward", "4b"):
+        assert marker().sheet(name) is sheet
 
 
 def test_only_the_readers_folder_and_the_books_sheets_are_collected() -> None:
@@ -364,10 +366,10 @@ BAD = {
     ),
     "renamed": (
         "linear_cuont = 45\nlinear_growth = 1.0\n",
-        r"_linear\.py: linear_count is gone \(renamed to linear_cuont\?\); "
+        r"_linear\.py: linear_count is missing \(renamed to linear_cuont\?\); "
         rf"{re.escape(COMMAND)} --stub linear-count prints the stub",
     ),
-    "empty": ("", rf"_linear\.py: linear_count is gone; {re.escape(COMMAND)} --stub linear-count"),
+    "empty": ("", rf"_linear\.py: linear_count is missing; {re.escape(COMMAND)} --stub linear-count"),
     "fails where it is defined": (
         "linear_growth = 1.0\nlinear_count = nothing\n",
         r"linear_count is not there, because this failed:\nexercises/\d\d_linear\.py:2: NameError: name "
@@ -386,7 +388,7 @@ BAD = {
         f"if __name__ == '__main__':\n    {COUNT}",
         r"_linear\.py:1: linear_count gets no value: the marker does not reach this line",
     ),
-    "an annotation alone": ("linear_count: int\nlinear_growth = 1.0\n", r"linear_count is gone; "),
+    "an annotation alone": ("linear_count: int\nlinear_growth = 1.0\n", r"linear_count is missing; "),
     "another power": ("linear_count, linear_growth = 10^6, 3.78\n", r"not 12; .*\nIn Python a power is \*\*"),
     "another power, of decimals": ("linear_count = 0.5^2\n", r"TypeError: .*\n.*\nIn Python a power is \*\*"),
     "an array asked with if": (
@@ -540,6 +542,44 @@ def test_a_planted_mistake_that_nobody_touched_is_no_failure() -> None:
     assert untouched.state == "todo" and added.state == "failed"
 
 
+@pytest.mark.parametrize("layout", ["line-length = 40", "indent-width = 2", 'format.indent-style = "tab"'])
+def test_a_planted_mistake_in_another_layout_is_no_failure(layout: str) -> None:
+    for name in ("linear-sequences", "optimizers-adamw", "normalisation-pictures"):
+        text = f"import numpy as np\n{stub(found(name)[1], marker().core, marker().equations)}"
+        command = [sys.executable, "-m", "ruff", "format", "-q", "--isolated", "--config", layout, "-"]
+        shown = subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
+        assert shown != text
+        untouched, begun = judged(name, shown, shown.replace("None", "48", 1))
+        assert untouched == Verdict("todo")
+        assert name != "normalisation-pictures" or begun.state == "failed"
+
+
+def test_what_is_still_to_be_written_is_told_when_the_rest_is() -> None:
+    _, exercise = found("activations-corner")
+    bare = f"import numpy as np\n{stub(exercise, marker().core, marker().equations)}"
+    right = "    def value_and_slope(self, x):\n        return np.maximum(x, 0), x > 0\n\n\n"
+    done = bare.replace("class LeakyReLU", f"{right}class LeakyReLU")
+    untouched, half = judged("activations-corner", bare, done)
+    assert untouched == Verdict("todo")
+    line = 1 + done[: done.index("NotImplementedError", done.index("class LeakyReLU"))].count("\n")
+    assert half == Verdict(
+        "todo", f"{exercise_file('activations-corner')}:{line}: this is still to be written"
+    )
+
+
+def exercise_file(name: str) -> str:
+    return f"exercises/{found(name)[0].file}"
+
+
+def test_a_file_may_import_another_beside_it(tmp_path: Path) -> None:
+    sheet, exercise = found("linear-count")
+    (tmp_path / "helpers.py").write_text("def double(x):\n    return 2 * x\n", encoding="utf-8")
+    (tmp_path / "json.py").write_text("raise ValueError\n", encoding="utf-8")
+    source = "import json\nfrom helpers import double\nlinear_count, linear_growth = double(22.5), 170 / 45\n"
+    (verdict,) = marker().mark([Answer(sheet, exercise, tmp_path / sheet.file, source)])
+    assert verdict.state == "passed", verdict.message
+
+
 def test_what_an_answer_leaves_behind_does_not_end_the_next() -> None:
     later = f"import os, threading\nthreading.Timer(0.05, os._exit, [3]).start()\n{COUNT}"
     slow = f"import time\ntime.sleep(0.5)\n{COUNT}"
@@ -664,6 +704,16 @@ def break_the_tie(net, rng):
         return loss, check
 
     return np.array([losses(x, y) for x, y in batches])
+""",
+    ),
+    "helpers that are called like functions of Python": (
+        "network-equal",
+        """from numpy import *
+
+def isinstance(answer):
+    return "mine"
+
+network_equal_first_is_enough, network_equal_last_may = False, True
 """,
     ),
     "with Kronecker's delta": (

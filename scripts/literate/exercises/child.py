@@ -139,7 +139,7 @@ class Script:
                 where = f"{self.shown}:{node.lineno}"
                 raise Wrong(f"{where}: {name} gets no value: the marker does not reach this line")
             others = {other for one in self.tree.body for other in _bound(one)}
-            raise Wrong(f"{self.shown}: {name} is gone{self._near(name, others)}; {hint}")
+            raise Wrong(f"{self.shown}: {name} is missing{self._near(name, others)}; {hint}")
         if not methods:
             return
         found = self.own[name]
@@ -330,7 +330,7 @@ def run_check(task: dict[str, Any], script: Script, book: types.ModuleType, retu
     if not task["hidden"]:  # nothing is kept from the answer, which may look for the module's own classes
         book = core
     extra = {"book": book, "core": core, "own_module": course}
-    namespace = {**script.namespace, **VOCABULARY, **extra, **own, "__name__": "check"}
+    namespace = {**VOCABULARY, **extra, **own, "__name__": "check"}  # a helper called sum is not the check's
     padded = "\n" * (task["check_line"] - 1) + task["check"]
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
@@ -408,6 +408,7 @@ class Copy:
         if sys.platform != "win32":
             resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, LARGEST))
         book = sys.modules.pop("book")  # out of the reach of an answer
+        sys.path.append(os.path.dirname(task["path"]))  # behind all others: a reader's file may be json.py
         answer = marked(task, sys.modules[MODULE], book)
         with contextlib.suppress(Exception):  # an answer may have closed it
             sys.stdout.flush()
