@@ -255,6 +255,17 @@ def test_refused(sketch: str, message: str) -> None:
     assert complaint(error.value, book) == message
 
 
+def test_a_dataclass_finds_its_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    book = core_book("from dataclasses import dataclass\n---\n@dataclass\nclass Point:\n    x: int = 1\n")
+    for other in (None, types.ModuleType(MODULE_NAME)):
+        if other:
+            monkeypatch.setitem(sys.modules, MODULE_NAME, other)
+        else:
+            monkeypatch.delitem(sys.modules, MODULE_NAME, raising=False)
+        assert repr(tangle(book).namespace()["Point"](2)) == "Point(x=2)"
+        assert sys.modules.get(MODULE_NAME) is other
+
+
 def test_unused_imports_stay_out() -> None:
     assert (
         "import"

@@ -6,11 +6,12 @@ import contextlib
 import functools
 import hashlib
 import re
+import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any
 
 from literate.chapter import MODULE_NAME, ROOT, WIDTH, BookError, Chapter, Place, defined_names
@@ -62,9 +63,23 @@ class Module:
 
 def namespace_of(text: str) -> dict[str, Any]:
     """What a module of this text defines."""
-    found: dict[str, Any] = {"__name__": MODULE_NAME}
-    exec(_compiled(text), found)
-    return found
+    module = ModuleType(MODULE_NAME)
+    with importable(module):
+        exec(_compiled(text), vars(module))
+    return vars(module)
+
+
+@contextlib.contextmanager
+def importable(module: ModuleType) -> Iterator[None]:
+    """An import finds this module under its name, and so do dataclasses and pickle."""
+    name = module.__name__
+    before, sys.modules[name] = sys.modules.get(name), module
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+        if before:
+            sys.modules[name] = before
 
 
 @functools.lru_cache(maxsize=8)
