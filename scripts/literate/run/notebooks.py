@@ -42,6 +42,7 @@ T = TypeVar("T")
 CACHE = ROOT / ".cache" / "chapters"
 SETUP = Path(__file__).with_name("startup.py")
 PACKAGES = ("numpy", "matplotlib", "ipykernel", "nbclient", "scikit-learn")
+ADDRESS = re.compile(rf"<.* at 0x[0-9a-f]+>|{re.escape(str(ROOT))}[^'\s]*|/book-\d+-\w+")  # or a folder
 READS_DOCSTRINGS = re.compile(r"__doc__|\bhelp\(|getdoc|getsource")
 KEPT = 5  # executed versions of a chapter that stay in the cache
 
@@ -297,7 +298,7 @@ def check(chapter: Chapter, cell: Cell, executed: NotebookNode, module: Module) 
         text = output.get("text") or output.get("data", {}).get("text/plain", "") or output.get("evalue", "")
         if what := limits.printable(text):
             raise BookError(cell.place, f"the cell {what}")
-        if address := re.search(r"<.* at 0x[0-9a-f]+>", text):
+        if address := ADDRESS.search(text):
             if "data" in output and len(output.data) > 1:
                 continue  # the repr beside a figure is never shown
             raise BookError(cell.place, f"an address in the output changes with every run: {address[0]}")
