@@ -8,6 +8,7 @@ import hashlib
 import re
 import sys
 import textwrap
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,14 @@ class Module:
     digest: str
 
     def namespace(self) -> dict[str, Any]:
-        return namespace_of(self.text)
+        try:
+            return namespace_of(self.text)
+        except Exception as error:
+            file = f"{MODULE_NAME}.py"
+            frames = traceback.extract_tb(error.__traceback__)
+            places = [self.places.get(one.lineno or 0) for one in frames if one.filename == file]
+            place = next(filter(None, reversed(places)), ROOT / file)
+            raise BookError(place, f"{type(error).__name__}: {error}") from None
 
 
 def namespace_of(text: str) -> dict[str, Any]:
