@@ -46,7 +46,7 @@ if last:
 
 left: list[threading.Thread] = []  # by cells; Python would wait for them at its end
 _active: Limits | None = None
-_temporary: list[str] = []  # folders of cells: what a chapter left there may be cleared during a later one
+_temporary = set[str]()  # folders of cells: what a chapter left there may be cleared during a later one
 
 
 class Misbehaved(BaseException):
@@ -113,7 +113,6 @@ class Limits:
         self.folder, self.temporary = str(folder), str(temporary)
         allowed = self.folder, self.temporary, *others, "/dev"
         self.allowed = [os.path.realpath(path) + os.sep for path in allowed]
-        _temporary.append(self.allowed[1])
         self.seconds = seconds()
         self.complaint: str | None = None
         self.over = False  # the cell: what is put back after it takes its time
@@ -137,6 +136,7 @@ class Limits:
 
     def begin(self, place: object = "") -> None:
         global _active
+        _temporary.add(self.allowed[1])
         self.complaint, self.process, self.over = None, os.getpid(), False
         self.children: set[Any] | None = None  # before the cell, if it starts some
         self.before = os.getcwd(), tempfile.tempdir, os._exit
@@ -262,6 +262,21 @@ class Limits:
                 child.wait(1)
                 if not zombie:
                     yield f"leaves a process that runs on ({name})"
+
+
+@contextlib.contextmanager
+def timely() -> Iterator[None]:
+    """Raise Misbehaved when this takes longer than a cell may; it may do all else."""
+    limits = Limits(Path(), Path())
+    limits.over, limits.threads = False, set()
+    limits._arm()
+    try:
+        yield
+    finally:
+        limits.over = True
+        limits._disarm()
+    if limits.complaint:  # which what ran has caught
+        raise Misbehaved(limits.complaint)
 
 
 def _children() -> set[Any]:
