@@ -947,6 +947,9 @@ def test_an_import_that_the_module_can_do_without_is_taken() -> None:
     assert [cell.source for cell in chapter(core(source, "f")).core] == [source]
 
 
+NOT_IN_LINKS = ("02-b copy.md", "02-größe.md", "02-a#b.md", "02-a%20b.md", "02-a'b.md", "02-a.b.md", "02-.md")
+
+
 def test_refused_files(tmp_path: Path) -> None:
     def message() -> str:
         with pytest.raises(BookError) as error:
@@ -965,10 +968,13 @@ def test_refused_files(tmp_path: Path) -> None:
     (tmp_path / "01-b.md").rmdir()
     (tmp_path / "references.md").write_text("# References\n")
     assert [one.path.name for one in read_book(tmp_path)] == ["01-a.md"]
-    for name in ("2-b.md", "b.md", "02_b.md", "02-b.MD"):
+    for name in ("2-b.md", "b.md", "02_b.md", "02-b.MD", "02-b.markdown", "02-b.qmd", *NOT_IN_LINKS):
         (tmp_path / name).write_text(chapter_text("", 2))
         assert message() == f"/{name}: begins like a chapter, but is not called like one: 04-linear.md"
         (tmp_path / name).unlink()
+    for name in ("02-b.md~", ".02-b.md", "02-b.md.orig"):  # of editors
+        (tmp_path / name).write_text(chapter_text("", 2))
+    assert [one.path.name for one in read_book(tmp_path)] == ["01-a.md"]
 
 
 # -- Jupytext sees the same cells -----------------------------------------------------------

@@ -41,7 +41,7 @@ from .chapter import (
 from .files import read_text
 from .kept import across_builds
 from .prose import NAMED, SEPARATOR, Prose, bare
-from .rules import check_book
+from .rules import UNLIKE, check_book
 
 TAGS = ("core", "hide-input", "notation")
 ATTRIBUTES = ("tags", "name", "alt", "raises")
@@ -96,9 +96,10 @@ def read_book(folder: Path = BOOK) -> list[Chapter]:
     chapters = [read_chapter(path) for path in files]
     if not chapters:
         raise BookError(folder, "no chapters: expected files like 01-slope.md")
-    for path in sorted({*folder.glob("[!.#]*.[mM][dD]")} - {*files}):
-        if path.is_file() and path.read_bytes().startswith(b"---"):
-            raise BookError(path, "begins like a chapter, but is not called like one: 04-linear.md")
+    for path in sorted({*folder.glob("[!.#]*")} - {*files}):
+        markdown = re.search(r"\.([qr]?md|markdown)$", path.name, re.I)
+        if markdown and path.is_file() and path.read_bytes().startswith(b"---"):
+            raise BookError(path, UNLIKE)
     _check(tuple(chapters))
     return chapters
 
