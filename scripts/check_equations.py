@@ -49,6 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
         help="with --mutants: write what the site shows of proofs and mutants",
     )
     options = parser.parse_args(arguments)
+    if options.record and not options.mutants:
+        parser.error("--record writes what --mutants counts; give both")
     try:
         chapters = read_book()
         module = tangle(chapters)

@@ -331,3 +331,15 @@ def test_serving_shows_pages_at_once_and_again_when_the_chapters_have_run(
     hook.behind.run()
     with pytest.raises(BookError, match="name 'nothing' is not defined"):
         hook.executed_or_latest(failing)
+
+
+@pytest.mark.parametrize("missing", ["katex/dist", "@fontsource/source-sans-3/400.css"])
+def test_packages_of_which_some_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    packages = tmp_path / "node_modules"
+    shutil.copytree(site_hook.PACKAGES, packages)
+    (packages / missing).rename(tmp_path / "away")
+    monkeypatch.setattr(site_hook, "PACKAGES", packages)
+    with pytest.raises(BookError, match=r"^package.json: its packages .*is missing\); run npm ci"):
+        site_hook.copy_assets(tmp_path / "assets")

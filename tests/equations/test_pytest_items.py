@@ -82,6 +82,13 @@ def test_the_command_explains_and_plants(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.usefixtures("command")
+def test_what_nobody_counts_is_not_written(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        check_equations.main(["--record"])
+    assert capsys.readouterr().err.endswith("--record writes what --mutants counts; give both\n")
+
+
+@pytest.mark.usefixtures("command")
 @pytest.mark.parametrize(
     "arguments, said",
     [
