@@ -88,7 +88,8 @@ async def _run(chapters: Sequence[Chapter], cache: Path) -> dict[Path, NotebookN
     free = asyncio.Semaphore(max(2, os.cpu_count() or 1))
     failures: list[BookError] = []
     entries = _entries(chapters, cache)
-    missing = [chapter for chapter in chapters if not entries[chapter.path].exists()]
+    found = {chapter.path: _kept(entries[chapter.path], chapter) for chapter in chapters}
+    missing = [chapter for chapter in chapters if not found[chapter.path]]
     done = itertools.count(1)
 
     async def one(chapter: Chapter) -> None:
@@ -111,7 +112,16 @@ async def _run(chapters: Sequence[Chapter], cache: Path) -> dict[Path, NotebookN
         failures.sort(key=str)
         failures[0].args = ("\n".join(map(str, failures)),)
         raise failures[0]
-    return {path: v4.reads(read_text(entry)) for path, entry in entries.items()}
+    return {path: found[path] or v4.reads(read_text(entry)) for path, entry in entries.items()}
+
+
+def _kept(entry: Path, chapter: Chapter) -> NotebookNode | None:
+    """What the cache has under this name, if nothing has broken it."""
+    with contextlib.suppress(Exception):
+        notebook = v4.reads(read_text(entry))
+        if len(notebook.cells) == len(chapter.python):
+            return notebook
+    return None
 
 
 def _entries(chapters: Sequence[Chapter], cache: Path) -> dict[Path, Path]:
@@ -128,15 +138,15 @@ def latest(chapters: Sequence[Chapter], cache: Path) -> tuple[dict[Path, Noteboo
     A cell that no kernel has run as it stands keeps the outputs of its last run, or has none.
     """
     found, missing = {}, []
-    for path, entry in _entries(chapters, cache).items():
-        if entry.exists():
-            found[path] = v4.reads(read_text(entry))
+    for chapter, (path, entry) in zip(chapters, _entries(chapters, cache).items(), strict=True):
+        if notebook := _kept(entry, chapter):
+            found[path] = notebook
             continue
         missing.append(entry)
-        old = sorted(cache.glob(f"{path.stem}-*.ipynb"), key=lambda file: file.stat().st_mtime)
-        last = v4.reads(read_text(old[-1])).cells if old else []
-        outputs = {cell.source: cell.outputs for cell in last}
-        chapter = next(chapter for chapter in chapters if chapter.path == path)
+        outputs = {}
+        for old in sorted(cache.glob(f"{path.stem}-*.ipynb"), key=lambda file: file.stat().st_mtime)[-1:]:
+            with contextlib.suppress(Exception):
+                outputs = {cell.source: cell.outputs for cell in v4.reads(read_text(old)).cells}
         sources = [cell.source.rstrip("\n") for cell in chapter.python]
         cells = [v4.new_code_cell(source, outputs=outputs.get(source, [])) for source in sources]
         found[path] = plain(v4.new_notebook(cells=cells))
