@@ -106,7 +106,7 @@ MISBEHAVING = {  # the cell, the message; <1> is the line that is named, else it
     "has other modules": ("sys.modules = {}", GONE.format("sys")),
     "replaces a module": ("sys.modules['json'] = None", GONE.format("json")),
     "leaves a file open": (
-        "open('x', 'w')",
+        "open('x', 'w')\nx = 1",
         f"{IGNORED} (ResourceWarning: unclosed file <_io.TextIOWrapper name='x' mode='w' encoding='UTF-8'>)",
     ),
     "forgets to await": (

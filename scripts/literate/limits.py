@@ -182,6 +182,9 @@ class Limits:
         self.complaint = what
         raise Misbehaved(f"the cell {what}")
 
+    def asked(self, *_: object) -> NoReturn:
+        self.refuse("asks for input, which nobody can give")
+
     def _ignored(self, what: Any) -> None:
         said = traceback.format_exception_only(what.exc_type, what.exc_value)[-1].strip()
         self.complaint = self.complaint or f"raises what Python can only ignore ({said})"
@@ -298,7 +301,7 @@ def _watch(event: str, args: tuple[Any, ...]) -> None:
     if limits is None or event not in WATCHED:
         return
     if event == "builtins.input":
-        limits.refuse("asks for input, which nobody can give")
+        limits.asked()
     if event in STARTS:
         if event == "os.exec" and os.getpid() == limits.process:
             limits.refuse("ends the process that runs it")
