@@ -557,6 +557,8 @@ def test_the_report_leaves_the_training_as_it_is() -> None:
     before, state = [value.copy() for value in arrays.values()], generator.state
     bp.gradient_report(net, X, LABELS)
     assert generator.state == state and net.parameters()[0].grad.flat[0] == 7.0
+    fresh = bp.gradient_report(random_net(0), X, LABELS)
+    assert bp.gradient_report(net, X, LABELS) == fresh  # old gradients have no part in it
     assert all(np.array_equal(a, b) for a, b in zip(arrays.values(), before, strict=True))
 
 
@@ -577,6 +579,9 @@ def test_the_report_says_which_layer_to_look_at() -> None:
     assert advice(layer(1), bp.ReLU(), x=X * np.nan)[0] == 3 * ["not finite"]
     assert advice(layer(1, -99), bp.ReLU())[0] == ["no gradient", "dead", ""]
     assert advice(layer(1e5), bp.LeakyReLU())[0][:2] == ["large output", "large output"]
+    assert "dead: huge weights" in advice(layer(9, -99), bp.ReLU())[1]
+    assert "dead: if from the start" in advice(layer(1, -99), bp.ReLU())[1]
+    assert "layer 0 has equal units" in advice(layer(0), bp.ReLU())[1]
 
 
 def test_the_report_is_a_table_for_nested_networks_too() -> None:
