@@ -349,6 +349,9 @@ def test_rates_of_groups_come_back_in_their_precision(dtype: str, tmp_path: Path
     state["rates"][1, 0] = np.inf  # no start for one, which a state without a schedule has for all
     with pytest.raises(ValueError, match="expected 0 <= lr < inf"):
         other.load_state_dict(state)
+    alone = bp.SGD(net.parameters(), lr=0.1)
+    alone.load_state_dict(alone.state_dict())
+    assert alone.lr == 0.1  # to the last digit, in single precision, too
 
 
 def test_what_was_predicted_in_evaluation_is_no_forward_of_training() -> None:
