@@ -530,6 +530,20 @@ def test_settings_out_of_range_are_refused(name: str) -> None:
         make()
 
 
+def test_a_callback_finds_the_schedule_one_step_on() -> None:
+    """So what it saves goes on at the rate of the next epoch."""
+    net, rates = random_net(0), []
+    optimizer = bp.SGD(net.parameters(), lr=0.1)
+
+    def note(history: list) -> bool:
+        rates.append(optimizer.lr)
+        return len(history) == 2
+
+    schedule = bp.ExponentialLR(optimizer, 0.5)
+    bp.fit(net, optimizer, [(X, LABELS)], 9, callbacks=[note], schedule=schedule, verbose=False)
+    assert rates == [0.05, 0.025] and schedule.t == 2
+
+
 def test_the_report_runs_forward_once_and_measures_the_step_against_the_weight() -> None:
     runs: list[np.ndarray] = []
 
