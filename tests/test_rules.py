@@ -432,7 +432,10 @@ def test_what_is_refused_at_the_call(name: str) -> None:
 
 
 def test_as_a_number_and_a_text() -> None:
-    assert x[1].item() == float(x[1].detach()) == 2 and f"{x[1]:.3f} {x}" == "2.000 Tensor([1., 2.])"
+    assert (
+        x[1].item() == float(x[1].detach()) == int(x[1]) == 2
+        and f"{x[1]:.3f} {x}" == "2.000 Tensor([1., 2.])"
+    )
 
 
 @pytest.mark.parametrize("switch", ["no", None, 2, [], np.array([1, 0])], ids=repr)

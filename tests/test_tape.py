@@ -950,7 +950,6 @@ def _in_a_loop(x: Tensor) -> np.ndarray:
 
 BARE: dict[str, Callable[[Tensor], Any]] = {
     "float": lambda x: [float(x[0]), float(x[1]), float(x[2])],
-    "int": lambda x: [int(x[0]), int(x[1]), int(x[2])],
     "math": lambda x: [math.log(part) for part in x],
     "loop": _in_a_loop,
 }
@@ -962,9 +961,7 @@ def test_whoever_takes_the_bare_number_is_warned_at_his_own_line(way: str) -> No
     with pytest.warns(UserWarning, match=r"a float carries no gradient; .*\.item\(\)") as said:
         value = BARE[way](x)
     assert len(said) == 3 and {one.filename for one in said} == {__file__}
-    assert np.allclose(
-        value, {"float": x.data, "int": x.data, "math": np.log(x.data), "loop": np.exp(x.data)}[way]
-    )
+    assert np.allclose(value, {"float": x.data, "math": np.log(x.data), "loop": np.exp(x.data)}[way])
 
 
 @pytest.mark.parametrize("way", BARE)
