@@ -177,8 +177,9 @@ def _between(bounds: str) -> Callable:
     """Whether something is a number between the bounds."""
     low, above, _, below, top = bounds.split()
     def fits(value: Any) -> Any:
-        real = isinstance(value, _Real) and _SIGNS[above](float(low), value)
-        return real and _SIGNS[below](value, float(top))
+        real = isinstance(value, _Real) and not isinstance(value, bool)
+        over = real and _SIGNS[above](float(low), value)
+        return over and _SIGNS[below](value, float(top))
 
     return fits
 
@@ -218,7 +219,8 @@ class _Unset:
     def _refuse(self, *_: Any) -> Any:
         raise AttributeError(f"no {self.name} (super().__init__ ran?)")
 
-    __repr__ = __getattr__ = __len__ = __le__ = _refuse
+    __repr__ = __getattr__ = __len__ = __le__ = __iter__ = _refuse
+    __ne__ = __neg__ = __mul__ = __array__ = _refuse
 
 
 # 01 What is a slope good for? · setting
@@ -471,8 +473,7 @@ class Parameter:
 
     @grad.setter
     def grad(self, grad: ArrayLike | None) -> None:
-        mine = vars(self).get("_grad")
-        if grad is not None and grad is not mine:
+        if grad is not None and grad is not (mine := vars(self).get("_grad")):
             new, kind = _upstream(self.data, grad, "grad"), self.data.dtype
             if mine is None or (mine.shape, mine.dtype) != (new.shape, kind):
                 self._grad: np.ndarray = np.empty(new.shape, kind)
@@ -616,8 +617,9 @@ class Layer(_Memory):
 
     # 03 Why backwards? · layer-contents
     def _own(self) -> list[tuple[Any, Any]]:
-        """Its attributes, but for what the last forward left."""
-        return [part for part in vars(self).items() if part[0] not in _PASSING]
+        """Its attributes, but for numbers and what the last forward left."""
+        own = [p for p in vars(self).items() if type(p[1]) not in _NUMBERS]
+        return [p for p in own if p[0] not in _PASSING]
 
     def _contents(self, prefix: str = "") -> list[tuple[str, Any]]:
         """This layer, and all that it and the layers inside hold."""
@@ -707,6 +709,7 @@ class Layer(_Memory):
 
 # 03 Why backwards? · passing
 _PASSING = {"_cache", "_fitted", "_shapes", "_pass"}
+_NUMBERS = {int, float, bool, str, type(None)}
 
 
 # 03 Why backwards? · entries
@@ -775,9 +778,9 @@ class _Fixed(_Unset):
 
 
 # 03 Why backwards? · fixed-attributes
-def _fixed(count: int) -> Any:
-    """So many attributes of that kind."""
-    return [_Fixed() for _ in range(count)]
+def _fixed(count: int, once: bool = True) -> Any:
+    """So many attributes of that kind, or that may be set again."""
+    return [_Fixed() if once else _Unset() for _ in range(count)]
 
 
 # 04 The linear layer · linear-forward
@@ -1066,8 +1069,8 @@ class GELU(Activation):
 class Softmax(Layer):
     """Probabilities from logits along ``axis``, eq:softmax-safe.
 
-    Any shape in, same out. Raises ValueError for a single number,
-    TypeError for an axis that is not a whole number.
+    Any shape in, same out. Raises ValueError for a single number, or for
+    an axis that is not a whole number.
     """
 
     axis: int = -1
@@ -1098,8 +1101,7 @@ class Softmax(Layer):
 
     # 05 Something that bends: activations · softmax-settings
     def __init__(self, axis: int = -1) -> None:
-        if not isinstance(axis, (int, np.integer)):
-            raise TypeError(f"Softmax: axis is a whole number, got {axis!r}")
+        _demand(self, _is_whole, "{} must be a whole number", axis=axis)
         self.axis = axis
 
 
@@ -1107,7 +1109,7 @@ class Softmax(Layer):
 def _only(on: np.ndarray, grad: np.ndarray) -> np.ndarray:
     """grad where ``on`` is true, elsewhere 0."""
     flat = grad.ravel("K")
-    if np.isfinite(np.vdot(flat, flat)):
+    if abs(np.vdot(flat, flat)) < np.inf:
         return grad * on
     return np.where(on, grad, 0)  # slow, but 0 times inf would be nan
 
@@ -1409,6 +1411,7 @@ class Network(Layer):
     """
 
     takes_lengths = True
+    criterion, layers = _fixed(2, once=False)
 
     def __init__(self, *layers: Layer, loss: Loss | None = None) -> None:
         self._shapes: list[tuple] = []
@@ -1428,8 +1431,10 @@ class Network(Layer):
         self, x: ArrayLike, target: ArrayLike, lengths: Any = None
     ) -> Any:
         """Forward, then the loss. Raises RuntimeError if there is none."""
-        criterion, y = self._loss_at_end(), self.forward(x, lengths)
-        value = criterion.forward(y, target, self._mask(y, target, lengths))
+        criterion, more = self._loss_at_end(), _given(lengths)
+        y = self.forward(x, *more)
+        mask = more and self._mask(y, target, *more)
+        value = criterion.forward(y, target, *mask)
         criterion._pass = self._shapes
         return value
 
@@ -1525,12 +1530,12 @@ class Network(Layer):
             raise
 
     # 07 A network learns · network-mask
-    def _mask(self, y: np.ndarray, target: ArrayLike, lengths: Any) -> Any:
-        """Which places of the output belong to a sequence; None if all."""
+    def _mask(self, y: np.ndarray, target: ArrayLike, lengths: Any) -> tuple:
+        """Which places of the output belong to a sequence; () if all."""
         steps = y.shape[:2]
         if lengths is None or y.ndim < 3 or steps != np.shape(target)[:2]:
-            return None
-        return _counting(self, lengths, *steps)
+            return ()
+        return (_counting(self, lengths, *steps),)
 
     # 07 A network learns · network-accumulate
     def accumulate(self, grad_output: ArrayLike | None = None) -> None:
@@ -1602,6 +1607,12 @@ def _one_number(owner: str, net: Any) -> None:
     _instances(owner, Network, net=net)
     its = net._loss_at_end().reduction
     _one_of(owner, "mean", "sum", reduction=its)
+
+
+# 07 A network learns · network-given
+def _given(lengths: Any) -> tuple:
+    """What forward gets besides x: one that takes x alone will do."""
+    return () if lengths is None else (lengths,)
 
 
 # 07 A network learns · optimizer
@@ -1859,8 +1870,7 @@ class SGD(Optimizer):
         plain = not np.all(self.momentum) or np.any(self.dampening)
         if self.nesterov and plain:
             raise ValueError("SGD: nesterov needs momentum > 0, no dampening")
-        if np.any(self.momentum):
-            self._remember("velocity")
+        self._remember(*["velocity"] * bool(np.any(self.momentum)))
 
     # 09 Which way, and how far? · dampening
     def _damped(self, grad: np.ndarray) -> np.ndarray:
@@ -1920,7 +1930,7 @@ def _fill(
     """Draw all numbers anew, with mean 0 and the deviation ``spread``."""
     _only_parameters([parameter])
     shape = parameter.data.shape
-    std, rng = spread(shape, *settings), _generator("initialiser", rng)
+    std, rng = abs(spread(shape, *settings)), _generator("initialiser", rng)
     bound = 3**0.5 * std
     parameter.data[...] = rng.uniform(-bound, bound, shape) if uniform else (
         rng.normal(0.0, std, shape)
@@ -2251,9 +2261,8 @@ class RMSprop(Optimizer):
         centered: bool = False, *, maximize: bool = False,
     ) -> None:
         super().__init__(**_arguments(locals()))
-        self._remember("square", *["mean"] * bool(self.centered))
-        if np.any(self.momentum):
-            self._remember("velocity")
+        more = ["velocity"] * bool(np.any(self.momentum))
+        self._remember("square", *["mean"] * bool(self.centered), *more)
 
     # 09 Which way, and how far? · rmsprop-options
     def _about_the_mean(self, square: np.ndarray, grad: np.ndarray) -> Any:
@@ -2367,8 +2376,7 @@ class DataLoader:
         shuffle: bool = True, drop_last: bool = False, rng: _Seed = None,
         lengths: ArrayLike | None = None,
     ) -> None:
-        given = (x, y) if lengths is None else (x, y, lengths)
-        self.arrays = [_as_array(array) for array in given]
+        self.arrays = [_as_array(array) for array in (x, y, *_given(lengths))]
         self.x, self.y = self.arrays[:2]
         _equally_many(self.arrays)
         _switch(self, shuffle=shuffle, drop_last=drop_last)
@@ -2550,7 +2558,8 @@ class _Training(SimpleNamespace):
                 history.append(row)
                 self.advance("epoch")
             self.tell(row, last)
-            if any([callback(history) for callback in callbacks]):  # all
+            # a list, so that all are called
+            if any([np.array_equal(c(history), True) for c in callbacks]):
                 break
 
     # 10 The loop: training · advance
@@ -2617,8 +2626,8 @@ class _Training(SimpleNamespace):
             "schedule": Schedule, "penalty": Callable, "history": list,
         }
         for i, (name, kind) in enumerate(kinds.items()):
-            optional = i > 3  # the last four may be left out
-            _instances("fit", kind, optional, **{name: vars(self)[name]})
+            # the last four may be left out
+            _instances("fit", kind, i > 3, **{name: vars(self)[name]})
         for function in self.callbacks:
             _instances("fit", Callable, callbacks=function)
         rows = self.history or ()
@@ -2699,13 +2708,13 @@ def _uninterrupted() -> Iterator[None]:
 def _measure(net: Network, x: Any, y: Any, lengths: Any = None) -> dict:
     """The mean loss and the accuracy of labels; of how many, or what weight"""
     criterion, labels = net._loss_at_end(), np.asarray(y)
-    answer = net.forward(x, lengths)
+    answer = net.forward(x, *_given(lengths))
     mask = net._mask(answer, labels, lengths)
-    loss = criterion.forward(answer, labels, mask)
-    counted = np.ones(len(labels), bool) if mask is None else mask
+    loss = criterion.forward(answer, labels, *mask)
+    counted = mask[0] if mask else np.ones(len(labels), bool)
     found, weight = {}, None
     if isinstance(criterion, CrossEntropyLoss) and labels.ndim < answer.ndim:
-        inside = True if mask is None else mask
+        inside = mask[0] if mask else True
         counted = (labels != criterion.ignore_index) & inside
         right = answer.argmax(axis=-1) == labels
         share, weight = float(np.mean(right[counted])), criterion.weight
@@ -2858,7 +2867,7 @@ def _write(path: Path, arrays: dict[str, Any]) -> None:
 # 11 To be continued: saving and resuming · ordinary
 def _ordinary(path: str | os.PathLike) -> Path:
     """Where the file really stands; behind a link, for instance."""
-    path = Path(path).resolve()
+    path = Path(os.fsdecode(path)).resolve()
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent}")
     if path.exists() and not path.is_file():
@@ -3374,9 +3383,8 @@ def _batch_first(x: np.ndarray, border: tuple = _NONE) -> np.ndarray:
 def _places(layer: Layer, size: tuple, window: tuple, stride: tuple) -> tuple:
     """How many places a window has, downwards and across."""
     if any(n < k for n, k in zip(size, window)):
-        raise ValueError(
-            f"{layer}: a window of {window} does not fit into padded {size}"
-        )
+        text = f"a window of {window} does not fit into padded {size}"
+        raise ValueError(f"{layer}: {text}")
     return tuple((n - k) // s + 1 for n, k, s in zip(size, window, stride))
 
 
@@ -3439,6 +3447,7 @@ class _Convolution(Layer):
     _transposed = False
     in_channels, out_channels, kernel_size, groups = _fixed(4)
     weight, bias = _fixed(2)
+    stride, padding, dilation = _fixed(3, once=False)
 
     def _received(self, grad_output: ArrayLike) -> np.ndarray:
         """Add to the parameters' grad; return the gradient, batch last."""
@@ -3472,9 +3481,7 @@ class _Convolution(Layer):
         _demand(self, lambda _: both, wanted, groups=groups)
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
-        self.stride: Any = stride
-        self.padding: Any = padding
-        self.dilation: Any = dilation
+        self.stride, self.padding, self.dilation = stride, padding, dilation
         self._pad()
         self.groups = groups
         self._draw(groups, bias, _generator(self, rng))
@@ -3580,6 +3587,7 @@ class _Pool(Layer):
     """What MaxPool2d and AvgPool2d have in common."""
 
     _handed: Any  # the share of a window's gradient that its k-th pixel gets
+    kernel_size, stride, padding = _fixed(3, once=False)
 
     def _pieces(self, x: np.ndarray) -> list[np.ndarray]:
         """Views of x (C, H, W, N): each window's first pixel, second, …"""
@@ -3609,9 +3617,8 @@ class _Pool(Layer):
         self, kernel_size: _Sizes, stride: _Sizes | None = None,
         padding: _Sizes = 0,
     ) -> None:
-        self.kernel_size: Any = kernel_size
-        self.stride: Any = kernel_size if stride is None else stride
-        self.padding: Any = padding
+        self.kernel_size, self.padding = kernel_size, padding
+        self.stride = kernel_size if stride is None else stride
         self._settle()
 
     # 14 Neighbours: convolution · pool-settle
@@ -3880,7 +3887,9 @@ class Tensor(NDArrayOperatorsMixin):
     _record: Any = None
     __hash__ = object.__hash__  # although == compares entries
     shape = property(operator.attrgetter("data.shape"))
-    def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
+    def __init__(self, data: ArrayLike, requires_grad: Any = True) -> None:
+        if type(requires_grad) is not bool:
+            _switch(self, requires_grad=requires_grad)
         self.data, self.requires_grad = _real(data), requires_grad
 
     # 17 The engine, for use · tensor-protocols
@@ -3970,6 +3979,9 @@ class Tensor(NDArrayOperatorsMixin):
             text = "a float carries no gradient; np.exp and np.stack keep it"
             warnings.warn(f"{text} (.item() drops it silently)", stacklevel=2)
         return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())  # whose slope is 0 anyway
 
     def __format__(self, form: str) -> str:
         return format(self.item(), form) if form else str(self)
@@ -4119,11 +4131,14 @@ def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
     if way in rule.asked:
         return
     rules = rule.vjps if isinstance(rule.vjps, tuple) else ()
+    pushes = rule.jvps if isinstance(rule.jvps, (list, tuple)) else ()
     form = signature(next(filter(None, rules), rule.vjps or rule.function))
     extra = [None] * (2 * bool(rule.vjps))  # g and y
     takes = f"{rule.name}({', '.join([*form.parameters][len(extra):])})"
     try:
         form.bind(*extra, *args, **options)
+        for other in filter(None, (*rules, *pushes)):
+            signature(other).bind(*extra, *args, **options)
         if rules and not all([*rules, *[None] * len(args)][i] for i in places):
             takes = "a constant there, as .data"
             raise TypeError
@@ -4409,11 +4424,10 @@ _POWERS: dict[Callable, Any] = {
 # 17 The engine, for use · slopes-of-curves
 _CURVES: dict[Callable, Any] = _POWERS | {
     np.sin: lambda y, x: np.cos(x), np.cos: lambda y, x: -np.sin(x),
-    np.tan: lambda y, x: 1 + y * y,
-    np.sinh: lambda y, x: np.cosh(x), np.cosh: lambda y, x: np.sinh(x),
+    np.tan: lambda y, x: 1 + y * y, np.sinh: lambda y, x: np.cosh(x),
+    np.cosh: lambda y, x: np.sinh(x), np.arctan: lambda y, x: 1 / (1 + x * x),
     np.arcsin: lambda y, x: 1 / np.sqrt((1 - x) * (1 + x)),
     np.arccos: lambda y, x: -1 / np.sqrt((1 - x) * (1 + x)),
-    np.arctan: lambda y, x: 1 / (1 + x * x),
     np.arcsinh: lambda y, x: 1 / np.hypot(1, x),
     np.arccosh: lambda y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),
     np.arctanh: lambda y, x: 1 / ((1 - x) * (1 + x)),
@@ -4428,11 +4442,18 @@ def _base_slope(y, x, n):
 
 
 def _exponent_slope(y, x, n):
-    return y * np.log(np.where(x == 0, 1.0, x))
+    return y * np.log(np.where(x == 0, y.dtype.type(1), x))
 
 
 def _side(a, y):
     return a / np.where(y == 0, 1, y)
+
+
+# 17 The engine, for use · shares-of-sums
+def _portions(exp, logaddexp):
+    def portion(y, a, b):
+        return exp(-logaddexp(0, b - a))  # σ(a − b), or 1 / (1 + 2^(b − a))
+    return portion, lambda y, a, b: portion(y, b, a)
 
 
 # 17 The engine, for use · slopes-of-pairs
@@ -4442,10 +4463,8 @@ _PAIRS: dict[Callable, tuple] = {
     np.fmod: (1, lambda y, a, b: -np.trunc(a / b)),
     np.mod: (1, lambda y, a, b: -np.floor(a / b)),
     np.power: (_base_slope, _exponent_slope),
-    np.logaddexp: (
-        lambda y, a, b: np.exp(-np.logaddexp(0, b - a)),  # σ(a − b)
-        lambda y, a, b: np.exp(-np.logaddexp(0, a - b)),
-    ),
+    np.logaddexp: _portions(np.exp, np.logaddexp),
+    np.logaddexp2: _portions(np.exp2, np.logaddexp2),
     np.hypot: (lambda y, a, b: _side(a, y), lambda y, a, b: _side(b, y)),
     np.arctan2: (
         lambda y, a, b: b / np.hypot(a, b) / np.hypot(a, b),
@@ -4882,19 +4901,8 @@ def _median(x, axis=None, *, keepdims=False):
 
 def _kron(a, b):
     left = _move(np.kron, _constant(a), np.ones_like(_plain(b)))
-    return left * _move(np.kron, np.ones_like(_plain(a)), _constant(b))
-
-
-# 17 The engine, for use · made-of-others
-_MADE: dict[Callable, Callable] = {
-    np.mean: _average_of, np.average: _weighted, np.median: _median,
-    np.kron: _kron, np.var: _var, np.prod: _prod, np.clip: _clip,
-    np.sort: _sort, np.einsum: _einsum, np.fix: np.trunc,
-    np.tensordot: _tensordot, np.linalg.norm: _norm,
-    np.std: lambda x, axis=None, *, ddof=0, keepdims=False: _root(
-        np.var(x, axis, ddof=ddof, keepdims=keepdims)
-    ),
-}
+    y = left * _move(np.kron, np.ones_like(_plain(a)), _constant(b))
+    return _valued(y, np.kron(_plain(a), _plain(b)))
 
 
 # 17 The engine, for use · made-sinc
@@ -4908,14 +4916,17 @@ def _sinc(x):
     return np.where(far, np.sin(x) / x, y)
 
 
-# 17 The engine, for use · made-by-entry
-_SINGLY: dict[Callable, Callable] = {
-    np.sinc: _sinc,
+# 17 The engine, for use · made-of-others
+_MADE: dict[Callable, Callable] = {
+    np.mean: _average_of, np.average: _weighted, np.median: _median,
+    np.kron: _kron, np.var: _var, np.prod: _prod, np.clip: _clip,
+    np.sort: _sort, np.einsum: _einsum, np.fix: np.trunc, np.sinc: _sinc,
+    np.tensordot: _tensordot, np.linalg.norm: _norm,
+    np.std: lambda x, axis=None, *, ddof=0, keepdims=False: _root(
+        np.var(x, axis, ddof=ddof, keepdims=keepdims)
+    ),
     np.nan_to_num: lambda x, copy=True, *args, **options: np.where(
         np.isfinite(x), x, np.nan_to_num(x.data, True, *args, **options)
-    ),
-    np.logaddexp2: lambda a, b: (
-        np.logaddexp(a * math.log(2), b * math.log(2)) / math.log(2)
     ),
 }
 
@@ -4970,7 +4981,7 @@ _MORE: dict[Callable, Callable] = {
 
 # 17 The engine, for use · table-of-linalg
 _COMPOSED: dict[Callable, Callable] = {
-    **_MADE, **_SINGLY, **_PRODUCTS, **_MORE, **_JOINS,
+    **_MADE, **_PRODUCTS, **_MORE, **_JOINS,
     np.linalg.vector_norm: _length,
     np.linalg.matrix_norm: lambda x, *, keepdims=False, ord="fro": (
         _norm(x, ord, (-2, -1), keepdims)
@@ -5065,7 +5076,7 @@ class Residual(Network):
     def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
         x = _floating(x)
         change = super().forward(x, lengths)
-        _same_shape(x, change)
+        _same_shape(self, x, change)
         return x + change  # eq:residual
 
     def backward(self, grad_output: _Maybe = None) -> np.ndarray:
@@ -5080,12 +5091,9 @@ class Residual(Network):
 
 
 # 19 Depth: residual connections · same-shape
-def _same_shape(x: np.ndarray, change: np.ndarray) -> None:
-    if change.shape != x.shape:
-        raise ValueError(
-            f"Residual: the layers turn shape {x.shape} into {change.shape}; "
-            "x + f(x) needs the same shape"
-        )
+def _same_shape(layer: Layer, x: np.ndarray, change: np.ndarray) -> None:
+    wanted = f"x + f(x) needs layers that keep the {{}} {x.shape}"
+    _demand(layer, x.shape.__eq__, wanted, shape=change.shape)
 
 
 # 20 Time: recurrent networks · activations-of-rnn
@@ -5363,7 +5371,7 @@ class Embedding(Layer):
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         self._count(backward=False)
-        self._cache = self._known(_as_array(x).copy())
+        self._cache = self._known(_as_array(x))
         return self.weight.data[self._cache]  # eq:embedding
 
     # 20 Time: recurrent networks · embedding-backward
@@ -5385,7 +5393,7 @@ class Embedding(Layer):
         _positive(self, num_embeddings=shape[0], embedding_dim=shape[1])
         _within(self, std=std)
         self.num_embeddings, self.embedding_dim = shape
-        self.weight = Parameter(_generator(self, rng).normal(0.0, std, shape))
+        self.weight = Parameter(std * _generator(self, rng).normal(size=shape))
 
     # 20 Time: recurrent networks · embedding-settings-known
     def _known(self, ids: np.ndarray) -> np.ndarray:
@@ -5636,6 +5644,7 @@ def jvp(
     outside. Raises TypeError for no list or no numbers, ValueError for a
     direction of another shape or another number of them.
     """
+    _instances("jvp", Callable, f=f)
     with _recorded():
         slopes = _starts(inputs, directions)  # of each input, as a Tensor
         y = f(*slopes.keys())
@@ -5695,12 +5704,9 @@ def _starts(inputs: Sequence, directions: Sequence) -> dict:
     """The inputs as Tensors of their own, each with its slope."""
     if not isinstance(inputs, (list, tuple)):
         raise TypeError("inputs is a list of arrays, one for each argument")
-    found = len(directions) if np.iterable(directions) else 0
-    if len(inputs) != found:
-        raise ValueError(
-            "jvp: expected one direction for each input, "
-            f"{len(inputs)} in all, got {found}"
-        )
+    directions = [*directions] if np.iterable(directions) else []
+    wanted = f"expected one direction for each input, {len(inputs)} in all"
+    _demand("jvp", len(inputs).__eq__, wanted, directions=len(directions))
     points = [_anew(x) for x in inputs]
     return {
         x: _weights(x.data, v, isinstance(v, Tensor), "a direction")
@@ -5727,6 +5733,7 @@ def hvp(f: Callable, x: ArrayLike, v: ArrayLike) -> np.ndarray:
     >>> hvp(lambda x: np.sum(x * x * x), [1.0, 2.0], [1.0, 0.0])
     array([6., 0.])
     """
+    _instances("hvp", Callable, f=f)
     def gradient(x: Tensor) -> Tensor:
         return gradients(_number_of(f(x)), [x], create_graph=True)[0]
 
@@ -7767,4 +7774,4 @@ _PROBES = [
 ]
 
 
-# digest 19521729db416811308369229b369d6fdc5a60b3d13c22e5726a222af3b43e28
+# digest 65457f9d48677699e06f9464f2fb52832f8756dc4633a34af84824f3cfda352e
