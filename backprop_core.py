@@ -7320,10 +7320,9 @@ def _anew_signs(case: _Case) -> _Signs:
     # of those that only the step knows
     name, look, used = "_look", Optimizer._look, list[Any]()
     _spy(Optimizer, name, after=lambda given, _: used.append(given[0]))
-    try:
+    with suppress(Exception):
         _until_moved(case), _until_moved(case)
-    finally:
-        setattr(Optimizer, name, look)
+    setattr(Optimizer, name, look)
     for r in used[:1] if len(used) == len({*used}) > 1 else ():
         shapes = [getattr(a, "shape", 0) for a in (vars(r) | r.state).values()]
         if shapes.count(r._data.shape) > 2:  # data, gradient and more
@@ -7553,6 +7552,17 @@ def _rest_signs(case: _Case, rest: Any, ends: tuple, told: tuple) -> _Signs:
         yield "rate-too-small", place, f"{figure}, the rate now {last:.2g}"
 
 
+# 24 The diagnosis · heard-signs
+def _heard_signs(case: _Case, found: list[tuple]) -> _Signs:
+    """With how many passes; nothing of a step that knows the lengths."""
+    ends = list[Any]()
+    _spy(case.net, "forward", after=lambda given, _: ends.extend(given[1:]))
+    n = _overheard(case).count(())
+    more = f"; {n} backward passes in one step" if n > 1 else ""
+    if all(end is None for end in ends):  # lengths make another loss
+        yield from ((name, at, said + more) for name, at, said in found)
+
+
 # 24 The diagnosis · rate-signs
 def _rate_signs(case: _Case) -> _Signs:
     if case.optimizer is None and case.step is None:
@@ -7575,12 +7585,7 @@ def _rate_signs(case: _Case) -> _Signs:
         found = found or [*_slow_signs(case, start, figure)]
     if not found and not rises:
         found = [*_rest_signs(case, rest, (last, end), (told, figure))]
-    ends = list[Any]()
-    _spy(case.net, "forward", after=lambda given, _: ends.extend(given[1:]))
-    n = _overheard(case).count(())
-    more = f"; {n} backward passes in one step" if n > 1 else ""
-    if all(end is None for end in ends):  # lengths make another loss
-        yield from ((name, at, said + more) for name, at, said in found)
+    yield from _heard_signs(case, found)
 
 
 # 24 The diagnosis · restart-signs
@@ -7754,4 +7759,4 @@ _PROBES = [
 ]
 
 
-# digest d54d9ca3159146254d9634097a4aec4d77410c4be7470093cd99c7680599d574
+# digest 414caba9171813c7aa64c92b004edac14721f29823fc2b4aa05fec04d473b0c7
