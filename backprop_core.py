@@ -5937,11 +5937,10 @@ def diagnose(
     """
     _one_number("diagnose", net)
     _demand("diagnose", np.ndim, "expected rows of {}", x=x, y=y)
-    rule = _rule_of(net, optimizer, step)
     with _as_it_was(net):
         draw = copy.deepcopy(_generator("diagnose", 0 if rng is None else rng))
         case = _case(net, *_heeded(net, np.asarray(x), np.asarray(y)), draw)
-    case = case._replace(optimizer=rule, step=step)
+    case = case._replace(optimizer=_rule_of(net, optimizer, step), step=step)
     return _look(case._replace(tests=_heeded(net, x_test, y_test)))
 
 
@@ -6169,19 +6168,17 @@ def _replace(things: list[Any], new: Callable[[Any], Any]) -> None:
 
 
 # 24 The diagnosis · spy
-def _spy(owner: Any, name: str, before: Any = None, after: Any = None) -> None:
+def _spy(on: Any, name: str, before: Any = tuple, after: Any = slice) -> None:
     """From now on, tell what a method is given, and what it returns."""
-    method = getattr(owner, name)
+    method = getattr(on, name)
 
     def spied(*given: Any, **options: Any) -> Any:
-        if before:
-            before()
+        before()
         result = method(*given, **options)
-        if after:
-            after(given, result)
+        after(given, result)
         return result
 
-    vars(owner)[name] = spied
+    setattr(on, name, spied)
 
 
 # 24 The diagnosis · layers
@@ -6256,9 +6253,8 @@ def _used_columns(case: _Case) -> tuple[np.ndarray, np.ndarray]:
 # 24 The diagnosis · probe-too-wide
 def _too_wide(case: _Case, size: float) -> bool:
     """Is the first loss high, and as it should be with x made smaller?"""
-    if size < 3 or not case.first > 4 * case.zero:
-        return False
-    return case.net.loss(case.xs / size, case.ys) < 1.25 * case.zero
+    high = size > 3 and case.first > 4 * case.zero
+    return high and case.net.loss(case.xs / size, case.ys) < 1.25 * case.zero
 
 
 # 24 The diagnosis · still-columns
@@ -6309,9 +6305,8 @@ def _written_signs(case: _Case) -> _Signs:
 def _wild_signs(case: _Case) -> _Signs:
     """One row, and 1% more at most, that outweigh all others."""
     held = [("x", case.x, case.xs), ("y", case.y, case.ys)]
-    if isinstance(case.net.criterion, BCEWithLogitsLoss | CrossEntropyLoss):
-        held.pop()  # such a y is from 0 to 1
-    for name, rows, some in held:
+    one = isinstance(case.net.criterion, BCEWithLogitsLoss | CrossEntropyLoss)
+    for name, rows, some in held[: 2 - one]:  # such a y is from 0 to 1
         middle = np.median(some.reshape(len(some), -1), axis=0)
         away = _size(rows.reshape(len(rows), -1) - middle, axis=1)
         top = np.sort(np.append(away, 0))[-2 - len(away) // 100:]
@@ -6332,18 +6327,18 @@ def _wrapped(x: np.ndarray) -> bool:
         width = float(np.iinfo(x.dtype).max) - low
     elif np.any((x < 0) | (x * (255 / width) % 1 % 0.999 > 1e-3)):
         return False
-    share = (x[x != 0] - low) / width
-    ends = np.mean(share < 0.25), np.mean((share > 0.75) & (share <= 1))
-    return bool(len(share) > 20 and min(ends) > 0.2 and sum(ends) > 0.85)
+    share = (x[(x != 0) & (x != low + width)] - low) / width
+    ends = np.sum(share < 0.375), np.sum((share > 0.625) & (share <= 1))
+    both = min(ends) > 0.2 * len(share) and sum(ends) > 0.9 * len(share)
+    return bool(len(share) > 20 and both)
 
 
 # 24 The diagnosis · test-signs
 def _test_signs(case: _Case) -> _Signs:
     x_test, y_test = case.tests
-    if y_test is not None and _labels(case) is not None:
-        new = np.mean(~np.isin(y_test, case.y))
-        if new > 0.2:
-            yield "test-data-differ", "y_test", f"{new:.0%} of it is not in y"
+    kinds = y_test is not None and _labels(case) is not None
+    if kinds and (new := np.mean(~np.isin(y_test, case.y))) > 0.2:
+        yield "test-data-differ", "y_test", f"{new:.0%} of it is not in y"
     if x_test is None or case.ids:
         return
     x, test = _columns(case.x), _columns(x_test)
@@ -6387,31 +6382,32 @@ def _labels(case: _Case) -> np.ndarray | None:
 
 # 24 The diagnosis · label-signs
 def _label_signs(case: _Case) -> _Signs:
-    labels = _labels(case)
-    if labels is None:
-        if (width := _batch_width(case)) < 0.3:
-            figure = f"a batch spreads {width:.0%} as wide as all"
-            yield "labels-sorted", f"y, {len(case.y)} rows", figure
-        return
-    n, count = len(labels), np.unique(labels, return_counts=True)[1]
-    changes, mixed = np.sum(np.diff(labels) != 0), n - np.sum(count**2) / n
-    if mixed > 15 and changes < 0.2 * mixed and not _batch_width(case) > 0.5:
+    labels, (width, share) = _labels(case), _batch_width(case)
+    n, where = len(case.y), f"y, {len(case.y)} rows"
+    names = np.arange(n) if labels is None else labels
+    count = np.unique(names, return_counts=True)[1]
+    changes, mixed = np.sum(np.diff(names) != 0), n - np.sum(count**2) / n
+    if width < 0.3 and share * (n - count.max()) > 11:
+        yield "labels-sorted", where, f"a batch is {width:.0%} as wide as all"
+    elif mixed > 15 and changes < 0.2 * mixed and not width > 0.5:
         figure = f"the label changes {changes} times, not some {mixed:.0f}"
-        yield "labels-sorted", f"y, {n} rows", figure
+        yield "labels-sorted", where, figure
     few = count.min() if len(count) > 1 else 0
     if n >= max(50, 20 * len(count)) and count.max() > 8 * few:
         figure = f"{count.max()} of one, {few} of another"
-        yield "labels-unbalanced", f"y, {n} rows", figure
+        yield "labels-unbalanced", where, figure
 
 
 # 24 The diagnosis · batch-width
-def _batch_width(case: _Case) -> float:
-    """How widely y spreads in a step's own batches, as a share of all."""
+def _batch_width(case: _Case) -> tuple[float, float]:
+    """How widely y spreads in a step's own batches, and how much they hold."""
     n = 3 * _is_alone(case)
     every, *seen = [pair[1] for pair in _overheard(case, n) if pair]
-    wide = [np.sum(y.std(axis=0)) for y in seen  # not scaled by the step
+    seen = [y for y in seen  # not scaled by the step
             if 3 < len(y) < len(every) / 2 and np.isin(y, every).all()]
-    return float(np.median(wide or math.nan) / np.sum(every.std(axis=0)))
+    wide = [np.sum(y.std(axis=0)) for y in seen] or math.nan
+    spread = float(np.median(wide) / np.sum(every.std(axis=0)))
+    return spread, sum(map(len, seen)) / len(every)
 
 
 # 24 The diagnosis · overheard
@@ -6551,8 +6547,8 @@ def _sign_signs(case: _Case, loss: Loss, shape: tuple) -> _Signs:
 # 24 The diagnosis · layer-range
 def _ends(heard: _Heard, rng: np.random.Generator) -> tuple[float, float]:
     """The range of what a layer can answer, whatever its weights."""
-    z = rng.normal(size=heard.x.shape)
-    layer = _shaken(heard.layer, 1e3, rng)  # no limit may come of weights
+    # no limit may come of weights
+    z, layer = rng.normal(size=heard.x.shape), _shaken(heard.layer, 1e3, rng)
     if not isinstance(layer, (_BatchNorm, _RowNorm)):
         with suppress(Exception):
             ends = np.array([layer.forward(a * z) for a in (1e6, -1e6, 1.0)])
@@ -6596,9 +6592,10 @@ def _end_signs(case: _Case, out: np.ndarray, logits: bool) -> _Signs:
     limited, name = low > -math.inf or high < math.inf, last.name
     sure, one = (_single(case.net, out, ones, a) for a in (20.0, 1.0))
     two = not logits and sure < one
-    axes = [axis for axis in range(out.ndim) if _one_sum(out, axis)]
-    if axes and axes[-1] < out.ndim - 1:
-        yield "softmax-wrong-axis", name, f"shares along axis {axes[-1]}"
+    axes, logs = ([axis for axis in range(out.ndim) if _one_sum(p, axis)]
+                  for p in (out, np.exp(out)))
+    if (wrong := axes or logs) and wrong[-1] < out.ndim - 1:
+        yield "softmax-wrong-axis", name, f"shares along axis {wrong[-1]}"
     elif axes and logits:
         yield "softmax-twice", name, "each row of the output sums to 1"
     elif (two or logits) and limited and not _is_harmless(case, last):
@@ -6811,10 +6808,9 @@ def _learns(case: _Case, kind: str) -> bool:
 def _slope_signs(case: _Case, place: tuple, ends: Any, least: float) -> _Signs:
     (where, kind), (first, last) = place, ends
     figure = f"gradient {first:.1e}, at the last {kind} {last:.1e}"
-    if first < least * last and not _learns(case, kind):
-        yield "vanishing", where, figure
-    elif first > 1e4 * last:
-        yield "exploding", where, figure
+    faint, wild = first < least * last, first > 1e4 * last
+    if wild or ((faint or first > 100 * last) and not _learns(case, kind)):
+        yield "vanishing" if faint else "exploding", where, figure
 
 
 # 24 The diagnosis · affine-signs
@@ -6831,8 +6827,7 @@ def _affine_signs(case: _Case) -> _Signs:
             where, figure = f"after {_short(a.layer)}", _short(b.layer)
             yield "activation-missing", where, f"{figure} follows at once"
             return
-    if not case.ids:
-        yield from _middle_signs(case, net)
+    yield from () if case.ids else _middle_signs(case, net)
 
 
 # 24 The diagnosis · at-once
@@ -6849,8 +6844,8 @@ def _at_once(a: _Heard, b: _Heard) -> bool:
 def _middle_signs(case: _Case, net: Network) -> _Signs:
     """Is f of the middle the middle of f, whatever the weights?"""
     z = case.rng.normal(size=(2, max(9, len(case.xs)), *case.xs.shape[1:]))
-    z[:, ::2] *= 3 * np.maximum(case.xs.std(axis=0), 1)
-    z[:, ::2] += case.xs.mean(axis=0)  # half around 0, half where x is
+    # half around 0, half where x is
+    z[:, ::2] = 3 * z[:, ::2] * np.maximum(case.xs.std(0), 1) + case.xs.mean(0)
     a, b, c = map(net.forward, (*z, z.mean(axis=0)))
     flat = _largest(c - (a + b) / 2) < 1e-5 * _largest(a - b)
     weights = [k for k, p in net.named_parameters() if p.data.ndim > 1]
@@ -6981,9 +6976,8 @@ def _loss_slope_signs(net: Network, x: Any, y: Any, draw: Any) -> _Signs:
         mean, wide, z = 0.5, 0.4, draw.uniform(-1, 1, size=out.shape)
     unit = loss.forward(mean + wide * z, y) or 1.0  # may be tiny, or huge
     name, told = type(loss).__name__, wide * loss.backward() / unit
-    def f(z: np.ndarray) -> float:
-        return loss.forward(mean + wide * z, y) / unit
-    yield from _one_sign(name, f, z, told, len(y), draw)
+    yield from _one_sign(name, lambda z: loss.forward(mean + wide * z, y)
+                         / unit, z, told, len(y), draw)
 
 
 # 24 The diagnosis · gradient-signs
@@ -7048,9 +7042,8 @@ _OTHER = {"missing": "gradient-missing", "gone": "gradient-overwritten"}
 
 
 # 24 The diagnosis · one-sign
-def _one_sign(
-    where: str, f: Callable, value: Any, gradient: Any, n: int, rng: Any
-) -> _Signs:
+def _one_sign(where: str, f: Callable, value: Any, gradient: Any, n: int,
+              rng: Any) -> _Signs:
     gradient, name = np.asarray(gradient), "gradient-wrong"
     if value.dtype.kind != "f" or not value.size or f(value) != f(value):
         return  # nan, or another number each time
@@ -7078,8 +7071,7 @@ def _steps(rule: Optimizer, value: float, slope: float, n: int) -> np.ndarray:
     given = {k: _one(own[k]) for k in names & own.keys()}
     probe: Any = kind([p], lr=1e-3, **given)
     vars(probe).update({k: own[k] for k in own.keys() - vars(probe).keys()})
-    if slope:
-        probe.weight_decay = 0.0
+    probe.weight_decay *= not slope
     path = [value]
     for _ in range(n):
         p.grad[...] = slope
@@ -7240,8 +7232,7 @@ def _step_signs(case: _Case) -> _Signs:
     weights = _long(p.data for p in net.parameters())
     with _as_it_was(net):
         fresh = _gradients(net, *case[1:3] if _is_alone(case) else case[3:5])
-    watch = _Watch(case)
-    moves = _until_moved(case)
+    watch, moves = _Watch(case), _until_moved(case)
     watch.look()
     if watch.clipped:
         yield "clipping-misplaced", "step", f"gradients change {watch.clipped}"
@@ -7279,7 +7270,8 @@ def _still_signs(case: _Case, fresh: list, moves: list, watch: Any) -> _Signs:
     known = set(getattr(case.optimizer, "parameters", ()))
     named = case.net.named_parameters()
     left = case.step is not None and any(np.any(p.grad) for _, p in named)
-    used, least = np.any(watch.then), 1e-9 * _largest(_long(fresh))  # rounding
+    used, kind = np.any(watch.then), np.result_type("f2", *fresh)
+    least = np.finfo(kind).eps ** 0.5 * _largest(_long(fresh))  # rounding
     idle = not any(map(np.any, moves)) or (watch.then.size and not used)
     slow = idle and used and known.issuperset(p for _, p in named)
     still = {
@@ -7300,10 +7292,9 @@ def _hidden_signs(case: _Case) -> _Signs:
     asleep = not any(p.requires_grad for p in own) and (not own) == (not rule)
     if asleep and _one_step(case) == _one_step(case):  # nothing moves
         yield "parameter-not-moved", "network", "no Parameter wants a gradient"
-    known = {*own, *getattr(rule, "parameters", ())}
-    for thing in _reach(case.net) if rule is not None else ():
-        if isinstance(thing, Parameter) and thing not in known:
-            figure = f"{thing} is not in net.parameters()"
+    for it in _reach(case.net) if rule is not None else ():
+        if isinstance(it, Parameter) and it not in {*own, *rule.parameters}:
+            figure = f"{it} is not in net.parameters()"
             yield "parameter-not-moved", "not registered", figure
 
 
@@ -7319,7 +7310,7 @@ def _zero_signs(case: _Case) -> _Signs:
         with _as_it_was(case.net, case.optimizer, case.step):
             for p in parameters:
                 p.grad *= share
-            _one_step(case)
+            _until_moved(case)
             ends.append(_long(p.data for p in parameters))
     if _largest(ends[0] - ends[1]) > 1e-9 * _largest(ends[0]):
         yield "gradients-not-zeroed", "step", f"{left:.2g} is left in grad"
@@ -7346,13 +7337,17 @@ def _shared_signs(case: _Case) -> _Signs:
 
 # 24 The diagnosis · anew-signs
 def _anew_signs(case: _Case) -> _Signs:
-    """Does each step take the weights over, and move all equally far?"""
-    was = [(p, p.data.base, p.data.copy()) for p in case.net.parameters()]
-    once = _overheard(case).count(()) == 1
-    far = abs(_long(p.data - data for p, _, data in was))
-    taken = any(p.data.base is not base for p, base, _ in was)
-    if once and taken and np.median(far[far > 0]) > 0.9 * far.max():
-        yield "optimizer-momentum", "step", "each step makes another one"
+    """Does each step make another optimizer, of a kind that remembers?"""
+    # of those that only the step knows
+    name, look, used = "_look", Optimizer._look, list[Any]()
+    _spy(Optimizer, name, after=lambda given, _: used.append(given[0]))
+    with suppress(Exception):
+        _until_moved(case), _until_moved(case)
+    setattr(Optimizer, name, look)
+    for r in used[:1] if len(used) == len({*used}) > 1 else ():
+        shapes = [getattr(a, "shape", 0) for a in (vars(r) | r.state).values()]
+        if shapes.count(r._data.shape) > 2:  # data, gradient and more
+            yield "optimizer-momentum", "step", "each step makes another one"
 
 
 # 24 The diagnosis · dropout-signs
@@ -7429,8 +7424,7 @@ def _future_signs(case: _Case) -> _Signs:
         return
     out, half = net.forward(x), x.shape[1] // 2
     if out.ndim == 3 and half and _foretells(x[:, 1:], y[:, :-1], case.ids):
-        other = x.copy()
-        other[:, half:] = np.roll(x[:, half:], 1, axis=0)
+        other = np.concatenate([x[:, :half], np.roll(x[:, half:], 1, 0)], 1)
         moved = _largest(net.forward(other)[:, :half] - out[:, :half])
         if moved > 1e-6 * _largest(out):
             figure = f"another future moves the past by {moved:.2g}"
@@ -7505,12 +7499,6 @@ def _ruined_signs(case: _Case, dead: dict, least: float, told: Any) -> _Signs:
         yield "rate-too-large", *told
 
 
-# 24 The diagnosis · backs
-def _backs(case: _Case) -> str:
-    n = _overheard(case).count(())
-    return f"; {n} backward passes in one step" if n > 1 else ""
-
-
 # 24 The diagnosis · remedies
 def _remedies(case: _Case, stuck: bool = True) -> Iterator[tuple]:
     """Its like: x or y standardised; no heavy dropout, softmax, decay."""
@@ -7525,13 +7513,22 @@ def _remedies(case: _Case, stuck: bool = True) -> Iterator[tuple]:
             vars(layer).update(forward=np.array, backward=np.array)
             name = "dropout-too-strong" if few else "saturated"
             yield name, where, "without it", case
-    decay = np.max(getattr(case.optimizer, "weight_decay", 0.0))
-    weights = _long(p.data for p in case.net.parameters())
-    slope = np.linalg.norm(_long(_gradients(case.net, case.xs, case.ys)))
-    if decay and (pull := decay * np.linalg.norm(weights) / slope) > 1:
-        case.optimizer.weight_decay, where = 0.0, f"weight_decay {decay:g}"
+    if (pull := _decay_pull(case)) > 1:
+        where = f"weight_decay {np.max(case.optimizer.weight_decay):g}"
+        case.optimizer.weight_decay = 0.0
         figure = f"it pulls {pull:.2g} times as hard as the loss; without it"
         yield "decay-too-strong", where, figure, case
+
+
+# 24 The diagnosis · decay-pull
+def _decay_pull(case: _Case) -> float:
+    """How much harder weight decay pulls than the loss."""
+    decay = np.max(getattr(case.optimizer, "weight_decay", 0.0))
+    weights = _long(p.data for p in case.net.parameters())
+    slope = _long(_gradients(case.net, case.xs, case.ys))
+    if isinstance(case.optimizer, AdamW):  # which pulls beside such slopes
+        slope = slope != 0
+    return float(decay * np.linalg.norm(weights) / np.linalg.norm(slope))
 
 
 # 24 The diagnosis · standardised
@@ -7548,14 +7545,16 @@ def _standardised(case: _Case, of: str, a: Any, name: str) -> Iterator[tuple]:
 # 24 The diagnosis · remedy-signs
 def _remedy_signs(case: _Case, n: int, end: float) -> _Signs:
     """Does a remedy bring the loss below one answer's, or half of its end?"""
-    if 0 < end < 0.4 * case.null:
-        return
     step = None if case.optimizer and _is_alone(case) else case.step
+    least, same = end / 2 or 0.8 * case.null, case._replace(step=step)
+    if 0 < end < 0.4 * case.null or (  # or larger batches will do
+            step is not case.step and _run(same, n=n)[1] < least):
+        return
     with _as_it_was(case.net, case.optimizer):
         for name, where, said, other in _remedies(case, stuck=not end):
             other = other._replace(optimizer=case.optimizer, step=step)
             share = _run(other, n=n)[1] / other.null
-            if share < (end / case.null / 2 or 0.8):
+            if share * case.null < least:
                 by = f" the loss falls to {share:.0%} of what one answer gets"
                 yield name, where, said + by
                 return
@@ -7568,9 +7567,21 @@ def _rest_signs(case: _Case, rest: Any, ends: tuple, told: tuple) -> _Signs:
     lr = getattr(case.optimizer, "lr", None)
     if rest and np.ptp(rest) < 2e-3 * case.null and _learns(case, "step"):
         figure += f"; an Adam gets far below {case.null:.4g}"
-        yield "stuck-at-one-answer", place, figure
+        pulls = _decay_pull(case) > 1  # as hard as the loss
+        yield ("stuck-at-one-answer", "decay-too-strong")[pulls], place, figure
     elif lr and last < 0.02 * lr and end > 0.3 * case.null:
         yield "rate-too-small", place, f"{figure}, the rate now {last:.2g}"
+
+
+# 24 The diagnosis · heard-signs
+def _heard_signs(case: _Case, found: list[tuple]) -> _Signs:
+    """With how many passes; nothing of a step that knows the lengths."""
+    ends = list[Any]()
+    _spy(case.net, "forward", after=lambda given, _: ends.extend(given[1:]))
+    n = _overheard(case).count(())
+    more = f"; {n} backward passes in one step" if n > 1 else ""
+    if all(end is None for end in ends):  # lengths make another loss
+        yield from ((name, at, said + more) for name, at, said in found)
 
 
 # 24 The diagnosis · rate-signs
@@ -7587,8 +7598,7 @@ def _rate_signs(case: _Case) -> _Signs:
     later = losses if jumps or end < least else _run(case, n=5 * n)[0]
     rest = later[len(losses) :]  # a large network takes only a few steps
     n, far = 5 * n if jumps or rest else n, float(np.median(later[-5:]))
-    stuck = jumps or not far < least
-    found = [*_remedy_signs(case, n, 0.0 if stuck else far)]
+    found = [*_remedy_signs(case, n, far if not jumps and far < least else 0)]
     if not end < 0.5 * case.null and not found:
         rate = rises and (told, figure)
         found = [*_ruined_signs(case, dead, min(start, end), rate)]
@@ -7596,7 +7606,7 @@ def _rate_signs(case: _Case) -> _Signs:
         found = found or [*_slow_signs(case, start, figure)]
     if not found and not rises:
         found = [*_rest_signs(case, rest, (last, end), (told, figure))]
-    yield from ((name, at, said + _backs(case)) for name, at, said in found)
+    yield from _heard_signs(case, found)
 
 
 # 24 The diagnosis · restart-signs
@@ -7691,11 +7701,7 @@ _GRADS = _atlas("""
     gradient-of-other-data · Backward follows the last loss, not the batch's.
     Validate after the step. · 23, A validation in between
     weights-changed-in-backward · Earlier layers see weights that moved.
-    Let only the optimizer change weights, after backward. · 7, The step""")
-
-
-# 24 The diagnosis · causes-rate
-_RATES = _atlas("""
+    Let only the optimizer change weights, after backward. · 7, The step
     rate-too-large · Each step jumps over the valley and lands higher.
     Take a tenth; of many backwards, the mean. · 1, What is a slope good for?
     rate-too-small · Each step goes the right way and nearly nowhere.
@@ -7751,7 +7757,7 @@ _MODES = _atlas("""
 
 
 # 24 The diagnosis · causes-all
-_CAUSES = _DATA | _LABELS | _START | _SIGNAL | _GRADS | _RATES | _STEP | _MODES
+_CAUSES = _DATA | _LABELS | _START | _SIGNAL | _GRADS | _STEP | _MODES
 
 
 _NO_SYMPTOMS = {"labels-unbalanced", "labels-shuffled", "test-data-differ",
@@ -7774,4 +7780,4 @@ _PROBES = [
 ]
 
 
-# digest 65457f9d48677699e06f9464f2fb52832f8756dc4633a34af84824f3cfda352e
+# digest 3fc974508fb51a584c148abc9e705fdbda04f18ee636e624671455cfa46d8528
