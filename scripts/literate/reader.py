@@ -45,7 +45,7 @@ from .rules import UNLIKE, check_book
 
 TAGS = ("core", "hide-input", "notation")
 ATTRIBUTES = ("tags", "name", "alt", "raises")
-SHOWN = ("text", "console", "py", "toml", "yaml", "json", "diff", "tex")
+SHOWN = ("pycon", "text", "console", "py", "toml", "yaml", "json", "diff", "tex")
 
 COMPARISONS = ("np.allclose", "np.array_equal", "np.isclose", "math.isclose")
 OF_ALL = ("all", "any", "np.all", "np.any")
@@ -136,13 +136,14 @@ class Reader:
         self.chapter = chapter
         self.lines = chapter.text.split("\n")
         self.at = 0  # index of the current line
+        self.opened = 0  # the line of the fence that is being read
         self.prose = Prose()
         self.heading = (0, "")
         self.notes: dict[str, int] = {}  # footnotes and targets of links, and where they are written
         self.used: dict[str, int] = {}
 
     def refuse(self, message: str, line: int | None = None) -> BookError:
-        return BookError(self.chapter.place(line or self.at + 1), message)
+        return BookError(self.chapter.place(line or self.opened or self.at + 1), message)
 
     def read(self) -> None:
         self.check_characters()
@@ -212,7 +213,7 @@ class Reader:
     # -- fences ------------------------------------------------------------
 
     def read_fence(self, fence: re.Match[str]) -> None:
-        opened = self.at + 1
+        self.opened = self.at + 1
         info = fence["info"].strip(" \t")
         language, _, rest = info.partition(" ")
         if fence["mark"] != "```":
@@ -221,46 +222,42 @@ class Reader:
         self.at += 1
         while self.at < len(self.lines) and not close.match(self.lines[self.at]):
             if self.lines[self.at].lstrip().startswith("```"):
-                raise self.refuse(f"three backticks inside the fence of line {opened}; close that first")
+                raise self.refuse(
+                    f"three backticks inside the fence of line {self.opened}; close that first", self.at + 1
+                )
             self.at += 1
         if self.at == len(self.lines):
-            raise self.refuse("the fence opened here is never closed", opened)
-        source = "\n".join(self.lines[opened : self.at]) + "\n"
+            raise self.refuse("the fence opened here is never closed")
+        source = "\n".join(self.lines[self.opened : self.at]) + "\n"
         self.at += 1
         if language == "python":
             if fence["indent"]:
                 raise self.refuse(
                     "an indented python fence is not run; "
                     "move it to the margin, or write 'py' to show it only",
-                    opened,
                 )
-            key = type(self), self.chapter.path, opened, rest, source
-            _CELLS[key] = cell = _CELLS.get(key) or self.python_cell(source, rest, opened)
-        elif language == "pycon":
-            if rest:
-                raise self.refuse(f"a pycon fence takes no attributes, got {rest!r}", opened)
-            cell = Cell(self.chapter.place(opened + 1), source, "pycon")
+            key = type(self), self.chapter.path, self.opened, rest, source
+            _CELLS[key] = cell = _CELLS.get(key) or self.python_cell(source, rest)
         else:
-            self.check_shown(language, rest, opened)
-            cell = Cell(self.chapter.place(opened + 1), source, language)
+            self.check_shown(language, rest)
+            cell = Cell(self.chapter.place(self.opened + 1), source, language)
         self.chapter.cells.append(cell)
+        self.opened = 0
 
-    def check_shown(self, language: str, rest: str, opened: int) -> None:
-        if language in SHOWN and not rest:
-            return
+    def check_shown(self, language: str, rest: str) -> None:
         if language in SHOWN:
-            raise self.refuse(f"a {language} fence takes no attributes, got {rest!r}", opened)
+            if rest:
+                raise self.refuse(f"a {language} fence takes no attributes, got {rest!r}")
+            return
         if language.startswith("{"):
-            raise self.refuse(f"'{language}' is MyST; write ```python", opened)
+            raise self.refuse(f"'{language}' is MyST; write ```python")
         if language in ("bash", "sh", "shell"):
-            raise self.refuse(
-                f"Jupyter would execute a '{language}' fence; write ```console to show it", opened
-            )
+            raise self.refuse(f"Jupyter would execute a '{language}' fence; write ```console to show it")
         what = f"unknown fence '{language}'" if language else "a fence without a language"
-        raise self.refuse(f"{what}; write one of python, pycon, {', '.join(SHOWN)}", opened)
+        raise self.refuse(f"{what}; write one of python, {', '.join(SHOWN)}")
 
-    def python_cell(self, source: str, rest: str, opened: int) -> Cell:
-        attributes = self.read_attributes(rest, opened)
+    def python_cell(self, source: str, rest: str) -> Cell:
+        attributes = self.read_attributes(rest)
         tags = attributes.pop("tags", [])
         aside = tags in (["core", "aside"], ["notation", "aside"])
         if (
@@ -271,30 +268,28 @@ class Reader:
             raise self.refuse(
                 f"tags={json.dumps(tags)} is unknown; write one of {', '.join(self.tags)}, "
                 'or ["core", "aside"] or ["notation", "aside"] for a cell that the site folds away',
-                opened,
             )
         for key, value in attributes.items():
             if not isinstance(value, str) or not value.strip():
-                raise self.refuse(f"{key} must be a non-empty text in quotes", opened)
+                raise self.refuse(f"{key} must be a non-empty text in quotes")
             if found := CONTROL.search(value) or re.search(r"[\t\n]", value):
-                raise self.refuse(f"{key} holds the character U+{ord(found[0]):04X}; remove it", opened)
+                raise self.refuse(f"{key} holds the character U+{ord(found[0]):04X}; remove it")
         if not NAME.fullmatch(attributes.get("name", "x")):
             raise self.refuse(
                 "a name is made of letters and digits, with hyphens between them, as in "
                 f'name="linear-backward"; got {attributes["name"]!r}',
-                opened,
             )
         if "raises" in attributes:
-            self.split_raises(attributes, opened)
+            self.split_raises(attributes)
         tag = tags[0] if tags else None
         known = (*ATTRIBUTES, "saying")
         more = tuple((key, attributes.pop(key)) for key in list(attributes) if key not in known)
-        place = self.chapter.place(opened + 1)
+        place = self.chapter.place(self.opened + 1)
         cell = Cell(place, source, "python", tag=tag, aside=aside, more=more, **attributes)
-        self.check_python(cell, opened)
+        self.check_python(cell)
         return cell
 
-    def split_raises(self, attributes: dict, opened: int) -> None:
+    def split_raises(self, attributes: dict) -> None:
         """``raises="ValueError: expected .* shape"``: the type, and perhaps a pattern for the message."""
         given = attributes["raises"]
         attributes["raises"], _, pattern = given.partition(": ")
@@ -302,15 +297,14 @@ class Reader:
             raise self.refuse(
                 "raises= names one error, and perhaps what it says, as in "
                 f'raises="ValueError: expected .* shape"; got {given!r}',
-                opened,
             )
         try:
             re.compile(pattern)
         except re.error as error:
-            raise self.refuse(f"raises= holds no pattern: {error}", opened) from None
+            raise self.refuse(f"raises= holds no pattern: {error}") from None
         attributes["saying"] = pattern or None
 
-    def read_attributes(self, text: str, opened: int) -> dict:
+    def read_attributes(self, text: str) -> dict:
         """``tags=["core"] name="x"`` as Jupytext reads it: key=JSON, spaces between."""
         found: dict = {}
         while text := text.strip():
@@ -319,22 +313,21 @@ class Reader:
                 raise self.refuse(
                     f"unknown attribute {text.split()[0]!r}; write one of "
                     + ", ".join(f"{name}=…" for name in self.attributes),
-                    opened,
                 )
             if key in found:
-                raise self.refuse(f"{key} is given twice", opened)
+                raise self.refuse(f"{key} is given twice")
             try:
                 found[key], end = json.JSONDecoder().raw_decode(value)
             except (json.JSONDecodeError, RecursionError):
-                raise self.refuse(f"the value of {key} is not JSON: {value[:60]}", opened) from None
+                raise self.refuse(f"the value of {key} is not JSON: {value[:60]}") from None
             text = value[end:]
             if text and text[0] != " ":  # Jupytext reads none of them
-                raise self.refuse(f"a space must follow the value of {key}: {text[:60]!r}", opened)
+                raise self.refuse(f"a space must follow the value of {key}: {text[:60]!r}")
         return found
 
-    def check_python(self, cell: Cell, opened: int) -> None:
-        lines = cell.source.split("\n")
-        for number, line in enumerate(lines, opened + 1):
+    def check_python(self, cell: Cell) -> None:
+        lines, first = cell.source.split("\n"), cell.place.line
+        for number, line in enumerate(lines, first):
             if line.startswith(">>>"):
                 raise self.refuse(
                     "a transcript in a python fence is run without its prompts; write ```pycon", number
@@ -342,15 +335,15 @@ class Reader:
         try:
             compiled(cell)
         except SyntaxError as error:
-            at = error.lineno or opened
-            wrong = lines[at - opened - 1].strip() if 0 < at - opened <= len(lines) else ""
+            at = error.lineno or 0
+            wrong = lines[at - first].strip() if first <= at < first + len(lines) else ""
             said = f"syntax error: {error.msg}"
             if wrong.startswith(("%", "!", "?")) or wrong.endswith("?"):
                 said = f"{wrong[:30]!r} is a notebook's magic, which is not run; leave it out"
             raise self.refuse(said, at) from None
         except (RecursionError, MemoryError):
             longest = max(range(len(lines)), key=lambda index: len(lines[index]))
-            raise self.refuse("nested too deeply for Python", opened + 1 + longest) from None
+            raise self.refuse("nested too deeply for Python", first + longest) from None
         tree = cell.tree
         nodes = list[ast.AST]()  # level by level, like ast.walk
         depth, level = 0, list[ast.AST]([tree])
@@ -362,15 +355,15 @@ class Reader:
                 raise BookError(cell.at(found[0]), f"nested more than {DEEPEST} levels deep; break it up")
             depth += 1
         if not tree.body:
-            raise self.refuse("an empty python cell", opened)
+            raise self.refuse("an empty python cell")
         if cell.tag in self.named and not cell.name:
-            raise self.refuse(f'a {cell.tag} cell needs a name, as in name="linear-backward"', opened)
+            raise self.refuse(f'a {cell.tag} cell needs a name, as in name="linear-backward"')
         if cell.tag not in self.named and cell.name:
-            raise self.refuse("only core cells have a name", opened)
+            raise self.refuse("only core cells have a name")
         if cell.tag == "hide-input" and not cell.alt:
-            raise self.refuse('a figure needs alt="…": say what one sees in it', opened)
+            raise self.refuse('a figure needs alt="…": say what one sees in it')
         if cell.raises and cell.tag:
-            raise self.refuse("raises= belongs to a plain demonstration", opened)
+            raise self.refuse("raises= belongs to a plain demonstration")
         if cell.tag == "core":
             self.check_core(cell, nodes)
         for node in _unjudged(nodes):
@@ -383,7 +376,6 @@ class Reader:
             raise self.refuse(
                 'a cell that only defines belongs to the module: add tags=["core"] and a name, '
                 "or use what it defines in the same cell",
-                opened,
             )
 
     def check_core(self, cell: Cell, nodes: list[ast.AST]) -> None:
