@@ -168,12 +168,12 @@ def plant(book: Book, chosen: list[Chapter], results: list[Result], labels: list
 
 
 def planted(book: Book, displays: list[tuple[Chapter, Display]], results: list[Result]) -> Iterator[Score]:
-    """The scores of the displays, on all cores where processes can be forked."""
+    """The scores of the displays, on all cores."""
 
     def one(at: int) -> Score:
         return score(book, *displays[at], results)
 
-    if "fork" not in multiprocessing.get_all_start_methods() or len(displays) < 2:
+    if len(displays) < 2:
         yield from map(one, range(len(displays)))
         return
     global _score

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import fcntl
 import functools
 import hashlib
 import json
@@ -11,7 +12,6 @@ import os
 import re
 import shutil
 import stat
-import sys
 import tempfile
 import time
 import tomllib
@@ -20,9 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from .chapter import BookError, Place, shown_path
-
-if sys.platform != "win32":
-    import fcntl
 
 TEMPORARY = re.compile(r"(?:\..+\.|book-|site-)(\d+)(?:\.new|-\w+)?")  # says which process made it
 LARGEST = 10_000_000  # bytes of a file that is read
@@ -151,13 +148,12 @@ def sweep(folder: Path) -> None:
 def _is_left(path: Path, process: int) -> bool:
     if process == os.getpid():
         return False
-    if os.name == "posix":
-        try:
-            os.kill(process, 0)
-        except (ProcessLookupError, OverflowError):
-            return True
-        except PermissionError:
-            pass
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:
+        pass
     return path.lstat().st_mtime < time.time() - A_DAY  # its number has been given to another since
 
 
@@ -174,9 +170,6 @@ def scratch() -> Iterator[Path]:
 def alone(folder: Path, what: str) -> Iterator[None]:
     """Refuse to do what another process is doing in this folder. However that ends, the folder is free."""
     folder.mkdir(parents=True, exist_ok=True)
-    if sys.platform == "win32":  # has no such locks: two runs at once are not noticed
-        yield
-        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

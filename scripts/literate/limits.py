@@ -198,7 +198,7 @@ class Limits:
 
     def _arm(self) -> None:
         self.timer: threading.Timer | None = None
-        if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
+        if threading.current_thread() is not threading.main_thread():
             self.timer = threading.Timer(self.seconds, self._interrupt, [threading.get_ident()])
             self.timer.daemon = True
             self.timer.start()
@@ -212,7 +212,7 @@ class Limits:
     def _disarm(self) -> None:
         if self.timer:
             self.timer.cancel()
-        elif sys.platform != "win32":
+        else:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, self.handler)
         if _witness:

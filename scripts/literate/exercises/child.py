@@ -20,6 +20,7 @@ import linecache
 import os
 import re
 import reprlib
+import resource
 import signal
 import sys
 import tempfile
@@ -30,9 +31,6 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
-
-if sys.platform != "win32":
-    import resource
 
 from literate.exercises.judge import VOCABULARY, Wrong
 
@@ -405,8 +403,7 @@ class Copy:
         for number in (1, 2):
             os.dup2(self.output.fileno(), number)
         faulthandler.enable(self.trace)  # on SIGABRT it says where we are
-        if sys.platform != "win32":
-            resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, LARGEST))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, LARGEST))
         book = sys.modules.pop("book")  # out of the reach of an answer
         sys.path.append(os.path.dirname(task["path"]))  # behind all others: a reader's file may be json.py
         answer = marked(task, sys.modules[MODULE], book)
@@ -464,10 +461,9 @@ def main() -> None:
     copy = Copy(results := os.dup(1))
     os.dup2(2, 1)  # what is printed here is for no program
     setup = json.loads(sys.stdin.buffer.readline())
-    if sys.platform != "win32":
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     for name in ("book", MODULE):
         module(name, setup["module"], setup["module_path"])
     for line in sys.stdin.buffer:

@@ -1,7 +1,7 @@
 """Kernels that start at once: forked from one process that has imported what chapters import.
 
 Each chapter has a process of its own, forked before any chapter has run, so chapters are as isolated
-as in kernels that start from nothing. Where processes cannot be forked, ordinary kernels are used.
+as in kernels that start from nothing.
 """
 
 from __future__ import annotations
@@ -45,9 +45,7 @@ CLIENT = f"{__name__}.Prompt"  # its class
 
 @functools.cache
 def prepare() -> None:
-    """Let kernels be forked from now on, where the system can do that."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return
+    """Let kernels be forked from now on."""
     multiprocessing.set_forkserver_preload(PRELOADED)
     with _changed(os.environ, ENVIRONMENT):
         forkserver.ensure_running()

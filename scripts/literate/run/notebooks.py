@@ -273,7 +273,7 @@ class _Client(NotebookClient):
         return chapter.python[max(0, self.at - 1)]
 
     def end(self) -> None:
-        if self.group and os.name == "posix":
+        if self.group:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.group, signal.SIGKILL)
 

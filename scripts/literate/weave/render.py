@@ -66,7 +66,7 @@ class Renderer:
         """Render what is missing in several processes, if it is much."""
         pages = self.files.documentation_pages()
         missing = [file for file in pages if not self.store.has("page", self.names[file.src_uri])]
-        if len(missing) < MANY or sys.platform in ("win32", "darwin"):
+        if len(missing) < MANY or sys.platform == "darwin":
             return
         fork, count = multiprocessing.get_context("fork"), os.cpu_count() or 1
         begun = []
