@@ -137,8 +137,9 @@ class _Growth:
         self.check_between()
         self.check_text()
 
-    def refuse(self, place: Place, message: str) -> BookError:
+    def refuse(self, message: str, place: Place | None = None) -> BookError:
         begins = self.start.at(self.node(self.start))
+        place = place or self.new.place
         return BookError(place, f"{message} ({self.name} begins at {begins} and goes on at {self.new.place})")
 
     def node(self, piece: Cell) -> ast.ClassDef:
@@ -153,37 +154,33 @@ class _Growth:
         node = self.node(self.start)
         if node.lineno != self.start.tree.body[-1].lineno:
             raise self.refuse(
-                self.new.place,
-                f"something follows {self.name} in its first cell, so it cannot grow; divide that cell",
+                f"something follows {self.name} in its first cell, so it cannot grow; divide that cell"
             )
         if node.decorator_list:
-            raise self.refuse(self.new.place, f"{self.name} has a decorator, which would act on each piece")
+            raise self.refuse(f"{self.name} has a decorator, which would act on each piece")
         for name in used_at_definition(self.start, _body(self.start, self.name)):
             for chunk in self.home.get(name, []):
                 if _class(chunk.cell, name) and "__set_name__" in _bound(chunk.cell, name):
-                    raise self.refuse(
-                        self.new.place, f"{name}.__set_name__ would tell the pieces of {self.name} apart"
-                    )
+                    raise self.refuse(f"{name}.__set_name__ would tell the pieces of {self.name} apart")
 
     def check_new(self) -> None:
         header = f"class {self.name}({self.name}):"
         if len(self.new.tree.body) > 1 or not self.new.source.startswith(header + "\n"):
             raise self.refuse(
-                self.new.place,
                 f"a cell that continues a class begins with '{header}' and holds nothing else: "
-                "no decorator, no other base, no comment above",
+                "no decorator, no other base, no comment above"
             )
         for statement in self.node(self.new).body:
             if not isinstance(statement, ast.FunctionDef):
                 raise self.refuse(
-                    self.new.at(statement),
                     "a continuation holds methods only; docstring and state belong to the first piece",
+                    self.new.at(statement),
                 )
         for piece in (self.start, self.new):
             for statement in self.node(piece).body:
                 if statement.col_offset != INDENT:
                     raise self.refuse(
-                        piece.at(statement), f"a class that grows is indented by {INDENT} spaces"
+                        f"a class that grows is indented by {INDENT} spaces", piece.at(statement)
                     )
 
     def check_ancestors(self, name: str) -> None:
@@ -193,22 +190,20 @@ class _Growth:
             bound = _bound(cell, name)
             for hook in HOOKS:
                 if hook in bound:
-                    raise self.refuse(bound[hook], f"{name}.{hook} would act on each piece of {self.name}")
+                    raise self.refuse(f"{name}.{hook} would act on each piece of {self.name}", bound[hook])
             if node.keywords:
                 raise self.refuse(
-                    cell.at(node), f"{ast.unparse(node.keywords[0])} would act on each piece of {self.name}"
+                    f"{ast.unparse(node.keywords[0])} would act on each piece of {self.name}", cell.at(node)
                 )
             for base in map(ast.unparse, node.bases):
                 if base in self.home and base != name:
                     self.check_ancestors(base)
                 elif base not in (*BASES, name):
                     raise self.refuse(
-                        cell.at(node), f"{base} is a base that may act on each piece of {self.name}"
+                        f"{base} is a base that may act on each piece of {self.name}", cell.at(node)
                     )
         if not nodes:
-            raise self.refuse(
-                self.new.place, f"{name} is no class of the book, it may act on each piece of {self.name}"
-            )
+            raise self.refuse(f"{name} is no class of the book, it may act on each piece of {self.name}")
 
     def check_text(self) -> None:
         """The joined text holds the statements of the pieces, no more and no less."""
@@ -219,7 +214,7 @@ class _Growth:
         except SyntaxError:
             joined = None
         if not joined or list(map(ast.dump, joined.body)) != pieces:
-            raise self.refuse(self.new.place, "the texts of the pieces cannot be joined")
+            raise self.refuse("the texts of the pieces cannot be joined")
 
     # -- its meaning -----------------------------------------------------------
 
@@ -238,17 +233,17 @@ class _Growth:
         acting = names_in(self.acting())
         for name, place in used_at_definition(self.new, _body(self.new, self.name)).items():
             if name in earlier:
-                raise self.refuse(place, f"{name} would mean {self.name}.{name}, defined at {earlier[name]}")
+                raise self.refuse(f"{name} would mean {self.name}.{name}, defined at {earlier[name]}", place)
             if name not in self.home:
                 continue
             defined = self.home[name][0].cell
             if name == self.name or self.cells.index(defined) > self.cells.index(self.start):
                 raise self.refuse(
-                    place, f"{name} is needed where the class begins, but is defined only at {defined.place}"
+                    f"{name} is needed where the class begins, but is defined only at {defined.place}", place
                 )
             if name in acting:
                 raise self.refuse(
-                    place, f"{name} would run where the class begins, before what stands in between"
+                    f"{name} would run where the class begins, before what stands in between", place
                 )
 
     def methods(self) -> list[ast.FunctionDef]:
@@ -277,14 +272,14 @@ class _Growth:
                         )
                 case ast.Name("super" | "__class__") if node not in harmless:
                     raise self.refuse(
-                        piece.at(node),
                         f"{node.id} means one piece of a class that grows; write super().name or type(self)",
+                        piece.at(node),
                     )
             match node:
                 case ast.Attribute(owner, member) if member in INSIGHT and ast.unparse(owner) != "self":
-                    raise self.refuse(piece.at(node), f"{member} shows the pieces of a class that grows")
+                    raise self.refuse(f"{member} shows the pieces of a class that grows", piece.at(node))
                 case ast.Call(ast.Name("vars"), [owner]) if ast.unparse(owner) != "self":
-                    raise self.refuse(piece.at(node), "vars() shows the pieces of a class that grows")
+                    raise self.refuse("vars() shows the pieces of a class that grows", piece.at(node))
 
     def check_between(self) -> None:
         """Nothing that runs between the first and the new piece may use the unfinished class."""
@@ -297,8 +292,7 @@ class _Growth:
                     name == self.name or (not derived and self.name in reachable([name], self.uses))
                 ):
                     raise self.refuse(
-                        self.new.place,
-                        f"{self.name} grows after it was used: {name} at {place}; move that below",
+                        f"{self.name} grows after it was used: {name} at {place}; move that below"
                     )
 
     def uses(self, name: str) -> Iterator[str]:
