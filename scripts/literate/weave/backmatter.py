@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from pathlib import Path
 
 from literate.chapter import MODULE_NAME, Chapter
 from literate.exercises.sheets import read_sheets
@@ -16,86 +17,6 @@ from literate.weave.pytorch import pytorch
 from literate.weave.reference import definitions, module_reference, paragraph
 
 ROW, GUTTER = 64, 64  # of the map, in units of 1/16 rem
-
-
-CHECKS = """\
-# How the equations are checked
-
-The formulas of this book are LaTeX. A program reads the same LaTeX that you read, works out both sides of
-each equation on random numbers, and compares them. {checked} of the {displays} displays are checked in this
-way; the [index of equations](equations.md) lists them all.
-
-A green mark beside an equation's number says against what it was checked, whether it is proved (a full dot)
-or sampled (a ring), and how many planted mistakes were noticed; rest the pointer on it to read it.
-
-## One equation
-
-Take $Y=XW+b$ in chapter 4, and the row for $Y$ in the table above it. The sets in the table say from where
-$X$, $W$ and $b$ are drawn, and with which shapes: sizes that differ from one another, so that a swapped
-index does not fit. The column *In code* says that $Y$ is what the module's `Linear` makes of them. So the
-left side of the equation is what the *module* computes, the right side what the *formula* says. Nothing is
-checked against a copy.
-
-A derivative such as $\\frac{{\\partial L}}{{\\partial W}}$ is measured, as in chapter 2: the code's forward
-is run with a slightly changed $W$. Three values have to agree: the measured slope, the formula, and what
-`backward` returns. A derivation of several lines is checked line by line.
-
-## Mistakes, planted
-
-Could such a check pass although the equation is wrong? To find out, the program makes mistakes on purpose:
-it flips a sign, swaps an index, drops a transpose, changes a constant, in every equation, one at a time. Of
-{planted:,} such mistakes the checks notice {noticed:,}. The others are no mistakes: what they say happens
-to be true as well.
-
-## Corners
-
-Random numbers never coincide. So each equation is held against the code at corners as well:
-
-- at zero and where numbers tie, where all of them are equal, with one example only, with targets that are
-  shares;
-- where a form claims not to overflow, with numbers in the thousands.
-
-Each case of a brace and each argument of a maximum must have been seen. What neither side defines at a
-corner is left out there.
-
-## Proofs
-
-Random numbers show ten digits, and eight where a slope is measured. So {proved} of the equations are also
-*proved*: the module's own code runs once more, on numbers without rounding, those of the finite field with
-$2^{{61}}-1$ elements, with a derivative beside each. There an identity that holds at a random point holds
-everywhere, but for a probability below $10^{{-15}}$ (Schwartz and Zippel).
-
-Of `exp`, `tanh` and their like the proof uses the rules of their derivatives, and that $e^{{a+b}}=e^ae^b$.
-The gradients that the code computes are proved in the same way, against the derivative of their forward.
-
-## Tables and sentences
-
-The tables are held to their word, too:
-
-- A computed value lies in the set of its row.
-- A cell may not work out the mathematics itself: with the module's backward made wrong its value has to
-  change.
-- Where *Meaning* has a word that can be tested, it is: a variance grows fourfold when the numbers double, a
-  mean moves with them.
-- A label in the code stands at what its equation is held against.
-
-A number in a sentence is computed, or a setting that the code of its section has. Of the {stated} formulas
-in running text that state something, {bound} are bound to the code of their section, or to the table; the
-others are listed below.
-
-The rest is on lists, where each change is seen; whether it is true is not. There stand once more the
-meanings of symbols, the references from sentences to equations, words that would turn a sentence around,
-the expressions behind numbers, the ends of links, comments, and what code prints or writes into a figure.
-"""
-SLIPS = """\
-These messages are real: the mistakes were made when this page was built, one after the other, and
-the checker said this."""
-UNCHECKED = """\
-Some displays are not equations between numbers. The check leaves them out, and each says why. The book's
-tests try them in other ways: a series at smaller and smaller steps, an average over all cases."""
-
-UNBOUND = """\
-Formulas in running text that no code is held against. A change of any of them is asked about."""
 
 
 EQUATIONS = """\
@@ -118,6 +39,11 @@ def pages(book: Book) -> dict[str, str]:
         "colophon.md": colophon(book),
         **panels.pages(book),
     }
+
+
+def text_of(page: str) -> str:
+    """A page as it is written beside this file, with {places} for what is computed."""
+    return Path(__file__).with_name(f"{page}.md").read_text(encoding="utf-8")
 
 
 def chapter_link(chapter: Chapter, anchor: str = "") -> str:
@@ -158,35 +84,35 @@ def equations(book: Book) -> str:
 
 def checks(book: Book) -> str:
     noticed, planted = book.checks["mutants"]
-    unchecked = [(chapter, one) for chapter in book.chapters for one in chapter.displays if one.unchecked]
-    displays = sum(len(chapter.displays) for chapter in book.chapters)
-    checked = displays - len(unchecked)
+    displays = [(chapter, one) for chapter in book.chapters for one in chapter.displays]
+    unchecked = [(chapter, one) for chapter, one in displays if one.unchecked]
     total, unbound = count(book.chapters)
-    lines = [
-        CHECKS.format(
-            checked=checked,
-            displays=displays,
-            noticed=noticed,
-            planted=planted,
-            proved=book.checks["proved"],
-            stated=total,
-            bound=total - unbound,
-        )
+    slips = [
+        f"**{what}:** `{before}` becomes `{after}`.\n\n```text\n{message}\n```\n"
+        for what, before, after, message in book.checks["slips"]
     ]
-    lines += ["## What it says when something is wrong", "", SLIPS, ""]
-    for what, before, after, message in book.checks["slips"]:
-        lines += [f"**{what}:** `{before}` becomes `{after}`.", "", "```text", message, "```", ""]
-    lines += ["## What is not checked", "", UNCHECKED, "", "| Where | Why |", "|---|---|"]
+    without = []
     for chapter, item in unchecked:
         where = reference(book, item.label) if item.label else chapter_link(chapter)
-        lines.append(f"| {where} | {item.unchecked} |")
-    lines += ["", UNBOUND, "", "| Formula | Chapter | Why |", "|---|---|---|"]
+        without.append(f"| {where} | {item.unchecked} |")
+    loose = []
     for chapter in book.chapters:
         reasons = listed_here(chapter)
         for tex in dict.fromkeys(one.shown for one in stated(chapter)):
             if tex in reasons:
-                lines.append(f"| ${tex}$ | {chapter_link(chapter)} | {reasons[tex]} |")
-    return "\n".join(lines) + "\n"
+                loose.append(f"| ${tex}$ | {chapter_link(chapter)} | {reasons[tex]} |")
+    return text_of("checks").format(
+        checked=len(displays) - len(unchecked),
+        displays=len(displays),
+        noticed=noticed,
+        planted=planted,
+        proved=book.checks["proved"],
+        stated=total,
+        bound=total - unbound,
+        slips="\n".join(slips),
+        unchecked="\n".join(without),
+        unbound="\n".join(loose),
+    )
 
 
 def generated(text: str, book: Book) -> str:
@@ -240,26 +166,7 @@ def notation(book: Book) -> str:
 
 
 def colophon(book: Book) -> str:
-    return f"""# Colophon
-
-The chapters are the only source of this book. Its Python module, these pages, their outputs and
-figures, the notebooks and the indexes are all made from them.
-
-Each chapter ran in a process of its own, with warnings as errors, on the module made from the chapters
-before it. What stands under a cell is what that run printed or drew.
-
-The module made from this text is `{MODULE_NAME}.py`. Its digest is
-
-```text
-{book.module.digest}
-```
-
-The same digest stands at the end of the module, in the footer of every page and in the metadata of
-every notebook. Where two of them differ, they come from different versions of the book.
-
-The text is set in Source Serif 4 and Source Sans 3, the code in Source Code Pro, the mathematics with
-KaTeX, the figures with Matplotlib; the pages are made with Material for MkDocs.
-"""
+    return text_of("colophon").format(module=MODULE_NAME, digest=book.module.digest)
 
 
 def map_of(book: Book) -> str:
