@@ -197,36 +197,20 @@ class Limits:
     # -- its time ------------------------------------------------------------------
 
     def _arm(self) -> None:
-        self.timer: threading.Timer | None = None
-        if threading.current_thread() is not threading.main_thread():
-            self.timer = threading.Timer(self.seconds, self._interrupt, [threading.get_ident()])
-            self.timer.daemon = True
-            self.timer.start()
-            self.threads.add(self.timer)
-        else:
-            self.handler = signal.signal(signal.SIGALRM, self._late)
-            signal.setitimer(signal.ITIMER_REAL, self.seconds, 1)
+        self.handler = signal.signal(signal.SIGALRM, self._late)
+        signal.setitimer(signal.ITIMER_REAL, self.seconds, 1)
         if _witness:  # for what neither Python nor a signal can stop
             faulthandler.dump_traceback_later(self.seconds + GRACE, exit=True, file=_witness[1])
 
     def _disarm(self) -> None:
-        if self.timer:
-            self.timer.cancel()
-        else:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, self.handler)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, self.handler)
         if _witness:
             faulthandler.cancel_dump_traceback_later()
 
     def _late(self, *_: object) -> None:
         if not self.over:
             self.refuse(late())
-
-    def _interrupt(self, thread: int) -> None:
-        with contextlib.suppress(Misbehaved):
-            self._late()
-        raised = ctypes.py_object(Misbehaved)
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
 
     # -- what it has changed ---------------------------------------------------------
 
@@ -271,7 +255,7 @@ class Limits:
 def timely() -> Iterator[None]:
     """Raise Misbehaved when this takes longer than a cell may; it may do all else."""
     limits = Limits(Path(), Path())
-    limits.over, limits.threads = False, set()
+    limits.over = False
     limits._arm()
     try:
         yield
