@@ -301,9 +301,6 @@ class Element:
             raise Redraw("the logarithm of zero")
         return Element(world.log(self.v), self.d * pow(self.v, -1, P) % P)
 
-    def log1p(self) -> Element:
-        return (self + 1).log()
-
     def sin(self) -> Element:
         return self.unknown("sin", lambda _: world.unknown("cos", self.v))
 
@@ -363,9 +360,6 @@ class Element:
         return self
 
     def astype(self, *_: Any, **__: Any) -> Element:
-        return self
-
-    def copy(self) -> Element:
         return self
 
     def conjugate(self) -> Element:

@@ -11,7 +11,7 @@ import numpy as np
 from .book import Book
 from .check import Result
 from .environment import Environment
-from .errors import Finding, Redraw, RowError
+from .errors import Finding, Redraw
 from .hollow import keeps_its_value
 from .meanings import meaning_complaint
 from .notation import Definition, Notation
@@ -23,13 +23,10 @@ PRODUCTS = tuple(f"np.{name}" for name in "matmul dot einsum tensordot inner out
 
 
 def guard_table(book: Book, chapter: Text, table: Table, displays: Iterable[Result]) -> list[Finding]:
-    """Findings about a table, given what the chapter's checked equations rest on."""
+    """Findings about a table that can be read, given what the chapter's checked equations rest on."""
     displays = list(displays)
     used = {place for result in displays for place in result.rows}
-    try:
-        notation = book.notation_of(chapter, table)
-    except RowError as error:
-        return [Finding(error.place, "notation", str(error))]
+    notation = book.notation_of(chapter, table)
     findings = []
     for row in notation.every_row():
         if row.row in table.rows and (message := _complaint(book, notation, row, used, displays)):

@@ -1,7 +1,8 @@
 """A formula as plain data: one entry of it, written with entries of tables, sums and indices alone.
 
-Products of matrices, transposes, norms and the like are written out, so that whoever evaluates the data
-needs to know nothing of shapes. An expression is a number, the name of an index, or a list:
+Products of matrices, transposes and the like are written out, so that whoever evaluates the data needs to
+know nothing of shapes; norms and traces are tables of their values. An expression is a number, the name of
+an index, or a list:
 
     ["x", table, index, …]                          an entry of a table
     ["+", a, b], ["-", a, b], ["*", a, b], ["/", a, b], ["^", a, b], ["neg", a]
@@ -23,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import ENTRYWISE, NORMS, REDUCE, Ranges
+from .arrays import ENTRYWISE, REDUCE, Ranges
 from .environment import Environment
 from .evaluate import Evaluator
 from .sets import first_of
@@ -197,29 +198,14 @@ class Lowering:
             for other in others:
                 found = [node.name, found, self.wide(other, at)]
             return found
-        if node.name in NORMS:
-            return self.norm(node.name, first)
-        if node.name == "diag":
-            return ["*", ["=", *at], self(first, at[:1])]
-        if node.name == "tr":
-            return self.over(self.shape(first)[0], lambda k: self(first, (k, k)))
-        if node.name in ("real", "imag"):
-            table, place = self.values(node, at)
-            return ["x", table, *place]
-        assert node.name in ENTRYWISE
-        return [node.name, self(first, at)]
-
-    def norm(self, name: str, node: Node) -> Expression:
-        names = [f"k{next(self.fresh)}" for _ in self.shape(node)]
-        size: Expression = ["abs", self(node, tuple(names))]
-        body = ["^", size, 2] if name == "norm" else size
-        for one, length in zip(reversed(names), reversed(self.shape(node)), strict=True):
-            body = ["max" if name == "norm∞" else "sum", one, 1, length, None, body]
-        return ["sqrt", body] if name == "norm" else body
+        if node.name in ENTRYWISE and node.name not in ("real", "imag"):
+            return [node.name, self(first, at)]
+        table, place = self.values(node, at)
+        return ["x", table, *place]
 
     def _apply(self, node: Apply, at: tuple[Expression, ...]) -> Expression:
         table, place = self.values(node, at)
-        arguments = [self.wide(argument, at) for argument in node.arguments if self.rank(argument) <= len(at)]
+        arguments = [self.wide(argument, at) for argument in node.arguments]
         return ["call", node.function + "'" * node.primes, table, place, *arguments]
 
     # -- sums and conditions ---------------------------------------------------------------
