@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
 
 from literate.chapter import MODULE_NAME, Chapter
 from literate.exercises.sheets import read_sheets
@@ -12,7 +11,7 @@ from literate.prove.claims import count, stated
 from literate.prove.unbound import listed_here
 from literate.weave import light, panels
 from literate.weave.cheatsheet import cheatsheet
-from literate.weave.pages import Book, imported_names, prose, reference
+from literate.weave.pages import Book, imported_names, prose, reference, text_of
 from literate.weave.pytorch import pytorch
 from literate.weave.reference import definitions, module_reference, paragraph
 
@@ -39,11 +38,6 @@ def pages(book: Book) -> dict[str, str]:
         "colophon.md": colophon(book),
         **panels.pages(book),
     }
-
-
-def text_of(page: str) -> str:
-    """A page as it is written beside this file, with {places} for what is computed."""
-    return Path(__file__).with_name(f"{page}.md").read_text(encoding="utf-8")
 
 
 def chapter_link(chapter: Chapter, anchor: str = "") -> str:

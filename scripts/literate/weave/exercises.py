@@ -10,28 +10,21 @@ from literate.exercises.marker import Marker
 from literate.exercises.sheets import FOLDER, FORMS, Exercise, Sheet
 from literate.exercises.stubs import STARS, reader_file, stub
 from literate.exercises.variants import source_of
-from literate.weave.pages import NOTATION, SETS, UNSEARCHED, Book, displayed, fence, fold, prose, segments
+from literate.weave.pages import (
+    NOTATION,
+    SETS,
+    UNSEARCHED,
+    Book,
+    displayed,
+    fence,
+    fold,
+    prose,
+    segments,
+    text_of,
+)
 
 INDEX = "exercises.md"
 KEPT = "Ticks are kept in this browser, and nowhere else."
-HOW = """\
-Understanding is what remains when the book is closed. `make exercises` writes the folder `exercises/`,
-with a file for each chapter: the task, the equations, and a stub. The files are yours; nothing writes
-over them. Then
-
-```console
-.venv/bin/pytest exercises/04_linear.py                # marks a chapter
-.venv/bin/python scripts/exercises.py --watch linear   # marks it whenever you save
-make exercises                                         # says how far you are
-```
-
-An answer that does not hold is told which equation it breaks, at which element, and in which way.
-Each exercise has a hint, its solution and the check that marks it, all folded away. The tests of the
-book try them: the solution passes, the stub does not, and usual mistakes are told what they are.
-
-Whoever has done all of Part I has written every `backward` in it, and trains its digits with a module
-of their own.
-"""
 
 
 def pages(book: Book, marker: Marker) -> dict[str, str]:
@@ -156,8 +149,7 @@ class _Woven:
 
 def index(sheets: Sequence[Sheet]) -> str:
     count = sum(len(sheet.exercises) for sheet in sheets)
-    lines = ["# Exercises", "", HOW]
-    lines += [f'<p class="ticks" hidden><span data-ticked>0</span> of {count} ticked. {KEPT}</p>', ""]
+    lines = []
     for sheet in sheets:
         lines += [f"## {sheet.chapter.number}. {sheet.chapter.title}", ""]
         lines += ["| No. | Exercise | Kind | Difficulty |", "|---|---|---|---|"]
@@ -167,7 +159,7 @@ def index(sheets: Sequence[Sheet]) -> str:
             stars = f'<span role="img" aria-label="{exercise.level} of 3">{STARS[exercise.level]}</span>'
             lines.append(f"| {tick} | {link} | {FORMS[exercise.form]} | {stars} |")
         lines.append("")
-    return "\n".join(lines)
+    return text_of("exercises").format(count=count, kept=KEPT, sheets="\n".join(lines))
 
 
 def linked(text: str, sheet: Sheet) -> str:

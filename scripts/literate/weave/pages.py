@@ -94,6 +94,11 @@ class Book:
         return {place: line for line, place in self.module.places.items()}
 
 
+def text_of(page: str) -> str:
+    """A page as it is written beside this file, with {places} for what is computed."""
+    return Path(__file__).with_name(f"{page}.md").read_text(encoding="utf-8")
+
+
 def imported_names(chapter: Chapter) -> list[str]:
     """What the chapter takes from the earlier ones."""
     return [str(item.name) for item in imports(chapter).values() if item.module == MODULE_NAME]

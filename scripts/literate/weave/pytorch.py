@@ -7,38 +7,16 @@ from pathlib import Path
 
 from literate.chapter import BOOK, BookError
 from literate.prove.unbound import read_list
-from literate.weave.pages import Book
+from literate.weave.pages import Book, text_of
 from literate.weave.reference import constructor
 
 LIST = "pytorch.toml"
-
-INTRODUCTION = """\
-# Coming from PyTorch
-
-Names, options and defaults are PyTorch's, so most of what you know holds. The table is compared with both
-signatures, and the numbers with PyTorch's own, by programs that run with every change.
-*Shared* options have the same name and the same default.
-"""
 
 HEAD = """
 ## {}
 
 | PyTorch | Here | Shared | Different |
 |---|---|---|---|"""
-
-LEFT_OUT = """
-## What nothing here has
-
-| Option | Why |
-|---|---|"""
-
-NAMES = """
-## What is left out
-
-This is a book, and what needs no new idea would only make it longer.
-
-| In PyTorch | Why it is not here |
-|---|---|"""
 
 
 @dataclass(frozen=True)
@@ -70,14 +48,16 @@ def table(folder: Path = BOOK) -> Table:
 
 
 def pytorch(book: Book) -> str:
-    known, lines, places = table(book.folder), [INTRODUCTION], dict[str, list[Pair]]()
+    known, places = table(book.folder), dict[str, list[Pair]]()
     for pair in known.pairs:
         places.setdefault(pair.theirs.rpartition(".")[0], []).append(pair)
-    for place, pairs in places.items():
-        lines += [HEAD.format(place), *(row(book, pair) for pair in pairs)]
-    lines += [LEFT_OUT, *(f"| `{name}` | {why} |" for name, why in known.everywhere.items())]
-    lines += [NAMES, *(f"| {codes(names.split('|'))} | {why} |" for names, why in known.left_out.items())]
-    return "\n".join(lines) + "\n"
+    shared = [
+        line for at, pairs in places.items() for line in [HEAD.format(at), *(row(book, one) for one in pairs)]
+    ]
+    everywhere = [f"| `{name}` | {why} |" for name, why in known.everywhere.items()]
+    left_out = [f"| {codes(names.split('|'))} | {why} |" for names, why in known.left_out.items()]
+    tables = {"shared": shared, "everywhere": everywhere, "left_out": left_out}
+    return text_of("pytorch").format(**{name: "\n".join(lines) for name, lines in tables.items()})
 
 
 def row(book: Book, pair: Pair) -> str:
