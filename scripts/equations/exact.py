@@ -293,8 +293,6 @@ def prove(book: Book, chapter: Text, display: Display) -> str:
         for read in read_display(book.replaced.get(str(display.label), display.tex), notation):
             if reason := _unproved(book, notation, display, read):
                 return reason
-    except RowError as error:
-        return str(error)
     except NOT_EXACT as error:
         return f"{type(error).__name__}: {error}"
     return ""

@@ -122,8 +122,6 @@ def _scaled(x: Any) -> Any:
         return x * FACTOR
     if isinstance(x, list | tuple):
         return type(x)(map(_scaled, x)) if type(x) in (list, tuple) else x
-    if type(x) is dict:
-        return {key: _scaled(value) for key, value in x.items()}
     _spoil(x, set(), 2)
     return x
 

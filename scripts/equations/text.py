@@ -63,8 +63,6 @@ class Row:
 class Table:
     place: Place
     rows: tuple[Row, ...]
-    level: int  # of the heading it stands under
-    heading: str
 
 
 class Code(Protocol):

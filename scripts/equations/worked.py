@@ -74,7 +74,6 @@ class Worked:
 
     sides: list[Expression]
     shown: list[str]  # LaTeX
-    relations: list[str]
     axes: list[Axis]  # of every side
     tables: list[Table]
     given: list[str]  # per table: "given", "size", "module" (its code computes it), "text" (an equation does)
@@ -160,7 +159,6 @@ def lowered(read: Read, env: Environment) -> Worked:
     worked = Worked(
         sides,
         [_standing_alone(side) for side in read.equation.sides],
-        [side.relation for side in read.equation.sides],
         axes + places,
         lower.tables,
         [_origin(table, notation) for table in lower.tables],

@@ -138,7 +138,6 @@ class Reader:
         self.at = 0  # index of the current line
         self.opened = 0  # the line of the fence that is being read
         self.prose = Prose()
-        self.heading = (0, "")
         self.notes: dict[str, int] = {}  # footnotes and targets of links, and where they are written
         self.used: dict[str, int] = {}
 
@@ -489,9 +488,7 @@ class Reader:
                 rows.append(self.notation_row(_split_row(self.lines[self.at])))
             self.read_prose(self.lines[self.at])
         if notation:
-            level, heading = self.heading
-            place = self.chapter.place(opened)
-            self.chapter.tables.append(Table(place, tuple(rows), level, heading))
+            self.chapter.tables.append(Table(self.chapter.place(opened), tuple(rows)))
 
     def notation_row(self, parts: list[str]) -> Row:
         if len(parts) != len(NOTATION_HEADER):
@@ -520,15 +517,14 @@ class Reader:
         if heading := re.match(r"(#{1,6}) +(?! )(.+)", line):
             title, _, anchor = heading[2].rpartition(" {#")
             text = title.rstrip(" ") if re.fullmatch(r"[\w-]+\}", anchor) else heading[2]
-            self.heading = (len(heading[1]), text)
             if len(heading[1]) == 1:
                 if self.chapter.title:
                     raise self.refuse(f"a second title; the first is '{self.chapter.title}'")
                 self.chapter.title = text
-            if len(heading[1]) == 1 and (mark := re.search(r"[`*\[{<\\]|#$", line[2:])):
-                raise self.refuse(
-                    f"a title is plain text, without {mark[0]}: contents and module show it raw"
-                )
+                if mark := re.search(r"[`*\[{<\\]|#$", line[2:]):
+                    raise self.refuse(
+                        f"a title is plain text, without {mark[0]}: contents and module show it raw"
+                    )
             if "$" in text:
                 raise self.refuse("no mathematics in headings (contents show it raw): write δ, not $\\delta$")
         for found in NAMED.finditer(bare(line)):
@@ -598,11 +594,8 @@ def _is_verdict(node: ast.AST, named: Collection[str] = ()) -> bool:
 def _optional(nodes: list[ast.AST]) -> list[ast.stmt]:
     """What code tries that goes on without what cannot be imported."""
     tried = [node for node in nodes if isinstance(node, ast.Try)]
-    return [line for node in tried if any(map(_catches_import_error, node.handlers)) for line in node.body]
-
-
-def _catches_import_error(handler: ast.ExceptHandler) -> bool:
-    return isinstance(handler.type, ast.Name) and handler.type.id == "ImportError"
+    caught = [(node.body, [ast.unparse(one.type) for one in node.handlers if one.type]) for node in tried]
+    return [line for body, errors in caught if "ImportError" in errors for line in body]
 
 
 def _is_definition(node: ast.stmt) -> bool:

@@ -90,7 +90,6 @@ def as_data(worked: Worked, notation: Notation) -> Example:
     return {
         "tables": tables,
         "shown": worked.shown,
-        "relations": worked.relations,
         "sides": worked.sides,
         "axes": [[axis.name, axis.low, axis.high] for axis in worked.axes],
         "values": [

@@ -15,12 +15,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from multiprocessing import forkserver
 from pathlib import Path
 from queue import Empty
 from typing import Any
+from unittest import mock
 
 import zmq
 from jupyter_client.asynchronous import AsyncKernelClient
@@ -47,7 +48,7 @@ CLIENT = f"{__name__}.Prompt"  # its class
 def prepare() -> None:
     """Let kernels be forked from now on."""
     multiprocessing.set_forkserver_preload(PRELOADED)
-    with _changed(os.environ, ENVIRONMENT):
+    with mock.patch.dict(os.environ, ENVIRONMENT):
         forkserver.ensure_running()
     factory = KernelProvisionerFactory.instance()
     factory.provisioners["forked"] = EntryPoint("forked", f"{__name__}:Forked", factory.GROUP_NAME)
@@ -149,14 +150,3 @@ def _nameless_main() -> Iterator[None]:
         yield
     finally:
         main.update(hidden)
-
-
-@contextlib.contextmanager
-def _changed(mapping: Any, changes: Mapping[str, str]) -> Iterator[None]:
-    before = dict(mapping)
-    mapping.update(changes)
-    try:
-        yield
-    finally:
-        mapping.clear()
-        mapping.update(before)
