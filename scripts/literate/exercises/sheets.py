@@ -97,19 +97,11 @@ class Sheet:
         return f"{self.chapter.number}{LETTERS[self.exercises.index(exercise)]}"
 
 
-def key_of(chapter: Chapter) -> str:
-    """A chapter's name without its number: that may change."""
-    return re.sub(r"^\d\d-", "", chapter.path.stem)
-
-
-def sheet_files(folder: Path) -> list[Path]:
-    return sorted((folder / FOLDER).glob("*.md"))
-
-
 def read_sheets(chapters: Sequence[Chapter]) -> list[Sheet]:
     """The exercises of these chapters, in the order of the book."""
-    by_key = {key_of(chapter): chapter for chapter in chapters if chapter.number}
-    paths = sheet_files(chapters[0].path.parent) if chapters else []
+    # The number of a chapter may change, so it is no part of the name.
+    by_key = {re.sub(r"^\d\d-", "", one.path.stem): one for one in chapters if one.number}
+    paths = sorted((chapters[0].path.parent / FOLDER).glob("*.md")) if chapters else []
     for path in paths:
         if path.stem not in by_key:
             raise BookError(
