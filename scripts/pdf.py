@@ -34,7 +34,7 @@ def write_pdf(browser: str, page: Path, pdf: Path) -> None:
         printed = Path(profile) / "book.pdf"
         options = ["--headless", "--disable-gpu", "--no-pdf-header-footer", "--generate-pdf-document-outline"]
         options += [f"--user-data-dir={profile}", f"--print-to-pdf={printed}"]
-        options += ["--no-sandbox"] * (hasattr(os, "geteuid") and os.geteuid() == 0)  # which root cannot have
+        options += ["--no-sandbox"] * (os.geteuid() == 0)  # which root cannot have
         subprocess.run(
             [browser, *options, page.resolve().as_uri()], capture_output=True, timeout=SECONDS, check=True
         )
