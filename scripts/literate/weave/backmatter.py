@@ -51,12 +51,12 @@ to be true as well.
 
 Random numbers never coincide. So each equation is held against the code at corners as well:
 
-- at zero and where numbers tie, where all of them are equal, with one example only, with targets that are
-  shares;
+- at zero, where numbers tie, where all of them are equal;
+- with one example only, with targets that are shares instead of 0 and 1;
 - where a form claims not to overflow, with numbers in the thousands.
 
-Each case of a brace and each argument of a maximum must have been seen. What neither side defines at a
-corner is left out there.
+Each case behind a brace and each argument of a maximum must have had its turn. What neither side defines at
+a corner is left out there.
 
 ## Proofs
 
@@ -77,15 +77,15 @@ The tables are held to their word, too:
   change.
 - Where *Meaning* has a word that can be tested, it is: a variance grows fourfold when the numbers double, a
   mean moves with them.
-- A label in the code stands at what its equation is held against.
+- A label in the module's comments stands at code that its equation is held against.
 
 A number in a sentence is computed, or a setting that the code of its section has. Of the {stated} formulas
 in running text that state something, {bound} are bound to the code of their section, or to the table; the
 others are listed below.
 
-The rest is on lists, where each change is seen; whether it is true is not. There stand once more the
-meanings of symbols, the references from sentences to equations, words that would turn a sentence around,
-the expressions behind numbers, the ends of links, comments, and what code prints or writes into a figure.
+The rest stands once more on lists: the meanings of symbols, the references from sentences to equations,
+words that would turn a sentence around, the expressions behind numbers, the ends of links, comments, and
+what code prints or writes into a figure. There each change is seen; whether it is true is not.
 """
 SLIPS = """\
 These messages are real: the mistakes were made when this page was built, one after the other, and
