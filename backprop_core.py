@@ -903,7 +903,8 @@ class Activation(Layer):
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         slope = self._saved()
         grad = self._expect(grad_output, *slope.shape, what="grad_output")
-        return (grad * slope).astype(self._dtype, copy=False)
+        dx = grad * slope  # eq:elementwise
+        return dx.astype(self._dtype, copy=False)
 
     # 05 Something that bends: activations · activation-slope
     def slope(self, x: ArrayLike) -> np.ndarray:
@@ -1083,7 +1084,7 @@ class Softmax(Layer):
             raise ValueError("Softmax(): expected several logits, got one")
         self._count(backward=False)
         top = x.max(self.axis, keepdims=True, initial=-np.inf)  # if empty
-        e = np.exp(x - top)
+        e = np.exp(x - top)  # eq:softmax-safe
         self._cache = e / e.sum(axis=self.axis, keepdims=True)
         return self._cache.copy()  # backward needs the cache
 
@@ -2484,7 +2485,7 @@ def clip_grad_norm_(parameters: Iterable[Parameter], max_norm: float) -> float:
     if 0 < largest < math.inf:
         norm *= math.hypot(*(np.linalg.norm(g / largest) for g in grads))
     for grad in grads if max_norm < norm < math.inf else ():
-        grad *= max_norm / norm
+        grad *= max_norm / norm  # eq:clip
     return norm
 
 
@@ -2784,15 +2785,21 @@ def save(
     collide, OSError for a place that is no ordinary file.
     """
     arrays: dict[str, Any] = _named_arrays(net, optimizer, schedule)
-    texts: dict[str, Any] = {"history": [] if history is None else history}
-    _instances("save", list, history=texts["history"])
-    for row in texts["history"]:
-        _instances("save", dict, history=row)
+    texts: dict[str, Any] = {"history": _saved_history(history)}
     for name, generator in _generators(net, rng).items():
         texts[name] = generator.bit_generator.state
     for name, text in texts.items():
         arrays[name] = np.array(json.dumps(text, default=lambda x: x.tolist()))
     _write(_ordinary(path), arrays)
+
+
+# 11 To be continued: saving and resuming · saved-history
+def _saved_history(history: Any) -> list[dict]:
+    rows = [] if history is None else history
+    _instances("save", list, history=rows)
+    for row in rows:
+        _instances("save", dict, history=row)
+    return rows
 
 
 # 11 To be continued: saving and resuming · load
@@ -3662,6 +3669,7 @@ class MaxPool2d(_Pool):
         self._cache = padded.shape, y.dtype, y.shape, winner
         return _batch_first(y)
 
+    # 14 Neighbours: convolution · max-pool-handed
     def _handed(self, g: _Array, k: int, winner: _Array) -> _Array:
         return _only(winner == k, g)  # eq:max-pool-dx
 
@@ -3680,6 +3688,7 @@ class AvgPool2d(_Pool):
         self._cache = padded.shape, y.dtype, y.shape, len(pieces)
         return _batch_first(y)
 
+    # 14 Neighbours: convolution · average-pool-handed
     def _handed(self, g: _Array, k: int, many: int) -> _Array:
         return g / many  # eq:avg-pool-dx
 
@@ -5056,11 +5065,7 @@ class Residual(Network):
     def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
         x = _floating(x)
         change = super().forward(x, lengths)
-        if change.shape != x.shape:
-            raise ValueError(
-                f"Residual: the layers turn shape {x.shape} into "
-                f"{change.shape}; x + f(x) needs the same shape"
-            )
+        _same_shape(x, change)
         return x + change  # eq:residual
 
     def backward(self, grad_output: _Maybe = None) -> np.ndarray:
@@ -5072,6 +5077,15 @@ class Residual(Network):
         if not layers:
             raise ValueError("Residual: got no layers")
         super().__init__(*layers)
+
+
+# 19 Depth: residual connections · same-shape
+def _same_shape(x: np.ndarray, change: np.ndarray) -> None:
+    if change.shape != x.shape:
+        raise ValueError(
+            f"Residual: the layers turn shape {x.shape} into {change.shape}; "
+            "x + f(x) needs the same shape"
+        )
 
 
 # 20 Time: recurrent networks · activations-of-rnn
@@ -7753,4 +7767,4 @@ _PROBES = [
 ]
 
 
-# digest 2a76507702539eaf18233df0c249a424834a16bf1cec2fe75af8daca7706af3e
+# digest 19521729db416811308369229b369d6fdc5a60b3d13c22e5726a222af3b43e28

@@ -155,13 +155,13 @@ def test_a_comparison_in_words_is_found(chapters: list[Chapter], right: str, wro
 
 
 def test_a_comparison_is_listed_for_its_chapter_alone(chapters: list[Chapter]) -> None:
-    def half_of_it(number: int) -> None:
+    def half_of_its_input(number: int) -> None:
         (chapter,) = [one for one in chapters if one.number == number]
-        check_typed(parse_chapter(f"{chapter.text}\nIt gets half of it.\n", chapter.path))
+        check_typed(parse_chapter(f"{chapter.text}\nIt takes half of its input.\n", chapter.path))
 
-    half_of_it(19)
-    with pytest.raises(BookError, match="is listed, as '18: half of it', in"):
-        half_of_it(18)
+    half_of_its_input(19)
+    with pytest.raises(BookError, match="is listed, as '18: half of its input', in"):
+        half_of_its_input(18)
 
 
 def test_a_comparison_that_is_computed_passes(chapters: list[Chapter]) -> None:
