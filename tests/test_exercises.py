@@ -11,9 +11,12 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Iterator
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -305,7 +308,8 @@ def test_a_file_with_the_former_number_of_its_chapter_is_still_the_readers(tmp_p
     former.write_text("# mine\n", encoding="utf-8")
     assert folder.file_of(sheet, tmp_path) == former
     assert former not in [path for path, is_new in folder.write(marker(), tmp_path) if is_new]
-    assert marker().sheet("exercises/44_linear.py") is sheet
+    for name in ("exercises/44_linear.py", "Linear", "linear-backward", "4b"):
+        assert marker().sheet(name) is sheet
 
 
 def test_only_the_readers_folder_and_the_books_sheets_are_collected() -> None:
@@ -362,10 +366,10 @@ BAD = {
     ),
     "renamed": (
         "linear_cuont = 45\nlinear_growth = 1.0\n",
-        r"_linear\.py: linear_count is gone \(renamed to linear_cuont\?\); "
+        r"_linear\.py: linear_count is missing \(renamed to linear_cuont\?\); "
         rf"{re.escape(COMMAND)} --stub linear-count prints the stub",
     ),
-    "empty": ("", rf"_linear\.py: linear_count is gone; {re.escape(COMMAND)} --stub linear-count"),
+    "empty": ("", rf"_linear\.py: linear_count is missing; {re.escape(COMMAND)} --stub linear-count"),
     "fails where it is defined": (
         "linear_growth = 1.0\nlinear_count = nothing\n",
         r"linear_count is not there, because this failed:\nexercises/\d\d_linear\.py:2: NameError: name "
@@ -379,6 +383,17 @@ BAD = {
     "another type": (
         COUNT + "linear_count = 'many'\n",
         r"how many numbers: expected a number, got str: 'many'",
+    ),
+    "what is not run": (
+        f"if __name__ == '__main__':\n    {COUNT}",
+        r"_linear\.py:1: linear_count gets no value: the marker does not reach this line",
+    ),
+    "an annotation alone": ("linear_count: int\nlinear_growth = 1.0\n", r"linear_count is missing; "),
+    "another power": ("linear_count, linear_growth = 10^6, 3.78\n", r"not 12; .*\nIn Python a power is \*\*"),
+    "another power, of decimals": ("linear_count = 0.5^2\n", r"TypeError: .*\n.*\nIn Python a power is \*\*"),
+    "an array asked with if": (
+        "import numpy as np\nlinear_count = 1 if np.arange(2) else 2\n",
+        r"ValueError: .*\n.*\nAn array has an answer for each of its elements",
     ),
     "a return outside": (
         f"{COUNT}return 3\n",
@@ -527,6 +542,44 @@ def test_a_planted_mistake_that_nobody_touched_is_no_failure() -> None:
     assert untouched.state == "todo" and added.state == "failed"
 
 
+@pytest.mark.parametrize("layout", ["line-length = 40", "indent-width = 2", 'format.indent-style = "tab"'])
+def test_a_planted_mistake_in_another_layout_is_no_failure(layout: str) -> None:
+    for name in ("linear-sequences", "optimizers-adamw", "normalisation-pictures"):
+        text = f"import numpy as np\n{stub(found(name)[1], marker().core, marker().equations)}"
+        command = [sys.executable, "-m", "ruff", "format", "-q", "--isolated", "--config", layout, "-"]
+        shown = subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
+        assert shown != text
+        untouched, begun = judged(name, shown, shown.replace("None", "48", 1))
+        assert untouched == Verdict("todo")
+        assert name != "normalisation-pictures" or begun.state == "failed"
+
+
+def test_what_is_still_to_be_written_is_told_when_the_rest_is() -> None:
+    _, exercise = found("activations-corner")
+    bare = f"import numpy as np\n{stub(exercise, marker().core, marker().equations)}"
+    right = "    def value_and_slope(self, x):\n        return np.maximum(x, 0), x > 0\n\n\n"
+    done = bare.replace("class LeakyReLU", f"{right}class LeakyReLU")
+    untouched, half = judged("activations-corner", bare, done)
+    assert untouched == Verdict("todo")
+    line = 1 + done[: done.index("NotImplementedError", done.index("class LeakyReLU"))].count("\n")
+    assert half == Verdict(
+        "todo", f"{exercise_file('activations-corner')}:{line}: this is still to be written"
+    )
+
+
+def exercise_file(name: str) -> str:
+    return f"exercises/{found(name)[0].file}"
+
+
+def test_a_file_may_import_another_beside_it(tmp_path: Path) -> None:
+    sheet, exercise = found("linear-count")
+    (tmp_path / "helpers.py").write_text("def double(x):\n    return 2 * x\n", encoding="utf-8")
+    (tmp_path / "json.py").write_text("raise ValueError\n", encoding="utf-8")
+    source = "import json\nfrom helpers import double\nlinear_count, linear_growth = double(22.5), 170 / 45\n"
+    (verdict,) = marker().mark([Answer(sheet, exercise, tmp_path / sheet.file, source)])
+    assert verdict.state == "passed", verdict.message
+
+
 def test_what_an_answer_leaves_behind_does_not_end_the_next() -> None:
     later = f"import os, threading\nthreading.Timer(0.05, os._exit, [3]).start()\n{COUNT}"
     slow = f"import time\ntime.sleep(0.5)\n{COUNT}"
@@ -653,6 +706,16 @@ def break_the_tie(net, rng):
     return np.array([losses(x, y) for x, y in batches])
 """,
     ),
+    "helpers that are called like functions of Python": (
+        "network-equal",
+        """from numpy import *
+
+def isinstance(answer):
+    return "mine"
+
+network_equal_first_is_enough, network_equal_last_may = False, True
+""",
+    ),
     "with Kronecker's delta": (
         "activations-temperature",
         r"""activations_temperature = r"\frac{\partial L}{\partial z_j} =
@@ -693,6 +756,71 @@ def test_a_pencil_answer_may_be_written_otherwise() -> None:
     assert judged("linear-tied", other)[0] == Verdict("passed")
 
 
+PENCIL = {  # what else readers write, and what they are told; "" where it is right
+    "in dollars": ("slope-height", r"$$y_t=(1-\eta a)^{2t} y_0$$", ""),
+    "in brackets": ("slope-height", r"\[ y_t = \left|1-\eta a\right|^{2t} y_0 \]", ""),
+    "an environment": (
+        "slope-height",
+        r"\begin{equation*} y_t := |1-\eta a|^{2t} y_0 \label{x} \end{equation*}",
+        "",
+    ),
+    "a slash": (
+        "chain-rule-residual",
+        r"\partial L / \partial x_{i} = (1+f^{\prime}(x_i)) \partial L/\partial y_i",
+        "",
+    ),
+    "intercal": (
+        "linear-tied",
+        r"\frac{\partial L}{\partial W} = (X^\intercal\frac{\partial L}{\partial Y}"
+        r" + (\frac{\partial L}{\partial Y})^\intercal X)W",
+        "",
+    ),
+    "no left side": (
+        "slope-height",
+        r"(1-\eta a)^{2t} y_0",
+        "there is no = in it: write y_t =, and behind it",
+    ),
+    "a comment": ("diagnose-pairs", "% d = 2v", "cannot be read: nothing but layout"),
+    "about": ("diagnose-pairs", r"d \approx 2.01 v", "it has ≈ where = belongs"),
+    "at least": ("diagnose-pairs", r"d \ge v", "cannot be read: only equations are checked"),
+    "another letter": ("diagnose-pairs", "d = 2V", "V is not one of the symbols here, N, y, v, d (it has v)"),
+    "the question": (
+        "diagnose-pairs",
+        r"d = \frac{1}{N^2}\sum_i\sum_j (y_i-y_j)^2",
+        "it holds, and can be written without y",
+    ),
+    "a sum": (
+        "optimizers-velocity",
+        r"v_t = \sum_{k=0}^{t-1}\mu^k g",
+        r"it holds, and can be written without \sum",
+    ),
+    "another side": ("diagnose-pairs", r"v = \frac{d}{2}", "the left side is v, and must be d"),
+    "an operator": (
+        "clinic-sigmoid",
+        r"\partial_z L = p",
+        r"cannot be read: write a derivative as \frac{\partial L}",
+    ),
+}
+
+
+@functools.cache
+def judged_pencil() -> dict[str, Verdict]:
+    answers = []
+    for name, tex, _ in PENCIL.values():
+        sheet, exercise = found(name)
+        answers.append(
+            Answer(sheet, exercise, ROOT / "exercises" / sheet.file, f'{exercise.variable} = r"{tex}"')
+        )
+    return dict(zip(PENCIL, marker().mark(answers), strict=True))
+
+
+@pytest.mark.parametrize("name", PENCIL)
+def test_latex_of_every_hand_is_read_and_told_what_it_lacks(name: str) -> None:
+    verdict, wanted = judged_pencil()[name], PENCIL[name][2]
+    assert verdict.state == ("failed" if wanted else "passed"), verdict.message
+    assert wanted in verdict.message and "give the display" not in verdict.message
+
+
 RETURNED = {
     "nothing": ("pass", "one_step_rate returned None: is there a return?"),
     "what is printed": ("print(1 / curvature)", "is there a return?\nIt printed:\n    10.0"),
@@ -728,7 +856,7 @@ def test_a_missing_return_is_told_before_what_comes_of_it() -> None:
     assert said.startswith("still returned None: is there a return?\nexpected a list of names")
     method = "from backprop_core import Activation\n\n\nclass Mish(Activation):\n"
     said = told("activations-mish", f"{method}    def value_and_slope(self, x):\n        x * 2\n")
-    assert said.startswith("expected a pair, f(x) and f'(x), got None: is there a return?")
+    assert said.startswith("expected a pair, f(x) and f'(x), from Mish, got None: is there a return?")
 
 
 def test_a_number_that_is_only_printed_is_no_answer() -> None:
@@ -778,7 +906,7 @@ PATTERNS = {
     "a constant": (RIGHT + 0.5, "off by 0.5 everywhere: a term too many, or one that is missing"),
     "no mask": (
         np.where(RIGHT == 0, 7, RIGHT),
-        "not zero where nothing can flow (2 elements): the mask is missing",
+        "not zero where nothing can flow (2 of 9 elements): the mask is missing",
     ),
     "a mask too many": (np.where(RIGHT > 2, 0, RIGHT), "zero in 2 of 9 elements where something flows"),
     "nil": (0 * RIGHT, "all zero"),
@@ -800,6 +928,8 @@ PATTERNS = {
         "expected the shape (3, 3), got (2, 3, 3); right but for the sum over the batch",
     ),
     "unsummed behind": (np.stack([RIGHT - 1, np.ones((3, 3))], axis=2), "right but for the sum over axis 2"),
+    "off in the last digits": (RIGHT * (1 + 5e-6), "at [1, 2] expected 4, got 4.00002"),
+    "their mean": (RIGHT.mean(), "got (); that is the mean of what is wanted, taken too early"),
     "flat": (RIGHT.ravel(), "expected the shape (3, 3), got (9,); the right numbers in another shape"),
     "a slip": (RIGHT**2, "the squares of what is wanted"),
 }
@@ -827,7 +957,9 @@ class Square:
 
     def backward(self, grad_output: np.ndarray) -> np.ndarray | None:
         share = (grad_output * self.x**2).sum(axis=0)
-        if self.slip == "set":
+        if self.slip == "elsewhere":
+            self.dw = share
+        elif self.slip == "set":
             self.weight.grad[...] = share
         elif self.slip == "first":
             self.weight.grad += len(self.x) * (grad_output * self.x**2)[0]
@@ -860,6 +992,7 @@ class Weight:
         "moves": "backward changed weight.data: only an optimizer moves parameters",
         "input": "the input was changed in place",
         "in place": "backward changed grad_output in place",
+        "elsewhere": "nothing was added to weight.grad: backward adds to it (+=), and returns",
         "no return": "expected an array, got None: is there a return?\nRight so far: weight.grad",
         "for five": "With 5 examples it is right; it is wrong with 4",
         "once": "a second backward after the same forward differs: the first one changed what was kept",
@@ -875,10 +1008,12 @@ def test_numbers_and_claims() -> None:
     number(2.001, 2.0, "x")
     says(True, True, "it holds")
     for got, message in (
-        (2.1, "x: not 2.1, that is too large"),
-        (-2.0, "x: not -2, that is the sign is wrong"),
+        (2.1, "x: not 2.1; that is too large"),
+        (-2.0, "x: not -2; the sign is wrong"),
+        ("2 m", "got str: '2 m'; write it without quotes, unit or words"),
+        ((2, 5), "got tuple: (2, 5); decimals take a point, and thousands no comma"),
         (0.001, "too small by a factor of more than ten"),
-        (float("nan"), "x: not nan"),
+        (float("nan"), "x: not nan; that is no number that can be compared"),
         (True, "expected a number, got bool"),
         (None, "x: expected a number, got None: is it still to be filled in, or is there no return?"),
         (np.array([2.0]), "expected a number, got ndarray"),
@@ -892,7 +1027,16 @@ def test_numbers_and_claims() -> None:
         says(1, True, "it holds")
     with pytest.raises(Wrong, match="expected True or False, got None: is it still to be filled in"):
         says(None, True, "it holds")
-    number(np.array(2.0), 2.0, "x")
+    for right in (np.array(2.0), np.float32(2), Fraction(2), Decimal("2.00")):
+        number(right, 2.0, "x")
+    number(1e-12, 0.0, "x")
+    for nothing in (float("nan"), 1e-3):
+        with pytest.raises(Wrong, match=r"x: not (nan|0\.001); "):
+            number(nothing, 0.0, "x")
+    with pytest.raises(Wrong, match=r"x: not 3\.8; right as far as it goes, but give more digits"):
+        number(3.8, 170 / 45, "x", within=0.002)
+    with pytest.raises(Wrong, match=r"x: not -0\.2; that is too large, its sign left aside"):
+        number(-0.2, -0.08, "x")
     says(np.array(True), True, "it holds")
 
 

@@ -33,13 +33,16 @@ if (keep(ticked())) { // otherwise nothing can be kept here, and nothing is offe
     const box = label.appendChild(document.createElement("input"));
     box.type = "checkbox";
     box.name = task.dataset.exercise;
+    box.ariaLabel = `done: ${box.name}`; // else all boxes of a page are called alike
     label.append(" done");
     box.onchange = () => {
       const names = ticked();
       box.checked ? names.add(box.name) : names.delete(box.name);
       keep(names);
+      showTicks(); // what is kept, even if the store is full
     };
   }
   showTicks();
 }
 addEventListener("storage", showTicks); // ticked in another tab
+addEventListener("pageshow", showTicks); // or on a page from which a reader comes back

@@ -99,19 +99,19 @@ def _depths(found: list[Token]) -> list[tuple[Token, int]]:
 def _equation(found: list[Token], tex: str) -> Equation:
     while found and found[-1].kind in ("DOT", "COMMA"):
         found = found[:-1]
-    parts: list[tuple[str, list[Token]]] = [("", [])]
+    parts: list[tuple[str, int, list[Token]]] = [("", found[0].start if found else 0, [])]
     for token, depth in _depths(found):
         if depth == 0 and token.kind == "EQUALS":
-            parts.append((token.text, []))
+            parts.append((token.text, token.end, []))
         elif depth == 0 and token.text in COMPARE:
             raise MathError(INEQUALITY)
         else:
-            parts[-1][1].append(token)
+            parts[-1][-1].append(token)
     sides = []
-    for relation, part in parts:
+    for relation, start, part in parts:
         if not part:
             raise MathError(f"a side of the equation is empty, next to {relation or '='}")
-        sides.append(Side(relation, tuple(part), tex[part[0].start : part[-1].end]))
+        sides.append(Side(relation, tuple(part), tex[start : part[-1].end].strip()))
     shape = sides.pop() if sides[-1].relation == "∈" else None
     if len(sides) < 2 or any(side.relation == "∈" for side in sides):
         raise MathError("an equation needs two sides joined by =")

@@ -186,7 +186,7 @@ def _unreached(branch: Branch, draws: int) -> str:
     if isinstance(node, Call):
         which = "largest" if node.name == "max" else "smallest"
         return f"argument {number + 1} of {show(node)} was the {which} in none of {draws} draws"
-    return f"the two sides of {show(node)} were equal in none of {draws} draws"
+    return f"the two sides of {show(node)} were equal in none of {draws} draws: is there a row for that?"
 
 
 def has_conditions(read: Read, notation: Notation) -> bool:

@@ -270,6 +270,8 @@ class _Reader:
         raise self.unknown(letter)
 
     def unknown(self, name: str) -> MathError:
+        if name == r"\partial":
+            return MathError(r"write a derivative as \frac{\partial L}{\partial x}")
         near = [key for key in self.kinds if key.startswith(name) or key.lower() == name.lower()]
         hint = f" (it has {', '.join(sorted(near))})" if near else ""
         return MathError(f"{name} is not in the notation table{hint}")

@@ -46,7 +46,7 @@ FUNCTIONS = set(
 BIG = {r"\sum": "sum", r"\prod": "prod", r"\max": "max", r"\min": "min"}
 OPERATORS = {r"\cdot": "·", r"\times": "×", r"\odot": "⊙", "/": "/"}
 EQUALS = {
-    **{"=": "=", ":=": "=", r"\coloneqq": "=", r"\equiv": "="},
+    **{"=": "=", r"\coloneqq": "=", r"\equiv": "="},
     **{r"\leftarrow": "←", r"\approx": "≈", r"\in": "∈"},
 }
 COMPARE = {
@@ -110,7 +110,7 @@ def _scan(tex: str) -> list[Token]:
         if match[0] == "." and found and _last_word(tex, match.start()) in DROPPED:
             continue  # \left. and \right.
         kind, text = _classify(match)
-        if kind == "=" and found and found[-1].text == ":" and found[-1].end == match.start():
+        if text == "=" and found and found[-1].text == ":" and found[-1].end == match.start():
             found.pop()
         found.append(Token(kind, text, match.start(), match.end()))
     return found
@@ -145,7 +145,7 @@ def _classify(match: re.Match[str]) -> tuple[str, str]:
     if text in BRACKETS:
         return BRACKETS[text], text
     if text in SINGLE:
-        return SINGLE[text], text
+        return SINGLE[text], r"\top" if SINGLE[text] == "TOP" else text
     if text in EQUALS:
         return "EQUALS", EQUALS[text]
     if text in SIGNS:
@@ -192,7 +192,7 @@ def _pair_norms(found: list[Token]) -> list[Token]:
 def _without_row_commas(found: list[Token]) -> list[Token]:
     """A comma or full stop before a column or a line break is punctuation."""
     ends = {"AMP", "NEWLINE", "RCASES", "LAYOUT", "QUAD"}
-    following = [token.kind for token in found[1:]] + ["LAYOUT"]
+    following = [*(token.kind for token in found), "LAYOUT"][1:]
     return [
         token
         for token, after in zip(found, following, strict=True)

@@ -60,6 +60,7 @@ READINGS = [
     (r"y = \nabla_\theta L", r"d L / d \theta"),
     (r"y = f'(x) + f''(x)", r"(f'(x) + f''(x))"),
     (r"y = X^\top Y^{\mathsf T}", r"(Xᵀ * Yᵀ)"),
+    (r"y := X^\intercal Y^{\intercal}", r"(Xᵀ * Yᵀ)"),
     (r"y_{ij} = (XW)_{ij}", r"y[i, j] = (X * W)[i, j]"),
     (r"y = \mathbf 1_N^\top X", r"(ones(N)ᵀ * X)"),
     (r"y = [x > 0]", r"1[x > 0]"),
@@ -144,6 +145,8 @@ REFUSALS = [
         r"an entry has no transpose: write (W^\top)_{ij} for the entry of the transpose",
     ),
     (r"y = x^{(l)}", r"(l) numbers a layer; give each layer a symbol of its own, as in W_1"),
+    ("% y = x", r"nothing but layout"),
+    (r"\partial_x L = y", r"write a derivative as \frac{\partial L}{\partial x}"),
     (r"y = f(", r"the brackets do not match"),
     (r"y = (x", r"the brackets do not match"),
     (r"y = x + ", r"the formula breaks off"),
@@ -197,3 +200,8 @@ def test_it_is_refused_with_the_accepted_spelling(tex: str, message: str) -> Non
     with pytest.raises(MathError) as refused:
         reading(tex)
     assert str(refused.value) == message
+
+
+def test_a_side_is_shown_as_it_is_written() -> None:
+    (equation,) = equations(r"x = \left(a + b\right) c = & d \quad")
+    assert [side.shown for side in equation.sides] == ["x", r"\left(a + b\right) c", "d"]

@@ -633,6 +633,18 @@ def test_an_exercise_that_is_ticked_stays_ticked_in_this_browser(browser: Browse
         expect(page.locator(".ticked")).to_have_count(1)
         assert page.locator("[data-ticked]").text_content() == "1"
         assert tab.cookies() == []
+        page.evaluate("localStorage.clear(), dispatchEvent(new PageTransitionEvent('pageshow'))")
+        expect(page.locator(".ticked")).to_have_count(0)  # as when a reader comes back to it
+
+
+def test_a_tick_has_a_name_of_its_own_and_shows_what_is_kept(browser: Browser, address: str) -> None:
+    with browser.new_context(**DESK) as tab:
+        page = tab.new_page()
+        go(page, f"{address}/exercises/linear.html")
+        expect(page.get_by_role("checkbox", name="done: linear-count", exact=True)).to_have_count(1)
+        page.evaluate("() => { Storage.prototype.setItem = () => { throw new Error('full') } }")
+        page.get_by_label("done").first.click()
+        expect(page.get_by_label("done").first).not_to_be_checked()
 
 
 def test_solutions_are_folded_and_nothing_is_offered_without_scripts(browser: Browser, address: str) -> None:

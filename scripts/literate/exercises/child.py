@@ -43,7 +43,13 @@ OUTPUT = 1_000_000  # bytes that an answer may print
 BEGINNING = 2_400  # of them that are told
 LARGEST = 64 << 20  # bytes of a file that it writes
 FLAGS = __future__.annotations.compiler_flag  # the book's own answers are annotated
+CARET = "In Python a power is **, and ^ is something else"
 ADVICE = {  # what Python says, and what it means here
+    "RuntimeWarning: invalid": "warnings count as errors: no number comes of 0 / 0, 0 times infinity or "
+    "infinity less infinity; where is one of them?",
+    "converted to Python scalars": "functions of math take one number; NumPy's, as np.exp, take arrays",
+    "truth value of an array": "an array has an answer for each of its elements, and if takes one: np.where "
+    "chooses for each, and None is asked for with is",
     "can't multiply sequence": "a list or a tuple is no array: take its parts, or np.array of it",
     "NoneType": "something here is None: a part that is left out, or a missing return where it was made?",
     "RuntimeWarning: overflow": "warnings count as errors: no intermediate number may overflow, not even one "
@@ -129,8 +135,11 @@ class Script:
         if node is None or name not in self.own:
             if self.broken:
                 raise Wrong(f"{name} is not there, because this failed:\n{self.broken[0]}")
+            if node:
+                where = f"{self.shown}:{node.lineno}"
+                raise Wrong(f"{where}: {name} gets no value: the marker does not reach this line")
             others = {other for one in self.tree.body for other in _bound(one)}
-            raise Wrong(f"{self.shown}: {name} is gone{self._near(name, others)}; {hint}")
+            raise Wrong(f"{self.shown}: {name} is missing{self._near(name, others)}; {hint}")
         if not methods:
             return
         found = self.own[name]
@@ -139,6 +148,10 @@ class Script:
             if method not in own:
                 near = self._near(method, {key for key in own if not key.startswith("__")})
                 raise Wrong(f"{self.shown}:{node.lineno}: {name} has no {method} of its own{near}; {hint}")
+
+    def has_caret(self, names: Iterable[str]) -> bool:
+        nodes = (self.node(name) for name in names)
+        return any(isinstance(part, ast.BitXor) for node in nodes if node for part in ast.walk(node))
 
     def refuse_nothing(self, names: Iterable[str]) -> None:
         """Refuse a None that was computed: print(…) shows a value, and is none."""
@@ -169,6 +182,8 @@ def _bound(node: ast.AST) -> list[str]:
     if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         return [node.name]
     if isinstance(node, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+        return []
+    if isinstance(node, ast.AnnAssign) and not node.value:
         return []
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
         return [node.id]
@@ -300,6 +315,8 @@ def marked(task: dict[str, Any], core: types.ModuleType, book: types.ModuleType)
     except Wrong as error:
         said, silent = str(error), returned.nothing()
         said = f"{silent}\n{said}" if silent and "is there a return?" not in said else said
+        if script and script.has_caret(task["needs"]):
+            said += f"\n{CARET}"
         return failed(said, error.label)
     except BaseException as error:
         return _stopped(error, script, task, returned)
@@ -313,7 +330,7 @@ def run_check(task: dict[str, Any], script: Script, book: types.ModuleType, retu
     if not task["hidden"]:  # nothing is kept from the answer, which may look for the module's own classes
         book = core
     extra = {"book": book, "core": core, "own_module": course}
-    namespace = {**script.namespace, **VOCABULARY, **extra, **own, "__name__": "check"}
+    namespace = {**VOCABULARY, **extra, **own, "__name__": "check"}  # a helper called sum is not the check's
     padded = "\n" * (task["check_line"] - 1) + task["check"]
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
@@ -341,7 +358,7 @@ def _stopped(error: BaseException, script: Script | None, task: dict[str, Any], 
         nodes = [script.node(name) for name in task["needs"]]
         spans = [(node.lineno, node.end_lineno or node.lineno) for node in nodes if node]
         if last.filename == script.path and any(first <= (last.lineno or 0) <= end for first, end in spans):
-            return TODO
+            return {**TODO, "message": f"{script.shown}:{last.lineno}: this is still to be written"}
         where = others.get(last.filename, script.shown)
         return failed(f"it needs what is not written yet: {where}:{last.lineno}")
     if isinstance(error, AssertionError) and line is None:
@@ -349,6 +366,8 @@ def _stopped(error: BaseException, script: Script | None, task: dict[str, Any], 
     said = script.told(error)
     if line is None:
         said = returned.told(said)
+    if script.has_caret(task["needs"]):
+        said += f"\n{CARET}"
     if script.broken:
         said += f"\nIn the same file this failed, and may be the reason:\n{script.broken[0]}"
     return failed(said)
@@ -389,6 +408,7 @@ class Copy:
         if sys.platform != "win32":
             resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, LARGEST))
         book = sys.modules.pop("book")  # out of the reach of an answer
+        sys.path.append(os.path.dirname(task["path"]))  # behind all others: a reader's file may be json.py
         answer = marked(task, sys.modules[MODULE], book)
         with contextlib.suppress(Exception):  # an answer may have closed it
             sys.stdout.flush()

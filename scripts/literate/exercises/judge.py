@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +20,11 @@ from .patterns import Slips, wrong
 N = 5  # examples; no other size of the checks is 5
 FEWER = 4  # examples of a second run: what was made for N alone shows there
 NONE = "got None: is it still to be filled in, or is there no return?"
+NUMBER = int | float | np.integer | np.floating | Fraction | Decimal
+PLAINLY: dict[type, str] = {
+    str: "; write it without quotes, unit or words",
+    tuple: "; decimals take a point, and thousands no comma",
+}
 
 
 class Wrong(Exception):
@@ -53,21 +60,29 @@ def number(
     if got is None:
         raise Wrong(f"{what}: expected a number, {NONE}", label)
     got = _single(got)
-    if isinstance(got, bool) or not isinstance(got, int | float | np.integer | np.floating):
-        raise Wrong(f"{what}: expected a number, got {type(got).__name__}: {got!r:.60}")
-    value = float(got)
-    if np.isfinite(value) and abs(value - expected) <= within * abs(expected):
+    if isinstance(got, bool) or not isinstance(got, NUMBER):
+        plainly = PLAINLY.get(type(got), "")
+        raise Wrong(f"{what}: expected a number, got {type(got).__name__}: {got!r:.60}{plainly}")
+    value, near = float(got), within * abs(expected) if expected else 1e-9
+    if np.isfinite(value) and abs(value - expected) <= near:
         return
     for text, slip in (slips or {}).items():
         if abs(value - float(slip)) <= within * abs(float(slip)):  # type: ignore[arg-type]
             raise Wrong(f"{what}: not {value:g}; {text}", label)
-    if value and expected and value * expected < 0:
-        hint = "the sign is wrong"
-    elif value and expected and not 0.1 < value / expected < 10:
-        hint = f"too {'large' if abs(value) > abs(expected) else 'small'} by a factor of more than ten"
-    else:
-        hint = "too large" if value > expected else "too small"
-    raise Wrong(f"{what}: not {value:g}, that is {hint}", label)
+    raise Wrong(f"{what}: not {value:g}; {_how_far(value, expected)}", label)
+
+
+def _how_far(value: float, expected: float) -> str:
+    """In which way a number is wrong."""
+    if any(value == float(f"{expected:.{digits}g}") for digits in (2, 3)):
+        return "right as far as it goes, but give more digits"
+    if not np.isfinite(value):
+        return "that is no number that can be compared"
+    if value * expected < 0:
+        return "the sign is wrong"
+    size = "large" if abs(value) > abs(expected) else "small"
+    far = " by a factor of more than ten" if value and expected and not 0.1 < value / expected < 10 else ""
+    return f"that is too {size}{far}{', its sign left aside' if expected < 0 else ''}"
 
 
 def _single(got: Any) -> Any:
@@ -179,6 +194,10 @@ def _gradients(
             if not np.array_equal(p.data, data):
                 raise Wrong(f"backward changed {name}.data: only an optimizer moves parameters")
             added, label = q.grad - 1.0, labels.get(name, "")
+            if np.any(added) and np.array_equal(p.grad, np.ones_like(added)):
+                how = "backward adds to it (+=), and returns the gradient of the input alone"
+                inside = "has backward of the layer that it belongs to been called?"
+                raise Wrong(f"nothing was added to {name}.grad: {inside if '.' in name else how}", label)
             if not wrong(p.grad, added) and np.any(added):
                 raise Wrong(f"{name}.grad was overwritten: backward adds to it (+=)", label)
             what = f"what was added to {name}.grad"
@@ -226,38 +245,50 @@ def slopes(
 
     What overflows on the way is refused, too: the values are compared first, without a warning.
     """
+    name = type(mine).__name__
     outwards = [(sign * x) for x in BETWEEN for sign in (-1, 1) if x < max(far)]
     between = np.array(outwards).reshape(2, -1)
     for where, xs in (("", np.array(NEAR)), (" farther out", between), (" far out", np.array(far))):
         given = xs.copy()
         with np.errstate(**SILENT):
-            answer = parts(mine.value_and_slope(given), 2, "a pair, f(x) and f'(x)")
+            answer = parts(mine.value_and_slope(given), 2, f"a pair, f(x) and f'(x), from {name}")
         if not np.array_equal(given, xs):
-            raise Wrong("x was changed in place: the caller may still need it")
+            raise Wrong(f"{name}: x was changed in place: the caller may still need it")
         value, slope = (np.asarray(part, dtype=float) for part in right.value_and_slope(xs.copy()))
         at = f" at x = {xs.tolist()}"
         if not where and not wrong(answer[0], slope) and not wrong(answer[1], value):
-            raise Wrong("value and slope are swapped: the value comes first")
-        agrees(answer[0], value, f"the value{where}{at}", labels[0])
+            raise Wrong(f"{name}: value and slope are swapped: the value comes first")
+        agrees(answer[0], value, f"{name}: the value{where}{at}", labels[0])
         known = slips(xs, value, slope) if slips else {}
-        agrees(answer[1], slope, f"the slope{where}{at}", labels[1], slips=known)
+        agrees(answer[1], slope, f"{name}: the slope{where}{at}", labels[1], slips=known)
         mine.value_and_slope(given)  # and once more, where warnings are errors
 
 
 def losses(mine: Any, right: Any, pairs: Sequence[tuple[Any, Any]], labels: tuple[str, str]) -> None:
     """Hold ``value_and_slope(x, target)`` of a loss against the book's."""
+    name = type(mine).__name__
     for x, target in pairs:
         x, target = np.array(x, float), np.array(target)
         given, goal = x.copy(), target.copy()
+        of = f"{name} of {_short(x)} with the target {_short(target)}"
         with np.errstate(**SILENT):
-            answer = parts(mine.value_and_slope(given, goal), 2, "a pair, values and slopes")
+            answer = parts(mine.value_and_slope(given, goal), 2, f"a pair, values and slopes, from {name}")
         if not (np.array_equal(given, x) and np.array_equal(goal, target)):
-            raise Wrong("prediction or target was changed in place: the caller may still need it")
+            raise Wrong(f"{name}: prediction or target was changed in place: the caller may still need it")
         value, slope = right.value_and_slope(x.copy(), target.copy())
-        agrees(answer[0], value, "the values", labels[0], len(x))
-        reversed_ = {"prediction and target are swapped": -np.asarray(slope)}
-        agrees(answer[1], slope, "the slopes", labels[1], len(x), reversed_)
+        agrees(answer[0], value, f"{of}: the values", labels[0], len(x))
+        is_whole = np.shape(answer[1]) == np.shape(slope) == target.shape
+        known = {
+            "prediction and target are swapped": -np.asarray(slope),
+            "where the two are equal it is 0": np.where(x == target, answer[1], slope) if is_whole else slope,
+        }
+        agrees(answer[1], slope, f"{of}: the slopes", labels[1], len(x), known)
         mine.value_and_slope(given, goal)  # and once more, where warnings are errors
+
+
+def _short(array: np.ndarray) -> str:
+    shown = str(np.round(array.astype(float), 2).tolist())
+    return shown if len(shown) <= 40 else f"{shown[:40]}…"
 
 
 FUNCTIONS: Any = (agrees, draws, gradients, losses, number, parts, refuse, says, slopes)

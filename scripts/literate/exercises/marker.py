@@ -95,11 +95,14 @@ class Marker:
 
     def sheet(self, name: str) -> Sheet:
         """The sheet of a chapter's key, number, or reader's file."""
-        stem = Path(name).stem
+        stem = Path(name).stem.lower()
         file = re.sub(r"^\d\d_", "", stem)  # the chapter may have another number now
         for sheet in self.sheets:
             number = sheet.chapter.number
-            if stem in (sheet.key, str(number), f"{number:02}") or file == sheet.key.replace("-", "_"):
+            names = [name for one in sheet.exercises for name in (one.name, sheet.number(one))]
+            if stem in (sheet.key, str(number), f"{number:02}", *names) or file == sheet.key.replace(
+                "-", "_"
+            ):
                 return sheet
         keys = [sheet.key for sheet in self.sheets]
         meant = did_you_mean(stem.replace("_", "-"), keys)
@@ -141,7 +144,7 @@ class Marker:
         if state == "text":
             message = pencil.complaint(self.book, answer.sheet.text, answer.exercise, result["text"])
             state = "failed" if message else "passed"
-        if state == "failed" and self._is_untouched(answer):
+        if state in ("failed", "todo") and self._is_untouched(answer):
             return Verdict("todo")  # the planted mistake is still there, and nothing else
         if state == "failed":
             if label := result.get("label"):
@@ -153,13 +156,13 @@ class Marker:
         return Verdict(state, message)
 
     def _is_untouched(self, answer: Answer) -> bool:
-        """Whether the file has the stub as it was, and what it defines nowhere else."""
-        text = stub(answer.exercise, self.core, self.equations)
-        if text.strip() not in answer.source:
-            return False
+        """Whether the file has the stub as it was, in whichever layout, and what it defines nowhere else."""
         with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-            names = [getattr(node, "name", "") for node in ast.parse(answer.source).body]
-            return max(map(names.count, answer.exercise.names)) < 2
+            body = ast.parse(answer.source).body
+            names = [getattr(node, "name", "") for node in body]
+            bare = ast.parse(stub(answer.exercise, self.core, self.equations)).body
+            parts = {_plain(node) for node in bare if not isinstance(node, ast.Import | ast.ImportFrom)}
+            return parts <= set(map(_plain, body)) and max(map(names.count, answer.exercise.names)) < 2
         return False
 
     def heading(self, answer: Answer) -> str:
@@ -209,6 +212,11 @@ class Marker:
             "check_line": check.place.line if check else 1,
             "seconds": exercise.seconds,
         }
+
+
+def _plain(node: ast.AST) -> str:
+    """What stands there, without the layout of code and docstrings."""
+    return re.sub(r"\\[nt]|\s", "", ast.dump(node))
 
 
 def _gives(function: ast.FunctionDef) -> bool:

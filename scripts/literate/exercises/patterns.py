@@ -55,7 +55,9 @@ def _at(found: np.ndarray, wanted: np.ndarray) -> str:
     most = difference(found, wanted, ALIKE)
     at = most[0] if most else ()
     where = f"at {_index(at)} " if at else ""
-    return f"{where}expected {wanted[at]:.4g}, got {found[at]:.4g}"
+    pairs = [(f"{wanted[at]:.{digits}g}", f"{found[at]:.{digits}g}") for digits in (4, 8, 12)]
+    right, mine = next((pair for pair in pairs if len(set(pair)) == 2), pairs[-1])
+    return f"{where}expected {right}, got {mine}"
 
 
 def _index(at: tuple[int, ...]) -> str:
@@ -79,7 +81,7 @@ def _patterns(found: np.ndarray, wanted: np.ndarray, n: int | None) -> Iterator[
         yield f"the sign is wrong in {_count(np.sign(found) != np.sign(wanted))} elements"
     silent = wanted == 0
     if silent.any() and not silent.all() and _same(np.where(silent, 0, found), wanted):
-        yield f"not zero where nothing can flow ({int(silent.sum())} elements): the mask is missing"
+        yield f"not zero where nothing can flow ({_count(silent)} elements): the mask is missing"
     missing = (found == 0) & ~silent
     if missing.any() and not missing.all() and _same(np.where(missing, wanted, found), wanted):
         yield f"zero in {_count(missing)} elements where something flows"
@@ -97,10 +99,12 @@ def _count(chosen: np.ndarray) -> str:
 
 
 def _factor(found: np.ndarray, wanted: np.ndarray) -> float | None:
-    """found = factor · wanted, everywhere."""
+    """found = factor · wanted, everywhere. Of a single number only a plain factor says something."""
     square = float(np.sum(wanted * wanted))
     factor = float(np.sum(found * wanted)) / square if square else 0.0
-    return factor if factor and _same(found, factor * wanted) else None
+    is_plain = factor and min(abs(one - round(one)) for one in (factor, 1 / factor)) < ALIKE
+    says = is_plain if found.size == 1 else not np.isclose(factor, 1, rtol=0.001)
+    return factor if factor and says and _same(found, factor * wanted) else None
 
 
 def _by_factor(factor: float, size: int, n: int | None) -> str:
@@ -124,6 +128,9 @@ def _misfit(found: np.ndarray, wanted: np.ndarray) -> str:
             return f"; right but for the sum over {what}"
         if _same(found.mean(axis=axis), wanted):
             return f"; right but for the mean over axis {axis}"
+    for name in ("mean", "sum"):
+        if found.size == 1 and _same(found.reshape(()), np.asarray(getattr(wanted, name)())):
+            return f"; that is the {name} of what is wanted, taken too early"
     if found.size == wanted.size and _same(found.reshape(wanted.shape), wanted):
         return "; the right numbers in another shape"
     return ""

@@ -64,7 +64,8 @@ def reader_items(path: Path) -> Iterator[Item]:
     def check(position: int, answer: Answer) -> None:
         verdict = verdicts()[position]
         if verdict.state == "todo":
-            raise NotWritten(f"{mark.heading(answer)}: not written yet")
+            where = f"\n{verdict.message}" if verdict.message else ""
+            raise NotWritten(f"{mark.heading(answer)}: not written yet{where}")
         if verdict.state == "failed":
             raise Unanswered(f"{mark.heading(answer)}\n{verdict.message}")
 
