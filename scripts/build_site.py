@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import logging
 import os
@@ -89,7 +90,9 @@ def main() -> int:
         gc.disable()  # nearly all that a build makes stays until its end
         build()
     except OSError as error:
-        print(f"{shown_path(Path(error.filename or ROOT))}: {reason(error)}", file=sys.stderr)
+        taken = error.errno == errno.EADDRINUSE
+        where = "http://127.0.0.1:8000" if taken else shown_path(Path(error.filename or ROOT))
+        print(f"{where}: {reason(error)}", file=sys.stderr)
         return 1
     except (MkDocsException, BookError) as error:
         print(error, file=sys.stderr)

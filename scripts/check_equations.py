@@ -14,10 +14,11 @@ import argparse
 import multiprocessing
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from equations.book import Book, read_display
-from equations.check import Result, check_chapter, check_display, checked_displays
+from equations.check import Result, check_subject, checked_displays, subjects_of
 from equations.code_mutants import plant_in_module
 from equations.errors import Finding, MathError
 from equations.exact import exact_book, prove
@@ -25,7 +26,7 @@ from equations.guards import guard_table
 from equations.mutation_score import Score, score
 from equations.syntax import show
 from literate.chapter import BookError, Chapter, Display
-from literate.prove.checks import write_counts
+from literate.prove.checks import in_time, write_counts
 from literate.prove.claims import count, text_findings
 from literate.reader import read_book
 from literate.tangle.module import Module, tangle
@@ -48,6 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
         help="with --mutants: write what the site shows of proofs and mutants",
     )
     options = parser.parse_args(arguments)
+    if options.record and not options.mutants:
+        parser.error("--record writes what --mutants counts; give both")
     try:
         chapters = read_book()
         module = tangle(chapters)
@@ -112,14 +115,16 @@ def run(book: Book, module: Module, chosen: list[Chapter], options: argparse.Nam
 
 def check(book: Book, chapter: Chapter, labels: list[str]) -> tuple[list[Result], list[Finding]]:
     """Check a chapter, or some of its displays; then what its tables must not do."""
-    if labels:
-        chosen = [display for display in checked_displays(chapter) if display.label in labels]
-        results = [check_display(book, chapter, display) for display in chosen]
-        return results, [result.finding for result in results if result.finding]
-    results = list(check_chapter(book, chapter))
+    results: list[Result] = []
+    for subject in checked_displays(chapter) if labels else subjects_of(chapter):
+        if not labels or (isinstance(subject, Display) and subject.label in labels):
+            results += in_time(partial(check_subject, book, chapter, subject), subject.place)
     findings = [result.finding for result in results if result.finding]
+    if labels:
+        return results, findings
     if not findings:
-        findings = [one for table in chapter.tables for one in guard_table(book, chapter, table, results)]
+        for table in chapter.tables:
+            findings += in_time(partial(guard_table, book, chapter, table, results), table.place)
     return results, findings + text_findings(book, chapter)
 
 

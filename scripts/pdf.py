@@ -5,6 +5,7 @@ The site is taken as it is: build it first.
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.config import load_config
+from mkdocs.exceptions import MkDocsException
 
 from literate.chapter import ROOT, BookError, shown_path
 from literate.files import reason, write_atomically
@@ -45,11 +47,11 @@ def write_pdf(browser: str, page: Path, pdf: Path) -> None:
 
 
 def main(site: Path = ROOT / "site") -> int:
-    config: dict[str, Any] = dict(load_config(str(ROOT / "mkdocs.yml")))
     page, pdf = site / "book.html", site / "book.pdf"
     try:
+        config: dict[str, Any] = dict(load_config(str(ROOT / "mkdocs.yml")))
         write_atomically(page, one_file(site, config["nav"], config["site_name"]))
-    except BookError as error:
+    except (BookError, MkDocsException) as error:
         print(error, file=sys.stderr)
         return 1
     except OSError as error:
@@ -72,4 +74,5 @@ def main(site: Path = ROOT / "site") -> int:
 
 if __name__ == "__main__":
     os.environ["NO_MKDOCS_2_WARNING"] = "1"
+    argparse.ArgumentParser(description=__doc__).parse_args()
     sys.exit(main())

@@ -156,6 +156,8 @@ def test_huge_scores_are_safe() -> None:
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         y = layer.forward(1e100 * X)
         assert np.isfinite(y).all() and np.isfinite(layer.backward(np.ones_like(y))).all()
+    for shift in (-1e4, 1e4):  # of all scores
+        assert np.allclose(layer.forward(X, attn_mask=np.full((1, 1), shift)), layer.forward(X), rtol=1e-9)
 
 
 def test_messages() -> None:

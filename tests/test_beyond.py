@@ -38,6 +38,7 @@ REAL: dict[str, Callable[[Any], Any]] = {
 def test_going_forwards_is_the_complex_step(name: str) -> None:
     f = FUNCTIONS[name]
     y, slope = jvp(f, (X,), (V,))
+    assert slope.flags.writeable
     np.testing.assert_array_equal(y, f(X))
     np.testing.assert_allclose(slope, np.imag(f(X + 1e-20j * V)) / 1e-20, rtol=1e-12, atol=1e-14)
 
@@ -112,6 +113,8 @@ def test_hvp_is_the_difference_of_gradients() -> None:
     np.testing.assert_allclose(hvp(f, X, V), measured, rtol=1e-7, atol=1e-8)
     assert not hvp(np.sum, X, V).any()
     assert hvp(lambda x: np.sum(x * x), np.float32(X), V).dtype == np.float32
+    assert hvp(np.sum, X, V).flags.writeable and hvp(f, X, V).flags.writeable
+    assert np.allclose(hvp(np.linalg.norm, [3.0, 0.0], [0.0, 1.0]), [0, 1 / 3])  # beside an entry of 0
 
 
 def block(x: Any, first: Any, second: Any, keep: np.ndarray) -> Any:
@@ -159,6 +162,9 @@ def test_second_derivatives_through_a_checkpoint() -> None:
     x = rng.normal(size=3)
     found = hvp(lambda x: checkpoint(lambda x: np.sum(x * x * x), x), x, np.ones(3))
     np.testing.assert_allclose(found, 6 * x)
+    start = Tensor([0.0, 1.0])  # what is no number twice is the same twice
+    checkpoint(lambda x: x * np.array([np.nan, 2.0]), start).backward(np.ones(2))
+    np.testing.assert_array_equal(start.grad, [np.nan, 2.0])
 
 
 def test_a_checkpoint_notices_changed_inputs() -> None:

@@ -174,7 +174,7 @@ APART = "leave an empty line above the {}; else the page makes it a part of the 
 OPEN_CODE = "a ` of this line opens or closes no code of it; begin and end code on one line"
 FOREIGN = "{} is of another format, and would be shown as it is; {}"
 MAGIC = "a notebook's magic is not run, so leave it out"
-CONFLICT = "a conflict of Git is still to be settled"
+CONFLICT = "'{}': a conflict of Git is still to be settled"
 MAGICAL = "{} is a notebook's magic, which is not run; leave it out"
 NOTE = "write !!! note, and below it its text, indented by four"
 HTML = "'{}' is HTML, in which no Markdown is read; ??? folds, !!! notes, ![] shows a picture"
@@ -184,6 +184,10 @@ UNCHECKED = "a display that is not at the margin is shown and never checked; beg
 def vanishing(tag: str) -> str:
     return f"'{tag}' would vanish from the page as a tag; write &lt; or put it in backticks"
 
+
+LINKED = "write [text](file.md)"
+NESTED = "a list begins at the margin, or four spaces further in than the list that it is part of"
+ELSEWHERE = "'{}' leads to what no reader of the page has, or says nothing to those who hear it"
 
 REFUSED = {  # the body, a text that stands in the line that is named, the message
     # -- characters and lines
@@ -345,8 +349,46 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
         "[^1] is already at line 17; the first would be lost",
     ),
     "a link to nothing": ("[a][b]", "[a]", "[b] is not written anywhere; begin a line with [b]:"),
-    "a conflict": ("a\n\n<<<<<<< HEAD\nb", "<<<<", FOREIGN.format("'<<<<<<<'", CONFLICT)),
-    "the end of a conflict": ("a\n\n>>>>>>> main\nb", ">>>>", FOREIGN.format("'>>>>>>>'", CONFLICT)),
+    "a conflict": ("a\n\n<<<<<<< HEAD\nb", "<<<<", CONFLICT.format(7 * "<")),
+    "the end of a conflict": ("a\n\n>>>>>>> main\nb", ">>>>", CONFLICT.format(7 * ">")),
+    **{
+        f"foreign: {mark}": (line, line, FOREIGN.format(repr(mark), advice))
+        for mark, line, advice in [
+            ("‘‘‘", "‘‘‘python", "a fence begins with three backticks"),
+            ("![[x.png]]", "![[x.png]]", LINKED),
+            ("[[02-x|it]]", "see [[02-x|it]]", LINKED),
+            ("[@", "see [@rumelhart1986]", LINKED),
+            ("^", "see^[A note.]", "write [^name], and below it [^name]: and the note"),
+            ("- [ ]", "- [ ] to do", "leave it out"),
+            ("--8<--", '--8<-- "x.md"', "leave it out"),
+            ("..", ".. note::", "leave it out"),
+            ("{{", "{{ x }}", "leave it out"),
+            ("*[HTML]:", "*[HTML]: Hyper", "leave it out"),
+            ("~~", "~~this~~", "leave it out"),
+            ("==", "it ==matters== much", "leave it out"),
+            ("%%", "a %%comment%%", "leave it out"),
+            ("{++", "{++more++}", "leave it out"),
+            (":smile:", "a :smile:", "leave it out"),
+            ("\\", "one\\", "leave a line empty, and a new paragraph begins"),
+        ]
+    },
+    "a list below a text": (
+        "Words:\n- one",
+        "- one",
+        "leave an empty line above the list; else the page makes it a part of the text",
+    ),
+    "a list within a list": ("- one\n  - two", "  - two", NESTED),
+    "a list within a list of numbers": ("1. one\n   - two", "   - two", NESTED),
+    "a script as a link": ("[x](javascript:y)", "java", ELSEWHERE.format("](javascript:")),
+    "a file of this machine": ("[x](file:///y)", "file", ELSEWHERE.format("](file:")),
+    "a picture elsewhere": ("![x](https://y)", "http", ELSEWHERE.format("![x](https:")),
+    "a picture without words": ("![](x.svg)", "![]", ELSEWHERE.format("![](")),
+    "a lost picture": ("a \ufffc b", "a ", "no character of any text, U+FFFC; remove it"),
+    "a bullet of a word processor": ("\uf0b7 one", "one", "no character of any text, U+F0B7; remove it"),
+    "a lost letter": ("na\ufffdve", "na", "no character of any text, U+FFFD; remove it"),
+    "the middle of a conflict": ("a\n||||||| base\nb", "||||", CONFLICT.format(7 * "|")),
+    "a conflict in a cell": (fence("x = 1\n>>>>>>> main\nprint(x)"), ">>>>", CONFLICT.format(7 * ">")),
+    "a conflict in a display": ('$$\n<<<<<<< HEAD\nx\n$$ {unchecked="so"}', "<<<<", CONFLICT.format(7 * "<")),
     "a break of MyST": (
         "a\n\n+++ {}\n",
         "+++",
@@ -740,13 +782,20 @@ def test_refused(body: str, where: str, message: str) -> None:
 
 KEPT = """
 `if a<b and c>d`, $a<b$ and $c>d$, `` `<eps>` ``, <https://example.org/?a=b>, a < b, 1<2, <3, <br>, <br />
-<span class="x" title='y'>y</span> costs $5 <!-- a <b> --> and not $6. A footnote[^1] and ~~this~~, an
-[address][One], [two], [Three][], a #, x @ y, 3 + 4, {a}, 5% off, and `@Eq:a`, `##` or `[^2]` in code.
+<span class="x" title='y'>y</span> costs $5 <!-- a <b> --> and not $6. A footnote[^1], ~5,
+a == b, [[1], [2]], 1:2: an [address][One], [two],
+[Three][], a #, x @ y, 3 + 4, {a}, 5% off, and `@Eq:a`, `##` or `[^2]` in code.
 Here, **%**timeit and <b>bold</b>.
 
 > A quote, with `$$` and $|x|$.
 
+A year,
+1990. It is a sentence.
+
 - A list
+- of two lines
+    - and one within
+1. and
 
     with more below it.
 
@@ -797,6 +846,19 @@ HEADERS = {
     "an empty file": ("", f"1: a chapter begins with\n{HEADER}"),
     "another format": (HEADER.replace("markdown", "myst"), f"1: a chapter begins with\n{HEADER}"),
     "no title": (HEADER, "1: the chapter has no title: begin it with '# Title'"),
+    **{
+        f"a title with {mark}": (
+            chapter_text("", title=title),
+            f"9: a title is plain text, without {mark}: contents and module show it raw",
+        )
+        for mark, title in [
+            ("`", "The `half`"),
+            ("*", "A *b*"),
+            ("[", "[A](b.md)"),
+            ("#", "A #"),
+            ("\\", "A\\b"),
+        ]
+    },
     "code before the imports": (
         chapter_text("", imports="x = 1"),
         "11: a chapter's first python cell is its import cell: plain imports, no tags",
@@ -885,6 +947,9 @@ def test_an_import_that_the_module_can_do_without_is_taken() -> None:
     assert [cell.source for cell in chapter(core(source, "f")).core] == [source]
 
 
+NOT_IN_LINKS = ("02-b copy.md", "02-größe.md", "02-a#b.md", "02-a%20b.md", "02-a'b.md", "02-a.b.md", "02-.md")
+
+
 def test_refused_files(tmp_path: Path) -> None:
     def message() -> str:
         with pytest.raises(BookError) as error:
@@ -903,10 +968,13 @@ def test_refused_files(tmp_path: Path) -> None:
     (tmp_path / "01-b.md").rmdir()
     (tmp_path / "references.md").write_text("# References\n")
     assert [one.path.name for one in read_book(tmp_path)] == ["01-a.md"]
-    for name in ("2-b.md", "b.md", "02_b.md", "02-b.MD"):
+    for name in ("2-b.md", "b.md", "02_b.md", "02-b.MD", "02-b.markdown", "02-b.qmd", *NOT_IN_LINKS):
         (tmp_path / name).write_text(chapter_text("", 2))
         assert message() == f"/{name}: begins like a chapter, but is not called like one: 04-linear.md"
         (tmp_path / name).unlink()
+    for name in ("02-b.md~", ".02-b.md", "02-b.md.orig"):  # of editors
+        (tmp_path / name).write_text(chapter_text("", 2))
+    assert [one.path.name for one in read_book(tmp_path)] == ["01-a.md"]
 
 
 # -- Jupytext sees the same cells -----------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import locale
+import os
 import sys
 from collections.abc import Callable
 
@@ -273,11 +275,22 @@ def test_figures_need_no_screen_and_are_closed_after_their_cell(run: Run) -> Non
 
 
 def test_a_chapter_leaves_no_trace(run: Run) -> None:
-    before = np.get_printoptions(), np.geterr(), dict(matplotlib.rcParams)
-    settings = "np.set_printoptions(precision=2)\nnp.seterr(all='ignore')\nmatplotlib.rc('font', size=3)"
-    body = f"\n```python\n{settings}\n```\n"
-    run(body, imports="import matplotlib\nimport numpy as np").assert_outcomes(passed=2)
-    assert (np.get_printoptions(), np.geterr(), dict(matplotlib.rcParams)) == before
+    def state() -> list[object]:
+        process = (
+            os.environ.get("HOME"),
+            [*sys.path],
+            sys.getrecursionlimit(),
+            locale.setlocale(locale.LC_ALL),
+        )
+        return [np.get_printoptions(), np.geterr(), dict(matplotlib.rcParams), *process]
+
+    locale.setlocale(locale.LC_ALL, "C.UTF-8")
+    before = state()
+    settings = "np.set_printoptions(precision=2)\nnp.seterr(all='ignore')\nmatplotlib.rc('font', size=3)\n"
+    settings += "os.environ.clear()\nsys.path.clear()\nsys.setrecursionlimit(500)\nlocale.setlocale(0, 'C')"
+    imports = "import locale\nimport os\nimport sys\n\nimport matplotlib\nimport numpy as np"
+    run(f"\n```python\n{settings}\n```\n", imports=imports).assert_outcomes(passed=2)
+    assert state() == before
 
 
 def test_chapters_do_not_share_names(run: Run, pytester: pytest.Pytester) -> None:
@@ -323,3 +336,8 @@ def test_other_markdown_is_not_collected(run: Run, pytester: pytest.Pytester) ->
     run("")
     pytester.path.joinpath("notes.md").write_text("1 / 0")
     pytester.runpytest_inprocess("-pliterate.prove.pytest_plugin").assert_outcomes(passed=1)
+
+
+def test_what_a_chapter_defines_can_be_pickled(run: Run) -> None:
+    body = HALF + "\n```python\nprint(pickle.loads(pickle.dumps(half))(4))\n```\n"
+    run(body, imports="import pickle").assert_outcomes(passed=3)

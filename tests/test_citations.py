@@ -52,6 +52,7 @@ LINKED = re.compile(r"\[([^\[\]]*)\]\(references\.md#([\w-]+)\)")
 NAME = r"(?:[A-Z][\w.’'-]* )*[A-Z][\w-]{1,}"
 AUTHORS = re.compile(rf"((?:{NAME}(?:, | and ))*{NAME})(?: and others)?,? \(?$")
 INITIALS = re.compile(r"\b(?:[A-Z]\w?\.|After) ?")
+GIVEN = re.compile(r"\b([A-Z]\w?)\. (?:[A-Z]\. )*([A-Z][\w-]+)")
 WHERE = re.compile(r"\*([^*]+)\*|(?<!\w)(\d+(?:–\d+)?)(?![\w/])")
 
 
@@ -75,6 +76,9 @@ def told_otherwise(chapter: Chapter) -> list[str]:
             missing = [word for word in (*title, *named) if bare(word) not in entry]
             in_order = sorted(named, key=lambda name: entry.find(bare(name)))
             missing += [word for word, other in zip(named, in_order, strict=True) if word != other]
+            for initial, name in GIVEN.findall(authors[1] if title and authors else ""):
+                given = rf"\b{initial}\w*\.? (?:\w\. )*{name}\b"
+                missing += [f"{initial}. {name}"] * (not re.search(given, entry, re.IGNORECASE))
             said = [word for word in (surname, year) if word in bare(LINKED.sub(r"\1", paragraph))]
             own = re.search(rf"class {re.escape(link[1])}\b.*?{SOURCE.pattern}", chapter.text, re.DOTALL)
             if paragraph.lstrip().startswith("[^"):  # where it appeared
@@ -144,6 +148,9 @@ WRONG = [
     ("*Theoretical Computer Science* 22", "*Theoretical Computer Science* 23", "23"),
     ("pages 1929–1958.", "pages 1929–1985.", "1929–1985"),
     ("NeurIPS* 2019", "ICLR* 2019", "ICLR"),
+    ("X. Glorot and Y. Bengio", "X. Glorot and S. Bengio", "S. Bengio"),
+    ("K. He, X. Zhang", "K. He, Y. Zhang", "Y. Zhang"),
+    ("Yu. Nesterov", "Yo. Nesterov", "Yo. Nesterov"),
 ]
 YEARS = [
     ("In 2010 Glorot and Bengio", "In 2011 Glorot and Bengio"),

@@ -67,9 +67,21 @@ def test_a_backward_that_overwrites_or_changes_its_argument_is_found() -> None:
             grad_output *= self._saved()
             return grad_output
 
+    class Shifts(bp.ReLU):
+        def forward(self, x: Any) -> np.ndarray:
+            x -= 1
+            return super().forward(x)
+
     assert bp.gradcheck(Overwrites(4, 3, rng=0), X, rng=0) > 0.1
-    with pytest.raises(ValueError, match="read-only"):
-        bp.gradcheck(Spoils(), X, rng=0)
+    for layer in (Spoils(), Shifts()):
+        with pytest.raises(ValueError, match="read-only"):
+            bp.gradcheck(layer, X, rng=0)
+
+
+@pytest.mark.parametrize("derivative", [bp.numerical_gradient, bp.complex_step_gradient])
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_a_single_output_needs_no_factor_whatever_its_shape(derivative: Any, shape: tuple) -> None:
+    assert np.allclose(derivative(lambda x: np.sum(x * x).reshape(shape), [1.0, 2.0]), [2.0, 4.0])
 
 
 @pytest.mark.parametrize("seed", [0, 7])
@@ -180,13 +192,26 @@ def test_accumulate_is_backward_without_the_gradient_of_the_input(name: str) -> 
         assert np.array_equal(one.grad, other.grad) and one.grad.any()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", [name for name in LAYERS if isinstance(CASES[name][0](), bp.Activation)])
+def test_a_slope_has_the_kind_of_its_input(name: str, dtype: Any) -> None:
+    layer: Any = CASES[name][0]()
+    assert layer.slope(np.array([-1.0, 0.0, 1.0], dtype)).dtype == layer.slope(dtype(1)).dtype == dtype
+
+
 @pytest.mark.parametrize("name", LAYERS)
 def test_numbers_of_32_bits_stay_so(name: str) -> None:
     make, (x, *_), _ = CASES[name]
     layer = filled(make()).to("float32")
     y = layer.forward(np.float32(x))
-    dx = layer.backward(np.float32(rng.normal(size=y.shape)))
+    dx = layer.backward(dy := np.float32(rng.normal(size=y.shape)))
     assert {y.dtype, dx.dtype, *(p.grad.dtype for p in layer.parameters())} == {np.dtype("float32")}
+    grads = [p.grad.copy() for p in layer.parameters()]
+    layer.zero_grad()  # a gradient in double precision changes nothing
+    again = layer.backward(dy.astype(float))
+    assert again.dtype == dx.dtype and np.allclose(again, dx, rtol=1e-4, atol=1e-5)
+    for parameter, grad in zip(layer.parameters(), grads, strict=True):
+        assert np.allclose(parameter.grad, grad, rtol=1e-4, atol=1e-4)
     expected = filled(make()).forward(x)
     assert np.allclose(y, expected, rtol=1e-4, atol=1e-5) and not np.array_equal(y, expected)
     with pytest.raises(ValueError, match="float32 or float64, got int"):

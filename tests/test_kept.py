@@ -74,6 +74,7 @@ def test_the_tools_are_their_texts_and_all_that_is_installed(
         lambda: (tmp_path / "scripts" / "weave" / "a.py").write_text("2"),
         lambda: (tmp_path / "scripts" / "a.toml").write_text("2"),
         lambda: (tmp_path / "mkdocs.yml").write_text("other"),
+        lambda: (tmp_path / "package-lock.json").unlink(),
         lambda: (tmp_path / "site" / "mkdocs-1.6.dist-info").mkdir(),
         lambda: (tmp_path / "site" / "mkdocs-1.6.dist-info").rename(
             tmp_path / "site" / "mkdocs-1.7.dist-info"

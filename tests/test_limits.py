@@ -40,6 +40,8 @@ from pathlib import Path"""
 LATE = "the cell has not ended after {SECONDS} s, the limit (BOOK_CELL_SECONDS sets another)"
 MUCH = "the cell prints more than 1,000,000 characters"
 OUTSIDE = "the cell writes outside of its folder ({})"
+IGNORED = "the cell raises what Python can only ignore"
+GONE = "the cell removes or replaces modules of Python, like {}"
 STREAM = "the cell closes or redirects the file {}, its standard output"
 
 MISBEHAVING = {  # the cell, the message; <1> is the line that is named, else it is the cell's first
@@ -95,6 +97,26 @@ MISBEHAVING = {  # the cell, the message; <1> is the line that is named, else it
         "import builtins\nbuiltins.print = None",
         "the cell changes builtins.print, which others use",
     ),
+    "asks": ("x = 1\ninput()  # <1>", "the cell asks for input, which nobody can give"),
+    "asks and catches all": (
+        "try:\n    input()\nexcept BaseException:\n    pass",
+        "the cell asks for input, which nobody can give",
+    ),
+    "removes all modules": ("sys.modules.clear()", GONE.format("sys")),
+    "has other modules": ("sys.modules = {}", GONE.format("sys")),
+    "replaces a module": ("sys.modules['json'] = None", GONE.format("json")),
+    "leaves a file open": (
+        "open('x', 'w')\nx = 1",
+        f"{IGNORED} (ResourceWarning: unclosed file <_io.TextIOWrapper name='x' mode='w' encoding='UTF-8'>)",
+    ),
+    "forgets to await": (
+        "async def f():\n    pass\nf()\nx = 1",
+        f"{IGNORED} (RuntimeWarning: coroutine 'f' was never awaited)",
+    ),
+    "fails in a thread": (
+        "thread = threading.Thread(target=lambda: 1 / 0)\nthread.start()\nthread.join()",
+        f"{IGNORED} (ZeroDivisionError: division by zero)",
+    ),
     "leaves a thread": (
         "thread = threading.Thread(target=time.sleep, args=(3,), name='idle')\nthread.start()",
         "the cell leaves a thread that runs on (idle)",
@@ -145,6 +167,8 @@ with concurrent.futures.ThreadPoolExecutor() as pool:
     print(sum(pool.map(abs, range(3))))
 print(subprocess.run([sys.executable, "-c", "print(1)"], capture_output=True).stdout)
 fork = multiprocessing.get_context("fork")
+with multiprocessing.Pool(1) as workers:
+    print(workers.map(abs, [-1]))
 process = fork.Process(target=abs, args=(1,))
 process.start()
 process.join()

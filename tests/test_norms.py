@@ -29,6 +29,15 @@ def test_a_strength_is_not_negative_even_for_no_parameters(penalty: Callable, st
         penalty([], strength)
 
 
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_a_penalty_adds_to_a_gradient_that_was_cleared_and_to_none_that_is_frozen(penalty: Callable) -> None:
+    free, frozen = bp.Parameter([1.0]), bp.Parameter([1.0], requires_grad=False)
+    free.grad[...] = 5.0
+    free.grad = None
+    penalty([free, frozen], 0.5)
+    assert (free.grad.item(), frozen.grad.item()) == (0.5, 0.0)
+
+
 def test_penalties_are_sums_over_all_parameters() -> None:
     pair = [bp.Parameter([1.0, -2.0]), bp.Parameter([[0.0, 3.0]])]
     assert np.isclose(bp.l2_penalty(pair, 0.5), 0.25 * 14) and np.isclose(bp.l1_penalty(pair, 0.5), 3.0)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import pdf
+from literate.chapter import ROOT
 from literate.weave.onefile import one_file
 
 NAV: list[Any] = [
@@ -137,6 +140,21 @@ def test_what_goes_wrong_is_one_sentence(
     said = capsys.readouterr().err
     assert ("make site builds" if kind == "no site" else "did not print it") in said
     assert said.count("\n") == 1 and not (site / "book.pdf").exists()
+
+
+def test_settings_that_cannot_be_read_are_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pdf, "ROOT", tmp_path)
+    assert pdf.main(tmp_path / "site") == 1
+    assert capsys.readouterr().err == f"Config file '{tmp_path}/mkdocs.yml' does not exist.\n"
+
+
+def test_an_option_that_there_is_not_builds_nothing() -> None:
+    for option, status in (("--help", 0), ("--nonsense", 2)):
+        command = [sys.executable, str(ROOT / "scripts" / "pdf.py"), option]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (result.returncode, "usage: pdf.py" in result.stdout + result.stderr) == (status, True)
 
 
 def test_what_differs_from_print_to_print_is_evened_out(tmp_path: Path) -> None:

@@ -75,6 +75,8 @@ def test_gelu_of_huge_numbers(layer: bp.GELU, dtype: Any) -> None:
     for x, slope in ((huge, 1), (-huge, 0)):
         assert np.array_equal(layer.slope(x), np.full(3, slope))
         assert np.array_equal(layer(x), x * slope)
+    with np.errstate(invalid="ignore"):  # of the value, 0 times infinity
+        assert np.array_equal(layer.slope(np.array([-np.inf, np.inf], dtype)), [0, 1])
 
 
 def test_each_row_of_logits_has_a_largest_of_its_own() -> None:
@@ -518,6 +520,8 @@ def test_where_the_report_begins_to_advise(name: str, quiet: float, loud: float,
 
 @pytest.mark.parametrize("kind", [bp.MSELoss, bp.HuberLoss, bp.BCEWithLogitsLoss])
 def test_weights_of_terms_keep_single_precision(kind: Any) -> None:
-    loss, x = kind("none"), np.full((2, 3), 0.5, np.float32)
-    loss(x, 0 * x)
-    assert loss.backward(np.ones((2, 3))).dtype == np.float32
+    x = np.full((2, 3), 0.5, np.float32)
+    for reduction, grad in (("none", np.ones((2, 3))), ("mean", np.float64(2)), ("sum", 2)):
+        loss = kind(reduction)
+        loss(x, 0 * x)
+        assert loss.backward(grad).dtype == np.float32

@@ -165,6 +165,11 @@ def test_empty_batches_and_sequences(kind: Any) -> None:
     assert Embedding(5, 2).forward([]).shape == (0, 2)
 
 
+def test_the_zeros_of_an_embedding_are_as_precise_as_its_weights() -> None:
+    layer = Embedding(5, 2).to("float32")
+    assert layer.backward(layer.forward([1, 2])).dtype == np.float32
+
+
 def test_messages() -> None:
     with pytest.raises(
         ValueError,

@@ -8,9 +8,9 @@ import pytest
 from jupyter_client.provisioning import KernelProvisionerFactory
 from nbformat import NotebookNode, v4
 
-from literate.chapter import BookError, Chapter
+from literate.chapter import ROOT, BookError, Chapter
 from literate.reader import read_book, read_chapter
-from literate.run.notebooks import check, differences, execute, run
+from literate.run.notebooks import check, differences, execute, latest, run
 from literate.tangle.module import Module, tangle
 from tests.books import ONE, TWO, chapter_text, core, line_of, write_book
 
@@ -115,14 +115,26 @@ def test_a_declared_error_must_be_raised(tmp_path: Path) -> None:
     assert refusal(tmp_path, body, error) == "01-cell.md:16: IndexError: index 3 is out of bounds"
 
 
+@pytest.mark.parametrize("broken", ["", '{"cells": [', '{"cells": [], "metadata": {}, "nbformat": 4}', "\0"])
+def test_a_broken_cache_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str], broken: str) -> None:
+    chapters, cache = read_book(write_book(tmp_path / "book")), tmp_path / "cache"
+    whole = run(chapters, cache)
+    for entry in cache.glob("*.ipynb"):
+        entry.write_text(broken)
+    capsys.readouterr()
+    shown, missing = latest(chapters, cache)
+    assert len(missing) == len(chapters) and not any(cell.outputs for cell in shown[chapters[1].path].cells)
+    assert run(chapters, cache) == whole
+    assert executed(capsys) == ["01-one", "02-two", "index"]
+
+
 def test_what_a_cell_must_not_print(tmp_path: Path) -> None:
     body = "```python\nnp.zeros(2)\n```\n"
     message = refusal(tmp_path, body, printed("oh\n", "stderr"))
     assert message == "01-cell.md:16: the cell writes to stderr: oh"
-    message = refusal(tmp_path, body, printed("<object object at 0x7fed>"))
-    assert message == (
-        "01-cell.md:16: an address in the output changes with every run: <object object at 0x7fed>"
-    )
+    for text in ("<object object at 0x7fed>", f"{ROOT}/.venv/bin/python", "/book-12-abc"):
+        message = refusal(tmp_path, body, printed(f"['{text}', 1]"))
+        assert message == f"01-cell.md:16: an address in the output changes with every run: {text}"
 
 
 def test_cells_find_the_earlier_module_and_nothing_else(tmp_path: Path) -> None:
@@ -156,6 +168,11 @@ def test_a_figure_is_shown_at_the_end_of_its_cell_and_one_must_be_there(tmp_path
     assert "image/svg+xml" in notebook.cells[1].outputs[0].data
     with pytest.raises(BookError, match=r"01-cell.md:16: this cell has alt=… but draws no figure"):
         execute(one_cell(tmp_path, body.replace("plt.plot", "print")), EMPTY)
+    again = body.replace("plt.plot", "figure, axes = plt.subplots()\naxes.plot") + body.replace(
+        "plt.plot([0, 1]);", "figure"
+    )
+    notebook = execute(one_cell(tmp_path, again, "import matplotlib.pyplot as plt"), EMPTY)
+    assert [[*output.data] for output in notebook.cells[2].outputs] == [["image/svg+xml"]]
     valued = one_cell(tmp_path, body.replace(";", ""), "import matplotlib.pyplot as plt")
     with pytest.raises(BookError, match=r"01-cell.md:17: above its figure this cell shows \[<"):
         execute(valued, EMPTY)

@@ -132,7 +132,8 @@ def masked() -> np.ndarray:
 LAYERS: list[Callable[[], Any]] = [
     lambda: bp.Linear(4, 4, rng=0), bp.Flatten, bp.Sigmoid, bp.Tanh, bp.ReLU, bp.LeakyReLU, bp.ELU,
     bp.Softplus, bp.SiLU, bp.GELU, lambda: bp.GELU("tanh"), bp.Softmax,
-    lambda: bp.Network(bp.Linear(4, 3, rng=0)),
+    lambda: bp.Network(bp.Linear(4, 3, rng=0)), lambda: bp.Residual(bp.Linear(4, 4, rng=0)),
+    lambda: bp.LayerNorm(4), lambda: bp.RMSNorm(4),
 ]  # fmt: skip
 LOSSES = [bp.MSELoss, bp.L1Loss, bp.HuberLoss, bp.BCEWithLogitsLoss, bp.CrossEntropyLoss]
 
@@ -332,3 +333,9 @@ def test_a_parameter_can_be_looked_at_but_does_not_compute() -> None:
     p.requires_grad = False
     p.grad += 1
     assert p.grad.tolist() == [[0.0, 0.0]]
+
+
+def test_an_error_shows_the_first_300_characters_of_a_long_value() -> None:
+    with pytest.raises(ValueError) as error:
+        bp.Dropout("x" * 999)  # type: ignore[arg-type]
+    assert str(error.value).endswith("got '" + 299 * "x")

@@ -56,13 +56,14 @@ def test_a_mask_of_other_numbers_is_refused(name: str, mask: Any) -> None:
         make().forward(X, target, mask)
 
 
+@pytest.mark.parametrize("turn", [0, 24])  # the first is infinite, or not
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_infinity_does_not_pass_where_a_relu_is_off(dtype: Any) -> None:
+def test_infinity_does_not_pass_where_a_relu_is_off(dtype: Any, turn: int) -> None:
     layer, x = bp.ReLU(), np.array([-2000.0, -0.0, 0.5, 2000.0] * 8, dtype)
     layer.forward(x)
     grad = np.tile(np.array([np.inf, -np.inf, 3.0, np.nan], dtype), 8).reshape(4, 8).T.ravel()
     with np.errstate(all="raise"):
-        dx = layer.backward(grad)
+        dx = layer.backward(grad := np.roll(grad, turn))
     np.testing.assert_array_equal(dx, np.where(x > 0, grad, 0))
     assert dx.dtype == dtype
 
@@ -139,8 +140,10 @@ def test_what_the_only_group_says_holds_for_the_optimizer(kind: Any, settings: d
 
 
 def test_nesterov_in_a_group_needs_momentum_too() -> None:
-    with pytest.raises(ValueError, match="nesterov needs momentum"):
-        bp.SGD([{"params": [bp.Parameter(1.0)], "nesterov": True}])
+    free: list[Any] = [{"params": [bp.Parameter(1.0)]}, {"params": [bp.Parameter(1.0)], "momentum": 0.9}]
+    for groups, nesterov in (([{**free[0], "nesterov": True}], False), (free, True)):
+        with pytest.raises(ValueError, match="nesterov needs momentum"):
+            bp.SGD(groups, nesterov=nesterov)
 
 
 def test_dampening_keeps_an_infinite_gradient_infinite() -> None:
@@ -342,6 +345,13 @@ def test_rates_of_groups_come_back_in_their_precision(dtype: str, tmp_path: Path
         unbroken.step()
     for lr in rates:
         np.testing.assert_array_equal(lr, other.lr, strict=True)
+    state = other.state_dict()
+    state["rates"][1, 0] = np.inf  # no start for one, which a state without a schedule has for all
+    with pytest.raises(ValueError, match="expected 0 <= lr < inf"):
+        other.load_state_dict(state)
+    alone = bp.SGD(net.parameters(), lr=0.1)
+    alone.load_state_dict(alone.state_dict())
+    assert alone.lr == 0.1  # to the last digit, in single precision, too
 
 
 def test_what_was_predicted_in_evaluation_is_no_forward_of_training() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import re
@@ -21,6 +22,7 @@ from mkdocs.structure.pages import Page
 from mkdocs_jupyter import convert
 from nbconvert.exporters import html
 
+import build_site
 from build_site import CONFIG, BookLines, build
 from literate import kept
 from literate.chapter import BookError
@@ -331,3 +333,29 @@ def test_serving_shows_pages_at_once_and_again_when_the_chapters_have_run(
     hook.behind.run()
     with pytest.raises(BookError, match="name 'nothing' is not defined"):
         hook.executed_or_latest(failing)
+
+
+@pytest.mark.parametrize("missing", ["katex/dist", "@fontsource/source-sans-3/400.css"])
+def test_packages_of_which_some_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    packages = tmp_path / "node_modules"
+    shutil.copytree(site_hook.PACKAGES, packages)
+    (packages / missing).rename(tmp_path / "away")
+    monkeypatch.setattr(site_hook, "PACKAGES", packages)
+    with pytest.raises(BookError, match=r"^package.json: its packages .*is missing\); run npm ci"):
+        site_hook.copy_assets(tmp_path / "assets")
+
+
+def test_a_port_that_is_taken_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def taken(_: str) -> None:
+        raise OSError(errno.EADDRINUSE, "Address already in use")
+
+    monkeypatch.chdir(tmp_path)  # and back
+    monkeypatch.setattr("sys.argv", ["build_site.py", "--serve"])
+    for name, function in (("serve", taken), ("spare", lambda: None), ("tell", lambda *_: None)):
+        monkeypatch.setattr(build_site, name, function)
+    assert build_site.main() == 1
+    assert capsys.readouterr().err == "http://127.0.0.1:8000: Address already in use\n"

@@ -243,6 +243,18 @@ REFUSED = {
         "import xml.dom  # <1>\nimport xml.sax  # <2>\n---\ndef f(x):\n    return xml.sax.parseString(x)",
         "<2>: xml is another thing at <1>; import one under another name",
     ),
+    "a constant that comes too early": (
+        "A = B + 1  # <1>\n---\nB = 1  # <2>",
+        "<1>: B is needed here, but is defined only at <2>",
+    ),
+    "a default that comes too early": (
+        "def f(x=g()):  # <1>\n    return x\n---\ndef g():  # <2>\n    return f",
+        "<1>: g is needed here, but is defined only at <2>",
+    ),
+    "a base that comes too early": (
+        "class A(B):  # <1>\n    pass\n---\nclass B:  # <2>\n    pass",
+        "<1>: B is needed here, but is defined only at <2>",
+    ),
     "a dunder": ("__all__ = []  # <1>", "<1>: __all__ belongs to Python and the tangler; take another name"),
 }
 
@@ -253,6 +265,26 @@ def test_refused(sketch: str, message: str) -> None:
     with pytest.raises(BookError) as error:
         tangle(book)
     assert complaint(error.value, book) == message
+
+
+def test_a_module_that_does_not_run_names_the_line() -> None:
+    book = core_book("def half(x):\n    return x / 2  # <1>\n---\nHALF = half(1)\n---\nBAD = half('a')\n")
+    with pytest.raises(BookError) as error:
+        tangle(book).namespace()
+    assert (
+        complaint(error.value, book) == "<1>: TypeError: unsupported operand type(s) for /: 'str' and 'int'"
+    )
+
+
+def test_a_dataclass_finds_its_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    book = core_book("from dataclasses import dataclass\n---\n@dataclass\nclass Point:\n    x: int = 1\n")
+    for other in (None, types.ModuleType(MODULE_NAME)):
+        if other:
+            monkeypatch.setitem(sys.modules, MODULE_NAME, other)
+        else:
+            monkeypatch.delitem(sys.modules, MODULE_NAME, raising=False)
+        assert repr(tangle(book).namespace()["Point"](2)) == "Point(x=2)"
+        assert sys.modules.get(MODULE_NAME) is other
 
 
 def test_unused_imports_stay_out() -> None:

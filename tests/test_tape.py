@@ -872,6 +872,7 @@ def test_powers_of_zero(n: float, slope: float) -> None:
     exponent = Value(2.0)
     (Value(0.0) ** exponent).backward()
     assert exponent.grad == 0
+    assert (0 / Value(2.0)).data == 0
 
 
 def test_products_of_few_and_of_none() -> None:
@@ -890,6 +891,13 @@ def test_sorting_takes_the_last_axis_unless_told_otherwise() -> None:
         assert np.array_equal(y.data, np.sort(values, *axes))
         back = np.argsort(np.argsort(values, *axes), *axes)
         assert np.array_equal(slope, np.take_along_axis(g, back, *(axes or (-1,))))
+
+
+def test_the_slope_of_sinc_near_zero_loses_no_digit() -> None:
+    x = Tensor(at := np.array([1e-9, 1e-5, 1e-3]))
+    y: Any = np.sinc(x)
+    (slope,) = gradients(y, [x], np.ones(3))
+    assert np.allclose(slope, math.pi**4 * at**3 / 30 - math.pi**2 * at / 3, rtol=1e-9, atol=0)
 
 
 def test_powers_of_zero_in_arrays() -> None:

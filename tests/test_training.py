@@ -530,6 +530,20 @@ def test_settings_out_of_range_are_refused(name: str) -> None:
         make()
 
 
+def test_a_callback_finds_the_schedule_one_step_on() -> None:
+    """So what it saves goes on at the rate of the next epoch."""
+    net, rates = random_net(0), []
+    optimizer = bp.SGD(net.parameters(), lr=0.1)
+
+    def note(history: list) -> bool:
+        rates.append(optimizer.lr)
+        return len(history) == 2
+
+    schedule = bp.ExponentialLR(optimizer, 0.5)
+    bp.fit(net, optimizer, [(X, LABELS)], 9, callbacks=[note], schedule=schedule, verbose=False)
+    assert rates == [0.05, 0.025] and schedule.t == 2
+
+
 def test_the_report_runs_forward_once_and_measures_the_step_against_the_weight() -> None:
     runs: list[np.ndarray] = []
 
@@ -557,6 +571,8 @@ def test_the_report_leaves_the_training_as_it_is() -> None:
     before, state = [value.copy() for value in arrays.values()], generator.state
     bp.gradient_report(net, X, LABELS)
     assert generator.state == state and net.parameters()[0].grad.flat[0] == 7.0
+    fresh = bp.gradient_report(random_net(0), X, LABELS)
+    assert bp.gradient_report(net, X, LABELS) == fresh  # old gradients have no part in it
     assert all(np.array_equal(a, b) for a, b in zip(arrays.values(), before, strict=True))
 
 
@@ -577,6 +593,9 @@ def test_the_report_says_which_layer_to_look_at() -> None:
     assert advice(layer(1), bp.ReLU(), x=X * np.nan)[0] == 3 * ["not finite"]
     assert advice(layer(1, -99), bp.ReLU())[0] == ["no gradient", "dead", ""]
     assert advice(layer(1e5), bp.LeakyReLU())[0][:2] == ["large output", "large output"]
+    assert "dead: huge weights" in advice(layer(9, -99), bp.ReLU())[1]
+    assert "dead: if from the start" in advice(layer(1, -99), bp.ReLU())[1]
+    assert "layer 0 has equal units" in advice(layer(0), bp.ReLU())[1]
 
 
 def test_the_report_is_a_table_for_nested_networks_too() -> None:

@@ -199,7 +199,11 @@ def _of_two(notation: Notation, row: Definition, is_smaller: bool, env: Environm
 
 def _of_axes(notation: Notation, row: Definition, text: str) -> Iterator[str]:
     """Rows are counted by the last axis but one of a table, columns by the last."""
-    near = (one for one in notation.every_row() if abs(one.place.line - row.place.line) <= NEAR)
+    near = [one for one in notation.every_row() if abs(one.place.line - row.place.line) <= NEAR]
+    if row.set.rank == 2 and (told := re.search(r"(\w+) one (?:(\w+) )?per (row|column)\b", text)):
+        counts = {one.row.symbol for one in near if (told[2] or told[1])[:5] in one.row.meaning}
+        if row.set.sizes[told[3] == "row"] in counts and row.set.sizes[told[3] != "row"] not in counts:
+            yield f"its meaning says 'per {told[3]}', but its set counts them along the other axis"
     tables, is_vector = [one.set.sizes for one in near if one.set.rank > 1], row.set.rank == 1
     size = row.set.sizes[0] if is_vector else row.row.symbol
     if row.set.rank > 1 or not (is_vector or row.kind == "number"):

@@ -34,8 +34,9 @@ def name_of(*parts: object) -> str:
 
 def _tools() -> str:
     """What works everything out: these programs, their settings, and all that is installed."""
-    own = [path for path in SCRIPTS.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    texts = [(str(path), path.read_bytes()) for path in sorted([*own, *(ROOT / name for name in SETTINGS)])]
+    own = [path for path in SCRIPTS.rglob("*") if "__pycache__" not in path.parts]
+    files = [path for path in sorted([*own, *(ROOT / name for name in SETTINGS)]) if path.is_file()]
+    texts = [(str(path), path.read_bytes()) for path in files]
     installed = sorted(path.name for folder in map(Path, sys.path) for path in folder.glob("*-info"))
     return name_of(texts, installed, platform.python_version(), platform.platform())
 

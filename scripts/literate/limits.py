@@ -20,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
@@ -33,7 +34,7 @@ CHANGES = {"os.rename": 2, "shutil.move": 2}  # how many of the event's argument
 CLEARS = "os.remove", "os.rmdir", "shutil.rmtree"
 CHANGES |= dict.fromkeys(("os.chmod", "os.mkdir", "os.truncate", *CLEARS), 1)
 STARTS = {*"os.exec os.fork os.forkpty os.posix_spawn os.spawn os.system subprocess.Popen".split()}
-WATCHED = {"open", *CHANGES, *STARTS}
+WATCHED = {"open", "builtins.input", *CHANGES, *STARTS}
 WITNESS = """
 import sys
 last = ""
@@ -45,7 +46,7 @@ if last:
 
 left: list[threading.Thread] = []  # by cells; Python would wait for them at its end
 _active: Limits | None = None
-_temporary: list[str] = []  # folders of cells: what a chapter left there may be cleared during a later one
+_temporary = set[str]()  # folders of cells: what a chapter left there may be cleared during a later one
 
 
 class Misbehaved(BaseException):
@@ -112,7 +113,6 @@ class Limits:
         self.folder, self.temporary = str(folder), str(temporary)
         allowed = self.folder, self.temporary, *others, "/dev"
         self.allowed = [os.path.realpath(path) + os.sep for path in allowed]
-        _temporary.append(self.allowed[1])
         self.seconds = seconds()
         self.complaint: str | None = None
         self.over = False  # the cell: what is put back after it takes its time
@@ -136,11 +136,15 @@ class Limits:
 
     def begin(self, place: object = "") -> None:
         global _active
+        _temporary.add(self.allowed[1])
         self.complaint, self.process, self.over = None, os.getpid(), False
         self.children: set[Any] | None = None  # before the cell, if it starts some
         self.before = os.getcwd(), tempfile.tempdir, os._exit
         tempfile.tempdir, os._exit = self.temporary, self._exit
         self.threads = set(threading.enumerate())
+        self.modules = sys.modules, dict(sys.modules)
+        self.hooks = sys.unraisablehook, threading.excepthook
+        sys.unraisablehook = threading.excepthook = self._ignored
         self.shared = [dict(vars(owner)) for owner in SHARED]
         self.pairs = [pair for pair in zip(SHARED, self.shared, strict=True) if not isinstance(pair[0], type)]
         self.streams = sys.stdin, sys.stdout, sys.stderr
@@ -158,12 +162,17 @@ class Limits:
         changed = [owner.__dict__.copy() for owner in SHARED]
         for owner, before in self.pairs:  # first of all, and without a function that may have been changed
             owner.__dict__.update(before)
+        found, (sys.modules, modules) = sys.modules, self.modules
+        gone = [name for name in modules if found.get(name, self) is not modules[name]]
+        sys.modules.update(modules)
+        sys.unraisablehook, threading.excepthook = self.hooks
         self._disarm()
         directory, tempfile.tempdir, leave = self.before
         if os.getpid() != self.process:
             leave(1)  # a child that was forked in the cell has come this far; the rest is not its own
         _active = None
-        what = [self.complaint, *self._restored(changed), *self._left()]
+        lost = [f"removes or replaces modules of Python, like {gone[0]}"] if gone else []
+        what = [self.complaint, *lost, *self._restored(changed), *self._left()]
         os._exit = leave
         os.chdir(directory)
         _say("")
@@ -172,6 +181,13 @@ class Limits:
     def refuse(self, what: str) -> NoReturn:
         self.complaint = what
         raise Misbehaved(f"the cell {what}")
+
+    def asked(self, *_: object) -> NoReturn:
+        self.refuse("asks for input, which nobody can give")
+
+    def _ignored(self, what: Any) -> None:
+        said = traceback.format_exception_only(what.exc_type, what.exc_value)[-1].strip()
+        self.complaint = self.complaint or f"raises what Python can only ignore ({said})"
 
     def _exit(self, status: int) -> NoReturn:
         if os.getpid() == self.process:
@@ -251,6 +267,21 @@ class Limits:
                     yield f"leaves a process that runs on ({name})"
 
 
+@contextlib.contextmanager
+def timely() -> Iterator[None]:
+    """Raise Misbehaved when this takes longer than a cell may; it may do all else."""
+    limits = Limits(Path(), Path())
+    limits.over, limits.threads = False, set()
+    limits._arm()
+    try:
+        yield
+    finally:
+        limits.over = True
+        limits._disarm()
+    if limits.complaint:  # which what ran has caught
+        raise Misbehaved(limits.complaint)
+
+
 def _children() -> set[Any]:
     """The processes that have been started here, without the one that Python itself starts."""
     import psutil  # only where a cell starts processes
@@ -269,6 +300,8 @@ def _watch(event: str, args: tuple[Any, ...]) -> None:
     limits = _active
     if limits is None or event not in WATCHED:
         return
+    if event == "builtins.input":
+        limits.asked()
     if event in STARTS:
         if event == "os.exec" and os.getpid() == limits.process:
             limits.refuse("ends the process that runs it")

@@ -12,13 +12,19 @@ LEAD = re.compile(r"^(?:[ \t\u00a0>]|[-*+:](?=[ \t])|\d{1,9}[.)](?=[ \t])|\[\^[^
 SEPARATOR = re.compile(r"[ \t>]*+\|?(?:[ \t]*:?-+:?[ \t]*\|)+(?:[ \t]*:?-+:?[ \t]*)?")
 INDENTING = re.compile(r"(?:[-*+:]|\d{1,9}[.)])[ \t]|>|\[\^|!!!|\?\?\?")  # an indented line may go on with it
 OPENS = re.compile(r'(?:!!! ?|\?\?\?\+? ?)[\w-]+(?: +[\w-]+)*(?: +"[^"]*")? *')
+ELSEWHERE = re.compile(r"!\[\]\(|!\[[^\]]*\]\([a-z]+:|\]\((?!https?:|mailto:)[a-z]+:")
 NAMED = re.compile(r"^ {0,3}\[(?P<name>[^\]]+)\]:|(?:\[(?=\^)|\]\[)(?P<used>[^\]]+)\]")
 FOREIGN = {  # how others write, and how we do
-    r"^(?:<{7}|>{7})(?= |$)": "a conflict of Git is still to be settled",
     r"^\+\+\+(?= |$)": "cells are fences here, so leave it out",
     r"^#+ *%%": "a cell is a ```python fence",
     r"^(?:%%?|!)[A-Za-z]\w*": "a notebook's magic is not run, so leave it out",
     r"^[> ]*(?::::+|\[!\w+\])": "write !!! note, and below it its text, indented by four",
+    "^[‘’“”´]{2,}": "a fence begins with three backticks",
+    r"!?\[\[[^\]]*\]\]|\[-?@(?=\w)": "write [text](file.md)",
+    r"\^(?=\[)": "write [^name], and below it [^name]: and the note",
+    r"^\s*[-*+] \[[ xX]\](?= )|^-+8<-+|^\.\. (?=\w)|^\*\[\w+\]:|\{[{%]": "leave it out",
+    r"~~(?=\S)|==(?=\w)|%%(?=\w)|\{(?:\+\+|--|>>)|(?<!\S):[a-z][a-z0-9_+-]*:(?!:)": "leave it out",
+    r"\\$": "leave a line empty, and a new paragraph begins",
     r"\\(?:eq)?ref\{|\{[a-z:]+\}(?=`)|(?!@eq:[a-z0-9])@ ?[Ee][Qq]\b": "write @eq:name",
 }
 TAGS = "abbr b br code del em i ins kbd mark q s samp small span strong sub sup u var wbr"
@@ -79,6 +85,10 @@ class Prose:
             return "the text of an admonition is indented by four; this line is not in it"
         if line.startswith(("!!!", "???")) and not OPENS.fullmatch(line):
             return f'an admonition begins like !!! note "Title" or ??? note "Title"; got {line[:60]}'
+        if re.match(r"(?: {4})* {1,3}(?:[-*+]|\d+\.) ", line):
+            return "a list begins at the margin, or four spaces further in than the list that it is part of"
+        if re.match(r"(?:[-*+]|1[.)]) ", line) and above.strip() and above[0] != "#" and not self.indents:
+            return "leave an empty line above the list; else the page makes it a part of the text"
         if INDENTING.match(line):
             self.indents = True
         elif line[:1].strip() and not above.strip():
@@ -121,6 +131,8 @@ def _inline(text: str) -> str | None:
         return "a ` of this line opens or closes no code of it; begin and end code on one line"
     if found := re.search(r"\]\([^)]*$", text):
         return f"the link that begins with '{found[0][:30]}' does not end on its line"
+    if found := ELSEWHERE.search(text):
+        return f"'{found[0]}' leads to what no reader of the page has, or says nothing to those who hear it"
     if found := LOOSE.search(re.sub(r"\]\([^)]*\)", "]", TAG.sub("", text))):
         where = found[0].strip()
         return f"the $ of '{where}' opens or closes no formula of its line; for a dollar, write \\$"

@@ -41,7 +41,7 @@ from .chapter import (
 from .files import read_text
 from .kept import across_builds
 from .prose import NAMED, SEPARATOR, Prose, bare
-from .rules import check_book
+from .rules import UNLIKE, check_book
 
 TAGS = ("core", "hide-input", "notation")
 ATTRIBUTES = ("tags", "name", "alt", "raises")
@@ -68,9 +68,10 @@ jupyter:
     name: python3
 ---"""
 CONTROL = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b\u2028-\u202e\u2060\u2066-\u2069\ufeff\ud800-\udfff]"
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b\u2028-\u202e\u2060\u2066-\u2069\ud800-\uf8ff\ufeff\ufff9-\uffff]"
 )
 REGION = re.compile(r"<!--\s*#(end)?(region|markdown|md|raw)")
+CONFLICT = re.compile(r"(<{7}|>{7}|\|{7})( |$)")  # of Git
 IMPORTS = ast.Import | ast.ImportFrom
 NOTATION_HEADER = ["Symbol", "Meaning", "Set", "In code"]
 _CELLS = WeakValueDictionary[tuple, Cell]()  # of chapters in use: of a changed one, most cells are the same
@@ -95,9 +96,10 @@ def read_book(folder: Path = BOOK) -> list[Chapter]:
     chapters = [read_chapter(path) for path in files]
     if not chapters:
         raise BookError(folder, "no chapters: expected files like 01-slope.md")
-    for path in sorted({*folder.glob("[!.#]*.[mM][dD]")} - {*files}):
-        if path.is_file() and path.read_bytes().startswith(b"---"):
-            raise BookError(path, "begins like a chapter, but is not called like one: 04-linear.md")
+    for path in sorted({*folder.glob("[!.#]*")} - {*files}):
+        markdown = re.search(r"\.([qr]?md|markdown)$", path.name, re.I)
+        if markdown and path.is_file() and path.read_bytes().startswith(b"---"):
+            raise BookError(path, UNLIKE)
     _check(tuple(chapters))
     return chapters
 
@@ -190,7 +192,10 @@ class Reader:
                 raise self.refuse(f"a line of {len(line)} characters, at most {LONGEST}; break it", number)
             if found := CONTROL.search(line):
                 what = "half a character" if "\ud800" <= found[0] <= "\udfff" else "a control character"
+                what = "no character of any text" if "\udfff" < found[0] != "\ufeff" else what
                 raise self.refuse(f"{what}, U+{ord(found[0]):04X}; remove it", number)
+            if found := CONFLICT.match(line):
+                raise self.refuse(f"'{found[1]}': a conflict of Git is still to be settled", number)
             if found := REGION.match(line):
                 raise self.refuse(f"'{found[0]}' opens or closes a Jupytext region; remove it", number)
 
@@ -528,6 +533,10 @@ class Reader:
                 if self.chapter.title:
                     raise self.refuse(f"a second title; the first is '{self.chapter.title}'")
                 self.chapter.title = text
+            if len(heading[1]) == 1 and (mark := re.search(r"[`*\[{<\\]|#$", line[2:])):
+                raise self.refuse(
+                    f"a title is plain text, without {mark[0]}: contents and module show it raw"
+                )
             if "$" in text:
                 raise self.refuse("no mathematics in headings (contents show it raw): write δ, not $\\delta$")
         for found in NAMED.finditer(bare(line)):

@@ -17,6 +17,7 @@ from .chapter import (
 )
 from .tangle.imports import imported_names
 
+UNLIKE = "begins like a chapter, but is not called like one: 04-linear.md"
 LINK = re.compile(r"(?:\]\(|^\[\w+\]: *)(?:\./)?(\d\d-[\w-]+\.md)")  # to a chapter
 
 
@@ -37,6 +38,8 @@ def check_prefix(chapters: Sequence[Chapter]) -> None:
 def _check_numbers(chapters: Sequence[Chapter]) -> None:
     seen: dict[int, Chapter] = {}
     for chapter in chapters:
+        if chapter.number and not re.fullmatch(r"\d\d-[\w-]+\.md", chapter.path.name, re.ASCII):
+            raise BookError(chapter.path, UNLIKE)
         if chapter.number in seen:
             raise BookError(
                 chapter.path, f"chapter {chapter.number} is already {seen[chapter.number].path.name}"

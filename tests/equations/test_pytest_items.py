@@ -82,6 +82,13 @@ def test_the_command_explains_and_plants(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.usefixtures("command")
+def test_what_nobody_counts_is_not_written(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        check_equations.main(["--record"])
+    assert capsys.readouterr().err.endswith("--record writes what --mutants counts; give both\n")
+
+
+@pytest.mark.usefixtures("command")
 @pytest.mark.parametrize(
     "arguments, said",
     [
@@ -104,3 +111,19 @@ def test_the_command_fails_where_an_equation_does(
     functions["cross_entropy"] = lambda p, y: 0.0 * p.sum()
     assert check_equations.main([]) == 1
     assert "eq:ce: the two sides differ" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("command")
+@pytest.mark.parametrize("arguments", [[], ["--label", "eq:ce"]])
+def test_the_command_ends_where_a_function_does_not(
+    capsys: pytest.CaptureFixture[str],
+    functions: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+) -> None:
+    monkeypatch.setenv("BOOK_CELL_SECONDS", "0.3")
+    functions["cross_entropy"] = lambda p, y: any(i for i in iter(int, 1))
+    assert check_equations.main(arguments) == 1
+    said = capsys.readouterr().out
+    late = "its check has not ended after 0.3 s, the limit (BOOK_CELL_SECONDS sets another)"
+    assert said == f"tests/equations/samples/cross-entropy.md:33: {late}\n"

@@ -68,6 +68,9 @@ MEANINGS = [
     ("| one number for each column |", "| one number for each row |", "counts the other axis"),
     (r"| columns | $\mathbb{N}$ | `D`", r"| rows | $\mathbb{N}$ | `D`", "counts the other axis"),
     ("| $m$ | the larger one |", "| $m$ | the smaller one |", "not the smaller one"),
+    ("the batch, one example per row", "the batch, one example per column", "along the other axis"),
+    ("the batch, one example per row", "the batch, one feature per row", "along the other axis"),
+    ("queries, one per row", "queries, one per column", "along the other axis"),
 ]
 CELLS = [
     ("dW, db = layer.weight.grad, layer.bias.grad", "dW, db = X.T @ dY, layer.bias.grad"),

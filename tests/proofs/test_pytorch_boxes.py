@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import gc
 import inspect
+import io
 import math
+import pickle
 import re
 import weakref
 from collections.abc import Callable
@@ -584,6 +586,30 @@ def replayed() -> bool:
     return x.grad is not None and torch.equal(x.grad, y)
 
 
+def kept_for_leaves() -> bool:
+    layer, plain, asked = torch.nn.Linear(2, 1), torch.ones(1, 2), torch.ones(1, 2, requires_grad=True)
+    (layer(plain) + layer(asked)).sum().backward()
+    return None is plain.grad and None not in (layer.weight.grad, asked.grad)
+
+
+def refused_after_a_change() -> bool:
+    y = torch.nn.Linear(2, 1)(x := torch.ones(1, 2))
+    x += 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+    return True
+
+
+def tensors_only() -> bool:
+    state: Any = np.random.RandomState(0).get_state()
+    torch.save(state, file := io.BytesIO())
+    file.seek(0)
+    with pytest.raises(pickle.UnpicklingError, match="weights_only"):
+        torch.load(file)
+    file.seek(0)
+    return bool(torch.load(file, weights_only=False)[0] == state[0])
+
+
 def with_its_parameters() -> bool:
     from torch.utils.checkpoint import checkpoint as replay
 
@@ -808,6 +834,17 @@ SAID: dict[str, Callable[[], bool]] = {
     "what it saved is freed, unless `retain_graph=True`; a second pass that needs it fails": freed,
     "| `grad` of leaves | `grad` | adds up until it is cleared |": freed,
     "| `clip_grad_norm_(model.parameters(), c)` | `max_norm=…` | before the step |": clipped_before,
+    "as `layer.weight.grad`, and $\\frac{\\partial L}{\\partial X}$ only if you ask for it": kept_for_leaves,
+    "PyTorch keeps $X$ itself, and refuses to go back if it has been changed.": refused_after_a_change,
+    "PyTorch stores its weights transposed": linear,
+    "The slope computed from this output is exactly 0, in PyTorch as well": lambda: (
+        slope_at([40.0], torch.sigmoid) == [0] < list(bp.Sigmoid().slope([40.0]))
+    ),
+    "with `weights_only=True`, now the default, `torch.load` unpickles nothing but tensors": tensors_only,
+    "PyTorch counts the changes of each tensor.": raised_version,
+    "PyTorch keeps the graph in nodes behind its tensors, and each node names those that": lambda: (
+        (y := torch.ones(1, requires_grad=True) * 2).exp().grad_fn.next_functions[0][0] is y.grad_fn
+    ),
 }
 
 
@@ -835,13 +872,15 @@ SENTENCE = re.compile(r".+?(?:[.;)](?=\s+(?:- )?[A-Z`a-z])|\|(?= \|)|$)")  # or 
 PYTORCH = re.compile(r"PyTorch|torch\.")
 CLAIM = re.compile(  # outside of boxes
     r"\b(?:as|like|unlike)(?: in)? (?:PyTorch|`torch)|PyTorch's,? (?:\w+ )?default"
-    r"|default,? (?:but )?not PyTorch|PyTorch (?:allows|gives|raises|squares|prints)",
+    r"|default,? (?:but )?not PyTorch|PyTorch (?:allows|gives|raises|squares|prints)"
+    r"|PyTorch (?:keeps|stores|counts)|now the default|in PyTorch as well",
     re.IGNORECASE,
 )
 PLAIN = (  # what such words say beside the point
     "| PyTorch | as PyTorch draws them | it is the default;",
     "What has to change to let whole arrays onto the tape, as in PyTorch?",
     "`gradients`, like `torch.autograd.grad`, returns those of any Tensors",
+    "### What PyTorch keeps",
 )
 
 
@@ -873,6 +912,9 @@ WRONG = [
     ("PyTorch allows `p=1`.", "PyTorch refuses `p=1`."),
     ("Keras's default, not PyTorch's", "PyTorch's default, not Keras's"),
     ("divides by $r+10^{-6}$", "divides by $r+10^{-8}$"),
+    ("with `weights_only=True`, now", "with `weights_only=False`, now"),
+    ("PyTorch keeps $X$ itself", "PyTorch keeps a copy of $X$"),
+    ("exactly 0, in PyTorch as well", "exactly 1, in PyTorch as well"),
 ]
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import equations
 from equations.book import Book
@@ -21,10 +22,12 @@ from equations.mutation_score import Score
 from literate.chapter import BookError, Chapter, Display, Place
 from literate.files import write_atomically
 from literate.kept import Kept
+from literate.limits import Misbehaved, late, timely
 from literate.tangle.reach import Source, digest_of
 
 COUNTS = "checks.json"
 SOURCES = sorted(Path(equations.__file__).parent.glob("*"))
+T = TypeVar("T")
 Found = dict[str, Any]  # "draws" and "against" of a display
 
 
@@ -34,7 +37,7 @@ def check_all(book: Book, source: Source, cache: Path) -> dict[str, Found]:
     found: dict[str, Found] = {}
     wrong: list[Finding] = []
     for chapter, subject, rests in subjects(book):
-        check = functools.partial(_check, book, chapter, subject, wrong)
+        check = partial(_check, book, chapter, subject, wrong)
         one = kept.get(check, rests.texts, source.reached(rests.names)) if rests else check()
         if isinstance(subject, Display):
             found[str(subject.label)] = one
@@ -61,9 +64,18 @@ def _rests(book: Book, chapter: Any, subject: Subject) -> Dependencies | None:
 
 
 def _check(book: Book, chapter: Chapter, subject: Subject, wrong: list[Finding]) -> Found:
-    results = list(check_subject(book, chapter, subject))
+    results = in_time(partial(check_subject, book, chapter, subject), subject.place)
     wrong += [result.finding for result in results if result.finding]
     return {"draws": results[0].draws, "against": results[0].against} if results else {}
+
+
+def in_time(check: Callable[[], Iterable[T]], place: Place) -> list[T]:
+    """What a check finds. A row of a table may call what never ends."""
+    try:
+        with timely():
+            return list(check())
+    except Misbehaved:
+        raise BookError(place, f"its check {late()}") from None
 
 
 @functools.cache

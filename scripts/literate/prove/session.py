@@ -7,6 +7,8 @@ import contextlib
 import doctest
 import importlib.util
 import linecache
+import locale
+import os
 import re
 import sys
 import traceback
@@ -14,7 +16,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from types import CodeType
+from types import CodeType, ModuleType
 
 import numpy as np
 
@@ -24,7 +26,7 @@ from literate.limits import Limits, Misbehaved, Output
 from literate.prove.alternatives import drawn, untold
 from literate.reader import book_files, data_files, read_chapter
 from literate.rules import check_prefix
-from literate.tangle.module import Module, tangle
+from literate.tangle.module import Module, importable, tangle
 
 FUTURE_FLAGS = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 LONGEST_TRACE = 20
@@ -44,7 +46,8 @@ class Session:
     def __init__(self, chapter: Chapter, before: Sequence[Chapter]) -> None:
         self.chapter = chapter
         self.before = before
-        self.namespace: dict = {"__name__": "__main__"}
+        self.main = ModuleType("__main__")
+        self.namespace = vars(self.main)
         self.flags = 0
         self.done = 0
         self.failed: Place | None = None
@@ -74,15 +77,19 @@ class Session:
             for name, path in data_files(self.chapter).items():
                 write_atomically(folder / "cwd" / name, read_text(path))
             (folder / "cwd").mkdir(exist_ok=True)
-            module = folder / f"{MODULE_NAME}.py"
-            write_atomically(module, self.earlier.text)
+            file = folder / f"{MODULE_NAME}.py"
+            write_atomically(file, self.earlier.text)
+            module = _unread(file)
             self.limits = Limits(folder / "cwd", folder / "temporary", matplotlib.get_cachedir())
+            stack.enter_context(_as_before())
             stack.enter_context(np.errstate())
             stack.enter_context(np.printoptions())
             stack.enter_context(matplotlib.rc_context())
             matplotlib.use("agg")
+            stack.enter_context(importable(module))
+            stack.enter_context(importable(self.main))
             with self.explained(self.chapter.place(1)), self.bounded(self.chapter.place(1)):
-                stack.enter_context(_installed(module))
+                module.__loader__.exec_module(module)  # type: ignore[union-attr]
             self.stack = stack.pop_all()
         return self
 
@@ -226,17 +233,20 @@ class Session:
 
 
 @contextlib.contextmanager
-def _installed(file: Path) -> Iterator[None]:
-    """``import backprop_core`` finds this file, whatever else is installed."""
-    before = sys.modules.get(MODULE_NAME)
+def _as_before() -> Iterator[None]:
+    """What a chapter sets for its process is not set for the next one."""
+    environment, path, deep = dict(os.environ), [*sys.path], sys.getrecursionlimit()
+    language = locale.setlocale(locale.LC_ALL)
+    yield
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.path = path
+    sys.setrecursionlimit(deep)
+    locale.setlocale(locale.LC_ALL, language)
+
+
+def _unread(file: Path) -> ModuleType:
+    """backprop_core of this file, whatever else is installed; nothing of it has run yet."""
     spec = importlib.util.spec_from_file_location(MODULE_NAME, file)
     assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[MODULE_NAME] = module
-    try:
-        spec.loader.exec_module(module)
-        yield
-    finally:
-        del sys.modules[MODULE_NAME]
-        if before:
-            sys.modules[MODULE_NAME] = before
+    return importlib.util.module_from_spec(spec)

@@ -128,6 +128,8 @@ def _kernel(command: list[str], environment: dict[str, str], folder: str) -> Non
     from ipykernel.kernelapp import IPKernelApp
 
     os.setsid()
+    multiprocessing.set_start_method(None, force=True)  # a cell has Python's own, and its own folder
+    vars(multiprocessing.current_process())["_config"].pop("tempdir", None)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)

@@ -42,6 +42,7 @@ T = TypeVar("T")
 CACHE = ROOT / ".cache" / "chapters"
 SETUP = Path(__file__).with_name("startup.py")
 PACKAGES = ("numpy", "matplotlib", "ipykernel", "nbclient", "scikit-learn")
+ADDRESS = re.compile(rf"<.* at 0x[0-9a-f]+>|{re.escape(str(ROOT))}[^'\s]*|/book-\d+-\w+")  # or a folder
 READS_DOCSTRINGS = re.compile(r"__doc__|\bhelp\(|getdoc|getsource")
 KEPT = 5  # executed versions of a chapter that stay in the cache
 
@@ -87,7 +88,8 @@ async def _run(chapters: Sequence[Chapter], cache: Path) -> dict[Path, NotebookN
     free = asyncio.Semaphore(max(2, os.cpu_count() or 1))
     failures: list[BookError] = []
     entries = _entries(chapters, cache)
-    missing = [chapter for chapter in chapters if not entries[chapter.path].exists()]
+    found = {chapter.path: _kept(entries[chapter.path], chapter) for chapter in chapters}
+    missing = [chapter for chapter in chapters if not found[chapter.path]]
     done = itertools.count(1)
 
     async def one(chapter: Chapter) -> None:
@@ -110,7 +112,16 @@ async def _run(chapters: Sequence[Chapter], cache: Path) -> dict[Path, NotebookN
         failures.sort(key=str)
         failures[0].args = ("\n".join(map(str, failures)),)
         raise failures[0]
-    return {path: v4.reads(read_text(entry)) for path, entry in entries.items()}
+    return {path: found[path] or v4.reads(read_text(entry)) for path, entry in entries.items()}
+
+
+def _kept(entry: Path, chapter: Chapter) -> NotebookNode | None:
+    """What the cache has under this name, if nothing has broken it."""
+    with contextlib.suppress(Exception):
+        notebook = v4.reads(read_text(entry))
+        if len(notebook.cells) == len(chapter.python):
+            return notebook
+    return None
 
 
 def _entries(chapters: Sequence[Chapter], cache: Path) -> dict[Path, Path]:
@@ -127,15 +138,15 @@ def latest(chapters: Sequence[Chapter], cache: Path) -> tuple[dict[Path, Noteboo
     A cell that no kernel has run as it stands keeps the outputs of its last run, or has none.
     """
     found, missing = {}, []
-    for path, entry in _entries(chapters, cache).items():
-        if entry.exists():
-            found[path] = v4.reads(read_text(entry))
+    for chapter, (path, entry) in zip(chapters, _entries(chapters, cache).items(), strict=True):
+        if notebook := _kept(entry, chapter):
+            found[path] = notebook
             continue
         missing.append(entry)
-        old = sorted(cache.glob(f"{path.stem}-*.ipynb"), key=lambda file: file.stat().st_mtime)
-        last = v4.reads(read_text(old[-1])).cells if old else []
-        outputs = {cell.source: cell.outputs for cell in last}
-        chapter = next(chapter for chapter in chapters if chapter.path == path)
+        outputs = {}
+        for old in sorted(cache.glob(f"{path.stem}-*.ipynb"), key=lambda file: file.stat().st_mtime)[-1:]:
+            with contextlib.suppress(Exception):
+                outputs = {cell.source: cell.outputs for cell in v4.reads(read_text(old)).cells}
         sources = [cell.source.rstrip("\n") for cell in chapter.python]
         cells = [v4.new_code_cell(source, outputs=outputs.get(source, [])) for source in sources]
         found[path] = plain(v4.new_notebook(cells=cells))
@@ -288,7 +299,7 @@ def check(chapter: Chapter, cell: Cell, executed: NotebookNode, module: Module) 
     if cell.alt and not any("image/svg+xml" in output.get("data", {}) for output in executed.outputs):
         raise BookError(cell.place, "this cell has alt=… but draws no figure")
     for output in executed.outputs:
-        if cell.alt and output.output_type == "execute_result":
+        if cell.alt and output.output_type == "execute_result" and "image/svg+xml" not in output.data:
             shown = output.data["text/plain"].partition("\n")[0][:80]
             message = f"above its figure this cell shows {shown}, the value of its last line; end it with ;"
             raise BookError(cell.place, message)
@@ -297,7 +308,7 @@ def check(chapter: Chapter, cell: Cell, executed: NotebookNode, module: Module) 
         text = output.get("text") or output.get("data", {}).get("text/plain", "") or output.get("evalue", "")
         if what := limits.printable(text):
             raise BookError(cell.place, f"the cell {what}")
-        if address := re.search(r"<.* at 0x[0-9a-f]+>", text):
+        if address := ADDRESS.search(text):
             if "data" in output and len(output.data) > 1:
                 continue  # the repr beside a figure is never shown
             raise BookError(cell.place, f"an address in the output changes with every run: {address[0]}")

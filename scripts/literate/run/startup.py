@@ -107,6 +107,8 @@ if figures:  # type: ignore[name-defined]  # noqa: F821
     shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, as_svg)
 limits = load_limits()
 Misbehaved = limits.Misbehaved
-shell.run_ast_nodes = limited(shell.run_ast_nodes, limits.Limits(Path.cwd(), Path(os.environ["TMPDIR"])))
+bounds = limits.Limits(Path.cwd(), Path(os.environ["TMPDIR"]))
+shell.run_ast_nodes = limited(shell.run_ast_nodes, bounds)
+shell.kernel.raw_input = bounds.asked
 warnings.simplefilter("error")
 warnings.filterwarnings("ignore", module="ipykernel")

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from literate.chapter import MODULE_NAME, BookError, Chapter, Place, compiled, definitions
-from literate.tangle.scopes import bound_names, used_names
+from literate.chapter import MODULE_NAME, BookError, Chapter, Place, compiled, defined_names, definitions
+from literate.tangle.scopes import bound_names, in_module, used_at_definition, used_names
 
 NUMPY = "numpy"
 BUILTINS = frozenset(dir(builtins))
@@ -51,7 +51,12 @@ def needed_imports(chapters: Sequence[Chapter]) -> list[Import]:
         for name, place in own.items():
             _check_definition(name, place)
         _check_rebinding(chapter)
+        above: set[str] = set()
         for cell in chapter.core:
+            above.update(defined_names(cell))
+            for name, place in used_at_definition(cell, in_module(cell)).items():
+                if name in own and name not in above:
+                    raise BookError(place, f"{name} is needed here, but is defined only at {own[name]}")
             for name, place in used_names(cell).items():
                 item = imported.get(name)
                 if item and item.package != MODULE_NAME:

@@ -6,7 +6,6 @@ What would mean something else there is refused.
 """
 
 from __future__ import annotations
-import __future__
 
 import ast
 import inspect
@@ -15,8 +14,8 @@ from dataclasses import dataclass
 from types import CodeType
 
 from equations.slicing import names_in, reachable
-from literate.chapter import BookError, Cell, Chapter, Place, compiled, definitions
-from literate.tangle.scopes import bound_names, used_at_definition, used_names
+from literate.chapter import BookError, Cell, Chapter, Place, definitions
+from literate.tangle.scopes import bound_names, in_module, used_at_definition, used_names
 
 INDENT = 4
 BASES = ("object", "ABC", "NDArrayOperatorsMixin", "SimpleNamespace")  # that do not notice being derived from
@@ -101,14 +100,9 @@ def _class(cell: Cell, name: str) -> ast.ClassDef | None:
     return next((node for node in classes if node.name == name), None)
 
 
-def _code(cell: Cell) -> CodeType:
-    """The cell as the module compiles it: annotations do not run."""
-    return compiled(cell, __future__.annotations.compiler_flag)
-
-
 def _body(cell: Cell, name: str) -> CodeType:
     """The compiled body of a class."""
-    return next(code for code in _code(cell).co_consts if inspect.iscode(code) and code.co_name == name)
+    return next(code for code in in_module(cell).co_consts if inspect.iscode(code) and code.co_name == name)
 
 
 def _bound(cell: Cell, name: str) -> dict[str, Place]:
@@ -297,7 +291,7 @@ class _Growth:
         for cell in self.cells[self.cells.index(self.start) + 1 :]:
             classes = (node for node in cell.tree.body if isinstance(node, ast.ClassDef))
             bases = names_in(base for node in classes for base in node.bases)
-            for name, place in used_at_definition(cell, _code(cell)).items():
+            for name, place in used_at_definition(cell, in_module(cell)).items():
                 derived = name in bases  # deriving from a class runs none of its methods
                 if cell not in self.pieces and (
                     name == self.name or (not derived and self.name in reachable([name], self.uses))

@@ -6,11 +6,13 @@ import contextlib
 import functools
 import hashlib
 import re
+import sys
 import textwrap
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any
 
 from literate.chapter import MODULE_NAME, ROOT, WIDTH, BookError, Chapter, Place, defined_names
@@ -57,14 +59,35 @@ class Module:
     digest: str
 
     def namespace(self) -> dict[str, Any]:
-        return namespace_of(self.text)
+        try:
+            return namespace_of(self.text)
+        except Exception as error:
+            file = f"{MODULE_NAME}.py"
+            frames = traceback.extract_tb(error.__traceback__)
+            places = [self.places.get(one.lineno or 0) for one in frames if one.filename == file]
+            place = next(filter(None, reversed(places)), ROOT / file)
+            raise BookError(place, f"{type(error).__name__}: {error}") from None
 
 
 def namespace_of(text: str) -> dict[str, Any]:
     """What a module of this text defines."""
-    found: dict[str, Any] = {"__name__": MODULE_NAME}
-    exec(_compiled(text), found)
-    return found
+    module = ModuleType(MODULE_NAME)
+    with importable(module):
+        exec(_compiled(text), vars(module))
+    return vars(module)
+
+
+@contextlib.contextmanager
+def importable(module: ModuleType) -> Iterator[None]:
+    """An import finds this module under its name, and so do dataclasses and pickle."""
+    name = module.__name__
+    before, sys.modules[name] = sys.modules.get(name), module
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+        if before:
+            sys.modules[name] = before
 
 
 @functools.lru_cache(maxsize=8)

@@ -1,6 +1,7 @@
 """The names that code takes from outside of itself, as Python's own compiler finds them."""
 
 from __future__ import annotations
+import __future__
 
 import ast
 import dis
@@ -14,6 +15,11 @@ from literate.chapter import Cell, Place, compiled
 GLOBAL = ("LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
 COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 IMPLICIT = ("__name__", "__annotations__")  # every module and class body has them
+
+
+def in_module(cell: Cell) -> CodeType:
+    """The cell as the module compiles it: annotations do not run."""
+    return compiled(cell, __future__.annotations.compiler_flag)
 
 
 @functools.cache

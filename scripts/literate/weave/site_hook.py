@@ -26,7 +26,7 @@ from nbconvert.exporters import templateexporter
 from nbformat import NotebookNode
 
 from literate import kept
-from literate.chapter import ROOT, BookError, Chapter
+from literate.chapter import ROOT, BookError, Chapter, shown_path
 from literate.exercises.marker import Marker
 from literate.files import read_text, sweep, write_atomically
 from literate.kept import Kept, name_of
@@ -261,9 +261,16 @@ def on_post_build(config: MkDocsConfig) -> None:
 
 def copy_assets(assets: Path) -> None:
     """Fonts and the style of formulas, from the installed packages into the site."""
+    try:
+        _copy(assets)
+    except FileNotFoundError as error:
+        missing = shown_path(Path(error.filename))
+        said = f"its packages are not installed ({missing} is missing); run npm ci --ignore-scripts"
+        raise BookError(ROOT / "package.json", said) from None
+
+
+def _copy(assets: Path) -> None:
     katex = PACKAGES / "katex" / "dist"
-    if not katex.is_dir():
-        raise BookError(ROOT / "package.json", "its packages are not installed; run npm ci --ignore-scripts")
     (assets / "katex" / "fonts").mkdir(parents=True)
     shutil.copy(katex / "katex.min.css", assets / "katex")
     for font in katex.glob("fonts/*.woff2"):
