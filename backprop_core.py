@@ -177,8 +177,9 @@ def _between(bounds: str) -> Callable:
     """Whether something is a number between the bounds."""
     low, above, _, below, top = bounds.split()
     def fits(value: Any) -> Any:
-        real = isinstance(value, _Real) and _SIGNS[above](float(low), value)
-        return real and _SIGNS[below](value, float(top))
+        real = isinstance(value, _Real) and not isinstance(value, bool)
+        over = real and _SIGNS[above](float(low), value)
+        return over and _SIGNS[below](value, float(top))
 
     return fits
 
@@ -218,7 +219,8 @@ class _Unset:
     def _refuse(self, *_: Any) -> Any:
         raise AttributeError(f"no {self.name} (super().__init__ ran?)")
 
-    __repr__ = __getattr__ = __len__ = __le__ = _refuse
+    __repr__ = __getattr__ = __len__ = __le__ = __iter__ = _refuse
+    __ne__ = __neg__ = __mul__ = __array__ = _refuse
 
 
 # 01 What is a slope good for? · setting
@@ -471,8 +473,7 @@ class Parameter:
 
     @grad.setter
     def grad(self, grad: ArrayLike | None) -> None:
-        mine = vars(self).get("_grad")
-        if grad is not None and grad is not mine:
+        if grad is not None and grad is not (mine := vars(self).get("_grad")):
             new, kind = _upstream(self.data, grad, "grad"), self.data.dtype
             if mine is None or (mine.shape, mine.dtype) != (new.shape, kind):
                 self._grad: np.ndarray = np.empty(new.shape, kind)
@@ -616,8 +617,9 @@ class Layer(_Memory):
 
     # 03 Why backwards? · layer-contents
     def _own(self) -> list[tuple[Any, Any]]:
-        """Its attributes, but for what the last forward left."""
-        return [part for part in vars(self).items() if part[0] not in _PASSING]
+        """Its attributes, but for numbers and what the last forward left."""
+        own = [p for p in vars(self).items() if type(p[1]) not in _NUMBERS]
+        return [p for p in own if p[0] not in _PASSING]
 
     def _contents(self, prefix: str = "") -> list[tuple[str, Any]]:
         """This layer, and all that it and the layers inside hold."""
@@ -707,6 +709,7 @@ class Layer(_Memory):
 
 # 03 Why backwards? · passing
 _PASSING = {"_cache", "_fitted", "_shapes", "_pass"}
+_NUMBERS = {int, float, bool, str, type(None)}
 
 
 # 03 Why backwards? · entries
@@ -775,9 +778,9 @@ class _Fixed(_Unset):
 
 
 # 03 Why backwards? · fixed-attributes
-def _fixed(count: int) -> Any:
-    """So many attributes of that kind."""
-    return [_Fixed() for _ in range(count)]
+def _fixed(count: int, once: bool = True) -> Any:
+    """So many attributes of that kind, or that may be set again."""
+    return [_Fixed() if once else _Unset() for _ in range(count)]
 
 
 # 04 The linear layer · linear-forward
@@ -1066,8 +1069,8 @@ class GELU(Activation):
 class Softmax(Layer):
     """Probabilities from logits along ``axis``, eq:softmax-safe.
 
-    Any shape in, same out. Raises ValueError for a single number,
-    TypeError for an axis that is not a whole number.
+    Any shape in, same out. Raises ValueError for a single number, or for
+    an axis that is not a whole number.
     """
 
     axis: int = -1
@@ -1098,8 +1101,7 @@ class Softmax(Layer):
 
     # 05 Something that bends: activations · softmax-settings
     def __init__(self, axis: int = -1) -> None:
-        if not isinstance(axis, (int, np.integer)):
-            raise TypeError(f"Softmax: axis is a whole number, got {axis!r}")
+        _demand(self, _is_whole, "{} must be a whole number", axis=axis)
         self.axis = axis
 
 
@@ -1107,7 +1109,7 @@ class Softmax(Layer):
 def _only(on: np.ndarray, grad: np.ndarray) -> np.ndarray:
     """grad where ``on`` is true, elsewhere 0."""
     flat = grad.ravel("K")
-    if np.isfinite(np.vdot(flat, flat)):
+    if abs(np.vdot(flat, flat)) < np.inf:
         return grad * on
     return np.where(on, grad, 0)  # slow, but 0 times inf would be nan
 
@@ -1409,6 +1411,7 @@ class Network(Layer):
     """
 
     takes_lengths = True
+    criterion, layers = _fixed(2, once=False)
 
     def __init__(self, *layers: Layer, loss: Loss | None = None) -> None:
         self._shapes: list[tuple] = []
@@ -1428,8 +1431,10 @@ class Network(Layer):
         self, x: ArrayLike, target: ArrayLike, lengths: Any = None
     ) -> Any:
         """Forward, then the loss. Raises RuntimeError if there is none."""
-        criterion, y = self._loss_at_end(), self.forward(x, lengths)
-        value = criterion.forward(y, target, self._mask(y, target, lengths))
+        criterion, more = self._loss_at_end(), _given(lengths)
+        y = self.forward(x, *more)
+        mask = more and self._mask(y, target, *more)
+        value = criterion.forward(y, target, *mask)
         criterion._pass = self._shapes
         return value
 
@@ -1525,12 +1530,12 @@ class Network(Layer):
             raise
 
     # 07 A network learns · network-mask
-    def _mask(self, y: np.ndarray, target: ArrayLike, lengths: Any) -> Any:
-        """Which places of the output belong to a sequence; None if all."""
+    def _mask(self, y: np.ndarray, target: ArrayLike, lengths: Any) -> tuple:
+        """Which places of the output belong to a sequence; () if all."""
         steps = y.shape[:2]
         if lengths is None or y.ndim < 3 or steps != np.shape(target)[:2]:
-            return None
-        return _counting(self, lengths, *steps)
+            return ()
+        return (_counting(self, lengths, *steps),)
 
     # 07 A network learns · network-accumulate
     def accumulate(self, grad_output: ArrayLike | None = None) -> None:
@@ -1602,6 +1607,12 @@ def _one_number(owner: str, net: Any) -> None:
     _instances(owner, Network, net=net)
     its = net._loss_at_end().reduction
     _one_of(owner, "mean", "sum", reduction=its)
+
+
+# 07 A network learns · network-given
+def _given(lengths: Any) -> tuple:
+    """What forward gets besides x: one that takes x alone will do."""
+    return () if lengths is None else (lengths,)
 
 
 # 07 A network learns · optimizer
@@ -1859,8 +1870,7 @@ class SGD(Optimizer):
         plain = not np.all(self.momentum) or np.any(self.dampening)
         if self.nesterov and plain:
             raise ValueError("SGD: nesterov needs momentum > 0, no dampening")
-        if np.any(self.momentum):
-            self._remember("velocity")
+        self._remember(*["velocity"] * bool(np.any(self.momentum)))
 
     # 09 Which way, and how far? · dampening
     def _damped(self, grad: np.ndarray) -> np.ndarray:
@@ -1920,7 +1930,7 @@ def _fill(
     """Draw all numbers anew, with mean 0 and the deviation ``spread``."""
     _only_parameters([parameter])
     shape = parameter.data.shape
-    std, rng = spread(shape, *settings), _generator("initialiser", rng)
+    std, rng = abs(spread(shape, *settings)), _generator("initialiser", rng)
     bound = 3**0.5 * std
     parameter.data[...] = rng.uniform(-bound, bound, shape) if uniform else (
         rng.normal(0.0, std, shape)
@@ -2251,9 +2261,8 @@ class RMSprop(Optimizer):
         centered: bool = False, *, maximize: bool = False,
     ) -> None:
         super().__init__(**_arguments(locals()))
-        self._remember("square", *["mean"] * bool(self.centered))
-        if np.any(self.momentum):
-            self._remember("velocity")
+        more = ["velocity"] * bool(np.any(self.momentum))
+        self._remember("square", *["mean"] * bool(self.centered), *more)
 
     # 09 Which way, and how far? · rmsprop-options
     def _about_the_mean(self, square: np.ndarray, grad: np.ndarray) -> Any:
@@ -2367,8 +2376,7 @@ class DataLoader:
         shuffle: bool = True, drop_last: bool = False, rng: _Seed = None,
         lengths: ArrayLike | None = None,
     ) -> None:
-        given = (x, y) if lengths is None else (x, y, lengths)
-        self.arrays = [_as_array(array) for array in given]
+        self.arrays = [_as_array(array) for array in (x, y, *_given(lengths))]
         self.x, self.y = self.arrays[:2]
         _equally_many(self.arrays)
         _switch(self, shuffle=shuffle, drop_last=drop_last)
@@ -2550,7 +2558,8 @@ class _Training(SimpleNamespace):
                 history.append(row)
                 self.advance("epoch")
             self.tell(row, last)
-            if any([callback(history) for callback in callbacks]):  # all
+            # a list, so that all are called
+            if any([np.array_equal(c(history), True) for c in callbacks]):
                 break
 
     # 10 The loop: training · advance
@@ -2617,8 +2626,8 @@ class _Training(SimpleNamespace):
             "schedule": Schedule, "penalty": Callable, "history": list,
         }
         for i, (name, kind) in enumerate(kinds.items()):
-            optional = i > 3  # the last four may be left out
-            _instances("fit", kind, optional, **{name: vars(self)[name]})
+            # the last four may be left out
+            _instances("fit", kind, i > 3, **{name: vars(self)[name]})
         for function in self.callbacks:
             _instances("fit", Callable, callbacks=function)
         rows = self.history or ()
@@ -2699,13 +2708,13 @@ def _uninterrupted() -> Iterator[None]:
 def _measure(net: Network, x: Any, y: Any, lengths: Any = None) -> dict:
     """The mean loss and the accuracy of labels; of how many, or what weight"""
     criterion, labels = net._loss_at_end(), np.asarray(y)
-    answer = net.forward(x, lengths)
+    answer = net.forward(x, *_given(lengths))
     mask = net._mask(answer, labels, lengths)
-    loss = criterion.forward(answer, labels, mask)
-    counted = np.ones(len(labels), bool) if mask is None else mask
+    loss = criterion.forward(answer, labels, *mask)
+    counted = mask[0] if mask else np.ones(len(labels), bool)
     found, weight = {}, None
     if isinstance(criterion, CrossEntropyLoss) and labels.ndim < answer.ndim:
-        inside = True if mask is None else mask
+        inside = mask[0] if mask else True
         counted = (labels != criterion.ignore_index) & inside
         right = answer.argmax(axis=-1) == labels
         share, weight = float(np.mean(right[counted])), criterion.weight
@@ -2858,7 +2867,7 @@ def _write(path: Path, arrays: dict[str, Any]) -> None:
 # 11 To be continued: saving and resuming · ordinary
 def _ordinary(path: str | os.PathLike) -> Path:
     """Where the file really stands; behind a link, for instance."""
-    path = Path(path).resolve()
+    path = Path(os.fsdecode(path)).resolve()
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent}")
     if path.exists() and not path.is_file():
@@ -3374,9 +3383,8 @@ def _batch_first(x: np.ndarray, border: tuple = _NONE) -> np.ndarray:
 def _places(layer: Layer, size: tuple, window: tuple, stride: tuple) -> tuple:
     """How many places a window has, downwards and across."""
     if any(n < k for n, k in zip(size, window)):
-        raise ValueError(
-            f"{layer}: a window of {window} does not fit into padded {size}"
-        )
+        text = f"a window of {window} does not fit into padded {size}"
+        raise ValueError(f"{layer}: {text}")
     return tuple((n - k) // s + 1 for n, k, s in zip(size, window, stride))
 
 
@@ -3439,6 +3447,7 @@ class _Convolution(Layer):
     _transposed = False
     in_channels, out_channels, kernel_size, groups = _fixed(4)
     weight, bias = _fixed(2)
+    stride, padding, dilation = _fixed(3, once=False)
 
     def _received(self, grad_output: ArrayLike) -> np.ndarray:
         """Add to the parameters' grad; return the gradient, batch last."""
@@ -3472,9 +3481,7 @@ class _Convolution(Layer):
         _demand(self, lambda _: both, wanted, groups=groups)
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
-        self.stride: Any = stride
-        self.padding: Any = padding
-        self.dilation: Any = dilation
+        self.stride, self.padding, self.dilation = stride, padding, dilation
         self._pad()
         self.groups = groups
         self._draw(groups, bias, _generator(self, rng))
@@ -3580,6 +3587,7 @@ class _Pool(Layer):
     """What MaxPool2d and AvgPool2d have in common."""
 
     _handed: Any  # the share of a window's gradient that its k-th pixel gets
+    kernel_size, stride, padding = _fixed(3, once=False)
 
     def _pieces(self, x: np.ndarray) -> list[np.ndarray]:
         """Views of x (C, H, W, N): each window's first pixel, second, …"""
@@ -3609,9 +3617,8 @@ class _Pool(Layer):
         self, kernel_size: _Sizes, stride: _Sizes | None = None,
         padding: _Sizes = 0,
     ) -> None:
-        self.kernel_size: Any = kernel_size
-        self.stride: Any = kernel_size if stride is None else stride
-        self.padding: Any = padding
+        self.kernel_size, self.padding = kernel_size, padding
+        self.stride = kernel_size if stride is None else stride
         self._settle()
 
     # 14 Neighbours: convolution · pool-settle
@@ -3880,7 +3887,9 @@ class Tensor(NDArrayOperatorsMixin):
     _record: Any = None
     __hash__ = object.__hash__  # although == compares entries
     shape = property(operator.attrgetter("data.shape"))
-    def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
+    def __init__(self, data: ArrayLike, requires_grad: Any = True) -> None:
+        if type(requires_grad) is not bool:
+            _switch(self, requires_grad=requires_grad)
         self.data, self.requires_grad = _real(data), requires_grad
 
     # 17 The engine, for use · tensor-protocols
@@ -3970,6 +3979,9 @@ class Tensor(NDArrayOperatorsMixin):
             text = "a float carries no gradient; np.exp and np.stack keep it"
             warnings.warn(f"{text} (.item() drops it silently)", stacklevel=2)
         return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())  # whose slope is 0 anyway
 
     def __format__(self, form: str) -> str:
         return format(self.item(), form) if form else str(self)
@@ -4119,11 +4131,14 @@ def _ask(rule: _Rule, args: Sequence, options: dict, places: list) -> None:
     if way in rule.asked:
         return
     rules = rule.vjps if isinstance(rule.vjps, tuple) else ()
+    pushes = rule.jvps if isinstance(rule.jvps, (list, tuple)) else ()
     form = signature(next(filter(None, rules), rule.vjps or rule.function))
     extra = [None] * (2 * bool(rule.vjps))  # g and y
     takes = f"{rule.name}({', '.join([*form.parameters][len(extra):])})"
     try:
         form.bind(*extra, *args, **options)
+        for other in filter(None, (*rules, *pushes)):
+            signature(other).bind(*extra, *args, **options)
         if rules and not all([*rules, *[None] * len(args)][i] for i in places):
             takes = "a constant there, as .data"
             raise TypeError
@@ -4409,11 +4424,10 @@ _POWERS: dict[Callable, Any] = {
 # 17 The engine, for use · slopes-of-curves
 _CURVES: dict[Callable, Any] = _POWERS | {
     np.sin: lambda y, x: np.cos(x), np.cos: lambda y, x: -np.sin(x),
-    np.tan: lambda y, x: 1 + y * y,
-    np.sinh: lambda y, x: np.cosh(x), np.cosh: lambda y, x: np.sinh(x),
+    np.tan: lambda y, x: 1 + y * y, np.sinh: lambda y, x: np.cosh(x),
+    np.cosh: lambda y, x: np.sinh(x), np.arctan: lambda y, x: 1 / (1 + x * x),
     np.arcsin: lambda y, x: 1 / np.sqrt((1 - x) * (1 + x)),
     np.arccos: lambda y, x: -1 / np.sqrt((1 - x) * (1 + x)),
-    np.arctan: lambda y, x: 1 / (1 + x * x),
     np.arcsinh: lambda y, x: 1 / np.hypot(1, x),
     np.arccosh: lambda y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),
     np.arctanh: lambda y, x: 1 / ((1 - x) * (1 + x)),
@@ -4428,11 +4442,18 @@ def _base_slope(y, x, n):
 
 
 def _exponent_slope(y, x, n):
-    return y * np.log(np.where(x == 0, 1.0, x))
+    return y * np.log(np.where(x == 0, y.dtype.type(1), x))
 
 
 def _side(a, y):
     return a / np.where(y == 0, 1, y)
+
+
+# 17 The engine, for use · shares-of-sums
+def _portions(exp, logaddexp):
+    def portion(y, a, b):
+        return exp(-logaddexp(0, b - a))  # σ(a − b), or 1 / (1 + 2^(b − a))
+    return portion, lambda y, a, b: portion(y, b, a)
 
 
 # 17 The engine, for use · slopes-of-pairs
@@ -4442,10 +4463,8 @@ _PAIRS: dict[Callable, tuple] = {
     np.fmod: (1, lambda y, a, b: -np.trunc(a / b)),
     np.mod: (1, lambda y, a, b: -np.floor(a / b)),
     np.power: (_base_slope, _exponent_slope),
-    np.logaddexp: (
-        lambda y, a, b: np.exp(-np.logaddexp(0, b - a)),  # σ(a − b)
-        lambda y, a, b: np.exp(-np.logaddexp(0, a - b)),
-    ),
+    np.logaddexp: _portions(np.exp, np.logaddexp),
+    np.logaddexp2: _portions(np.exp2, np.logaddexp2),
     np.hypot: (lambda y, a, b: _side(a, y), lambda y, a, b: _side(b, y)),
     np.arctan2: (
         lambda y, a, b: b / np.hypot(a, b) / np.hypot(a, b),
@@ -4882,19 +4901,8 @@ def _median(x, axis=None, *, keepdims=False):
 
 def _kron(a, b):
     left = _move(np.kron, _constant(a), np.ones_like(_plain(b)))
-    return left * _move(np.kron, np.ones_like(_plain(a)), _constant(b))
-
-
-# 17 The engine, for use · made-of-others
-_MADE: dict[Callable, Callable] = {
-    np.mean: _average_of, np.average: _weighted, np.median: _median,
-    np.kron: _kron, np.var: _var, np.prod: _prod, np.clip: _clip,
-    np.sort: _sort, np.einsum: _einsum, np.fix: np.trunc,
-    np.tensordot: _tensordot, np.linalg.norm: _norm,
-    np.std: lambda x, axis=None, *, ddof=0, keepdims=False: _root(
-        np.var(x, axis, ddof=ddof, keepdims=keepdims)
-    ),
-}
+    y = left * _move(np.kron, np.ones_like(_plain(a)), _constant(b))
+    return _valued(y, np.kron(_plain(a), _plain(b)))
 
 
 # 17 The engine, for use · made-sinc
@@ -4908,14 +4916,17 @@ def _sinc(x):
     return np.where(far, np.sin(x) / x, y)
 
 
-# 17 The engine, for use · made-by-entry
-_SINGLY: dict[Callable, Callable] = {
-    np.sinc: _sinc,
+# 17 The engine, for use · made-of-others
+_MADE: dict[Callable, Callable] = {
+    np.mean: _average_of, np.average: _weighted, np.median: _median,
+    np.kron: _kron, np.var: _var, np.prod: _prod, np.clip: _clip,
+    np.sort: _sort, np.einsum: _einsum, np.fix: np.trunc, np.sinc: _sinc,
+    np.tensordot: _tensordot, np.linalg.norm: _norm,
+    np.std: lambda x, axis=None, *, ddof=0, keepdims=False: _root(
+        np.var(x, axis, ddof=ddof, keepdims=keepdims)
+    ),
     np.nan_to_num: lambda x, copy=True, *args, **options: np.where(
         np.isfinite(x), x, np.nan_to_num(x.data, True, *args, **options)
-    ),
-    np.logaddexp2: lambda a, b: (
-        np.logaddexp(a * math.log(2), b * math.log(2)) / math.log(2)
     ),
 }
 
@@ -4970,7 +4981,7 @@ _MORE: dict[Callable, Callable] = {
 
 # 17 The engine, for use · table-of-linalg
 _COMPOSED: dict[Callable, Callable] = {
-    **_MADE, **_SINGLY, **_PRODUCTS, **_MORE, **_JOINS,
+    **_MADE, **_PRODUCTS, **_MORE, **_JOINS,
     np.linalg.vector_norm: _length,
     np.linalg.matrix_norm: lambda x, *, keepdims=False, ord="fro": (
         _norm(x, ord, (-2, -1), keepdims)
@@ -5065,7 +5076,7 @@ class Residual(Network):
     def forward(self, x: ArrayLike, lengths: _Maybe = None) -> np.ndarray:
         x = _floating(x)
         change = super().forward(x, lengths)
-        _same_shape(x, change)
+        _same_shape(self, x, change)
         return x + change  # eq:residual
 
     def backward(self, grad_output: _Maybe = None) -> np.ndarray:
@@ -5080,12 +5091,9 @@ class Residual(Network):
 
 
 # 19 Depth: residual connections · same-shape
-def _same_shape(x: np.ndarray, change: np.ndarray) -> None:
-    if change.shape != x.shape:
-        raise ValueError(
-            f"Residual: the layers turn shape {x.shape} into {change.shape}; "
-            "x + f(x) needs the same shape"
-        )
+def _same_shape(layer: Layer, x: np.ndarray, change: np.ndarray) -> None:
+    wanted = f"x + f(x) needs layers that keep the {{}} {x.shape}"
+    _demand(layer, x.shape.__eq__, wanted, shape=change.shape)
 
 
 # 20 Time: recurrent networks · activations-of-rnn
@@ -5363,7 +5371,7 @@ class Embedding(Layer):
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         self._count(backward=False)
-        self._cache = self._known(_as_array(x).copy())
+        self._cache = self._known(_as_array(x))
         return self.weight.data[self._cache]  # eq:embedding
 
     # 20 Time: recurrent networks · embedding-backward
@@ -5385,7 +5393,7 @@ class Embedding(Layer):
         _positive(self, num_embeddings=shape[0], embedding_dim=shape[1])
         _within(self, std=std)
         self.num_embeddings, self.embedding_dim = shape
-        self.weight = Parameter(_generator(self, rng).normal(0.0, std, shape))
+        self.weight = Parameter(std * _generator(self, rng).normal(size=shape))
 
     # 20 Time: recurrent networks · embedding-settings-known
     def _known(self, ids: np.ndarray) -> np.ndarray:
@@ -5636,6 +5644,7 @@ def jvp(
     outside. Raises TypeError for no list or no numbers, ValueError for a
     direction of another shape or another number of them.
     """
+    _instances("jvp", Callable, f=f)
     with _recorded():
         slopes = _starts(inputs, directions)  # of each input, as a Tensor
         y = f(*slopes.keys())
@@ -5695,12 +5704,9 @@ def _starts(inputs: Sequence, directions: Sequence) -> dict:
     """The inputs as Tensors of their own, each with its slope."""
     if not isinstance(inputs, (list, tuple)):
         raise TypeError("inputs is a list of arrays, one for each argument")
-    found = len(directions) if np.iterable(directions) else 0
-    if len(inputs) != found:
-        raise ValueError(
-            "jvp: expected one direction for each input, "
-            f"{len(inputs)} in all, got {found}"
-        )
+    directions = [*directions] if np.iterable(directions) else []
+    wanted = f"expected one direction for each input, {len(inputs)} in all"
+    _demand("jvp", len(inputs).__eq__, wanted, directions=len(directions))
     points = [_anew(x) for x in inputs]
     return {
         x: _weights(x.data, v, isinstance(v, Tensor), "a direction")
@@ -5727,6 +5733,7 @@ def hvp(f: Callable, x: ArrayLike, v: ArrayLike) -> np.ndarray:
     >>> hvp(lambda x: np.sum(x * x * x), [1.0, 2.0], [1.0, 0.0])
     array([6., 0.])
     """
+    _instances("hvp", Callable, f=f)
     def gradient(x: Tensor) -> Tensor:
         return gradients(_number_of(f(x)), [x], create_graph=True)[0]
 
@@ -5930,11 +5937,10 @@ def diagnose(
     """
     _one_number("diagnose", net)
     _demand("diagnose", np.ndim, "expected rows of {}", x=x, y=y)
-    rule = _rule_of(net, optimizer, step)
     with _as_it_was(net):
         draw = copy.deepcopy(_generator("diagnose", 0 if rng is None else rng))
         case = _case(net, *_heeded(net, np.asarray(x), np.asarray(y)), draw)
-    case = case._replace(optimizer=rule, step=step)
+    case = case._replace(optimizer=_rule_of(net, optimizer, step), step=step)
     return _look(case._replace(tests=_heeded(net, x_test, y_test)))
 
 
@@ -6162,19 +6168,17 @@ def _replace(things: list[Any], new: Callable[[Any], Any]) -> None:
 
 
 # 24 The diagnosis · spy
-def _spy(owner: Any, name: str, before: Any = None, after: Any = None) -> None:
+def _spy(on: Any, name: str, before: Any = tuple, after: Any = slice) -> None:
     """From now on, tell what a method is given, and what it returns."""
-    method = getattr(owner, name)
+    method = getattr(on, name)
 
     def spied(*given: Any, **options: Any) -> Any:
-        if before:
-            before()
+        before()
         result = method(*given, **options)
-        if after:
-            after(given, result)
+        after(given, result)
         return result
 
-    vars(owner)[name] = spied
+    setattr(on, name, spied)
 
 
 # 24 The diagnosis · layers
@@ -6249,9 +6253,8 @@ def _used_columns(case: _Case) -> tuple[np.ndarray, np.ndarray]:
 # 24 The diagnosis · probe-too-wide
 def _too_wide(case: _Case, size: float) -> bool:
     """Is the first loss high, and as it should be with x made smaller?"""
-    if size < 3 or not case.first > 4 * case.zero:
-        return False
-    return case.net.loss(case.xs / size, case.ys) < 1.25 * case.zero
+    high = size > 3 and case.first > 4 * case.zero
+    return high and case.net.loss(case.xs / size, case.ys) < 1.25 * case.zero
 
 
 # 24 The diagnosis · still-columns
@@ -6302,9 +6305,8 @@ def _written_signs(case: _Case) -> _Signs:
 def _wild_signs(case: _Case) -> _Signs:
     """One row, and 1% more at most, that outweigh all others."""
     held = [("x", case.x, case.xs), ("y", case.y, case.ys)]
-    if isinstance(case.net.criterion, BCEWithLogitsLoss | CrossEntropyLoss):
-        held.pop()  # such a y is from 0 to 1
-    for name, rows, some in held:
+    one = isinstance(case.net.criterion, BCEWithLogitsLoss | CrossEntropyLoss)
+    for name, rows, some in held[: 2 - one]:  # such a y is from 0 to 1
         middle = np.median(some.reshape(len(some), -1), axis=0)
         away = _size(rows.reshape(len(rows), -1) - middle, axis=1)
         top = np.sort(np.append(away, 0))[-2 - len(away) // 100:]
@@ -6325,18 +6327,18 @@ def _wrapped(x: np.ndarray) -> bool:
         width = float(np.iinfo(x.dtype).max) - low
     elif np.any((x < 0) | (x * (255 / width) % 1 % 0.999 > 1e-3)):
         return False
-    share = (x[x != 0] - low) / width
-    ends = np.mean(share < 0.25), np.mean((share > 0.75) & (share <= 1))
-    return bool(len(share) > 20 and min(ends) > 0.2 and sum(ends) > 0.85)
+    share = (x[(x != 0) & (x != low + width)] - low) / width
+    ends = np.sum(share < 0.375), np.sum((share > 0.625) & (share <= 1))
+    both = min(ends) > 0.2 * len(share) and sum(ends) > 0.9 * len(share)
+    return bool(len(share) > 20 and both)
 
 
 # 24 The diagnosis · test-signs
 def _test_signs(case: _Case) -> _Signs:
     x_test, y_test = case.tests
-    if y_test is not None and _labels(case) is not None:
-        new = np.mean(~np.isin(y_test, case.y))
-        if new > 0.2:
-            yield "test-data-differ", "y_test", f"{new:.0%} of it is not in y"
+    kinds = y_test is not None and _labels(case) is not None
+    if kinds and (new := np.mean(~np.isin(y_test, case.y))) > 0.2:
+        yield "test-data-differ", "y_test", f"{new:.0%} of it is not in y"
     if x_test is None or case.ids:
         return
     x, test = _columns(case.x), _columns(x_test)
@@ -6380,31 +6382,32 @@ def _labels(case: _Case) -> np.ndarray | None:
 
 # 24 The diagnosis · label-signs
 def _label_signs(case: _Case) -> _Signs:
-    labels = _labels(case)
-    if labels is None:
-        if (width := _batch_width(case)) < 0.3:
-            figure = f"a batch spreads {width:.0%} as wide as all"
-            yield "labels-sorted", f"y, {len(case.y)} rows", figure
-        return
-    n, count = len(labels), np.unique(labels, return_counts=True)[1]
-    changes, mixed = np.sum(np.diff(labels) != 0), n - np.sum(count**2) / n
-    if mixed > 15 and changes < 0.2 * mixed and not _batch_width(case) > 0.5:
+    labels, (width, share) = _labels(case), _batch_width(case)
+    n, where = len(case.y), f"y, {len(case.y)} rows"
+    names = np.arange(n) if labels is None else labels
+    count = np.unique(names, return_counts=True)[1]
+    changes, mixed = np.sum(np.diff(names) != 0), n - np.sum(count**2) / n
+    if width < 0.3 and share * (n - count.max()) > 11:
+        yield "labels-sorted", where, f"a batch is {width:.0%} as wide as all"
+    elif mixed > 15 and changes < 0.2 * mixed and not width > 0.5:
         figure = f"the label changes {changes} times, not some {mixed:.0f}"
-        yield "labels-sorted", f"y, {n} rows", figure
+        yield "labels-sorted", where, figure
     few = count.min() if len(count) > 1 else 0
     if n >= max(50, 20 * len(count)) and count.max() > 8 * few:
         figure = f"{count.max()} of one, {few} of another"
-        yield "labels-unbalanced", f"y, {n} rows", figure
+        yield "labels-unbalanced", where, figure
 
 
 # 24 The diagnosis · batch-width
-def _batch_width(case: _Case) -> float:
-    """How widely y spreads in a step's own batches, as a share of all."""
+def _batch_width(case: _Case) -> tuple[float, float]:
+    """How widely y spreads in a step's own batches, and how much they hold."""
     n = 3 * _is_alone(case)
     every, *seen = [pair[1] for pair in _overheard(case, n) if pair]
-    wide = [np.sum(y.std(axis=0)) for y in seen  # not scaled by the step
+    seen = [y for y in seen  # not scaled by the step
             if 3 < len(y) < len(every) / 2 and np.isin(y, every).all()]
-    return float(np.median(wide or math.nan) / np.sum(every.std(axis=0)))
+    wide = [np.sum(y.std(axis=0)) for y in seen] or math.nan
+    spread = float(np.median(wide) / np.sum(every.std(axis=0)))
+    return spread, sum(map(len, seen)) / len(every)
 
 
 # 24 The diagnosis · overheard
@@ -6544,8 +6547,8 @@ def _sign_signs(case: _Case, loss: Loss, shape: tuple) -> _Signs:
 # 24 The diagnosis · layer-range
 def _ends(heard: _Heard, rng: np.random.Generator) -> tuple[float, float]:
     """The range of what a layer can answer, whatever its weights."""
-    z = rng.normal(size=heard.x.shape)
-    layer = _shaken(heard.layer, 1e3, rng)  # no limit may come of weights
+    # no limit may come of weights
+    z, layer = rng.normal(size=heard.x.shape), _shaken(heard.layer, 1e3, rng)
     if not isinstance(layer, (_BatchNorm, _RowNorm)):
         with suppress(Exception):
             ends = np.array([layer.forward(a * z) for a in (1e6, -1e6, 1.0)])
@@ -6589,9 +6592,10 @@ def _end_signs(case: _Case, out: np.ndarray, logits: bool) -> _Signs:
     limited, name = low > -math.inf or high < math.inf, last.name
     sure, one = (_single(case.net, out, ones, a) for a in (20.0, 1.0))
     two = not logits and sure < one
-    axes = [axis for axis in range(out.ndim) if _one_sum(out, axis)]
-    if axes and axes[-1] < out.ndim - 1:
-        yield "softmax-wrong-axis", name, f"shares along axis {axes[-1]}"
+    axes, logs = ([axis for axis in range(out.ndim) if _one_sum(p, axis)]
+                  for p in (out, np.exp(out)))
+    if (wrong := axes or logs) and wrong[-1] < out.ndim - 1:
+        yield "softmax-wrong-axis", name, f"shares along axis {wrong[-1]}"
     elif axes and logits:
         yield "softmax-twice", name, "each row of the output sums to 1"
     elif (two or logits) and limited and not _is_harmless(case, last):
@@ -6804,10 +6808,9 @@ def _learns(case: _Case, kind: str) -> bool:
 def _slope_signs(case: _Case, place: tuple, ends: Any, least: float) -> _Signs:
     (where, kind), (first, last) = place, ends
     figure = f"gradient {first:.1e}, at the last {kind} {last:.1e}"
-    if first < least * last and not _learns(case, kind):
-        yield "vanishing", where, figure
-    elif first > 1e4 * last:
-        yield "exploding", where, figure
+    faint, wild = first < least * last, first > 1e4 * last
+    if wild or ((faint or first > 100 * last) and not _learns(case, kind)):
+        yield "vanishing" if faint else "exploding", where, figure
 
 
 # 24 The diagnosis · affine-signs
@@ -6824,8 +6827,7 @@ def _affine_signs(case: _Case) -> _Signs:
             where, figure = f"after {_short(a.layer)}", _short(b.layer)
             yield "activation-missing", where, f"{figure} follows at once"
             return
-    if not case.ids:
-        yield from _middle_signs(case, net)
+    yield from () if case.ids else _middle_signs(case, net)
 
 
 # 24 The diagnosis · at-once
@@ -6842,8 +6844,8 @@ def _at_once(a: _Heard, b: _Heard) -> bool:
 def _middle_signs(case: _Case, net: Network) -> _Signs:
     """Is f of the middle the middle of f, whatever the weights?"""
     z = case.rng.normal(size=(2, max(9, len(case.xs)), *case.xs.shape[1:]))
-    z[:, ::2] *= 3 * np.maximum(case.xs.std(axis=0), 1)
-    z[:, ::2] += case.xs.mean(axis=0)  # half around 0, half where x is
+    # half around 0, half where x is
+    z[:, ::2] = 3 * z[:, ::2] * np.maximum(case.xs.std(0), 1) + case.xs.mean(0)
     a, b, c = map(net.forward, (*z, z.mean(axis=0)))
     flat = _largest(c - (a + b) / 2) < 1e-5 * _largest(a - b)
     weights = [k for k, p in net.named_parameters() if p.data.ndim > 1]
@@ -6974,9 +6976,8 @@ def _loss_slope_signs(net: Network, x: Any, y: Any, draw: Any) -> _Signs:
         mean, wide, z = 0.5, 0.4, draw.uniform(-1, 1, size=out.shape)
     unit = loss.forward(mean + wide * z, y) or 1.0  # may be tiny, or huge
     name, told = type(loss).__name__, wide * loss.backward() / unit
-    def f(z: np.ndarray) -> float:
-        return loss.forward(mean + wide * z, y) / unit
-    yield from _one_sign(name, f, z, told, len(y), draw)
+    yield from _one_sign(name, lambda z: loss.forward(mean + wide * z, y)
+                         / unit, z, told, len(y), draw)
 
 
 # 24 The diagnosis · gradient-signs
@@ -7041,9 +7042,8 @@ _OTHER = {"missing": "gradient-missing", "gone": "gradient-overwritten"}
 
 
 # 24 The diagnosis · one-sign
-def _one_sign(
-    where: str, f: Callable, value: Any, gradient: Any, n: int, rng: Any
-) -> _Signs:
+def _one_sign(where: str, f: Callable, value: Any, gradient: Any, n: int,
+              rng: Any) -> _Signs:
     gradient, name = np.asarray(gradient), "gradient-wrong"
     if value.dtype.kind != "f" or not value.size or f(value) != f(value):
         return  # nan, or another number each time
@@ -7071,8 +7071,7 @@ def _steps(rule: Optimizer, value: float, slope: float, n: int) -> np.ndarray:
     given = {k: _one(own[k]) for k in names & own.keys()}
     probe: Any = kind([p], lr=1e-3, **given)
     vars(probe).update({k: own[k] for k in own.keys() - vars(probe).keys()})
-    if slope:
-        probe.weight_decay = 0.0
+    probe.weight_decay *= not slope
     path = [value]
     for _ in range(n):
         p.grad[...] = slope
@@ -7233,8 +7232,7 @@ def _step_signs(case: _Case) -> _Signs:
     weights = _long(p.data for p in net.parameters())
     with _as_it_was(net):
         fresh = _gradients(net, *case[1:3] if _is_alone(case) else case[3:5])
-    watch = _Watch(case)
-    moves = _until_moved(case)
+    watch, moves = _Watch(case), _until_moved(case)
     watch.look()
     if watch.clipped:
         yield "clipping-misplaced", "step", f"gradients change {watch.clipped}"
@@ -7272,7 +7270,8 @@ def _still_signs(case: _Case, fresh: list, moves: list, watch: Any) -> _Signs:
     known = set(getattr(case.optimizer, "parameters", ()))
     named = case.net.named_parameters()
     left = case.step is not None and any(np.any(p.grad) for _, p in named)
-    used, least = np.any(watch.then), 1e-9 * _largest(_long(fresh))  # rounding
+    used, kind = np.any(watch.then), np.result_type("f2", *fresh)
+    least = np.finfo(kind).eps ** 0.5 * _largest(_long(fresh))  # rounding
     idle = not any(map(np.any, moves)) or (watch.then.size and not used)
     slow = idle and used and known.issuperset(p for _, p in named)
     still = {
@@ -7293,10 +7292,9 @@ def _hidden_signs(case: _Case) -> _Signs:
     asleep = not any(p.requires_grad for p in own) and (not own) == (not rule)
     if asleep and _one_step(case) == _one_step(case):  # nothing moves
         yield "parameter-not-moved", "network", "no Parameter wants a gradient"
-    known = {*own, *getattr(rule, "parameters", ())}
-    for thing in _reach(case.net) if rule is not None else ():
-        if isinstance(thing, Parameter) and thing not in known:
-            figure = f"{thing} is not in net.parameters()"
+    for it in _reach(case.net) if rule is not None else ():
+        if isinstance(it, Parameter) and it not in {*own, *rule.parameters}:
+            figure = f"{it} is not in net.parameters()"
             yield "parameter-not-moved", "not registered", figure
 
 
@@ -7312,7 +7310,7 @@ def _zero_signs(case: _Case) -> _Signs:
         with _as_it_was(case.net, case.optimizer, case.step):
             for p in parameters:
                 p.grad *= share
-            _one_step(case)
+            _until_moved(case)
             ends.append(_long(p.data for p in parameters))
     if _largest(ends[0] - ends[1]) > 1e-9 * _largest(ends[0]):
         yield "gradients-not-zeroed", "step", f"{left:.2g} is left in grad"
@@ -7339,13 +7337,17 @@ def _shared_signs(case: _Case) -> _Signs:
 
 # 24 The diagnosis · anew-signs
 def _anew_signs(case: _Case) -> _Signs:
-    """Does each step take the weights over, and move all equally far?"""
-    was = [(p, p.data.base, p.data.copy()) for p in case.net.parameters()]
-    once = _overheard(case).count(()) == 1
-    far = abs(_long(p.data - data for p, _, data in was))
-    taken = any(p.data.base is not base for p, base, _ in was)
-    if once and taken and np.median(far[far > 0]) > 0.9 * far.max():
-        yield "optimizer-momentum", "step", "each step makes another one"
+    """Does each step make another optimizer, of a kind that remembers?"""
+    # of those that only the step knows
+    name, look, used = "_look", Optimizer._look, list[Any]()
+    _spy(Optimizer, name, after=lambda given, _: used.append(given[0]))
+    with suppress(Exception):
+        _until_moved(case), _until_moved(case)
+    setattr(Optimizer, name, look)
+    for r in used[:1] if len(used) == len({*used}) > 1 else ():
+        shapes = [getattr(a, "shape", 0) for a in (vars(r) | r.state).values()]
+        if shapes.count(r._data.shape) > 2:  # data, gradient and more
+            yield "optimizer-momentum", "step", "each step makes another one"
 
 
 # 24 The diagnosis · dropout-signs
@@ -7422,8 +7424,7 @@ def _future_signs(case: _Case) -> _Signs:
         return
     out, half = net.forward(x), x.shape[1] // 2
     if out.ndim == 3 and half and _foretells(x[:, 1:], y[:, :-1], case.ids):
-        other = x.copy()
-        other[:, half:] = np.roll(x[:, half:], 1, axis=0)
+        other = np.concatenate([x[:, :half], np.roll(x[:, half:], 1, 0)], 1)
         moved = _largest(net.forward(other)[:, :half] - out[:, :half])
         if moved > 1e-6 * _largest(out):
             figure = f"another future moves the past by {moved:.2g}"
@@ -7498,12 +7499,6 @@ def _ruined_signs(case: _Case, dead: dict, least: float, told: Any) -> _Signs:
         yield "rate-too-large", *told
 
 
-# 24 The diagnosis · backs
-def _backs(case: _Case) -> str:
-    n = _overheard(case).count(())
-    return f"; {n} backward passes in one step" if n > 1 else ""
-
-
 # 24 The diagnosis · remedies
 def _remedies(case: _Case, stuck: bool = True) -> Iterator[tuple]:
     """Its like: x or y standardised; no heavy dropout, softmax, decay."""
@@ -7518,13 +7513,22 @@ def _remedies(case: _Case, stuck: bool = True) -> Iterator[tuple]:
             vars(layer).update(forward=np.array, backward=np.array)
             name = "dropout-too-strong" if few else "saturated"
             yield name, where, "without it", case
-    decay = np.max(getattr(case.optimizer, "weight_decay", 0.0))
-    weights = _long(p.data for p in case.net.parameters())
-    slope = np.linalg.norm(_long(_gradients(case.net, case.xs, case.ys)))
-    if decay and (pull := decay * np.linalg.norm(weights) / slope) > 1:
-        case.optimizer.weight_decay, where = 0.0, f"weight_decay {decay:g}"
+    if (pull := _decay_pull(case)) > 1:
+        where = f"weight_decay {np.max(case.optimizer.weight_decay):g}"
+        case.optimizer.weight_decay = 0.0
         figure = f"it pulls {pull:.2g} times as hard as the loss; without it"
         yield "decay-too-strong", where, figure, case
+
+
+# 24 The diagnosis · decay-pull
+def _decay_pull(case: _Case) -> float:
+    """How much harder weight decay pulls than the loss."""
+    decay = np.max(getattr(case.optimizer, "weight_decay", 0.0))
+    weights = _long(p.data for p in case.net.parameters())
+    slope = _long(_gradients(case.net, case.xs, case.ys))
+    if isinstance(case.optimizer, AdamW):  # which pulls beside such slopes
+        slope = slope != 0
+    return float(decay * np.linalg.norm(weights) / np.linalg.norm(slope))
 
 
 # 24 The diagnosis · standardised
@@ -7541,14 +7545,16 @@ def _standardised(case: _Case, of: str, a: Any, name: str) -> Iterator[tuple]:
 # 24 The diagnosis · remedy-signs
 def _remedy_signs(case: _Case, n: int, end: float) -> _Signs:
     """Does a remedy bring the loss below one answer's, or half of its end?"""
-    if 0 < end < 0.4 * case.null:
-        return
     step = None if case.optimizer and _is_alone(case) else case.step
+    least, same = end / 2 or 0.8 * case.null, case._replace(step=step)
+    if 0 < end < 0.4 * case.null or (  # or larger batches will do
+            step is not case.step and _run(same, n=n)[1] < least):
+        return
     with _as_it_was(case.net, case.optimizer):
         for name, where, said, other in _remedies(case, stuck=not end):
             other = other._replace(optimizer=case.optimizer, step=step)
             share = _run(other, n=n)[1] / other.null
-            if share < (end / case.null / 2 or 0.8):
+            if share * case.null < least:
                 by = f" the loss falls to {share:.0%} of what one answer gets"
                 yield name, where, said + by
                 return
@@ -7561,9 +7567,21 @@ def _rest_signs(case: _Case, rest: Any, ends: tuple, told: tuple) -> _Signs:
     lr = getattr(case.optimizer, "lr", None)
     if rest and np.ptp(rest) < 2e-3 * case.null and _learns(case, "step"):
         figure += f"; an Adam gets far below {case.null:.4g}"
-        yield "stuck-at-one-answer", place, figure
+        pulls = _decay_pull(case) > 1  # as hard as the loss
+        yield ("stuck-at-one-answer", "decay-too-strong")[pulls], place, figure
     elif lr and last < 0.02 * lr and end > 0.3 * case.null:
         yield "rate-too-small", place, f"{figure}, the rate now {last:.2g}"
+
+
+# 24 The diagnosis · heard-signs
+def _heard_signs(case: _Case, found: list[tuple]) -> _Signs:
+    """With how many passes; nothing of a step that knows the lengths."""
+    ends = list[Any]()
+    _spy(case.net, "forward", after=lambda given, _: ends.extend(given[1:]))
+    n = _overheard(case).count(())
+    more = f"; {n} backward passes in one step" if n > 1 else ""
+    if all(end is None for end in ends):  # lengths make another loss
+        yield from ((name, at, said + more) for name, at, said in found)
 
 
 # 24 The diagnosis · rate-signs
@@ -7580,8 +7598,7 @@ def _rate_signs(case: _Case) -> _Signs:
     later = losses if jumps or end < least else _run(case, n=5 * n)[0]
     rest = later[len(losses) :]  # a large network takes only a few steps
     n, far = 5 * n if jumps or rest else n, float(np.median(later[-5:]))
-    stuck = jumps or not far < least
-    found = [*_remedy_signs(case, n, 0.0 if stuck else far)]
+    found = [*_remedy_signs(case, n, far if not jumps and far < least else 0)]
     if not end < 0.5 * case.null and not found:
         rate = rises and (told, figure)
         found = [*_ruined_signs(case, dead, min(start, end), rate)]
@@ -7589,7 +7606,7 @@ def _rate_signs(case: _Case) -> _Signs:
         found = found or [*_slow_signs(case, start, figure)]
     if not found and not rises:
         found = [*_rest_signs(case, rest, (last, end), (told, figure))]
-    yield from ((name, at, said + _backs(case)) for name, at, said in found)
+    yield from _heard_signs(case, found)
 
 
 # 24 The diagnosis · restart-signs
@@ -7684,11 +7701,7 @@ _GRADS = _atlas("""
     gradient-of-other-data · Backward follows the last loss, not the batch's.
     Validate after the step. · 23, A validation in between
     weights-changed-in-backward · Earlier layers see weights that moved.
-    Let only the optimizer change weights, after backward. · 7, The step""")
-
-
-# 24 The diagnosis · causes-rate
-_RATES = _atlas("""
+    Let only the optimizer change weights, after backward. · 7, The step
     rate-too-large · Each step jumps over the valley and lands higher.
     Take a tenth; of many backwards, the mean. · 1, What is a slope good for?
     rate-too-small · Each step goes the right way and nearly nowhere.
@@ -7744,7 +7757,7 @@ _MODES = _atlas("""
 
 
 # 24 The diagnosis · causes-all
-_CAUSES = _DATA | _LABELS | _START | _SIGNAL | _GRADS | _RATES | _STEP | _MODES
+_CAUSES = _DATA | _LABELS | _START | _SIGNAL | _GRADS | _STEP | _MODES
 
 
 _NO_SYMPTOMS = {"labels-unbalanced", "labels-shuffled", "test-data-differ",
@@ -7767,4 +7780,4 @@ _PROBES = [
 ]
 
 
-# digest 19521729db416811308369229b369d6fdc5a60b3d13c22e5726a222af3b43e28
+# digest 3fc974508fb51a584c148abc9e705fdbda04f18ee636e624671455cfa46d8528

@@ -2336,3 +2336,141 @@ def test_a_gain_of_0_is_dead_only_where_a_relu_follows(before: bool) -> None:  #
     ends, middle = (bp.Linear(6, 12, rng=0), bp.Linear(12, 2, rng=1)), [norm, bp.ReLU()]
     made = bp.Network(ends[0], *middle[:: 1 if before else -1], ends[1], loss=bp.CrossEntropyLoss())
     assert first_of(made, TABLE, LABELS) == "dead-from-start" * before
+
+
+@pytest.mark.parametrize(
+    ("momentum", "kept", "name"), [(0.9, False, "optimizer-momentum"), (0, False, ""), (0.9, True, "")]
+)
+def test_a_momentum_that_each_step_begins_anew_is_named(momentum: float, kept: bool, name: str) -> None:
+    made, batch = mlp(2, 12, 4, seed=5), drawing(40)
+    rule = bp.SGD(made.parameters(), lr=0.02, momentum=momentum)
+
+    def step() -> None:
+        mine = rule if kept else bp.SGD(made.parameters(), lr=0.02, momentum=momentum)
+        made.loss(*batch())
+        made.zero_grad()
+        made.backward()
+        mine.step()
+
+    looks = bp.Optimizer._look
+    assert first_of(made, X, Y, step=step) == name
+    assert bp.Optimizer._look is looks
+
+
+@pytest.mark.parametrize("kinds", [1, 4])
+def test_batches_of_one_class_each_are_sorted_whatever_the_order_of_the_rows(kinds: int) -> None:
+    made, rng = mlp(2, 12, 4, seed=5), np.random.default_rng(0)
+
+    def batch() -> Any:
+        fits = np.isin(Y, rng.permutation(4)[:kinds])
+        rows = rng.choice(np.flatnonzero(fits), 20)
+        return X[rows], Y[rows]
+
+    assert first_of(made, X, Y, step=stepping(made, batch)) == ("labels-sorted" if kinds == 1 else "")
+
+
+@pytest.mark.parametrize("clears", [True, False])
+def test_gradients_that_gather_must_be_cleared_after_the_step(clears: bool) -> None:
+    made, batch, turn = regression(), drawing(20, TABLE, NUMBERS), itertools.count(1)
+    rule = bp.Adam(made.parameters(), lr=0.005)
+
+    def step() -> None:
+        made.loss(*batch())
+        made.backward()
+        if next(turn) % 4 == 0:
+            rule.step()
+            if clears:
+                rule.zero_grad()
+
+    assert first_of(made, TABLE, NUMBERS, step=step) == "gradients-not-zeroed" * (not clears)
+
+
+class LogSoftmax(bp.Layer):
+    def __init__(self, axis: int) -> None:
+        self.axis = axis
+
+    def forward(self, x: Any) -> np.ndarray:
+        self.y = x - np.log(np.exp(x).sum(axis=self.axis, keepdims=True))
+        return self.y
+
+    def backward(self, grad_output: Any) -> np.ndarray:
+        return grad_output - np.exp(self.y) * grad_output.sum(axis=self.axis, keepdims=True)
+
+
+@pytest.mark.parametrize(("axis", "name"), [(0, "softmax-wrong-axis"), (-1, "")])
+def test_the_axis_of_a_logarithm_of_shares(axis: int, name: str) -> None:
+    assert first_of(net(LogSoftmax(axis)), TABLE, LABELS) == name
+
+
+def test_what_rounding_leaves_of_a_gradient_need_move_nothing() -> None:
+    eyes = (
+        bp.Conv2d(1, 6, 3, padding=1, rng=0),
+        bp.BatchNorm2d(6),
+        bp.ReLU(),
+        bp.Flatten(),
+        bp.Linear(216, 2, rng=0),
+    )
+    made = bp.Network(*eyes, loss=bp.CrossEntropyLoss()).to("float32")
+    images = R.normal(size=(100, 1, 6, 6)).astype(np.float32)
+    images[LABELS[:100] == 1, 0, :3] += 1
+
+    def step(x: Any, y: Any) -> None:  # the norm takes the first bias away: its gradient is rounding alone
+        made.loss(x, y)
+        made.zero_grad()
+        made.backward()
+        for p in made.parameters():
+            p.data -= 0.02 * p.grad
+
+    assert first_of(made, images, LABELS[:100], step=step) == ""
+
+
+@pytest.mark.parametrize(("decay", "name"), [(8.0, "decay-too-strong"), (0.01, "")])
+def test_a_decay_that_outweighs_a_slow_loss_is_named(decay: float, name: str) -> None:
+    layers = bp.Embedding(7, 8, rng=0), bp.LSTM(8, 12, rng=0), bp.Linear(12, 7, rng=1)
+    made, ordered = (
+        bp.Network(*layers, loss=bp.CrossEntropyLoss()),
+        (np.arange(60)[:, None] + np.arange(9)) % 7,
+    )
+    rule = bp.SGD(made.parameters(), lr=0.02, weight_decay=decay)
+    assert first_of(made, ordered[:, :-1], ordered[:, 1:], optimizer=rule) == name
+
+
+def test_what_larger_batches_alone_would_mend_is_no_decay() -> None:
+    made, batch = mlp(2, *[48] * 8, 4, seed=0), drawing(4)
+    rule = bp.AdamW(made.parameters(), lr=0.002)
+
+    def step() -> None:
+        made.loss(*batch())
+        rule.zero_grad()
+        made.backward()
+        rule.step()
+
+    assert first_of(made, X, Y, step=step) == ""
+
+
+@pytest.mark.parametrize("lr", [0.01, 100.0])
+def test_a_step_that_knows_the_lengths_has_another_loss(lr: float) -> None:
+    rng = np.random.default_rng(0)
+    moves, ends = rng.normal(size=(120, 10, 3)), rng.integers(4, 11, size=120)
+    moves *= (np.arange(10) < ends[:, None])[..., None]
+    says = np.array([move[:end, 0][-3:].sum() > 0 for move, end in zip(moves, ends, strict=True)]).astype(int)
+    made = bp.Network(bp.LSTM(3, 12, rng=0), bp.Last(), bp.Linear(12, 2, rng=0), loss=bp.CrossEntropyLoss())
+    rule = bp.Adam(made.parameters(), lr=lr)
+
+    def step() -> None:
+        rows = rng.permutation(120)[:24]
+        made.loss(moves[rows], says[rows], lengths=ends[rows])
+        rule.zero_grad()
+        made.backward()
+        rule.step()
+
+    assert first_of(made, moves, says, step=step) == ""
+
+
+@pytest.mark.parametrize(("times", "name"), [(1, ""), (6, "exploding")])
+def test_large_recurrent_weights_are_named(times: float, name: str) -> None:
+    memory, moves = bp.RNN(3, 16, rng=0), np.random.default_rng(0).normal(size=(150, 20, 3))
+    for p in memory.parameters():
+        p.data *= times if p.shape == (16, 16) else 1
+    made = bp.Network(memory, bp.Last(), bp.Linear(16, 2, rng=0), loss=bp.CrossEntropyLoss())
+    assert first_of(made, moves, (moves[:, -4:, 0].sum(axis=1) > 0).astype(int)) == name

@@ -205,7 +205,7 @@ def test_messages() -> None:
         RNN(1, 2).forward([[[1.0], [2.0]], [[3.0]]])
     with pytest.raises(ValueError, match="a sequence of length 0 has no last step"):
         Last().forward(X, [5, 0, 1])
-    with pytest.raises(ValueError, match=r"turn shape \(2, 4\) into \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"Residual: .* layers that keep the shape \(2, 4\), got \(2, 3\)"):
         Residual(bp.Linear(4, 3)).forward(np.zeros((2, 4)))
     shared = bp.Linear(3, 3)
     with pytest.raises(ValueError, match="there twice"):

@@ -397,7 +397,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "several from a checkpoint": (lambda: checkpoint(lambda x: (x, 2 * x), x), "f gives one array"),
     "a copy": (lambda: copy.deepcopy(x * 2), "y.detach()"),
     "a pickle": (lambda: pickle.dumps(x * 2), "y.detach()"),
-    "a whole number": (lambda: int(x[0]), "Tensor"),
     "a wrong attribute": (lambda: x.numel, "a Tensor has no numel; its array is .data"),
     "a method without a rule": (lambda: x.partition, "a Tensor has no partition"),
     "a function, no method": (lambda: x.stack, "a Tensor has no stack"),
@@ -433,7 +432,45 @@ def test_what_is_refused_at_the_call(name: str) -> None:
 
 
 def test_as_a_number_and_a_text() -> None:
-    assert x[1].item() == float(x[1].detach()) == 2 and f"{x[1]:.3f} {x}" == "2.000 Tensor([1., 2.])"
+    assert (
+        x[1].item() == float(x[1].detach()) == int(x[1]) == 2
+        and f"{x[1]:.3f} {x}" == "2.000 Tensor([1., 2.])"
+    )
+
+
+@pytest.mark.parametrize("switch", ["no", None, 2, [], np.array([1, 0])], ids=repr)
+def test_only_true_and_false_say_whether_a_gradient_is_wanted(switch: Any) -> None:
+    with pytest.raises(ValueError, match="Tensor: expected requires_grad to be True or False, got"):
+        Tensor(X, requires_grad=switch)
+    assert Tensor(X, requires_grad=np.True_).requires_grad and not Tensor(X, requires_grad=0).requires_grad
+
+
+@pytest.mark.parametrize(
+    "rule", [lambda g: g, lambda g, y: g, lambda g, y, a, b: g], ids=("one", "two", "four")
+)
+def test_a_rule_with_other_arguments_is_refused_at_the_call(rule: Any) -> None:
+    right = lambda g, y, x: 2 * g  # noqa: E731, one beside the other
+    for vjps, jvps in ([rule], None), ([right], [rule]), ([right, rule], None):
+        double = bp.primitive(*vjps, jvps=jvps)(lambda x: 2 * x)
+        with pytest.raises(TypeError, match="has no rule for this call; Tensors take"):
+            double(Tensor(X))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+def test_a_constant_of_less_precision_costs_a_gradient_none(kind: type) -> None:
+    a: np.ndarray = np.array([1.7, 2.3], kind)
+    t = np.array([0.4, 1.9])
+    for f in np.power, np.logaddexp2:
+        x = Tensor(t)
+        wanted = bp.numerical_gradient(lambda t: f(a.astype(float), t), t, np.ones(2), h=1e-6)  # noqa: B023
+        assert np.allclose(bp.gradients(f(a, x), [x], np.ones(2))[0], wanted, rtol=1e-9, atol=0)
+
+
+def test_a_product_with_a_mask_keeps_the_precision() -> None:
+    x = Tensor(np.ones((2, 2), np.float32))
+    y: Any = np.kron(x, np.eye(2, dtype=bool))
+    assert y.dtype == np.float32 and np.array_equal(y.data, np.kron(x.data, np.eye(2)))
+    assert np.array_equal(bp.gradients(y, [x], np.ones((4, 4)))[0], np.full((2, 2), 2.0))
 
 
 def test_methods_are_those_of_arrays() -> None:

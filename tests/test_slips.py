@@ -760,3 +760,55 @@ def test_a_batch_in_which_all_weighs_nothing_says_so() -> None:
     loss = bp.CrossEntropyLoss(weight=[0.0, 1.0, 1.0])
     with pytest.raises(ValueError, match="CrossEntropyLoss: the batch is empty, or all weighs 0"):
         loss(np.ones((2, 3)), np.zeros(2, int))
+
+
+@pytest.mark.parametrize(
+    ("kind", "x", "name"),
+    [
+        (bp.Network, [[1.0]], "layers"),
+        (bp.Residual, [[1.0]], "layers"),
+        (bp.Conv2d, np.ones((1, 1, 3, 3)), "stride"),
+        (bp.MaxPool2d, np.ones((1, 1, 3, 3)), "kernel_size"),
+        (bp.LeakyReLU, [[1.0]], "negative_slope"),
+        (bp.ELU, [[1.0]], "alpha"),
+        (bp.GELU, [[1.0]], "approximate"),
+    ],
+)
+def test_who_forgets_the_constructor_of_the_base_is_told(kind: type, x: Any, name: str) -> None:
+    forgetful = type("Mine", (kind,), {"__init__": lambda self: None})
+    with pytest.raises(AttributeError, match=rf"no {name} \(super\(\).__init__ ran\?\)"):
+        forgetful()(x)
+
+
+BOOLS: dict[str, Callable[[], Any]] = {
+    "eps": lambda: bp.LayerNorm(3, False),  # meant for bias
+    "momentum": lambda: bp.BatchNorm1d(3, momentum=True),
+    "axis": lambda: bp.Softmax(True),
+    "delta": lambda: bp.HuberLoss("sum", True),
+    "weight_decay": lambda: bp.Adam([bp.Parameter([1.0])], weight_decay=True),
+    "p": lambda: bp.Dropout(False),
+}
+
+
+@pytest.mark.parametrize("name", BOOLS)
+def test_a_switch_is_no_number(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"{name}.*, got (True|False)"):
+        BOOLS[name]()
+
+
+def test_a_negative_zero_is_a_zero() -> None:
+    assert not bp.Embedding(3, 2, std=-0.0).weight.data.any()
+    for start in bp.xavier_normal_, bp.xavier_uniform_:
+        assert not start(bp.Parameter(np.ones((2, 2))), gain=-0.0).data.any()
+
+
+@pytest.mark.parametrize(
+    "go", [lambda f: bp.jvp(f, [1.0], [1.0]), lambda f: bp.hvp(f, 1.0, 1.0)], ids=("jvp", "hvp")
+)
+def test_what_is_no_function_is_named(go: Callable) -> None:
+    with pytest.raises(ValueError, match=r"(jvp|hvp): f must be of type Callable, got 3"):
+        go(3)
+
+
+def test_directions_may_come_one_by_one() -> None:
+    assert bp.jvp(lambda x, y: x * y, [2.0, 3.0], (v for v in (1.0, 0.0))) == (6.0, 3.0)  # type: ignore[arg-type]

@@ -140,6 +140,13 @@ def test_a_file_with_more_random_layers_does_not_fit(tmp_path: Path) -> None:
         bp.load(bp.Network(bp.Linear(4, 5, rng=0), bp.ReLU()), tmp_path / "a.npz")
 
 
+def test_a_path_may_be_bytes(tmp_path: Path) -> None:
+    layer, other = bp.Linear(2, 2, rng=0), bp.Linear(2, 2, rng=1)
+    bp.save(layer, os.fsencode(tmp_path / "it"))  # type: ignore[arg-type]
+    bp.load(other, os.fsencode(tmp_path / "it"))  # type: ignore[arg-type]
+    assert np.array_equal(layer.weight.data, other.weight.data)
+
+
 def test_saving_through_a_link_keeps_the_link(tmp_path: Path) -> None:
     (tmp_path / "link.npz").symlink_to(tmp_path / "real.npz")
     bp.save(classifier(), tmp_path / "link.npz")
@@ -287,6 +294,41 @@ def test_each_callback_is_asked_although_one_before_it_stops() -> None:
     looks: list[Any] = [lambda _: True, lambda rows: seen.append(len(rows))]
     bp.fit(net, bp.SGD(net.parameters(), 0.1), batches(), 3, callbacks=looks, verbose=False)
     assert seen == [1]
+
+
+@pytest.mark.parametrize("answer", [None, False, "no", 0.93, [0], np.array([1, 1]), np.array([])], ids=repr)
+def test_only_true_stops(answer: Any) -> None:
+    net, _ = watched()
+    for said, epochs in (answer, 2), (np.True_, 1), (1, 1):
+        looks = [lambda _, said=said: said]
+        assert (
+            len(bp.fit(net, bp.SGD(net.parameters()), batches(), 2, callbacks=looks, verbose=False)) == epochs
+        )
+
+
+class Plain(bp.Network):
+    def forward(self, x: Any) -> Any:  # type: ignore[override]  # as one writes it who has no sequences
+        return super().forward(x)
+
+
+class Distance(bp.Loss):
+    def forward(self, prediction: Any, target: Any) -> float:  # type: ignore[override]  # no mask either
+        self.apart = prediction - target
+        return float(np.mean(self.apart**2))
+
+    def backward(self, grad_output: Any = 1.0) -> np.ndarray:
+        return 2 * self.apart / self.apart.size * grad_output
+
+
+def test_a_network_and_a_loss_need_no_lengths_and_no_mask() -> None:
+    x, y = np.random.default_rng(0).normal(size=(2, 8, 3))
+    nets = [
+        kind(bp.Linear(3, 3, rng=0), loss=loss)
+        for kind, loss in ((Plain, Distance()), (bp.Network, bp.MSELoss()))
+    ]
+    rows = [bp.fit(net, bp.SGD(net.parameters()), [(x, y)], 2, [(x, y)], verbose=False) for net in nets]
+    ours, usual = ([row["loss"] + row["validation_loss"] for row in each] for each in rows)
+    assert np.allclose(ours, usual)
 
 
 def test_a_history_that_goes_on_is_a_list_of_its_own() -> None:
@@ -560,7 +602,7 @@ def test_the_report_runs_forward_once_and_measures_the_step_against_the_weight()
     weight = dict(net.named_parameters())["1.weight"]
     length = 0.5 * np.sqrt((weight.grad**2).sum() / (weight.data**2).sum())
     assert report[1].update == pytest.approx(length)
-    grad = net.criterion.backward()  # type: ignore[union-attr]
+    grad = net.criterion.backward()
     assert (report[1].grad_mean, report[1].grad_std) == (grad.mean(), grad.std())
 
 
