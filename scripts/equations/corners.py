@@ -35,6 +35,8 @@ def draw_corner(
     kind = corner.split()[0]
     if "one-hot" in set_.words:
         return _soft(ordinary, rng) if kind == "soft" and "hard" not in set_.words else ordinary
+    if "rows sum to 1" in set_.words:
+        return _hard(shape, rng) if kind == "ties" else ordinary
     if set_.is_integer or set_.base == r"\mathbbC" or "distinct" in set_.words:
         return ordinary
     if kind == "large":
@@ -72,3 +74,7 @@ def _soft(hard: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Targets that are shares: rows that sum to 1."""
     weights = rng.uniform(0.3, 1.7, hard.shape)
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+
+
+def _hard(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    return np.asarray(np.eye(shape[-1])[rng.integers(shape[-1], size=shape[:-1])])

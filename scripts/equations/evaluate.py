@@ -18,7 +18,7 @@ from .derivatives import gradient, jacobian
 from .environment import Environment
 from .errors import MathError, Redraw, RowError, at_row, at_side
 from .notation import Definition
-from .sets import check_member, draw, first_of
+from .sets import Set, check_member, draw, first_of
 from .syntax import (
     All,
     Apply,
@@ -363,22 +363,64 @@ class Evaluator:
         return Array(value.data[..., :, None] * np.eye(value.shape[0]), 2)
 
     def apply(self, node: Apply) -> Array:
-        """A function of the table, entry by entry."""
         definition = self.env.notation.rows[node.function]
-        if len(node.arguments) != 1:
-            raise MathError(f"{node.function} takes one argument, not {len(node.arguments)}")
-        value, function = self.value(node.arguments[0]), self.env.value(node.function)
+        domain = definition.set.domain
+        assert domain is not None
+        values = [self.value(argument) for argument in node.arguments]
+        if len(values) != len(domain):
+            raise MathError(f"{node.function} takes {len(domain)} arguments, not {len(values)}")
+        function = self.env.value(node.function)
         if not callable(function):
             raise MathError(f"`{definition.row.code}` is not a function")
-        function, given = _reporting(function, definition), value.data.reshape(-1)
-        found = self.env.calculus.differences.derivative(function, given, node.primes)
-        if found.shape != given.shape:
-            raise MathError(f"the function gives shape {found.shape} for {given.size} numbers")
-        if not node.primes and not self.env.corner and found.dtype.kind in "biuf":
-            with at_row(definition.place, f"{definition.row.symbol}: of `{definition.row.code}` "):
-                # NaN is told of where sides are compared.
-                check_member(definition.set, found[np.isfinite(found)], self.env.number)
-        return Array(found.reshape(value.data.shape), value.rank)
+        function = _reporting(function, definition)
+        if all(part.rank == 0 for part in domain) and definition.set.rank == 0:
+            found = self.apply_entrywise(function, values, node.primes)
+        else:
+            found = self.apply_to_arrays(function, values, node, domain)
+        if not node.primes and not self.env.corner and found.data.dtype.kind in "biuf":
+            self.check_range(definition, found.data)
+        return found
+
+    def check_range(self, definition: Definition, values: np.ndarray) -> None:
+        """What a function gives must lie where its row says. NaN is told of where sides are compared."""
+        given = values[np.isfinite(values)] if definition.set.rank == 0 else values
+        with at_row(definition.place, f"{definition.row.symbol}: of `{definition.row.code}` "):
+            check_member(definition.set, given, self.env.number)
+
+    def apply_entrywise(self, function: Callable[..., Any], values: list[Array], primes: int) -> Array:
+        first = values[0]
+        if len(values) == 1:
+            found = self.env.calculus.differences.derivative(function, first.data.reshape(-1), primes)
+            if found.shape != (first.data.size,):
+                raise MathError(f"the function gives shape {found.shape} for {first.data.size} numbers")
+            return Array(found.reshape(first.data.shape), first.rank)
+        if primes:
+            raise MathError("a prime needs a function of one argument")
+        rank = max(value.rank for value in values)
+        data = np.broadcast_arrays(*(self.widen(value, rank) for value in values))
+        return Array(function(*data), rank)
+
+    def apply_to_arrays(
+        self, function: Callable[..., Any], values: list[Array], node: Apply, domain: tuple[Set, ...]
+    ) -> Array:
+        """A function of vectors: once for each combination of indices."""
+        for value, part in zip(values, domain, strict=True):
+            if value.rank != part.rank:
+                raise MathError(f"{node.function} takes {part.rank} axes, this has {value.rank}")
+        if node.primes:
+            raise MathError(
+                f"write \\frac{{\\partial}}{{\\partial x}} {node.function}(x) for a derivative by a vector"
+            )
+        lead = np.broadcast_shapes(*(value.data.shape[: len(self.order)] for value in values))
+        places = np.ndindex(*lead)
+        results = [np.asarray(function(*(self.at(value, place) for value in values))) for place in places]
+        data = np.stack(results).reshape(lead + results[0].shape)
+        return Array(data, results[0].ndim)
+
+    def at(self, value: Array, place: tuple[int, ...]) -> np.ndarray:
+        sizes = value.data.shape[: len(place)]
+        inside = (at if size > 1 else 0 for at, size in zip(place, sizes, strict=True))
+        return np.asarray(value.data[tuple(inside)])
 
     # -- sums --------------------------------------------------------------------------
 

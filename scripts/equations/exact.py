@@ -69,12 +69,17 @@ class _NumPy:
         return _Function(found) if name in TRANSCENDENTAL else found
 
     def zeros(self, shape: Any, dtype: Any = None, **_: Any) -> np.ndarray:
-        return _filled(np.zeros, 0, shape, dtype)
+        return _filled(np.zeros, 0.0, shape, dtype)
 
     def ones(self, shape: Any, dtype: Any = None, **_: Any) -> np.ndarray:
-        return _filled(np.ones, 1, shape, dtype)
+        return _filled(np.ones, 1.0, shape, dtype)
 
     empty = zeros
+
+    def full(self, shape: Any, value: Any, dtype: Any = None) -> np.ndarray:
+        if not isinstance(value, float | Element):
+            return np.full(shape, value, dtype)
+        return _filled(np.zeros, value, shape, None)
 
     def zeros_like(self, x: Any, dtype: Any = None, **_: Any) -> np.ndarray:
         return self.zeros(np.shape(x), dtype or getattr(x, "dtype", None))
@@ -84,6 +89,9 @@ class _NumPy:
 
     empty_like = zeros_like
 
+    def isfinite(self, x: Any) -> Any:
+        return np.ones(np.shape(x), bool)[()]
+
     def isnan(self, x: Any) -> Any:
         return np.zeros(np.shape(x), bool)[()]
 
@@ -92,6 +100,9 @@ class _NumPy:
 
     def finfo(self, dtype: Any) -> np.finfo:
         return np.finfo(float if np.dtype(dtype) == object else dtype)
+
+    def cbrt(self, x: Any) -> Any:
+        raise TypeError("cube roots are not exact")
 
     def sign(self, x: Any) -> Any:
         return elements(np.sign(elements(x)))
@@ -106,12 +117,12 @@ class _NumPy:
         return each
 
 
-def _filled(make: Callable[..., np.ndarray], value: int, shape: Any, dtype: Any) -> np.ndarray:
+def _filled(make: Callable[..., np.ndarray], value: Any, shape: Any, dtype: Any) -> np.ndarray:
     """An array of one element; of whole numbers or truth values only where that is asked for."""
     if dtype is not None and np.dtype(dtype).kind not in ("f", "O"):
         return make(shape, dtype=dtype)
     array = np.empty(shape, object)
-    array[...] = Element(value)
+    array[...] = element(value)
     return array
 
 
@@ -130,6 +141,12 @@ class _Math:
             return found(*values)
 
         return called
+
+    def sqrt(self, x: Any) -> Any:
+        if isinstance(x, Element | np.ndarray):
+            return element(x).sqrt()
+        root = math.sqrt(x)
+        return root if root.is_integer() else element(x).sqrt()
 
 
 class _Float(float):
@@ -163,9 +180,13 @@ def namespace(source: str) -> dict[str, Any]:
     return found
 
 
+def _let(*_: Any, **__: Any) -> None:
+    """A guard that has nothing to say about elements."""
+
+
 GUARDS: dict[str, Callable[..., Any]] = {
     "_floating": elements,
-    "_demand": lambda *_, **__: None,
+    "_demand": _let,
     "_real": elements,
     "_probabilities": lambda rows: rows,
 }
@@ -264,6 +285,8 @@ class Exact(Calculus):
         array = np.empty(shape, object)
         for place in np.ndindex(*shape):
             array[place] = _member(set_, number)
+        if "rows sum to 1" in set_.words:
+            array[..., -1] = 1 - np.sum(array[..., :-1], axis=-1)
         return array
 
 

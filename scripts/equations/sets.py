@@ -1,21 +1,21 @@
 r"""The Set column: what a symbol is, and how to draw it.
 
 Sets: $\mathbb{N}$, $\mathbb{R}^{N\times K}$, $\mathbb{R}_{>0}^{N}$, $\mathbb{C}$, $(0,1)^{K}$,
-$\{0,1\}^{N\times K}$, $\{1,\dots,K\}^{N}$; functions of a number: $\mathbb{R}\to\mathbb{R}$.
-Words may follow: one-hot; zero outside; from 0.
+$\{0,1\}^{N\times K}$, $\{1,\dots,K\}^{N}$; functions: $\mathbb{R}^{K}\to\mathbb{R}^{M}$. Words may follow:
+one-hot; rows sum to 1; zero outside; from 0.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from .errors import MathError
 
-WORDS = ("one-hot", "hard", "zero outside", "from 0", "distinct")
+WORDS = ("one-hot", "hard", "rows sum to 1", "zero outside", "from 0", "distinct")
 BLACKBOARD = re.compile(r"\\mathbb\s*\{?\s*([NZRC])\s*\}?")
 BASE = re.compile(r"\\mathbb[NZRC]|\\\{.*?\\\}|[\[(][^()\[\]]*,[^()\[\]]*[)\]]")
 SCRIPTS = re.compile(
@@ -32,11 +32,15 @@ class Set:
     sizes: tuple[str, ...] = ()  # LaTeX of each axis
     positive: bool = False
     words: frozenset[str] = frozenset()
-    is_function: bool = False  # of a number; base is then its values'
+    domain: tuple[Set, ...] | None = None  # of a function; base and sizes are then its values'
 
     @property
     def rank(self) -> int:
         return len(self.sizes)
+
+    @property
+    def is_function(self) -> bool:
+        return self.domain is not None
 
     @property
     def is_integer(self) -> bool:
@@ -60,12 +64,9 @@ def parse_set(text: str) -> Set:
     plain = BLACKBOARD.sub(r"\\mathbb\1", formula[1]).strip()
     if r"\to" in plain:
         left, _, right = plain.partition(r"\to")
+        domain = tuple(_simple(part, frozenset()) for part in _split(left))
         value = _simple(right, words)
-        if _simple(left, words).sizes or value.sizes:
-            raise MathError(
-                rf"functions take and give a number, as in $\mathbb{{R}}\to\mathbb{{R}}$, got {formula[0]}"
-            )
-        return replace(value, is_function=True)
+        return Set(value.base, value.sizes, value.positive, words, domain)
     return _simple(plain, words)
 
 
@@ -105,6 +106,9 @@ def draw(
     """A random element. ``number`` evaluates a bound of an interval."""
     if "one-hot" in set_.words:
         return np.eye(shape[-1])[rng.integers(shape[-1], size=shape[:-1])]
+    if "rows sum to 1" in set_.words:
+        weights = rng.uniform(0.3, 1.7, shape)
+        return weights / weights.sum(axis=-1, keepdims=True)
     if set_.base == r"\mathbbC":
         return _away_from_zero(rng, shape) + 1j * _away_from_zero(rng, shape)
     if set_.base in (r"\mathbbN", r"\mathbbZ"):
@@ -158,6 +162,8 @@ def check_member(set_: Set, value: np.ndarray, number: Callable[[str], float]) -
     is_hot = ((value == 0) | (value == 1)) & (value.sum(axis=-1, keepdims=True) == 1) if value.ndim else True
     if "one-hot" in set_.words and not np.all(is_hot):
         raise MathError("its rows are not one-hot")
+    if value.ndim and "rows sum to 1" in set_.words and not np.allclose(value.sum(axis=-1), 1, rtol=1e-9):
+        raise MathError(f"its rows do not sum to 1, but to {value.sum(axis=-1).flat[0]:g}")
     if "distinct" in set_.words and len(np.unique(value)) < value.size:
         raise MathError("some of its entries are equal")
 

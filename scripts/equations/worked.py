@@ -38,6 +38,8 @@ class Readable(Calculus):
     ) -> np.ndarray:
         if "one-hot" in set_.words or set_.base.startswith((r"\{", r"\mathbbN", r"\mathbbZ")):
             return draw(set_, shape, rng, number)
+        if "rows sum to 1" in set_.words:
+            return _tenths_that_sum_to_one(shape, rng)
         if set_.base == r"\mathbbR":
             low, high, scale = (-3, 4, 1) if self.attempt < WHOLE else (-9, 12, 10)
             if "distinct" in set_.words:
@@ -57,6 +59,13 @@ class Readable(Calculus):
         small = [2, 3] if self.attempt < WHOLE else [2, 3, 4]
         turn = itertools.islice(itertools.cycle(rng.permutation(small)), count)
         return [int(size) for size in turn]
+
+
+def _tenths_that_sum_to_one(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    rows = np.ones((int(np.prod(shape[:-1], dtype=int)), shape[-1]))
+    for _ in range(10 - shape[-1]):
+        rows[np.arange(len(rows)), rng.integers(shape[-1], size=len(rows))] += 1
+    return rows.reshape(shape) / 10
 
 
 @dataclass

@@ -29,14 +29,9 @@ SETS = [  # what stands in the book, the mistake, what is said
     (
         r"$\mathbb{R}^{N\times K}$ | `S` |",
         r"$\mathbb{R}^{N\times K}$ rows sum to 1 | `S` |",
-        "unknown words in the set",
+        "not sum to 1",
     ),
     (r"\mathbb{R}\to\mathbb{R}$ | `Tanh()`", r"\mathbb{R}\to(0,1)$ | `Tanh()`", OUTSIDE),
-    (
-        r"\mathbb{R}\to\mathbb{R}$ | `Tanh()`",
-        r"\mathbb{R}^{N}\to\mathbb{R}$ | `Tanh()`",
-        "take and give a number",
-    ),
     (
         r"\mathbb{R}\to\mathbb{R}$ | `ReLU()`",
         r"\mathbb{R}\to\mathbb{R}_{>0}$ | `ReLU()`",

@@ -170,6 +170,8 @@ def test_readable_numbers_are_readable(book: Book) -> None:
             drawn = Readable(attempt).draw(parse_set(tex), (2, 3), rng, float)
             np.testing.assert_allclose(drawn * 10, np.round(drawn * 10), atol=1e-9)
             assert np.all(drawn != 0)
+    rows = Readable(0).draw(parse_set(r"$(0,1)^{N\times K}$ rows sum to 1"), (2, 3), rng, float)
+    np.testing.assert_allclose(rows.sum(axis=1), 1)
 
 
 def test_sizes_are_not_given(book: Book) -> None:
