@@ -5800,6 +5800,22 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     return _apply(rule, inputs, {})
 
 
+# 24 The diagnosis · finding
+class Finding(NamedTuple):
+    """One cause: its name, the place, what was measured, what to do."""
+    name: str
+    where: str
+    figure: str
+    because: str
+    cure: str
+    section: str
+
+    def __str__(self) -> str:
+        head = f"{self.name}: {self.where}: {self.figure}"
+        cure = f"{self.cure} (Chapter {self.section})"
+        return f"{head}\n  {self.because}\n  {cure}"
+
+
 # 24 The diagnosis · case
 class _Case(NamedTuple):
     """All that there is to look at; xs, ys are some of the rows."""
@@ -5816,69 +5832,6 @@ class _Case(NamedTuple):
     optimizer: Any = None
     step: Any = None
     tests: tuple = (None, None)  # x_test, y_test
-
-
-# 24 The diagnosis · probe-scale
-_Signs = Iterator[tuple[str, str, str]]  # name, where, figure
-
-
-def _scale_signs(case: _Case) -> _Signs:
-    """Columns of other sizes, or all of x far from size 1."""
-    x, at = _used_columns(case)  # without the border of pictures
-    size = np.sqrt(np.sum(x * x, 0) / np.maximum(np.sum(x != 0, 0), 1))
-    big, small, whole = size.max(), size.min(), _size(x)
-    if big > 50 * small and (big > 10 or big > 200 * small):
-        figure = f"of size {big:.3g}, another of {small:.3g}"
-        yield "input-columns-differ", f"column {at[size.argmax()]}", figure
-    elif whole > 10 or 0 < whole < 0.02 or _too_wide(case, whole):
-        figure = f"root mean square {whole:.3g}, first loss {case.first:.3g}"
-        yield "input-scale", "all of x", figure
-
-
-# 24 The diagnosis · causes-table
-def _atlas(text: str) -> dict[str, list[str]]:
-    """name · because, and in the next line cure · section"""
-    rows = [line.strip().split(" · ") for line in text.strip().splitlines()]
-    pairs = zip(rows[::2], rows[1::2])
-    return {name: [because, *rest] for (name, because), rest in pairs}
-
-
-# 24 The diagnosis · causes-data
-_DATA = _atlas("""
-    input-not-finite · One nan in x or y makes the loss and gradients nan.
-    Drop or fill these values first. · 10, When the loss is nan
-    input-changed · A layer or step writes into the rows that it is given.
-    Write x = x - 1, not x -= 1. · 23, The same questions in PyTorch
-    input-integer-wrapped · An unsigned type has no room for negative numbers.
-    Make x floating-point first. · 23, The same questions in PyTorch
-    outlier · One row far from all others outweighs them together.
-    Look at it, mend or drop it; then ask again. · 6, In between: Huber
-    input-scale · Weights are drawn for inputs of about size 1, around 0.
-    Subtract the mean, divide by the deviation. · 8, A sum of many terms
-    input-columns-differ · A rate that fits one column does not fit another.
-    Give each mean 0, deviation 1. Are missing values −999? · 9, Momentum
-    input-constant-column · One value tells nothing, and acts as a large bias.
-    Drop it, and never divide by its spread. · 13, Mean 0, spread 1
-    test-data-differ · The test data have another shape, scale or labels.
-    Prepare both alike, with the mean of the training data. · 13, In company
-    test-rows-in-training · Of rows that were learnt, any test goes well.
-    Take them out of x. · 12, Learning what is wrong""")
-
-
-# 24 The diagnosis · finding
-class Finding(NamedTuple):
-    """One cause: its name, the place, what was measured, what to do."""
-    name: str
-    where: str
-    figure: str
-    because: str
-    cure: str
-    section: str
-
-    def __str__(self) -> str:
-        head = f"{self.name}: {self.where}: {self.figure}"
-        cure = f"{self.cure} (Chapter {self.section})"
-        return f"{head}\n  {self.because}\n  {cure}"
 
 
 # 24 The diagnosis · diagnosis
@@ -6218,6 +6171,23 @@ def _note(heard: dict, key: tuple, n: int, given: tuple, result: Any) -> None:
     passed = heard.get(key, [])
     if len(given) == 1 and len(passed) == n:
         heard[key] = [*passed, np.array(given[0]), np.array(result)]
+
+
+# 24 The diagnosis · probe-scale
+_Signs = Iterator[tuple[str, str, str]]  # name, where, figure
+
+
+def _scale_signs(case: _Case) -> _Signs:
+    """Columns of other sizes, or all of x far from size 1."""
+    x, at = _used_columns(case)  # without the border of pictures
+    size = np.sqrt(np.sum(x * x, 0) / np.maximum(np.sum(x != 0, 0), 1))
+    big, small, whole = size.max(), size.min(), _size(x)
+    if big > 50 * small and (big > 10 or big > 200 * small):
+        figure = f"of size {big:.3g}, another of {small:.3g}"
+        yield "input-columns-differ", f"column {at[size.argmax()]}", figure
+    elif whole > 10 or 0 < whole < 0.02 or _too_wide(case, whole):
+        figure = f"root mean square {whole:.3g}, first loss {case.first:.3g}"
+        yield "input-scale", "all of x", figure
 
 
 # 24 The diagnosis · columns
@@ -7626,6 +7596,36 @@ def _restart_signs(case: _Case) -> _Signs:
             yield "restart-helps", "the start", figure
 
 
+# 24 The diagnosis · causes-table
+def _atlas(text: str) -> dict[str, list[str]]:
+    """name · because, and in the next line cure · section"""
+    rows = [line.strip().split(" · ") for line in text.strip().splitlines()]
+    pairs = zip(rows[::2], rows[1::2])
+    return {name: [because, *rest] for (name, because), rest in pairs}
+
+
+# 24 The diagnosis · causes-data
+_DATA = _atlas("""
+    input-not-finite · One nan in x or y makes the loss and gradients nan.
+    Drop or fill these values first. · 10, When the loss is nan
+    input-changed · A layer or step writes into the rows that it is given.
+    Write x = x - 1, not x -= 1. · 23, The same questions in PyTorch
+    input-integer-wrapped · An unsigned type has no room for negative numbers.
+    Make x floating-point first. · 23, The same questions in PyTorch
+    outlier · One row far from all others outweighs them together.
+    Look at it, mend or drop it; then ask again. · 6, In between: Huber
+    input-scale · Weights are drawn for inputs of about size 1, around 0.
+    Subtract the mean, divide by the deviation. · 8, A sum of many terms
+    input-columns-differ · A rate that fits one column does not fit another.
+    Give each mean 0, deviation 1. Are missing values −999? · 9, Momentum
+    input-constant-column · One value tells nothing, and acts as a large bias.
+    Drop it, and never divide by its spread. · 13, Mean 0, spread 1
+    test-data-differ · The test data have another shape, scale or labels.
+    Prepare both alike, with the mean of the training data. · 13, In company
+    test-rows-in-training · Of rows that were learnt, any test goes well.
+    Take them out of x. · 12, Learning what is wrong""")
+
+
 # 24 The diagnosis · causes-labels
 _LABELS = _atlas("""
     labels-sorted · Each batch holds one label, and the last bias follows it.
@@ -7780,4 +7780,4 @@ _PROBES = [
 ]
 
 
-# digest 3fc974508fb51a584c148abc9e705fdbda04f18ee636e624671455cfa46d8528
+# digest 53b004e48843ebededc7be926c28efc95f1df03cc04cd06ecd44fdaa4c6f4988
