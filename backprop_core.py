@@ -1087,7 +1087,7 @@ class Softmax(Layer):
             raise ValueError("Softmax(): expected several logits, got one")
         self._count(backward=False)
         top = x.max(self.axis, keepdims=True, initial=-np.inf)  # if empty
-        e = np.exp(x - top)  # eq:softmax-safe
+        e = np.exp(x - top)
         self._cache = e / e.sum(axis=self.axis, keepdims=True)
         return self._cache.copy()  # backward needs the cache
 
@@ -7780,4 +7780,4 @@ _PROBES = [
 ]
 
 
-# digest 53b004e48843ebededc7be926c28efc95f1df03cc04cd06ecd44fdaa4c6f4988
+# digest 2d64d276fa2ba8d9c4563b79da5d56d42c918b3b7da8707829c90f254dc422c7

@@ -169,6 +169,7 @@ NO_MATHEMATICS = {
 ELSEWHERE = {
     ("eq:vjp", "Layer"): "what every layer does, held against functions that stand for any other",
     ("eq:elementwise", "Activation"): "what every activation does, held against one of them",
+    ("eq:elementwise", "Activation.backward"): "the same",
     ("eq:net-ds", "Network"): "the first of a range of equations; those that follow use it",
     ("eq:chain", "Value.backward"): "the chain rule, held against functions that stand for any other",
     ("eq:paths", "Value.backward"): "the sum over paths, held against the same",
