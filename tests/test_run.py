@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -115,12 +116,16 @@ def test_a_declared_error_must_be_raised(tmp_path: Path) -> None:
     assert refusal(tmp_path, body, error) == "01-cell.md:16: IndexError: index 3 is out of bounds"
 
 
-@pytest.mark.parametrize("broken", ["", '{"cells": [', '{"cells": [], "metadata": {}, "nbformat": 4}', "\0"])
-def test_a_broken_cache_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str], broken: str) -> None:
+@pytest.mark.parametrize(
+    "broken", [("", '{"cells": [', "\0"), ['{"cells": [], "metadata": {}, "nbformat": 4}'] * 3]
+)
+def test_a_broken_cache_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], broken: Sequence[str]
+) -> None:
     chapters, cache = read_book(write_book(tmp_path / "book")), tmp_path / "cache"
     whole = run(chapters, cache)
-    for entry in cache.glob("*.ipynb"):
-        entry.write_text(broken)
+    for entry, text in zip(cache.glob("*.ipynb"), broken, strict=True):
+        entry.write_text(text)
     capsys.readouterr()
     shown, missing = latest(chapters, cache)
     assert len(missing) == len(chapters) and not any(cell.outputs for cell in shown[chapters[1].path].cells)
