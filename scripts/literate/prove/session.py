@@ -89,7 +89,7 @@ class Session:
             stack.enter_context(importable(module))
             stack.enter_context(importable(self.main))
             with self.explained(self.chapter.place(1)), self.bounded(self.chapter.place(1)):
-                module.__loader__.exec_module(module)  # type: ignore[union-attr]
+                module.__loader__.exec_module(module)  # type: ignore[union-attr]  # _unread gave it one
             self.stack = stack.pop_all()
         return self
 
