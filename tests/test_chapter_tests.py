@@ -11,7 +11,7 @@ import matplotlib.pyplot  # not first inside pytester, which forgets what was im
 import numpy as np
 import pytest
 
-from literate.prove.session import Session
+from literate.prove.session import Session, _as_before
 from tests.books import chapter_text
 
 pytest_plugins = ["pytester"]
@@ -291,6 +291,16 @@ def test_a_chapter_leaves_no_trace(run: Run) -> None:
     imports = "import locale\nimport os\nimport sys\n\nimport matplotlib\nimport numpy as np"
     run(f"\n```python\n{settings}\n```\n", imports=imports).assert_outcomes(passed=2)
     assert state() == before
+
+
+def test_what_fails_while_a_chapter_begins_is_put_back_too() -> None:
+    before = dict(os.environ), [*sys.path], sys.getrecursionlimit()
+    with pytest.raises(KeyError), _as_before():
+        os.environ.clear()
+        sys.path.clear()
+        sys.setrecursionlimit(500)
+        raise KeyError
+    assert (dict(os.environ), sys.path, sys.getrecursionlimit()) == before
 
 
 def test_chapters_do_not_share_names(run: Run, pytester: pytest.Pytester) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import CodeType, ModuleType
+from unittest import mock
 
 import numpy as np
 
@@ -235,14 +236,14 @@ class Session:
 @contextlib.contextmanager
 def _as_before() -> Iterator[None]:
     """What a chapter sets for its process is not set for the next one."""
-    environment, path, deep = dict(os.environ), [*sys.path], sys.getrecursionlimit()
-    language = locale.setlocale(locale.LC_ALL)
-    yield
-    os.environ.clear()
-    os.environ.update(environment)
-    sys.path = path
-    sys.setrecursionlimit(deep)
-    locale.setlocale(locale.LC_ALL, language)
+    path, deep, language = [*sys.path], sys.getrecursionlimit(), locale.setlocale(locale.LC_ALL)
+    with mock.patch.dict(os.environ):
+        try:
+            yield
+        finally:
+            sys.path = path
+            sys.setrecursionlimit(deep)
+            locale.setlocale(locale.LC_ALL, language)
 
 
 def _unread(file: Path) -> ModuleType:
