@@ -6195,17 +6195,16 @@ def _columns(x: ArrayLike, ids: bool = False) -> np.ndarray:
     """The features as columns; steps of a sequence and pixels are rows."""
     x = np.zeros((1, 1)) if ids else np.asarray(x, float)
     x = np.moveaxis(x, 1, -1) if x.ndim == 4 else x
-    rows = -1 if x.ndim in (3, 4) else len(x)
-    return x.reshape(rows, x.shape[-1] if rows < 0 else -1)
+    return x.reshape((-1, x.shape[-1]) if x.ndim in (3, 4) else (len(x), -1))
 
 
 # 24 The diagnosis · arriving
 def _arriving(case: _Case) -> np.ndarray:
     """x as it comes to the first weights, behind a norm or a division."""
     case.net.train()
-    came = [h.x for h in _listen(case)
-            if any(p.data.ndim > 1 for p in h.layer.parameters())]
-    seen = came[0] if came else case.xs
+    weighed = (h.x for h in _listen(case)
+               if any(p.data.ndim > 1 for p in h.layer.parameters()))
+    seen = next(weighed, case.xs)
     same = np.array_equal(seen.ravel(), case.xs.ravel())
     raw = same or not np.isfinite(seen).all()
     return _columns(case.x if raw else seen, case.ids)
@@ -6657,9 +6656,9 @@ def _stuck(heard: list[_Heard]) -> tuple[dict, dict]:
 # 24 The diagnosis · gains
 def _gains(net: Network) -> dict[str, float]:
     """Size of weights times sqrt(fan in): He 1.4, PyTorch's default 0.6."""
-    weights = [(k, h, getattr(h, "weight", None)) for k, h in _layers(net)]
     return {name: float(_size(w.data)) * _fans(w.data.shape)[0] ** 0.5
-            for name, layer, w in weights if isinstance(w, Parameter)
+            for name, layer in _layers(net)
+            if isinstance(w := getattr(layer, "weight", None), Parameter)
             and w.data.ndim > 1 and not isinstance(layer, Embedding)}
 
 
@@ -7296,13 +7295,12 @@ def _shared_signs(case: _Case) -> _Signs:
     own = _entries(("step", getattr(part, "__dict__", part)) for part in parts)
     own += [(k, p.data) for k, p in own  # of a copy of the network
             if isinstance(p, Parameter) and p not in case.net.parameters()]
-    held = [*case.net._contents(), *own]
-    held = [(k, v) for k, v in held if isinstance(v, np.ndarray) and v.size]
-    for i, (name, data) in enumerate(named):
-        for other, array in (named + held)[i + 1 :]:
-            if np.shares_memory(array, data) and "._" not in f".{other}":
-                yield "weights-shared", other, f"the same memory as {name}"
-                return
+    held = [*named, *case.net._contents(), *own]
+    pairs = ((name, other) for i, (name, data) in enumerate(named)
+             for other, it in held[i + 1 :] if "._" not in f".{other}"
+             and isinstance(it, np.ndarray) and np.shares_memory(it, data))
+    for name, other in [*pairs][:1]:
+        yield "weights-shared", other, f"the same memory as {name}"
 
 
 # 24 The diagnosis · anew-signs
@@ -7421,8 +7419,8 @@ def _run(case: _Case, times: float = 1, n: int = 40) -> tuple:
     losses, rule = list[float](), case.optimizer
     with _as_it_was(case.net, rule, case.step):
         if times != 1:  # only in the step: a schedule may set lr anew
-            ways = (partial(_faster, rule, by) for by in (times, 1 / times))
-            _spy(rule, "step", *ways)
+            _spy(rule, "step", lambda: setattr(rule, "lr", rule.lr * times),
+                 lambda *_: setattr(rule, "lr", rule.lr * (1 / times)))
         with suppress(StopIteration):  # no more batches
             while len(losses) < n and np.isfinite(losses).all():
                 losses.append(_one_step(case))
@@ -7437,11 +7435,6 @@ def _elsewhere(case: _Case) -> float:
     for p in case.net.parameters():
         p.data[...] = _size(p.data) * case.rng.normal(size=p.data.shape)
     return _run(case, n=300)[0][-1]
-
-
-# 24 The diagnosis · faster
-def _faster(rule: Any, by: float, *_: Any) -> None:
-    rule.lr *= by
 
 
 # 24 The diagnosis · slow-signs
@@ -7780,4 +7773,4 @@ _PROBES = [
 ]
 
 
-# digest 2d64d276fa2ba8d9c4563b79da5d56d42c918b3b7da8707829c90f254dc422c7
+# digest eb0f123e1561d3dfcfb2e389b9dedc842a76666911ef4139b03a4983dbe099af
