@@ -6905,7 +6905,7 @@ def _pattern(told: Any, at: Any, measured: np.ndarray, n: int) -> str:
         (off(told.T.ravel()[at]) <= 1, "transposed"),
         (len(found) > 1 and not np.ptp(told), "all the same: a wrong axis?"),
         (masked, "missing mask: not zero where nothing can flow"),
-        (True, f"off by {float(f'{0.1 * off(found):.2g}'):g} %"))
+        (True, f"off by {float(f'{0.1 * off(found):.2g}'):g}%"))
     return next(text for holds, text in patterns if holds)
 
 
@@ -7780,4 +7780,4 @@ _PROBES = [
 ]
 
 
-# digest 2d64d276fa2ba8d9c4563b79da5d56d42c918b3b7da8707829c90f254dc422c7
+# digest ae1959bef02a6da6e08ec73bd14ac6b9a48ee32895027d67e4b2bb04eba549bd
