@@ -126,6 +126,14 @@ def test_another_number_is_found(changes: tuple[str, str]) -> None:
     assert len(unsaid(changes)) == 1
 
 
+def test_figures_have_the_sign_and_words_the_word() -> None:
+    """37%, one per cent; neither 37 %, 37 per cent nor a percent."""
+    other = re.compile(r"[\d}](?:<!--.*?-->)? (?:%(?! [\d(])|per ?cent\b)|\bpercent\b", re.IGNORECASE)
+    pages = *map(ROOT.joinpath, ("README.md", "CONTRIBUTING.md")), *(ROOT / "book").rglob("*.md")
+    found = [f"{page.name}: {one[0]}" for page in pages for one in other.finditer(page.read_text("utf-8"))]
+    assert found == []
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_actions_are_pinned(path: Path) -> None:
     used = re.findall(r"uses: (.*)", path.read_text(encoding="utf-8"))

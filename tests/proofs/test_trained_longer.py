@@ -35,7 +35,7 @@ def test_a_plain_tower_that_keeps_the_size_does_not_learn() -> None:
         )
         session.run_to(comparing)
         names = session.namespace
-        drawn = names["tower"]
+        drawn = names["stacked"]
 
         def kept(kind: Any, start: str, rng: Any) -> list:
             blocks = drawn(kind, start, rng)
@@ -44,7 +44,7 @@ def test_a_plain_tower_that_keeps_the_size_does_not_learn() -> None:
                 first.bias.data[...] = last.bias.data[...] = 0
             return blocks
 
-        names["tower"] = kept
+        names["stacked"] = kept
         plain = names["Network"], "Kaiming"
         assert 0.02 < names["sizes"](*plain)[-1] < 50
         assert all(names["learn"](*plain, seed)[1][1] < 0.4 for seed in (0, 1))
