@@ -6904,7 +6904,7 @@ def _pattern(told: Any, at: Any, measured: np.ndarray, n: int) -> str:
         (off(told.T.ravel()[at]) <= 1, "transposed"),
         (len(found) > 1 and not np.ptp(told), "all the same: a wrong axis?"),
         (masked, "missing mask: not zero where nothing can flow"),
-        (True, f"off by {float(f'{0.1 * off(found):.2g}'):g} %"))
+        (True, f"off by {float(f'{0.1 * off(found):.2g}'):g}%"))
     return next(text for holds, text in patterns if holds)
 
 
@@ -7773,4 +7773,4 @@ _PROBES = [
 ]
 
 
-# digest eb0f123e1561d3dfcfb2e389b9dedc842a76666911ef4139b03a4983dbe099af
+# digest faa1d53ae36b149da1e82515931ec854afd86fde719ad8aa372e0c429ade1f07
