@@ -5889,12 +5889,15 @@ def diagnose(
     unless optimizer is an Optimizer and step callable, and as net.loss does.
     """
     _one_number("diagnose", net)
+    x, y = _heeded(net, x, y)
+    tests = x_test, _ = _heeded(net, x_test, y_test)
     _demand("diagnose", np.ndim, "expected rows of {}", x=x, y=y)
+    _demand("diagnose", np.size, "expected rows of {}", x_test=x_test)
     with _as_it_was(net):
         draw = copy.deepcopy(_generator("diagnose", 0 if rng is None else rng))
-        case = _case(net, *_heeded(net, np.asarray(x), np.asarray(y)), draw)
+        case = _case(net, x, y, draw)
     case = case._replace(optimizer=_rule_of(net, optimizer, step), step=step)
-    return _look(case._replace(tests=_heeded(net, x_test, y_test)))
+    return _look(case._replace(tests=tests))
 
 
 # 24 The diagnosis · nothing-found
@@ -5961,10 +5964,11 @@ def _case(net: Network, x: np.ndarray, y: np.ndarray, rng: Any) -> _Case:
 # 24 The diagnosis · heeded
 def _heeded(net: Network, x: Any, y: Any) -> tuple[Any, Any]:
     """x and y, or y alone, without the rows that the loss ignores."""
-    heeded = np.asarray(y) != getattr(net.criterion, "ignore_index", None)
+    x, y = (a if a is None else _as_array(a) for a in (x, y))
+    heeded = np.asarray(y != getattr(net.criterion, "ignore_index", None))
     same = heeded.shape == np.shape(y if x is None else x)[:1]
     if same and 0 < heeded.sum() < heeded.size:
-        x, y = (a if a is None else np.asarray(a)[heeded] for a in (x, y))
+        x, y = (a if a is None else a[heeded] for a in (x, y))
     return x, y
 
 
@@ -6169,7 +6173,7 @@ def _listen(case: _Case) -> list[_Heard]:
 def _note(heard: dict, key: tuple, n: int, given: tuple, result: Any) -> None:
     """Note the first forward of a single argument, and the first backward."""
     passed = heard.get(key, [])
-    if len(given) == 1 and len(passed) == n:
+    if len(given) == 1 and len(passed) == n and result is not None:
         heard[key] = [*passed, np.array(given[0]), np.array(result)]
 
 
@@ -6232,7 +6236,7 @@ def _still_columns(case: _Case) -> tuple[np.ndarray, np.ndarray]:
     """x, and its columns of one value, but for a picture's border."""
     x = _arriving(case)
     one, same = x[0], np.ptp(x, axis=0) == 0
-    still, top = same & ~np.isin(one, (0, 1)), x[:, ~same]
+    still, top = same & (same.all() | ~np.isin(one, (0, 1))), x[:, ~same]
     if x.shape[1] > 20 and top.size:
         usual = (abs(one) < 1.5 * abs(top).max()) & (still.sum() > 2)
         still &= ~usual & ~np.isin(one, (x.min(), top.max()))
@@ -6261,7 +6265,7 @@ def _input_signs(case: _Case) -> _Signs:
 def _written_signs(case: _Case) -> _Signs:
     """Are x and y as they were, in any order, after a pass and a step?"""
     def values() -> list[bytes]:  # + 0: -0.0 is 0.0, too
-        return [np.sort(a + 0, axis=0).tobytes() for a in case[1:5]]
+        return [np.sort(a.astype(float) + 0, 0).tobytes() for a in case[1:5]]
 
     was, who = values(), "network"
     _gradients(case.net, case.xs, case.ys)
@@ -6329,7 +6333,7 @@ def _moved_signs(x: np.ndarray, test: np.ndarray) -> _Signs:
     spread, other = x.std(0), test.std(0)
     wide = np.maximum(spread, other) * (1 + 4 / len(test) ** 0.5) + 1e-12
     moved = abs(test.mean(0) - x.mean(0)) / wide
-    used = spread > 0.05 * max(spread.max(), other.max())
+    used = spread > 0.05 * spread.max()
     enough, at = used.any() and len(test) >= 10, moved.argmax()
     ratio = np.median(other[used] / spread[used]) if enough else 1.0
     if moved[at] > 1:
@@ -6363,7 +6367,8 @@ def _label_signs(case: _Case) -> _Signs:
         figure = f"the label changes {changes} times, not some {mixed:.0f}"
         yield "labels-sorted", where, figure
     few = count.min() if len(count) > 1 else 0
-    if n >= max(50, 20 * len(count)) and count.max() > 8 * few:
+    uneven = count.max() > 8 * few and not width > 1.2  # or drawn evenly
+    if uneven and n >= max(50, 20 * len(count)):
         figure = f"{count.max()} of one, {few} of another"
         yield "labels-unbalanced", where, figure
 
@@ -6371,10 +6376,16 @@ def _label_signs(case: _Case) -> _Signs:
 # 24 The diagnosis · batch-width
 def _batch_width(case: _Case) -> tuple[float, float]:
     """How widely y spreads in a step's own batches, and how much they hold."""
+    last, at = case.net.parameters()[-2:], list[bytes]()
+    _spy(case.net.criterion, "forward", before=lambda: at.append(
+        _long(p.data for p in last).tobytes()))
     n = 3 * _is_alone(case)
     every, *seen = [pair[1] for pair in _overheard(case, n) if pair]
-    seen = [y for y in seen  # not scaled by the step
-            if 3 < len(y) < len(every) / 2 and np.isin(y, every).all()]
+    parts: dict[bytes, list] = {key: [] for key in at}
+    for key, y in zip(at, seen):  # not scaled by the step
+        if len(y) < len(every) / 2 and np.isin(y, every).all():
+            parts[key] += [*y]
+    seen = [np.array(ys) for ys in parts.values() if len(ys) > 3]
     wide = [np.sum(y.std(axis=0)) for y in seen] or math.nan
     spread = float(np.median(wide) / np.sum(every.std(axis=0)))
     return spread, sum(map(len, seen)) / len(every)
@@ -6989,11 +7000,13 @@ def _layer_signs(name: str, layer: Layer, x: Any, rng: Any) -> _Signs:
     if moved:
         yield "weights-changed-in-backward", name, f"by up to {moved:.2g}"
     theirs = {p for m in layer.modules()[1:] for p in m.parameters()}
-    told |= {k: now[k].grad - 1 for k, p in was.items() if p not in theirs}
+    own = [k for k, p in was.items() if p not in theirs]
+    seen = own if _is_ours(type(layer).backward) else was
+    told |= {k: now[k].grad - 1 for k in seen}
     for key, gradient in told.items():
         value, where = was[key].data if key else x, f"{name}, {key or 'input'}"
         f = partial(_with, layer, x, g, key)
-        if key and _is_idle(f, value, rng):
+        if key in own and _is_idle(f, value, rng):
             wild = partial(_with, _shaken(layer, 10, rng), x, g, key)
             lost = _is_idle(wild, value, rng)  # whatever the others are?
             sign = "parameter-without-effect" if lost else "dead-from-start"
@@ -7019,7 +7032,8 @@ def _one_sign(where: str, f: Callable, value: Any, gradient: Any, n: int,
         return  # nan, or another number each time
     if gradient.shape != value.shape:
         yield name, where, f"shape {gradient.shape}, not {value.shape}"
-    elif _disagrees(f, value, gradient, rng):
+    elif _disagrees(f, value, gradient, rng) and len(
+            {f(value) for _ in range(40)}) == 1:  # not drawn by chance
         at = rng.permutation(value.size)[:150]
         ones = ((np.arange(value.size) == i).reshape(value.shape) for i in at)
         measured = np.array([_slope(f, value, d, 1e-6) for d in ones])
@@ -7780,4 +7794,4 @@ _PROBES = [
 ]
 
 
-# digest 2d64d276fa2ba8d9c4563b79da5d56d42c918b3b7da8707829c90f254dc422c7
+# digest 254ea51e0dd62ae8454cd157fb74ce96c0b8d7cdf23f636081b503a1159d25ab
