@@ -5889,13 +5889,12 @@ def diagnose(
     unless optimizer is an Optimizer and step callable, and as net.loss does.
     """
     _one_number("diagnose", net)
-    x, y = _heeded(net, x, y)
-    tests = x_test, _ = _heeded(net, x_test, y_test)
-    _demand("diagnose", np.ndim, "expected rows of {}", x=x, y=y)
-    _demand("diagnose", np.size, "expected rows of {}", x_test=x_test)
+    given, tests = _heeded(net, x, y), _heeded(net, x_test, y_test)
+    _demand("diagnose", np.ndim, "expected rows of {}", x=given[0], y=given[1])
+    _demand("diagnose", np.size, "expected rows of {}", x_test=tests[0])
     with _as_it_was(net):
         draw = copy.deepcopy(_generator("diagnose", 0 if rng is None else rng))
-        case = _case(net, x, y, draw)
+        case = _case(net, *given, draw)
     case = case._replace(optimizer=_rule_of(net, optimizer, step), step=step)
     return _look(case._replace(tests=tests))
 
@@ -6534,7 +6533,8 @@ def _ends(heard: _Heard, rng: np.random.Generator) -> tuple[float, float]:
         with suppress(Exception):
             ends = np.array([layer.forward(a * z) for a in (1e6, -1e6, 1.0)])
             ends[abs(ends) > 100] *= math.inf
-            return float(ends.min()), float(ends.max())
+            if np.isfinite(ends).any():
+                return float(ends.min()), float(ends.max())
     return -math.inf, math.inf
 
 
@@ -7441,7 +7441,7 @@ def _run(case: _Case, times: float = 1, n: int = 40) -> tuple:
             while len(losses) < n and np.isfinite(losses).all():
                 losses.append(_one_step(case))
         dead, _ = _stuck(_listen(case))
-        lr = getattr(rule, "lr", None)
+        lr = _one(getattr(rule, "lr", None))
     return losses, float(np.median(losses[-5:])), dead, lr
 
 
@@ -7461,7 +7461,7 @@ def _faster(rule: Any, by: float, *_: Any) -> None:
 # 24 The diagnosis · slow-signs
 def _slow_signs(case: _Case, start: float, figure: str) -> _Signs:
     """It hardly moves: does it learn at a hundred times the rate, or more?"""
-    lr = case.optimizer.lr
+    lr = _one(case.optimizer.lr)
     most = max(13, 1 - int(2 * math.log10(max(lr, 1e-12))))
     for factor in 10 ** (np.arange(4, most) / 2):
         quick = _run(case, factor)[1]
@@ -7548,7 +7548,7 @@ def _remedy_signs(case: _Case, n: int, end: float) -> _Signs:
 def _rest_signs(case: _Case, rest: Any, ends: tuple, told: tuple) -> _Signs:
     """Does it rest at one answer, or because its rate has died away?"""
     (last, end), (place, figure) = ends, told
-    lr = getattr(case.optimizer, "lr", None)
+    lr = _one(getattr(case.optimizer, "lr", None))
     if rest and np.ptp(rest) < 2e-3 * case.null and _learns(case, "step"):
         figure += f"; an Adam gets far below {case.null:.4g}"
         pulls = _decay_pull(case) > 1  # as hard as the loss
@@ -7572,7 +7572,8 @@ def _heard_signs(case: _Case, found: list[tuple]) -> _Signs:
 def _rate_signs(case: _Case) -> _Signs:
     if case.optimizer is None and case.step is None:
         return
-    lr, n = getattr(case.optimizer, "lr", None), 24 if case.x.ndim > 3 else 40
+    lr = _one(getattr(case.optimizer, "lr", None))
+    n = 24 if case.x.ndim > 3 else 40
     losses, end, dead, last = _run(case, n=n)
     start, top = losses[0], max(losses[0], case.null)
     figure = f"loss {start:.4g}, {len(losses) - 1} steps later {end:.4g}"
@@ -7794,4 +7795,4 @@ _PROBES = [
 ]
 
 
-# digest 254ea51e0dd62ae8454cd157fb74ce96c0b8d7cdf23f636081b503a1159d25ab
+# digest dce05a2e5fd1c2a2e5969f9a46e46157abb1eda92c52db4101dc7459250b4721

@@ -816,6 +816,7 @@ def misled_by_a_loop() -> Iterator[tuple[str, Patient]]:
         "a decay and a momentum for weights only",
         Patient(net(), TABLE, LABELS, grouped(bp.SGD, momentum=0.9)),
     )
+    yield "another rate for weights", Patient(net(), TABLE, LABELS, grouped(bp.SGD, lr=0.03))
     yield "Adam with a decay for weights only", Patient(net(), TABLE, LABELS, grouped(bp.AdamW))
     adam = with_optimizer(bp.Adam, lr=0.01)
     yield "inputs of size 5, trained", Patient(net(), TABLE + 5, LABELS, adam)
