@@ -5946,7 +5946,8 @@ def _rule_of(net: Network, optimizer: Any, step: Any) -> Any:
 # 24 The diagnosis · case-rows
 def _case(net: Network, x: np.ndarray, y: np.ndarray, rng: Any) -> _Case:
     ids = x.dtype.kind in "iu"
-    long = x.ndim == 3 or (ids and x.ndim == y.ndim == 2)
+    words = any(isinstance(layer, Embedding) for layer in net.modules())
+    long = x.ndim == 3 or (ids and x.ndim == 2 and (words or y.ndim == 2))
     most = 24 if long and x.shape[1] > 8 else 64 if x.ndim > 3 else 256
     rows = rng.permutation(len(x))[:most] if len(x) > most else slice(None)
     xs, ys = x[rows].copy(), y[rows].copy()
@@ -6366,8 +6367,7 @@ def _label_signs(case: _Case) -> _Signs:
         figure = f"the label changes {changes} times, not some {mixed:.0f}"
         yield "labels-sorted", where, figure
     few = count.min() if len(count) > 1 else 0
-    uneven = count.max() > 8 * few and not width > 1.2  # or drawn evenly
-    if uneven and n >= max(50, 20 * len(count)):
+    if n >= max(50, 20 * len(count)) and count.max() > 8 * few:
         figure = f"{count.max()} of one, {few} of another"
         yield "labels-unbalanced", where, figure
 
@@ -7306,7 +7306,9 @@ def _shared_signs(case: _Case) -> _Signs:
     _overheard(case)  # only steps may keep
     yield from _anew_signs(case) if case.step is not None else ()
     named = [(name, p.data) for name, p in case.net.named_parameters()]
-    parts = (getattr(c, "cell_contents", c) for c in _parts(case.step))
+    parts = [getattr(c, "cell_contents", c) for c in _parts(case.step)]
+    inner = [_parts(f) for f in parts if isinstance(f, FunctionType)]
+    parts += [getattr(c, "cell_contents", c) for c in chain(*inner)]
     own = _entries(("step", getattr(part, "__dict__", part)) for part in parts)
     own += [(k, p.data) for k, p in own  # of a copy of the network
             if isinstance(p, Parameter) and p not in case.net.parameters()]
@@ -7795,4 +7797,4 @@ _PROBES = [
 ]
 
 
-# digest dce05a2e5fd1c2a2e5969f9a46e46157abb1eda92c52db4101dc7459250b4721
+# digest cf00794cf5bb82016d950d6fc201318515138d4678c40a86643257828455b881

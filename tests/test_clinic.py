@@ -1047,25 +1047,40 @@ def scratch(made: bp.Network) -> dict[str, Any]:
     return {"step": step}
 
 
-RARE = (TABLE[:, :1] > 1.4).astype(int)
-
-
 def net1(loss: bp.Loss) -> bp.Network:
     return mlp(6, 12, 1, loss=loss, seed=5)
 
 
-def in_two(made: bp.Network, evenly: bool) -> dict[str, Any]:
-    """A step for whom each label has a loss of its own; evenly: as many rows of both, in one loss."""
+def in_two(made: bp.Network) -> dict[str, Any]:
+    """A step for whom each label has a loss of its own."""
     rule, chance, y = bp.Adam(made.parameters(), lr=0.01), np.random.default_rng(0), LABELS[:, None]
-    y = RARE if evenly else y
 
     def step() -> None:
         rule.zero_grad()
-        rows = [chance.choice(np.flatnonzero(y[:, 0] == label), 9) for label in (0, 1)]
-        for at in [np.concatenate(rows)] if evenly else rows:
-            made.loss(TABLE[at], y[at])
+        for label in (0, 1):
+            rows = chance.choice(np.flatnonzero(LABELS == label), 9)
+            made.loss(TABLE[rows], y[rows])
             made.backward()
         rule.step()
+
+    return {"step": step}
+
+
+def averages(made: bp.Network) -> dict[str, Any]:
+    """A step with an average of the weights, which begins as the weights themselves."""
+    rule = bp.SGD(made.parameters(), lr=0.1)
+    means = [p.data for p in made.parameters()]
+
+    def update(_: bp.Network) -> None:
+        for mean, p in zip(means, made.parameters(), strict=True):
+            mean += 0.1 * (p.data - mean)
+
+    def step(x: Any, y: Any) -> None:
+        made.loss(x, y)
+        rule.zero_grad()
+        made.backward()
+        rule.step()
+        update(made)
 
     return {"step": step}
 
@@ -1095,12 +1110,7 @@ def misled_by_a_form() -> Iterator[tuple[str, Patient]]:
     yield "a block of one's own", Patient(between(bp.Tanh(), Block(-1.0)), TABLE, LABELS)
     yield "how far off", Patient(regression(loss=Off()), TABLE, NUMBERS)
     yield "all of it on the tape", Patient(taped(), TABLE, LABELS)
-    adversary = bp.BCEWithLogitsLoss()
-    yield (
-        "a step of two losses",
-        Patient(net1(adversary), TABLE, LABELS[:, None], partial(in_two, evenly=False)),
-    )
-    yield "a rare label drawn often", Patient(net1(adversary), TABLE, RARE, partial(in_two, evenly=True))
+    yield "a step of two losses", Patient(net1(bp.BCEWithLogitsLoss()), TABLE, LABELS[:, None], in_two)
     yield "in long precision", Patient(net(), TABLE.astype(np.longdouble), LABELS)
     beside = bp.Network(Halves(), bp.ReLU(), bp.Linear(12, 2, rng=2), loss=bp.CrossEntropyLoss())
     yield "layers side by side", Patient(beside, TABLE, LABELS)
@@ -1201,6 +1211,7 @@ def written_otherwise() -> Iterator[tuple[str, Patient]]:
     yield "activation-missing", Patient(middle, TABLE, LABELS)
     yield "statistics-frozen", Patient(tidy, TABLE, LABELS)
     yield "weights-shared", Patient(net(), TABLE, LABELS, target)
+    yield "weights-shared, in a function that the step calls", Patient(net(), TABLE, LABELS, averages)
     yield "step-uphill", Patient(net(), TABLE, LABELS, with_optimizer(bp.Adam, lr=0.01, maximize=True))
     yield "step-uphill by hand", Patient(net(), TABLE, LABELS, by_hand(1, rows=9))
     yield "decay-too-strong", Patient(regression(), TABLE, NUMBERS, heavy)
