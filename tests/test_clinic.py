@@ -1058,7 +1058,7 @@ def in_two(made: bp.Network) -> dict[str, Any]:
     def step() -> None:
         rule.zero_grad()
         for label in (0, 1):
-            rows = chance.choice(np.flatnonzero(LABELS == label), 9)
+            rows = chance.choice(np.flatnonzero(label == LABELS), 9)
             made.loss(TABLE[rows], y[rows])
             made.backward()
         rule.step()
