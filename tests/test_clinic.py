@@ -816,6 +816,7 @@ def misled_by_a_loop() -> Iterator[tuple[str, Patient]]:
         "a decay and a momentum for weights only",
         Patient(net(), TABLE, LABELS, grouped(bp.SGD, momentum=0.9)),
     )
+    yield "another rate for weights", Patient(net(), TABLE, LABELS, grouped(bp.SGD, lr=0.03))
     yield "Adam with a decay for weights only", Patient(net(), TABLE, LABELS, grouped(bp.AdamW))
     adam = with_optimizer(bp.Adam, lr=0.01)
     yield "inputs of size 5, trained", Patient(net(), TABLE + 5, LABELS, adam)
@@ -844,6 +845,20 @@ class ByChance(Noise):
 SHARED = np.random.default_rng(12)
 
 
+class Skips(Noise):
+    """Leaves the layers inside out now and then, in training."""
+
+    def __init__(self) -> None:
+        self.inner = bp.Network(bp.Linear(12, 12, rng=3), bp.Tanh())
+
+    def forward(self, x: Any) -> np.ndarray:
+        self.on = (SHARED.random() < 0.8) / 0.8 if self.training else 1.0
+        return x + self.on * self.inner.forward(x)
+
+    def backward(self, grad_output: Any) -> np.ndarray:
+        return grad_output + self.inner.backward(self.on * np.asarray(grad_output))
+
+
 def headed(times: float, *sizes: int, act: Any = bp.ReLU, loss: Any = None) -> bp.Network:
     """A last layer whose weights start small, or at 0."""
     made = mlp(*sizes, act=act, loss=loss, seed=9)
@@ -854,6 +869,11 @@ def headed(times: float, *sizes: int, act: Any = bp.ReLU, loss: Any = None) -> b
 def misled_by_a_layer() -> Iterator[tuple[str, Patient]]:
     """Layers of one's own, and what they do to x or to the answers."""
     sgd = with_optimizer(bp.SGD, lr=0.1)
+    for seed in range(4):
+        yield (
+            f"a depth by chance, {seed}",
+            Patient(between(Skips(), bp.Linear(12, 12, rng=seed)), TABLE, LABELS),
+        )
     yield "noise of one's own", Patient(between(Noise()), TABLE, LABELS, with_step(TABLE, LABELS))
     yield "dropout of one's own", Patient(between(ByChance()), TABLE, LABELS, with_step(TABLE, LABELS))
     yield "a head at 0", Patient(headed(0, 6, 20, 20, 2), TABLE, LABELS, sgd)
@@ -920,6 +940,22 @@ class Halves(bp.Layer):
     def backward(self, grad_output: Any) -> np.ndarray:
         grads = np.split(np.asarray(grad_output), 2, axis=1)
         return sum(layer.backward(g) for layer, g in zip(self.layers, grads, strict=True))  # type: ignore[return-value]
+
+
+class Halved(Halves):
+    """Spoils a gradient of a layer inside."""
+
+    def backward(self, grad_output: Any) -> np.ndarray:
+        dx = super().backward(grad_output)
+        self.layers[1].weight.grad *= 0.5
+        return dx
+
+
+class Silent(bp.Tanh):
+    """Its backward forgets to return."""
+
+    def backward(self, grad_output: Any) -> Any:
+        super().backward(grad_output)
 
 
 class Table(bp.Layer):
@@ -1011,6 +1047,44 @@ def scratch(made: bp.Network) -> dict[str, Any]:
     return {"step": step}
 
 
+def net1(loss: bp.Loss) -> bp.Network:
+    return mlp(6, 12, 1, loss=loss, seed=5)
+
+
+def in_two(made: bp.Network) -> dict[str, Any]:
+    """A step for whom each label has a loss of its own."""
+    rule, chance, y = bp.Adam(made.parameters(), lr=0.01), np.random.default_rng(0), LABELS[:, None]
+
+    def step() -> None:
+        rule.zero_grad()
+        for label in (0, 1):
+            rows = chance.choice(np.flatnonzero(label == LABELS), 9)
+            made.loss(TABLE[rows], y[rows])
+            made.backward()
+        rule.step()
+
+    return {"step": step}
+
+
+def averages(made: bp.Network) -> dict[str, Any]:
+    """A step with an average of the weights, which begins as the weights themselves."""
+    rule = bp.SGD(made.parameters(), lr=0.1)
+    means = [p.data for p in made.parameters()]
+
+    def update(_: bp.Network) -> None:
+        for mean, p in zip(means, made.parameters(), strict=True):
+            mean += 0.1 * (p.data - mean)
+
+    def step(x: Any, y: Any) -> None:
+        made.loss(x, y)
+        rule.zero_grad()
+        made.backward()
+        rule.step()
+        update(made)
+
+    return {"step": step}
+
+
 def renewed(every: int) -> Options:
     """Another optimizer for each batch, or for each epoch of so many batches."""
 
@@ -1036,6 +1110,8 @@ def misled_by_a_form() -> Iterator[tuple[str, Patient]]:
     yield "a block of one's own", Patient(between(bp.Tanh(), Block(-1.0)), TABLE, LABELS)
     yield "how far off", Patient(regression(loss=Off()), TABLE, NUMBERS)
     yield "all of it on the tape", Patient(taped(), TABLE, LABELS)
+    yield "a step of two losses", Patient(net1(bp.BCEWithLogitsLoss()), TABLE, LABELS[:, None], in_two)
+    yield "in long precision", Patient(net(), TABLE.astype(np.longdouble), LABELS)
     beside = bp.Network(Halves(), bp.ReLU(), bp.Linear(12, 2, rng=2), loss=bp.CrossEntropyLoss())
     yield "layers side by side", Patient(beside, TABLE, LABELS)
     ids = np.random.default_rng(0).integers(90, size=(200, 7))
@@ -1114,6 +1190,10 @@ def written_otherwise() -> Iterator[tuple[str, Patient]]:
         def forward(self, x: Any) -> np.ndarray:
             return super().forward(np.maximum(x, 0, out=x))  # a second time it changes nothing
 
+    spoilt_inside = bp.Network(Halved(), bp.ReLU(), bp.Linear(12, 2, rng=2), loss=bp.CrossEntropyLoss())
+    yield "gradient-wrong, inside", Patient(spoilt_inside, TABLE, LABELS)
+    yield "gradient-missing, not returned", Patient(net(act=Silent), TABLE, LABELS)
+    yield "input-constant-column, all of them", Patient(net(), 0 * TABLE, LABELS)
     soft = mlp(6, 12, 12, 2, act=bp.Softmax, seed=5)
     yield "saturated", Patient(soft, TABLE, LABELS, with_optimizer(bp.SGD, lr=0.1))
     yield "optimizer-momentum", Patient(net(), TABLE, LABELS, renewed(1))
@@ -1131,6 +1211,7 @@ def written_otherwise() -> Iterator[tuple[str, Patient]]:
     yield "activation-missing", Patient(middle, TABLE, LABELS)
     yield "statistics-frozen", Patient(tidy, TABLE, LABELS)
     yield "weights-shared", Patient(net(), TABLE, LABELS, target)
+    yield "weights-shared, in a function that the step calls", Patient(net(), TABLE, LABELS, averages)
     yield "step-uphill", Patient(net(), TABLE, LABELS, with_optimizer(bp.Adam, lr=0.01, maximize=True))
     yield "step-uphill by hand", Patient(net(), TABLE, LABELS, by_hand(1, rows=9))
     yield "decay-too-strong", Patient(regression(), TABLE, NUMBERS, heavy)
@@ -1905,6 +1986,13 @@ def test_what_the_loss_refuses_is_refused() -> None:
         bp.diagnose(regression(), TABLE, NUMBERS[:, 0])
     with pytest.raises(RuntimeError, match="no loss"):
         bp.diagnose(bp.Network(bp.Linear(6, 2)), TABLE, LABELS)
+    masked, ragged = np.ma.masked_less(TABLE, -2), [[1.0], [2.0, 3.0]]
+    with pytest.raises(TypeError, match="without a mask"):
+        bp.diagnose(net(), masked, LABELS)
+    with pytest.raises(ValueError, match="rows of different lengths"):
+        bp.diagnose(net(), TABLE, LABELS, x_test=ragged)
+    with pytest.raises(ValueError, match="diagnose: expected rows of x_test, got"):
+        bp.diagnose(net(), TABLE, LABELS, x_test=TABLE[:0])
 
 
 def report(made: bp.Network, x: Any = TABLE, **options: Any) -> bp.GradientReport:

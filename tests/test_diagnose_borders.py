@@ -60,5 +60,5 @@ def test_each_probe_speaks_above_its_border_and_is_silent_below(title: str) -> N
 
 
 def test_a_transcript_that_is_wrong_is_found() -> None:
-    assert len(SECTIONS) == 26 and sum(len(fences) for fences in SECTIONS.values()) > 40
+    assert len(SECTIONS) == 27 and sum(len(fences) for fences in SECTIONS.values()) > 40
     assert wrong([("python", "a = 1\n"), ("pycon", ">>> a\n1\n>>> a + 1\n3\n")], {}) == ["a + 1\n2\n"]

@@ -775,6 +775,23 @@ PENCIL = {  # what else readers write, and what they are told; "" where it is ri
         r" + (\frac{\partial L}{\partial Y})^\intercal X)W",
         "",
     ),
+    "a prime": (
+        "linear-tied",
+        r"\frac{\partial L}{\partial W} = X'\frac{\partial L}{\partial Y}W"
+        r" + (\frac{\partial L}{\partial Y})'XW",
+        "",
+    ),
+    "a sign in upright letters": (
+        "regularisation-elastic",
+        r"\frac{\partial R}{\partial w_i} = \lambda w_i + \kappa\,\text{sign}(w_i)",
+        "",
+    ),
+    "over": ("clinic-sigmoid", r"{\partial L \over \partial z} = (p-t)p(1-p)", ""),
+    "a derivative with a prime": (
+        "clinic-sigmoid",
+        r"L'(z) = (p-t)p(1-p)",
+        r"the left side is L'(z), and must be \frac{\partial L}{\partial z}",
+    ),
     "no left side": (
         "slope-height",
         r"(1-\eta a)^{2t} y_0",
@@ -798,7 +815,7 @@ PENCIL = {  # what else readers write, and what they are told; "" where it is ri
     "an operator": (
         "clinic-sigmoid",
         r"\partial_z L = p",
-        r"cannot be read: write a derivative as \frac{\partial L}",
+        r"the left side is \partial_z L, and must be \frac{\partial L}{\partial z}",
     ),
 }
 

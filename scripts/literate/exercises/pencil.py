@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 
@@ -20,6 +21,9 @@ OTHERWISE = {  # what readers write, and what the book writes for it
     r"(?s)^\s*(?:\$\$?|\\[\[(])(.*?)(?:\$\$?|\\[\])])\s*$": r"\1",
     r"\\(?:begin|end)\{(?:equation|displaymath|math)\*?\}|\\label\{[^{}]*\}": "",
     r"\^\{?(?:\\prime)\}?": "'",
+    r"([A-Z)])'(?!\s*[(:=])": r"\1^{\\top}",
+    r"\\text\{(sign|sgn)\}|\\(sgn)\b": r"\\operatorname{\1\2}",
+    r"\{([^{}]*)\\over\b([^{}]*)\}": r"\\frac{\1}{\2}",
     r"(?<!\\)\|([^|]*)\|": r"\\lvert \1\\rvert ",
     rf"{ONE}\s*/\s*{ONE}": r"\\frac{\\partial \1}{\\partial \2}",
 }
@@ -45,10 +49,20 @@ def complaint(book: Book, sheet: Chapter, exercise: Exercise, tex: str) -> str:
             said = finding.message if finding else _detour(right, mine[0], notation)
     except MathError as error:
         said = f"cannot be read: {error}"
+        theirs, _, rest = tex.replace(":=", "=").partition("=")
+        if "%" not in theirs and _is_read(rest, notation) and not _is_read(theirs, notation):
+            said = f"the left side is {theirs.strip() or 'empty'}, and must be {left}"
     rows = [row for row in notation.rows.values() if row.place.path == exercise.place.path]
     symbols = [row.row.symbol for row in rows if exercise.place.line < row.place.line < exercise.end]
     said = said.partition("; give the display")[0]  # that is for authors
     return said.replace("in the notation table", f"one of the symbols here, {', '.join(symbols)}")
+
+
+def _is_read(tex: str, notation: Notation) -> bool:
+    """Can this side be read, beside a number?"""
+    with contextlib.suppress(MathError):
+        return bool(read_display(f"{tex} = 1", notation))
+    return False
 
 
 def _misses(right: Read, mine: tuple[Read, ...]) -> str:
