@@ -5889,12 +5889,14 @@ def diagnose(
     unless optimizer is an Optimizer and step callable, and as net.loss does.
     """
     _one_number("diagnose", net)
-    _demand("diagnose", np.ndim, "expected rows of {}", x=x, y=y)
+    given, tests = _heeded(net, x, y), _heeded(net, x_test, y_test)
+    _demand("diagnose", np.ndim, "expected rows of {}", x=given[0], y=given[1])
+    _demand("diagnose", np.size, "expected rows of {}", x_test=tests[0])
     with _as_it_was(net):
         draw = copy.deepcopy(_generator("diagnose", 0 if rng is None else rng))
-        case = _case(net, *_heeded(net, np.asarray(x), np.asarray(y)), draw)
+        case = _case(net, *given, draw)
     case = case._replace(optimizer=_rule_of(net, optimizer, step), step=step)
-    return _look(case._replace(tests=_heeded(net, x_test, y_test)))
+    return _look(case._replace(tests=tests))
 
 
 # 24 The diagnosis · nothing-found
@@ -5944,7 +5946,8 @@ def _rule_of(net: Network, optimizer: Any, step: Any) -> Any:
 # 24 The diagnosis · case-rows
 def _case(net: Network, x: np.ndarray, y: np.ndarray, rng: Any) -> _Case:
     ids = x.dtype.kind in "iu"
-    long = x.ndim == 3 or (ids and x.ndim == y.ndim == 2)
+    words = any(isinstance(layer, Embedding) for layer in net.modules())
+    long = x.ndim == 3 or (ids and x.ndim == 2 and (words or y.ndim == 2))
     most = 24 if long and x.shape[1] > 8 else 64 if x.ndim > 3 else 256
     rows = rng.permutation(len(x))[:most] if len(x) > most else slice(None)
     xs, ys = x[rows].copy(), y[rows].copy()
@@ -5961,10 +5964,11 @@ def _case(net: Network, x: np.ndarray, y: np.ndarray, rng: Any) -> _Case:
 # 24 The diagnosis · heeded
 def _heeded(net: Network, x: Any, y: Any) -> tuple[Any, Any]:
     """x and y, or y alone, without the rows that the loss ignores."""
-    heeded = np.asarray(y) != getattr(net.criterion, "ignore_index", None)
+    x, y = (a if a is None else _as_array(a) for a in (x, y))
+    heeded = np.asarray(y != getattr(net.criterion, "ignore_index", None))
     same = heeded.shape == np.shape(y if x is None else x)[:1]
     if same and 0 < heeded.sum() < heeded.size:
-        x, y = (a if a is None else np.asarray(a)[heeded] for a in (x, y))
+        x, y = (a if a is None else a[heeded] for a in (x, y))
     return x, y
 
 
@@ -6169,7 +6173,7 @@ def _listen(case: _Case) -> list[_Heard]:
 def _note(heard: dict, key: tuple, n: int, given: tuple, result: Any) -> None:
     """Note the first forward of a single argument, and the first backward."""
     passed = heard.get(key, [])
-    if len(given) == 1 and len(passed) == n:
+    if len(given) == 1 and len(passed) == n and result is not None:
         heard[key] = [*passed, np.array(given[0]), np.array(result)]
 
 
@@ -6231,7 +6235,7 @@ def _still_columns(case: _Case) -> tuple[np.ndarray, np.ndarray]:
     """x, and its columns of one value, but for a picture's border."""
     x = _arriving(case)
     one, same = x[0], np.ptp(x, axis=0) == 0
-    still, top = same & ~np.isin(one, (0, 1)), x[:, ~same]
+    still, top = same & (same.all() | ~np.isin(one, (0, 1))), x[:, ~same]
     if x.shape[1] > 20 and top.size:
         usual = (abs(one) < 1.5 * abs(top).max()) & (still.sum() > 2)
         still &= ~usual & ~np.isin(one, (x.min(), top.max()))
@@ -6260,7 +6264,7 @@ def _input_signs(case: _Case) -> _Signs:
 def _written_signs(case: _Case) -> _Signs:
     """Are x and y as they were, in any order, after a pass and a step?"""
     def values() -> list[bytes]:  # + 0: -0.0 is 0.0, too
-        return [np.sort(a + 0, axis=0).tobytes() for a in case[1:5]]
+        return [np.sort(a.astype(float) + 0, 0).tobytes() for a in case[1:5]]
 
     was, who = values(), "network"
     _gradients(case.net, case.xs, case.ys)
@@ -6328,7 +6332,7 @@ def _moved_signs(x: np.ndarray, test: np.ndarray) -> _Signs:
     spread, other = x.std(0), test.std(0)
     wide = np.maximum(spread, other) * (1 + 4 / len(test) ** 0.5) + 1e-12
     moved = abs(test.mean(0) - x.mean(0)) / wide
-    used = spread > 0.05 * max(spread.max(), other.max())
+    used = spread > 0.05 * spread.max()
     enough, at = used.any() and len(test) >= 10, moved.argmax()
     ratio = np.median(other[used] / spread[used]) if enough else 1.0
     if moved[at] > 1:
@@ -6370,10 +6374,16 @@ def _label_signs(case: _Case) -> _Signs:
 # 24 The diagnosis · batch-width
 def _batch_width(case: _Case) -> tuple[float, float]:
     """How widely y spreads in a step's own batches, and how much they hold."""
+    last, at = case.net.parameters()[-2:], list[bytes]()
+    _spy(case.net.criterion, "forward", before=lambda: at.append(
+        _long(p.data for p in last).tobytes()))
     n = 3 * _is_alone(case)
     every, *seen = [pair[1] for pair in _overheard(case, n) if pair]
-    seen = [y for y in seen  # not scaled by the step
-            if 3 < len(y) < len(every) / 2 and np.isin(y, every).all()]
+    parts: dict[bytes, list] = {key: [] for key in at}
+    for key, y in zip(at, seen):  # not scaled by the step
+        if len(y) < len(every) / 2 and np.isin(y, every).all():
+            parts[key] += [*y]
+    seen = [np.array(ys) for ys in parts.values() if len(ys) > 3]
     wide = [np.sum(y.std(axis=0)) for y in seen] or math.nan
     spread = float(np.median(wide) / np.sum(every.std(axis=0)))
     return spread, sum(map(len, seen)) / len(every)
@@ -6522,7 +6532,8 @@ def _ends(heard: _Heard, rng: np.random.Generator) -> tuple[float, float]:
         with suppress(Exception):
             ends = np.array([layer.forward(a * z) for a in (1e6, -1e6, 1.0)])
             ends[abs(ends) > 100] *= math.inf
-            return float(ends.min()), float(ends.max())
+            if np.isfinite(ends).any():
+                return float(ends.min()), float(ends.max())
     return -math.inf, math.inf
 
 
@@ -6988,11 +6999,13 @@ def _layer_signs(name: str, layer: Layer, x: Any, rng: Any) -> _Signs:
     if moved:
         yield "weights-changed-in-backward", name, f"by up to {moved:.2g}"
     theirs = {p for m in layer.modules()[1:] for p in m.parameters()}
-    told |= {k: now[k].grad - 1 for k, p in was.items() if p not in theirs}
+    own = [k for k, p in was.items() if p not in theirs]
+    seen = own if _is_ours(type(layer).backward) else was
+    told |= {k: now[k].grad - 1 for k in seen}
     for key, gradient in told.items():
         value, where = was[key].data if key else x, f"{name}, {key or 'input'}"
         f = partial(_with, layer, x, g, key)
-        if key and _is_idle(f, value, rng):
+        if key in own and _is_idle(f, value, rng):
             wild = partial(_with, _shaken(layer, 10, rng), x, g, key)
             lost = _is_idle(wild, value, rng)  # whatever the others are?
             sign = "parameter-without-effect" if lost else "dead-from-start"
@@ -7018,7 +7031,8 @@ def _one_sign(where: str, f: Callable, value: Any, gradient: Any, n: int,
         return  # nan, or another number each time
     if gradient.shape != value.shape:
         yield name, where, f"shape {gradient.shape}, not {value.shape}"
-    elif _disagrees(f, value, gradient, rng):
+    elif _disagrees(f, value, gradient, rng) and len(
+            {f(value) for _ in range(40)}) == 1:  # not drawn by chance
         at = rng.permutation(value.size)[:150]
         ones = ((np.arange(value.size) == i).reshape(value.shape) for i in at)
         measured = np.array([_slope(f, value, d, 1e-6) for d in ones])
@@ -7291,7 +7305,9 @@ def _shared_signs(case: _Case) -> _Signs:
     _overheard(case)  # only steps may keep
     yield from _anew_signs(case) if case.step is not None else ()
     named = [(name, p.data) for name, p in case.net.named_parameters()]
-    parts = (getattr(c, "cell_contents", c) for c in _parts(case.step))
+    parts = [getattr(c, "cell_contents", c) for c in _parts(case.step)]
+    inner = [_parts(f) for f in parts if isinstance(f, FunctionType)]
+    parts += [getattr(c, "cell_contents", c) for c in chain(*inner)]
     own = _entries(("step", getattr(part, "__dict__", part)) for part in parts)
     own += [(k, p.data) for k, p in own  # of a copy of the network
             if isinstance(p, Parameter) and p not in case.net.parameters()]
@@ -7425,7 +7441,7 @@ def _run(case: _Case, times: float = 1, n: int = 40) -> tuple:
             while len(losses) < n and np.isfinite(losses).all():
                 losses.append(_one_step(case))
         dead, _ = _stuck(_listen(case))
-        lr = getattr(rule, "lr", None)
+        lr = _one(getattr(rule, "lr", None))
     return losses, float(np.median(losses[-5:])), dead, lr
 
 
@@ -7440,7 +7456,7 @@ def _elsewhere(case: _Case) -> float:
 # 24 The diagnosis · slow-signs
 def _slow_signs(case: _Case, start: float, figure: str) -> _Signs:
     """It hardly moves: does it learn at a hundred times the rate, or more?"""
-    lr = case.optimizer.lr
+    lr = _one(case.optimizer.lr)
     most = max(13, 1 - int(2 * math.log10(max(lr, 1e-12))))
     for factor in 10 ** (np.arange(4, most) / 2):
         quick = _run(case, factor)[1]
@@ -7527,7 +7543,7 @@ def _remedy_signs(case: _Case, n: int, end: float) -> _Signs:
 def _rest_signs(case: _Case, rest: Any, ends: tuple, told: tuple) -> _Signs:
     """Does it rest at one answer, or because its rate has died away?"""
     (last, end), (place, figure) = ends, told
-    lr = getattr(case.optimizer, "lr", None)
+    lr = _one(getattr(case.optimizer, "lr", None))
     if rest and np.ptp(rest) < 2e-3 * case.null and _learns(case, "step"):
         figure += f"; an Adam gets far below {case.null:.4g}"
         pulls = _decay_pull(case) > 1  # as hard as the loss
@@ -7551,7 +7567,8 @@ def _heard_signs(case: _Case, found: list[tuple]) -> _Signs:
 def _rate_signs(case: _Case) -> _Signs:
     if case.optimizer is None and case.step is None:
         return
-    lr, n = getattr(case.optimizer, "lr", None), 24 if case.x.ndim > 3 else 40
+    lr = _one(getattr(case.optimizer, "lr", None))
+    n = 24 if case.x.ndim > 3 else 40
     losses, end, dead, last = _run(case, n=n)
     start, top = losses[0], max(losses[0], case.null)
     figure = f"loss {start:.4g}, {len(losses) - 1} steps later {end:.4g}"
@@ -7773,4 +7790,4 @@ _PROBES = [
 ]
 
 
-# digest faa1d53ae36b149da1e82515931ec854afd86fde719ad8aa372e0c429ade1f07
+# digest c8ace911f88ebb9786a3881fa54941151df4670ee01e0a6928fad1a9ddfc64c2
