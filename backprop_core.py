@@ -201,7 +201,7 @@ def _is_whole(n: Any, least: float = float("-inf")) -> bool:
 
 def _positive(owner: Any, least: int = 1, **sizes: Any) -> None:
     """Whole numbers of at least ``least``."""
-    wanted = f"{_WHOLE} of at least {least}"
+    wanted = f"{{}} must be a whole number of at least {least}"
     _demand(owner, lambda n: _is_whole(n, least), wanted, **sizes)
 
 
@@ -2362,6 +2362,7 @@ class DataLoader:
     drop_last: Any = _Setting(_switch)
     rng: Any = _Setting(_instances, np.random.Generator)
 
+    # 10 The loop: training · data-loader-length
     def __len__(self) -> int:
         whole, rest = divmod(len(self.x), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
@@ -2449,9 +2450,10 @@ class CosineAnnealingLR(Schedule):
         self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer, self._cosine)
 
+    # 10 The loop: training · cosine-formula
     def _cosine(self, base: float, t: int) -> float:
         share = 0.5 * (1 + math.cos(math.pi * t / self.T_max))
-        return self.eta_min + (base - self.eta_min) * share
+        return self.eta_min + (base - self.eta_min) * share  # eq:cosine-lr
 
 
 # 10 The loop: training · warm-up
@@ -2495,6 +2497,7 @@ class StepLR(ExponentialLR):
         self.step_size = step_size
         super().__init__(optimizer, gamma)
 
+    # 10 The loop: training · step-lr-formula
     def _decay(self, base: float, t: int) -> float:
         return super()._decay(base, t // self.step_size)
 
@@ -2694,7 +2697,10 @@ def _average(batches: Iterable, measure: Callable, what: str = "data") -> dict:
     """What ``measure`` finds in each batch, averaged over all examples."""
     total: dict[str, Any] = {}
     for i, batch in enumerate(batches):
-        for name, (value, size) in measure(i, _xy(batch)).items():
+        if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
+            wanted = "expected batches (x, y); write DataLoader(x, y)"
+            raise TypeError(f"fit: {wanted}")
+        for name, (value, size) in measure(i, batch).items():
             total[name] = total.get(name, 0) + np.array([value * size, size])
     if not total:
         raise ValueError(
@@ -2744,13 +2750,6 @@ def _measure(net: Network, x: Any, y: Any, lengths: Any = None) -> dict:
     elif weight is not None:
         size = np.asarray(weight)[labels[counted]].sum()
     return found | {"loss": (loss, size)}
-
-
-# 10 The loop: training · fit-batches
-def _xy(batch: Any) -> Sequence:
-    if isinstance(batch, (tuple, list)) and len(batch) in (2, 3):
-        return batch
-    raise TypeError("fit: expected batches (x, y); write DataLoader(x, y)")
 
 
 # 10 The loop: training · of-one-training
@@ -2976,12 +2975,9 @@ class EarlyStopping:
     range or where the history has no such number, RuntimeError for restore
     before there is a best epoch.
     """
-
-    net: Any = _Setting(_instances, Layer)
     monitor: Any = _Setting(_instances, str)
     patience: Any = _Setting(_positive)
     min_delta: Any = _Setting(_within)
-    restore_best: Any = _Setting(_switch)
     _kept: dict[str, np.ndarray] | None = None  # at the best epoch
 
     # 12 Not by heart: regularisation · early-stopping-settings
@@ -2990,7 +2986,9 @@ class EarlyStopping:
         monitor: str = "validation_loss", mode: str = "min",
         restore_best: bool = False,
     ) -> None:
+        _instances(self, Layer, net=net)
         _one_of(self, "min", "max", mode=mode)
+        _switch(self, restore_best=restore_best)
         self.net, self.patience, self.min_delta = net, patience, min_delta
         self.monitor, self.restore_best = monitor, restore_best
         self._sign = 1 if mode == "min" else -1
@@ -3892,12 +3890,6 @@ def _fit(g: Any, x: np.ndarray) -> Any:
             f"shape {x.shape}"
         )
     return share if share.dtype == x.dtype else share.astype(x.dtype)
-
-
-def _stretches(shape: Any, whole: tuple) -> bool:
-    """Whether an array of this shape stretches to the whole one."""
-    pairs = zip(shape[::-1], whole[::-1])
-    return len(shape) <= len(whole) and all(m in (1, n) for m, n in pairs)
 
 
 # 16 A tape for arrays · read-only
@@ -5588,6 +5580,13 @@ class MultiHeadAttention(Layer):
         self.causal, rng = causal, _generator(self, rng)
         self.qkv = Linear(embed_dim, 3 * self.embed_dim, rng=rng)
         self.out = Linear(embed_dim, embed_dim, rng=rng)
+
+
+# 21 Attention · stretches
+def _stretches(shape: Any, whole: tuple) -> bool:
+    """Whether an array of this shape stretches to the whole one."""
+    pairs = zip(shape[::-1], whole[::-1])
+    return len(shape) <= len(whole) and all(m in (1, n) for m, n in pairs)
 
 
 # 21 Attention · position-embedding
@@ -7819,4 +7818,4 @@ _PROBES = [
 ]
 
 
-# digest 4c2427355d9b9a33f09dd2a6745cedae3bc1d9a583968da49fecdf5f5b796714
+# digest 9d169b6e0b414b6b3c76cf86bdf6a77fee35bd547738caa09c7d313a9e191b8c
