@@ -2408,7 +2408,9 @@ class Schedule:
     later schedules begin from it again. Use one schedule at a time: the
     last that was made or stepped sets the lr.
     """
-    t, (optimizer, formula) = 0, _fixed(2, once=False)
+    t = 0
+    optimizer: Any = _Setting(_instances, Optimizer)
+    formula: Any = _Setting(_instances, Callable)
 
     def rate(self, t: int) -> float:
         """The learning rate after t steps."""
@@ -2427,11 +2429,9 @@ class Schedule:
 
     # 10 The loop: training · schedule-settings
     def __init__(self, optimizer: Optimizer, formula: Callable) -> None:
-        _instances(self, Optimizer, optimizer=optimizer)
-        _instances(self, Callable, formula=formula)
+        self.optimizer, self.formula = optimizer, formula
         if optimizer.base_lr is None:
             optimizer.base_lr = optimizer.lr
-        self.optimizer, self.formula = optimizer, formula
         optimizer.lr = self.rate(0)
 
 
@@ -5062,10 +5062,10 @@ class TapeLayer(Layer):
     >>> layer.forward([[0.0, 0.0]])
     array([[0., 0.]])
     """
-    function, weights = _fixed(2, once=False)
+    function: Any = _Setting(_instances, Callable)
+    (weights,) = _fixed(1, once=False)
 
     def __init__(self, function: Callable, *weights: Parameter) -> None:
-        _instances(self, Callable, function=function)
         _only_parameters(weights)  # or it raises
         self.function, self.weights = function, list(weights)
 
@@ -7818,4 +7818,4 @@ _PROBES = [
 ]
 
 
-# digest 9d169b6e0b414b6b3c76cf86bdf6a77fee35bd547738caa09c7d313a9e191b8c
+# digest d8922beda09aa68488c7593172cb4c7b249a92adbd3c7092d3b2dfdb44bf1f56

@@ -711,6 +711,11 @@ def test_diagnose_wants_rows() -> None:
         ),
         (lambda: bp.EarlyStopping(made(), monitor=["loss"]), "monitor must be of type str, got ['loss']"),  # type: ignore[arg-type]
         (lambda: setattr(bp.EarlyStopping(made()), "patience", 0), "patience must be a whole number"),
+        (
+            lambda: setattr(bp.StepLR(bp.SGD(made().parameters()), 2), "optimizer", None),
+            "must be of type Optim",
+        ),
+        (lambda: setattr(bp.TapeLayer(np.tanh), "function", 3), "function must be of type Callable, got 3"),
         (lambda: setattr(bp.DataLoader(X, Y), "rng", 0), "DataLoader: rng must be of type Generator, got 0"),
         (lambda: setattr(bp.MultiHeadAttention(4, 2), "causal", "no"), "expected causal to be True or False"),
         (lambda: setattr(bp.CrossEntropyLoss(), "ignore_index", 0.5), "ignore_index must be a whole number"),
