@@ -1270,8 +1270,7 @@ class CrossEntropyLoss(Loss):
     are not probabilities. Source: Bridle, 1990.
     """
 
-    (weight,) = _fixed(1, once=False)
-    ignore_index: Any = _Setting(_demand, _is_whole, _WHOLE)
+    ignore_index, (weight,) = -100, _fixed(1, once=False)
     label_smoothing: Any = _Setting(_within, _SHARE)
 
     # 06 What do we want? Losses · cross-entropy-shares
@@ -1314,6 +1313,7 @@ class CrossEntropyLoss(Loss):
         weight: ArrayLike | None = None, ignore_index: int = -100,
     ) -> None:
         super().__init__(reduction)
+        _demand(self, _is_whole, _WHOLE, ignore_index=ignore_index)
         self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
         self.weight = weight
         if weight is not None:
@@ -7818,4 +7818,4 @@ _PROBES = [
 ]
 
 
-# digest d8922beda09aa68488c7593172cb4c7b249a92adbd3c7092d3b2dfdb44bf1f56
+# digest 40e2da754872100f1e3c6053547b7b0de87c88a0d67ac513503d6046881507c6
