@@ -139,7 +139,7 @@ RAISED: dict[str, dict[str, list[Call]]] = {
     },
     "Loss": {"ValueError for another name": [lambda: bp.MSELoss(reduction="average")]},
     "Loss.forward": {
-        "ValueError where shapes differ or the batch is empty": [
+        "ValueError where shapes differ or a mean has no terms": [
             lambda: bp.MSELoss().forward(X, X[:2]),
             lambda: bp.MSELoss().forward(X[:0], X[:0]),
             lambda: bp.MSELoss().forward(X, X, mask=np.ones(len(X) + 1, bool)),

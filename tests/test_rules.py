@@ -595,6 +595,21 @@ def test_a_rule_of_another_shape_is_refused(shape: tuple) -> None:
         y.backward(np.ones((2, 3)))
 
 
+@pytest.mark.parametrize("slope", [None, 0.0, "a", np.ones((4, 2, 3)), np.ones(2)], ids=repr)
+def test_a_rule_forwards_of_another_shape_is_refused(slope: Any) -> None:
+    rule = bp.primitive(lambda g, y, x, z: g, None, jvps=(lambda v, y, x, z: slope, None))
+    copied = rule(lambda x, z: x + 0)
+    with pytest.raises(ValueError, match=r"<lambda>: expected a slope of shape \(2, 3\) from jvps, got"):
+        jvp(lambda x: copied(x, 1.0), [np.ones((2, 3))], [np.ones((2, 3))])
+
+
+def test_a_rule_forwards_may_stretch_or_be_left_to_the_one_backwards() -> None:
+    rules = (lambda g, y, x, z: g * z, lambda g, y, x, z: g * x)
+    product = bp.primitive(*rules, jvps=(None, lambda v, y, x, z: v * x[:1]))(np.multiply)
+    ones = np.ones((2, 3))
+    np.testing.assert_array_equal(jvp(product, [ones, 2 * ones], [ones, ones])[1], 3 * ones)
+
+
 def test_nan_to_num_changes_nothing_in_place() -> None:
     x = Tensor([np.nan, 1.0])
     assert np.nan_to_num(x, copy=False, nan=3.0).data.tolist() == [3, 1] and np.isnan(x.data[0])

@@ -495,6 +495,14 @@ def test_a_layer_may_give_a_numpy_scalar() -> None:
     assert bp.Network(bp.Linear(4, 3), Sum()).forward(X).shape == ()
 
 
+def test_a_loss_that_is_set_later_is_one() -> None:
+    net = made()
+    for odd in (bp.MSELoss, "mse"):
+        with pytest.raises(TypeError, match=r"Network: loss is .*, not a Loss"):
+            net.criterion = odd
+    assert isinstance(net.criterion, bp.CrossEntropyLoss)
+
+
 def test_primitive_says_how_it_is_written() -> None:
     @bp.primitive
     def bare(x: Any) -> Any:
@@ -692,6 +700,25 @@ def test_diagnose_wants_rows() -> None:
             "BatchNorm1d: expected 0 <= momentum <= 1, got 2",
         ),
         (lambda: setattr(bp.LayerNorm(2), "eps", -1), "LayerNorm: expected 0 <= eps < inf, got -1"),
+        (
+            lambda: setattr(bp.DataLoader(X, Y), "shuffle", "no"),
+            "expected shuffle to be True or False, got 'no'",
+        ),
+        (lambda: setattr(bp.DataLoader(X, Y), "drop_last", None), "expected drop_last to be True or False"),
+        (
+            lambda: setattr(bp.StepLR(bp.SGD(made().parameters()), 2), "gamma", -1),
+            "StepLR: expected 0 <= gamma",
+        ),
+        (lambda: bp.EarlyStopping(made(), monitor=["loss"]), "monitor must be of type str, got ['loss']"),  # type: ignore[arg-type]
+        (lambda: setattr(bp.EarlyStopping(made()), "patience", 0), "patience must be a whole number"),
+        (
+            lambda: setattr(bp.StepLR(bp.SGD(made().parameters()), 2), "optimizer", None),
+            "must be of type Optim",
+        ),
+        (lambda: setattr(bp.TapeLayer(np.tanh), "function", 3), "function must be of type Callable, got 3"),
+        (lambda: setattr(bp.DataLoader(X, Y), "rng", 0), "DataLoader: rng must be of type Generator, got 0"),
+        (lambda: setattr(bp.MultiHeadAttention(4, 2), "causal", "no"), "expected causal to be True or False"),
+        (lambda: bp.checkpoint(None, bp.Tensor(X)), "checkpoint: f must be of type Callable, got None"),  # type: ignore[arg-type]
         (lambda: bp.xavier_normal_(made()[0].weight, rng=-1), "initialiser: rng must be a whole number"),  # type: ignore[attr-defined]
     ],
 )
@@ -742,9 +769,13 @@ def test_the_shape_of_a_tensor_is_not_set() -> None:
     assert "carries no gradient" in (bp.Tensor.item.__doc__ or "")
 
 
-@pytest.mark.parametrize("history", [[1.0, 0.5], [("epoch", 1)], {"loss": [1.0]}, "lost", 3])
+@pytest.mark.parametrize(
+    "history",
+    [[1.0, 0.5], [("epoch", 1)], {"loss": [1.0]}, "lost", 3, [{1: 0.5}], [{"a": object()}], [{"a": {1}}]],
+)
 def test_no_checkpoint_is_written_that_cannot_be_read(history: Any, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"save: history must be of type (list|dict), got"):
+    said = r"save: (history|a name in history) (must be of type (list|dict|str), got|is no plain text)"
+    with pytest.raises(ValueError, match=said):
         bp.save(made(), tmp_path / "net.npz", history=history)
     assert not list(tmp_path.iterdir())
 
@@ -760,6 +791,11 @@ def test_a_batch_in_which_all_weighs_nothing_says_so() -> None:
     loss = bp.CrossEntropyLoss(weight=[0.0, 1.0, 1.0])
     with pytest.raises(ValueError, match="CrossEntropyLoss: the batch is empty, or all weighs 0"):
         loss(np.ones((2, 3)), np.zeros(2, int))
+    loss.reduction = "sum"  # of nothing: 0, as in PyTorch
+    assert loss(np.ones((2, 3)), np.zeros(2, int)) == 0 and not loss.backward().any()
+    net = bp.Network(bp.Linear(4, 3), loss=bp.CrossEntropyLoss("sum", ignore_index=0))
+    (row,) = bp.fit(net, bp.SGD(net.parameters()), [(X, Y * 0), (X, Y)], 1, verbose=False)
+    assert row["loss"] > 0
 
 
 @pytest.mark.parametrize(
@@ -772,12 +808,18 @@ def test_a_batch_in_which_all_weighs_nothing_says_so() -> None:
         (bp.LeakyReLU, [[1.0]], "negative_slope"),
         (bp.ELU, [[1.0]], "alpha"),
         (bp.GELU, [[1.0]], "approximate"),
+        (bp.Dropout, [[1.0]], "_rng"),
+        (bp.TapeLayer, [[1.0]], "weights"),
+        (bp.EarlyStopping, [{"validation_loss": 1.0}], "monitor"),
+        (bp.CrossEntropyLoss, ([[1.0, 2.0]], [0]), "weight"),
+        (bp.Schedule, None, "optimizer"),
+        (bp.StepLR, None, "optimizer"),
     ],
 )
 def test_who_forgets_the_constructor_of_the_base_is_told(kind: type, x: Any, name: str) -> None:
     forgetful = type("Mine", (kind,), {"__init__": lambda self: None})
     with pytest.raises(AttributeError, match=rf"no {name} \(super\(\).__init__ ran\?\)"):
-        forgetful()(x)
+        forgetful().step() if x is None else forgetful()(*x if isinstance(x, tuple) else (x,))
 
 
 BOOLS: dict[str, Callable[[], Any]] = {

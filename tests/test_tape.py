@@ -452,6 +452,9 @@ def test_a_rule_cannot_change_the_gradient_that_others_get() -> None:
 def test_inputs_may_come_one_after_the_other() -> None:
     x, y = Tensor(2.0), Tensor(3.0)
     assert gradients(x * y, iter([x, y])) == [3, 2]  # type: ignore[arg-type]
+    for odd in (None, 3, [], x, [1.0]):
+        with pytest.raises(TypeError, match="inputs is a list of Tensors"):
+            gradients(x * y, odd)  # type: ignore[arg-type]
 
 
 def test_results_do_not_share_memory() -> None:
@@ -933,6 +936,8 @@ def test_a_negative_base_has_a_slope_and_none_in_its_exponent() -> None:
 
 WRONG_NUMBERS: dict[str, tuple[Callable[[], Any], type[Exception]]] = {
     "a text": (lambda: Value(1.0) * "2", TypeError),  # type: ignore[operator]
+    "a text alone": (lambda: Value("3"), TypeError),  # type: ignore[arg-type]
+    "nothing": (lambda: Value(None), TypeError),  # type: ignore[arg-type]
     "an array": (lambda: Value(1.0) * np.ones(3), TypeError),  # type: ignore[operator]
     "a Tensor": (lambda: Value(1.0) + Tensor(1.0), TypeError),
     "a Tensor first": (lambda: Tensor(1.0) + Value(1.0), TypeError),

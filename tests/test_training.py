@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import os
+import pickle
 import pty
 import re
 import signal
@@ -62,6 +64,18 @@ SCHEDULES: dict[str, Callable[[bp.Optimizer], bp.Schedule]] = {
     "cosine": lambda optimizer: bp.CosineAnnealingLR(optimizer, 5, 0.01),
     "warm-up": lambda optimizer: bp.LinearWarmup(optimizer, 4),
 }
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_schedule_is_copied_with_its_optimizer(name: str) -> None:
+    optimizer = bp.SGD([bp.Parameter([1.0])], lr=0.1)
+    schedule = SCHEDULES[name](optimizer)
+    schedule.step()
+    pairs = [(optimizer, schedule), copy.deepcopy((optimizer, schedule))]
+    pairs.append(pickle.loads(pickle.dumps(pairs[0])))
+    for _, its in pairs:
+        its.step()
+    assert len({its.lr for its, _ in pairs}) == 1 and optimizer.lr == schedule.rate(2)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

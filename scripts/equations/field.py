@@ -14,6 +14,7 @@ import math
 import random
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -179,6 +180,7 @@ def _operand(x: Any) -> Element | None:
     return element(x) if isinstance(x, REAL) else None
 
 
+@Real.register
 class Element:
     """A number and its derivative by whatever is being varied."""
 
