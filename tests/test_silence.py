@@ -617,3 +617,8 @@ def test_what_a_layer_remembers_is_that_of_its_last_forward() -> None:
         linear.forward(x.T)
     with pytest.raises(RuntimeError, match="backward was called before forward"):
         linear.backward(grad)
+
+
+def test_a_target_of_probabilities_has_none_below_0() -> None:
+    with pytest.raises(ValueError, match=r"target row \[ ?1\.5 -0\.5\] at index 1: expected probabilities"):
+        bp.CrossEntropyLoss().forward(np.zeros((2, 2)), [[0.5, 0.5], [1.5, -0.5]])
