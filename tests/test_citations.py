@@ -103,6 +103,23 @@ def years_of_nobody(chapter: Chapter) -> list[str]:
     return found
 
 
+PAIR = re.compile(r"([A-Z][\w-]+) and ([A-Z][\w-]+)")
+
+
+def strangers(chapter: Chapter) -> list[str]:
+    """Two names of which an entry that a paragraph cites has one, and none has both."""
+    entries = {entry["key"]: bare(entry["text"]) for entry in ENTRY.finditer(PAGE)}
+    text = "\n".join(prose(chapter))
+    notes = dict(re.findall(r"^\[\^(\w+)\]: (.*)", text, re.MULTILINE))
+    found = []
+    for paragraph in re.split(r"\n\s*\n", re.sub(r"^\[\^\w+\]:.*$", "", text, flags=re.MULTILINE)):
+        cited = " ".join([paragraph, *(notes.get(one, "") for one in re.findall(r"\[\^(\w+)\]", paragraph))])
+        for pair in PAIR.findall(LINKED.sub("", paragraph)):
+            named = [sum(bare(name) in entries[key] for name in pair) for key in LINK.findall(cited)]
+            found += [" and ".join(pair)] * (max(named, default=0) == 1)
+    return found
+
+
 # What an entry says of a journal's volume, and of pages, must be possible.
 VOLUME = re.compile(r"\*([A-Z][^*]+)\* (\d+) \((\d{4})\)")
 
@@ -165,6 +182,16 @@ def test_a_year_of_nothing_that_is_cited_is_noticed(right: str, wrong: str) -> N
     assert year in wrong
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [("Widrow and Hoff", "Widrow and Hopf"), ("Ioffe and Szegedy", "Ioffe and Hinton")],
+)
+def test_a_name_that_no_source_has_is_noticed(right: str, wrong: str) -> None:
+    chapter = saying(right, CHAPTERS)
+    (found,) = strangers(parse_chapter(chapter.text.replace(right, wrong), chapter.path))
+    assert found == wrong
+
+
 @pytest.mark.parametrize(("right", "wrong", "said"), WRONG)
 def test_a_source_told_otherwise_than_its_entry_is_noticed(right: str, wrong: str, said: str) -> None:
     chapter = saying(right, CHAPTERS)
@@ -176,6 +203,7 @@ def test_a_source_told_otherwise_than_its_entry_is_noticed(right: str, wrong: st
 def test_a_source_is_told_as_its_entry_has_it(chapter: Chapter) -> None:
     assert told_otherwise(chapter) == []
     assert years_of_nobody(chapter) == []
+    assert strangers(chapter) == []
 
 
 def test_entries_are_in_order_and_say_who_cites_them() -> None:

@@ -17,9 +17,11 @@ from equations.exact import ROW_DRAWS
 from literate.chapter import ROOT, WIDTH
 from literate.exercises.sheets import FEWEST_WRONG, FORMS, LEVELS, SECONDS
 from literate.prove.checks import read_counts
+from literate.reader import read_book
 from tests.test_cells import LONG, LONGEST, ROWS, WORDS
 
 BROWSER = "tests/proofs/test_browser.py"
+BOOK_YML = ".github/workflows/book.yml"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
@@ -74,7 +76,13 @@ def limits() -> list[tuple[str, str]]:
         int(n) // 1000
         for n in re.findall(r"^HEAVIEST_(?:CHAPTER|COMPRESSED) = (\S+)", read(BROWSER), re.MULTILINE)
     ]
+    makefile, pythons = read("Makefile"), re.findall(r'python(?:-version)?: "([\d.]+)"', read(BOOK_YML))
+    newest = max(pythons, key=lambda version: int(version[2:]))
+    (recording,) = re.findall(r"^(\w+):.*\n\t.*--record$", makefile, re.MULTILINE)
     return [
+        (sheets, f"tests on Linux with Python {pythons[0]} to {newest}, and on macOS"),
+        (sheets, f"types are checked with Python {pythons[0]}."),
+        ("scripts/README.md", f"as `book/checks.json`: `make {recording}` writes it"),
         (sheets, f"imperative sentence of at most {int(subject) - 1} characters"),
         (sheets, f"At most {LONG} lines for nine cells of ten, and {LONGEST} for any; at most {WIDTH} char"),
         (sheets, f"about {NUMERALS[ROWS]} rows at most"),
@@ -120,6 +128,8 @@ def test_pages_say_the_numbers_that_the_tools_go_by() -> None:
         ("about eight rows", "about ten rows"),
         ("60 KB compressed", "90 KB compressed"),
         ("allows one per cent", "allows ten per cent"),
+        ("checked with Python 3.11", "checked with Python 3.14"),
+        ("`make checks` writes it", "`make numbers` writes it"),
     ],
 )
 def test_another_number_is_found(changes: tuple[str, str]) -> None:
@@ -132,6 +142,24 @@ def test_figures_have_the_sign_and_words_the_word() -> None:
     pages = *map(ROOT.joinpath, ("README.md", "CONTRIBUTING.md")), *(ROOT / "book").rglob("*.md")
     found = [f"{page.name}: {one[0]}" for page in pages for one in other.finditer(page.read_text("utf-8"))]
     assert found == []
+
+
+GIVEN = re.compile(r"((?:`\w+`(?:, )?)+) \(chapter (\d+)\)")
+
+
+def misplaced(text: str) -> list[str]:
+    """Names that a page gives to a chapter that does not define them."""
+    chapters = {one.number: "\n".join(cell.source for cell in one.core) for one in read_book()}
+    given = [(name, int(at)) for names, at in GIVEN.findall(text) for name in re.findall(r"\w+", names)]
+    return [name for name, at in given if not re.search(rf"(?:def|class) {name}\b", chapters[at])]
+
+
+def test_names_belong_to_the_chapters_that_are_named() -> None:
+    text = " ".join(read("CONTRIBUTING.md").split())
+    assert misplaced(text) == []
+    assert misplaced(text.replace("`_expect` (chapter 3)", "`_expect` (chapter 4)")) == ["_expect"]
+    wrong = misplaced(text.replace("`_generator` (chapter 1)", "`_generator` (chapter 2)"))
+    assert wrong == ["_positive", "_within", "_instances", "_generator"]
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)

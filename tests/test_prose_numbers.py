@@ -120,6 +120,7 @@ SETTINGS = [  # a sentence, or the code that it speaks of
     ("about every 61st number", "about every 59th number"),
     ("Take 400 of the handwritten digits", "Take 300 of the handwritten digits"),
     ("up to 256 random rows", "up to 512 random rows"),
+    ("give every fourth a wrong label", "give every fifth a wrong label"),
     # another number of the same section, but not of the cells beside the sentence
     ("we take twenty networks", "we take ten networks"),
     ("measured from 20 to 100 steps back", "measured from 35 to 100 steps back"),

@@ -603,3 +603,22 @@ def test_a_change_of_any_column_is_found(shape: tuple) -> None:
         given[..., column] = 100.0
         with pytest.raises(RuntimeError, match=r"multiply: an array of shape .* was changed"):
             y.backward()
+
+
+def test_what_a_layer_remembers_is_that_of_its_last_forward() -> None:
+    softmax, linear = bp.Softmax(), bp.Linear(3, 3, rng=0)
+    x, grad = np.arange(12.0).reshape(4, 3), np.eye(4, 3)
+    y = softmax.forward(x)
+    want = softmax.backward(grad)
+    y *= 0
+    np.testing.assert_array_equal(softmax.backward(grad), want)
+    linear.forward(x)
+    with pytest.raises(ValueError, match="of shape"):
+        linear.forward(x.T)
+    with pytest.raises(RuntimeError, match="backward was called before forward"):
+        linear.backward(grad)
+
+
+def test_a_target_of_probabilities_has_none_below_0() -> None:
+    with pytest.raises(ValueError, match=r"target row \[ ?1\.5 -0\.5\] at index 1: expected probabilities"):
+        bp.CrossEntropyLoss().forward(np.zeros((2, 2)), [[0.5, 0.5], [1.5, -0.5]])

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import termios
 import threading
+import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -232,6 +233,14 @@ def test_saving_has_the_usual_permissions_and_leaves_nothing_behind_when_it_fail
     with pytest.raises(TypeError, match=r"1\.odd is no array of numbers"):
         bp.save(net, tmp_path / "b.npz")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "folder", "plain"]
+
+
+def test_saving_leaves_what_another_save_is_writing(tmp_path: Path) -> None:
+    other = tmp_path / "a.npz.01234567.part"
+    other.touch()
+    os.utime(other, (time.time() + 30,) * 2)
+    bp.save(classifier(), tmp_path / "a.npz")
+    assert other.exists()
 
 
 def test_loading_what_is_not_there_says_so(tmp_path: Path) -> None:

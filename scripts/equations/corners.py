@@ -16,6 +16,7 @@ LARGES = tuple(f"large {number}" for number in range(1, 7))
 CORNERS = ("ties 1", "ties 2", "equal", "zero", "single 1", "single 2", "soft", *LARGES)
 OF_BRANCHES = tuple(f"{kind} {number}" for number in range(3, 9) for kind in ("ties", "equal"))
 MORE = tuple(f"ties {number}" for number in range(9, 60))  # while a branch has not been reached
+FARS = tuple(f"far {number}" for number in range(1, 21))  # of inequalities: some hold near 1 only
 LARGE = 4e3  # times numbers from 0.3 to 1.7, of either sign
 STABLE = ("-safe", "-stable")  # ends of labels that claim it
 REAL = np.array([-1.0, -0.25, 0.0, 0.5, 1.0])
@@ -39,6 +40,8 @@ def draw_corner(
         return _hard(shape, rng) if kind == "ties" else ordinary
     if set_.is_integer or set_.base == r"\mathbbC" or "distinct" in set_.words:
         return ordinary
+    if kind == "far":
+        return ordinary * 10.0 ** rng.integers(-3, 4) if set_.base == r"\mathbbR" else ordinary
     if kind == "large":
         if set_.base != r"\mathbbR" or set_.positive:
             return ordinary

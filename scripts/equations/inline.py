@@ -23,6 +23,7 @@ from .arrays import Ranges
 from .book import Book
 from .chains import equations
 from .check import DRAWS, check_display
+from .corners import FARS
 from .environment import Environment
 from .errors import MathError, Redraw, RowError
 from .evaluate import Calculus, Evaluator, ranges_of
@@ -43,6 +44,12 @@ RELATION = re.compile(
 SYMBOL = re.compile(r"(?:\\(?:hat|bar|dot|tilde)\s*)?(?:[A-Za-z]|\\[a-z]+)(?:_(?:\w|\{\w+\}))?")
 
 
+NOISE = re.compile(r"\\(?:[,;!: ]|left\b|right\b|cdot\b)|\s")
+ARGUMENT = r"\s*(\\[a-zA-Z]+|[^\s{\\])"  # without braces
+ATOM = r"(\d+|\\?[A-Za-z]|\\[A-Za-z]+|\\sqrt\{[^{}]*\})"
+SLASH = re.compile(rf"(?<![\w}}\])]){ATOM}/{ATOM}(?![\w^_(\\{{])")
+
+
 @dataclass(frozen=True)
 class Inline:
     place: Place
@@ -57,6 +64,14 @@ class Inline:
     def has_relation(self) -> bool:
         bare = re.sub(r"\\(?:left|right)\b", "", self.tex)
         return bool(RELATION.search(bare)) and r"\to " not in self.tex
+
+
+def spelled(tex: str) -> str:
+    """Without spaces, with braces in the same places, and fractions as such."""
+    tex = re.sub(rf"(\\frac|\\sqrt){ARGUMENT}", r"\1{\2}", tex)
+    tex = re.sub(rf"(\\frac\{{[^{{}}]*\}}){ARGUMENT}", r"\1{\2}", tex)
+    tex = NOISE.sub("", re.sub(r"([_^])\{(\\?\w)\}", r"\1\2", tex))
+    return SLASH.sub(r"\\frac{\1}{\2}", tex)
 
 
 def formulas(chapter: Text, prose: Sequence[str]) -> Iterator[Inline]:
@@ -184,6 +199,20 @@ def defaults_of(value: object) -> dict[str, list[float]]:
     return {name: [float(x) for x in values if type(x) in (int, float)] for name, values in given.items()}
 
 
+def denied(book: Book, text: Text, inline: Inline) -> str:
+    """Why a formula of an exercise does not hold for the table of its section; empty if nobody can tell."""
+    left, _, right = inline.tex.partition("=")
+    section = text.sections[inline.place.line - 1]
+    if SYMBOL.fullmatch(left.strip()) and (number_of(right) is not None or SYMBOL.fullmatch(right.strip())):
+        return ""  # a condition: at $p=1$
+    if section not in {text.sections[table.place.line - 1] for table in text.tables}:
+        return ""
+    end = max(line for line, other in enumerate(text.sections, 1) if other == section)
+    reason = unbound(book, text, Inline(Place(inline.place.path, end), inline.tex))
+    told = re.match(r"the two sides differ|it does not hold|.*shapes |index \w+ runs", reason)
+    return reason if told else ""
+
+
 # -- what the table can evaluate -----------------------------------------------------------
 
 
@@ -215,7 +244,7 @@ def _inequality(book: Book, inline: Inline, notation: Notation) -> str:
     def judge(value: np.ndarray, _: Environment) -> str:
         return "" if np.all(value) else "it does not hold for all values of the table"
 
-    return _on_draws(book, inline, notation, node, judge)
+    return _on_draws(book, inline, notation, node, judge, FARS)
 
 
 def _on_draws(
@@ -224,15 +253,15 @@ def _on_draws(
     notation: Notation,
     node: Node,
     judge: Callable[[np.ndarray, Environment], str],
+    corners: Sequence[str] = (),
 ) -> str:
-    good = 0
-    for attempt in range(3 * DRAWS):
-        name, avoid, needed = f"inline {inline.shown}", notation.literals, notation.ids(node)
-        env = book.draw(notation, name, attempt, avoid, needed)
+    good, name, avoid, needed = 0, f"inline {inline.shown}", notation.literals, notation.ids(node)
+    for attempt, corner in enumerate([*corners, *[""] * 3 * DRAWS]):
+        env = book.draw(notation, name, attempt, avoid, needed, corner)
         try:
             if reason := judge(Evaluator(env, ranges_of([node], env))(node).data, env):
                 return reason
-            good += 1
+            good += not corner
         except Redraw:
             continue
         if good == DRAWS:
@@ -244,8 +273,9 @@ def complaints(
     book: Book, chapter: Text, prose: Sequence[str], listed: Collection[str]
 ) -> Iterator[tuple[Inline, str]]:
     """The formulas that are neither bound nor listed, and what to do about them."""
+    known = {*map(spelled, listed)}
     for inline in relations(chapter, prose):
-        if inline.shown not in listed and (reason := unbound(book, chapter, inline)):
+        if spelled(inline.tex) not in known and (reason := unbound(book, chapter, inline)):
             yield (
                 inline,
                 f"${inline.shown}$ states something that nothing holds to account ({reason}). Make it a "

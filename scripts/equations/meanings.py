@@ -18,7 +18,7 @@ import numpy as np
 from .environment import Environment
 from .errors import MathError, Redraw, RowError
 from .notation import Definition, Notation
-from .syntax import Entry, Number
+from .syntax import Binary, Entry, Node, Number, Symbol
 
 # Words of which a Meaning has one sort where the code's own words are of the other.
 # The first pair is for sizes only.
@@ -156,6 +156,7 @@ def _of_value(
     yield from _of_names(notation, row)
     yield from _of_gate(notation, row, text)
     yield from _of_axes(notation, row, text)
+    yield from _of_use(notation, row, text)
     if is_computed and row.kind == "value" and set(said) & {"larger", "smaller"}:
         yield from _of_two(notation, row, "smaller" in said, draw(0))
     if is_computed and row.kind == "value" and not set(said) & {"gradient", "normalised", "running"}:
@@ -188,6 +189,21 @@ def _of_gate(notation: Notation, row: Definition, text: str) -> Iterator[str]:
     if blocks and GATES[found[1]] not in blocks:
         where = sorted(blocks)[0]
         yield f"its meaning says {found[1]!r} gate, block {GATES[found[1]]}; {row.label} takes block {where}"
+
+
+def _of_use(notation: Notation, row: Definition, text: str) -> Iterator[str]:
+    """What something is divided by stands below a line."""
+
+    def uses(node: Node) -> bool:
+        return any(isinstance(part, Symbol) and part.key == row.key for part in node.walk())
+
+    if row.label and (said := re.search(r"\b(multiplied|divided) by\b", text)):
+        others = [notation.text(one) for one in notation.rows.values() if one.label and one is not row]
+        parts = (part for node in others for part in node.walk())
+        is_below = any(isinstance(part, Binary) and part.op == "/" and uses(part.right) for part in parts)
+        if any(map(uses, others)) and is_below != (said[1] == "divided"):
+            they = "divide" if is_below else "multiply"
+            yield f"its meaning says {said[0]!r}, but the equations {they} by it"
 
 
 def _of_two(notation: Notation, row: Definition, is_smaller: bool, env: Environment) -> Iterator[str]:

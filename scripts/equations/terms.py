@@ -10,14 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 
-from .inline import Inline, formulas, relations
+from .inline import Inline, formulas, relations, spelled
 from .text import Text
 
 ONE = re.compile(  # a symbol with its marks, a number, a bracket of names like (N,T,D)
     r"-?\\?[A-Za-z]+(?:[_^'](?:\w|\\[a-z]+|\{[^{}]*\})?)*|\\(?:hat|bar|dot|tilde)\s*\w(?:_\w|_\{\w+\})?|-?\d+"
 )
-NOISE = re.compile(r"\\(?:[,;!: ]|left\b|right\b|cdot\b)|\s")
-ARGUMENT = r"\s*(\\[a-zA-Z]+|[^\s{\\])"  # without braces
 
 
 def terms(chapter: Text, prose: Sequence[str]) -> Iterator[Inline]:
@@ -32,21 +30,15 @@ def loose_terms(chapter: Text, prose: Sequence[str], listed: Collection[str]) ->
     known = [display.tex for display in chapter.displays]
     known += [inline.tex for inline in relations(chapter, prose)]
     known += [row.symbol for table in chapter.tables for row in table.rows]
-    plain = [_plain(tex) for tex in known]
+    plain, reasons = [spelled(tex) for tex in known], {*map(spelled, listed)}
     for inline in terms(chapter, prose):
-        if inline.shown not in listed and not any(_is_part(_plain(inline.tex), whole) for whole in plain):
+        tex = spelled(inline.tex)
+        if tex not in reasons and not any(_is_part(tex, whole) for whole in plain):
             yield (
                 inline,
                 f"${inline.shown}$ is no part of any display of this chapter, so nothing holds it to "
                 "account. Write it as a display does, or list it with its reason in book/unbound.toml",
             )
-
-
-def _plain(tex: str) -> str:
-    """Without spaces, and with braces in the same places."""
-    tex = re.sub(rf"(\\frac|\\sqrt){ARGUMENT}", r"\1{\2}", tex)
-    tex = re.sub(rf"(\\frac\{{[^{{}}]*\}}){ARGUMENT}", r"\1{\2}", tex)
-    return NOISE.sub("", re.sub(r"([_^])\{(\\?\w)\}", r"\1\2", tex))
 
 
 def _is_part(part: str, whole: str) -> bool:

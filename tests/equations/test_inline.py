@@ -8,7 +8,8 @@ from equations.book import Book
 from equations.inline import relations
 from equations.terms import terms
 from literate.chapter import BookError, Chapter
-from literate.prove.claims import inline_findings
+from literate.exercises.sheets import parse_sheet, read_sheets
+from literate.prove.claims import inline_findings, task_findings
 from literate.prove.numbers import check_typed, compared, prose
 from literate.prove.unbound import listed
 from literate.reader import parse_chapter, read_book
@@ -20,6 +21,7 @@ MISTAKES = [  # what stands in the book, the mistake
     (r"$\beta_2=0.999$", r"$\beta_2=0.99$"),
     (r"$\mu=0.9$", r"$\mu=0.95$"),
     (r"$0<\eta<\frac{2}{a}$", r"$0<\eta<\frac{1}{9a}$"),
+    (r"$0<\eta<\frac{2}{a}$", r"$0<\eta<\frac{5}{a}$"),  # so it is where numbers near 1 are drawn
     (r"$\nu=0.1$", r"$\nu=0.15$"),
     (r"$(1-\rho)\cdot\frac{x}{1-\rho}+\rho\cdot0=x$", r"$(1-\rho)\cdot\frac{x}{1+\rho}+\rho\cdot0=x$"),
     (r"$x=2$", r"$x=3$"),  # another number of the section, which has another name there
@@ -57,6 +59,36 @@ def findings(chapters: list[Chapter], right: str, wrong: str) -> list[str]:
 def test_a_wrong_formula_in_the_text(chapters: list[Chapter], right: str, wrong: str) -> None:
     (found,) = findings(chapters, right, wrong)
     assert "Make it a display" in found and "book/unbound.toml" in found
+
+
+SPELLINGS = [  # of what is listed
+    (r"$0<\eta<\frac{2}{a}$", r"$0 < \eta < 2/a$"),
+    (r"$\frac12(w-a)^2$", r"$\frac{1}{2}(w-a)^2$"),
+    (r"$h=\varepsilon^{1/3}$", r"$h = \varepsilon^{1/3}$"),
+    (r"$\frac{\eta}{\sqrt{1-\alpha}}$", r"$\eta/\sqrt{1-\alpha}$"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SPELLINGS)
+def test_another_spelling_is_the_same(chapters: list[Chapter], one: str, other: str) -> None:
+    assert findings(chapters, one, other) == []
+
+
+TASKS = [  # of exercises, whose tables stand below them
+    (r"$Y=(XW)W^\top$", r"$Y=(XW)W$"),
+    (r"$L=\frac12(p-t)^2$", r"$L=(p-t)^2$"),
+    (r"$y_j=g_jx_j+(1-g_j)f_j$", r"$y_j=(1-g_j)x_j+g_jf_j$"),
+    (r"$s_{nj}=x_{nj}c_n$", r"$s_{nj}=x_{nj}c_j$"),
+    (r"$Y_t=\frac1T\sum_s V_s$", r"$Y_t=\sum_s V_s$"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong"), TASKS)
+def test_a_wrong_formula_in_a_task(chapters: list[Chapter], right: str, wrong: str) -> None:
+    sheet = next(one.text for one in read_sheets(chapters) if right in one.text.text)
+    texts = [parse_sheet(sheet.text.replace(right, one, 1), sheet.path, 0) for one in (right, wrong)]
+    found = [task_findings(Book([*chapters, text], tangle(chapters).namespace()), text) for text in texts]
+    assert not found[0] and ["does not hold" in str(one) for one in found[1]] == [True]
 
 
 TERMS = [  # formulas that state nothing by themselves

@@ -44,6 +44,7 @@ MEANINGS = [
     ("probability that an entry is dropped", "probability that an entry is kept", "'kept'"),
     ("its variance", "its standard deviation", "grows 4 times"),
     ("mean of each column", "variance of each column", "grows 2 times"),
+    ("what the column is multiplied by", "what the column is divided by", "multiply by it"),
     ("mean of each column", "sum of the squares of each column", "grows 2 times"),
     ("| input gate |", "| forget gate |", "takes block 1"),
     ("update gate |", "reset gate |", "takes block 2"),

@@ -592,6 +592,18 @@ def kept_for_leaves() -> bool:
     return None is plain.grad and None not in (layer.weight.grad, asked.grad)
 
 
+def moved_between_the_passes() -> bool:
+    ours, theirs = bp.Linear(3, 2), torch.nn.Linear(3, 2)
+    ours.forward(ONES)
+    ours.weight.data[...] = 7.0
+    answers = theirs(torch.ones(2, 3, requires_grad=True))
+    with torch.no_grad():
+        theirs.weight.add_(1.0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        answers.sum().backward()
+    return bool(np.all(ours.backward(np.ones((2, 2))) == 14.0))
+
+
 def refused_after_a_change() -> bool:
     y = torch.nn.Linear(2, 1)(x := torch.ones(1, 2))
     x += 1
@@ -836,6 +848,9 @@ SAID: dict[str, Callable[[], bool]] = {
     "| `clip_grad_norm_(model.parameters(), c)` | `max_norm=…` | before the step |": clipped_before,
     "as `layer.weight.grad`, and $\\frac{\\partial L}{\\partial X}$ only if you ask for it": kept_for_leaves,
     "PyTorch keeps $X$ itself, and refuses to go back if it has been changed.": refused_after_a_change,
+    "PyTorch raises an error if backward needs that weight; ours goes back through the new one.": (
+        moved_between_the_passes
+    ),
     "PyTorch stores its weights transposed": linear,
     "The slope computed from this output is exactly 0, in PyTorch as well": lambda: (
         slope_at([40.0], torch.sigmoid) == [0] < list(bp.Sigmoid().slope([40.0]))

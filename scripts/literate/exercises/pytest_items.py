@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from literate.chapter import BOOK, BookError, Cell, Place
+from literate.prove.claims import task_findings
 from literate.reader import read_book
 
 from . import folder, variants
@@ -98,6 +99,11 @@ def sheet_items(path: Path) -> Iterator[Item]:
                 f"{cell.place if cell else exercise.place}: {exercise.name}, {what}: {complaint}"
             )
 
+    def check_text() -> None:
+        if found := task_findings(mark.book, sheet.text):
+            raise Unanswered("\n".join(map(str, found)))
+
+    yield 1, "what the text says", check_text
     for position, (exercise, cell, what) in enumerate(claims):
         line = cell.place.line if cell else exercise.place.line
         yield (

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from equations.book import Book
 from equations.defaults import wrong_defaults
 from equations.errors import Finding
-from equations.inline import Inline, complaints, relations
+from equations.inline import Inline, complaints, denied, relations
 from equations.terms import loose_terms
 from literate.chapter import Chapter
 from literate.prove.numbers import prose
@@ -40,6 +40,16 @@ def inline_findings(book: Book, chapter: Chapter) -> list[Finding]:
         stated += enumerate(cell.source.split("\n"), cell.place.line)
     wrong = wrong_defaults(book.module, stated)
     return findings + [Finding(chapter.place(line), "default", message) for line, message in wrong]
+
+
+def task_findings(book: Book, sheet: Chapter) -> list[Finding]:
+    """Formulas of tasks, hints and solutions that the table of their exercise denies."""
+    found = ((one, denied(book, sheet, one)) for one in stated(sheet))
+    return [
+        Finding(one.place, "inline", f"${one.shown}$ does not hold ({reason})")
+        for one, reason in found
+        if reason
+    ]
 
 
 def count(chapters: Sequence[Chapter]) -> tuple[int, int]:

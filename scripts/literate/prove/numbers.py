@@ -53,6 +53,9 @@ _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _LARGER = dict(zip(_TEENS.split(), range(11, 20), strict=True))
 _LARGER |= dict(zip(_TENS.split(), range(20, 100, 10), strict=True))
 _SMALL = {"a": 1} | _UP_TO_TEN | _LARGER
+_EVERY = dict(
+    zip("second third fourth fifth sixth seventh eighth ninth tenth".split(), range(2, 11), strict=True)
+)
 _SCALES = {"hundred thousand": 100_000, "hundred": 100, "thousand": 1000, "million": 1_000_000}
 _COUNTED = (
     "seeds|epochs|steps|layers|blocks|heads|starts|trainings|splits|draws|workers|batches|positions|examples|scans"
@@ -63,6 +66,7 @@ SETTING = re.compile(
     r"(?<![\w.,'’-])(?P<figures>\d[\d,]*\d)(?:st|nd|rd|th)?(?![\w.,°]*\w|°)"
     rf"|\b(?:(?P<units>{'|'.join(_SMALL)}) )?(?P<scale>{'|'.join(_SCALES)})\b"
     rf"|\b(?P<larger>{'|'.join(_LARGER)})\b"
+    rf"|\bevery (?P<every>{'|'.join(_EVERY)})\b"
     rf"|\b(?P<few>{'|'.join([*_UP_TO_TEN][2:])}|[3-9]) (?:\w+ )?(?:{_COUNTED})\b",
     re.I,
 )
@@ -76,10 +80,12 @@ def settings(text: str) -> Iterator[tuple[str, float]]:
     for found in SETTING.finditer(text):
         if figures := found["figures"]:
             value = float(figures.replace(",", ""))
+        elif found["every"]:
+            value = _EVERY[found["every"].lower()]
         else:
             word = (found["units"] or found["larger"] or found["few"] or "a").lower()
             value = (_SMALL.get(word) or int(word)) * _SCALES.get((found["scale"] or "").lower(), 1)
-        if value > 10 or found["few"]:
+        if value > 10 or found["few"] or found["every"]:
             yield found[0], value
 
 
