@@ -19,13 +19,11 @@ import numpy as np
 from . import field
 from .book import Book, Read, read_display
 from .check import compare_sides, has_conditions, is_definition, rows_and_arguments
-from .compare import exact_difference
-from .derivatives import gradient
 from .environment import Environment
 from .errors import MathError, Redraw, RowError
 from .evaluate import Branch, Calculus
 from .field import Element, element, elements, slopes, varied
-from .notation import Definition, Notation
+from .notation import Notation
 from .sets import Set, draw, limits
 from .text import Display, Text
 
@@ -33,7 +31,6 @@ TRIES = 400
 REFUSED = 24  # draws that the module refuses, because the field knows no order
 DIFFERENT = 6  # draws at which the sides differ before nothing is claimed
 BRANCHES = 16  # good draws of an equation whose branches cannot be listed
-ROW_DRAWS = 3  # of a gradient row
 SQUARES = [4, 9, 16, 25, 36]  # sizes whose roots are whole
 NOT_EXACT = (MathError, TypeError, ValueError, AttributeError, ArithmeticError, IndexError)
 TRANSCENDENTAL = ("exp", "expm1", "log", "log1p", "tanh", "sqrt", "sin", "cos", "minimum", "maximum")
@@ -180,13 +177,9 @@ def namespace(source: str) -> dict[str, Any]:
     return found
 
 
-def _let(*_: Any, **__: Any) -> None:
-    """A guard that has nothing to say about elements."""
-
-
 GUARDS: dict[str, Callable[..., Any]] = {
     "_floating": elements,
-    "_demand": _let,
+    "_demand": lambda *_, **__: None,
     "_real": elements,
     "_probabilities": lambda rows: rows,
 }
@@ -328,7 +321,7 @@ def _unproved(book: Book, notation: Notation, display: Display, read: Read) -> s
     seen: set[Branch] = set()
     good = different = refused = 0
     reason = ""
-    for fresh in _draws(book, notation, str(display.label), read.ids(notation)):
+    for fresh in draws(book, notation, str(display.label), read.ids(notation)):
         reached: set[Branch] = set()
         try:
             compare_sides(read, first, reached, fresh())
@@ -348,7 +341,7 @@ def _unproved(book: Book, notation: Notation, display: Display, read: Read) -> s
     return reason or "a branch was not reached"
 
 
-def _draws(
+def draws(
     book: Book, notation: Notation, name: str, needed: frozenset[str]
 ) -> Iterator[Callable[[], Environment]]:
     """Draws on elements, each in a world of its own."""
@@ -356,40 +349,3 @@ def _draws(
         field.begin(attempt)
         book._draws.clear()
         yield partial(book.draw, notation, name, attempt, frozenset(), needed)
-
-
-def prove_row(book: Book, notation: Notation, pair: tuple[str, str], row: Definition) -> str:
-    """The same of a gradient row: the module's backward is the derivative of its forward.
-
-    The forward carries a derivative in a random direction; a wrong entry of the gradient shows in it but
-    for a probability below 1e-15.
-    """
-    top = notation.rows.get(pair[0])
-    needed = notation.closure(row.id) | (notation.closure(top.id) if top else frozenset())
-    good, reason = 0, ""
-    for attempt, fresh in enumerate(_draws(book, notation, row.row.code, needed)):
-        try:
-            env = fresh()
-            expected, computed = gradient(*pair, env), np.asarray(env.computed(row))
-            if expected.shape != computed.shape or exact_difference(elements(expected), elements(computed)):
-                return "the backward is not the derivative of the forward"
-            good += 1
-        except (Redraw, RowError) as error:
-            reason = str(error)
-            is_refusal = isinstance(error, RowError) and "NoRoot" not in reason
-            if is_refusal and attempt - good + 1 > REFUSED:
-                return reason
-        except NOT_EXACT as error:
-            return f"{type(error).__name__}: {error}"
-        if good == ROW_DRAWS:
-            return ""
-    return reason
-
-
-def gradient_rows(book: Book) -> Iterator[tuple[Notation, tuple[str, str], Definition]]:
-    """Every row of a gradient that code computes."""
-    for chapter in book.chapters:
-        for table in chapter.tables:
-            notation = book.notation_of(chapter, table)
-            for pair, row in notation.gradients_at(row.place for row in table.rows):
-                yield notation, pair, row
