@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from equations import Wrong, equation_items
 from equations.book import Book
+from equations.pytest_items import Wrong, equation_items
 from literate.chapter import BookError, Cell, Chapter, Place
 from literate.exercises import pytest_items as exercises
 from literate.limits import leave, witnessed
