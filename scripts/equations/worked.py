@@ -17,7 +17,7 @@ from .chains import Side
 from .environment import Environment
 from .errors import MathError, Redraw, RowError
 from .evaluate import Branch, Calculus, Evaluator, ranges_of
-from .lower import Expression, Lowering, Table, compiled
+from .lower import Expression, Lowering, Table, run
 from .notation import Notation
 from .sets import Set, draw
 from .syntax import Cases, Symbol, free_indices
@@ -92,10 +92,9 @@ class Worked:
         """The side's array, from the data alone."""
         sizes = [axis.high - axis.low + 1 for axis in self.axes]
         names = [axis.name for axis in self.axes]
-        entry = compiled(self.sides[side], self.tables)
         places = itertools.product(*(range(axis.low, axis.high + 1) for axis in self.axes))
-        with np.errstate(all="ignore"):
-            found = [entry(dict(zip(names, place, strict=True))) for place in places]
+        at = (dict(zip(names, place, strict=True)) for place in places)
+        found = [run(self.sides[side], self.tables, indices) for indices in at]
         return np.array(found).reshape(sizes)
 
 
