@@ -117,8 +117,11 @@ def _check_equation(
     result.draws = _repeat(draw, wanted, once)
     if quickly:
         return
-    _at_corners(result, draw, once, _has_soft(notation, ids), branches, reached)
-    if missed := (branches | _brackets(read)) - reached:
+    words = [row.set.words for row in notation.rows.values() if row.id in ids]
+    has_soft = any("one-hot" in one and "hard" not in one for one in words)
+    _at_corners(result, draw, once, has_soft, branches, reached)
+    brackets = (node for node in read.walk() if isinstance(node, Indicator))  # each must have been 0, and 1
+    if missed := branches.union((node, held) for node in brackets for held in (0, 1)) - reached:
         raise MathError(_unreached(min(missed, key=lambda one: one[1]), result.draws))
     result.steps += len(read.sides) - 1 - first
 
@@ -150,11 +153,6 @@ def _at_corners(
                 raise MathError(said) from None
 
 
-def _has_soft(notation: Notation, ids: frozenset[str]) -> bool:
-    rows = (row for row in notation.rows.values() if row.id in ids)
-    return any("one-hot" in row.set.words and "hard" not in row.set.words for row in rows)
-
-
 def rows_and_arguments(read: Read) -> Iterator[Branch]:
     """The rows of cases and the arguments of maxima and minima: each must be seen."""
     for node in read.walk():
@@ -170,11 +168,6 @@ def _meetings(read: Read, notation: Notation) -> Iterator[Branch]:
     for part in (part for condition in conditions for part in condition.walk()):
         if isinstance(part, Compare) and part.op != "≠" and _compares_values(part, notation):
             yield part, 0
-
-
-def _brackets(read: Read) -> set[Branch]:
-    """A bracket like [a < b] must have been 1 somewhere, and 0."""
-    return {(node, held) for node in read.walk() if isinstance(node, Indicator) for held in (0, 1)}
 
 
 def _unreached(branch: Branch, draws: int) -> str:

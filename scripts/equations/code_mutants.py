@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import random
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -105,13 +104,8 @@ def _users(book: Book) -> dict[str, list[tuple[Text, Subject]]]:
                 results = list(check_subject(book, chapter, one))
             if wrong := [str(result.finding) for result in results if result.finding]:
                 raise MathError(f"the unchanged book must pass: {wrong[0]}")
-            timed.append(
-                (
-                    time.perf_counter() - start,
-                    (chapter, one),
-                    {name.split(".<locals>")[0] for name in functions},
-                )
-            )
+            seconds = time.perf_counter() - start
+            timed.append((seconds, (chapter, one), {name.split(".<locals>")[0] for name in functions}))
     users: dict[str, list[tuple[Text, Subject]]] = {}
     for _, subject, functions in sorted(timed, key=lambda one: one[0]):
         for function in functions:
@@ -146,15 +140,6 @@ def mutants_of(source: str, functions: Collection[str], slips: bool) -> Iterator
     texts = [ast.unparse(statement) for statement in tree.body]
     for place in _places(tree, functions, slips):
         yield _planted(tree, texts, place)
-
-
-def sample_of(source: str, functions: Collection[str], size: int, seed: int) -> list[CodeMutant]:
-    """Some mistakes of both sorts in these functions."""
-    tree = ast.parse(source)
-    texts = [ast.unparse(statement) for statement in tree.body]
-    places = [place for slips in (False, True) for place in _places(tree, functions, slips)]
-    sample = random.Random(seed).sample(places, min(size, len(places)))
-    return [_planted(tree, texts, place) for place in sample]
 
 
 def _places(tree: ast.Module, functions: Collection[str], slips: bool) -> Iterator[_Place]:

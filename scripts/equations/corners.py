@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .sets import Set, elements, limits
+from .sets import Set, elements, limits, one_hot, shares
 
 # Each kind of draw, in the order in which they are made.
 LARGES = tuple(f"large {number}" for number in range(1, 7))
@@ -34,9 +34,9 @@ def draw_corner(
     """An element of a set at a corner; ``ordinary`` where the corner means nothing for it."""
     kind = corner.split()[0]
     if "one-hot" in set_.words:
-        return _soft(ordinary, rng) if kind == "soft" and "hard" not in set_.words else ordinary
+        return shares(shape, rng) if kind == "soft" and "hard" not in set_.words else ordinary
     if "rows sum to 1" in set_.words:
-        return _hard(shape, rng) if kind == "ties" else ordinary
+        return one_hot(shape, rng) if kind == "ties" else ordinary
     if set_.is_integer or set_.base == r"\mathbbC" or "distinct" in set_.words:
         return ordinary
     if kind == "large":
@@ -68,13 +68,3 @@ def simple(set_: Set, number: object) -> np.ndarray:
     inside = low + (high - low) * SHARES
     ends = [low] * (set_.base[0] == "[") + [high] * (set_.base[-1] == "]")
     return np.array([*ends, *inside])
-
-
-def _soft(hard: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Targets that are shares: rows that sum to 1."""
-    weights = rng.uniform(0.3, 1.7, hard.shape)
-    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
-
-
-def _hard(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    return np.asarray(np.eye(shape[-1])[rng.integers(shape[-1], size=shape[:-1])])

@@ -39,10 +39,6 @@ class Set:
         return len(self.sizes)
 
     @property
-    def is_function(self) -> bool:
-        return self.domain is not None
-
-    @property
     def is_integer(self) -> bool:
         return self.base in (r"\mathbbN", r"\mathbbZ") or bool(DOTS.search(self.base))
 
@@ -105,10 +101,9 @@ def draw(
 ) -> np.ndarray:
     """A random element. ``number`` evaluates a bound of an interval."""
     if "one-hot" in set_.words:
-        return np.eye(shape[-1])[rng.integers(shape[-1], size=shape[:-1])]
+        return one_hot(shape, rng)
     if "rows sum to 1" in set_.words:
-        weights = rng.uniform(0.3, 1.7, shape)
-        return weights / weights.sum(axis=-1, keepdims=True)
+        return shares(shape, rng)
     if set_.base == r"\mathbbC":
         return _away_from_zero(rng, shape) + 1j * _away_from_zero(rng, shape)
     if set_.base in (r"\mathbbN", r"\mathbbZ"):
@@ -121,6 +116,16 @@ def draw(
         return _varied(rng, np.array(elements(set_.base, number)), shape)
     low, high = limits(set_.base, number)
     return low + (high - low) * rng.uniform(0.1, 0.9, shape)
+
+
+def one_hot(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    return np.asarray(np.eye(shape[-1])[rng.integers(shape[-1], size=shape[:-1])])
+
+
+def shares(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Rows that sum to 1."""
+    weights = rng.uniform(0.3, 1.7, shape)
+    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 
 def _away_from_zero(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
