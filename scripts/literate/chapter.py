@@ -43,6 +43,12 @@ class BookError(Exception):
         return type(self).__new__, (type(self),), {"args": self.args, "place": self.place}
 
 
+def together(mistakes: Sequence[BookError]) -> BookError:
+    """Several mistakes as one, at the place of the first."""
+    mistakes[0].args = ("\n".join(map(str, mistakes)),)
+    return mistakes[0]
+
+
 @dataclass(frozen=True)
 class Cell:
     """A fence that is run (``kind`` python), tested (pycon) or shown."""

@@ -19,7 +19,7 @@ from equations.check import Subject, check_subject, checked_displays, subjects_o
 from equations.dependencies import Dependencies, of_display, of_table
 from equations.errors import Finding, MathError
 from equations.mutation_score import Score
-from literate.chapter import BookError, Chapter, Display, Place
+from literate.chapter import BookError, Chapter, Display, Place, together
 from literate.files import write_atomically
 from literate.kept import Kept
 from literate.limits import Misbehaved, late, timely
@@ -42,8 +42,7 @@ def check_all(book: Book, source: Source, cache: Path) -> dict[str, Found]:
         if isinstance(subject, Display):
             found[str(subject.label)] = one
     if wrong:
-        said = "\n".join(map(str, wrong)).removeprefix(f"{wrong[0].place}: ")
-        raise BookError(wrong[0].place, said)
+        raise together([BookError(one.place, f"{one.what}: {one.message}") for one in wrong])
     kept.save()
     return found
 

@@ -29,7 +29,7 @@ from nbformat import NotebookNode, v4
 from traitlets.config import Config
 
 from literate import limits
-from literate.chapter import MODULE_NAME, ROOT, BookError, Cell, Chapter, Place
+from literate.chapter import MODULE_NAME, ROOT, BookError, Cell, Chapter, Place, together
 from literate.files import read_text, scratch, write_atomically
 from literate.kept import across_builds, name_of
 from literate.reader import data_files
@@ -109,9 +109,7 @@ async def _run(chapters: Sequence[Chapter], cache: Path) -> dict[Path, NotebookN
         prepare()
     await asyncio.gather(*map(one, sorted(missing, key=_work, reverse=True)))
     if failures:
-        failures.sort(key=str)
-        failures[0].args = ("\n".join(map(str, failures)),)
-        raise failures[0]
+        raise together(sorted(failures, key=str))
     return {path: found[path] or v4.reads(read_text(entry)) for path, entry in entries.items()}
 
 

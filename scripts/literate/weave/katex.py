@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from literate.chapter import BOOK, ROOT, BookError, Chapter, Place
+from literate.chapter import BOOK, ROOT, BookError, Chapter, Place, together
 from literate.files import read_text
 from literate.kept import Kept, name_of
 from literate.weave import light
@@ -74,16 +74,9 @@ def _katex(formulas: Sequence[Formula], chapters: Sequence[Chapter]) -> list[str
             ROOT / "package.json", f"KaTeX does not start; run npm ci --ignore-scripts\n{result.stderr}"
         )
     answers = json.loads(result.stdout)
-    errors = [
-        (_place(tex, chapters), answer["error"])
-        for (tex, _), answer in zip(formulas, answers, strict=True)
-        if "error" in answer
-    ]
-    if errors:
-        place, message = errors[0]
-        raise BookError(
-            place, "\n".join([message, *(f"{place}: {message}" for place, message in errors[1:])])
-        )
+    pairs = [(tex, answer) for (tex, _), answer in zip(formulas, answers, strict=True) if "error" in answer]
+    if pairs:
+        raise together([BookError(_place(tex, chapters), answer["error"]) for tex, answer in pairs])
     return [answer["html"] for answer in answers]
 
 
