@@ -18,6 +18,7 @@ from typing import Any
 from .book import Book
 from .check import Subject, check_subject, subjects_of
 from .errors import MathError
+from .slicing import definitions
 from .text import Text
 
 FILE = "the module under test"
@@ -131,7 +132,7 @@ def traced(file: str) -> Iterator[set[str]]:
 
 def functions_of(source: str) -> list[str]:
     """The qualified names of all functions and methods."""
-    return [name for name, _ in _functions(ast.parse(source), "")]
+    return [name for name, _ in _functions(ast.parse(source).body)]
 
 
 def mutants_of(source: str, functions: Collection[str], slips: bool) -> Iterator[CodeMutant]:
@@ -144,7 +145,7 @@ def mutants_of(source: str, functions: Collection[str], slips: bool) -> Iterator
 
 def _places(tree: ast.Module, functions: Collection[str], slips: bool) -> Iterator[_Place]:
     for at, statement in enumerate(tree.body):
-        for name, function in _functions(ast.Module([statement], []), ""):
+        for name, function in _functions([statement]):
             for node in _computing(function) if name in functions else ():
                 for what, attribute, value in (_slips if slips else _changes)(node):
                     yield at, name, function.lineno, node, what, attribute, value
@@ -161,12 +162,8 @@ def _planted(tree: ast.Module, texts: list[str], place: _Place) -> CodeMutant:
     return CodeMutant(name, getattr(node, "lineno", line), f"{what} in {shown}", source)
 
 
-def _functions(node: ast.AST, owner: str) -> Iterator[tuple[str, ast.FunctionDef]]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.FunctionDef):
-            yield f"{owner}{child.name}", child
-        elif isinstance(child, ast.ClassDef):
-            yield from _functions(child, f"{owner}{child.name}.")
+def _functions(body: Sequence[ast.stmt]) -> Iterator[tuple[str, ast.FunctionDef]]:
+    return ((name, node) for name, node in definitions(body) if isinstance(node, ast.FunctionDef))
 
 
 def _computing(function: ast.FunctionDef) -> Iterator[Any]:

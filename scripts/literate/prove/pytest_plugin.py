@@ -21,6 +21,7 @@ import pytest
 
 from equations.book import Book
 from equations.pytest_items import Wrong, equation_items
+from equations.slicing import definitions
 from literate.chapter import BookError, Cell, Chapter, Place
 from literate.exercises import pytest_items as exercises
 from literate.limits import leave, witnessed
@@ -147,7 +148,7 @@ def _claims(session: Session) -> Iterator[Claim]:
         if cell.kind != "python":
             continue
         yield line, cell.name or f"cell at line {line}", partial(session.run_to, end)
-        for test in _docstrings(cell, cell.tree.body):
+        for test in _docstrings(cell):
             yield line, test.name, partial(_after, session, end, session.check_examples, test)
     for number in session.chapter.numbers:
         line = number.place.line
@@ -191,17 +192,13 @@ def _check_text(chapter: Chapter, before: Sequence[Chapter]) -> None:
         raise Wrong("\n".join(map(str, findings)))
 
 
-def _docstrings(cell: Cell, body: list[ast.stmt], owner: str = "") -> Iterator[doctest.DocTest]:
-    for node in body:
-        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
-            name = f"{owner}{node.name}"
-            if text := ast.get_docstring(node, clean=False):
-                line = cell.place.line + node.body[0].lineno - 1
-                test = _examples(text, cell, line, f"docstring of {name}")
-                if test.examples:
-                    yield test
-            if isinstance(node, ast.ClassDef):
-                yield from _docstrings(cell, node.body, f"{name}.")
+def _docstrings(cell: Cell) -> Iterator[doctest.DocTest]:
+    for name, node in definitions(cell.tree.body):
+        if text := ast.get_docstring(node, clean=False):
+            line = cell.at(node.body[0]).line
+            test = _examples(text, cell, line, f"docstring of {name}")
+            if test.examples:
+                yield test
 
 
 def _examples(text: str, cell: Cell, line: int, name: str) -> doctest.DocTest:

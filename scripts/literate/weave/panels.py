@@ -13,9 +13,11 @@ import math
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from equations.slicing import Definition
 from equations.spell import number
 from literate.chapter import CODE_REFERENCE, MODULE_NAME, Cell, Chapter, Equation
 from literate.weave.light import plain_set
@@ -313,19 +315,11 @@ def _with_context(lines: Sequence[str], first: int) -> int:
 
 def _home(tree: ast.Module, line: int) -> tuple[str, tuple[int, int]]:
     """Where a line stands: the names around it, and the first and last line of its statement."""
-    names: list[str] = []
-    span = (line, line)
-    body: list[ast.stmt] = tree.body
-    while True:
-        inner = next((n for n in body if n.lineno <= line <= (n.end_lineno or n.lineno)), None)
-        if inner is None:
-            return ".".join(names), span
-        if isinstance(inner, ast.ClassDef | ast.FunctionDef):
-            names.append(inner.name)
-        elif not hasattr(inner, "body"):
-            return ".".join(names), (inner.lineno, inner.end_lineno or inner.lineno)
-        blocks = [getattr(inner, part, []) for part in ("body", "orelse", "finalbody")]
-        body = [statement for block in blocks for statement in block]
+    statements = (node for node in ast.walk(tree) if isinstance(node, ast.stmt))
+    around = [node for node in statements if node.lineno <= line <= (node.end_lineno or 0)]  # outermost first
+    name = ".".join(node.name for node in around if isinstance(node, Definition))
+    is_inside = not around or hasattr(around[-1], "body")  # of what has lines of its own
+    return name, (line, line) if is_inside else (around[-1].lineno, around[-1].end_lineno or line)
 
 
 def checked(book: Book, equation: Equation, example: dict[str, Any]) -> str:
@@ -343,13 +337,14 @@ def checked(book: Book, equation: Equation, example: dict[str, Any]) -> str:
 def changed(before: str, after: str) -> tuple[str, str]:
     """The words of two texts in which they differ, with a little around them."""
     one, two = (re.findall(r"\\[A-Za-z]+|\s+|.", text, flags=re.S) for text in (before, after))
-    start = 0
-    while start < min(len(one), len(two)) and one[start] == two[start]:
-        start += 1
-    end = 0
-    while end < min(len(one), len(two)) - start and one[-1 - end] == two[-1 - end]:
-        end += 1
+    start = _shared(one, two)
+    end = _shared(one[start:][::-1], two[start:][::-1])
     start, end = max(0, start - 3), max(0, end - 3)
     return tuple(
         " ".join("".join(words[start : len(words) - end]).replace("&", " ").split()) for words in (one, two)
     )  # type: ignore[return-value]
+
+
+def _shared(one: Sequence[str], two: Sequence[str]) -> int:
+    """How many words both begin with."""
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], zip(one, two, strict=False))))
