@@ -5,7 +5,6 @@ python scripts/check_equations.py book/06-losses.md        a chapter
 python scripts/check_equations.py --label eq:ce --explain  one equation, and how it was read
 python scripts/check_equations.py --mutants                plant mistakes in the equations; are they noticed?
 python scripts/check_equations.py --mutants --record       and write the counts that the site shows
-python scripts/check_equations.py --module-mutants         plant mistakes in the module; are they noticed?
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from pathlib import Path
 
 from equations.book import Book, read_display
 from equations.check import Result, check_subject, checked_displays, subjects_of
-from equations.code_mutants import plant_in_module
 from equations.errors import Finding, MathError
 from equations.exact import exact_book, prove
 from equations.guards import guard_table
@@ -42,7 +40,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--mutants", action="store_true", help="plant mistakes in the equations and count the noticed"
     )
-    parser.add_argument("--module-mutants", action="store_true", help="the same with mistakes in the module")
     parser.add_argument(
         "--record",
         action="store_true",
@@ -101,10 +98,6 @@ def run(book: Book, module: Module, chosen: list[Chapter], options: argparse.Nam
     scores: dict[str, Score] = {}
     if options.mutants and not findings:
         scores = plant(book, chosen, results, options.label)
-    if options.module_mutants and not findings:
-        for slips, what in ((False, "mutants"), (True, "slips in defaults, dtypes, axes and last steps")):
-            killed, total = plant_in_module(book.chapters, module.text, print, slips)
-            print(f"{killed} of {total} {what} of the module noticed by the equations")
     if options.record and scores:
         exact = exact_book(book.chapters, module.text)
         proved = {label for label in scores if not prove(exact, *book.displays[label])}

@@ -16,10 +16,10 @@ import numpy as np
 
 from equations.book import Book
 from equations.check import Result, Subject, check_display, check_row
-from equations.code_mutants import traced
 from equations.mutation_score import find_users
 from equations.slicing import names_in
 from equations.text import Table, Text
+from tests.equations.code_mutants import traced
 
 FACTOR = 1.37
 FILE = "the module with marks"

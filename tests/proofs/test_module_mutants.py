@@ -17,7 +17,6 @@ from unittest import mock
 
 import pytest
 
-from equations.code_mutants import CodeMutant, Equations, functions_of, mutants_of
 from literate.chapter import MODULE_NAME, Cell, Chapter, Place, defined_names
 from literate.limits import Limits
 from literate.prove import pytest_plugin
@@ -25,6 +24,7 @@ from literate.prove.session import Failure, Session
 from literate.reader import read_book
 from literate.tangle.module import Module, tangle
 from tests import test_diagnose_borders as borders
+from tests.equations.code_mutants import CodeMutant, Equations, functions_of, mutants_of
 
 # How many mistakes in a function no chapter notices. The numbers may only fall.
 SURVIVORS = {

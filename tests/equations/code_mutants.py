@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from .book import Book
-from .check import Subject, check_subject, subjects_of
-from .errors import MathError
-from .slicing import definitions
-from .text import Text
+from equations.book import Book
+from equations.check import Subject, check_subject, subjects_of
+from equations.errors import MathError
+from equations.slicing import definitions
+from equations.text import Text
 
 FILE = "the module under test"
 OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
