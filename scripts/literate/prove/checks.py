@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import equations
 from equations.book import Book
-from equations.check import Subject, check_subject, checked_displays, subjects_of
+from equations.check import Subject, check_subject, subjects_of
 from equations.dependencies import Dependencies, of_display, of_table
 from equations.errors import Finding, MathError
 from equations.mutation_score import Score
@@ -111,9 +111,3 @@ def write_counts(folder: Path, book: Book, scores: Mapping[str, Score], proved: 
 def _text_of(book: Book, chapter: Any, display: Display) -> str:
     """The display and its rows: what changes the mistakes that can be planted in it."""
     return digest_of(of_display(book, chapter, display).texts)
-
-
-def stale(book: Book, counts: Mapping[str, Found]) -> list[Place]:
-    """Displays whose count is missing or of an earlier text."""
-    displays: Sequence[tuple[Any, Display]] = [(c, d) for c in book.chapters for d in checked_displays(c)]
-    return [display.place for chapter, display in displays if not count_of(book, chapter, display, counts)]

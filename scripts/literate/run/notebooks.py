@@ -69,18 +69,6 @@ def _await(work: Coroutine[Any, Any, T]) -> T:
         return runner.run(work)
 
 
-def differences(chapter: Chapter, first: NotebookNode, second: NotebookNode) -> Iterator[str]:
-    """Where two executions of a chapter show different outputs."""
-    for cell, a, b in zip(chapter.python, first.cells, second.cells, strict=True):
-        if a.outputs != b.outputs:
-            yield f"{cell.place}: the outputs differ:\n{_summary(a)}\n--- and ---\n{_summary(b)}"
-
-
-def _summary(cell: NotebookNode) -> str:
-    texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs]
-    return "\n".join(text.rstrip() for text in texts)
-
-
 # -- the cache ----------------------------------------------------------------
 
 
