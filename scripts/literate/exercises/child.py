@@ -199,7 +199,7 @@ def hidden(core: types.ModuleType, names: list[str]) -> Iterator[None]:
         kept.append((holder, key, vars(holder)[key]))
         delattr(holder, key)
         if not dot:
-            setattr(core, key, _missing(key))
+            setattr(core, key, functools.partial(_missing, key))
     try:
         yield
     finally:
@@ -207,11 +207,8 @@ def hidden(core: types.ModuleType, names: list[str]) -> Iterator[None]:
             setattr(holder, key, value)
 
 
-def _missing(name: str) -> Callable[..., Any]:
-    def missing(*_: Any, **__: Any) -> Any:
-        raise NotImplementedError(f"{name} is what you are to write")
-
-    return missing
+def _missing(name: str, *_: Any, **__: Any) -> Any:
+    raise NotImplementedError(f"{name} is what you are to write")
 
 
 def _members(kind: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import ast
 import contextlib
 import doctest
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ import pytest
 from equations.book import Book
 from equations.pytest_items import Wrong, equation_items
 from equations.slicing import definitions
-from literate.chapter import BookError, Cell, Chapter, Place
+from literate.chapter import BookError, Cell, Place
 from literate.exercises import pytest_items as exercises
 from literate.limits import leave, witnessed
 from literate.prove.checks import read_counts
@@ -164,13 +164,18 @@ def _after(session: Session, end: int, check: Callable[[Subject], None], subject
 def _equations(session: Session) -> Iterator[Claim]:
     """The equations and tables, held against the module as it is after this chapter."""
 
+    chapter, before = session.chapter, session.before
+    texts = [*before, chapter]
+
     def limited(line: int, check: Callable[[], None]) -> None:
         with session.bounded(chapter.place(line)):
             check()
 
-    chapter, before = session.chapter, session.before
+    def what_the_text_says() -> None:
+        if findings := text_findings(Book(texts, tangle(texts).namespace()), chapter):
+            raise Wrong("\n".join(map(str, findings)))
+
     if chapter.displays or chapter.tables:
-        texts = [*before, chapter]
         counts = read_counts(chapter.path.parent)
         proved = {label for label, count in counts.items() if count["proved"]}
         items = equation_items(
@@ -182,14 +187,7 @@ def _equations(session: Session) -> Iterator[Claim]:
     places += [table.place for table in chapter.tables]
     places += [reference.place for reference in chapter.references]
     for line in sorted(place.line for place in places)[:1]:
-        check = partial(_check_text, chapter, before)
-        yield line, "what the text says", partial(limited, line, check)
-
-
-def _check_text(chapter: Chapter, before: Sequence[Chapter]) -> None:
-    texts = [*before, chapter]
-    if findings := text_findings(Book(texts, tangle(texts).namespace()), chapter):
-        raise Wrong("\n".join(map(str, findings)))
+        yield line, "what the text says", partial(limited, line, what_the_text_says)
 
 
 def _docstrings(cell: Cell) -> Iterator[doctest.DocTest]:

@@ -95,7 +95,9 @@ async def _run(chapters: Sequence[Chapter], cache: Path) -> dict[Path, NotebookN
 
     if missing:
         prepare()
-    await asyncio.gather(*map(one, sorted(missing, key=_work, reverse=True)))
+    # The later and the longer a chapter, the longer it takes: those start first.
+    missing.sort(key=lambda one: one.number * sum(len(cell.source) for cell in one.python), reverse=True)
+    await asyncio.gather(*map(one, missing))
     if failures:
         raise together(sorted(failures, key=str))
     return {path: found[path] or v4.reads(read_text(entry)) for path, entry in entries.items()}
@@ -137,11 +139,6 @@ def latest(chapters: Sequence[Chapter], cache: Path) -> tuple[dict[Path, Noteboo
         cells = [v4.new_code_cell(source, outputs=outputs.get(source, [])) for source in sources]
         found[path] = plain(v4.new_notebook(cells=cells))
     return found, tuple(missing)
-
-
-def _work(chapter: Chapter) -> int:
-    """About how long a chapter takes: the later and the longer, the more. The longest start first."""
-    return chapter.number * sum(len(cell.source) for cell in chapter.python)
 
 
 def _keep(entry: Path, text: str) -> None:

@@ -80,11 +80,8 @@ def _own(tag: str, name: str) -> str:
     tag = re.sub(r' id="([^"]*)"', rf' id="{name}/\1"', tag)
     tag = re.sub(r'href="#([^"]*)"', rf'href="#{name}/\1"', tag)
     tag = re.sub(r"url\(#([^)]*)\)", rf"url(#{name}/\1)", tag)
-    return re.sub(r'href="([\w-]+)\.html(?:#([^"]*))?"', _within_the_file, tag)
-
-
-def _within_the_file(link: re.Match[str]) -> str:
-    return f'href="#{link[1]}/{link[2]}"' if link[2] else f'href="#{link[1]}"'
+    tag = re.sub(r'href="([\w-]+)\.html#([^"]+)"', r'href="#\1/\2"', tag)
+    return re.sub(r'href="([\w-]+)\.html#?"', r'href="#\1"', tag)
 
 
 def _without_dead_ends(text: str) -> str:
