@@ -7,8 +7,6 @@ python scripts/check_equations.py --mutants                plant mistakes in the
 python scripts/check_equations.py --mutants --record       and write the counts that the site shows
 """
 
-from __future__ import annotations
-
 import argparse
 import multiprocessing
 import sys

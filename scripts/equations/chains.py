@@ -1,7 +1,5 @@
 """Split a display into its equations, and each equation into its sides."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from .errors import MathError

@@ -1,7 +1,5 @@
 """Check labelled displays and gradient rows against the module."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field

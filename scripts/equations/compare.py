@@ -1,7 +1,5 @@
 """Hold two arrays against each other and say where and how they differ."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from .arrays import Array, Ranges

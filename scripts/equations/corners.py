@@ -5,8 +5,6 @@ display is held against the code on a few draws more, whose numbers are few and 
 defined on neither side (ln 0) is left out entry by entry; what one side defines the other must, too.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from .sets import Set, elements, limits, one_hot, shares

@@ -1,7 +1,5 @@
 """Derivatives through the code: its forward, changed a little at each entry."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Callable
 

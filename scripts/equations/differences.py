@@ -1,7 +1,5 @@
 """Derivatives of code by five-point central differences."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

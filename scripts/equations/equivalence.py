@@ -4,8 +4,6 @@ Sums and products of numbers commute, Kronecker's delta and equality are
 symmetric, and a summed index may have any name.
 """
 
-from __future__ import annotations
-
 from .syntax import All, Binary, Bound, Call, Compare, Index, Node, Reduce, free_indices, show
 
 MIRRORED = {">": "<", "≥": "≤"}

@@ -5,8 +5,6 @@ where it does not depend on it, then its positional axes: none for a number,
 one for a vector (a column), two for a matrix.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

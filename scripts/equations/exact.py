@@ -5,8 +5,6 @@ The module's own source runs on object arrays of field elements; its NumPy, its 
 agree proves an identity but for a probability below 1e-15; of an equation with branches one for each.
 """
 
-from __future__ import annotations
-
 import builtins
 import math
 import types

@@ -1,7 +1,5 @@
 """What a notation must not do: retype the code, or stand idle."""
 
-from __future__ import annotations
-
 import ast
 import contextlib
 from collections.abc import Iterable, Sequence

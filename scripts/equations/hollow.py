@@ -6,8 +6,6 @@ three times what it should in the objects that it changes. Of a gradient only th
 or is written into the layer's own array.
 """
 
-from __future__ import annotations
-
 import ast
 import builtins
 import contextlib

@@ -6,8 +6,6 @@ condition, a name given in passing) is listed with its reason, letter by letter,
 goes unseen.
 """
 
-from __future__ import annotations
-
 import ast
 import inspect
 import math

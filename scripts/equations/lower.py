@@ -13,8 +13,6 @@ an index, or a list:
     ["call", name, table, [index, …], a, …]         a function of the book: its values are a table
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import operator

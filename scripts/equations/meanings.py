@@ -5,8 +5,6 @@ A *variance* grows fourfold when the numbers double and stays when they move; a 
 such word is not checked; see README.md.
 """
 
-from __future__ import annotations
-
 import ast
 import inspect
 import re

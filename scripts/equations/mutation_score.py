@@ -1,7 +1,5 @@
 """Plant mistakes in the displays and count those that the check notices."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 

@@ -6,8 +6,6 @@ cell tagged ``notation`` belongs to its section (a heading of level one or two)
 and to all later ones.
 """
 
-from __future__ import annotations
-
 import ast
 import functools
 import re

@@ -5,8 +5,6 @@ A → B is a function; everything else is multiplied. What stays ambiguous is
 refused, with the spelling that would be accepted.
 """
 
-from __future__ import annotations
-
 import re
 from collections import deque
 from collections.abc import Iterable, Sequence

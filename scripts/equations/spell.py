@@ -1,7 +1,5 @@
 """How an entry is computed, spelled out with numbers: 1 · 2 + 3 · (−1) = 2 + (−3) = −1."""
 
-from __future__ import annotations
-
 import html
 import re
 from collections.abc import Mapping, Sequence

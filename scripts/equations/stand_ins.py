@@ -6,8 +6,6 @@ simple, none is symmetric in its arguments, and all are analytic, so that they
 accept complex numbers too.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 

@@ -5,8 +5,6 @@ such a formula is part of a display of its chapter or of a formula that is held 
 is listed with its reason, letter by letter, so that a change of it is seen.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterator, Sequence
 

@@ -5,8 +5,6 @@ Sizes (``\left``, ``\Bigl``), spacing and line layout carry no mathematics and
 are dropped here.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from itertools import accumulate

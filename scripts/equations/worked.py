@@ -1,7 +1,5 @@
 """A display worked out on a few small numbers: what it reads, and each side as plain data."""
 
-from __future__ import annotations
-
 import itertools
 import re
 import zlib

@@ -1,7 +1,5 @@
 """What a chapter consists of: cells, displays, tables, references, each with its place."""
 
-from __future__ import annotations
-
 import ast
 import copy
 import re

@@ -6,8 +6,6 @@ fence that is silently not run, or run by surprise, is how a book and its code
 drift apart.
 """
 
-from __future__ import annotations
-
 import ast
 import doctest
 import functools

@@ -4,7 +4,6 @@ Its jobs come on standard input. Each task of a job is done by a copy of the pro
 or leaves running ends with it. Standard output has two lines of JSON for each: its number, what came of it.
 """
 
-from __future__ import annotations
 import __future__
 
 import ast

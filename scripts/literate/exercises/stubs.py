@@ -1,7 +1,5 @@
 """The reader's file: the tasks as comments, and a stub for each, made from the core cells."""
 
-from __future__ import annotations
-
 import ast
 import re
 import textwrap

@@ -4,8 +4,6 @@ Who cannot see a figure has nothing but this text. A number that only a look at 
 book/unbound.toml, by its chapter: '2: 1e-8 in a figure'.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 

@@ -4,8 +4,6 @@ Which equations are proved, and how many planted mistakes each notices, takes lo
 is committed in book/checks.json, written by ``make checks``, and repeated by the slow proofs.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping

@@ -3,8 +3,6 @@
 Held against the code, or against the lists book/unbound.toml, symbols.toml and references.toml.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from equations.book import Book

@@ -9,8 +9,6 @@ list whole: where a link leads, how a number is computed, displays that are not 
 values that exercises know as slips, and what code shows to its reader, printed or in a figure.
 """
 
-from __future__ import annotations
-
 import ast
 import io
 import re

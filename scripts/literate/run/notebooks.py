@@ -3,8 +3,6 @@
 Each chapter runs in a fresh kernel, with warnings as errors, on the module of the chapters *before* it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import functools

@@ -5,8 +5,6 @@ class from the piece before it. In the module its body is appended, as text, to 
 What would mean something else there is refused.
 """
 
-from __future__ import annotations
-
 import ast
 import inspect
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Pages computed from the book: indexes of names and equations, notation, colophon, and the map."""
 
-from __future__ import annotations
-
 import ast
 import re
 

@@ -1,7 +1,5 @@
 """Set the formulas of the finished site with KaTeX: one call of Node at most, no script in the pages."""
 
-from __future__ import annotations
-
 import functools
 import html
 import json

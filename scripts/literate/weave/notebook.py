@@ -1,7 +1,5 @@
 """The notebook of a chapter: its text in the Markdown that Jupyter knows, its code, its outputs."""
 
-from __future__ import annotations
-
 import copy
 import re
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """The whole book as one page to print: finished pages of the site in a single file, with all they need."""
 
-from __future__ import annotations
-
 import base64
 import html
 import re

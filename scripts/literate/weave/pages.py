@@ -1,7 +1,5 @@
 """Weave chapters and their outputs into the Markdown of the pages. Pure functions: text in, text out."""
 
-from __future__ import annotations
-
 import html
 import re
 from collections import defaultdict

@@ -4,8 +4,6 @@ The panels of a chapter stand on a page of their own and, for the chapter to fet
 in a script of that name: written into the chapters they would double what every reader loads.
 """
 
-from __future__ import annotations
-
 import ast
 import html
 import json

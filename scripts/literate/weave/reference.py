@@ -1,7 +1,5 @@
 """The reference of the module: each public name with its signature and docstring."""
 
-from __future__ import annotations
-
 import ast
 import html
 import inspect
