@@ -7,7 +7,7 @@ defined on neither side (ln 0) is left out entry by entry; what one side defines
 
 import numpy as np
 
-from .sets import Set, elements, limits, one_hot, shares
+from .sets import Evaluate, Set, elements, limits, one_hot, shares
 
 # Each kind of draw, in the order in which they are made.
 LARGES = tuple(f"large {number}" for number in range(1, 7))
@@ -26,7 +26,7 @@ def draw_corner(
     set_: Set,
     shape: tuple[int, ...],
     rng: np.random.Generator,
-    number: object,
+    number: Evaluate,
     ordinary: np.ndarray,
 ) -> np.ndarray:
     """An element of a set at a corner; ``ordinary`` where the corner means nothing for it."""
@@ -54,15 +54,15 @@ def draw_corner(
     return found
 
 
-def simple(set_: Set, number: object) -> np.ndarray:
+def simple(set_: Set, number: Evaluate) -> np.ndarray:
     """The few numbers of a set that are drawn at corners; all are whole in binary."""
     if set_.positive:
         return POSITIVE
     if set_.base == r"\mathbbR":
         return REAL
     if set_.base.startswith(r"\{"):
-        return np.array(elements(set_.base, number), float)  # type: ignore[arg-type]
-    low, high = limits(set_.base, number)  # type: ignore[arg-type]
+        return np.array(elements(set_.base, number), float)
+    low, high = limits(set_.base, number)
     inside = low + (high - low) * SHARES
     ends = [low] * (set_.base[0] == "[") + [high] * (set_.base[-1] == "]")
     return np.array([*ends, *inside])

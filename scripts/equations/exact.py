@@ -17,12 +17,13 @@ import numpy as np
 from . import field
 from .book import Book, Read, read_display
 from .check import compare_sides, has_conditions, is_definition, rows_and_arguments
+from .differences import Function
 from .environment import Environment
 from .errors import MathError, Redraw, RowError
 from .evaluate import Branch, Calculus
 from .field import Element, element, elements, slopes, varied
 from .notation import Notation
-from .sets import Set, draw, limits
+from .sets import Evaluate, Set, draw, limits
 from .text import Display, Text
 
 TRIES = 400
@@ -221,21 +222,17 @@ STAND_INS: dict[str, Any] = {
 class _Duals:
     """Derivatives by the derivative parts of elements."""
 
-    def jacobian(self, function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+    def jacobian(self, function: Function, x: np.ndarray) -> np.ndarray:
         columns = [slopes(function(varied(x, [place]))) for place in np.ndindex(*np.shape(x))]
         return np.stack(columns, axis=-1).reshape((*columns[0].shape, *np.shape(x)))
 
-    def derivative(
-        self, function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, order: int
-    ) -> np.ndarray:
+    def derivative(self, function: Function, x: np.ndarray, order: int) -> np.ndarray:
         if order > 1:
             raise MathError("second derivatives are not exact")
         x = elements(x)
         return slopes(function(varied(x, np.ndindex(*x.shape)))) if order else np.asarray(function(x))
 
-    def confirmed(
-        self, function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, gradient: np.ndarray, seed: int
-    ) -> bool:
+    def confirmed(self, function: Function, x: np.ndarray, gradient: np.ndarray, seed: int) -> bool:
         """One random direction: a wrong entry shows but for a probability below 1e-15."""
         if gradient.shape != x.shape:
             return False
@@ -266,9 +263,7 @@ class Exact(Calculus):
         return [int(size) for size in rng.permutation(pool[: count + 1])[:count]]
 
     @staticmethod
-    def draw(
-        set_: Set, shape: tuple[int, ...], rng: np.random.Generator, number: Callable[[str], float]
-    ) -> np.ndarray:
+    def draw(set_: Set, shape: tuple[int, ...], rng: np.random.Generator, number: Evaluate) -> np.ndarray:
         if "one-hot" in set_.words or set_.is_integer or set_.base.startswith(r"\{"):
             return draw(set_, shape, rng, number)
         if set_.base == r"\mathbbC":
@@ -281,7 +276,7 @@ class Exact(Calculus):
         return array
 
 
-def _member(set_: Set, number: Callable[[str], float]) -> Element:
+def _member(set_: Set, number: Evaluate) -> Element:
     """A random element on the right side of the bounds of its set, in the field's order."""
     low, high = (0.0, math.inf) if set_.positive else (-math.inf, math.inf)
     if set_.base[0] in "([":

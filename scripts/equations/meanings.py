@@ -32,6 +32,7 @@ OPPOSITES: list[tuple[set[str], set[str]]] = [
     (set("state recurrent".split()), set("input".split())),
     (set("query queries".split()), set("key keys".split())),
 ]
+Draw = Callable[[int], Environment]
 GATES = {"input": 1, "forget": 2, "output": 4, "reset": 1, "update": 2}  # PyTorch's order of the blocks
 NEAR = 15  # lines: of the same table, or of one beside it
 STOP = set("a all an and any are as at be by for from gradient has have in is it its of on one other".split())
@@ -39,9 +40,7 @@ STOP |= set("same so step that the their them they this to with what where which
 INPUTS = set("input inputs sequence sequences batch picture point x".split())
 
 
-def meaning_complaint(
-    notation: Notation, row: Definition, draw: Callable[[int], Environment], is_gradient: bool
-) -> str | None:
+def meaning_complaint(notation: Notation, row: Definition, draw: Draw, is_gradient: bool) -> str | None:
     """What the Meaning of a row says and the code denies."""
     said = _words(row.row.meaning)
     found = [
@@ -140,9 +139,7 @@ def _content(words: list[str]) -> set[str]:
 # -- values --------------------------------------------------------------------------
 
 
-def _of_value(
-    notation: Notation, row: Definition, said: list[str], draw: Callable[[int], Environment]
-) -> Iterator[str]:
+def _of_value(notation: Notation, row: Definition, said: list[str], draw: Draw) -> Iterator[str]:
     is_computed = bool(row.label) or notation.slice_for(row.id) is not None
     text = " ".join(said)
     if re.search(r"\bso far\b", text) and is_computed:
@@ -213,9 +210,7 @@ def _of_axes(notation: Notation, row: Definition, text: str) -> Iterator[str]:
             yield f"its meaning says {word!r}, but in the sets beside it ${size}$ counts the other axis"
 
 
-def _of_numbers(
-    notation: Notation, row: Definition, said: list[str], draw: Callable[[int], Environment]
-) -> Iterator[str]:
+def _of_numbers(notation: Notation, row: Definition, said: list[str], draw: Draw) -> Iterator[str]:
     """How the value answers when all that it is computed from doubles, or moves by one."""
     words = set(said)
     is_square = bool(words & {"variance", "square", "squared", "squares"}) and "root" not in words

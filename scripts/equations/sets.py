@@ -24,6 +24,7 @@ SCRIPTS = re.compile(
     re.X | re.S,
 )
 DOTS = re.compile(r"\\[lc]?dots")
+Evaluate = Callable[[str], float]  # the number that a size or a bound is
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,8 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in parts]
 
 
-def draw(
-    set_: Set, shape: tuple[int, ...], rng: np.random.Generator, number: Callable[[str], float]
-) -> np.ndarray:
-    """A random element. ``number`` evaluates a bound of an interval."""
+def draw(set_: Set, shape: tuple[int, ...], rng: np.random.Generator, number: Evaluate) -> np.ndarray:
+    """A random element."""
     if "one-hot" in set_.words:
         return one_hot(shape, rng)
     if "rows sum to 1" in set_.words:
@@ -142,7 +141,7 @@ def _varied(rng: np.random.Generator, allowed: np.ndarray, shape: tuple[int, ...
     return np.asarray(found)
 
 
-def elements(base: str, number: Callable[[str], float]) -> list[float] | list[int]:
+def elements(base: str, number: Evaluate) -> list[float] | list[int]:
     inside = base[2:-2]
     parts = [part.strip() for part in inside.split(",")]
     if any(DOTS.fullmatch(part) for part in parts):
@@ -150,14 +149,14 @@ def elements(base: str, number: Callable[[str], float]) -> list[float] | list[in
     return [number(part) for part in parts]
 
 
-def limits(base: str, number: Callable[[str], float]) -> tuple[float, float]:
+def limits(base: str, number: Evaluate) -> tuple[float, float]:
     low, high = base[1:-1].split(",")
     if high.strip() == r"\infty":
         return number(low), number(low) + 2
     return number(low), number(high)
 
 
-def check_member(set_: Set, value: np.ndarray, number: Callable[[str], float]) -> None:
+def check_member(set_: Set, value: np.ndarray, number: Evaluate) -> None:
     """A computed value must lie in the set its row claims, words included."""
     if np.iscomplexobj(value) and set_.base != r"\mathbbC":
         raise MathError("the value is complex")
@@ -173,7 +172,7 @@ def check_member(set_: Set, value: np.ndarray, number: Callable[[str], float]) -
         raise MathError("some of its entries are equal")
 
 
-def _outside(set_: Set, value: np.ndarray, number: Callable[[str], float]) -> np.ndarray:
+def _outside(set_: Set, value: np.ndarray, number: Evaluate) -> np.ndarray:
     """Where a value lies outside; NaN lies nowhere, and is told of elsewhere."""
     if set_.base.startswith(r"\{"):
         return ~np.isin(value, elements(set_.base, number))

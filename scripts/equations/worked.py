@@ -3,7 +3,6 @@
 import itertools
 import re
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,7 @@ from .errors import MathError, Redraw, RowError
 from .evaluate import Branch, Calculus, Evaluator, ranges_of
 from .lower import Expression, Lowering, Table, run
 from .notation import Notation
-from .sets import Set, draw
+from .sets import Evaluate, Set, draw
 from .syntax import Cases, Symbol, free_indices
 from .text import Display, Text
 
@@ -32,7 +31,7 @@ class Readable(Calculus):
         self.attempt = attempt
 
     def draw(
-        self, set_: Set, shape: tuple[int, ...], rng: np.random.Generator, number: Callable[[str], float]
+        self, set_: Set, shape: tuple[int, ...], rng: np.random.Generator, number: Evaluate
     ) -> np.ndarray:
         if "one-hot" in set_.words or set_.base.startswith((r"\{", r"\mathbbN", r"\mathbbZ")):
             return draw(set_, shape, rng, number)

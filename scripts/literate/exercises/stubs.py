@@ -5,7 +5,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 
 from equations.slicing import Definition, definitions
 from literate.chapter import NUMBER, REFERENCE, WIDTH, BookError, Equation, parameters
@@ -56,10 +56,10 @@ class Core:
 
     text: str
 
-    @cached_property
+    @property
     def named(self) -> dict[str, Definition]:
         """Functions, classes and methods: ``Linear.backward``."""
-        return dict(definitions(ast.parse(self.text).body))
+        return _named(self.text)
 
     def find(self, name: str, exercise: Exercise) -> ast.FunctionDef:
         node = self.named.get(name)
@@ -90,6 +90,11 @@ class Core:
             if lines := [line for line in lines if line != "self._cache = None"]:
                 return lines
         return []
+
+
+@lru_cache(maxsize=2)
+def _named(text: str) -> dict[str, Definition]:
+    return dict(definitions(ast.parse(text).body))
 
 
 def _is_cache(target: ast.expr) -> bool:
