@@ -49,10 +49,5 @@ def _plain(tex: str) -> str:
 
 def _is_part(part: str, whole: str) -> bool:
     """Not of a power or a longer name: 1-e is no part of 1-e^2."""
-    at = whole.find(part)
-    while at >= 0:
-        before, after = whole[at - 1 : at], whole[at + len(part) : at + len(part) + 1]
-        if after not in ("^", "_", "'", "!") and not (part[0].isalpha() and before == "\\"):
-            return True
-        at = whole.find(part, at + 1)
-    return False
+    no_command = r"(?<!\\)" if part[0].isalpha() else ""
+    return bool(re.search(rf"{no_command}{re.escape(part)}(?![\^_'!])", whole))

@@ -7,7 +7,6 @@ in a script of that name: written into the chapters they would double what every
 import ast
 import html
 import json
-import math
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -224,24 +223,14 @@ def _tex(tex: str) -> str:
 def matrix(values: Sequence[float], axes: Sequence[Sequence[Any]], attributes: str) -> str:
     """Numbers as a table; more than two axes as tables side by side."""
     sizes = [high - low + 1 for _, low, high in axes]
-    if not sizes:
-        return f'<table class="mx" {attributes}><tr><td>{number(values[0])}</td></tr></table>'
-    if len(sizes) == 1:
-        rows = [[value] for value in values]
-        return _table(rows, attributes, 0)
-    lead, (height, width) = sizes[:-2], sizes[-2:]
-    found, block = [], height * width
-    for at in range(math.prod(lead)):
-        part = values[at * block : (at + 1) * block]
-        rows = [list(part[row * width : (row + 1) * width]) for row in range(height)]
-        found.append(_table(rows, attributes, at * block))
+    height, width = [*sizes[-2:], 1, 1][:2]
+    found = []
+    for start in range(0, len(values), height * width):
+        rows = (values[at : at + width] for at in range(start, start + height * width, width))
+        text = "".join(f"<tr>{''.join(f'<td>{number(value)}</td>' for value in row)}</tr>" for row in rows)
+        offset = f' data-from="{start}"' if start else ""
+        found.append(f'<table class="mx" {attributes}{offset}>{text}</table>')
     return " ".join(found)
-
-
-def _table(rows: Sequence[Sequence[float]], attributes: str, start: int) -> str:
-    text = "".join(f"<tr>{''.join(f'<td>{number(value)}</td>' for value in row)}</tr>" for row in rows)
-    offset = f' data-from="{start}"' if start else ""
-    return f'<table class="mx" {attributes}{offset}>{text}</table>'
 
 
 def votes(data: dict[str, Any]) -> str:
@@ -301,14 +290,12 @@ def implementing(cell: Cell, label: str) -> Iterator[tuple[str, int, str]]:
 
 def _with_context(lines: Sequence[str], first: int) -> int:
     """Where to begin, so that up to CONTEXT lines of the same block come before."""
-    start = first - 1
-    indent = len(lines[start]) - len(lines[start].lstrip())
-    while start > max(0, first - 1 - CONTEXT) and lines[start - 1].strip():
-        before = lines[start - 1]
-        if len(before) - len(before.lstrip()) != indent:
-            break
-        start -= 1
-    return start
+
+    def indent(line: str) -> int:
+        return len(line) - len(line.lstrip()) if line.strip() else -1
+
+    before = lines[max(0, first - 1 - CONTEXT) : first - 1][::-1]
+    return first - 1 - len(list(takewhile(lambda line: indent(line) == indent(lines[first - 1]), before)))
 
 
 def _home(tree: ast.Module, line: int) -> tuple[str, tuple[int, int]]:
