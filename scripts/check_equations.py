@@ -104,12 +104,16 @@ def run(book: Book, module: Module, chosen: list[Chapter], options: argparse.Nam
     return 1 if findings or not all(one.is_enough for one in scores.values()) else 0
 
 
+def wanted(chapter: Chapter, labels: list[str]) -> list[Display]:
+    """The displays with these labels; all that are checked, if there are none."""
+    return [display for display in checked_displays(chapter) if not labels or display.label in labels]
+
+
 def check(book: Book, chapter: Chapter, labels: list[str]) -> tuple[list[Result], list[Finding]]:
     """Check a chapter, or some of its displays; then what its tables must not do."""
     results: list[Result] = []
-    for subject in checked_displays(chapter) if labels else subjects_of(chapter):
-        if not labels or (isinstance(subject, Display) and subject.label in labels):
-            results += in_time(partial(check_subject, book, chapter, subject), subject.place)
+    for subject in wanted(chapter, labels) if labels else subjects_of(chapter):
+        results += in_time(partial(check_subject, book, chapter, subject), subject.place)
     findings = [result.finding for result in results if result.finding]
     if labels:
         return results, findings
@@ -128,23 +132,17 @@ def untouched(book: Book, results: list[Result]) -> list[str]:
 
 def explain(book: Book, chapter: Chapter, labels: list[str]) -> None:
     """Print how the displays were read."""
-    for display in checked_displays(chapter):
-        if not labels or display.label in labels:
-            try:
-                for read in read_display(display.tex, book.notation(chapter, display.place.line)):
-                    print(f"{display.label}: " + "\n    = ".join(map(show, read.sides)))
-            except MathError as error:
-                print(f"{display.label}: {error}")
+    for display in wanted(chapter, labels):
+        try:
+            for read in read_display(display.tex, book.notation(chapter, display.place.line)):
+                print(f"{display.label}: " + "\n    = ".join(map(show, read.sides)))
+        except MathError as error:
+            print(f"{display.label}: {error}")
 
 
 def plant(book: Book, chosen: list[Chapter], results: list[Result], labels: list[str]) -> dict[str, Score]:
     """Mutate every display and print what survives."""
-    displays = [
-        (chapter, display)
-        for chapter in chosen
-        for display in checked_displays(chapter)
-        if not labels or display.label in labels
-    ]
+    displays = [(chapter, display) for chapter in chosen for display in wanted(chapter, labels)]
     scores = {}
     for (_, display), one in zip(displays, planted(book, displays, results), strict=True):
         scores[one.label] = one
