@@ -291,11 +291,8 @@ def _sides(error: MathError) -> str:
 
 def _suspects(result: Result, notation: Notation) -> str:
     """Definitions by the text that could be to blame instead."""
-    found = sorted(
-        f"{row.row.symbol} ({row.label})"
-        for row in notation.rows.values()
-        if row.label and row.label != result.name and row.id in result.used
-    )
+    rows = (row for row in notation.rows.values() if row.label and row.id in result.used)
+    found = sorted(f"{row.row.symbol} ({row.label})" for row in rows if row.label != result.name)
     return f"\n   or the definition of {', '.join(found)} is wrong" if found else ""
 
 

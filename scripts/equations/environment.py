@@ -128,12 +128,10 @@ class Environment:
 
     def _run(self, slice_: Slice, row: Definition | None) -> Any:
         constants, named = self.notation.constants, self.notation.named
-        values = {
-            name: self._argument(name, slice_, row)
-            if name in named or name not in constants
-            else constants[name]
-            for name in sorted(slice_.reads)
-        }
+        values = {}
+        for name in sorted(slice_.reads):
+            is_constant = name in constants and name not in named
+            values[name] = constants[name] if is_constant else self._argument(name, slice_, row)
         found = slice_.run(values, self.overrides)
         if not isinstance(found, np.ndarray | np.generic | float | int | complex | list | tuple):
             return found

@@ -220,16 +220,9 @@ def _of_numbers(notation: Notation, row: Definition, said: list[str], draw: Draw
         return
     try:
         env = draw(0)
-        drawn = [
-            one
-            for one in notation.rows.values()
-            if one.id in notation.closure(row.id)
-            and one.kind == "value"
-            and one.set.sizes
-            and one.set.base == r"\mathbbR"
-            and not one.label
-            and notation.slice_for(one.id) is None
-        ]
+        below = (one for one in notation.rows.values() if one.id in notation.closure(row.id))
+        arrays = (one for one in below if one.kind == "value" and one.set.sizes and not one.label)
+        drawn = [one for one in arrays if one.set.base == r"\mathbbR" and not notation.slice_for(one.id)]
         if not drawn:
             return
         value = np.asarray(env.value(row.key), float)

@@ -209,8 +209,5 @@ def _follows(table: Table, tables: list[Table], notation: Notation) -> list[int]
     below = notation.ids(table.node)  # what it is computed from
     if isinstance(table.node, Symbol):
         below -= {notation.rows[table.node.key].id}
-    return [
-        position
-        for position, other in enumerate(tables)
-        if isinstance(other.node, Symbol) and notation.rows[other.node.key].id in below
-    ]
+    symbols = [(at, one.node) for at, one in enumerate(tables) if isinstance(one.node, Symbol)]
+    return [at for at, symbol in symbols if notation.rows[symbol.key].id in below]
