@@ -42,14 +42,11 @@ def one_file(site: Path, nav: list[Any], book: str) -> str:
     source = _found(r"(Made from source \w+)", first)
     cover = f"<header><h1>{html.escape(book)}</h1>\n<p>{source}</p>\n<dl>"
     body = "\n".join([cover, *contents, "</dl></header>", *sections])
-    return "\n".join(
-        [
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            f"<title>{html.escape(book)}</title>\n<style>{style}</style>\n</head>",
-            '<body data-md-color-scheme="default" class="one-file md-typeset">',
-            _without_dead_ends(body),
-            "</body>\n</html>\n",
-        ]
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f"<title>{html.escape(book)}</title>\n<style>{style}</style>\n</head>\n"
+        '<body data-md-color-scheme="default" class="one-file md-typeset">\n'
+        f"{_without_dead_ends(body)}\n</body>\n</html>\n"
     )
 
 

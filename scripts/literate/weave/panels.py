@@ -129,15 +129,11 @@ def code(text: str) -> str:
 def inline(text: str) -> str:
     """Prose of a table's cell: formulas and code, nothing else."""
     parts = re.split(r"(\$[^$]+\$|`[^`]+`)", text)
-    return "".join(
-        formula(part[1:-1])
-        if part.startswith("$")
-        else code(part[1:-1])
-        if part.startswith("`")
-        else html.escape(part, quote=False)
-        for part in parts
-        if part
+    shown = {"$": formula, "`": code}
+    made = (
+        shown[one[0]](one[1:-1]) if one[0] in shown else html.escape(one, quote=False) for one in parts if one
     )
+    return "".join(made)
 
 
 def in_words(book: Book, example: dict[str, Any]) -> str:
