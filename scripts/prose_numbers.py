@@ -1,4 +1,10 @@
-"""The numbers in the prose, recomputed: of chapters, as in ``--update book/04-linear.md``, or of all."""
+"""The numbers in the prose, recomputed.
+
+python scripts/prose_numbers.py --check     say which of them are out of date
+python scripts/prose_numbers.py --update    write what their expressions give
+
+Both take chapters, as in ``--update book/04-linear.md``; without, the whole book.
+"""
 
 import argparse
 import sys

@@ -1,4 +1,11 @@
-"""Tangle the core cells of the chapters into the module backprop_core.py, never over an edit by hand."""
+"""Tangle the core cells of the chapters into the module backprop_core.py.
+
+python scripts/tangle.py               write the module; refuses to overwrite one that was edited by hand
+python scripts/tangle.py --check       exit 1 when the module is not what the book says
+python scripts/tangle.py --where 1001   the line of the book that line 1001 of the module comes from
+python scripts/tangle.py --upto 4      print the module of the chapters up to and including 4
+python scripts/tangle.py --untangle    carry edits made in the module back into the chapters
+"""
 
 import argparse
 import contextlib
