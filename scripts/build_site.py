@@ -1,7 +1,5 @@
 """Build the site into site/, or serve it with live reload. A build that fails leaves the last good site."""
 
-from __future__ import annotations
-
 import argparse
 import errno
 import gc

@@ -5,10 +5,7 @@ python scripts/check_equations.py book/06-losses.md        a chapter
 python scripts/check_equations.py --label eq:ce --explain  one equation, and how it was read
 python scripts/check_equations.py --mutants                plant mistakes in the equations; are they noticed?
 python scripts/check_equations.py --mutants --record       and write the counts that the site shows
-python scripts/check_equations.py --module-mutants         plant mistakes in the module; are they noticed?
 """
-
-from __future__ import annotations
 
 import argparse
 import multiprocessing
@@ -19,7 +16,6 @@ from pathlib import Path
 
 from equations.book import Book, read_display
 from equations.check import Result, check_subject, checked_displays, subjects_of
-from equations.code_mutants import plant_in_module
 from equations.errors import Finding, MathError
 from equations.exact import exact_book, prove
 from equations.guards import guard_table
@@ -42,7 +38,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--mutants", action="store_true", help="plant mistakes in the equations and count the noticed"
     )
-    parser.add_argument("--module-mutants", action="store_true", help="the same with mistakes in the module")
     parser.add_argument(
         "--record",
         action="store_true",
@@ -101,10 +96,6 @@ def run(book: Book, module: Module, chosen: list[Chapter], options: argparse.Nam
     scores: dict[str, Score] = {}
     if options.mutants and not findings:
         scores = plant(book, chosen, results, options.label)
-    if options.module_mutants and not findings:
-        for slips, what in ((False, "mutants"), (True, "slips in defaults, dtypes, axes and last steps")):
-            killed, total = plant_in_module(book.chapters, module.text, print, slips)
-            print(f"{killed} of {total} {what} of the module noticed by the equations")
     if options.record and scores:
         exact = exact_book(book.chapters, module.text)
         proved = {label for label in scores if not prove(exact, *book.displays[label])}
@@ -113,12 +104,16 @@ def run(book: Book, module: Module, chosen: list[Chapter], options: argparse.Nam
     return 1 if findings or not all(one.is_enough for one in scores.values()) else 0
 
 
+def wanted(chapter: Chapter, labels: list[str]) -> list[Display]:
+    """The displays with these labels; all that are checked, if there are none."""
+    return [display for display in checked_displays(chapter) if not labels or display.label in labels]
+
+
 def check(book: Book, chapter: Chapter, labels: list[str]) -> tuple[list[Result], list[Finding]]:
     """Check a chapter, or some of its displays; then what its tables must not do."""
     results: list[Result] = []
-    for subject in checked_displays(chapter) if labels else subjects_of(chapter):
-        if not labels or (isinstance(subject, Display) and subject.label in labels):
-            results += in_time(partial(check_subject, book, chapter, subject), subject.place)
+    for subject in wanted(chapter, labels) if labels else subjects_of(chapter):
+        results += in_time(partial(check_subject, book, chapter, subject), subject.place)
     findings = [result.finding for result in results if result.finding]
     if labels:
         return results, findings
@@ -137,23 +132,17 @@ def untouched(book: Book, results: list[Result]) -> list[str]:
 
 def explain(book: Book, chapter: Chapter, labels: list[str]) -> None:
     """Print how the displays were read."""
-    for display in checked_displays(chapter):
-        if not labels or display.label in labels:
-            try:
-                for read in read_display(display.tex, book.notation(chapter, display.place.line)):
-                    print(f"{display.label}: " + "\n    = ".join(map(show, read.sides)))
-            except MathError as error:
-                print(f"{display.label}: {error}")
+    for display in wanted(chapter, labels):
+        try:
+            for read in read_display(display.tex, book.notation(chapter, display.place.line)):
+                print(f"{display.label}: " + "\n    = ".join(map(show, read.sides)))
+        except MathError as error:
+            print(f"{display.label}: {error}")
 
 
 def plant(book: Book, chosen: list[Chapter], results: list[Result], labels: list[str]) -> dict[str, Score]:
     """Mutate every display and print what survives."""
-    displays = [
-        (chapter, display)
-        for chapter in chosen
-        for display in checked_displays(chapter)
-        if not labels or display.label in labels
-    ]
+    displays = [(chapter, display) for chapter in chosen for display in wanted(chapter, labels)]
     scores = {}
     for (_, display), one in zip(displays, planted(book, displays, results), strict=True):
         scores[one.label] = one

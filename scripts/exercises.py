@@ -6,8 +6,6 @@ python scripts/exercises.py --watch linear    the same, again whenever its file 
 python scripts/exercises.py --stub NAME       print the stub of an exercise, to get it back
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import time

@@ -3,8 +3,6 @@
 The site is taken as it is: build it first.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import re

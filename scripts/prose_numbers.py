@@ -6,8 +6,6 @@ python scripts/prose_numbers.py --update    write what their expressions give
 Both take chapters, as in ``--update book/04-linear.md``; without, the whole book.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

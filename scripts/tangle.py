@@ -7,8 +7,6 @@ python scripts/tangle.py --upto 4      print the module of the chapters up to an
 python scripts/tangle.py --untangle    carry edits made in the module back into the chapters
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import gc

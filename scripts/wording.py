@@ -1,7 +1,5 @@
 """Write book/wording.toml as the texts have it, and print what changed: it may turn a sentence around."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import sys

@@ -13,11 +13,11 @@ import backprop_core as bp
 from equations.check import DRAWS, DRAWS_OF_CASES
 from equations.compare import CLOSELY, LIMIT, ROUGHLY
 from equations.corners import CORNERS, LARGES, MORE, OF_BRANCHES
-from equations.exact import ROW_DRAWS
 from literate.chapter import ROOT, WIDTH
 from literate.exercises.sheets import FEWEST_WRONG, FORMS, LEVELS, SECONDS
 from literate.prove.checks import read_counts
 from literate.reader import read_book
+from tests.equations.gradient_rows import DRAWS as ROW_DRAWS
 from tests.test_cells import LONG, LONGEST, ROWS, WORDS
 
 BROWSER = "tests/proofs/test_browser.py"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from nbformat import NotebookNode, v4
 
 from literate.chapter import ROOT, BookError, Chapter
 from literate.reader import read_book, read_chapter
-from literate.run.notebooks import check, differences, execute, latest, run
+from literate.run.notebooks import check, execute, latest, run
 from literate.tangle.module import Module, tangle
 from tests.books import ONE, TWO, chapter_text, core, line_of, write_book
 
@@ -35,6 +35,18 @@ def refusal(folder: Path, body: str, *outputs: NotebookNode) -> str:
 
 def printed(text: str, stream: str = "stdout") -> NotebookNode:
     return v4.new_output("stream", name=stream, text=text)
+
+
+def differences(chapter: Chapter, first: NotebookNode, second: NotebookNode) -> Iterator[str]:
+    """Where two executions of a chapter show different outputs."""
+    for cell, a, b in zip(chapter.python, first.cells, second.cells, strict=True):
+        if a.outputs != b.outputs:
+            yield f"{cell.place}: the outputs differ:\n{_summary(a)}\n--- and ---\n{_summary(b)}"
+
+
+def _summary(cell: NotebookNode) -> str:
+    texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs]
+    return "\n".join(text.rstrip() for text in texts)
 
 
 def texts(notebook: NotebookNode) -> list[str]:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from literate.chapter import BookError, Chapter, Place
 from literate.reader import read_chapter
-from literate.tangle.module import Module
+from literate.tangle.module import Module, tangle
 from literate.weave import backmatter, panels
 from literate.weave.figures import colours, drawn, figure, with_shared_letters, with_short_names
 from literate.weave.katex import search_text, with_formulas
@@ -64,7 +64,7 @@ def book(tmp_path: Path) -> Book:
     chapters = [read_chapter(path) for path in sorted(tmp_path.glob("0*.md"))]
     cells = [cell for chapter in chapters for cell in chapter.core]
     places = {number: Place(cell.place.path, cell.place.line) for number, cell in enumerate(cells, 10)}
-    return Book(chapters, Module("", places, "d" * 64))
+    return Book(chapters, Module(tangle(chapters).text, places, "d" * 64))
 
 
 # -- pages ------------------------------------------------------------------------
@@ -465,7 +465,8 @@ def one_class(folder: Path, source: str) -> Book:
     path.write_text(
         chapter_text(f'```python tags=["core"] name="x"\n{source}\n```\n', title="Cell"), encoding="utf-8"
     )
-    return Book([read_chapter(path)], Module("", {}, "d" * 64))
+    chapters = [read_chapter(path)]
+    return Book(chapters, tangle(chapters))
 
 
 CLASSES = '''\

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
 
+from equations.errors import Finding
 from literate.chapter import BOOK, BookError, Chapter
 from literate.exercises.sheets import FOLDER, parse_sheet
-from literate.prove.wording import (
-    WORDING,
-    changes,
-    listed_wording,
-    pages,
-    wording,
-    wording_findings,
-    written,
-)
+from literate.prove.wording import WORDING, changes, listed_wording, pages, wording, written
 from literate.reader import parse_chapter
 from tests.books import chapter_text
 
@@ -117,6 +112,24 @@ MISTAKES = [  # what the book says, and what turns it around
     ('"the root of d is missing": root * right[0]', '"the root of d is missing": right[0] / root'),
     ("Subtract the largest logit of each row", "Subtract the smallest logit of each row"),
 ]
+
+
+def wording_findings(page: Chapter) -> Iterator[Finding]:
+    """The first word that differs from the list; none in a page that is not on it."""
+    folder = page.path.parent
+    wanted = listed_wording(folder.parent if folder.name == FOLDER else folder).get(page.path.stem)
+    if wanted is None:
+        return
+    for at, (found, word) in enumerate(zip_longest(wording(page), wanted)):
+        if found is None or found[1] != word:
+            line, here = found or (1, "nothing more")
+            after = f"after {wanted[at - 1]!r} " if at else ""
+            message = (
+                f"{here!r} stands here, but {after}book/{WORDING} has {word!r}; if the sentence is right, "
+                "`make wording` writes the list anew"
+            )
+            yield Finding(page.place(line), "wording", message)
+            return
 
 
 @pytest.fixture(scope="module")

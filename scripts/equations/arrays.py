@@ -1,7 +1,5 @@
 """Arrays with an axis for each index, and what everybody's functions do to them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field

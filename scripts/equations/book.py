@@ -108,12 +108,8 @@ class Book:
     @cached_property
     def displays(self) -> dict[str, tuple[Text, Display]]:
         """The displays that have a label, checked or not."""
-        return {
-            display.label: (chapter, display)
-            for chapter in self.chapters
-            for display in chapter.displays
-            if display.label
-        }
+        pairs = ((chapter, one) for chapter in self.chapters for one in chapter.displays if one.label)
+        return {str(display.label): (chapter, display) for chapter, display in pairs}
 
     def notation(self, chapter: Text, line: int) -> Notation:
         """What holds at a line. Lines between the same tables and headings share it."""

@@ -1,7 +1,5 @@
 """Split a display into its equations, and each equation into its sides."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from .errors import MathError
@@ -54,18 +52,14 @@ def _lost(piece: list[Token]) -> str:
 
 
 def _rows(found: list[Token]) -> list[list[Token]]:
+    if sum((token.kind in OPENING) - (token.kind in CLOSING) for token in found):
+        raise MathError("the brackets do not match")
     rows: list[list[Token]] = [[]]
-    depth = 0
-    for token in found:
-        depth += (token.kind in OPENING) - (token.kind in CLOSING)
-        if token.kind == "LAYOUT":
-            continue
+    for token, depth in _depths(found):
         if token.kind == "NEWLINE" and depth == 0:
             rows.append([])
-        else:
+        elif token.kind != "LAYOUT":
             rows[-1].append(token)
-    if depth:
-        raise MathError("the brackets do not match")
     for row in rows:
         aligned = row and row[0].kind == "AMP"
         content = [token for token in row if token.kind not in ("AMP", "QUAD")]

@@ -1,7 +1,5 @@
 """Check labelled displays and gradient rows against the module."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -117,8 +115,11 @@ def _check_equation(
     result.draws = _repeat(draw, wanted, once)
     if quickly:
         return
-    _at_corners(result, draw, once, _has_soft(notation, ids), branches, reached)
-    if missed := (branches | _brackets(read)) - reached:
+    words = [row.set.words for row in notation.rows.values() if row.id in ids]
+    has_soft = any("one-hot" in one and "hard" not in one for one in words)
+    _at_corners(result, draw, once, has_soft, branches, reached)
+    brackets = (node for node in read.walk() if isinstance(node, Indicator))  # each must have been 0, and 1
+    if missed := branches.union((node, held) for node in brackets for held in (0, 1)) - reached:
         raise MathError(_unreached(min(missed, key=lambda one: one[1]), result.draws))
     result.steps += len(read.sides) - 1 - first
 
@@ -150,11 +151,6 @@ def _at_corners(
                 raise MathError(said) from None
 
 
-def _has_soft(notation: Notation, ids: frozenset[str]) -> bool:
-    rows = (row for row in notation.rows.values() if row.id in ids)
-    return any("one-hot" in row.set.words and "hard" not in row.set.words for row in rows)
-
-
 def rows_and_arguments(read: Read) -> Iterator[Branch]:
     """The rows of cases and the arguments of maxima and minima: each must be seen."""
     for node in read.walk():
@@ -170,11 +166,6 @@ def _meetings(read: Read, notation: Notation) -> Iterator[Branch]:
     for part in (part for condition in conditions for part in condition.walk()):
         if isinstance(part, Compare) and part.op != "≠" and _compares_values(part, notation):
             yield part, 0
-
-
-def _brackets(read: Read) -> set[Branch]:
-    """A bracket like [a < b] must have been 1 somewhere, and 0."""
-    return {(node, held) for node in read.walk() if isinstance(node, Indicator) for held in (0, 1)}
 
 
 def _unreached(branch: Branch, draws: int) -> str:
@@ -300,11 +291,8 @@ def _sides(error: MathError) -> str:
 
 def _suspects(result: Result, notation: Notation) -> str:
     """Definitions by the text that could be to blame instead."""
-    found = sorted(
-        f"{row.row.symbol} ({row.label})"
-        for row in notation.rows.values()
-        if row.label and row.label != result.name and row.id in result.used
-    )
+    rows = (row for row in notation.rows.values() if row.label and row.id in result.used)
+    found = sorted(f"{row.row.symbol} ({row.label})" for row in rows if row.label != result.name)
     return f"\n   or the definition of {', '.join(found)} is wrong" if found else ""
 
 

@@ -1,7 +1,5 @@
 """Hold two arrays against each other and say where and how they differ."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from .arrays import Array, Ranges
@@ -17,13 +15,7 @@ FLOOR = 1e-9  # smaller differences are rounding; at corners those below ROUNDED
 
 
 def compare(
-    left: Array,
-    right: Array,
-    ranges: Ranges,
-    relation: str,
-    right_is_number: bool,
-    corner: str = "",
-    limit: float = LIMIT,
+    left: Array, right: Array, ranges: Ranges, relation: str, right_is_number: bool, corner: str, limit: float
 ) -> None:
     """Raise Differ where the two sides differ.
 

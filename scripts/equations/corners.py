@@ -5,11 +5,9 @@ display is held against the code on a few draws more, whose numbers are few and 
 defined on neither side (ln 0) is left out entry by entry; what one side defines the other must, too.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
-from .sets import Set, elements, limits
+from .sets import Evaluate, Set, elements, limits, one_hot, shares
 
 # Each kind of draw, in the order in which they are made.
 LARGES = tuple(f"large {number}" for number in range(1, 7))
@@ -29,15 +27,15 @@ def draw_corner(
     set_: Set,
     shape: tuple[int, ...],
     rng: np.random.Generator,
-    number: object,
+    number: Evaluate,
     ordinary: np.ndarray,
 ) -> np.ndarray:
     """An element of a set at a corner; ``ordinary`` where the corner means nothing for it."""
     kind = corner.split()[0]
     if "one-hot" in set_.words:
-        return _soft(ordinary, rng) if kind == "soft" and "hard" not in set_.words else ordinary
+        return shares(shape, rng) if kind == "soft" and "hard" not in set_.words else ordinary
     if "rows sum to 1" in set_.words:
-        return _hard(shape, rng) if kind == "ties" else ordinary
+        return one_hot(shape, rng) if kind == "ties" else ordinary
     if set_.is_integer or set_.base == r"\mathbbC" or "distinct" in set_.words:
         return ordinary
     if kind == "far":
@@ -59,25 +57,15 @@ def draw_corner(
     return found
 
 
-def simple(set_: Set, number: object) -> np.ndarray:
+def simple(set_: Set, number: Evaluate) -> np.ndarray:
     """The few numbers of a set that are drawn at corners; all are whole in binary."""
     if set_.positive:
         return POSITIVE
     if set_.base == r"\mathbbR":
         return REAL
     if set_.base.startswith(r"\{"):
-        return np.array(elements(set_.base, number), float)  # type: ignore[arg-type]
-    low, high = limits(set_.base, number)  # type: ignore[arg-type]
+        return np.array(elements(set_.base, number), float)
+    low, high = limits(set_.base, number)
     inside = low + (high - low) * SHARES
     ends = [low] * (set_.base[0] == "[") + [high] * (set_.base[-1] == "]")
     return np.array([*ends, *inside])
-
-
-def _soft(hard: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Targets that are shares: rows that sum to 1."""
-    weights = rng.uniform(0.3, 1.7, hard.shape)
-    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
-
-
-def _hard(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    return np.asarray(np.eye(shape[-1])[rng.integers(shape[-1], size=shape[:-1])])

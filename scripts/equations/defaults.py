@@ -1,7 +1,5 @@
 """Defaults that a sentence names, held against the signatures of the module."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping

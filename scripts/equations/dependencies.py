@@ -1,7 +1,5 @@
 """What the check of a display or a table rests on, so that it can be kept until one of these changes."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterable
 from dataclasses import dataclass

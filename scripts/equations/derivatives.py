@@ -1,12 +1,11 @@
 """Derivatives through the code: its forward, changed a little at each entry."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Callable
 
 import numpy as np
 
+from .differences import Function
 from .environment import Environment
 from .errors import MathError, Redraw, RowError
 from .stand_ins import any_loss_gradient
@@ -88,8 +87,6 @@ def jacobian(value: Callable[[Environment], np.ndarray], bottom: str, env: Envir
     return env.calculus.differences.jacobian(_function(value, bottom, env), start)
 
 
-def _function(
-    value: Callable[[Environment], np.ndarray], bottom: str, env: Environment
-) -> Callable[[np.ndarray], np.ndarray]:
+def _function(value: Callable[[Environment], np.ndarray], bottom: str, env: Environment) -> Function:
     child = env.overriding(env.notation.rows[bottom].id)
     return lambda x: value(child(x))

@@ -1,13 +1,12 @@
 """Derivatives of code by five-point central differences."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np
 
 from .errors import Redraw
 
+Function = Callable[[np.ndarray], np.ndarray]
 STEP = 1e-4  # relative to the entry
 SMALLEST = 1e-3  # entries below this count as this large
 CLOSE = 3e-7  # a confirmed slope lies this near, relative to the largest entry
@@ -15,7 +14,7 @@ DIRECTIONS = 3
 KINK = 3e-7  # three- and five-point estimates may differ by this, relative to the largest
 
 
-def jacobian(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+def jacobian(function: Function, x: np.ndarray) -> np.ndarray:
     """∂function/∂x with the shape of the value followed by the shape of x."""
     x = np.asarray(x, dtype=float)
     columns = [_column(function, x, at) for at in np.ndindex(x.shape)]
@@ -29,9 +28,7 @@ def jacobian(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.
     return fine.reshape((*fine.shape[:-1], *x.shape))
 
 
-def _column(
-    function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, at: tuple[int, ...]
-) -> tuple[np.ndarray, np.ndarray]:
+def _column(function: Function, x: np.ndarray, at: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """The derivative by one entry, from five points and from three."""
     step = STEP * max(abs(x[at]), SMALLEST)
 
@@ -53,9 +50,7 @@ def _around(moved: Callable[[int], np.ndarray]) -> tuple[np.ndarray, np.ndarray,
     return inner[0] - inner[1], outer[0] - outer[1], outer[0] + outer[1] - inner[0] - inner[1]
 
 
-def confirmed(
-    function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, gradient: np.ndarray, seed: int
-) -> bool:
+def confirmed(function: Function, x: np.ndarray, gradient: np.ndarray, seed: int) -> bool:
     """Whether the gradient of a number agrees with differences in random directions.
 
     A wrong entry shows in nearly every direction, so a few of them stand for all entries.
@@ -75,7 +70,7 @@ def confirmed(
     return True
 
 
-def derivative(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, order: int = 1) -> np.ndarray:
+def derivative(function: Function, x: np.ndarray, order: int = 1) -> np.ndarray:
     """The derivative of a function that works entry by entry."""
     if order == 0:
         return np.asarray(function(x))

@@ -128,12 +128,10 @@ class Environment:
 
     def _run(self, slice_: Slice, row: Definition | None) -> Any:
         constants, named = self.notation.constants, self.notation.named
-        values = {
-            name: self._argument(name, slice_, row)
-            if name in named or name not in constants
-            else constants[name]
-            for name in sorted(slice_.reads)
-        }
+        values = {}
+        for name in sorted(slice_.reads):
+            is_constant = name in constants and name not in named
+            values[name] = constants[name] if is_constant else self._argument(name, slice_, row)
         found = slice_.run(values, self.overrides)
         if not isinstance(found, np.ndarray | np.generic | float | int | complex | list | tuple):
             return found
@@ -153,7 +151,9 @@ class Environment:
     def _sizes(self, needed: frozenset[str]) -> dict[str, int]:
         """Distinct sizes, so that a swapped index does not fit, under a budget for what hangs on them."""
         rows = [row for row in self.notation.rows.values() if row.id in needed]
-        names = [str(row.name) for row in rows if _is_size(row) and self._is_drawn(row)]
+        names = [
+            row.name for row in rows if _is_size(row) and row.name and not self.notation.slice_of(row.name)
+        ]
         arrays = [row.set for row in rows if row.kind == "value" and row.set.sizes]
         rng = np.random.default_rng([self.seed, 1])
         best, least = {}, math.inf
@@ -171,9 +171,6 @@ class Environment:
                 break
         self.cache, self.checked, self._shapes = {}, {}, {}
         return best
-
-    def _is_drawn(self, row: Definition) -> bool:
-        return not row.label and row.name is not None and not self.notation.slice_of(row.name)
 
     def _draw(self, row: Definition) -> Any:
         if row.kind == "function":

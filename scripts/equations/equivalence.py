@@ -4,8 +4,6 @@ Sums and products of numbers commute, Kronecker's delta and equality are
 symmetric, and a summed index may have any name.
 """
 
-from __future__ import annotations
-
 from .syntax import All, Binary, Bound, Call, Compare, Index, Node, Reduce, free_indices, show
 
 MIRRORED = {">": "<", "≥": "≤"}
@@ -24,14 +22,8 @@ def _renamed(node: Node, names: dict[str, str]) -> Node:
         case Reduce(kind, bounds, condition, body):
             order = sorted(bounds, key=lambda bound: _uses(body, bound.name))
             inner = names | {bound.name: f"b{len(names) + at}" for at, bound in enumerate(order)}
-            renamed = tuple(
-                Bound(
-                    inner[bound.name],
-                    bound.low and _renamed(bound.low, names),
-                    bound.high and _renamed(bound.high, names),
-                )
-                for bound in order
-            )
+            limits = [[limit and _renamed(limit, names) for limit in (one.low, one.high)] for one in order]
+            renamed = tuple(Bound(inner[one.name], *two) for one, two in zip(order, limits, strict=True))
             return Reduce(kind, renamed, condition and _renamed(condition, inner), _renamed(body, inner))
     return node.map(lambda child: _renamed(child, names))
 

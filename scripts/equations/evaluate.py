@@ -5,8 +5,6 @@ where it does not depend on it, then its positional axes: none for a number,
 one for a vector (a column), two for a matrix.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -112,18 +110,15 @@ class _Ranger:
         for axis, index in enumerate(indices):
             first = first_of(axis, words)
             values = np.arange(first, first + shape[axis])
-            if isinstance(index, Index) and not self.has_limits(index.name):
-                self.ranges.add(index.name, values, f"{_nth(axis)} index of {what}")
+            name = index.name if isinstance(index, Index) else ""
+            if name and not self.ranges.source.get(name, "").startswith("its limits"):
+                self.ranges.add(name, values, f"{_nth(axis)} index of {what}")
             if "zero outside" not in words and (shift := _shift(index)):
                 self.ranges.shifts.append((shift[0], values - shift[1]))
 
     def words(self, node: Node) -> frozenset[str]:
         rows = self.env.notation.rows
         return rows[node.key].set.words if isinstance(node, Symbol) else frozenset()
-
-    def has_limits(self, name: str) -> bool:
-        """An index with limits need not use the whole of an axis."""
-        return self.ranges.source.get(name, "").startswith("its limits")
 
     def shape(self, node: Node) -> tuple[int, ...] | None:
         """The positional shape of what is indexed, if it can be known now."""

@@ -5,8 +5,6 @@ The module's own source runs on object arrays of field elements; its NumPy, its 
 agree proves an identity but for a probability below 1e-15; of an equation with branches one for each.
 """
 
-from __future__ import annotations
-
 import builtins
 import math
 import types
@@ -19,21 +17,19 @@ import numpy as np
 from . import field
 from .book import Book, Read, read_display
 from .check import compare_sides, has_conditions, is_definition, rows_and_arguments
-from .compare import exact_difference
-from .derivatives import gradient
+from .differences import Function
 from .environment import Environment
 from .errors import MathError, Redraw, RowError
 from .evaluate import Branch, Calculus
 from .field import Element, element, elements, slopes, varied
-from .notation import Definition, Notation
-from .sets import Set, draw, limits
+from .notation import Notation
+from .sets import Evaluate, Set, draw, limits
 from .text import Display, Text
 
 TRIES = 400
 REFUSED = 24  # draws that the module refuses, because the field knows no order
 DIFFERENT = 6  # draws at which the sides differ before nothing is claimed
 BRANCHES = 16  # good draws of an equation whose branches cannot be listed
-ROW_DRAWS = 3  # of a gradient row
 SQUARES = [4, 9, 16, 25, 36]  # sizes whose roots are whole
 NOT_EXACT = (MathError, TypeError, ValueError, AttributeError, ArithmeticError, IndexError)
 TRANSCENDENTAL = ("exp", "expm1", "log", "log1p", "tanh", "sqrt", "sin", "cos", "minimum", "maximum")
@@ -180,13 +176,9 @@ def namespace(source: str) -> dict[str, Any]:
     return found
 
 
-def _let(*_: Any, **__: Any) -> None:
-    """A guard that has nothing to say about elements."""
-
-
 GUARDS: dict[str, Callable[..., Any]] = {
     "_floating": elements,
-    "_demand": _let,
+    "_demand": lambda *_, **__: None,
     "_real": elements,
     "_probabilities": lambda rows: rows,
 }
@@ -230,21 +222,17 @@ STAND_INS: dict[str, Any] = {
 class _Duals:
     """Derivatives by the derivative parts of elements."""
 
-    def jacobian(self, function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+    def jacobian(self, function: Function, x: np.ndarray) -> np.ndarray:
         columns = [slopes(function(varied(x, [place]))) for place in np.ndindex(*np.shape(x))]
         return np.stack(columns, axis=-1).reshape((*columns[0].shape, *np.shape(x)))
 
-    def derivative(
-        self, function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, order: int
-    ) -> np.ndarray:
+    def derivative(self, function: Function, x: np.ndarray, order: int) -> np.ndarray:
         if order > 1:
             raise MathError("second derivatives are not exact")
         x = elements(x)
         return slopes(function(varied(x, np.ndindex(*x.shape)))) if order else np.asarray(function(x))
 
-    def confirmed(
-        self, function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, gradient: np.ndarray, seed: int
-    ) -> bool:
+    def confirmed(self, function: Function, x: np.ndarray, gradient: np.ndarray, seed: int) -> bool:
         """One random direction: a wrong entry shows but for a probability below 1e-15."""
         if gradient.shape != x.shape:
             return False
@@ -275,9 +263,7 @@ class Exact(Calculus):
         return [int(size) for size in rng.permutation(pool[: count + 1])[:count]]
 
     @staticmethod
-    def draw(
-        set_: Set, shape: tuple[int, ...], rng: np.random.Generator, number: Callable[[str], float]
-    ) -> np.ndarray:
+    def draw(set_: Set, shape: tuple[int, ...], rng: np.random.Generator, number: Evaluate) -> np.ndarray:
         if "one-hot" in set_.words or set_.is_integer or set_.base.startswith(r"\{"):
             return draw(set_, shape, rng, number)
         if set_.base == r"\mathbbC":
@@ -290,7 +276,7 @@ class Exact(Calculus):
         return array
 
 
-def _member(set_: Set, number: Callable[[str], float]) -> Element:
+def _member(set_: Set, number: Evaluate) -> Element:
     """A random element on the right side of the bounds of its set, in the field's order."""
     low, high = (0.0, math.inf) if set_.positive else (-math.inf, math.inf)
     if set_.base[0] in "([":
@@ -328,7 +314,7 @@ def _unproved(book: Book, notation: Notation, display: Display, read: Read) -> s
     seen: set[Branch] = set()
     good = different = refused = 0
     reason = ""
-    for fresh in _draws(book, notation, str(display.label), read.ids(notation)):
+    for fresh in draws(book, notation, str(display.label), read.ids(notation)):
         reached: set[Branch] = set()
         try:
             compare_sides(read, first, reached, fresh())
@@ -348,7 +334,7 @@ def _unproved(book: Book, notation: Notation, display: Display, read: Read) -> s
     return reason or "a branch was not reached"
 
 
-def _draws(
+def draws(
     book: Book, notation: Notation, name: str, needed: frozenset[str]
 ) -> Iterator[Callable[[], Environment]]:
     """Draws on elements, each in a world of its own."""
@@ -356,40 +342,3 @@ def _draws(
         field.begin(attempt)
         book._draws.clear()
         yield partial(book.draw, notation, name, attempt, frozenset(), needed)
-
-
-def prove_row(book: Book, notation: Notation, pair: tuple[str, str], row: Definition) -> str:
-    """The same of a gradient row: the module's backward is the derivative of its forward.
-
-    The forward carries a derivative in a random direction; a wrong entry of the gradient shows in it but
-    for a probability below 1e-15.
-    """
-    top = notation.rows.get(pair[0])
-    needed = notation.closure(row.id) | (notation.closure(top.id) if top else frozenset())
-    good, reason = 0, ""
-    for attempt, fresh in enumerate(_draws(book, notation, row.row.code, needed)):
-        try:
-            env = fresh()
-            expected, computed = gradient(*pair, env), np.asarray(env.computed(row))
-            if expected.shape != computed.shape or exact_difference(elements(expected), elements(computed)):
-                return "the backward is not the derivative of the forward"
-            good += 1
-        except (Redraw, RowError) as error:
-            reason = str(error)
-            is_refusal = isinstance(error, RowError) and "NoRoot" not in reason
-            if is_refusal and attempt - good + 1 > REFUSED:
-                return reason
-        except NOT_EXACT as error:
-            return f"{type(error).__name__}: {error}"
-        if good == ROW_DRAWS:
-            return ""
-    return reason
-
-
-def gradient_rows(book: Book) -> Iterator[tuple[Notation, tuple[str, str], Definition]]:
-    """Every row of a gradient that code computes."""
-    for chapter in book.chapters:
-        for table in chapter.tables:
-            notation = book.notation_of(chapter, table)
-            for pair, row in notation.gradients_at(row.place for row in table.rows):
-                yield notation, pair, row

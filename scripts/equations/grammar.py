@@ -1,7 +1,5 @@
 """Parse tokens into a raw tree with the grammar of grammar.lark."""
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Iterator

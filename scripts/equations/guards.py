@@ -1,7 +1,5 @@
 """What a notation must not do: retype the code, or stand idle."""
 
-from __future__ import annotations
-
 import ast
 import contextlib
 from collections.abc import Iterable, Sequence
@@ -17,7 +15,7 @@ from .meanings import meaning_complaint
 from .notation import Definition, Notation
 from .slicing import computes
 from .stand_ins import HELPERS
-from .text import Place, Row, Table, Text
+from .text import Place, Table, Text
 
 PRODUCTS = tuple(f"np.{name}" for name in "matmul dot einsum tensordot inner outer kron".split())
 
@@ -48,7 +46,8 @@ def _complaint(
     if row.place not in used:
         return "no checked equation uses this row; remove it, or label the equation it is for"
     if row.label:
-        return _untested(row.row, displays)
+        is_tested = any(row.place in result.rows and result.name != row.label for result in displays)
+        return None if is_tested else f"{row.label} defines it and no other checked equation uses it"
     if "from 0" in row.set.words and (message := _always_zero(book, notation, row)):
         return message
     slice_ = notation.slice_for(row.id)
@@ -122,10 +121,3 @@ def _always_zero(book: Book, notation: Notation, row: Definition) -> str | None:
         f"its first entry is 0 in every draw, so an equation that forgets it would hold; "
         f"let the code of `{row.name}` start from values that are drawn"
     )
-
-
-def _untested(row: Row, displays: Sequence[Result]) -> str | None:
-    """A symbol that the text defines is tested by the other equations that use it."""
-    if any(row.place in result.rows and result.name != row.code for result in displays):
-        return None
-    return f"{row.code} defines it and no other checked equation uses it"

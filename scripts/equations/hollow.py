@@ -6,8 +6,6 @@ three times what it should in the objects that it changes. Of a gradient only th
 or is written into the layer's own array.
 """
 
-from __future__ import annotations
-
 import ast
 import builtins
 import contextlib
@@ -116,9 +114,7 @@ def _wrong(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _scaled(x: Any) -> Any:
-    if isinstance(x, np.ndarray) and x.dtype.kind in "fc":
-        return x * FACTOR
-    if isinstance(x, float | complex):
+    if isinstance(x, float | complex) or (isinstance(x, np.ndarray) and x.dtype.kind in "fc"):
         return x * FACTOR
     if isinstance(x, list | tuple):
         return type(x)(map(_scaled, x)) if type(x) in (list, tuple) else x
@@ -134,11 +130,8 @@ def _spoil(x: Any, seen: set[int], depth: int) -> None:
     if isinstance(x, np.ndarray):
         if x.dtype.kind in "fc" and x.flags.writeable:
             x *= FACTOR
-    elif isinstance(x, list | tuple):
-        for one in x:
-            _spoil(one, seen, depth - 1)
-    elif isinstance(x, dict):
-        for one in x.values():
+    elif isinstance(x, list | tuple | dict):
+        for one in x.values() if isinstance(x, dict) else x:
             _spoil(one, seen, depth - 1)
     elif not isinstance(x, type) and type(x) not in vars(builtins).values():
         for name, value in _attributes(x):

@@ -6,8 +6,6 @@ condition, a name given in passing) is listed with its reason, letter by letter,
 goes unseen.
 """
 
-from __future__ import annotations
-
 import ast
 import inspect
 import math
@@ -150,12 +148,9 @@ def _given(source: str, names: Collection[str]) -> Iterator[float]:
             if isinstance(target, ast.Name) and target.id in names:
                 yield from _numbers(value)
             if isinstance(target, ast.Name) and isinstance(value, ast.Tuple):  # betas=(0.9, 0.999)
-                yield from (
-                    number
-                    for place, one in enumerate(value.elts, 1)
-                    if f"{target.id.removesuffix('s')}_{place}" in names
-                    for number in _numbers(one)
-                )
+                for place, one in enumerate(value.elts, 1):
+                    if f"{target.id.removesuffix('s')}_{place}" in names:
+                        yield from _numbers(one)
 
 
 def _pairs(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:

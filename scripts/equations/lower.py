@@ -13,13 +13,12 @@ an index, or a list:
     ["call", name, table, [index, …], a, …]         a function of the book: its values are a table
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -65,6 +64,15 @@ class Table:
     data: np.ndarray
     first: tuple[int, ...]  # where each axis begins to count
     zero_outside: bool = False
+
+    @cached_property
+    def entries(self) -> dict[tuple[float, ...], float]:
+        """Each entry by its place, as the formula counts."""
+        numbers = np.ndenumerate(np.real(self.data))
+        return {tuple(map(sum, zip(at, self.first, strict=True))): float(value) for at, value in numbers}
+
+    def entry(self, place: Sequence[float]) -> float:
+        return self.entries.get(tuple(place), 0.0 if self.zero_outside else math.nan)
 
 
 @dataclass
@@ -268,78 +276,34 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "and": np.logical_and,
 }
 Indices = Mapping[str, float]
-Value = Callable[[Indices], float]
 
 
-def run(expression: Expression, tables: Sequence[Table], indices: Indices) -> float:
-    """The number that an expression is."""
-    with np.errstate(all="ignore"):
-        return compiled(expression, tables)(indices)
-
-
-def compiled(expression: Expression, tables: Sequence[Table]) -> Value:
-    """The expression as a function of its indices: each part is looked at once, however often it runs."""
+def run(expression: Expression, tables: Sequence[Table], at: Indices) -> float:
+    """The number that an expression is, where its indices have these values."""
     if isinstance(expression, str):
-        return operator.itemgetter(expression)
+        return at[expression]
     if not isinstance(expression, list):
-        constant = float(expression)
-        return lambda at: constant
+        return float(expression)
     kind, *parts = expression
     if kind in ("x", "call"):
         table, place = (parts[0], parts[1:]) if kind == "x" else (parts[1], parts[2])
-        return _entry(tables[table], [compiled(index, tables) for index in place])
+        return tables[table].entry([run(index, tables, at) for index in place])
     if kind in REDUCE and len(parts) == 5:
-        return _reduction(expression, tables)
-    values = [compiled(part, tables) if part is not None else _otherwise for part in parts]
+        function, neutral = REDUCE[kind]
+        values = [run(parts[4], tables, inner) for inner in steps(expression, tables, at)]
+        return float(function(np.array(values), initial=neutral))
     if kind == "cases":
-        rows = list(zip(values[::2], values[1::2], strict=True))
-        return lambda at: next((value(at) for condition, value in rows if condition(at)), math.nan)
-    function = OPERATIONS[kind]
-    if len(values) == 1:
-        (one,) = values
-        return lambda at: float(function(one(at)))
-    left, right = values
-    return lambda at: float(function(left(at), right(at)))
+        rows = zip(parts[::2], parts[1::2], strict=True)
+        held = (value for condition, value in rows if condition is None or run(condition, tables, at))
+        return run(next(held, math.nan), tables, at)
+    with np.errstate(all="ignore"):
+        return float(OPERATIONS[kind](*(run(part, tables, at) for part in parts)))
 
 
-def _otherwise(at: Indices) -> float:
-    return 1.0
-
-
-def _entry(table: Table, place: Sequence[Value]) -> Value:
-    outside = 0.0 if table.zero_outside else math.nan
-    entries = {
-        tuple(index + first for index, first in zip(at, table.first, strict=True)): float(value)
-        for at, value in np.ndenumerate(np.real(table.data))
-    }
-    return lambda at: entries.get(tuple(index(at) for index in place), outside)
-
-
-def _reduction(expression: Expression, tables: Sequence[Table]) -> Value:
-    kind, every, body = expression[0], _steps(expression, tables), compiled(expression[5], tables)
-    function, neutral = REDUCE[kind]
-
-    def reduced(at: Indices) -> float:
-        return float(function(np.array([body(inner) for inner in every(at)]), initial=neutral))
-
-    return reduced
-
-
-def _steps(expression: Expression, tables: Sequence[Table]) -> Callable[[Indices], Iterator[Indices]]:
-    _, name, low, high, condition, _ = expression
-    first, last = compiled(low, tables), compiled(high, tables)
-    holds = _otherwise if condition is None else compiled(condition, tables)
-
-    def every(at: Indices) -> Iterator[Indices]:
-        inner = dict(at)
-        for value in range(round(first(at)), round(last(at)) + 1):
-            inner[name] = value
-            if holds(inner):
-                yield inner
-
-    return every
-
-
-def steps(expression: Expression, tables: Sequence[Table], indices: Indices) -> list[Indices]:
+def steps(expression: Expression, tables: Sequence[Table], at: Indices) -> Iterator[Indices]:
     """The values that a sum's index takes."""
-    return [dict(inner) for inner in _steps(expression, tables)(indices)]
+    _, name, low, high, condition, _ = expression
+    for value in range(round(run(low, tables, at)), round(run(high, tables, at)) + 1):
+        inner = {**at, name: value}
+        if condition is None or run(condition, tables, inner):
+            yield inner

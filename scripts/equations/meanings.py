@@ -5,8 +5,6 @@ A *variance* grows fourfold when the numbers double and stays when they move; a 
 such word is not checked; see README.md.
 """
 
-from __future__ import annotations
-
 import ast
 import inspect
 import re
@@ -34,6 +32,7 @@ OPPOSITES: list[tuple[set[str], set[str]]] = [
     (set("state recurrent".split()), set("input".split())),
     (set("query queries".split()), set("key keys".split())),
 ]
+Draw = Callable[[int], Environment]
 GATES = {"input": 1, "forget": 2, "output": 4, "reset": 1, "update": 2}  # PyTorch's order of the blocks
 NEAR = 15  # lines: of the same table, or of one beside it
 STOP = set("a all an and any are as at be by for from gradient has have in is it its of on one other".split())
@@ -41,9 +40,7 @@ STOP |= set("same so step that the their them they this to with what where which
 INPUTS = set("input inputs sequence sequences batch picture point x".split())
 
 
-def meaning_complaint(
-    notation: Notation, row: Definition, draw: Callable[[int], Environment], is_gradient: bool
-) -> str | None:
+def meaning_complaint(notation: Notation, row: Definition, draw: Draw, is_gradient: bool) -> str | None:
     """What the Meaning of a row says and the code denies."""
     said = _words(row.row.meaning)
     found = [
@@ -142,9 +139,7 @@ def _content(words: list[str]) -> set[str]:
 # -- values --------------------------------------------------------------------------
 
 
-def _of_value(
-    notation: Notation, row: Definition, said: list[str], draw: Callable[[int], Environment]
-) -> Iterator[str]:
+def _of_value(notation: Notation, row: Definition, said: list[str], draw: Draw) -> Iterator[str]:
     is_computed = bool(row.label) or notation.slice_for(row.id) is not None
     text = " ".join(said)
     if re.search(r"\bso far\b", text) and is_computed:
@@ -231,9 +226,7 @@ def _of_axes(notation: Notation, row: Definition, text: str) -> Iterator[str]:
             yield f"its meaning says {word!r}, but in the sets beside it ${size}$ counts the other axis"
 
 
-def _of_numbers(
-    notation: Notation, row: Definition, said: list[str], draw: Callable[[int], Environment]
-) -> Iterator[str]:
+def _of_numbers(notation: Notation, row: Definition, said: list[str], draw: Draw) -> Iterator[str]:
     """How the value answers when all that it is computed from doubles, or moves by one."""
     words = set(said)
     is_square = bool(words & {"variance", "square", "squared", "squares"}) and "root" not in words
@@ -243,16 +236,9 @@ def _of_numbers(
         return
     try:
         env = draw(0)
-        drawn = [
-            one
-            for one in notation.rows.values()
-            if one.id in notation.closure(row.id)
-            and one.kind == "value"
-            and one.set.sizes
-            and one.set.base == r"\mathbbR"
-            and not one.label
-            and notation.slice_for(one.id) is None
-        ]
+        below = (one for one in notation.rows.values() if one.id in notation.closure(row.id))
+        arrays = (one for one in below if one.kind == "value" and one.set.sizes and not one.label)
+        drawn = [one for one in arrays if one.set.base == r"\mathbbR" and not notation.slice_for(one.id)]
         if not drawn:
             return
         value = np.asarray(env.value(row.key), float)

@@ -4,8 +4,6 @@ A mutant is a splice of the LaTeX. What changes nothing by the laws that
 everybody knows (a + b = b + a, another name for a summed index) is left out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Plant mistakes in the displays and count those that the check notices."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -65,12 +63,8 @@ def _is_killed(book: Book, chapter: Text, display: Display, mutant: Mutant, user
     """Asked at ordinary draws first, and those that rest on a definition before it: its two sides agree."""
     changed = book.replacing(display.label or "", mutant.tex, fresh=bool(users))
     subjects: list[User] = [*users, (chapter, display)]
-    return any(
-        result.finding
-        for quickly in (True, False)
-        for subject in subjects
-        for result in check_subject(changed, *subject, quickly)
-    )
+    checks = (check_subject(changed, *one, quickly) for quickly in (True, False) for one in subjects)
+    return any(result.finding for check in checks for result in check)
 
 
 def find_users(book: Book, label: str, results: Iterable[Result]) -> list[User]:

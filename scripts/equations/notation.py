@@ -6,8 +6,6 @@ cell tagged ``notation`` belongs to its section (a heading of level one or two)
 and to all later ones.
 """
 
-from __future__ import annotations
-
 import ast
 import functools
 import re
@@ -71,7 +69,7 @@ class Notation:
         self.slice_of = functools.cache(self._slice_of)
         self.slice_for = functools.cache(self._slice_for)
         self.reads = functools.cache(self._reads)
-        self.closure = functools.cache(self._closure)
+        self.closure = functools.cache(lambda id_: frozenset(reachable([id_], self.reads)))  # and all below
         self.read_number = functools.cache(self._read_number)
 
     @cached_property
@@ -180,10 +178,6 @@ class Notation:
     def by_id(self) -> dict[str, Definition]:
         return {**{d.id: d for d in self.every_row()}, **self.named}
 
-    def _closure(self, id_: str) -> frozenset[str]:
-        """An id and everything it depends on."""
-        return frozenset(reachable([id_], self.reads))
-
     def slope_within(self, id_: str) -> str:
         """A symbol on which this one rests and which the text defines as a derivative, if there is one."""
         below = (row for row in self.rows.values() if row.label and row.id in self.closure(id_))
@@ -272,7 +266,7 @@ def symbol_key(tex: str) -> str:
 def _kind(set_: Set, row: Row) -> str:
     if row.code == "kronecker":
         return "indexed"
-    if set_.is_function:
+    if set_.domain is not None:
         return "function"
     if set_.is_integer and set_.rank == 0:
         return "number"

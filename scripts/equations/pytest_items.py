@@ -1,7 +1,5 @@
 """One test for each equation and each notation table of a chapter."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial

@@ -5,8 +5,6 @@ A → B is a function; everything else is multiplied. What stays ambiguous is
 refused, with the spelling that would be accepted.
 """
 
-from __future__ import annotations
-
 import re
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -409,8 +407,7 @@ class _Reader:
         if sup is not None:
             return (self.limits(groups, sup),), None
         if [len(group) for group in groups] == [3, 3] and not is_letter_total(groups[0][0]):
-            shared = [groups[0] + groups[1][1:], [groups[0][0], groups[0][1], *groups[1]]]
-            groups = [[g[0], g[1], g[2], g[3], g[4]] for g in shared]
+            groups = [groups[0] + groups[1][1:], groups[0][:2] + groups[1]]
         found = [self.bound(group) for group in groups]
         conditions = tuple(condition for _, condition in found if condition is not None)
         return tuple(bound for bound, _ in found), All(conditions) if conditions else None

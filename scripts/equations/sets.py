@@ -24,6 +24,7 @@ SCRIPTS = re.compile(
     re.X | re.S,
 )
 DOTS = re.compile(r"\\[lc]?dots")
+Evaluate = Callable[[str], float]  # the number that a size or a bound is
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,6 @@ class Set:
     @property
     def rank(self) -> int:
         return len(self.sizes)
-
-    @property
-    def is_function(self) -> bool:
-        return self.domain is not None
 
     @property
     def is_integer(self) -> bool:
@@ -100,15 +97,12 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in parts]
 
 
-def draw(
-    set_: Set, shape: tuple[int, ...], rng: np.random.Generator, number: Callable[[str], float]
-) -> np.ndarray:
-    """A random element. ``number`` evaluates a bound of an interval."""
+def draw(set_: Set, shape: tuple[int, ...], rng: np.random.Generator, number: Evaluate) -> np.ndarray:
+    """A random element."""
     if "one-hot" in set_.words:
-        return np.eye(shape[-1])[rng.integers(shape[-1], size=shape[:-1])]
+        return one_hot(shape, rng)
     if "rows sum to 1" in set_.words:
-        weights = rng.uniform(0.3, 1.7, shape)
-        return weights / weights.sum(axis=-1, keepdims=True)
+        return shares(shape, rng)
     if set_.base == r"\mathbbC":
         return _away_from_zero(rng, shape) + 1j * _away_from_zero(rng, shape)
     if set_.base in (r"\mathbbN", r"\mathbbZ"):
@@ -121,6 +115,16 @@ def draw(
         return _varied(rng, np.array(elements(set_.base, number)), shape)
     low, high = limits(set_.base, number)
     return low + (high - low) * rng.uniform(0.1, 0.9, shape)
+
+
+def one_hot(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    return np.asarray(np.eye(shape[-1])[rng.integers(shape[-1], size=shape[:-1])])
+
+
+def shares(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Rows that sum to 1."""
+    weights = rng.uniform(0.3, 1.7, shape)
+    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 
 def _away_from_zero(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -137,7 +141,7 @@ def _varied(rng: np.random.Generator, allowed: np.ndarray, shape: tuple[int, ...
     return np.asarray(found)
 
 
-def elements(base: str, number: Callable[[str], float]) -> list[float] | list[int]:
+def elements(base: str, number: Evaluate) -> list[float] | list[int]:
     inside = base[2:-2]
     parts = [part.strip() for part in inside.split(",")]
     if any(DOTS.fullmatch(part) for part in parts):
@@ -145,14 +149,14 @@ def elements(base: str, number: Callable[[str], float]) -> list[float] | list[in
     return [number(part) for part in parts]
 
 
-def limits(base: str, number: Callable[[str], float]) -> tuple[float, float]:
+def limits(base: str, number: Evaluate) -> tuple[float, float]:
     low, high = base[1:-1].split(",")
     if high.strip() == r"\infty":
         return number(low), number(low) + 2
     return number(low), number(high)
 
 
-def check_member(set_: Set, value: np.ndarray, number: Callable[[str], float]) -> None:
+def check_member(set_: Set, value: np.ndarray, number: Evaluate) -> None:
     """A computed value must lie in the set its row claims, words included."""
     if np.iscomplexobj(value) and set_.base != r"\mathbbC":
         raise MathError("the value is complex")
@@ -168,7 +172,7 @@ def check_member(set_: Set, value: np.ndarray, number: Callable[[str], float]) -
         raise MathError("some of its entries are equal")
 
 
-def _outside(set_: Set, value: np.ndarray, number: Callable[[str], float]) -> np.ndarray:
+def _outside(set_: Set, value: np.ndarray, number: Evaluate) -> np.ndarray:
     """Where a value lies outside; NaN lies nowhere, and is told of elsewhere."""
     if set_.base.startswith(r"\{"):
         return ~np.isin(value, elements(set_.base, number))

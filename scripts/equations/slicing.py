@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from types import CodeType
@@ -16,6 +16,7 @@ from .errors import Redraw, RowError
 from .text import Code, Place
 
 BUILTINS = frozenset(dir(builtins))
+Definition = ast.FunctionDef | ast.ClassDef
 SCOPES = (ast.Lambda, ast.FunctionDef, ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp)
 
 
@@ -193,6 +194,15 @@ def _free(node: ast.AST) -> set[str]:
 def names_in(nodes: Iterable[ast.AST]) -> set[str]:
     """All names in code, whatever becomes of them."""
     return {leaf.id for node in nodes for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
+
+
+def definitions(body: Iterable[ast.AST], owner: str = "") -> Iterator[tuple[str, Definition]]:
+    """Functions, classes and methods by their full names: Linear, Linear.backward."""
+    for node in body:
+        if isinstance(node, Definition):
+            yield f"{owner}{node.name}", node
+        if isinstance(node, ast.ClassDef):
+            yield from definitions(node.body, f"{owner}{node.name}.")
 
 
 def reachable(start: Iterable[str], following: Callable[[str], Iterable[str]]) -> set[str]:

@@ -1,13 +1,11 @@
 """How an entry is computed, spelled out with numbers: 1 · 2 + 3 · (−1) = 2 + (−3) = −1."""
 
-from __future__ import annotations
-
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from .arrays import REDUCE
-from .lower import RELATIONS, Expression, Table, run, steps
+from .lower import RELATIONS, Expression, Indices, Table, run, steps
 
 MOST = 6  # terms of a sum that are written
 LONGEST = 260  # characters of a line
@@ -34,7 +32,7 @@ def number(value: float) -> str:
     return f"{mantissa}{power}".replace("-", "−")
 
 
-def stages(expression: Expression, tables: Sequence[Table], indices: Mapping[str, float]) -> list[str]:
+def stages(expression: Expression, tables: Sequence[Table], indices: Indices) -> list[str]:
     """The entry with its numbers put in, with each term worked out, and its value."""
     value = number(run(expression, tables, indices))
     found: list[str] = []
@@ -50,18 +48,16 @@ class _Speller:
         self.tables = tables
         self.depth = depth
 
-    def say(
-        self, expression: Expression, indices: Mapping[str, float], level: int, sums: int = 0
-    ) -> tuple[str, int]:
+    def say(self, expression: Expression, indices: Indices, level: int, sums: int = 0) -> tuple[str, int]:
         """The text of an expression, in brackets if it binds less than ``level``; and how it binds."""
         text, own = self.bare(expression, indices, sums)
         return (f"({text})", ATOM) if own < level else (text, own)
 
-    def value(self, expression: Expression, indices: Mapping[str, float]) -> tuple[str, int]:
+    def value(self, expression: Expression, indices: Indices) -> tuple[str, int]:
         found = run(expression, self.tables, indices)
         return number(found), SUM if found < 0 else ATOM
 
-    def bare(self, expression: Expression, indices: Mapping[str, float], sums: int) -> tuple[str, int]:
+    def bare(self, expression: Expression, indices: Indices, sums: int) -> tuple[str, int]:
         if not isinstance(expression, list) or expression[0] == "x":
             return self.value(expression, indices)
         kind, *parts = expression
@@ -84,7 +80,7 @@ class _Speller:
         return self.function(kind, parts, indices, sums)
 
     def function(
-        self, kind: str, parts: Sequence[Expression], indices: Mapping[str, float], sums: int
+        self, kind: str, parts: Sequence[Expression], indices: Indices, sums: int
     ) -> tuple[str, int]:
         if kind in RELATIONS:
             left, right = (self.say(part, indices, SUM, sums)[0] for part in parts)
@@ -104,7 +100,7 @@ class _Speller:
             return f"|{inside}|", ATOM
         return f"{html.escape(_letter(name), quote=False)}({inside})", ATOM
 
-    def reduced(self, expression: Expression, indices: Mapping[str, float], sums: int) -> tuple[str, int]:
+    def reduced(self, expression: Expression, indices: Indices, sums: int) -> tuple[str, int]:
         """A sum term by term; a sum within it is one number."""
         kind, body = expression[0], expression[5]
         every = list(steps(expression, self.tables, indices))

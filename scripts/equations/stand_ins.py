@@ -6,8 +6,6 @@ simple, none is symmetric in its arguments, and all are analytic, so that they
 accept complex numbers too.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 
@@ -67,15 +65,5 @@ def any_loss_gradient(*arrays: np.ndarray, by: int) -> np.ndarray:
     return np.asarray(slope).reshape(np.shape(arrays[by]))
 
 
-HELPERS = {
-    helper.__name__: helper
-    for helper in (
-        kronecker,
-        any_function,
-        any_derivative,
-        any_other_function,
-        any_other_derivative,
-        any_map,
-        any_loss,
-    )
-}
+_OF_NUMBERS = any_function, any_derivative, any_other_function, any_other_derivative
+HELPERS = {helper.__name__: helper for helper in (kronecker, *_OF_NUMBERS, any_map, any_loss)}

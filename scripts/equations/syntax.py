@@ -186,14 +186,11 @@ def show(node: Node | None) -> str:
             return f"{name}({_list(arguments)})"
         case Apply(function, primes, arguments):
             return f"{function}{chr(39) * primes}({_list(arguments)})"
-        case Bound(name, None, None):
-            return plain(name)
         case Bound(name, low, high):
-            return f"{plain(name)}={show(low)}..{show(high)}"
-        case Reduce(kind, bounds, None, body):
-            return f"{kind}[{_list(bounds)}]({show(body)})"
+            return f"{plain(name)}={show(low)}..{show(high)}" if low else plain(name)
         case Reduce(kind, bounds, condition, body):
-            return f"{kind}[{_list(bounds)} if {show(condition)}]({show(body)})"
+            under = f" if {show(condition)}" if condition else ""
+            return f"{kind}[{_list(bounds)}{under}]({show(body)})"
         case Derivative(top, bottom, indices):
             below = show(bottom) + (f"[{_list(indices)}]" if indices else "")
             return f"d {show(top)} / d {below}"

@@ -5,8 +5,6 @@ such a formula is part of a display of its chapter or of a formula that is held 
 is listed with its reason, letter by letter, so that a change of it is seen.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterator, Sequence
 
@@ -43,10 +41,5 @@ def loose_terms(chapter: Text, prose: Sequence[str], listed: Collection[str]) ->
 
 def _is_part(part: str, whole: str) -> bool:
     """Not of a power or a longer name: 1-e is no part of 1-e^2."""
-    at = whole.find(part)
-    while at >= 0:
-        before, after = whole[at - 1 : at], whole[at + len(part) : at + len(part) + 1]
-        if after not in ("^", "_", "'", "!") and not (part[0].isalpha() and before == "\\"):
-            return True
-        at = whole.find(part, at + 1)
-    return False
+    no_command = r"(?<!\\)" if part[0].isalpha() else ""
+    return bool(re.search(rf"{no_command}{re.escape(part)}(?![\^_'!])", whole))

@@ -3,8 +3,6 @@
 Any reader of documents can make these; the checker knows nothing of files or formats.
 """
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ Sizes (``\left``, ``\Bigl``), spacing and line layout carry no mathematics and
 are dropped here.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from itertools import accumulate
@@ -192,12 +190,8 @@ def _pair_norms(found: list[Token]) -> list[Token]:
 def _without_row_commas(found: list[Token]) -> list[Token]:
     """A comma or full stop before a column or a line break is punctuation."""
     ends = {"AMP", "NEWLINE", "RCASES", "LAYOUT", "QUAD"}
-    following = [*(token.kind for token in found), "LAYOUT"][1:]
-    return [
-        token
-        for token, after in zip(found, following, strict=True)
-        if not (token.kind in ("COMMA", "DOT") and after in ends)
-    ]
+    pairs = zip(found, [*(token.kind for token in found), "LAYOUT"][1:], strict=True)
+    return [token for token, after in pairs if token.kind not in ("COMMA", "DOT") or after not in ends]
 
 
 def _brace(found: list[Token]) -> list[Token]:

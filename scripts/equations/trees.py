@@ -1,7 +1,5 @@
 """Raw trees: what a factor consists of, and small questions about its parts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import lark

@@ -1,11 +1,8 @@
 """A display worked out on a few small numbers: what it reads, and each side as plain data."""
 
-from __future__ import annotations
-
 import itertools
 import re
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +14,9 @@ from .chains import Side
 from .environment import Environment
 from .errors import MathError, Redraw, RowError
 from .evaluate import Branch, Calculus, Evaluator, ranges_of
-from .lower import Expression, Lowering, Table, compiled
+from .lower import Expression, Lowering, Table, run
 from .notation import Notation
-from .sets import Set, draw
+from .sets import Evaluate, Set, draw
 from .syntax import Cases, Symbol, free_indices
 from .text import Display, Text
 
@@ -34,7 +31,7 @@ class Readable(Calculus):
         self.attempt = attempt
 
     def draw(
-        self, set_: Set, shape: tuple[int, ...], rng: np.random.Generator, number: Callable[[str], float]
+        self, set_: Set, shape: tuple[int, ...], rng: np.random.Generator, number: Evaluate
     ) -> np.ndarray:
         if "one-hot" in set_.words or set_.base.startswith((r"\{", r"\mathbbN", r"\mathbbZ")):
             return draw(set_, shape, rng, number)
@@ -92,10 +89,9 @@ class Worked:
         """The side's array, from the data alone."""
         sizes = [axis.high - axis.low + 1 for axis in self.axes]
         names = [axis.name for axis in self.axes]
-        entry = compiled(self.sides[side], self.tables)
         places = itertools.product(*(range(axis.low, axis.high + 1) for axis in self.axes))
-        with np.errstate(all="ignore"):
-            found = [entry(dict(zip(names, place, strict=True))) for place in places]
+        at = (dict(zip(names, place, strict=True)) for place in places)
+        found = [run(self.sides[side], self.tables, indices) for indices in at]
         return np.array(found).reshape(sizes)
 
 
@@ -213,8 +209,5 @@ def _follows(table: Table, tables: list[Table], notation: Notation) -> list[int]
     below = notation.ids(table.node)  # what it is computed from
     if isinstance(table.node, Symbol):
         below -= {notation.rows[table.node.key].id}
-    return [
-        position
-        for position, other in enumerate(tables)
-        if isinstance(other.node, Symbol) and notation.rows[other.node.key].id in below
-    ]
+    symbols = [(at, one.node) for at, one in enumerate(tables) if isinstance(one.node, Symbol)]
+    return [at for at, symbol in symbols if notation.rows[symbol.key].id in below]

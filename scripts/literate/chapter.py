@@ -1,7 +1,5 @@
 """What a chapter consists of: cells, displays, tables, references, each with its place."""
 
-from __future__ import annotations
-
 import ast
 import copy
 import re
@@ -41,6 +39,12 @@ class BookError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         """It comes back whole from another process."""
         return type(self).__new__, (type(self),), {"args": self.args, "place": self.place}
+
+
+def together(mistakes: Sequence[BookError]) -> BookError:
+    """Several mistakes as one, at the place of the first."""
+    mistakes[0].args = ("\n".join(map(str, mistakes)),)
+    return mistakes[0]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """Files that are read with a clear complaint, and written whole or not at all."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import fcntl

@@ -1,7 +1,5 @@
 """What has been worked out once is kept for the next build, under a name that says all it depends on."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import hashlib

@@ -1,7 +1,5 @@
 """What must not stand in prose, because the page would hide it, lose it, or show it and nobody run it."""
 
-from __future__ import annotations
-
 import re
 
 CODE = re.compile(r"(?<!`)(`+)(?!`)(?:.*?[^`])\1(?!`)")

@@ -6,8 +6,6 @@ fence that is silently not run, or run by surprise, is how a book and its code
 drift apart.
 """
 
-from __future__ import annotations
-
 import ast
 import doctest
 import functools
@@ -556,13 +554,8 @@ def _unjudged(nodes: list[ast.AST]) -> Iterator[ast.expr | ast.stmt]:
 
     Printed in any form, left to stand alone, or in an assertion that cannot fail.
     """
-    named = {
-        target.id
-        for node in nodes
-        if isinstance(node, ast.Assign) and _is_verdict(node.value)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
+    verdicts = (node for node in nodes if isinstance(node, ast.Assign) and _is_verdict(node.value))
+    named = {one.id for node in verdicts for one in node.targets if isinstance(one, ast.Name)}
     for node in nodes:
         match node:
             case ast.Call(ast.Name("print"), arguments):

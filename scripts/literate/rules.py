@@ -1,7 +1,5 @@
 """What must hold between chapters: numbers, labels, names, and code in tables."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from equations.code_mutants import mutants_of, plant_in_module
 from equations.errors import MathError
 from literate.chapter import Chapter
+from tests.equations.code_mutants import mutants_of, plant_in_module
 
 SOURCE = """
 def double(x):

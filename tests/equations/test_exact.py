@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from equations import field
 from equations.book import Book
 from equations.check import check_display
-from equations.exact import exact_book, gradient_rows, prove, prove_row
+from equations.exact import exact_book, prove
 from equations.field import Element, P, element
 from literate.reader import read_book
 from literate.tangle.module import tangle
+from tests.equations.gradient_rows import gradient_rows, prove_row
 
 # Mistakes that a limit on digits, distinct sizes or random draws do not show, and bigger ones.
 MISTAKES = {

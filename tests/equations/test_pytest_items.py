@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import check_equations
-from equations import Wrong, equation_items
 from equations.book import Book
+from equations.pytest_items import Wrong, equation_items
 from literate.reader import read_chapter
 
 SAMPLES = Path(__file__).parent / "samples"

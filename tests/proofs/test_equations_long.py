@@ -15,13 +15,14 @@ import pytest
 import check_equations
 from equations.book import Book
 from equations.check import Result, check_chapter, check_display, checked_displays
-from equations.exact import exact_book, gradient_rows, prove, prove_row
+from equations.exact import exact_book, prove
 from equations.mutation_score import score
-from equations.references import Mark, idle_marks, marks_of
 from literate.chapter import BOOK, Chapter, code_references
 from literate.prove.checks import read_counts
 from literate.reader import book_files, read_chapter
 from literate.tangle.module import Module, tangle
+from tests.equations.gradient_rows import gradient_rows, prove_row
+from tests.proofs.idle_marks import Mark, idle_marks, marks_of
 
 SAMPLES = Path(__file__).parent.parent / "equations" / "samples"
 blind_mutants = runpy.run_path(str(SAMPLES.parent / "blind.py"))["blind_mutants"]

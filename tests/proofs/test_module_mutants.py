@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import random
 import signal
 import sys
 import time
@@ -16,7 +17,6 @@ from unittest import mock
 
 import pytest
 
-from equations.code_mutants import CodeMutant, Equations, functions_of, mutants_of, sample_of
 from literate.chapter import MODULE_NAME, Cell, Chapter, Place, defined_names
 from literate.limits import Limits
 from literate.prove import pytest_plugin
@@ -24,6 +24,7 @@ from literate.prove.session import Failure, Session
 from literate.reader import read_book
 from literate.tangle.module import Module, tangle
 from tests import test_diagnose_borders as borders
+from tests.equations.code_mutants import CodeMutant, Equations, functions_of, mutants_of
 
 # How many mistakes in a function no chapter notices. The numbers may only fall.
 SURVIVORS = {
@@ -335,7 +336,8 @@ def test_a_sample_of_mistakes_in_later_chapters(
     chapter = next(one for one in book if one.number == number)
     own = {name for cell in chapter.core for name in defined_names(cell)}
     names = {name for name in functions_of(source) if name.split(".")[0] in own}
-    sample = sample_of(source, names, SAMPLE, number)
+    every = [one for slips in (False, True) for one in mutants_of(source, names, slips)]
+    sample = random.Random(number).sample(every, min(SAMPLE, len(every)))
     rehearsed = cache(lambda home, limit: Rehearsed(home, source, limit))
     assert number != BORDERED or not crosses_a_border(source)
 

@@ -10,8 +10,9 @@ from nbformat import NotebookNode
 
 from literate.chapter import Cell, Chapter
 from literate.reader import read_book
-from literate.run.notebooks import differences, execute, plain, run
+from literate.run.notebooks import execute, plain, run
 from literate.tangle.module import tangle
+from tests.test_run import differences
 
 CHAPTERS = read_book()
 

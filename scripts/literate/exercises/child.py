@@ -4,7 +4,6 @@ Its jobs come on standard input. Each task of a job is done by a copy of the pro
 or leaves running ends with it. Standard output has two lines of JSON for each: its number, what came of it.
 """
 
-from __future__ import annotations
 import __future__
 
 import ast
@@ -199,7 +198,7 @@ def hidden(core: types.ModuleType, names: list[str]) -> Iterator[None]:
         kept.append((holder, key, vars(holder)[key]))
         delattr(holder, key)
         if not dot:
-            setattr(core, key, _missing(key))
+            setattr(core, key, functools.partial(_missing, key))
     try:
         yield
     finally:
@@ -207,11 +206,8 @@ def hidden(core: types.ModuleType, names: list[str]) -> Iterator[None]:
             setattr(holder, key, value)
 
 
-def _missing(name: str) -> Callable[..., Any]:
-    def missing(*_: Any, **__: Any) -> Any:
-        raise NotImplementedError(f"{name} is what you are to write")
-
-    return missing
+def _missing(name: str, *_: Any, **__: Any) -> Any:
+    raise NotImplementedError(f"{name} is what you are to write")
 
 
 def _members(kind: Any) -> dict[str, Any]:

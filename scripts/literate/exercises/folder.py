@@ -1,7 +1,5 @@
 """The reader's folder: a file for each chapter, written once and never again."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

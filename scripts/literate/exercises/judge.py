@@ -4,8 +4,6 @@
 equation's number and text.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from equations.book import Book
+from equations.slicing import definitions
 from literate.chapter import ROOT, BookError, Chapter, equations_of, shown_path
 from literate.tangle.module import Module, tangle
 
@@ -233,11 +234,8 @@ def _gives(function: ast.FunctionDef) -> bool:
 
 
 def _functions(source: str) -> Iterator[tuple[str, ast.FunctionDef]]:
-    """The functions and methods of a text, by their full names."""
-    for node in ast.parse(source).body:
-        for one in node.body if isinstance(node, ast.ClassDef) else [node]:
-            if isinstance(one, ast.FunctionDef):
-                yield f"{node.name}.{one.name}" if isinstance(node, ast.ClassDef) else one.name, one
+    found = definitions(ast.parse(source).body)
+    return ((name, node) for name, node in found if isinstance(node, ast.FunctionDef))
 
 
 class _Process:

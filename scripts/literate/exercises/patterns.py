@@ -3,8 +3,6 @@
 The words are those of the equation checker (``equations.compare``) and of ``diagnose`` in the clinic.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 import numpy as np

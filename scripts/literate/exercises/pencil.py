@@ -1,7 +1,5 @@
 """Hold the reader's LaTeX against the code, as the book's own equations are."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ one for each solution, which must pass, each stub, which must not, and each wron
 told what its cell says.
 """
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import functools

@@ -3,8 +3,6 @@
 A sheet is written in the vocabulary of the chapters, with tags of its own. Each section is an exercise.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,14 +1,13 @@
 """The reader's file: the tasks as comments, and a stub for each, made from the core cells."""
 
-from __future__ import annotations
-
 import ast
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 
+from equations.slicing import Definition, definitions
 from literate.chapter import NUMBER, REFERENCE, WIDTH, BookError, Equation, parameters
 
 from .sheets import FOLDER, FORMS, Exercise, Sheet
@@ -57,17 +56,13 @@ class Core:
 
     text: str
 
-    @cached_property
-    def named(self) -> dict[str, ast.ClassDef | ast.FunctionDef]:
-        body = ast.parse(self.text).body
-        return {node.name: node for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+    @property
+    def named(self) -> dict[str, Definition]:
+        """Functions, classes and methods: ``Linear.backward``."""
+        return _named(self.text)
 
     def find(self, name: str, exercise: Exercise) -> ast.FunctionDef:
-        """A function of the module, or a method: ``Linear.backward``."""
-        owner, dot, method = name.partition(".")
-        node = self.named.get(owner)
-        if dot and isinstance(node, ast.ClassDef):
-            node = next((member for member in _methods(node) if member.name == method), None)
+        node = self.named.get(name)
         if not isinstance(node, ast.FunctionDef):
             raise BookError(exercise.stub.place, f"{name} is no function or method of the module")
         return node
@@ -83,29 +78,23 @@ class Core:
     def docstring(self, name: str, node: ast.FunctionDef) -> str:
         """Its own, or that of the method it overrides."""
         owner, dot, method = name.partition(".")
-        found = [ast.get_docstring(node)]
-        if dot:
-            found += [
-                ast.get_docstring(m) for c in self.bases(owner) for m in _methods(c) if m.name == method
-            ]
-        return next((text for text in found if text), "")
+        found = [node, *(self.named.get(f"{base.name}.{method}") for base in self.bases(owner) if dot)]
+        return next((text for one in found if one and (text := ast.get_docstring(one))), "")
 
     def kept(self, owner: str) -> list[str]:
         """What the class, or else the nearest it derives from, keeps for backward."""
         for node in self.bases(owner):
-            lines = [
-                ast.unparse(part)
-                for method in _methods(node)
-                for part in ast.walk(method)
-                if isinstance(part, ast.Assign) and any(map(_is_cache, part.targets))
-            ]
+            methods = [member for member in node.body if isinstance(member, ast.FunctionDef)]
+            parts = (part for method in methods for part in ast.walk(method) if isinstance(part, ast.Assign))
+            lines = [ast.unparse(part) for part in parts if any(map(_is_cache, part.targets))]
             if lines := [line for line in lines if line != "self._cache = None"]:
                 return lines
         return []
 
 
-def _methods(node: ast.ClassDef) -> list[ast.FunctionDef]:
-    return [member for member in node.body if isinstance(member, ast.FunctionDef)]
+@lru_cache(maxsize=2)
+def _named(text: str) -> dict[str, Definition]:
+    return dict(definitions(ast.parse(text).body))
 
 
 def _is_cache(target: ast.expr) -> bool:

@@ -1,7 +1,5 @@
 """The exercises answered by the book: with the solution, with the bare stub, with each wrong answer."""
 
-from __future__ import annotations
-
 import ast
 import textwrap
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ Who cannot see a figure has nothing but this text. A number that only a look at 
 book/unbound.toml, by its chapter: '2: 1e-8 in a figure'.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 
@@ -31,12 +29,8 @@ def untold(chapter: Chapter, cell: Cell, written: str) -> list[str]:
     """The numbers of a cell's alternative text that nothing else has."""
     known = known_numbers(chapter, cell.place.line, written)
     reasons = listed(chapter.path.parent)
-    return [
-        number
-        for number in NUMBER.findall(cell.alt or "")
-        if float(number.replace(",", "")) not in known
-        and f"{chapter.number}: {number} in a figure" not in reasons
-    ]
+    loose = (one for one in NUMBER.findall(cell.alt or "") if float(one.replace(",", "")) not in known)
+    return [one for one in loose if f"{chapter.number}: {one} in a figure" not in reasons]
 
 
 def known_numbers(chapter: Chapter, line: int, *more: str, is_near: bool = False) -> set[float]:

@@ -4,22 +4,20 @@ Which equations are proved, and how many planted mistakes each notices, takes lo
 is committed in book/checks.json, written by ``make checks``, and repeated by the slow proofs.
 """
 
-from __future__ import annotations
-
 import functools
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import equations
 from equations.book import Book
-from equations.check import Subject, check_subject, checked_displays, subjects_of
+from equations.check import Subject, check_subject, subjects_of
 from equations.dependencies import Dependencies, of_display, of_table
 from equations.errors import Finding, MathError
 from equations.mutation_score import Score
-from literate.chapter import BookError, Chapter, Display, Place
+from literate.chapter import BookError, Chapter, Display, Place, together
 from literate.files import write_atomically
 from literate.kept import Kept
 from literate.limits import Misbehaved, late, timely
@@ -42,8 +40,7 @@ def check_all(book: Book, source: Source, cache: Path) -> dict[str, Found]:
         if isinstance(subject, Display):
             found[str(subject.label)] = one
     if wrong:
-        said = "\n".join(map(str, wrong)).removeprefix(f"{wrong[0].place}: ")
-        raise BookError(wrong[0].place, said)
+        raise together([BookError(one.place, f"{one.what}: {one.message}") for one in wrong])
     kept.save()
     return found
 
@@ -112,9 +109,3 @@ def write_counts(folder: Path, book: Book, scores: Mapping[str, Score], proved: 
 def _text_of(book: Book, chapter: Any, display: Display) -> str:
     """The display and its rows: what changes the mistakes that can be planted in it."""
     return digest_of(of_display(book, chapter, display).texts)
-
-
-def stale(book: Book, counts: Mapping[str, Found]) -> list[Place]:
-    """Displays whose count is missing or of an earlier text."""
-    displays: Sequence[tuple[Any, Display]] = [(c, d) for c in book.chapters for d in checked_displays(c)]
-    return [display.place for chapter, display in displays if not count_of(book, chapter, display, counts)]

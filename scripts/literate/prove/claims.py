@@ -3,8 +3,6 @@
 Held against the code, or against the lists book/unbound.toml, symbols.toml and references.toml.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from equations.book import Book
@@ -21,12 +19,8 @@ from literate.prove.unbound import listed_here
 
 def text_findings(book: Book, chapter: Chapter) -> list[Finding]:
     """What a chapter says beside its displays that does not hold, or that nothing holds to account."""
-    return [
-        *inline_findings(book, chapter),
-        *link_findings(chapter),
-        *symbol_findings(chapter),
-        *reference_findings(chapter),
-    ]
+    others = (find(chapter) for find in (link_findings, symbol_findings, reference_findings))
+    return [*inline_findings(book, chapter), *(one for found in others for one in found)]
 
 
 def inline_findings(book: Book, chapter: Chapter) -> list[Finding]:

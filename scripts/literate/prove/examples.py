@@ -1,7 +1,5 @@
 """Each checked display on small numbers, and what the checker says of one slip: kept between builds."""
 
-from __future__ import annotations
-
 import functools
 from pathlib import Path
 from typing import Any

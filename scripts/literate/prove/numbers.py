@@ -8,8 +8,6 @@ A comparison in words ("half the time", "ten times smaller") is refused as well,
 computed or the phrase is listed there.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import re

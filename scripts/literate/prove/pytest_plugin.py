@@ -12,16 +12,17 @@ import ast
 import contextlib
 import doctest
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
-from equations import Wrong, equation_items
 from equations.book import Book
-from literate.chapter import BookError, Cell, Chapter, Place
+from equations.pytest_items import Wrong, equation_items
+from equations.slicing import definitions
+from literate.chapter import BookError, Cell, Place
 from literate.exercises import pytest_items as exercises
 from literate.limits import leave, witnessed
 from literate.prove.checks import read_counts
@@ -147,7 +148,7 @@ def _claims(session: Session) -> Iterator[Claim]:
         if cell.kind != "python":
             continue
         yield line, cell.name or f"cell at line {line}", partial(session.run_to, end)
-        for test in _docstrings(cell, cell.tree.body):
+        for test in _docstrings(cell):
             yield line, test.name, partial(_after, session, end, session.check_examples, test)
     for number in session.chapter.numbers:
         line = number.place.line
@@ -163,13 +164,18 @@ def _after(session: Session, end: int, check: Callable[[Subject], None], subject
 def _equations(session: Session) -> Iterator[Claim]:
     """The equations and tables, held against the module as it is after this chapter."""
 
+    chapter, before = session.chapter, session.before
+    texts = [*before, chapter]
+
     def limited(line: int, check: Callable[[], None]) -> None:
         with session.bounded(chapter.place(line)):
             check()
 
-    chapter, before = session.chapter, session.before
+    def what_the_text_says() -> None:
+        if findings := text_findings(Book(texts, tangle(texts).namespace()), chapter):
+            raise Wrong("\n".join(map(str, findings)))
+
     if chapter.displays or chapter.tables:
-        texts = [*before, chapter]
         counts = read_counts(chapter.path.parent)
         proved = {label for label, count in counts.items() if count["proved"]}
         items = equation_items(
@@ -181,27 +187,16 @@ def _equations(session: Session) -> Iterator[Claim]:
     places += [table.place for table in chapter.tables]
     places += [reference.place for reference in chapter.references]
     for line in sorted(place.line for place in places)[:1]:
-        check = partial(_check_text, chapter, before)
-        yield line, "what the text says", partial(limited, line, check)
+        yield line, "what the text says", partial(limited, line, what_the_text_says)
 
 
-def _check_text(chapter: Chapter, before: Sequence[Chapter]) -> None:
-    texts = [*before, chapter]
-    if findings := text_findings(Book(texts, tangle(texts).namespace()), chapter):
-        raise Wrong("\n".join(map(str, findings)))
-
-
-def _docstrings(cell: Cell, body: list[ast.stmt], owner: str = "") -> Iterator[doctest.DocTest]:
-    for node in body:
-        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
-            name = f"{owner}{node.name}"
-            if text := ast.get_docstring(node, clean=False):
-                line = cell.place.line + node.body[0].lineno - 1
-                test = _examples(text, cell, line, f"docstring of {name}")
-                if test.examples:
-                    yield test
-            if isinstance(node, ast.ClassDef):
-                yield from _docstrings(cell, node.body, f"{name}.")
+def _docstrings(cell: Cell) -> Iterator[doctest.DocTest]:
+    for name, node in definitions(cell.tree.body):
+        if text := ast.get_docstring(node, clean=False):
+            line = cell.at(node.body[0]).line
+            test = _examples(text, cell, line, f"docstring of {name}")
+            if test.examples:
+                yield test
 
 
 def _examples(text: str, cell: Cell, line: int, name: str) -> doctest.DocTest:

@@ -4,8 +4,6 @@ Whether a sentence means the equation that it names, no program can tell. So a r
 one that names another equation by mistake, or two that changed places, do not agree with the list.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from itertools import zip_longest

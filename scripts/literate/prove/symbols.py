@@ -6,8 +6,6 @@ same holds for a set that is narrower than the real numbers: a table that draws 
 would try its equations on too little. 'share that is spread, in (0,1)' has both.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator

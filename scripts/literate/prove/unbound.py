@@ -1,7 +1,5 @@
 """What the text states and nothing holds to account: book/unbound.toml, by the reason why."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -9,8 +9,6 @@ list whole: where a link leads, how a number is computed, displays that are not 
 values that exercises know as slips, and what code shows to its reader, printed or in a figure.
 """
 
-from __future__ import annotations
-
 import ast
 import io
 import re
@@ -18,12 +16,10 @@ import tokenize
 from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher
 from functools import lru_cache
-from itertools import zip_longest
 from operator import itemgetter
 from pathlib import Path
 from textwrap import wrap
 
-from equations.errors import Finding
 from literate.chapter import BOOK, NUMBER, Cell, Chapter
 from literate.exercises.sheets import FOLDER, read_sheets
 from literate.prove.numbers import prose
@@ -208,24 +204,6 @@ def listed_wording(folder: Path = BOOK) -> dict[str, list[str]]:
 @lru_cache(maxsize=64)
 def _listed(text: str) -> list[str]:
     return [word for word in re.split(r" {2,}|\n", text) if word]
-
-
-def wording_findings(page: Chapter) -> Iterator[Finding]:
-    """The first word that differs from the list; none in a page that is not on it."""
-    folder = page.path.parent
-    wanted = listed_wording(folder.parent if folder.name == FOLDER else folder).get(page.path.stem)
-    if wanted is None:
-        return
-    for at, (found, word) in enumerate(zip_longest(wording(page), wanted)):
-        if found is None or found[1] != word:
-            line, here = found or (1, "nothing more")
-            after = f"after {wanted[at - 1]!r} " if at else ""
-            message = (
-                f"{here!r} stands here, but {after}book/{WORDING} has {word!r}; if the sentence is right, "
-                "`make wording` writes the list anew"
-            )
-            yield Finding(page.place(line), "wording", message)
-            return
 
 
 def changes(page: Chapter, listed: list[str]) -> Iterator[str]:

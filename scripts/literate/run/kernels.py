@@ -4,8 +4,6 @@ Each chapter has a process of its own, forked before any chapter has run, so cha
 as in kernels that start from nothing.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import functools

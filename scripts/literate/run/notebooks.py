@@ -3,8 +3,6 @@
 Each chapter runs in a fresh kernel, with warnings as errors, on the module of the chapters *before* it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import functools
@@ -29,7 +27,7 @@ from nbformat import NotebookNode, v4
 from traitlets.config import Config
 
 from literate import limits
-from literate.chapter import MODULE_NAME, ROOT, BookError, Cell, Chapter, Place
+from literate.chapter import MODULE_NAME, ROOT, BookError, Cell, Chapter, Place, together
 from literate.files import read_text, scratch, write_atomically
 from literate.kept import across_builds, name_of
 from literate.reader import data_files
@@ -69,18 +67,6 @@ def _await(work: Coroutine[Any, Any, T]) -> T:
         return runner.run(work)
 
 
-def differences(chapter: Chapter, first: NotebookNode, second: NotebookNode) -> Iterator[str]:
-    """Where two executions of a chapter show different outputs."""
-    for cell, a, b in zip(chapter.python, first.cells, second.cells, strict=True):
-        if a.outputs != b.outputs:
-            yield f"{cell.place}: the outputs differ:\n{_summary(a)}\n--- and ---\n{_summary(b)}"
-
-
-def _summary(cell: NotebookNode) -> str:
-    texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs]
-    return "\n".join(text.rstrip() for text in texts)
-
-
 # -- the cache ----------------------------------------------------------------
 
 
@@ -107,11 +93,11 @@ async def _run(chapters: Sequence[Chapter], cache: Path) -> dict[Path, NotebookN
 
     if missing:
         prepare()
-    await asyncio.gather(*map(one, sorted(missing, key=_work, reverse=True)))
+    # The later and the longer a chapter, the longer it takes: those start first.
+    missing.sort(key=lambda one: one.number * sum(len(cell.source) for cell in one.python), reverse=True)
+    await asyncio.gather(*map(one, missing))
     if failures:
-        failures.sort(key=str)
-        failures[0].args = ("\n".join(map(str, failures)),)
-        raise failures[0]
+        raise together(sorted(failures, key=str))
     return {path: found[path] or v4.reads(read_text(entry)) for path, entry in entries.items()}
 
 
@@ -151,11 +137,6 @@ def latest(chapters: Sequence[Chapter], cache: Path) -> tuple[dict[Path, Noteboo
         cells = [v4.new_code_cell(source, outputs=outputs.get(source, [])) for source in sources]
         found[path] = plain(v4.new_notebook(cells=cells))
     return found, tuple(missing)
-
-
-def _work(chapter: Chapter) -> int:
-    """About how long a chapter takes: the later and the longer, the more. The longest start first."""
-    return chapter.number * sum(len(cell.source) for cell in chapter.python)
 
 
 def _keep(entry: Path, text: str) -> None:

@@ -1,7 +1,5 @@
 """The module's file: written from the book, never over somebody's edit, and carried back into it."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Iterator, Sequence

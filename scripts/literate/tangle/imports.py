@@ -1,7 +1,5 @@
 """What core cells take from outside: the imports that the module needs, and the names they must not use."""
 
-from __future__ import annotations
-
 import ast
 import builtins
 import sys

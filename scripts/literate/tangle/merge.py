@@ -5,8 +5,6 @@ class from the piece before it. In the module its body is appended, as text, to 
 What would mean something else there is refused.
 """
 
-from __future__ import annotations
-
 import ast
 import inspect
 from collections.abc import Iterator, Sequence
@@ -88,10 +86,8 @@ def chunks(chapters: Sequence[Chapter]) -> list[Chunk]:
 
 
 def _continues(cell: Cell) -> str | None:
-    for node in cell.tree.body:
-        if isinstance(node, ast.ClassDef) and node.name in [ast.unparse(base) for base in node.bases]:
-            return node.name
-    return None
+    classes = (node for node in cell.tree.body if isinstance(node, ast.ClassDef))
+    return next((node.name for node in classes if node.name in map(ast.unparse, node.bases)), None)
 
 
 def _class(cell: Cell, name: str) -> ast.ClassDef | None:

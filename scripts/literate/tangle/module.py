@@ -1,7 +1,5 @@
 """The core cells of the chapters as one module."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import hashlib

@@ -1,7 +1,5 @@
 """How much of the module names reach: what a result rests on, so that it can be kept until that changes."""
 
-from __future__ import annotations
-
 import ast
 import functools
 import hashlib

@@ -1,6 +1,5 @@
 """The names that code takes from outside of itself, as Python's own compiler finds them."""
 
-from __future__ import annotations
 import __future__
 
 import ast

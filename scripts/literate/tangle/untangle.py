@@ -1,7 +1,5 @@
 """Carry edits made in the module back into the chapters, each to the cell that its chunk comes from."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Pages computed from the book: indexes of names and equations, notation, colophon, and the map."""
 
-from __future__ import annotations
-
 import ast
 import re
 
@@ -13,7 +11,7 @@ from literate.weave import light, panels
 from literate.weave.cheatsheet import cheatsheet
 from literate.weave.pages import Book, imported_names, prose, reference, text_of
 from literate.weave.pytorch import pytorch
-from literate.weave.reference import definitions, module_reference, paragraph
+from literate.weave.reference import module_reference, paragraph
 
 ROW, GUTTER = 64, 64  # of the map, in units of 1/16 rem
 
@@ -57,7 +55,8 @@ def names(book: Book) -> str:
         (chapter, cell), *later = book.pieces[name]
         continued = ", ".join(chapter_link(c, f"#code-{piece.name}") for c, piece in later)
         used = ", ".join(chapter_link(user) for user in book.users[name])
-        first = (next(map(ast.get_docstring, definitions(book, name)), None) or "").split("\n")[0]
+        node = book.core.named.get(name)
+        first = ((node and ast.get_docstring(node)) or "").split("\n")[0]
         summary = f"<br><small>{paragraph(book, first)}</small>"
         defined = chapter_link(chapter, f"#code-{cell.name}")
         lines.append(f"| `{name}`{summary} | {defined} | {continued} | {used} |")

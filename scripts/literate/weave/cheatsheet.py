@@ -1,7 +1,5 @@
 """The cheat sheet: forward and backward of each layer and loss, from the labelled equations."""
 
-from __future__ import annotations
-
 import re
 
 from literate.chapter import BookError

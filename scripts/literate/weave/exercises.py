@@ -1,7 +1,5 @@
 """The pages of exercises, their index, and the way from a chapter to its own. Text in, text out."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

@@ -4,8 +4,6 @@ A browser asks for the file when a reader comes near; it takes the colours of th
 ``color-scheme``.
 """
 
-from __future__ import annotations
-
 import base64
 import functools
 import hashlib

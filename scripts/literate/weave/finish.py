@@ -1,7 +1,5 @@
 """From what mkdocs has written to what a browser gets: formulas set, and nothing that nobody needs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Set the formulas of the finished site with KaTeX: one call of Node at most, no script in the pages."""
 
-from __future__ import annotations
-
 import functools
 import html
 import json
@@ -12,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from literate.chapter import BOOK, ROOT, BookError, Chapter, Place
+from literate.chapter import BOOK, ROOT, BookError, Chapter, Place, together
 from literate.files import read_text
 from literate.kept import Kept, name_of
 from literate.weave import light
@@ -74,16 +72,9 @@ def _katex(formulas: Sequence[Formula], chapters: Sequence[Chapter]) -> list[str
             ROOT / "package.json", f"KaTeX does not start; run npm ci --ignore-scripts\n{result.stderr}"
         )
     answers = json.loads(result.stdout)
-    errors = [
-        (_place(tex, chapters), answer["error"])
-        for (tex, _), answer in zip(formulas, answers, strict=True)
-        if "error" in answer
-    ]
-    if errors:
-        place, message = errors[0]
-        raise BookError(
-            place, "\n".join([message, *(f"{place}: {message}" for place, message in errors[1:])])
-        )
+    pairs = [(tex, answer) for (tex, _), answer in zip(formulas, answers, strict=True) if "error" in answer]
+    if pairs:
+        raise together([BookError(_place(tex, chapters), answer["error"]) for tex, answer in pairs])
     return [answer["html"] for answer in answers]
 
 

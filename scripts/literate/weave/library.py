@@ -1,7 +1,5 @@
 """Sections "For the library" of a page, each folded as a whole, so that the argument goes on without them."""
 
-from __future__ import annotations
-
 import re
 
 # A heading of a chapter: those of its notebook, which stays as it is, have no title in their links.

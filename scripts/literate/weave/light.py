@@ -5,8 +5,6 @@ Here each length is a class, told once for the whole site, classes have short na
 KaTeX has a <span>, and a box without a name is none; on the screen nothing changes.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from typing import Any

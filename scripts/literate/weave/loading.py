@@ -1,7 +1,5 @@
 """What a page loads, and when: two style sheets, its fonts at once, and scripts when the text is there."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable

@@ -3,8 +3,6 @@
 The equations are checked at each build, those that changed; the counts of mutants are committed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The notebook of a chapter: its text in the Markdown that Jupyter knows, its code, its outputs."""
 
-from __future__ import annotations
-
 import copy
 import re
 from collections.abc import Iterable
@@ -107,12 +105,9 @@ def without_figures(notebook: NotebookNode) -> NotebookNode:
 
 def images(book: Book, chapter: Chapter, executed: NotebookNode) -> list[str]:
     """The figures of a notebook's page."""
-    return [
-        drawing(book, cell, output).image(f"../{FIGURES}")
-        for cell, run in zip(chapter.python, executed.cells, strict=True)
-        for output in run.outputs
-        if is_figure(output)
-    ]
+    pairs = zip(chapter.python, executed.cells, strict=True)
+    drawn = (drawing(book, cell, one) for cell, run in pairs for one in run.outputs if is_figure(one))
+    return [figure.image(f"../{FIGURES}") for figure in drawn]
 
 
 def tidy(page: str, chapter: Chapter, figures: Iterable[str]) -> str:

@@ -1,7 +1,5 @@
 """The whole book as one page to print: finished pages of the site in a single file, with all they need."""
 
-from __future__ import annotations
-
 import base64
 import html
 import re
@@ -44,14 +42,11 @@ def one_file(site: Path, nav: list[Any], book: str) -> str:
     source = _found(r"(Made from source \w+)", first)
     cover = f"<header><h1>{html.escape(book)}</h1>\n<p>{source}</p>\n<dl>"
     body = "\n".join([cover, *contents, "</dl></header>", *sections])
-    return "\n".join(
-        [
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            f"<title>{html.escape(book)}</title>\n<style>{style}</style>\n</head>",
-            '<body data-md-color-scheme="default" class="one-file md-typeset">',
-            _without_dead_ends(body),
-            "</body>\n</html>\n",
-        ]
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f"<title>{html.escape(book)}</title>\n<style>{style}</style>\n</head>\n"
+        '<body data-md-color-scheme="default" class="one-file md-typeset">\n'
+        f"{_without_dead_ends(body)}\n</body>\n</html>\n"
     )
 
 
@@ -80,11 +75,8 @@ def _own(tag: str, name: str) -> str:
     tag = re.sub(r' id="([^"]*)"', rf' id="{name}/\1"', tag)
     tag = re.sub(r'href="#([^"]*)"', rf'href="#{name}/\1"', tag)
     tag = re.sub(r"url\(#([^)]*)\)", rf"url(#{name}/\1)", tag)
-    return re.sub(r'href="([\w-]+)\.html(?:#([^"]*))?"', _within_the_file, tag)
-
-
-def _within_the_file(link: re.Match[str]) -> str:
-    return f'href="#{link[1]}/{link[2]}"' if link[2] else f'href="#{link[1]}"'
+    tag = re.sub(r'href="([\w-]+)\.html#([^"]+)"', r'href="#\1/\2"', tag)
+    return re.sub(r'href="([\w-]+)\.html#?"', r'href="#\1"', tag)
 
 
 def _without_dead_ends(text: str) -> str:

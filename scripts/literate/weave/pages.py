@@ -1,7 +1,5 @@
 """Weave chapters and their outputs into the Markdown of the pages. Pure functions: text in, text out."""
 
-from __future__ import annotations
-
 import html
 import re
 from collections import defaultdict
@@ -27,6 +25,7 @@ from literate.chapter import (
     defined_names,
     equations_of,
 )
+from literate.exercises.stubs import Core
 from literate.tangle.imports import imported_names as imports
 from literate.tangle.module import Module
 from literate.weave import light
@@ -80,6 +79,10 @@ class Book:
                 for label in {*CODE_REFERENCE.findall(cell.source)}:
                     found[label].append((chapter, cell))
         return found
+
+    @cached_property
+    def core(self) -> Core:
+        return Core(self.module.text)
 
     def lines(self, cell: Cell) -> tuple[int, int]:
         """The lines of the module that come from ``cell``."""

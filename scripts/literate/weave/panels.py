@@ -4,18 +4,17 @@ The panels of a chapter stand on a page of their own and, for the chapter to fet
 in a script of that name: written into the chapters they would double what every reader loads.
 """
 
-from __future__ import annotations
-
 import ast
 import html
 import json
-import math
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from equations.slicing import Definition
 from equations.spell import number
 from literate.chapter import CODE_REFERENCE, MODULE_NAME, Cell, Chapter, Equation
 from literate.weave.light import plain_set
@@ -130,15 +129,11 @@ def code(text: str) -> str:
 def inline(text: str) -> str:
     """Prose of a table's cell: formulas and code, nothing else."""
     parts = re.split(r"(\$[^$]+\$|`[^`]+`)", text)
-    return "".join(
-        formula(part[1:-1])
-        if part.startswith("$")
-        else code(part[1:-1])
-        if part.startswith("`")
-        else html.escape(part, quote=False)
-        for part in parts
-        if part
+    shown = {"$": formula, "`": code}
+    made = (
+        shown[one[0]](one[1:-1]) if one[0] in shown else html.escape(one, quote=False) for one in parts if one
     )
+    return "".join(made)
 
 
 def in_words(book: Book, example: dict[str, Any]) -> str:
@@ -224,24 +219,14 @@ def _tex(tex: str) -> str:
 def matrix(values: Sequence[float], axes: Sequence[Sequence[Any]], attributes: str) -> str:
     """Numbers as a table; more than two axes as tables side by side."""
     sizes = [high - low + 1 for _, low, high in axes]
-    if not sizes:
-        return f'<table class="mx" {attributes}><tr><td>{number(values[0])}</td></tr></table>'
-    if len(sizes) == 1:
-        rows = [[value] for value in values]
-        return _table(rows, attributes, 0)
-    lead, (height, width) = sizes[:-2], sizes[-2:]
-    found, block = [], height * width
-    for at in range(math.prod(lead)):
-        part = values[at * block : (at + 1) * block]
-        rows = [list(part[row * width : (row + 1) * width]) for row in range(height)]
-        found.append(_table(rows, attributes, at * block))
+    height, width = [*sizes[-2:], 1, 1][:2]
+    found = []
+    for start in range(0, len(values), height * width):
+        rows = (values[at : at + width] for at in range(start, start + height * width, width))
+        text = "".join(f"<tr>{''.join(f'<td>{number(value)}</td>' for value in row)}</tr>" for row in rows)
+        offset = f' data-from="{start}"' if start else ""
+        found.append(f'<table class="mx" {attributes}{offset}>{text}</table>')
     return " ".join(found)
-
-
-def _table(rows: Sequence[Sequence[float]], attributes: str, start: int) -> str:
-    text = "".join(f"<tr>{''.join(f'<td>{number(value)}</td>' for value in row)}</tr>" for row in rows)
-    offset = f' data-from="{start}"' if start else ""
-    return f'<table class="mx" {attributes}{offset}>{text}</table>'
 
 
 def votes(data: dict[str, Any]) -> str:
@@ -301,31 +286,21 @@ def implementing(cell: Cell, label: str) -> Iterator[tuple[str, int, str]]:
 
 def _with_context(lines: Sequence[str], first: int) -> int:
     """Where to begin, so that up to CONTEXT lines of the same block come before."""
-    start = first - 1
-    indent = len(lines[start]) - len(lines[start].lstrip())
-    while start > max(0, first - 1 - CONTEXT) and lines[start - 1].strip():
-        before = lines[start - 1]
-        if len(before) - len(before.lstrip()) != indent:
-            break
-        start -= 1
-    return start
+
+    def indent(line: str) -> int:
+        return len(line) - len(line.lstrip()) if line.strip() else -1
+
+    before = lines[max(0, first - 1 - CONTEXT) : first - 1][::-1]
+    return first - 1 - len(list(takewhile(lambda line: indent(line) == indent(lines[first - 1]), before)))
 
 
 def _home(tree: ast.Module, line: int) -> tuple[str, tuple[int, int]]:
     """Where a line stands: the names around it, and the first and last line of its statement."""
-    names: list[str] = []
-    span = (line, line)
-    body: list[ast.stmt] = tree.body
-    while True:
-        inner = next((n for n in body if n.lineno <= line <= (n.end_lineno or n.lineno)), None)
-        if inner is None:
-            return ".".join(names), span
-        if isinstance(inner, ast.ClassDef | ast.FunctionDef):
-            names.append(inner.name)
-        elif not hasattr(inner, "body"):
-            return ".".join(names), (inner.lineno, inner.end_lineno or inner.lineno)
-        blocks = [getattr(inner, part, []) for part in ("body", "orelse", "finalbody")]
-        body = [statement for block in blocks for statement in block]
+    statements = (node for node in ast.walk(tree) if isinstance(node, ast.stmt))
+    around = [node for node in statements if node.lineno <= line <= (node.end_lineno or 0)]  # outermost first
+    name = ".".join(node.name for node in around if isinstance(node, Definition))
+    is_inside = not around or hasattr(around[-1], "body")  # of what has lines of its own
+    return name, (line, line) if is_inside else (around[-1].lineno, around[-1].end_lineno or line)
 
 
 def checked(book: Book, equation: Equation, example: dict[str, Any]) -> str:
@@ -343,13 +318,14 @@ def checked(book: Book, equation: Equation, example: dict[str, Any]) -> str:
 def changed(before: str, after: str) -> tuple[str, str]:
     """The words of two texts in which they differ, with a little around them."""
     one, two = (re.findall(r"\\[A-Za-z]+|\s+|.", text, flags=re.S) for text in (before, after))
-    start = 0
-    while start < min(len(one), len(two)) and one[start] == two[start]:
-        start += 1
-    end = 0
-    while end < min(len(one), len(two)) - start and one[-1 - end] == two[-1 - end]:
-        end += 1
+    start = _shared(one, two)
+    end = _shared(one[start:][::-1], two[start:][::-1])
     start, end = max(0, start - 3), max(0, end - 3)
     return tuple(
         " ".join("".join(words[start : len(words) - end]).replace("&", " ").split()) for words in (one, two)
     )  # type: ignore[return-value]
+
+
+def _shared(one: Sequence[str], two: Sequence[str]) -> int:
+    """How many words both begin with."""
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], zip(one, two, strict=False))))

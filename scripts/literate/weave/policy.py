@@ -1,7 +1,5 @@
 """A page's Content-Security-Policy: scripts of the site, and those of its own that Material wrote into it."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re

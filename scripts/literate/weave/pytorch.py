@@ -1,7 +1,5 @@
 """The page for readers who come from PyTorch: what stands for what, and what is left out."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 

@@ -1,13 +1,11 @@
 """The reference of the module: each public name with its signature and docstring."""
 
-from __future__ import annotations
-
 import ast
 import html
 import inspect
 import re
-from collections.abc import Iterator
 
+from equations.slicing import Definition
 from literate.chapter import CODE_REFERENCE, LABEL, MODULE_NAME, parameters
 from literate.weave.pages import Book, reference
 
@@ -17,55 +15,31 @@ HEAD = f"""\
 Every public name of `{MODULE_NAME}`, in the order of the book: how it is called, what shapes it takes, what
 it raises, and the equation or paper that it comes from. The text is that of the docstrings.
 """
-Definition = ast.FunctionDef | ast.ClassDef
 
 
 def module_reference(book: Book) -> str:
     lines, seen = [HEAD], ""
     for name, pieces in book.pieces.items():
         chapter, cell = pieces[0]
-        if name.startswith("_") or not (found := definitions(book, name)):
+        if name.startswith("_") or not (node := book.core.named.get(name)):
             continue
         if chapter.title != seen:
             seen = chapter.title
             lines += [f"## {chapter.number}. [{chapter.title}]({chapter.path.name})", ""]
         lines += [f'### <code id="{name}">{name}</code>', ""]
-        lines += entry(book, found[0], constructor(book, name))
+        lines += entry(book, node, constructor(book, name))
         lines += [f"[Where it is defined]({chapter.path.name}#code-{cell.name})", "{.thread}", ""]
-        for method in methods(found):
-            lines += entry(book, method, method)
+        for method in node.body if isinstance(node, ast.ClassDef) else ():  # of forward, the class says it
+            if isinstance(method, ast.FunctionDef) and method.name[0] != "_" and ast.get_docstring(method):
+                lines += entry(book, method, method)
     return "\n".join(lines) + "\n"
-
-
-def definitions(book: Book, name: str) -> list[Definition]:
-    """The pieces of a class, or a function."""
-    return [
-        node
-        for _, cell in book.pieces[name]
-        for node in cell.tree.body
-        if isinstance(node, Definition) and node.name == name
-    ]
-
-
-def methods(pieces: list[Definition]) -> Iterator[ast.FunctionDef]:
-    """Those with a docstring of their own; forward and backward say it in that of the class."""
-    for piece in pieces:
-        for node in piece.body if isinstance(piece, ast.ClassDef) else ():
-            if isinstance(node, ast.FunctionDef) and node.name[0] != "_" and ast.get_docstring(node):
-                yield node
 
 
 def constructor(book: Book, name: str) -> ast.FunctionDef | None:
     """The function itself, or the constructor that a class has or inherits."""
-    pieces = definitions(book, name)
-    for piece in pieces:
-        if isinstance(piece, ast.FunctionDef):
-            return piece
-        for node in piece.body:
-            if isinstance(node, ast.FunctionDef) and node.name == "__init__":
-                return node
-    bases = [base.id for base in getattr(pieces[0], "bases", []) if isinstance(base, ast.Name)]
-    return next((constructor(book, base) for base in bases if base in book.pieces), None)
+    homes = [name, *(f"{base.name}.__init__" for base in book.core.bases(name))]
+    found = (book.core.named.get(home) for home in homes)
+    return next((node for node in found if isinstance(node, ast.FunctionDef)), None)
 
 
 def entry(book: Book, node: Definition, called: ast.FunctionDef | None) -> list[str]:

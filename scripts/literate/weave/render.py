@@ -1,7 +1,5 @@
 """Markdown to HTML: mkdocs makes a page again when something that the page rests on has changed."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import logging

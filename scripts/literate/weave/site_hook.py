@@ -1,7 +1,5 @@
 """What mkdocs calls while it builds the site. The work is done in run, weave and their neighbours."""
 
-from __future__ import annotations
-
 import functools
 import multiprocessing
 import os

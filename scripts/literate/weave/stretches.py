@@ -5,8 +5,6 @@ a browser would have to draw what it stands in. A long text below one heading be
 So a folded section stands in no stretch; what is in it is cut into stretches like the rest.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from .book import Book
-from .check import Result, Subject, check_display, check_row
-from .code_mutants import traced
-from .mutation_score import find_users
-from .slicing import names_in
-from .text import Table, Text
+from equations.book import Book
+from equations.check import Result, Subject, check_display, check_row
+from equations.mutation_score import find_users
+from equations.slicing import names_in
+from equations.text import Table, Text
+from tests.equations.code_mutants import traced
 
 FACTOR = 1.37
 FILE = "the module with marks"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import random
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -16,10 +15,11 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from .book import Book
-from .check import Subject, check_subject, subjects_of
-from .errors import MathError
-from .text import Text
+from equations.book import Book
+from equations.check import Subject, check_subject, subjects_of
+from equations.errors import MathError
+from equations.slicing import definitions
+from equations.text import Text
 
 FILE = "the module under test"
 OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
@@ -105,13 +105,8 @@ def _users(book: Book) -> dict[str, list[tuple[Text, Subject]]]:
                 results = list(check_subject(book, chapter, one))
             if wrong := [str(result.finding) for result in results if result.finding]:
                 raise MathError(f"the unchanged book must pass: {wrong[0]}")
-            timed.append(
-                (
-                    time.perf_counter() - start,
-                    (chapter, one),
-                    {name.split(".<locals>")[0] for name in functions},
-                )
-            )
+            seconds = time.perf_counter() - start
+            timed.append((seconds, (chapter, one), {name.split(".<locals>")[0] for name in functions}))
     users: dict[str, list[tuple[Text, Subject]]] = {}
     for _, subject, functions in sorted(timed, key=lambda one: one[0]):
         for function in functions:
@@ -137,7 +132,7 @@ def traced(file: str) -> Iterator[set[str]]:
 
 def functions_of(source: str) -> list[str]:
     """The qualified names of all functions and methods."""
-    return [name for name, _ in _functions(ast.parse(source), "")]
+    return [name for name, _ in _functions(ast.parse(source).body)]
 
 
 def mutants_of(source: str, functions: Collection[str], slips: bool) -> Iterator[CodeMutant]:
@@ -148,18 +143,9 @@ def mutants_of(source: str, functions: Collection[str], slips: bool) -> Iterator
         yield _planted(tree, texts, place)
 
 
-def sample_of(source: str, functions: Collection[str], size: int, seed: int) -> list[CodeMutant]:
-    """Some mistakes of both sorts in these functions."""
-    tree = ast.parse(source)
-    texts = [ast.unparse(statement) for statement in tree.body]
-    places = [place for slips in (False, True) for place in _places(tree, functions, slips)]
-    sample = random.Random(seed).sample(places, min(size, len(places)))
-    return [_planted(tree, texts, place) for place in sample]
-
-
 def _places(tree: ast.Module, functions: Collection[str], slips: bool) -> Iterator[_Place]:
     for at, statement in enumerate(tree.body):
-        for name, function in _functions(ast.Module([statement], []), ""):
+        for name, function in _functions([statement]):
             for node in _computing(function) if name in functions else ():
                 for what, attribute, value in (_slips if slips else _changes)(node):
                     yield at, name, function.lineno, node, what, attribute, value
@@ -176,12 +162,8 @@ def _planted(tree: ast.Module, texts: list[str], place: _Place) -> CodeMutant:
     return CodeMutant(name, getattr(node, "lineno", line), f"{what} in {shown}", source)
 
 
-def _functions(node: ast.AST, owner: str) -> Iterator[tuple[str, ast.FunctionDef]]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.FunctionDef):
-            yield f"{owner}{child.name}", child
-        elif isinstance(child, ast.ClassDef):
-            yield from _functions(child, f"{owner}{child.name}.")
+def _functions(body: Sequence[ast.stmt]) -> Iterator[tuple[str, ast.FunctionDef]]:
+    return ((name, node) for name, node in definitions(body) if isinstance(node, ast.FunctionDef))
 
 
 def _computing(function: ast.FunctionDef) -> Iterator[Any]:
