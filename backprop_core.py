@@ -191,6 +191,9 @@ def _within(owner: Any, bounds: str = "0 <= {} < inf", **values: Any) -> None:
 
 
 # 01 What is a slope good for? · guards-sizes
+_WHOLE = "{} must be a whole number"
+
+
 def _is_whole(n: Any, least: float = float("-inf")) -> bool:
     whole = isinstance(n, (int, np.integer)) and not isinstance(n, bool)
     return whole and n >= least
@@ -219,8 +222,8 @@ class _Unset:
     def _refuse(self, *_: Any) -> Any:
         raise AttributeError(f"no {self.name} (super().__init__ ran?)")
 
-    __repr__ = __getattr__ = __len__ = __le__ = __iter__ = _refuse
-    __ne__ = __neg__ = __mul__ = __array__ = _refuse
+    __repr__ = __getattr__ = __len__ = __iter__ = _refuse
+    __le__ = __ge__ = __ne__ = __neg__ = __mul__ = __array__ = _refuse
 
 
 # 01 What is a slope good for? · setting
@@ -1101,7 +1104,7 @@ class Softmax(Layer):
 
     # 05 Something that bends: activations · softmax-settings
     def __init__(self, axis: int = -1) -> None:
-        _demand(self, _is_whole, "{} must be a whole number", axis=axis)
+        _demand(self, _is_whole, _WHOLE, axis=axis)
         self.axis = axis
 
 
@@ -1137,7 +1140,7 @@ class Loss(_Memory):
         """The loss as one number; all terms if the reduction is "none".
 
         Only examples where ``mask`` is true count, if it is given.
-        Raises ValueError where shapes differ or the batch is empty.
+        Raises ValueError where shapes differ or a mean has no terms.
         """
         values, slopes, count = self._examined(prediction, target, mask)
         scale = 1 / float(count) if self.reduction == "mean" else 1.0
@@ -1181,7 +1184,7 @@ class Loss(_Memory):
             _one_of(self, "mean", "sum", "none", reduction=self.reduction)
         x, target = _floating(prediction), _as_array(target)
         values, slopes, count = self._masked(x, target, mask)
-        if not count and self.reduction != "none":
+        if not count and self.reduction == "mean":
             raise ValueError(f"{self}: the batch is empty, or all weighs 0")
         return values, slopes, count
 
@@ -1267,7 +1270,7 @@ class CrossEntropyLoss(Loss):
     are not probabilities. Source: Bridle, 1990.
     """
 
-    ignore_index = -100
+    ignore_index, (weight,) = -100, _fixed(1, once=False)
     label_smoothing: Any = _Setting(_within, _SHARE)
 
     # 06 What do we want? Losses · cross-entropy-shares
@@ -1310,10 +1313,9 @@ class CrossEntropyLoss(Loss):
         weight: ArrayLike | None = None, ignore_index: int = -100,
     ) -> None:
         super().__init__(reduction)
-        whole = "{} must be a whole number"
-        _demand(self, _is_whole, whole, ignore_index=ignore_index)
+        _demand(self, _is_whole, _WHOLE, ignore_index=ignore_index)
         self.label_smoothing, self.ignore_index = label_smoothing, ignore_index
-        self.weight: Any = weight
+        self.weight = weight
         if weight is not None:
             self.weight = self._weights(None)
 
@@ -1416,7 +1418,7 @@ class Network(Layer):
     def __init__(self, *layers: Layer, loss: Loss | None = None) -> None:
         self._shapes: list[tuple] = []
         self.criterion, self.layers = loss, list(layers)
-        self._admit(layers, loss)
+        self._admit(layers)
 
     # 07 A network learns · network-forward
     def forward(self, x: ArrayLike, lengths: Any = None) -> np.ndarray:
@@ -1451,9 +1453,7 @@ class Network(Layer):
         return grad
 
     # 07 A network learns · network-guards
-    def _admit(self, layers: tuple, loss: Any) -> None:
-        if loss is not None and not isinstance(loss, Loss):
-            raise TypeError(f"Network: loss is {loss!r}, not a Loss")
+    def _admit(self, layers: tuple) -> None:
         seen: set[Layer] = set()
         for i, layer in enumerate(layers):
             it = f"Network: layer {i} is {layer!r},"
@@ -1551,6 +1551,8 @@ class Network(Layer):
         """Refuse what would take no part: all is done by the layers."""
         if name == "loss":
             raise AttributeError("Network: loss is a method; set criterion")
+        if name == "criterion" and not isinstance(value, Loss | None):
+            raise TypeError(f"Network: loss is {value!r}, not a Loss")
         inside = isinstance(value, (Layer, Parameter, list, tuple, dict))
         made = "layers" in vars(self) and name not in ("layers", "_pass")
         if inside and made and type(self).backward is Network.backward:
@@ -2355,8 +2357,12 @@ class DataLoader:
     """
 
     x, y = _fixed(2)
-    batch_size: Any = _Setting(_positive, 1)
+    batch_size: Any = _Setting(_positive)
+    shuffle: Any = _Setting(_switch)
+    drop_last: Any = _Setting(_switch)
+    rng: Any = _Setting(_instances, np.random.Generator)
 
+    # 10 The loop: training · data-loader-length
     def __len__(self) -> int:
         whole, rest = divmod(len(self.x), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
@@ -2379,7 +2385,6 @@ class DataLoader:
         self.arrays = [_as_array(array) for array in (x, y, *_given(lengths))]
         self.x, self.y = self.arrays[:2]
         _equally_many(self.arrays)
-        _switch(self, shuffle=shuffle, drop_last=drop_last)
         self.batch_size, self.shuffle = batch_size, shuffle
         self.drop_last, self.rng = drop_last, _generator(self, rng)
 
@@ -2403,6 +2408,9 @@ class Schedule:
     later schedules begin from it again. Use one schedule at a time: the
     last that was made or stepped sets the lr.
     """
+    t = 0
+    optimizer: Any = _Setting(_instances, Optimizer)
+    formula: Any = _Setting(_instances, Callable)
 
     def rate(self, t: int) -> float:
         """The learning rate after t steps."""
@@ -2421,11 +2429,9 @@ class Schedule:
 
     # 10 The loop: training · schedule-settings
     def __init__(self, optimizer: Optimizer, formula: Callable) -> None:
-        _instances(self, Optimizer, optimizer=optimizer)
-        _instances(self, Callable, formula=formula)
+        self.optimizer, self.formula = optimizer, formula
         if optimizer.base_lr is None:
             optimizer.base_lr = optimizer.lr
-        self.optimizer, self.formula, self.t = optimizer, formula, 0
         optimizer.lr = self.rate(0)
 
 
@@ -2435,49 +2441,65 @@ class CosineAnnealingLR(Schedule):
 
     Beyond T_max it rises again, as PyTorch's does.
     """
+    T_max: Any = _Setting(_positive)
+    eta_min: Any = _Setting(_within)
 
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0
     ) -> None:
-        _positive(self, T_max=T_max)
-        _within(self, eta_min=eta_min)
-        super().__init__(optimizer, lambda b, t: eta_min + (
-            (b - eta_min) * 0.5 * (1 + math.cos(math.pi * t / T_max))
-        ))
+        self.T_max, self.eta_min = T_max, eta_min
+        super().__init__(optimizer, self._cosine)
+
+    # 10 The loop: training · cosine-formula
+    def _cosine(self, base: float, t: int) -> float:
+        share = 0.5 * (1 + math.cos(math.pi * t / self.T_max))
+        return self.eta_min + (base - self.eta_min) * share  # eq:cosine-lr
 
 
 # 10 The loop: training · warm-up
 class LinearWarmup(Schedule):
     """From base / steps up to base in ``steps`` steps, eq:warmup-lr."""
+    steps: Any = _Setting(_positive)
 
     def __init__(self, optimizer: Optimizer, steps: int) -> None:
-        _positive(self, steps=steps)
-        super().__init__(optimizer, lambda b, t: b * min(1, (t + 1) / steps))
+        self.steps = steps
+        super().__init__(optimizer, self._rise)
+
+    def _rise(self, base: float, t: int) -> float:
+        return base * min(1, (t + 1) / self.steps)
 
 
 # 10 The loop: training · exponential-lr
 class ExponentialLR(Schedule):
     """base times gamma at every step, eq:exponential-lr."""
+    gamma: Any = _Setting(_within)
 
     def __init__(self, optimizer: Optimizer, gamma: float) -> None:
-        _within(self, gamma=gamma)
-        super().__init__(optimizer, lambda b, t: b * gamma**t)
+        self.gamma = gamma
+        super().__init__(optimizer, self._decay)
+
+    def _decay(self, base: float, t: int) -> float:
+        return base * self.gamma**t
 
 
 # 10 The loop: training · step-lr
-class StepLR(Schedule):
+class StepLR(ExponentialLR):
     """base times gamma once every ``step_size`` steps.
 
     All schedules raise ValueError for what is negative or not finite, or
     for numbers of steps below 1.
     """
+    step_size: Any = _Setting(_positive)
 
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1
     ) -> None:
-        _positive(self, step_size=step_size)
-        _within(self, gamma=gamma)
-        super().__init__(optimizer, lambda b, t: b * gamma ** (t // step_size))
+        self.step_size = step_size
+        super().__init__(optimizer, gamma)
+
+    # 10 The loop: training · step-lr-formula
+    def _decay(self, base: float, t: int) -> float:
+        return super()._decay(base, t // self.step_size)
 
 
 # 10 The loop: training · clip
@@ -2675,7 +2697,10 @@ def _average(batches: Iterable, measure: Callable, what: str = "data") -> dict:
     """What ``measure`` finds in each batch, averaged over all examples."""
     total: dict[str, Any] = {}
     for i, batch in enumerate(batches):
-        for name, (value, size) in measure(i, _xy(batch)).items():
+        if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
+            wanted = "expected batches (x, y); write DataLoader(x, y)"
+            raise TypeError(f"fit: {wanted}")
+        for name, (value, size) in measure(i, batch).items():
             total[name] = total.get(name, 0) + np.array([value * size, size])
     if not total:
         raise ValueError(
@@ -2716,22 +2741,15 @@ def _measure(net: Network, x: Any, y: Any, lengths: Any = None) -> dict:
     if isinstance(criterion, CrossEntropyLoss) and labels.ndim < answer.ndim:
         inside = mask[0] if mask else True
         counted = (labels != criterion.ignore_index) & inside
-        right = answer.argmax(axis=-1) == labels
-        share, weight = float(np.mean(right[counted])), criterion.weight
-        found["accuracy"] = share, np.count_nonzero(counted)
-    size = np.count_nonzero(counted)
+        right = (answer.argmax(axis=-1) == labels) & counted
+        size, weight = int(counted.sum()), criterion.weight
+        found["accuracy"] = int(right.sum()) / max(size, 1), size
+    size = int(counted.sum())
     if criterion.reduction == "sum":
-        loss /= size
+        loss /= max(size, 1)
     elif weight is not None:
         size = np.asarray(weight)[labels[counted]].sum()
     return found | {"loss": (loss, size)}
-
-
-# 10 The loop: training · fit-batches
-def _xy(batch: Any) -> Sequence:
-    if isinstance(batch, (tuple, list)) and len(batch) in (2, 3):
-        return batch
-    raise TypeError("fit: expected batches (x, y); write DataLoader(x, y)")
 
 
 # 10 The loop: training · of-one-training
@@ -2798,7 +2816,9 @@ def save(
     for name, generator in _generators(net, rng).items():
         texts[name] = generator.bit_generator.state
     for name, text in texts.items():
-        arrays[name] = np.array(json.dumps(text, default=lambda x: x.tolist()))
+        with _readable(f"save: {name} is no plain text and numbers"):
+            text = json.dumps(text, default=lambda x: x.tolist())
+        arrays[name] = np.array(text)
     _write(_ordinary(path), arrays)
 
 
@@ -2808,6 +2828,8 @@ def _saved_history(history: Any) -> list[dict]:
     _instances("save", list, history=rows)
     for row in rows:
         _instances("save", dict, history=row)
+        for name in row:
+            _instances("save", str, **{"a name in history": name})
     return rows
 
 
@@ -2934,7 +2956,7 @@ def _texts(path: Any, stored: dict, generators: dict) -> dict[str, Any]:
 # 11 To be continued: saving and resuming · readable
 @contextmanager
 def _readable(what: str) -> Iterator[None]:
-    """ValueError for whatever goes wrong in reading ``what``."""
+    """ValueError for whatever goes wrong in reading or writing ``what``."""
     try:
         yield
     except Exception as error:
@@ -2953,7 +2975,9 @@ class EarlyStopping:
     range or where the history has no such number, RuntimeError for restore
     before there is a best epoch.
     """
-
+    monitor: Any = _Setting(_instances, str)
+    patience: Any = _Setting(_positive)
+    min_delta: Any = _Setting(_within)
     _kept: dict[str, np.ndarray] | None = None  # at the best epoch
 
     # 12 Not by heart: regularisation · early-stopping-settings
@@ -2964,8 +2988,6 @@ class EarlyStopping:
     ) -> None:
         _instances(self, Layer, net=net)
         _one_of(self, "min", "max", mode=mode)
-        _positive(self, patience=patience)
-        _within(self, min_delta=min_delta)
         _switch(self, restore_best=restore_best)
         self.net, self.patience, self.min_delta = net, patience, min_delta
         self.monitor, self.restore_best = monitor, restore_best
@@ -3042,6 +3064,7 @@ class Dropout(Layer):
     Source: Srivastava and others, 2014.
     """
     p: Any = _Setting(_within, "0 <= {} < 1")
+    (_rng,) = _fixed(1, once=False)
 
     def __init__(self, p: float = 0.5, *, rng: _Seed = None) -> None:
         self.p, self._rng = p, _generator(self, rng)
@@ -3710,7 +3733,7 @@ class Value:
     """
 
     def __init__(self, data: float, sign: str = "", *made_from: Any) -> None:
-        self.data, self.grad, self._sign = float(data), 0.0, sign
+        self.data, self.grad, self._sign = _number(data), 0.0, sign
         self._parents = tuple([parent for parent, _ in made_from])
         self._slopes = tuple([slope for _, slope in made_from])
 
@@ -3795,10 +3818,14 @@ class Value:
 
 
 # 15 A tape for numbers · value-of
-def _value(x: Any) -> Value:
-    if not isinstance(x, (Value, Real)):
+def _number(x: Any) -> float:
+    if not isinstance(x, Real):
         raise TypeError(f"expected a number, got {type(x).__name__}")
-    return x if isinstance(x, Value) else Value(float(x))
+    return float(x)
+
+
+def _value(x: Any) -> Value:
+    return x if isinstance(x, Value) else Value(x)
 
 
 # 15 A tape for numbers · order
@@ -4285,7 +4312,8 @@ def gradients(
 
 # 17 The engine, for use · learning
 def _learning(inputs: Any) -> list:
-    inputs = [] if isinstance(inputs, Tensor) else list(inputs)
+    listed = np.iterable(inputs) and not isinstance(inputs, Tensor)
+    inputs = list(inputs) if listed else []
     if not inputs or not all(getattr(x, "requires_grad", 0) for x in inputs):
         raise TypeError("inputs is a list of Tensors that require a gradient")
     return inputs
@@ -5034,9 +5062,10 @@ class TapeLayer(Layer):
     >>> layer.forward([[0.0, 0.0]])
     array([[0., 0.]])
     """
+    function: Any = _Setting(_instances, Callable)
+    (weights,) = _fixed(1, once=False)
 
     def __init__(self, function: Callable, *weights: Parameter) -> None:
-        _instances(self, Callable, function=function)
         _only_parameters(weights)  # or it raises
         self.function, self.weights = function, list(weights)
 
@@ -5450,6 +5479,7 @@ class MultiHeadAttention(Layer):
 
     takes_lengths = True
     embed_dim, num_heads = _fixed(2)
+    causal: Any = _Setting(_switch)
     weights: np.ndarray | None = None
     memory_grad: np.ndarray | None = None
 
@@ -5531,9 +5561,7 @@ class MultiHeadAttention(Layer):
     def _mask(self, attn_mask: _Maybe, size: tuple) -> np.ndarray:
         """The mask, if it fits scores of this size, (N, heads, T, S)."""
         given = _as_array(False if attn_mask is None else attn_mask)
-        pairs = zip(given.shape[::-1], size[::-1])
-        fits = given.ndim <= 4 and all(m in (1, s) for m, s in pairs)
-        if given.dtype.kind not in "bf" or not fits:
+        if given.dtype.kind not in "bf" or not _stretches(given.shape, size):
             raise ValueError(
                 f"{self}: expected attn_mask of bools or floats that fits "
                 f"{size}, got {given.dtype} of shape {given.shape}"
@@ -5548,11 +5576,17 @@ class MultiHeadAttention(Layer):
         _positive(self, embed_dim=embed_dim, num_heads=num_heads)
         wanted = f"expected {{}} to be a multiple of num_heads {num_heads}"
         _demand(self, lambda d: not d % num_heads, wanted, embed_dim=embed_dim)
-        _switch(self, causal=causal)
         self.embed_dim, self.num_heads = embed_dim, num_heads
         self.causal, rng = causal, _generator(self, rng)
         self.qkv = Linear(embed_dim, 3 * self.embed_dim, rng=rng)
         self.out = Linear(embed_dim, embed_dim, rng=rng)
+
+
+# 21 Attention · stretches
+def _stretches(shape: Any, whole: tuple) -> bool:
+    """Whether an array of this shape stretches to the whole one."""
+    pairs = zip(shape[::-1], whole[::-1])
+    return len(shape) <= len(whole) and all(m in (1, n) for m, n in pairs)
 
 
 # 21 Attention · position-embedding
@@ -5667,14 +5701,17 @@ def _part(node: Tensor, i: int, v: Any, record: bool) -> Any:
     """v, the slope of argument i of a node, forwards through its rule."""
     rule, options = node._record.rule, node._record.options
     y, *args = _known(node, record)
-    if rule.jvps is None:  # neither kind
+    if rule.jvps == "linear":
+        args[i] = v
+        act = partial(_apply, rule, args, options)
+        return act() if record else rule.function(*args, **options)
+    if not (push := rule.jvps and rule.jvps[i]):  # neither kind
         return _transposed(node, i, v, record)
-    if rule.jvps != "linear":  # entry by entry
-        return rule.jvps[i](v, y, *args, **options)
-    args[i] = v
-    if record:
-        return _apply(rule, args, options)
-    return rule.function(*args, **options)
+    slope = push(v, y, *args, **options)  # entry by entry
+    fits = _stretches(getattr(slope, "shape", "?"), node.shape)
+    wanted = f"expected a slope of shape {node.shape} from {{}}"
+    _demand(rule.name, lambda _: fits, wanted, jvps=slope)
+    return slope
 
 
 # 22 Beyond the gradient · turn-round
@@ -5793,6 +5830,7 @@ def checkpoint(f: Callable, *inputs: Any) -> Any:
     >>> x.grad
     array([ 3., 12.])
     """
+    _instances("checkpoint", Callable, f=f)
     forward, again = (partial(g, f, inputs) for g in (_without_tape, _replay))
     if not any(isinstance(x, Tensor) for x in inputs):
         return forward(*inputs)
@@ -7790,4 +7828,4 @@ _PROBES = [
 ]
 
 
-# digest c8ace911f88ebb9786a3881fa54941151df4670ee01e0a6928fad1a9ddfc64c2
+# digest 882f5b5276e8c1f1d0a021374a9d348904fe1189be2ed31dcf22c2c0f4278903
