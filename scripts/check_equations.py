@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,7 @@ from equations.guards import guard_table
 from equations.mutation_score import Score, score
 from equations.syntax import show
 from literate.chapter import BookError, Chapter, Display
+from literate.files import command
 from literate.prove.checks import in_time, write_counts
 from literate.prove.claims import count, text_findings
 from literate.reader import read_book
@@ -190,4 +190,4 @@ def _score_at(at: int) -> Score:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command(main)
