@@ -25,6 +25,9 @@ FOREIGN = {  # how others write, and how we do
     r"^\s*[-*+] \[[ xX]\](?= )|^-+8<-+|^\.\. (?=\w)|^\*\[\w+\]:|\{[{%]": "leave it out",
     r"~~(?=\S)|==(?=\w)|%%(?=\w)|\{(?:\+\+|--|>>)|(?<!\S):[a-z][a-z0-9_+-]*:(?!:)": "leave it out",
     r"\\$": "leave a line empty, and a new paragraph begins",
+    r"(?<=\w)(?:~[^\s~]+~|\^[^\s^]+\^)": "write <sub>2</sub>, <sup>2</sup> or a formula",
+    r"^={1,6} +(?=[^\W\d])": "a heading begins with #",
+    r"^[ \t>]*(?:[-*+#]|\d+[.)])\u00a0": "write an ordinary space there",
     r"\\(?:eq)?ref\{|\{[a-z:]+\}(?=`)|(?!@eq:[a-z0-9])@ ?[Ee][Qq]\b": "write @eq:name",
 }
 TAGS = "abbr b br code del em i ins kbd mark q s samp small span strong sub sup u var wbr"
