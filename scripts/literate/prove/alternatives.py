@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from typing import Any
 
 from literate.chapter import Cell, Chapter
 
@@ -17,14 +18,17 @@ TYPED = re.compile(r"(?<![\w.])(?=(\d+\.\d+|\d+e-?\d+|\d+)(?![\w.]))")
 NUMBER = re.compile(r"(?<![\w.])(?<!chapter )(\d+(?:[.,]\d+)?(?:e-?\d+)?)(?!\w)")
 
 
+def figures() -> list[Any]:
+    """Those that are open."""
+    pyplot: Any = sys.modules.get("matplotlib.pyplot")
+    return [pyplot.figure(number) for number in pyplot.get_fignums()] if pyplot else []
+
+
 def drawn() -> str:
     """All that stands written in the figures that are open."""
-    if "matplotlib.pyplot" not in sys.modules:
-        return ""
-    from matplotlib import pyplot, text
+    from matplotlib import text
 
-    figures = [pyplot.figure(number) for number in pyplot.get_fignums()]
-    return "\n".join(one.get_text() for figure in figures for one in figure.findobj(text.Text))
+    return "\n".join(one.get_text() for figure in figures() for one in figure.findobj(text.Text))
 
 
 def untold(chapter: Chapter, cell: Cell, written: str) -> list[str]:
