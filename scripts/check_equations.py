@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import literate  # noqa: F401  (whoever stops it from here on reads no traceback)
 from equations.book import Book, read_display
 from equations.check import Result, check_subject, checked_displays, subjects_of
 from equations.code_mutants import plant_in_module

@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
@@ -55,11 +56,24 @@ def prepare() -> None:
     if len(os.fsencode(temporary)) > LONGEST:
         raise BookError(temporary, "too long a path for the kernels' sockets; give a shorter one as TMPDIR")
     multiprocessing.set_forkserver_preload(PRELOADED)
-    with mock.patch.dict(os.environ, ENVIRONMENT):
+    with mock.patch.dict(os.environ, ENVIRONMENT), _unstopped():
         forkserver.ensure_running()
     factory = KernelProvisionerFactory.instance()
     factory.provisioners["forked"] = EntryPoint("forked", f"{__name__}:Forked", factory.GROUP_NAME)
     factory.default_provisioner_name = "forked"
+
+
+@contextlib.contextmanager
+def _unstopped() -> Iterator[None]:
+    """What is started here ignores Ctrl-C: it ends with this process anyway."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 class Prompt(AsyncKernelClient):
