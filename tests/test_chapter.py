@@ -247,6 +247,11 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
     # -- tables
     "a bar in a formula of a table": (f"{TABLE}| $|x|$ | lost |", "lost", LOST),
     "a bar in a formula of a header": ("| $|x|$ | b |\n|---|---|\n| 1 | 2 |", "|---", LOST),
+    "LaTeX outside of a formula": (
+        "a rate \\alpha, `\\beta`, C:\\new\\table, $\\gamma$",
+        "a rate",
+        r"'\alpha' is shown as it is; write it between dollars, or in backticks",
+    ),
     "one bar, where a cell would be empty": (
         "| a | b | c |\n|---|---|---|\n| $p(x|y)$ | lost |",
         "lost",
@@ -373,6 +378,11 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
             ("~2~", "H~2~O", "write <sub>2</sub>, <sup>2</sup> or a formula"),
             ("^th^", "the 4^th^ one", "write <sub>2</sub>, <sup>2</sup> or a formula"),
             ("==", "== Title", "a heading begins with #"),
+            ("•", "• one", "a list begins with -, or with 1."),
+            ("2)", "2) one", "a list begins with -, or with 1."),
+            ("] (", "[a] (https://b.org)", "write [text](address)"),
+            ("(https://b.org)[", "(https://b.org)[a]", "write [text](address)"),
+            ("%%", "%% a comment", "leave it out"),
             ("-", "-\u00a0one", "write an ordinary space there"),
             ("1.", "1.\u00a0one", "write an ordinary space there"),
         ]

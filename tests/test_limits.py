@@ -78,13 +78,15 @@ MISBEHAVING = {  # the cell, the message; <1> is the line that is named, else it
         "the cell prints the character U+001B, which a page cannot show",
     ),
     "prints an address": (
-        "x = 1\nprint('<A at 0x12>')  # <1>",
-        f"{ADDRESS} <A at 0x12>",
+        "x = 1\nprint('a', '<f <locals> at 0x12>')  # <1>",
+        f"{ADDRESS} <f <locals> at 0x12>",
     ),
     "shows an address": (
         "class A:\n    def __repr__(self):\n        return '<A at 0x12>'\nA()",
         f"{ADDRESS} <A at 0x12>",
     ),
+    "shows a long line": ("'x' * 30_000", "the cell prints a line of more than 20,000 characters"),
+    "ends": ("x = 1\nexit()  # <1>", "SystemExit: None"),
     "writes to stderr": ("x = 1\nprint('oh', file=sys.stderr)  # <1>", "the cell writes to stderr: oh"),
     "logs": (
         "x = 1\n__import__('logging').warning('oh')  # <1>",
@@ -274,6 +276,7 @@ IN_KERNELS = MISBEHAVING | {
     "kills itself": ("x = 1\nos.kill(os.getpid(), 9)", "the process ended while this cell ran"),
     "crashes": ("import ctypes\nctypes.string_at(0)", "the process ended while this cell ran"),
     "forks": FORK,
+    "ends": ("x = 1\nexit()  # <1>", "NameError: name 'exit' is not defined"),
     "removes stdout": ("del sys.stdout", "AttributeError: module 'sys' has no attribute 'stdout'"),
 }
 SOME = ("loops", "leaves a process", "kills itself")

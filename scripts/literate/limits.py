@@ -29,7 +29,9 @@ OUTPUT, LINE = 1_000_000, 20_000  # characters of a cell's output, and of a line
 GRACE = 10  # seconds from the time limit until the process is ended that does not heed it
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 ROOT = re.escape(str(Path(__file__).resolve().parents[2]))
-ADDRESS = re.compile(rf"<[^<>]{{1,200}} at 0x[0-9a-f]+>|{ROOT}[^'\s]*|/book-\d+-\w+")  # or a folder
+ADDRESS = re.compile(
+    rf"<.{{1,200}}? at 0x[0-9a-f]+>|\w\) at 0x[0-9A-F]{{8,}}|{ROOT}[^'\s]*|/book-\d+-\w+"
+)  # or a folder
 SHARED: Any = (builtins, io, json, json.JSONDecoder, json.JSONEncoder, os, threading, time)
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 CHANGES = {"os.rename": 2, "shutil.move": 2}  # how many of the event's arguments are paths it changes
@@ -73,6 +75,8 @@ def unprintable(text: str) -> str | None:
     if found := CONTROL.search(text):
         hint = "; print the last state only" if found[0] in "\b\r" else ""
         return f"prints the character U+{ord(found[0]):04X}, which a page cannot show{hint}"
+    if max(map(len, text.split("\n"))) > LINE:
+        return f"prints a line of more than {LINE:,} characters"
     if found := ADDRESS.search(text):
         return f"prints an address, which changes with every run: {found[0]}"
     return None

@@ -95,6 +95,8 @@ def limited(run: Any, limits: Any) -> Any:
 shell: Any = get_ipython()
 shell.InteractiveTB.structured_traceback = bare_traceback
 shell.input_transformer_manager.transform_cell = "{}\n".format  # no magic here, and to look for it takes long
+for name in ("exit", "quit"):  # which end nothing here
+    shell.user_ns.pop(name, None)
 np.set_printoptions(linewidth=72)
 if figures:  # type: ignore[name-defined]  # noqa: F821
     import matplotlib
