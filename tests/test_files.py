@@ -308,7 +308,13 @@ def test_a_folder_whose_name_is_too_long_for_sockets(monkeypatch: pytest.MonkeyP
 
 
 def test_the_folder_in_which_it_begins_may_be_gone(tmp_path: Path) -> None:
-    shell = ["bash", "-c", 'rmdir "$PWD"; exec "$0" "$1" --check', sys.executable, ROOT / "scripts/tangle.py"]
+    shell = [
+        "bash",
+        "-c",
+        'rmdir "$PWD"; exec "$0" "$1" --check',
+        sys.executable,
+        str(ROOT / "scripts/tangle.py"),
+    ]
     assert subprocess.run(shell, cwd=tmp_path, capture_output=True, check=False).returncode == 0
 
 
