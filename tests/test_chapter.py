@@ -378,6 +378,8 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
             ("~2~", "H~2~O", "write <sub>2</sub>, <sup>2</sup> or a formula"),
             ("^th^", "the 4^th^ one", "write <sub>2</sub>, <sup>2</sup> or a formula"),
             ("==", "== Title", "a heading begins with #"),
+            ("===", '=== "Tab"', "a heading begins with #"),
+            ("///", "/// note", NOTE),
             ("•", "• one", "a list begins with -, or with 1."),
             ("2)", "2) one", "a list begins with -, or with 1."),
             ("] (", "[a] (https://b.org)", "write [text](address)"),

@@ -20,7 +20,7 @@ FOREIGN = {  # how others write, and how we do
     r"^#+ *%%": "a cell is a ```python fence",
     "^%% ": "leave it out",
     r"^(?:%%?|!)[A-Za-z]\w*": "a notebook's magic is not run, so leave it out",
-    r"^[> ]*(?::::+|\[!\w+\])": "write !!! note, and below it its text, indented by four",
+    r"^[> ]*(?::::+|///+|\[!\w+\])": "write !!! note, and below it its text, indented by four",
     "^[‘’“”´]{2,}": "a fence begins with three backticks",
     r"!?\[\[[^\]]*\]\]|\[-?@(?=\w)": "write [text](file.md)",
     r"\^(?=\[)": "write [^name], and below it [^name]: and the note",
@@ -30,7 +30,7 @@ FOREIGN = {  # how others write, and how we do
     r"(?<=\w)(?:~[^\s~]+~|\^[^\s^]+\^)": "write <sub>2</sub>, <sup>2</sup> or a formula",
     r"^[ \t>]*[•●◦▪‣]|^\d{1,2}\) +(?=\S)": "a list begins with -, or with 1.",
     r"\] \((?=https?:)|\(https?:[^\s)]*\)\[": "write [text](address)",
-    r"^={1,6} +(?=[^\W\d])": "a heading begins with #",
+    r"^={1,6} +(?=\"|[^\W\d])": "a heading begins with #",
     r"^[ \t>]*(?:[-*+#]|\d+[.)])\u00a0": "write an ordinary space there",
     r"\\(?:eq)?ref\{|\{[a-z:]+\}(?=`)|(?!@eq:[a-z0-9])@ ?[Ee][Qq]\b": "write @eq:name",
 }
