@@ -278,6 +278,20 @@ def test_figures_need_no_screen_and_are_closed_after_their_cell(run: Run) -> Non
     run(2 * drawing, imports="import matplotlib.pyplot as plt").assert_outcomes(passed=3)
 
 
+FIGURES = {
+    ("", "plt.plot([1])"): 'this cell draws a figure: add alt="…" and say what one sees in it',
+    (' alt="A line."', "print()"): "this cell has alt=… but draws no figure",
+    (' alt="A line."', "plt.xlabel('x')"): "above its figure this cell shows Text(0.5, 0, 'x'), the value of "
+    "its last line; end it with ;",
+}
+
+
+@pytest.mark.parametrize(("how", "message"), FIGURES.items(), ids=FIGURES.values())
+def test_a_figure_is_refused_as_on_the_site(failure: Failure, how: tuple[str, str], message: str) -> None:
+    said = failure(f"\n```python{how[0]}\n{how[1]}\n```\n", imports="import matplotlib.pyplot as plt")
+    assert said.splitlines()[0] == f"{at(3)}: {message}"
+
+
 def test_a_chapter_leaves_no_trace(run: Run) -> None:
     def state() -> list[object]:
         process = (
