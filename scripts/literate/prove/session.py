@@ -78,6 +78,7 @@ class Session:
     def __enter__(self) -> Session:
         import IPython.lib.pretty  # here, because most of those who import this file run nothing
         import matplotlib
+        import matplotlib.font_manager  # it builds its list of fonts now, not in a cell
 
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(scratch())
