@@ -18,7 +18,7 @@ from mkdocs.config import load_config
 from mkdocs.exceptions import MkDocsException
 
 from literate.chapter import BOOK, ROOT, BookError, shown_path
-from literate.files import alone, reason
+from literate.files import alone, command, reason
 from literate.weave.spared import spare
 
 CONFIG = ROOT / "mkdocs.yml"
@@ -87,6 +87,8 @@ def main() -> int:
             return 0
         gc.disable()  # nearly all that a build makes stays until its end
         build()
+    except BrokenPipeError:
+        raise
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
         where = "http://127.0.0.1:8000" if taken else shown_path(Path(error.filename or ROOT))
@@ -95,8 +97,6 @@ def main() -> int:
     except (MkDocsException, BookError) as error:
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
     pages = len(list(ROOT.glob("site/**/*.html")))
     print(f"{pages} pages in {time.monotonic() - start:.1f} s; open site/index.html in a browser")
     return 0
@@ -104,4 +104,4 @@ def main() -> int:
 
 if __name__ == "__main__":
     os.environ["NO_MKDOCS_2_WARNING"] = "1"
-    sys.exit(main())
+    command(main)

@@ -17,6 +17,7 @@ from literate.exercises import folder
 from literate.exercises.marker import COMMAND, Answer, Marker, Verdict, did_you_mean
 from literate.exercises.sheets import Sheet
 from literate.exercises.stubs import section
+from literate.files import command
 from literate.reader import read_book
 
 SIGNS = {"passed": "✓", "failed": "✗", "todo": "·", "open": "○"}
@@ -48,9 +49,6 @@ def main(arguments: list[str] | None = None) -> int:
         return progress(marker)
     except BookError as error:
         print(error, file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"cannot mark: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -145,4 +143,4 @@ def equations(found: Sequence[tuple[Answer, Verdict]]) -> tuple[list[str], list[
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command(main)

@@ -17,7 +17,7 @@ from mkdocs.config import load_config
 from mkdocs.exceptions import MkDocsException
 
 from literate.chapter import ROOT, BookError, shown_path
-from literate.files import reason, write_atomically
+from literate.files import command, reason, write_atomically
 from literate.weave.onefile import one_file
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -28,7 +28,7 @@ NODE = re.compile(rb"\bnode\d{8}\b")  # and so would numbers of which the browse
 
 def write_pdf(browser: str, page: Path, pdf: Path) -> None:
     """Print ``page`` with the browser; an OSError or SubprocessError if it does not."""
-    with tempfile.TemporaryDirectory() as profile:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         printed = Path(profile) / "book.pdf"
         options = ["--headless", "--disable-gpu", "--no-pdf-header-footer", "--generate-pdf-document-outline"]
         options += [f"--user-data-dir={profile}", f"--print-to-pdf={printed}"]
@@ -73,4 +73,4 @@ def main(site: Path = ROOT / "site") -> int:
 if __name__ == "__main__":
     os.environ["NO_MKDOCS_2_WARNING"] = "1"
     argparse.ArgumentParser(description=__doc__).parse_args()
-    sys.exit(main())
+    command(main)

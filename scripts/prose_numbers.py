@@ -13,7 +13,7 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from literate.chapter import BookError
-from literate.files import sweep, write_atomically
+from literate.files import command, sweep, write_atomically
 from literate.prove.numbers import recomputed
 from literate.prove.session import Failure
 from literate.reader import book_files
@@ -45,4 +45,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command(main)

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from literate.chapter import BOOK, MODULE_NAME, ROOT, BookError, Chapter, shown_path
+from literate.files import command
 from literate.reader import read_book
 from literate.tangle.file import Refused, carry_back, check, undisturbed, where, write
 from literate.tangle.module import prefix, tangle
@@ -64,4 +65,4 @@ def run(options: argparse.Namespace, chapters: list[Chapter], path: Path) -> Non
 
 if __name__ == "__main__":
     gc.disable()  # nearly all that it makes stays until its end
-    sys.exit(main())
+    command(main)

@@ -5,7 +5,7 @@ import contextlib
 import sys
 
 from literate.chapter import BOOK, BookError
-from literate.files import write_atomically
+from literate.files import command, write_atomically
 from literate.prove.wording import WORDING, changes, listed_wording, pages, written
 
 
@@ -27,4 +27,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command(main)

@@ -19,7 +19,7 @@ FIGURE = """
 fig, ax = plt.subplots()
 ax.plot([0, 7])
 ax.text(1, 7, f"{0.23 * 2:.2f}")
-ax.set_title("−3")
+ax.set_title("−3");
 ```
 """
 MISTAKES = [("stands 0.46", "stands 0.64"), ("to 7", "to 9"), ("minus 3", "minus 5")]

@@ -247,6 +247,11 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
     # -- tables
     "a bar in a formula of a table": (f"{TABLE}| $|x|$ | lost |", "lost", LOST),
     "a bar in a formula of a header": ("| $|x|$ | b |\n|---|---|\n| 1 | 2 |", "|---", LOST),
+    "LaTeX outside of a formula": (
+        "a rate \\alpha, `\\beta`, C:\\new\\table, $\\gamma$",
+        "a rate",
+        r"'\alpha' is shown as it is; write it between dollars, or in backticks",
+    ),
     "one bar, where a cell would be empty": (
         "| a | b | c |\n|---|---|---|\n| $p(x|y)$ | lost |",
         "lost",
@@ -370,6 +375,18 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
             ("{++", "{++more++}", "leave it out"),
             (":smile:", "a :smile:", "leave it out"),
             ("\\", "one\\", "leave a line empty, and a new paragraph begins"),
+            ("~2~", "H~2~O", "write <sub>2</sub>, <sup>2</sup> or a formula"),
+            ("^th^", "the 4^th^ one", "write <sub>2</sub>, <sup>2</sup> or a formula"),
+            ("==", "== Title", "a heading begins with #"),
+            ("===", '=== "Tab"', "a heading begins with #"),
+            ("///", "/// note", NOTE),
+            ("•", "• one", "a list begins with -, or with 1."),
+            ("2)", "2) one", "a list begins with -, or with 1."),
+            ("] (", "[a] (https://b.org)", "write [text](address)"),
+            ("(https://b.org)[", "(https://b.org)[a]", "write [text](address)"),
+            ("%%", "%% a comment", "leave it out"),
+            ("-", "-\u00a0one", "write an ordinary space there"),
+            ("1.", "1.\u00a0one", "write an ordinary space there"),
         ]
     },
     "a list below a text": (
@@ -598,7 +615,7 @@ REFUSED = {  # the body, a text that stands in the line that is named, the messa
     "brackets within brackets": (fence("x = 1\ny = " + "[" * 150 + "]" * 150), "y = [", DEEP),
     "a chain of calls": (fence("x = 1\ny = x" + "()" * 1500), "y = x", DEEP),
     "a long sum": (fence("x = 1\ny = " + "x + " * 1200 + "x"), "y = x", DEEP),
-    "signs": (fence("x = 1\ny = " + "-" * 4900 + "x"), "y = -", "nested too deeply for Python"),
+    "signs": (fence("x = 1\ny = " + "-" * 4900 + "x"), "y = -", DEEP),
     "a prompt": (
         fence(">>> 1 + 1\n2"),
         ">>>",
@@ -972,7 +989,15 @@ def test_refused_files(tmp_path: Path) -> None:
         (tmp_path / name).write_text(chapter_text("", 2))
         assert message() == f"/{name}: begins like a chapter, but is not called like one: 04-linear.md"
         (tmp_path / name).unlink()
-    for name in ("02-b.md~", ".02-b.md", "02-b.md.orig"):  # of editors
+    below = tmp_path / "part" / "02-b.md"
+    below.parent.mkdir()
+    below.write_text(chapter_text("", 2))
+    assert message() == (
+        "/part/02-b.md: begins like a chapter, but stands in a folder of its own, where nobody reads it"
+    )
+    below.unlink()
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    for name in ("02-b.md~", ".02-b.md", "02-b.md.orig", ".ipynb_checkpoints/02-b.md"):  # of editors
         (tmp_path / name).write_text(chapter_text("", 2))
     assert [one.path.name for one in read_book(tmp_path)] == ["01-a.md"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import locale
 import os
 import sys
+import time
 from collections.abc import Callable
 
 import matplotlib.pyplot  # not first inside pytester, which forgets what was imported there
@@ -143,9 +144,11 @@ def test_lines_of_earlier_chapters_are_shown(failure: Failure) -> None:
 
 
 def test_a_long_trace_is_cut(failure: Failure) -> None:
-    body = "\n```python\ndef f():\n    f()\nf()\n```\n"
-    said = failure(body).splitlines()
-    assert said[0] == f"{at(5)}: RecursionError: maximum recursion depth exceeded"
+    body = "\n```python\nsys.setrecursionlimit(10**5)\ndef f():\n    f()\nf()\n```\n"
+    started = time.process_time()
+    said = failure(body, imports="import sys").splitlines()
+    assert time.process_time() - started < 6  # to look up each line takes fifteen seconds
+    assert said[0] == f"{at(6)}: RecursionError: maximum recursion depth exceeded"
     assert len(said) < 30
 
 
@@ -264,14 +267,29 @@ def test_an_installed_module_is_hidden_and_put_back(
 
 
 def test_a_future_import_holds_for_the_chapter(run: Run) -> None:
-    body = "\n```python\ndef f(x: later): ...\nprint(f)\n```\n"
+    body = "\n```python\ndef f(x: later): ...\nprint(f.__annotations__)\n```\n"
     run(body, imports="from __future__ import annotations").assert_outcomes(passed=2)
 
 
 def test_figures_need_no_screen_and_are_closed_after_their_cell(run: Run) -> None:
     matplotlib.use("svg")
-    drawing = "\n```python\nassert plt.get_backend() == 'agg' and not plt.get_fignums()\nplt.figure()\n```\n"
+    code = "assert plt.get_backend() == 'agg' and not plt.get_fignums()\nplt.figure()"
+    drawing = f'\n```python alt="A line."\n{code}\n```\n'
     run(2 * drawing, imports="import matplotlib.pyplot as plt").assert_outcomes(passed=3)
+
+
+FIGURES = {
+    ("", "plt.plot([1])"): 'this cell draws a figure: add alt="…" and say what one sees in it',
+    (' alt="A line."', "print()"): "this cell has alt=… but draws no figure",
+    (' alt="A line."', "plt.xlabel('x')"): "above its figure this cell shows Text(0.5, 0, 'x'), the value of "
+    "its last line; end it with ;",
+}
+
+
+@pytest.mark.parametrize(("how", "message"), FIGURES.items(), ids=FIGURES.values())
+def test_a_figure_is_refused_as_on_the_site(failure: Failure, how: tuple[str, str], message: str) -> None:
+    said = failure(f"\n```python{how[0]}\n{how[1]}\n```\n", imports="import matplotlib.pyplot as plt")
+    assert said.splitlines()[0] == f"{at(3)}: {message}"
 
 
 def test_a_chapter_leaves_no_trace(run: Run) -> None:

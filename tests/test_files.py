@@ -23,6 +23,7 @@ from literate import files
 from literate.chapter import BOOK, ROOT, BookError
 from literate.prove.numbers import check_typed
 from literate.reader import book_files, parse_chapter
+from literate.run import kernels
 from literate.tangle import module
 from tests.books import chapter_text, write_book
 
@@ -276,6 +277,45 @@ with alone(Path({str(tree)!r}), "x"):
         assert run(tree) == 1
         process.kill()
     assert run(tree) == 0
+
+
+# -- how a program ends ---------------------------------------------------------------------
+
+ENDS = {  # what it does, where its output goes, its status, what it says on stderr
+    "nobody listens": ("print('x' * 10**6)", "| true", 1, ""),
+    "nobody can": ("os.dup(1)", ">&- 2>&- <&-", 0, ""),
+    "its output has no room": ("print('x')", "> /dev/full", 1, "standard output: No space left on device\n"),
+    "a file is not there": ("open('no/x')", "", 1, "no/x: No such file or directory\n"),
+    "signs that the terminal has not": ("print('δ → 🙂')", "| grep -c δ", 0, ""),
+    "Ctrl-C": ("raise KeyboardInterrupt", "", 130, ""),
+    "Ctrl-C while it is imported": ("0\nraise KeyboardInterrupt", "", 130, ""),
+}
+
+
+@pytest.mark.parametrize(("body", "output", "status", "said"), ENDS.values(), ids=ENDS)
+def test_a_program_ends_without_a_traceback(body: str, output: str, status: int, said: str) -> None:
+    code = f"import os\nfrom literate.files import command\ndef main():\n    {body}\ncommand(main)"
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts"), "PYTHONIOENCODING": "ascii"}
+    shell = ["bash", "-c", f'"$0" -c "$1" {output}; exit ${{PIPESTATUS[0]}}', sys.executable, code]
+    ran = subprocess.run(shell, env=environment, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (status, said)
+
+
+def test_a_folder_whose_name_is_too_long_for_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels.tempfile, "tempdir", "/tmp/" + "x" * 60)
+    with pytest.raises(BookError, match="too long a path for the kernels' sockets"):
+        kernels.prepare.__wrapped__()
+
+
+def test_the_folder_in_which_it_begins_may_be_gone(tmp_path: Path) -> None:
+    shell = [
+        "bash",
+        "-c",
+        'rmdir "$PWD"; exec "$0" "$1" --check',
+        sys.executable,
+        str(ROOT / "scripts/tangle.py"),
+    ]
+    assert subprocess.run(shell, cwd=tmp_path, capture_output=True, check=False).returncode == 0
 
 
 # -- time ---------------------------------------------------------------------------------

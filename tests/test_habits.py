@@ -182,3 +182,11 @@ def test_the_lock_has_all_that_is_required_and_names_no_host() -> None:
 def test_a_long_subject_is_refused() -> None:
     (hook,) = re.findall(r"entry: '(.*)'\n +args: \[--multiline\]", read(".pre-commit-config.yaml"))
     assert re.search(hook, "a" * 73 + "\n") and not re.search(hook, "a" * 72 + "\n\n" + "b" * 90)
+
+
+def test_what_makes_the_site_has_one_version_for_all_pythons() -> None:
+    """One that only newer Pythons get is tried by nobody before the workflow."""
+    wanted = re.findall(r"^[\w-]+", (ROOT / "requirements.in").read_text(encoding="utf-8"), re.MULTILINE)
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    newer = re.findall(r"^([\w-]+)==\S+ ; python_full_version >= '3\.1[2-9]", lock, re.MULTILINE)
+    assert newer and not {*wanted} & {*newer}

@@ -25,6 +25,7 @@ from literate.tangle.module import Module
 from tests.books import chapter, fence
 
 IMPORTS = """\
+import asyncio
 import concurrent.futures
 import json
 import multiprocessing
@@ -41,6 +42,7 @@ LATE = "the cell has not ended after {SECONDS} s, the limit (BOOK_CELL_SECONDS s
 MUCH = "the cell prints more than 1,000,000 characters"
 OUTSIDE = "the cell writes outside of its folder ({})"
 IGNORED = "the cell raises what Python can only ignore"
+ADDRESS = "the cell prints an address, which changes with every run:"
 GONE = "the cell removes or replaces modules of Python, like {}"
 STREAM = "the cell closes or redirects the file {}, its standard output"
 
@@ -74,6 +76,25 @@ MISBEHAVING = {  # the cell, the message; <1> is the line that is named, else it
     "prints colours": (
         "print('\\x1b[31mred\\x1b[0m')",
         "the cell prints the character U+001B, which a page cannot show",
+    ),
+    "prints an address": (
+        "x = 1\nprint('a', '<f <locals> at 0x12>')  # <1>",
+        f"{ADDRESS} <f <locals> at 0x12>",
+    ),
+    "shows an address": (
+        "class A:\n    def __repr__(self):\n        return '<A at 0x12>'\nA()",
+        f"{ADDRESS} <A at 0x12>",
+    ),
+    "shows a long line": ("'x' * 30_000", "the cell prints a line of more than 20,000 characters"),
+    "ends": ("x = 1\nexit()  # <1>", "SystemExit: None"),
+    "writes to stderr": ("x = 1\nprint('oh', file=sys.stderr)  # <1>", "the cell writes to stderr: oh"),
+    "logs": (
+        "x = 1\n__import__('logging').warning('oh')  # <1>",
+        "the cell writes to stderr: WARNING:root:oh",
+    ),
+    "runs a loop": (
+        "f = asyncio.sleep(0)\ntry:\n    asyncio.run(f)  # <1>\nfinally:\n    f.close()",
+        "RuntimeError: asyncio.run() cannot be called from a running event loop",
     ),
     "closes stdout": ("x = 1\nsys.stdout.close()  # <1>", "the cell closes stdout"),
     "removes stdout": ("del sys.stdout", "the cell removes or replaces sys.stdout"),
@@ -255,6 +276,7 @@ IN_KERNELS = MISBEHAVING | {
     "kills itself": ("x = 1\nos.kill(os.getpid(), 9)", "the process ended while this cell ran"),
     "crashes": ("import ctypes\nctypes.string_at(0)", "the process ended while this cell ran"),
     "forks": FORK,
+    "ends": ("x = 1\nexit()  # <1>", "NameError: name 'exit' is not defined"),
     "removes stdout": ("del sys.stdout", "AttributeError: module 'sys' has no attribute 'stdout'"),
 }
 SOME = ("loops", "leaves a process", "kills itself")
@@ -358,7 +380,7 @@ def test_what_comes_late_once_a_cell_has_ended_is_not_its_own(tmp_path: Path) ->
 
 
 def test_what_a_chapter_left_may_be_cleared_while_a_later_one_runs() -> None:
-    keeps = "folder = tempfile.mkdtemp()\nprint(folder)"
+    keeps = "folder = tempfile.mkdtemp()\nprint(len(folder))"
     with Session(chapter(fence(keeps), imports=IMPORTS), []) as first:
         first.run_to(len(first.chapter.cells))
         folder = first.namespace["folder"]

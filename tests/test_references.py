@@ -9,7 +9,7 @@ import pytest
 from literate.chapter import BookError, Chapter
 from literate.prove.references import link_findings, listed_references, reference_findings
 from literate.reader import parse_chapter, read_book
-from tests.books import saying
+from tests.books import chapter, chapter_text, core, saying
 
 MISTAKES = [  # what a sentence says, and a wrong label that exists, or a pair that changed places
     ("That takes @eq:linear-dx,", "That takes @eq:linear-dw,"),
@@ -57,6 +57,39 @@ def test_the_list_may_be_missing_but_not_broken(tmp_path: Path) -> None:
         (tmp_path / "references.toml").write_text(text, encoding="utf-8")
         with pytest.raises(BookError, match=said):
             listed_references(tmp_path)
+
+
+NOWHERE = {
+    "[a](nothing.md)": "there is no file nothing.md to link to",
+    "[a](data/nothing.txt)": "there is no file data/nothing.txt to link to",
+    "[a](#nowhere)": "01-sample.md has no heading or label that makes #nowhere",
+    "[a][b]\n\n[b]: 02-x.md#nowhere": "02-x.md has no heading or label that makes #nowhere",
+    "[a](02-x.md#eq-none)": "02-x.md has no heading or label that makes #eq-none",
+}
+SOMEWHERE = """
+[a](#two-words) [b](#two-words_1) [c](#own) [d](02-x.md#eq-x) [e](02-x.md#code-f) [f](data/x.txt)
+[g](checks.md) [h](https://nowhere.org/x.md#y) `[i](nothing.md)` [j](mailto:a@b.org)
+
+## Two *words*
+
+## Two words
+
+## Other {#own}
+"""
+
+
+def test_links_lead_somewhere(tmp_path: Path) -> None:
+    def findings(body: str) -> list[str]:
+        one = chapter(body, folder=tmp_path)
+        one.path.write_text(one.text)
+        return [finding.message for finding in link_findings(one)]
+
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "x.txt").touch()
+    (tmp_path / "02-x.md").write_text(chapter_text("$$\nx\n$$ {#eq:x}\n" + core("def f(): ...", "f")))
+    assert findings(SOMEWHERE) == []
+    for body, message in NOWHERE.items():
+        assert findings(body) == [message]
 
 
 LINKS = [

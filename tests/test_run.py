@@ -151,7 +151,8 @@ def test_what_a_cell_must_not_print(tmp_path: Path) -> None:
     assert message == "01-cell.md:16: the cell writes to stderr: oh"
     for text in ("<object object at 0x7fed>", f"{ROOT}/.venv/bin/python", "/book-12-abc"):
         message = refusal(tmp_path, body, printed(f"['{text}', 1]"))
-        assert message == f"01-cell.md:16: an address in the output changes with every run: {text}"
+        said = f"prints an address, which changes with every run: {text}"
+        assert message == f"01-cell.md:16: the cell {said}"
 
 
 def test_cells_find_the_earlier_module_and_nothing_else(tmp_path: Path) -> None:

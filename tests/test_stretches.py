@@ -27,7 +27,7 @@ def test_headings_stand_between_stretches() -> None:
 
 
 def test_nothing_is_lost_and_what_is_short_stays_as_it_is() -> None:
-    text = f'<h1>A</h1>{LONG * 5}<div class="eq"><b>1</b></div><img src="a"><h2>B</h2><p>short</p>'
+    text = f'<h1>A</h1>{LONG * 5}<div class="eq"><b>1</b></div><img src="a"><hr><h2>B</h2><p>short</p>'
     whole = stretched(page(text))
     left = re.sub(r'<div class="stretch" style="--high:\d+px">', "", whole)
     assert len(left) == len(page(text)) + whole.count("stretch") * len("</div>")

@@ -18,7 +18,7 @@ class Place:
 
     path: Path
     line: int
-    base: ClassVar[Path] = Path.cwd()  # paths below it are printed without it
+    base: ClassVar[Path] = Path()  # paths below it are printed without it
 
     def __str__(self) -> str:
         return f"{shown_path(self.path)}:{self.line}"

@@ -62,6 +62,11 @@ class Cell:
     aside: bool = False  # a core or notation cell that the site folds away
     more: tuple[tuple[str, str], ...] = ()  # further attributes, of exercises
 
+    @property
+    def end(self) -> int:
+        """The line behind the last one of its source."""
+        return self.place.line + self.source.count("\n")
+
     @cached_property
     def tree(self) -> ast.Module:
         return ast.parse(self.source)
@@ -122,6 +127,12 @@ class Chapter:
 
     def place(self, line: int) -> Place:
         return Place(self.path, line)
+
+    @property
+    def prose(self) -> list[tuple[int, str]]:
+        """The lines that stand in no fence, with their numbers."""
+        inside = {line for cell in self.cells for line in range(cell.place.line, cell.end)}
+        return [one for one in enumerate(self.text.split("\n"), 1) if one[0] not in inside]
 
     @cached_property
     def sections(self) -> list[int]:

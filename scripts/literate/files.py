@@ -9,13 +9,15 @@ import json
 import os
 import re
 import shutil
+import signal
 import stat
+import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from .chapter import BookError, Place, shown_path
 
@@ -130,6 +132,30 @@ def _digest(path: Path) -> str:
 
 def reason(error: OSError) -> str:
     return error.strerror or str(error) or type(error).__name__
+
+
+def command(main: Callable[[], int]) -> NoReturn:
+    """Run a program to its end, also when nobody listens to it, and end without a traceback."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed; else the next file to be opened would take its number
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
+    out: Any = sys.stdout
+    out.reconfigure(encoding=out.encoding if out.isatty() else "utf-8", errors="replace")
+    status = 1
+    try:
+        status = main()
+        out.flush()
+    except KeyboardInterrupt:
+        status = 128 + signal.SIGINT
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            where = shown_path(Path(error.filename)) if error.filename else "standard output"
+            print(f"{where}: {reason(error)}", file=sys.stderr)
+    with contextlib.suppress(OSError):
+        out.flush()
+        sys.exit(status)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what was not heard would be said once more
+    sys.exit(status)
 
 
 # -- what other runs have left, or are doing --------------------------------------------

@@ -21,13 +21,17 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 OUTPUT, LINE = 1_000_000, 20_000  # characters of a cell's output, and of a line of it
 GRACE = 10  # seconds from the time limit until the process is ended that does not heed it
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+ROOT = re.escape(str(Path(__file__).resolve().parents[2]))
+ADDRESS = re.compile(
+    rf"<.{{1,200}}? at 0x[0-9a-f]+>|\w\) at 0x[0-9A-F]{{8,}}|{ROOT}[^'\s]*|/book-\d+-\w+"
+)  # or a folder
 SHARED: Any = (builtins, io, json, json.JSONDecoder, json.JSONEncoder, os, threading, time)
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 CHANGES = {"os.rename": 2, "shutil.move": 2}  # how many of the event's arguments are paths it changes
@@ -66,18 +70,29 @@ def late() -> str:
     return f"has not ended after {seconds():g} s, the limit (BOOK_CELL_SECONDS sets another)"
 
 
-def printable(text: str) -> str | None:
-    """What a page cannot show of this text."""
-    found = CONTROL.search(text)
-    hint = "; print the last state only" if found and found[0] in "\b\r" else ""
-    return f"prints the character U+{ord(found[0]):04X}, which a page cannot show{hint}" if found else None
+def unprintable(text: str) -> str | None:
+    """What a page cannot show of this text, or not in each run alike."""
+    if found := CONTROL.search(text):
+        hint = "; print the last state only" if found[0] in "\b\r" else ""
+        return f"prints the character U+{ord(found[0]):04X}, which a page cannot show{hint}"
+    if max(map(len, text.split("\n"))) > LINE:
+        return f"prints a line of more than {LINE:,} characters"
+    if found := ADDRESS.search(text):
+        return f"prints an address, which changes with every run: {found[0]}"
+    return None
+
+
+def _told(text: str) -> str | None:
+    return f"writes to stderr: {text.strip()[:200]}" if text.strip() else None
 
 
 class Output:
-    """A stream with a limit."""
+    """A stream with a limit. ``what`` says what a page cannot show of a text."""
 
-    def __init__(self, stream: TextIO, limits: Limits) -> None:
-        self.stream, self.limits, self.count, self.line = stream, limits, 0, 0
+    def __init__(
+        self, stream: TextIO, limits: Limits, what: Callable[[str], str | None] = unprintable
+    ) -> None:
+        self.stream, self.limits, self.what, self.count, self.line = stream, limits, what, 0, 0
 
     def write(self, text: str) -> int:
         if isinstance(text, str):
@@ -89,7 +104,7 @@ class Output:
             self.line = len(others[-1]) if others else longest
             if longest > LINE:
                 self.limits.refuse(f"prints a line of more than {LINE:,} characters")
-            if what := printable(text):
+            if what := self.what(text):
                 self.limits.refuse(what)
         return self.stream.write(text)
 
@@ -149,7 +164,8 @@ class Limits:
         self.pairs = [pair for pair in zip(SHARED, self.shared, strict=True) if not isinstance(pair[0], type)]
         self.streams = sys.stdin, sys.stdout, sys.stderr
         self.copies = [os.dup(number) for number in (1, 2)]
-        self.output = sys.stdout = Output(sys.stdout, self)
+        sys.stdout, sys.stderr = Output(sys.stdout, self), Output(sys.stderr, self, _told)
+        self.ours = sys.stdin, sys.stdout, sys.stderr
         os.chdir(self.folder)
         _say(place)
         _active = self
@@ -215,9 +231,9 @@ class Limits:
     # -- what it has changed ---------------------------------------------------------
 
     def _restored(self, changed: list[dict[str, Any]]) -> Iterator[str]:
-        for name, stream in zip(("stdin", "stdout", "stderr"), self.streams, strict=True):
-            now = sys.__dict__.get(name)
-            if now is not (self.output if name == "stdout" else stream):
+        names = "stdin", "stdout", "stderr"
+        for name, stream, own in zip(names, self.streams, self.ours, strict=True):
+            if sys.__dict__.get(name) is not own:
                 yield f"removes or replaces sys.{name}"
             setattr(sys, name, stream)
         for number, copy in zip((1, 2), self.copies, strict=True):

@@ -6,6 +6,7 @@ CODE = re.compile(r"(?<!`)(`+)(?!`)(?:.*?[^`])\1(?!`)")
 COMMENT = re.compile(r"<!--(?:(?!-->).)*-->")
 FORMULA = re.compile(r"(?<!\\)\$(?=\S)[^$]*(?<=[^\s\\])\$(?!\d)")
 LOOSE = re.compile(r"(?<!\\)\$[^\s\d$]\S{0,20}|\S{0,20}[^\s\\$]\$(?!\d)")  # $5 is money
+LATEX = re.compile(r"(?<![\w:\\])\\[A-Za-z]{2,}(?![\w\\])")
 LEAD = re.compile(r"^(?:[ \t\u00a0>]|[-*+:](?=[ \t])|\d{1,9}[.)](?=[ \t])|\[\^[^\]]*\]:)*")
 SEPARATOR = re.compile(r"[ \t>]*+\|?(?:[ \t]*:?-+:?[ \t]*\|)+(?:[ \t]*:?-+:?[ \t]*)?")
 INDENTING = re.compile(r"(?:[-*+:]|\d{1,9}[.)])[ \t]|>|\[\^|!!!|\?\?\?")  # an indented line may go on with it
@@ -15,14 +16,20 @@ NAMED = re.compile(r"^ {0,3}\[(?P<name>[^\]]+)\]:|(?:\[(?=\^)|\]\[)(?P<used>[^\]
 FOREIGN = {  # how others write, and how we do
     r"^\+\+\+(?= |$)": "cells are fences here, so leave it out",
     r"^#+ *%%": "a cell is a ```python fence",
+    "^%% ": "leave it out",
     r"^(?:%%?|!)[A-Za-z]\w*": "a notebook's magic is not run, so leave it out",
-    r"^[> ]*(?::::+|\[!\w+\])": "write !!! note, and below it its text, indented by four",
+    r"^[> ]*(?::::+|///+|\[!\w+\])": "write !!! note, and below it its text, indented by four",
     "^[‘’“”´]{2,}": "a fence begins with three backticks",
     r"!?\[\[[^\]]*\]\]|\[-?@(?=\w)": "write [text](file.md)",
     r"\^(?=\[)": "write [^name], and below it [^name]: and the note",
     r"^\s*[-*+] \[[ xX]\](?= )|^-+8<-+|^\.\. (?=\w)|^\*\[\w+\]:|\{[{%]": "leave it out",
     r"~~(?=\S)|==(?=\w)|%%(?=\w)|\{(?:\+\+|--|>>)|(?<!\S):[a-z][a-z0-9_+-]*:(?!:)": "leave it out",
     r"\\$": "leave a line empty, and a new paragraph begins",
+    r"(?<=\w)(?:~[^\s~]+~|\^[^\s^]+\^)": "write <sub>2</sub>, <sup>2</sup> or a formula",
+    r"^[ \t>]*[•●◦▪‣]|^\d{1,2}\) +(?=\S)": "a list begins with -, or with 1.",
+    r"\] \((?=https?:)|\(https?:[^\s)]*\)\[": "write [text](address)",
+    r"^={1,6} +(?=\"|[^\W\d])": "a heading begins with #",
+    r"^[ \t>]*(?:[-*+#]|\d+[.)])\u00a0": "write an ordinary space there",
     r"\\(?:eq)?ref\{|\{[a-z:]+\}(?=`)|(?!@eq:[a-z0-9])@ ?[Ee][Qq]\b": "write @eq:name",
 }
 TAGS = "abbr b br code del em i ins kbd mark q s samp small span strong sub sup u var wbr"
@@ -134,6 +141,8 @@ def _inline(text: str) -> str | None:
     if found := LOOSE.search(re.sub(r"\]\([^)]*\)", "]", TAG.sub("", text))):
         where = found[0].strip()
         return f"the $ of '{where}' opens or closes no formula of its line; for a dollar, write \\$"
+    if found := LATEX.search(text):
+        return f"'{found[0]}' is shown as it is; write it between dollars, or in backticks"
     if found := re.search(r"<[A-Za-z/!?][^<>]{0,30}>?", TAG.sub("", text)):
         what = found[0].strip()
         if what.lstrip("</").split(" ")[0].rstrip("/>") in BLOCKS.split():

@@ -39,7 +39,7 @@ from .chapter import (
 from .files import read_text
 from .kept import across_builds
 from .prose import NAMED, SEPARATOR, Prose, bare
-from .rules import UNLIKE, check_book
+from .rules import BELOW, UNLIKE, check_book
 
 TAGS = ("core", "hide-input", "notation")
 ATTRIBUTES = ("tags", "name", "alt", "raises")
@@ -51,6 +51,7 @@ COUNTS = ("sum", "mean", "count_nonzero")
 NEXT_TO_NOTHING = 1e-3  # who asks whether something is smaller asks whether it agrees
 
 LONGEST, DEEPEST = 5_000, 100  # characters of a line; levels of a cell's syntax
+DEEP = f"nested more than {DEEPEST} levels deep; break it up"
 NAME = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
 
 HEADER = """\
@@ -94,10 +95,11 @@ def read_book(folder: Path = BOOK) -> list[Chapter]:
     chapters = [read_chapter(path) for path in files]
     if not chapters:
         raise BookError(folder, "no chapters: expected files like 01-slope.md")
-    for path in sorted({*folder.glob("[!.#]*")} - {*files}):
-        markdown = re.search(r"\.([qr]?md|markdown)$", path.name, re.I)
+    for path in sorted({*folder.rglob("*.*")} - {*files} - {*folder.glob("exercises/*.md")}):
+        hidden = any(part[0] in ".#" for part in path.relative_to(folder).parts)
+        markdown = not hidden and re.search(r"\.([qr]?md|markdown)$", path.name, re.I)
         if markdown and path.is_file() and path.read_bytes().startswith(b"---"):
-            raise BookError(path, UNLIKE)
+            raise BookError(path, UNLIKE if path.parent == folder else BELOW)
     _check(tuple(chapters))
     return chapters
 
@@ -340,7 +342,7 @@ class Reader:
             raise self.refuse(said, at) from None
         except (RecursionError, MemoryError):
             longest = max(range(len(lines)), key=lambda index: len(lines[index]))
-            raise self.refuse("nested too deeply for Python", first + longest) from None
+            raise self.refuse(DEEP, first + longest) from None
         tree = cell.tree
         nodes = list[ast.AST]()  # level by level, like ast.walk
         depth, level = 0, list[ast.AST]([tree])
@@ -349,7 +351,7 @@ class Reader:
             if depth > DEEPEST and (
                 found := [node for node in level if isinstance(node, ast.expr | ast.stmt)]
             ):
-                raise BookError(cell.at(found[0]), f"nested more than {DEEPEST} levels deep; break it up")
+                raise BookError(cell.at(found[0]), DEEP)
             depth += 1
         if not tree.body:
             raise self.refuse("an empty python cell")

@@ -15,6 +15,7 @@ from .chapter import (
 )
 from .tangle.imports import imported_names
 
+BELOW = "begins like a chapter, but stands in a folder of its own, where nobody reads it"
 UNLIKE = "begins like a chapter, but is not called like one: 04-linear.md"
 LINK = re.compile(r"(?:\]\(|^\[\w+\]: *)(?:\./)?(\d\d-[\w-]+\.md)")  # to a chapter
 
@@ -77,11 +78,8 @@ def _check_references(chapters: Sequence[Chapter]) -> None:
 def _check_links(chapters: Sequence[Chapter]) -> None:
     names = {chapter.path.name for chapter in chapters}
     for chapter in chapters:
-        ranges = [(cell.place.line, cell.source.count("\n")) for cell in chapter.cells]
-        code = {at for line, length in ranges for at in range(line, line + length)}
-        for number, line in enumerate(chapter.text.split("\n"), 1):
-            prose = "" if number in code else re.sub(r"`[^`]*`|<!--.*?-->", "", line)
-            for name in LINK.findall(prose):
+        for number, line in chapter.prose:
+            for name in LINK.findall(re.sub(r"`[^`]*`|<!--.*?-->", "", line)):
                 if name not in names:
                     raise BookError(chapter.place(number), f"there is no chapter {name} to link to")
 

@@ -148,7 +148,7 @@ def read_sheet(path: Path, chapter: Chapter, chapters: Sequence[Chapter]) -> She
 def _sections(text: Chapter) -> Iterator[tuple[str, int, int]]:
     """(title, first line, last line) of each section."""
     lines = text.text.split("\n")
-    inside = [range(one.place.line, one.place.line + one.source.count("\n")) for one in text.cells]
+    inside = [range(one.place.line, one.end) for one in text.cells]
     code = {line for block in inside for line in block}
     starts = [at for at, line in enumerate(lines, 1) if line.startswith("## ") and at not in code]
     for start, end in zip(starts, [*(start - 1 for start in starts[1:]), len(lines)], strict=True):

@@ -6,6 +6,7 @@ book/unbound.toml, by its chapter: '2: 1e-8 in a figure'.
 
 import re
 import sys
+from typing import Any
 
 from literate.chapter import Cell, Chapter
 
@@ -15,14 +16,17 @@ TYPED = re.compile(r"(?<![\w.])(?=(\d+\.\d+|\d+e-?\d+|\d+)(?![\w.]))")
 NUMBER = re.compile(r"(?<![\w.])(?<!chapter )(\d+(?:[.,]\d+)?(?:e-?\d+)?)(?!\w)")
 
 
+def figures() -> list[Any]:
+    """Those that are open."""
+    pyplot: Any = sys.modules.get("matplotlib.pyplot")
+    return [pyplot.figure(number) for number in pyplot.get_fignums()] if pyplot else []
+
+
 def drawn() -> str:
     """All that stands written in the figures that are open."""
-    if "matplotlib.pyplot" not in sys.modules:
-        return ""
-    from matplotlib import pyplot, text
+    from matplotlib import text
 
-    figures = [pyplot.figure(number) for number in pyplot.get_fignums()]
-    return "\n".join(one.get_text() for figure in figures for one in figure.findobj(text.Text))
+    return "\n".join(one.get_text() for figure in figures() for one in figure.findobj(text.Text))
 
 
 def untold(chapter: Chapter, cell: Cell, written: str) -> list[str]:

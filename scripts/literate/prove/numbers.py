@@ -163,7 +163,7 @@ def prose(chapter: Chapter, tables: bool = False) -> list[str]:
     lines = chapter.text.split("\n")
     blocks = [range(0, lines.index("---", 1))]
     for cell in chapter.cells:
-        blocks.append(range(cell.place.line - 2, cell.place.line + cell.source.count("\n")))
+        blocks.append(range(cell.place.line - 2, cell.end))
     blocks += [range(display.place.line - 1, display.end) for display in chapter.displays]
     if tables:
         rows = (row.place.line for table in chapter.tables for row in table.rows)

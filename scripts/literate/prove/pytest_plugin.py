@@ -28,6 +28,7 @@ from literate.limits import leave, witnessed
 from literate.prove.checks import read_counts
 from literate.prove.claims import stated, text_findings
 from literate.prove.numbers import check_typed
+from literate.prove.references import link_findings
 from literate.prove.session import Failure, NotRun, Session
 from literate.reader import book_files
 from literate.tangle.module import tangle
@@ -186,6 +187,7 @@ def _equations(session: Session) -> Iterator[Claim]:
     places = [one.place for one in stated(chapter)]
     places += [table.place for table in chapter.tables]
     places += [reference.place for reference in chapter.references]
+    places += [finding.place for finding in link_findings(chapter)]
     for line in sorted(place.line for place in places)[:1]:
         yield line, "what the text says", partial(limited, line, what_the_text_says)
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 import __future__
 
+import ast
+import asyncio
 import contextlib
 import doctest
 import importlib.util
+import io
 import linecache
 import locale
+import logging
 import os
 import re
 import sys
@@ -23,14 +27,15 @@ import numpy as np
 
 from literate.chapter import MODULE_NAME, BookError, Cell, Chapter, Number, Place
 from literate.files import read_text, scratch, write_atomically
-from literate.limits import Limits, Misbehaved, Output
-from literate.prove.alternatives import drawn, untold
+from literate.limits import Limits, Misbehaved, Output, unprintable
+from literate.prove.alternatives import drawn, figures, untold
 from literate.reader import book_files, data_files, read_chapter
 from literate.rules import check_prefix
 from literate.tangle.module import Module, importable, tangle
 
 FUTURE_FLAGS = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 LONGEST_TRACE = 20
+SILENT = re.compile(r";\s*(?:#.*)?\s*\Z")  # Jupyter does not show the value of such a line
 
 
 class Failure(Exception):
@@ -52,6 +57,7 @@ class Session:
         self.flags = 0
         self.done = 0
         self.failed: Place | None = None
+        self.handlers: list[logging.Handler] = []  # of the chapter's own log
 
     @classmethod
     def of(cls, path: Path) -> Session:
@@ -70,7 +76,9 @@ class Session:
         return tangle(self.before)
 
     def __enter__(self) -> Session:
-        import matplotlib  # here, because most of those who import this file run nothing
+        import IPython.lib.pretty  # here, because most of those who import this file run nothing
+        import matplotlib
+        import matplotlib.font_manager  # it builds its list of fonts now, not in a cell
 
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(scratch())
@@ -87,6 +95,7 @@ class Session:
             stack.enter_context(np.printoptions())
             stack.enter_context(matplotlib.rc_context())
             matplotlib.use("agg")
+            self.pretty = IPython.lib.pretty.pretty
             stack.enter_context(importable(module))
             stack.enter_context(importable(self.main))
             with self.explained(self.chapter.place(1)), self.bounded(self.chapter.place(1)):
@@ -127,6 +136,8 @@ class Session:
                     raise Failure(
                         f"{cell.place}: the cell is to say {cell.saying!r}, but says {str(error)!r}"
                     ) from None
+                if what := unprintable(str(error)):
+                    raise Failure(f"{cell.place}: the cell {what}") from None
             else:
                 if cell.raises:
                     raise Failure(f"{cell.place}: the cell is to raise {cell.raises}, but raised nothing")
@@ -137,7 +148,7 @@ class Session:
         try:
             with self.strictly(self.chapter.place((test.lineno or 0) + 1)):
                 runner = doctest.DebugRunner(verbose=False)
-                runner._fakeout = Output(runner._fakeout, self.limits)  # type: ignore[attr-defined]
+                runner._fakeout = Output(runner._fakeout, self.limits, lambda _: None)  # type: ignore[attr-defined]
                 runner.run(test)
         except doctest.DocTestFailure as failure:
             place = self.example_place(failure)
@@ -165,8 +176,8 @@ class Session:
     # -- how it is run ---------------------------------------------------------
 
     def execute(self, cell: Cell) -> None:
-        with self.strictly(cell.place):
-            exec(self.compiled(cell.source, cell.place, "exec"), self.namespace)
+        with self.strictly(cell.place), self.as_in_jupyter():
+            self.check_shown(cell, self.run_lines(cell))
             missing = cell.alt and untold(self.chapter, cell, "")  # to look into a figure takes time
             if missing and (numbers := untold(self.chapter, cell, drawn())):
                 raise Failure(
@@ -174,10 +185,51 @@ class Session:
                     "nor the code of its section has; correct it, or list it in book/unbound.toml"
                 )
 
-    def compiled(self, source: str, place: Place, mode: str) -> CodeType:
+    @contextlib.contextmanager
+    def as_in_jupyter(self) -> Iterator[None]:
+        """There a loop runs around each cell, and pytest does not catch what is logged."""
+        loop, root, others = asyncio.new_event_loop(), logging.getLogger(), logging.getLogger().handlers
+        root.handlers = self.handlers
+        asyncio._set_running_loop(loop)
+        try:
+            yield
+        finally:
+            asyncio._set_running_loop(None)
+            loop.close()
+            root.handlers = others
+
+    def run_lines(self, cell: Cell) -> object:
+        """Return what Jupyter shows of the last one."""
+        *body, last = ast.parse("\n" * (cell.place.line - 1) + cell.source).body
+        shown = last.value if isinstance(last, ast.Expr) and not SILENT.search(cell.source) else None
+        lines = ast.Module(body if shown else [*body, last], [])
+        exec(self.compiled(lines, cell.place, "exec"), self.namespace)
+        if shown is None:
+            return None
+        return eval(self.compiled(ast.Expression(shown), cell.place, "eval"), self.namespace)
+
+    def check_shown(self, cell: Cell, value: object) -> None:
+        """Refuse what the site would not show."""
+        drawn = figures()
+        if type(value).__name__ == "Figure":
+            drawn, value = [value], None
+        if drawn and not cell.alt:
+            raise Failure(f'{cell.place}: this cell draws a figure: add alt="…" and say what one sees in it')
+        if cell.alt and not drawn and "show(" not in cell.source:
+            raise Failure(f"{cell.place}: this cell has alt=… but draws no figure")
+        if value is None:
+            return
+        text = self.pretty(value)
+        if cell.alt:
+            what = f"{text.partition(chr(10))[0][:80]}, the value of its last line; end it with ;"
+            raise Failure(f"{cell.place}: above its figure this cell shows {what}")
+        Output(io.StringIO(), self.limits).write(text)
+
+    def compiled(self, source: str | ast.Module | ast.Expression, place: Place, mode: str) -> CodeType:
         """Padded and under the chapter's path: a traceback then shows the lines of the book."""
-        padded = "\n" * (place.line - 1) + source
-        code: CodeType = compile(padded, place.path, mode, flags=self.flags, dont_inherit=True)
+        if isinstance(source, str):
+            source = "\n" * (place.line - 1) + source
+        code: CodeType = compile(source, place.path, mode, flags=self.flags, dont_inherit=True)
         self.flags |= code.co_flags & FUTURE_FLAGS
         return code
 
@@ -227,9 +279,12 @@ class Session:
         said = (told[-1] if isinstance(error, SyntaxError) else "".join(told)).strip()  # with its notes
         if isinstance(error, Misbehaved):
             said = str(error) or f"the cell {self.limits.complaint}"
-        lines = [f"    {place}  {linecache.getline(str(place.path), place.line).strip()}" for place in places]
-        if len(lines) > LONGEST_TRACE:
-            lines[LONGEST_TRACE // 2 : -LONGEST_TRACE // 2] = ["    …"]
+        half = LONGEST_TRACE // 2
+        ends = [*places[:half], None, *places[-half:]] if len(places) > LONGEST_TRACE else places
+        lines = [
+            f"    {place}  {linecache.getline(str(place.path), place.line).strip()}" if place else "    …"
+            for place in ends
+        ]
         return Failure("\n".join([f"{places[0]}: {said}", *lines]))
 
 

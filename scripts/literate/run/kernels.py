@@ -13,6 +13,8 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
@@ -25,6 +27,8 @@ from unittest import mock
 import zmq
 from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
+
+from literate.chapter import BookError
 
 PRELOADED = [
     "ipykernel.kernelapp",
@@ -40,18 +44,35 @@ ENVIRONMENT = {
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # Jupyter's debugger says nothing when it is imported
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
 }
+LONGEST = 60  # bytes of the folder for temporary files: a socket has 108 at most, and 104 on macOS
 CLIENT = f"{__name__}.Prompt"  # its class
 
 
 @functools.cache
 def prepare() -> None:
     """Let kernels be forked from now on."""
+    temporary = Path(tempfile.gettempdir())
+    if len(os.fsencode(temporary)) > LONGEST:
+        raise BookError(temporary, "too long a path for the kernels' sockets; give a shorter one as TMPDIR")
     multiprocessing.set_forkserver_preload(PRELOADED)
-    with mock.patch.dict(os.environ, ENVIRONMENT):
+    with mock.patch.dict(os.environ, ENVIRONMENT), _unstopped():
         forkserver.ensure_running()
     factory = KernelProvisionerFactory.instance()
     factory.provisioners["forked"] = EntryPoint("forked", f"{__name__}:Forked", factory.GROUP_NAME)
     factory.default_provisioner_name = "forked"
+
+
+@contextlib.contextmanager
+def _unstopped() -> Iterator[None]:
+    """What is started here ignores Ctrl-C: it ends with this process anyway."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 class Prompt(AsyncKernelClient):

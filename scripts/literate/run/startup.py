@@ -42,7 +42,9 @@ STYLE: Any = {
 
 def bare_traceback(kind: type, error: BaseException, trace: TracebackType, tb_offset: int = 0) -> list[str]:
     """The frames alone: notebooks.py knows how their lines are numbered in the book."""
-    return [f"{frame.filename}\n{frame.lineno}" for frame in traceback.extract_tb(trace)]
+    frames = [*traceback.walk_tb(trace)]
+    ends = frames if len(frames) < 20 else [*frames[:10], *frames[-10:]]
+    return [f"{frame.f_code.co_filename}\n{line}" for frame, line in ends]
 
 
 def as_svg(figure: Any) -> str:
@@ -93,6 +95,8 @@ def limited(run: Any, limits: Any) -> Any:
 shell: Any = get_ipython()
 shell.InteractiveTB.structured_traceback = bare_traceback
 shell.input_transformer_manager.transform_cell = "{}\n".format  # no magic here, and to look for it takes long
+for name in ("exit", "quit"):  # which end nothing here
+    shell.user_ns.pop(name, None)
 np.set_printoptions(linewidth=72)
 if figures:  # type: ignore[name-defined]  # noqa: F821
     import matplotlib

@@ -86,8 +86,7 @@ class Book:
 
     def lines(self, cell: Cell) -> tuple[int, int]:
         """The lines of the module that come from ``cell``."""
-        end = cell.place.line + cell.source.count("\n")
-        own = (Place(cell.place.path, line) for line in range(cell.place.line, end))
+        own = (Place(cell.place.path, line) for line in range(cell.place.line, cell.end))
         lines = [self.module_lines[place] for place in own if place in self.module_lines]
         return min(lines), max(lines)
 
@@ -115,7 +114,7 @@ def segments(chapter: Chapter) -> Iterator[Segment]:
     lines = chapter.text.split("\n")
     spans: list[tuple[int, int, Cell | Display]] = [(d.place.line - 1, d.end, d) for d in chapter.displays]
     for cell in chapter.cells:
-        spans.append((cell.place.line - 2, cell.place.line + cell.source.count("\n"), cell))
+        spans.append((cell.place.line - 2, cell.end, cell))
     at = lines.index("---", 1) + 1
     for start, end, item in sorted(spans, key=lambda span: span[0]):
         yield None, "\n".join(lines[at:start])

@@ -37,11 +37,12 @@ def _around_folds(text: str) -> Iterator[str]:
 def _parts(text: str) -> Iterator[str]:
     """The headings, and what stands between them as stretches."""
     start = 0
-    for name, at in [*_blocks(text), ("h", len(text))]:
-        if name[0] == "h" or (at - start > LONG and BEGINS.match(text, at)):
+    for name, at in [*_blocks(text), ("h1", len(text))]:
+        is_heading = name[0] == "h" and name[1:].isdigit()
+        if is_heading or (at - start > LONG and BEGINS.match(text, at)):
             yield _stretch(text[start:at])
             start = at
-        if name[0] == "h" and at < len(text):
+        if is_heading and at < len(text):
             start = text.index(f"</{name}>", at) + len(f"</{name}>")
             yield text[at:start]
 
