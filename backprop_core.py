@@ -5916,13 +5916,12 @@ def diagnose(
 ) -> Diagnosis:
     """Find out why a network does not learn; change nothing.
 
-    Shapes: x (N, …) and y as net.loss takes them. ``step`` is your own
-    training step, ``step()`` or with any of x, y, batch, net, optimizer, run
-    dozens of times, or hundreds; an ``optimizer`` alone is put into the
-    usual loop, with up to 256 rows as its only batch. Network, optimizer,
-    generators, x, y, and arrays, lists, deques, sets and dicts that step
-    refers to, are put back, bit for bit; what it prints or writes stays.
-    ``rng`` chooses rows and directions; None, the same each time. Raises
+    Shapes: x (N, …) and y as net.loss takes them. ``step`` is your training
+    step, ``step()`` or with any of x, y, batch, net, optimizer, run many
+    times; an ``optimizer`` alone gets the usual loop, on a batch of up to 256
+    rows. Network, optimizer, generators, x, y, and arrays, lists, deques, sets
+    and dicts that step refers to, are put back bit for bit; what it prints or
+    writes stays. ``rng`` chooses rows and directions; None: the same. Raises
     RuntimeError without a loss, ValueError for reduction "none", ValueError
     unless optimizer is an Optimizer and step callable, and as net.loss does.
     """
@@ -7045,10 +7044,15 @@ def _layer_signs(name: str, layer: Layer, x: Any, rng: Any) -> _Signs:
         f = partial(_with, layer, x, g, key)
         if key in own and _is_idle(f, value, rng):
             wild = partial(_with, _shaken(layer, 10, rng), x, g, key)
-            lost = _is_idle(wild, value, rng)  # whatever the others are?
-            sign = "parameter-without-effect" if lost else "dead-from-start"
-            yield sign, where, "any value would do"
+            yield _idle_sign(wild, value, rng), where, "any value would do"
         yield from _one_sign(where, f, value, gradient, len(x), rng)
+
+
+# 24 The diagnosis · idle-sign
+def _idle_sign(wild: Callable, value: np.ndarray, rng: Any) -> str:
+    """Would any value do, whatever the others are?"""
+    lost = _is_idle(wild, value, rng)
+    return "parameter-without-effect" if lost else "dead-from-start"
 
 
 # 24 The diagnosis · is-idle
@@ -7828,4 +7832,4 @@ _PROBES = [
 ]
 
 
-# digest 882f5b5276e8c1f1d0a021374a9d348904fe1189be2ed31dcf22c2c0f4278903
+# digest 31c2d4d55392629ef27ca5c6fc7add7bc4fc1f5cb6c604a574ff121d1f89c442
