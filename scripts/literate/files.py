@@ -138,7 +138,7 @@ def command(main: Callable[[], int]) -> NoReturn:
     """Run a program to its end, also when nobody listens to it, and end without a traceback."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed; else the next file to be opened would take its number
-            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  open to the end
     out: Any = sys.stdout
     out.reconfigure(encoding=out.encoding if out.isatty() else "utf-8", errors="replace")
     status = 1
