@@ -280,6 +280,11 @@ Indices = Mapping[str, float]
 
 def run(expression: Expression, tables: Sequence[Table], at: Indices) -> float:
     """The number that an expression is, where its indices have these values."""
+    with np.errstate(all="ignore"):
+        return _run(expression, tables, at)
+
+
+def _run(expression: Expression, tables: Sequence[Table], at: Indices) -> float:
     if isinstance(expression, str):
         return at[expression]
     if not isinstance(expression, list):
@@ -287,23 +292,22 @@ def run(expression: Expression, tables: Sequence[Table], at: Indices) -> float:
     kind, *parts = expression
     if kind in ("x", "call"):
         table, place = (parts[0], parts[1:]) if kind == "x" else (parts[1], parts[2])
-        return tables[table].entry([run(index, tables, at) for index in place])
+        return tables[table].entry([_run(index, tables, at) for index in place])
     if kind in REDUCE and len(parts) == 5:
         function, neutral = REDUCE[kind]
-        values = [run(parts[4], tables, inner) for inner in steps(expression, tables, at)]
+        values = [_run(parts[4], tables, inner) for inner in steps(expression, tables, at)]
         return float(function(np.array(values), initial=neutral))
     if kind == "cases":
         rows = zip(parts[::2], parts[1::2], strict=True)
-        held = (value for condition, value in rows if condition is None or run(condition, tables, at))
-        return run(next(held, math.nan), tables, at)
-    with np.errstate(all="ignore"):
-        return float(OPERATIONS[kind](*(run(part, tables, at) for part in parts)))
+        held = (value for condition, value in rows if condition is None or _run(condition, tables, at))
+        return _run(next(held, math.nan), tables, at)
+    return float(OPERATIONS[kind](*(_run(part, tables, at) for part in parts)))
 
 
 def steps(expression: Expression, tables: Sequence[Table], at: Indices) -> Iterator[Indices]:
     """The values that a sum's index takes."""
     _, name, low, high, condition, _ = expression
-    for value in range(round(run(low, tables, at)), round(run(high, tables, at)) + 1):
+    for value in range(round(_run(low, tables, at)), round(_run(high, tables, at)) + 1):
         inner = {**at, name: value}
-        if condition is None or run(condition, tables, inner):
+        if condition is None or _run(condition, tables, inner):
             yield inner

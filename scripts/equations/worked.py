@@ -4,6 +4,7 @@ import itertools
 import re
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -85,14 +86,15 @@ class Worked:
     given: list[str]  # per table: "given", "size", "module" (its code computes it), "text" (an equation does)
     follows: list[list[int]]  # per table: the tables that it was computed from
 
-    def value(self, side: int) -> np.ndarray:
-        """The side's array, from the data alone."""
+    @cached_property
+    def values(self) -> list[np.ndarray]:
+        """The sides' arrays, from the data alone."""
         sizes = [axis.high - axis.low + 1 for axis in self.axes]
         names = [axis.name for axis in self.axes]
         places = itertools.product(*(range(axis.low, axis.high + 1) for axis in self.axes))
-        at = (dict(zip(names, place, strict=True)) for place in places)
-        found = [run(self.sides[side], self.tables, indices) for indices in at]
-        return np.array(found).reshape(sizes)
+        at = [dict(zip(names, place, strict=True)) for place in places]
+        every = [[run(side, self.tables, indices) for indices in at] for side in self.sides]
+        return [np.array(found).reshape(sizes) for found in every]
 
 
 class Unshown(Exception):
@@ -135,7 +137,7 @@ def _coincidences(worked: Worked) -> int:
     given = [t.data for t, origin in zip(worked.tables, worked.given, strict=True) if origin == "given"]
     arrays = [data for data in given if data.ndim and len(np.unique(data)) > 2]
     pairs = [(a, b) for a, b in itertools.combinations(arrays, 2) if a.shape == b.shape]
-    return sum(int(np.sum(a == b)) for a, b in pairs) + int(not np.any(worked.value(0)))
+    return sum(int(np.sum(a == b)) for a, b in pairs) + int(not np.any(worked.values[0]))
 
 
 def lowered(read: Read, env: Environment) -> Worked:
@@ -187,7 +189,7 @@ def _confirm(worked: Worked, values: list[Array], order: list[str]) -> None:
     for position, value in enumerate(values):
         data = np.moveaxis(value.data, [order.index(name) for name in free], range(len(free)))
         data = data.reshape(data.shape[: len(free)] + value.shape) if value.rank else data
-        mine = worked.value(position)
+        mine = worked.values[position]
         data = data.reshape([n for n in data.shape if n > 1])
         squeezed = mine.reshape([n for n in mine.shape if n > 1])
         if not np.allclose(data, squeezed, rtol=1e-9, atol=1e-9):

@@ -96,7 +96,7 @@ def test_the_page_computes_what_the_checker_computes(book: Book, step: int = 8) 
     answers = in_node([as_json(worked) for _, worked, _ in every])
     for (label, worked, values), sides in zip(every, answers, strict=True):
         for position, (value, side) in enumerate(zip(values, sides, strict=True)):
-            entries = worked.value(position).reshape(-1)
+            entries = worked.values[position].reshape(-1)
             np.testing.assert_allclose(side, entries, rtol=1e-9, atol=1e-9, err_msg=label)
             expected = np.sort(np.unique(np.round(value, 7)))
             np.testing.assert_allclose(np.unique(np.round(side, 7)), expected, atol=2e-7, err_msg=label)
@@ -110,7 +110,7 @@ def test_a_checked_display_has_a_worked_example(book: Book, step: int = 8) -> No
                 work_out(book, chapter, display)
             continue
         for worked in work_out(book, chapter, display):
-            assert all(np.all(np.isfinite(worked.value(n))) for n in range(len(worked.sides)))
+            assert all(np.all(np.isfinite(side)) for side in worked.values)
             assert all(max(table.data.shape, default=0) <= 12 for table in worked.tables), display.label
 
 

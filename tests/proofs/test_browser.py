@@ -92,7 +92,8 @@ ALIKE = """() => {
 }"""
 AUDIT = """() => {
     axe.configure({rules: [{id: "color-contrast", selector: ":not([data-alike])"}]});
-    return axe.run(document, {resultTypes: ["violations"]}).then(result => result.violations);
+    const options = {resultTypes: ["violations"], selectors: false};
+    return axe.run(document, options).then(result => result.violations);
 }"""
 
 

@@ -90,9 +90,7 @@ def as_data(worked: Worked, notation: Notation) -> Example:
         "shown": worked.shown,
         "sides": worked.sides,
         "axes": [[axis.name, axis.low, axis.high] for axis in worked.axes],
-        "values": [
-            [_short(value) for value in worked.value(n).reshape(-1)] for n in range(len(worked.sides))
-        ],
+        "values": [[_short(value) for value in side.reshape(-1)] for side in worked.values],
         "at": [[plain(name), value] for name, value in place.items()],
         "stages": [stages(side, worked.tables, place) for side in worked.sides],
     }
@@ -105,7 +103,7 @@ def _short(value: float) -> float | int:
 
 def _telling(worked: Worked) -> dict[str, int]:
     """An entry that is not zero and lies off the diagonal, if there is one."""
-    values = worked.value(0)
+    values = worked.values[0]
     places = np.ndindex(*values.shape)
     choice = max(places, key=lambda at: (bool(values[at] != 0), len(set(at)) == len(at)))
     return {axis.name: axis.low + at for axis, at in zip(worked.axes, choice, strict=True)}
