@@ -25,7 +25,6 @@ from .corners import FARS
 from .environment import Environment
 from .errors import MathError, Redraw, RowError
 from .evaluate import Calculus, Evaluator, ranges_of
-from .grammar import parse
 from .notation import Notation
 from .reader import condition_of, read_sides
 from .sets import check_member, parse_set
@@ -234,7 +233,7 @@ def _member(book: Book, inline: Inline, notation: Notation) -> str:
 
 
 def _inequality(book: Book, inline: Inline, notation: Notation) -> str:
-    node = condition_of(parse(tokens(inline.tex)), notation.kinds)
+    node = condition_of(tokens(inline.tex), notation.kinds)
 
     def judge(value: np.ndarray, _: Environment) -> str:
         return "" if np.all(value) else "it does not hold for all values of the table"

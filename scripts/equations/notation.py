@@ -254,13 +254,10 @@ def symbol_key(tex: str) -> str:
     """A symbol in its one spelling; "θ \\leftarrow" is the new value of θ."""
     if tex.endswith(r"\leftarrow"):
         return symbol_key(tex.removesuffix(r"\leftarrow")) + " ←"
-    tree = parse(tokens(tex))
-    part: Any = tree
-    while part.data in ("list", "relation", "total", "product"):
-        if len(part.children) != 1:
-            raise MathError(f"{tex} is not one symbol")
-        part = part.children[0]
-    return raw(tree)
+    found = parse(tokens(tex))
+    if len(found) != 1:
+        raise MathError(f"{tex} is not one symbol")
+    return raw(found)
 
 
 def _kind(set_: Set, row: Row) -> str:
