@@ -50,27 +50,21 @@ class Read:
 
 def read_display(tex: str, notation: Notation) -> tuple[Read, ...]:
     """The equations of a display, read; what cannot be read is a MathError."""
-    found = _read_display(tex, notation.reading)
-    if isinstance(found, MathError):
-        raise found.with_traceback(None)
-    return found
+    return _read_display(tex, notation.reading)
 
 
 @functools.lru_cache(maxsize=4096)
-def _read_display(tex: str, kinds: frozenset[tuple[str, str]]) -> tuple[Read, ...] | MathError:
+def _read_display(tex: str, kinds: frozenset[tuple[str, str]]) -> tuple[Read, ...]:
     """Read once; a display is met again in its mutants' score and by those who use its symbols."""
     found = []
-    try:
-        for equation in equations(tex):
-            try:
-                is_update = equation.sides[1].relation == "←"
-                sides = read_sides([side.tokens for side in equation.sides], dict(kinds), is_update)
-            except MathError as error:
-                error.equation = equation
-                raise
-            found.append(Read(equation, tuple(sides)))
-    except MathError as error:
-        return error.with_traceback(None)
+    for equation in equations(tex):
+        try:
+            is_update = equation.sides[1].relation == "←"
+            sides = read_sides([side.tokens for side in equation.sides], dict(kinds), is_update)
+        except MathError as error:
+            error.equation = equation
+            raise
+        found.append(Read(equation, tuple(sides)))
     return tuple(found)
 
 

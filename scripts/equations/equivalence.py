@@ -4,7 +4,7 @@ Sums and products of numbers commute, Kronecker's delta and equality are
 symmetric, and a summed index may have any name.
 """
 
-from .syntax import All, Binary, Bound, Call, Compare, Index, Node, Reduce, free_indices, show
+from .syntax import Binary, Bound, Call, Compare, Index, Node, Reduce, free_indices, show
 
 MIRRORED = {">": "<", "≥": "≤"}
 
@@ -43,7 +43,7 @@ def _sorted(node: Node) -> Node:
             for term in terms[1:]:
                 result = Binary(op, result, term)
             return result
-        case Call("kronecker" | "max" | "min" as name, arguments, key):
+        case Call("kronecker" | "max" | "min" | "and" as name, arguments, key):
             return Call(name, tuple(sorted(arguments, key=show)), key)
         case Compare(op, left, right):
             if op in MIRRORED:
@@ -51,8 +51,6 @@ def _sorted(node: Node) -> Node:
             if op in ("=", "≠"):
                 left, right = sorted((left, right), key=show)
             return Compare(op, left, right)
-        case All(conditions):
-            return All(tuple(sorted(conditions, key=show)))
     return node
 
 

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from . import differences
-from .arrays import COMPARE, ENTRYWISE, NORMS, REDUCE, Array, Ranges
+from .arrays import COMPARE, ENTRYWISE, NORMS, PAIRWISE, REDUCE, Array, Ranges
 from .derivatives import gradient, jacobian
 from .environment import Environment
 from .errors import MathError, Redraw, RowError, at_row, at_side
 from .notation import Definition
 from .sets import Set, check_member, draw, first_of
 from .syntax import (
-    All,
     Apply,
     Binary,
     Bound,
@@ -32,7 +31,6 @@ from .syntax import (
     Negative,
     Node,
     Number,
-    Ones,
     Reduce,
     Symbol,
     Transpose,
@@ -168,9 +166,6 @@ class Evaluator:
         shape = [1] * len(self.order)
         shape[self.order.index(node.name)] = -1
         return Array(self.ranges.values[node.name].reshape(shape), 0)
-
-    def ones(self, node: Ones) -> Array:
-        return self.lift(np.ones(round(evaluate_number(node.size, self.env))))
 
     # -- entries -----------------------------------------------------------------
 
@@ -327,11 +322,13 @@ class Evaluator:
         first = values[0]
         if node.name == "kronecker":
             return Array(np.equal(first.data, values[1].data).astype(float), 0)
-        if node.name in ("max", "min"):
-            function = np.maximum if node.name == "max" else np.minimum
+        if node.name == "ones":
+            return self.lift(np.ones(round(evaluate_number(node.arguments[0], self.env))))
+        if node.name in PAIRWISE:
             for value in values[1:]:
-                first = self.entrywise(function, first, value, node.name)
-            self.note_extremes(node, values, first)
+                first = self.entrywise(PAIRWISE[node.name], first, value, node.name)
+            if node.name != "and":
+                self.note_extremes(node, values, first)
             return first
         if node.name in NORMS:
             axes = tuple(range(-first.rank, 0))
@@ -458,12 +455,6 @@ class Evaluator:
         if np.any(np.equal(self.widen(left, right.rank), self.widen(right, left.rank))):
             self.reached.add((node, 0))
         return self.entrywise(COMPARE[node.op], left, right, node.op)
-
-    def all(self, node: All) -> Array:
-        first, *others = [self.value(condition) for condition in node.conditions]
-        for other in others:
-            first = self.entrywise(np.logical_and, first, other, "and")
-        return first
 
     def indicator(self, node: Indicator) -> Array:
         value = self.value(node.condition)

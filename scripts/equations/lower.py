@@ -23,12 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import ENTRYWISE, REDUCE, Ranges
+from .arrays import ENTRYWISE, PAIRWISE, REDUCE, Ranges
 from .environment import Environment
 from .evaluate import Evaluator
 from .sets import first_of
 from .syntax import (
-    All,
     Apply,
     Binary,
     Bound,
@@ -42,7 +41,6 @@ from .syntax import (
     Negative,
     Node,
     Number,
-    Ones,
     Reduce,
     Symbol,
     Transpose,
@@ -131,9 +129,6 @@ class Lowering:
     def _index(self, node: Index, at: tuple[Expression, ...]) -> Expression:
         return node.name
 
-    def _ones(self, node: Ones, at: tuple[Expression, ...]) -> Expression:
-        return 1
-
     def _symbol(self, node: Symbol, at: tuple[Expression, ...]) -> Expression:
         table = self.of_symbol(node)
         first = self.tables[table].first
@@ -201,7 +196,9 @@ class Lowering:
         first, *others = node.arguments
         if node.name == "kronecker":
             return ["=", self(first, ()), self(others[0], ())]
-        if node.name in ("max", "min"):
+        if node.name == "ones":
+            return 1
+        if node.name in PAIRWISE:
             found = self.wide(first, at)
             for other in others:
                 found = [node.name, found, self.wide(other, at)]
@@ -236,12 +233,6 @@ class Lowering:
     def _compare(self, node: Compare, at: tuple[Expression, ...]) -> Expression:
         return [SIGNS.get(node.op, node.op), self.wide(node.left, at), self.wide(node.right, at)]
 
-    def _all(self, node: All, at: tuple[Expression, ...]) -> Expression:
-        found = self.wide(node.conditions[0], at)
-        for other in node.conditions[1:]:
-            found = ["and", found, self.wide(other, at)]
-        return found
-
     def _indicator(self, node: Indicator, at: tuple[Expression, ...]) -> Expression:
         return self(node.condition, at)
 
@@ -265,15 +256,13 @@ RELATIONS: dict[str, Callable[..., Any]] = {
 OPERATIONS: dict[str, Callable[..., Any]] = {
     **ENTRYWISE,
     **RELATIONS,
+    **PAIRWISE,
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
     "/": np.divide,
     "^": np.power,
     "neg": operator.neg,
-    "max": np.maximum,
-    "min": np.minimum,
-    "and": np.logical_and,
 }
 Indices = Mapping[str, float]
 

@@ -15,7 +15,6 @@ from itertools import pairwise
 from .errors import MathError, at_side
 from .grammar import GROUPS, JOINS, Group, Item, is_product, leaves, letters, listed, parse, raw, split
 from .syntax import (
-    All,
     Apply,
     Binary,
     Bound,
@@ -29,7 +28,6 @@ from .syntax import (
     Negative,
     Node,
     Number,
-    Ones,
     Reduce,
     Symbol,
     Transpose,
@@ -310,7 +308,7 @@ class _Reader:
 
     def ones(self, item: Item, rest: deque[Item]) -> Node:
         if item.sub:
-            return self.scripted(Ones(self.expression(item.sub)), replace(item, sub=None))
+            return self.scripted(Call("ones", (self.expression(item.sub),)), replace(item, sub=None))
         if not rest or rest[0].kind not in ("LSQB", "LSET"):
             raise MathError(
                 r"the vector of ones needs its length: write \mathbf 1_N; an indicator \mathbf 1[…]"
@@ -366,7 +364,7 @@ class _Reader:
                 chains = [[low, (sign, one), high] for one in (first, second)]  # 0 <= u, v < q
         found = [self.bound(chain) for chain in chains]
         conditions = tuple(condition for _, condition in found if condition is not None)
-        return tuple(bound for bound, _ in found), All(conditions) if conditions else None
+        return tuple(bound for bound, _ in found), Call("and", conditions) if conditions else None
 
     def bound(self, chain: Chain) -> tuple[Bound, Node | None]:
         """``i``, ``j\\ne i``, ``k<t`` or ``0\\le u<q``."""
@@ -455,7 +453,7 @@ class _Reader:
                 if (sign := COMPARE.get(op, op)) in EQUALS.values() and sign != "=":
                     raise MathError(f"{op} cannot stand in a condition")
                 found.append(Compare(sign, self.total(left), self.total(right)))
-        return found[0] if len(found) == 1 else All(tuple(found))
+        return found[0] if len(found) == 1 else Call("and", tuple(found))
 
     def cases(self, item: Item) -> Node:
         values, conditions = [], []
