@@ -14,7 +14,7 @@ from . import differences
 from .arrays import COMPARE, ENTRYWISE, NORMS, PAIRWISE, REDUCE, Array, Ranges
 from .derivatives import gradient, jacobian
 from .environment import Environment
-from .errors import MathError, Redraw, RowError, at_row, at_side
+from .errors import MathError, Redraw, at_row, at_side, told_at
 from .notation import Definition
 from .sets import Set, check_member, draw, first_of
 from .syntax import (
@@ -364,11 +364,11 @@ class Evaluator:
         function = self.env.value(node.function)
         if not callable(function):
             raise MathError(f"`{definition.row.code}` is not a function")
-        function = _reporting(function, definition)
-        if all(part.rank == 0 for part in domain) and definition.set.rank == 0:
-            found = self.apply_entrywise(function, values, node.primes)
-        else:
-            found = self.apply_to_arrays(function, values, node, domain)
+        with told_at(definition.place, definition.row.code):
+            if all(part.rank == 0 for part in domain) and definition.set.rank == 0:
+                found = self.apply_entrywise(function, values, node.primes)
+            else:
+                found = self.apply_to_arrays(function, values, node, domain)
         if not node.primes and not self.env.corner and found.data.dtype.kind in "biuf":
             self.check_range(definition, found.data)
         return found
@@ -390,7 +390,7 @@ class Evaluator:
             raise MathError("a prime needs a function of one argument")
         rank = max(value.rank for value in values)
         data = np.broadcast_arrays(*(self.widen(value, rank) for value in values))
-        return Array(function(*data), rank)
+        return Array(np.asarray(function(*data)), rank)
 
     def apply_to_arrays(
         self, function: Callable[..., Any], values: list[Array], node: Apply, domain: tuple[Set, ...]
@@ -465,21 +465,16 @@ class Evaluator:
         """Disjoint rows; 'otherwise' is where no other row holds."""
         values = [self.row(*row) for row in zip(node.values, node.conditions, strict=True)]
         rank = max(value.rank for value in values)
-        taken: np.ndarray | None = None
-        result = np.asarray(np.nan)
+        taken, result = np.asarray(False), np.asarray(np.nan)
         for number, (value, condition) in enumerate(zip(values, node.conditions, strict=True)):
-            if condition is None:
-                here = ~taken if taken is not None else np.asarray(True)
-            else:
-                test = self.value(condition)
-                here = self.widen(test, rank).astype(bool)
-            if taken is not None and np.any(taken & here):
+            here = self.widen(self.value(condition), rank).astype(bool) if condition else ~taken
+            if np.any(taken & here):
                 raise MathError("two rows of cases hold at once")
             if np.any(here):
                 self.reached.add((node, number))
-            taken = here if taken is None else taken | here
+            taken = taken | here
             result = np.where(here, self.widen(value, rank), result)
-        if taken is not None and not np.all(taken):
+        if not np.all(taken):
             raise MathError("no row of cases holds")
         return Array(result, rank)
 
@@ -517,21 +512,6 @@ class Evaluator:
                 lambda child: Evaluator(child, one)(top).data[lead], bottom.key, self.env
             )
         return self.lift(self.env.jacobians[key]), self.value(top).rank
-
-
-def _reporting(function: Callable[..., Any], definition: Definition) -> Callable[..., np.ndarray]:
-    """The function; what it raises is a finding at its row."""
-
-    def reporting(*values: np.ndarray) -> np.ndarray:
-        try:
-            return np.asarray(function(*values))
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            message = f"`{definition.row.code}` raises {type(error).__name__}: {error}"
-            raise RowError(definition.place, message) from None
-
-    return reporting
 
 
 def evaluate_number(node: Node, env: Environment) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import Redraw, RowError
+from .errors import told_at
 from .text import Code, Place
 
 BUILTINS = frozenset(dir(builtins))
@@ -24,6 +24,9 @@ SCOPES = (ast.Lambda, ast.FunctionDef, ast.GeneratorExp, ast.ListComp, ast.SetCo
 class Statement:
     node: ast.stmt
     place: Place
+
+    def __str__(self) -> str:
+        return ast.unparse(self.node)
 
     @staticmethod
     def all_of(cell: Code) -> list[Statement]:
@@ -84,21 +87,11 @@ class Slice:
         scope = dict(values)
         with np.errstate(all="ignore"):
             for statement in self.statements:
-                execute(statement, scope)
+                with told_at(statement.place, statement):
+                    exec(_compiled(statement.node, str(statement.place.path)), scope)
                 if given:
                     scope.update((name, given[name]) for name in stored_names(statement.node) & given.keys())
         return scope[self.name]
-
-
-def execute(statement: Statement, scope: dict[str, Any]) -> None:
-    """Run one statement; what it raises is a finding at its line of the book."""
-    try:
-        exec(_compiled(statement.node, str(statement.place.path)), scope)
-    except (Redraw, RowError, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # exit() would end the check, and nobody would know
-        text = ast.unparse(statement.node)
-        raise RowError(statement.place, f"`{text}` raises {type(error).__name__}: {error}") from None
 
 
 @cache
