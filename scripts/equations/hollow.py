@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .environment import Environment
+from .environment import Environment, own
 from .errors import MathError, Redraw
 from .notation import Definition, Notation
 from .slicing import Slice
@@ -48,9 +48,7 @@ def keeps_its_value(notation: Notation, row: Definition, env: Environment, is_gr
 
 
 def _run(slice_: Slice, constants: Any, inputs: dict[str, Any]) -> Any:
-    values = {name: x.copy() if isinstance(x, np.ndarray) else x for name, x in inputs.items()}
-    plain = {n: x.item() if isinstance(x, np.ndarray) and not x.ndim else x for n, x in values.items()}
-    return slice_.run({**constants, **plain}, {})
+    return slice_.run({**constants, **{name: own(value) for name, value in inputs.items()}}, {})
 
 
 def _equal(right: Any, wrong: Any) -> bool:

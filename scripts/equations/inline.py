@@ -10,7 +10,7 @@ import ast
 import inspect
 import math
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -22,12 +22,11 @@ from .book import Book
 from .chains import equations
 from .check import DRAWS, check_display
 from .corners import FARS
-from .environment import Environment
 from .errors import MathError, Redraw, RowError
 from .evaluate import Calculus, Evaluator, ranges_of
 from .notation import Notation
 from .reader import condition_of, read_sides
-from .sets import check_member, parse_set
+from .sets import Set, check_member, parse_set
 from .syntax import Node
 from .text import Display, Place, Text
 from .tokens import tokens
@@ -37,9 +36,7 @@ RELATION = re.compile(
     r"[=<>]|\\(?:l|g)(?:e|eq|eqslant|t|l|g)?\b(?!arrow)|\\ne(?:q)?\b|\\approx|\\in\b|\\equiv|\\leftarrow|\\sim|\\propto"
 )
 
-
 SYMBOL = re.compile(r"(?:\\(?:hat|bar|dot|tilde)\s*)?(?:[A-Za-z]|\\[a-z]+)(?:_(?:\w|\{\w+\}))?")
-
 
 NOISE = re.compile(r"\\(?:[,;!: ]|left\b|right\b|cdot\b)|\s")
 ARGUMENT = r"\s*(\\[a-zA-Z]+|[^\s{\\])"  # without braces
@@ -212,49 +209,28 @@ def denied(book: Book, text: Text, inline: Inline) -> str:
 
 def _identity(book: Book, chapter: Text, inline: Inline, notation: Notation) -> str:
     if r"\in" in inline.tex and "=" not in inline.tex:
-        return _member(book, inline, notation)
+        left, _, right = inline.tex.partition(r"\in")
+        (node,), set_ = read_sides([tokens(left)], notation.kinds), parse_set(f"${right.strip()}$")
+        return _on_draws(book, inline, notation, node, set_)
     if re.search(r"[<>]|\\(?:l|g)(?:e|eq)?\b|\\ne", inline.tex):
-        return _inequality(book, inline, notation)
+        return _on_draws(book, inline, notation, condition_of(tokens(inline.tex), notation.kinds))
     equations(inline.tex)
     display = Display(inline.place, inline.tex, f"inline {inline.shown}", None, inline.place.line)
     found = check_display(book, chapter, display).finding
     return found.message if found else ""
 
 
-def _member(book: Book, inline: Inline, notation: Notation) -> str:
-    left, _, right = inline.tex.partition(r"\in")
-    (node,), set_ = read_sides([tokens(left)], notation.kinds), parse_set(f"${right.strip()}$")
-
-    def judge(value: np.ndarray, env: Environment) -> str:
-        check_member(set_, value, env.number)
-        return ""
-
-    return _on_draws(book, inline, notation, node, judge)
-
-
-def _inequality(book: Book, inline: Inline, notation: Notation) -> str:
-    node = condition_of(tokens(inline.tex), notation.kinds)
-
-    def judge(value: np.ndarray, _: Environment) -> str:
-        return "" if np.all(value) else "it does not hold for all values of the table"
-
-    return _on_draws(book, inline, notation, node, judge, FARS)
-
-
-def _on_draws(
-    book: Book,
-    inline: Inline,
-    notation: Notation,
-    node: Node,
-    judge: Callable[[np.ndarray, Environment], str],
-    corners: Sequence[str] = (),
-) -> str:
+def _on_draws(book: Book, inline: Inline, notation: Notation, node: Node, set_: Set | None = None) -> str:
+    """Whether values lie in a set, or a condition holds, also far from 1."""
     good, name, avoid, needed = 0, f"inline {inline.shown}", notation.literals, notation.ids(node)
-    for attempt, corner in enumerate([*corners, *[""] * 3 * DRAWS]):
+    for attempt, corner in enumerate([*(() if set_ else FARS), *[""] * 3 * DRAWS]):
         env = book.draw(notation, name, attempt, avoid, needed, corner)
         try:
-            if reason := judge(Evaluator(env, ranges_of([node], env))(node).data, env):
-                return reason
+            value = Evaluator(env, ranges_of([node], env))(node).data
+            if set_:
+                check_member(set_, value, env.number)
+            elif not np.all(value):
+                return "it does not hold for all values of the table"
             good += not corner
         except Redraw:
             continue
