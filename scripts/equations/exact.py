@@ -7,7 +7,6 @@ agree proves an identity but for a probability below 1e-15; of an equation with 
 
 import builtins
 import math
-import types
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -148,9 +147,7 @@ def namespace(source: str) -> dict[str, Any]:
         "__builtins__": {**vars(builtins), "__import__": _import, "float": _Float},
     }
     exec(compile(source, "exact.py", "exec"), found)
-    for name, value in list(found.items()):
-        if isinstance(value, types.FunctionType) and name in GUARDS:
-            found[name] = GUARDS[name]
+    found |= {name: guard for name, guard in GUARDS.items() if name in found}
     return found
 
 

@@ -7,7 +7,6 @@ goes unseen.
 """
 
 import ast
-import inspect
 import math
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -27,6 +26,7 @@ from .evaluate import Calculus, Evaluator, ranges_of
 from .notation import Notation
 from .reader import condition_of, read_sides
 from .sets import Set, check_member, parse_set
+from .slicing import pairs, parameters
 from .syntax import Node
 from .text import Display, Place, Text
 from .tokens import tokens
@@ -151,10 +151,9 @@ def _given(source: str, names: Collection[str]) -> Iterator[float]:
 
 def _pairs(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
     match node:
-        case ast.Assign([ast.Tuple(targets)], ast.Tuple(values)):
-            yield from zip(targets, values, strict=False)
         case ast.Assign(targets, value):
-            yield from ((target, value) for target in targets)
+            for target in targets:
+                yield from pairs(target, value)
         case ast.For(target, value):
             yield target, value
         case ast.keyword(str() as name, value):
@@ -180,13 +179,8 @@ def _numbers(value: ast.expr) -> Iterator[float]:
 
 def defaults_of(value: object) -> dict[str, list[float]]:
     """The numbers that each parameter of a function or class takes where none is given."""
-    try:
-        parameters = inspect.signature(value).parameters.values() if callable(value) else ()
-    except (TypeError, ValueError):
-        return {}
-    given = {
-        one.name: one.default if isinstance(one.default, tuple) else (one.default,) for one in parameters
-    }
+    defaults = {name: one.default for name, one in parameters(value).items()}
+    given = {name: one if isinstance(one, tuple) else (one,) for name, one in defaults.items()}
     return {name: [float(x) for x in values if type(x) in (int, float)] for name, values in given.items()}
 
 

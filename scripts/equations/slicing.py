@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Callable, Collection, Iterable, Iterator
+import inspect
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import CodeType
@@ -224,6 +225,21 @@ def called_names(nodes: Iterable[ast.stmt], module: Collection[str]) -> set[str]
                     found.add(called)
     methods = {name.split(".")[0] for name in found if "." in name}
     return found - methods
+
+
+def pairs(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """What is assigned to what, in ``a, b = c, d`` too."""
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        return list(zip(target.elts, value.elts, strict=False))
+    return [(target, value)]
+
+
+def parameters(value: object) -> Mapping[str, inspect.Parameter]:
+    """Those of a function or class, where they are known."""
+    try:
+        return inspect.signature(value).parameters if callable(value) else {}
+    except (TypeError, ValueError):
+        return {}
 
 
 def computes(nodes: Iterable[ast.stmt]) -> bool:
