@@ -140,17 +140,13 @@ class Book:
 
     def text(self, label: str, key: str) -> Node | None:
         """How a display defines a symbol, as left = right."""
-        if (label, key) not in self._texts:
-            self._texts[label, key] = self._find_text(label, key)
-        return self._texts[label, key]
-
-    def _find_text(self, label: str, key: str) -> Node | None:
-        if label not in self.displays:
-            return None
-        chapter, display = self.displays[label]
-        try:
-            tex = self.replaced.get(label, display.tex)
-            reads = read_display(tex, self.notation(chapter, display.place.line))
-        except MathError as error:
-            raise MathError(f"{label}: {error}") from None
-        return next((Binary("=", *read.sides[:2]) for read in reads if read.defines == key), None)
+        if (label, key) not in self._texts and label in self.displays:
+            chapter, display = self.displays[label]
+            try:
+                tex = self.replaced.get(label, display.tex)
+                reads = read_display(tex, self.notation(chapter, display.place.line))
+            except MathError as error:
+                raise MathError(f"{label}: {error}") from None
+            found = (Binary("=", *read.sides[:2]) for read in reads if read.defines == key)
+            self._texts[label, key] = next(found, None)
+        return self._texts.get((label, key))

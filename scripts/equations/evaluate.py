@@ -334,7 +334,9 @@ class Evaluator:
             axes = tuple(range(-first.rank, 0))
             return Array(NORMS[node.name](np.abs(first.data), axes), 0)
         if node.name == "diag":
-            return self.diagonal(first)
+            if first.rank != 1:
+                raise MathError(r"\operatorname{diag} takes a vector")
+            return Array(first.data[..., :, None] * np.eye(first.shape[0]), 2)
         if node.name == "tr":
             if first.rank != 2 or first.shape[0] != first.shape[1]:
                 raise MathError(f"the trace of shape {first.shape}")
@@ -348,11 +350,6 @@ class Evaluator:
             others = [other for place, other in enumerate(at) if place != number]
             if np.any(here & ~np.logical_or.reduce(np.broadcast_arrays(*others))):
                 self.reached.add((node, number))
-
-    def diagonal(self, value: Array) -> Array:
-        if value.rank != 1:
-            raise MathError(r"\operatorname{diag} takes a vector")
-        return Array(value.data[..., :, None] * np.eye(value.shape[0]), 2)
 
     def apply(self, node: Apply) -> Array:
         definition = self.env.notation.rows[node.function]

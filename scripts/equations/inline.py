@@ -1,9 +1,10 @@
 r"""Formulas in the running text that state something: $\mu=0.9$, $\tanh x=2\sigma(2x)-1$, $A\in(0,1)^{N}$.
 
 A symbol that is a number is a setting: the code of its section must give it to that name, or it is a default
-of what the line names. What the table in force can evaluate is held against it like a display. The rest (a
-condition, a name given in passing) is listed with its reason, letter by letter, so that no change of it
-goes unseen.
+of what the line names. What the table in force can evaluate is held against it like a display. "Every step
+multiplies the distance by $1-\eta a$" is a claim all the same: what has no relation is part of a display of
+its chapter, or of a formula that is held to account. The rest (a condition, a name given in passing) is
+listed with its reason, letter by letter, so that no change of it goes unseen.
 """
 
 import ast
@@ -42,6 +43,9 @@ NOISE = re.compile(r"\\(?:[,;!: ]|left\b|right\b|cdot\b)|\s")
 ARGUMENT = r"\s*(\\[a-zA-Z]+|[^\s{\\])"  # without braces
 ATOM = r"(\d+|\\?[A-Za-z]|\\[A-Za-z]+|\\sqrt\{[^{}]*\})"
 SLASH = re.compile(rf"(?<![\w}}\])]){ATOM}/{ATOM}(?![\w^_(\\{{])")
+ONE = re.compile(  # a symbol with its marks, a number, a bracket of names like (N,T,D)
+    r"-?\\?[A-Za-z]+(?:[_^'](?:\w|\\[a-z]+|\{[^{}]*\})?)*|\\(?:hat|bar|dot|tilde)\s*\w(?:_\w|_\{\w+\})?|-?\d+"
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,11 @@ class Inline:
     def has_relation(self) -> bool:
         bare = re.sub(r"\\(?:left|right)\b", "", self.tex)
         return bool(RELATION.search(bare)) and r"\to " not in self.tex
+
+    @property
+    def is_term(self) -> bool:
+        """Whether it is more than a symbol or a number, and states nothing by itself."""
+        return not self.has_relation and not ONE.fullmatch(self.tex.strip())
 
 
 def spelled(tex: str) -> str:
@@ -233,16 +242,37 @@ def _on_draws(book: Book, inline: Inline, notation: Notation, node: Node, set_: 
     return "no draw could be used"
 
 
+# -- complaints ------------------------------------------------------------------------------
+
+
 def complaints(
     book: Book, chapter: Text, prose: Sequence[str], listed: Collection[str]
 ) -> Iterator[tuple[Inline, str]]:
-    """The formulas that are neither bound nor listed, and what to do about them."""
+    """The formulas that are neither held to account nor listed, and what to do about them."""
     known = {*map(spelled, listed)}
-    for inline in relations(chapter, prose):
-        if spelled(inline.tex) not in known and (reason := unbound(book, chapter, inline)):
+    wholes = [display.tex for display in chapter.displays]
+    wholes += [inline.tex for inline in relations(chapter, prose)]
+    wholes += [row.symbol for table in chapter.tables for row in table.rows]
+    plain = [spelled(tex) for tex in wholes]
+    for inline in formulas(chapter, prose):
+        if (tex := spelled(inline.tex)) in known:
+            continue
+        if inline.has_relation and (reason := unbound(book, chapter, inline)):
             yield (
                 inline,
                 f"${inline.shown}$ states something that nothing holds to account ({reason}). Make it a "
                 f"display with a label, or say it in words, or list it with its reason in "
                 f"book/unbound.toml: \"a condition\" = ['{chapter.number}: {inline.shown}']",
             )
+        if inline.is_term and not any(_is_part(tex, whole) for whole in plain):
+            yield (
+                inline,
+                f"${inline.shown}$ is no part of any display of this chapter, so nothing holds it to "
+                "account. Write it as a display does, or list it with its reason in book/unbound.toml",
+            )
+
+
+def _is_part(part: str, whole: str) -> bool:
+    """Not of a power or a longer name: 1-e is no part of 1-e^2."""
+    no_command = r"(?<!\\)" if part[0].isalpha() else ""
+    return bool(re.search(rf"{no_command}{re.escape(part)}(?![\^_'!])", whole))

@@ -18,12 +18,11 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from .arrays import ENTRYWISE, PAIRWISE, REDUCE, Ranges
+from .arrays import COMPARE, ENTRYWISE, PAIRWISE, REDUCE, Ranges
 from .environment import Environment
 from .evaluate import Evaluator
 from .sets import first_of
@@ -63,14 +62,12 @@ class Table:
     first: tuple[int, ...]  # where each axis begins to count
     zero_outside: bool = False
 
-    @cached_property
-    def entries(self) -> dict[tuple[float, ...], float]:
-        """Each entry by its place, as the formula counts."""
-        numbers = np.ndenumerate(np.real(self.data))
-        return {tuple(map(sum, zip(at, self.first, strict=True))): float(value) for at, value in numbers}
-
     def entry(self, place: Sequence[float]) -> float:
-        return self.entries.get(tuple(place), 0.0 if self.zero_outside else math.nan)
+        """The number at a place, as the formula counts."""
+        at = tuple(int(index) - first for index, first in zip(place, self.first, strict=True))
+        if all(0 <= index < size for index, size in zip(at, self.data.shape, strict=True)):
+            return float(np.real(self.data[at]))
+        return 0.0 if self.zero_outside else math.nan
 
 
 @dataclass
@@ -245,14 +242,7 @@ class Lowering:
 
 # -- evaluating ------------------------------------------------------------------------------
 
-RELATIONS: dict[str, Callable[..., Any]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+RELATIONS = {SIGNS.get(sign, sign): function for sign, function in COMPARE.items()}
 OPERATIONS: dict[str, Callable[..., Any]] = {
     **ENTRYWISE,
     **RELATIONS,

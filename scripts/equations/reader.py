@@ -10,6 +10,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from itertools import pairwise
 
 from .errors import MathError, at_side
@@ -120,33 +121,28 @@ class _Reader:
 
     def product(self, items: Iterable[Item]) -> Node:
         """Side by side first, then / · × ⊙ from left to right."""
-        groups: list[list[Node]] = [[]]
-        operators: list[str] = []
+        groups: list[tuple[str, list[Node]]] = [("", [])]
         rest = deque(items)
         while rest:
-            item = rest[0]
+            item, group = rest[0], groups[-1][1]
+            if item.kind == "TIMES" and not group:
+                raise MathError(f"{item.text} has nothing on its left")
             if item.kind == "TIMES":
-                if not groups[-1]:
-                    raise MathError(f"{item.text} has nothing on its left")
-                operators.append(OPERATORS[rest.popleft().text])
-                groups.append([])
-                continue
-            if groups[-1] and item.kind == "NUMBER":
+                groups.append((OPERATORS[rest.popleft().text], []))
+            elif group and item.kind == "NUMBER":
                 raise MathError(f"a number after a factor: write {raw(item)} first, or \\cdot {raw(item)}")
-            groups[-1].append(self.take(rest))
-        if not groups[-1]:
+            else:
+                group.append(self.take(rest))
+        if not groups[-1][1]:
             raise MathError("a product breaks off")
-        return self.combine(groups, operators)
-
-    def combine(self, groups: list[list[Node]], operators: list[str]) -> Node:
-        result = _side_by_side(groups[0])
-        for position, (op, group) in enumerate(zip(operators, groups[1:], strict=True)):
-            if op == "/":
-                if len(group) > 1 or "/" in operators[position + 1 :]:
-                    raise MathError(r"a/b c is ambiguous: write \frac{a}{b}c or \frac{a}{bc}")
-                if isinstance(group[0], Reduce):
-                    raise MathError(r"a/\sum is ambiguous: write \frac{a}{\sum …}")
-            result = Binary(op, result, _side_by_side(group))
+        result, divided = reduce(_times, groups[0][1]), False
+        for op, group in groups[1:]:
+            if (divided and op == "/") or (op == "/" and len(group) > 1):
+                raise MathError(r"a/b c is ambiguous: write \frac{a}{b}c or \frac{a}{bc}")
+            if op == "/" and isinstance(group[0], Reduce):
+                raise MathError(r"a/\sum is ambiguous: write \frac{a}{\sum …}")
+            divided = divided or op == "/"
+            result = Binary(op, result, reduce(_times, group))
         return result
 
     def take(self, rest: deque[Item]) -> Node:
@@ -479,8 +475,5 @@ def _without_word(part: Group) -> Group:
     return part[1:]
 
 
-def _side_by_side(nodes: list[Node]) -> Node:
-    result = nodes[0]
-    for node in nodes[1:]:
-        result = Binary("*", result, node)
-    return result
+def _times(left: Node, right: Node) -> Node:
+    return Binary("*", left, right)

@@ -12,7 +12,7 @@ from itertools import accumulate
 from .errors import MathError
 
 SCAN = re.compile(
-    r"""(?P<space>\s+|~|\\[,;:!>]|\\\ |%[^\n]*)
+    r"""(?P<space>\s+|~|\\[,;:!>]|\\\ |%[^\n]*|\\(?:left|right|middle|[bB]igg?[lr]?)\s*\.)
       |(?P<text>\\(?:text|textrm|textit|mbox)\s*\{(?P<words>[^{}]*)\})
       |(?P<name>\\(?:operatorname\*?|mathrm|mathsf|mathtt)\s*(?:\{(?P<letters>[^{}]*)\}|(?P<letter>[A-Za-z])))
       |(?P<environment>\\(?P<side>begin|end)\s*\{(?P<which>[a-z]+\*?)\})
@@ -112,18 +112,11 @@ def _scan(tex: str) -> list[Token]:
     for match in SCAN.finditer(tex):
         if match["space"] or match[0] in DROPPED:
             continue
-        if match[0] == "." and found and _last_word(tex, match.start()) in DROPPED:
-            continue  # \left. and \right.
         kind, text = _classify(match)
         if text == "=" and found and found[-1].text == ":" and found[-1].end == match.start():
             found.pop()
         found.append(Token(kind, text, match.start(), match.end()))
     return found
-
-
-def _last_word(tex: str, end: int) -> str:
-    word = re.search(r"\\[A-Za-z]+\s*$", tex[:end])
-    return word[0].strip() if word else ""
 
 
 def _classify(match: re.Match[str]) -> tuple[str, str]:
