@@ -100,7 +100,7 @@ class _Ranger:
         self.ranges.add(bound.name, values, f"its limits {show(bound.low)}..{show(bound.high)}")
 
     def axes(self, indices: tuple[Node, ...], base: Node) -> None:
-        shape, what, words = self.shape(base), show(base), self.words(base)
+        shape, what, words = self.shape(base), show(base), _words(base, self.env)
         if shape is None:
             return
         if len(indices) > len(shape):
@@ -114,10 +114,6 @@ class _Ranger:
             if "zero outside" not in words and (shift := _shift(index)):
                 self.ranges.shifts.append((shift[0], values - shift[1]))
 
-    def words(self, node: Node) -> frozenset[str]:
-        rows = self.env.notation.rows
-        return rows[node.key].set.words if isinstance(node, Symbol) else frozenset()
-
     def shape(self, node: Node) -> tuple[int, ...] | None:
         """The positional shape of what is indexed, if it can be known now."""
         if isinstance(node, Symbol):
@@ -126,6 +122,10 @@ class _Ranger:
             return None
         self.visit(node)
         return Evaluator(self.env, self.ranges)(node).shape
+
+
+def _words(node: Node, env: Environment) -> frozenset[str]:
+    return env.notation.rows[node.key].set.words if isinstance(node, Symbol) else frozenset()
 
 
 class Evaluator:
@@ -170,8 +170,7 @@ class Evaluator:
     # -- entries -----------------------------------------------------------------
 
     def entry(self, node: Entry) -> Array:
-        words = _Ranger(self.env, self.ranges).words(node.base)
-        return self.pick(self.value(node.base), node.indices, show(node.base), 0, words)
+        return self.pick(self.value(node.base), node.indices, show(node.base), 0, _words(node.base, self.env))
 
     def pick(
         self,
@@ -401,15 +400,12 @@ class Evaluator:
                 f"write \\frac{{\\partial}}{{\\partial x}} {node.function}(x) for a derivative by a vector"
             )
         lead = np.broadcast_shapes(*(value.data.shape[: len(self.order)] for value in values))
-        places = np.ndindex(*lead)
-        results = [np.asarray(function(*(self.at(value, place) for value in values))) for place in places]
+        spread = [np.broadcast_to(value.data, lead + value.shape) for value in values]
+        results = [
+            np.asarray(function(*(np.array(data[place]) for data in spread))) for place in np.ndindex(*lead)
+        ]
         data = np.stack(results).reshape(lead + results[0].shape)
         return Array(data, results[0].ndim)
-
-    def at(self, value: Array, place: tuple[int, ...]) -> np.ndarray:
-        sizes = value.data.shape[: len(place)]
-        inside = (at if size > 1 else 0 for at, size in zip(place, sizes, strict=True))
-        return np.asarray(value.data[tuple(inside)])
 
     # -- sums --------------------------------------------------------------------------
 
