@@ -367,7 +367,7 @@ class _Reader:
         match [(COMPARE.get(sign, sign), items) for sign, items in chain]:
             case [(_, index)]:
                 return Bound(self.bind(index)), None
-            case [(_, index), (sign, other)] if sign != "=":
+            case [(_, index), (sign, other)] if sign in COMPARE.values():
                 name = self.bind(index)
                 return Bound(name), Compare(sign, Index(name), self.total(other))
             case [(_, first), ("<" | "≤" as above, index), ("<" | "≤" as below, last)]:

@@ -115,6 +115,7 @@ REFUSALS = [
     (r"y = x'", r"a prime belongs to a function of the table: f'(x)"),
     (r"y = \sum a_i", r"\sum needs its index: \sum_i or \sum_{i=1}^{n}"),
     (r"y = \sum_{i=1} a_i", r"write \sum_i, \sum_{i=1}^{n}, \sum_{0\le i<n}, \sum_{j\ne i} or \sum_{j<i}"),
+    (r"y = \sum_{i\in n} a_i", r"write \sum_i, \sum_{i=1}^{n}, \sum_{0\le i<n}, \sum_{j\ne i} or \sum_{j<i}"),
     (r"y = \sum_{i}^{n} a_i", r"write \sum_{i=1}^{n} with one index and both limits"),
     (r"y = \sum_i", r"\sum_{i} has nothing to its right"),
     (r"y = \sum_i a_i \sum_i b_i", r"index i is bound twice; rename one"),
