@@ -281,17 +281,15 @@ class Evaluator:
             raise MathError(r"two vectors side by side: write a^\top b, a b^\top or a \odot b")
         if left.rank > 2 or right.rank > 2:
             raise MathError("a product of arrays with more than two axes: write it with indices")
-        if left.rank == 1:
-            if right.shape[0] != 1:
-                raise MathError(r"a vector is a column: write x^\top W for a row times a matrix")
-            return Array(left.data[..., :, None] * right.data, 2)
-        if left.shape[1] != right.shape[0]:
+        if left.rank == 1 and right.shape[0] != 1:
+            raise MathError(r"a vector is a column: write x^\top W for a row times a matrix")
+        if left.rank == 2 and left.shape[1] != right.shape[0]:
             raise MathError(f"matrix product of shapes {left.shape} and {right.shape}")
-        if right.rank == 1:
-            found = np.matmul(left.data, right.data[..., None])[..., 0]
-            return Array(found[..., 0], 0) if left.shape[0] == 1 else Array(found, 1)
-        found = np.matmul(left.data, right.data)
-        return Array(found[..., 0, 0], 0) if found.shape[-2:] == (1, 1) else Array(found, 2)
+        columns = (one.data if one.rank == 2 else one.data[..., None] for one in (left, right))
+        found = np.matmul(*columns)
+        if left.rank == 2 and found.shape[-2:] == (1, 1):
+            return Array(found[..., 0, 0], 0)
+        return Array(found[..., 0], 1) if right.rank == 1 else Array(found, 2)
 
     def dot(self, op: str, left: Array, right: Array) -> Array:
         r"""``\cdot`` and ``\times`` as written."""

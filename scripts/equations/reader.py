@@ -10,7 +10,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 from itertools import pairwise
 
 from .errors import MathError, at_side
@@ -135,14 +135,14 @@ class _Reader:
                 group.append(self.take(rest))
         if not groups[-1][1]:
             raise MathError("a product breaks off")
-        result, divided = reduce(_times, groups[0][1]), False
+        result, divided = reduce(partial(Binary, "*"), groups[0][1]), False
         for op, group in groups[1:]:
             if (divided and op == "/") or (op == "/" and len(group) > 1):
                 raise MathError(r"a/b c is ambiguous: write \frac{a}{b}c or \frac{a}{bc}")
             if op == "/" and isinstance(group[0], Reduce):
                 raise MathError(r"a/\sum is ambiguous: write \frac{a}{\sum …}")
             divided = divided or op == "/"
-            result = Binary(op, result, reduce(_times, group))
+            result = Binary(op, result, reduce(partial(Binary, "*"), group))
         return result
 
     def take(self, rest: deque[Item]) -> Node:
@@ -473,7 +473,3 @@ def _without_word(part: Group) -> Group:
     if part[0].text not in (r"\text{if}", r"\text{for}", r"\text{where}", r"\text{when}"):
         raise MathError(f"{part[0].text} is not read; write \\text{{if }} before a condition")
     return part[1:]
-
-
-def _times(left: Node, right: Node) -> Node:
-    return Binary("*", left, right)

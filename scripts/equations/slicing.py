@@ -111,13 +111,11 @@ def _family(needed: set[str], statements: Iterable[Statement], classes: set[str]
 
 
 def _constructed(node: ast.stmt, classes: set[str]) -> list[tuple[str, set[str]]]:
-    if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
-        return []
-    match node.value:
-        case ast.Call(func=ast.Name(called)) as call if called in classes:
-            return [(node.targets[0].id, set(free_names(call)) - {called})]
-        case ast.Call(func=ast.Attribute(attr=called)) as call if called in classes:
-            return [(node.targets[0].id, set(free_names(call)))]
+    match node:
+        case ast.Assign(
+            [ast.Name(built), *_], ast.Call(ast.Name(called) | ast.Attribute(attr=called)) as call
+        ) if called in classes:
+            return [(built, set(free_names(call)) - {called})]
     return []
 
 

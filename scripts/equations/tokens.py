@@ -12,7 +12,8 @@ from itertools import accumulate
 from .errors import MathError
 
 SCAN = re.compile(
-    r"""(?P<space>\s+|~|\\[,;:!>]|\\\ |%[^\n]*|\\(?:left|right|middle|[bB]igg?[lr]?)\s*\.)
+    r"""(?P<space>\s+|~|\\[,;:!>]|\\\ |%[^\n]*|\\(?:left|right|middle|[bB]igg?[lr]?)(?![A-Za-z])\s*\.?
+          |\\(?:displaystyle|textstyle|limits|nolimits|nonumber|notag)(?![A-Za-z]))
       |(?P<text>\\(?:text|textrm|textit|mbox)\s*\{(?P<words>[^{}]*)\})
       |(?P<name>\\(?:operatorname\*?|mathrm|mathsf|mathtt)\s*(?:\{(?P<letters>[^{}]*)\}|(?P<letter>[A-Za-z])))
       |(?P<environment>\\(?P<side>begin|end)\s*\{(?P<which>[a-z]+\*?)\})
@@ -23,10 +24,6 @@ SCAN = re.compile(
     re.X | re.S,
 )
 
-DROPPED = set(
-    r"\left \right \middle \big \Big \bigg \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \Biggl \Biggr "
-    r"\displaystyle \textstyle \limits \nolimits \nonumber \notag".split()
-)
 GREEK = (
     r"\alpha \beta \gamma \delta \epsilon \varepsilon \zeta \eta \theta \vartheta \iota \kappa "
     r"\lambda \mu \nu \xi \pi \varpi \rho \varrho \sigma \varsigma \tau \upsilon \phi \varphi \chi "
@@ -110,7 +107,7 @@ def tokens(tex: str) -> list[Token]:
 def _scan(tex: str) -> list[Token]:
     found: list[Token] = []
     for match in SCAN.finditer(tex):
-        if match["space"] or match[0] in DROPPED:
+        if match["space"]:
             continue
         kind, text = _classify(match)
         if text == "=" and found and found[-1].text == ":" and found[-1].end == match.start():
