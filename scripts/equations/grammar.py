@@ -12,13 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from .errors import MathError
-from .tokens import Token
+from .tokens import ARGUMENTS, OPENING, Token
 
-CLOSED_BY = {"LPAR": "RPAR", "LSQB": "RSQB", "LSET": "RSET", "LBRACE": "RBRACE"}
-CLOSED_BY |= {"LVERT": "RVERT", "LNORM": "RNORM"}
-BRACED = {"FRAC": 2, "SQRT": 1, "ACCENT": 1}  # how many arguments
-ATOMS = {*CLOSED_BY, *BRACED, "LCASES"}
-ATOMS |= set("NUMBER LETTER WORD TEXT FUNCTION BIG PARTIAL NABLA TOP".split())
+CLOSED_BY = {kind: f"R{kind[1:]}" for kind in OPENING - {"LCASES"}}
+ATOMS = OPENING | set("NUMBER LETTER WORD TEXT ACCENT FRAC SQRT FUNCTION BIG PARTIAL NABLA TOP".split())
 JOINS = ("EQUALS", "COMPARE", "COMMA")  # what a sign may follow
 GROUPS = ("LPAR", "LSQB", "LSET")
 AROUND = {  # in the one spelling
@@ -88,7 +85,7 @@ class _Parser:
         parts: list[Group] = []
         if token.kind in CLOSED_BY:
             parts.append(self.group(CLOSED_BY[token.kind]))
-        for _ in range(BRACED.get(token.kind, 0)):
+        for _ in range(ARGUMENTS.get(token.kind, 0)):
             parts.append(self.braced())
         while token.kind == "LCASES" and self.ended != "RCASES":
             parts += [self.group("AMP"), self.group("NEWLINE", "RCASES")]

@@ -159,7 +159,7 @@ class _Reader:
                 return self.norm(item)
             case "FRAC" if by := self.operator(item):
                 return Derivative(self.argument(rest, raw(item)), *by)
-        if raw(item.alone) == ONE and ONE not in self.kinds:
+        if item.kind == "ACCENT" and raw(item.alone) == ONE and ONE not in self.kinds:
             return self.ones(item, rest)
         if name := self.name(item):
             return self.named(*name, rest)

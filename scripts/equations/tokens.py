@@ -5,9 +5,9 @@ Sizes (``\left``, ``\Bigl``), spacing and line layout carry no mathematics and
 are dropped here.
 """
 
+import itertools
 import re
 from dataclasses import dataclass
-from itertools import accumulate
 
 from .errors import MathError
 
@@ -65,7 +65,7 @@ MEANT = {**EQUALS, "−": "-", r"\intercal": r"\top"}  # by another spelling
 OPENING = {kind for kind in WORDS if kind[0] == "L" and kind != "LETTER"}
 CLOSING = {"R" + kind[1:] for kind in OPENING}
 ARGUMENTS = {"FRAC": 2, "SQRT": 1, "SUP": 1, "SUB": 1, "ACCENT": 1}
-MOST, DEEPEST = 400, 40  # signs of a formula; its braces within braces
+MOST, DEEPEST = 400, 40  # signs of a formula; its brackets within brackets
 LAYOUT = {"aligned", "align", "align*", "gathered", "gather", "split"}
 
 REFUSED = {
@@ -99,19 +99,22 @@ def tokens(tex: str) -> list[Token]:
     found = _scan(tex)
     if len(found) > MOST:
         raise MathError(f"a formula of {len(found)} signs, at most {MOST}; break it up")
-    if max(accumulate({"{": 1, "}": -1}.get(one, 0) for one in tex), default=0) > DEEPEST:
-        raise MathError(f"braces within braces, more than {DEEPEST} deep; break it up")
-    return _brace(_without_row_commas(_pair_norms(found)))
+    steps = ((token.kind in OPENING) - (token.kind in CLOSING) for token in found)
+    if max(itertools.accumulate(steps), default=0) > DEEPEST:
+        raise MathError(f"brackets within brackets, more than {DEEPEST} deep; break it up")
+    return _brace(_without_row_commas(found))
 
 
 def _scan(tex: str) -> list[Token]:
     found: list[Token] = []
+    norms = itertools.cycle(("LNORM", "RNORM"))
     for match in SCAN.finditer(tex):
         if match["space"]:
             continue
         kind, text = _classify(match)
         if text == "=" and found and found[-1].text == ":" and found[-1].end == match.start():
             found.pop()
+        kind = next(norms) if kind == "BAR2" else kind
         found.append(Token(kind, text, match.start(), match.end()))
     return found
 
@@ -145,17 +148,6 @@ def _classify_name(letters: str) -> tuple[str, str]:
         return "LETTER", letters
     text = f"\\operatorname{{{letters}}}"
     return KINDS.get(text, "WORD"), text
-
-
-def _pair_norms(found: list[Token]) -> list[Token]:
-    r"""``\|`` opens and closes in turn."""
-    paired, is_open = [], False
-    for token in found:
-        if token.kind == "BAR2":
-            is_open = not is_open
-            token = Token("LNORM" if is_open else "RNORM", token.text, token.start, token.end)
-        paired.append(token)
-    return paired
 
 
 def _without_row_commas(found: list[Token]) -> list[Token]:
