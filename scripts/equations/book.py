@@ -50,7 +50,10 @@ class Read:
 
 def read_display(tex: str, notation: Notation) -> tuple[Read, ...]:
     """The equations of a display, read; what cannot be read is a MathError."""
-    return _read_display(tex, notation.reading)
+    try:
+        return _read_display(tex, notation.reading)
+    except RecursionError:
+        raise MathError("a formula that goes too deep; break it up") from None
 
 
 @functools.lru_cache(maxsize=4096)
