@@ -25,6 +25,7 @@ REDUCE: dict[str, tuple[Callable[..., np.ndarray], float]] = {
     "max": (np.max, -np.inf),
     "min": (np.min, np.inf),
 }
+PAIRWISE = {"max": np.maximum, "min": np.minimum, "and": np.logical_and}
 COMPARE = {
     "=": np.equal,
     "≠": np.not_equal,

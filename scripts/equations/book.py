@@ -50,27 +50,24 @@ class Read:
 
 def read_display(tex: str, notation: Notation) -> tuple[Read, ...]:
     """The equations of a display, read; what cannot be read is a MathError."""
-    found = _read_display(tex, notation.reading)
-    if isinstance(found, MathError):
-        raise found.with_traceback(None)
-    return found
+    try:
+        return _read_display(tex, notation.reading)
+    except RecursionError:
+        raise MathError("a formula that goes too deep; break it up") from None
 
 
 @functools.lru_cache(maxsize=4096)
-def _read_display(tex: str, kinds: frozenset[tuple[str, str]]) -> tuple[Read, ...] | MathError:
+def _read_display(tex: str, kinds: frozenset[tuple[str, str]]) -> tuple[Read, ...]:
     """Read once; a display is met again in its mutants' score and by those who use its symbols."""
     found = []
-    try:
-        for equation in equations(tex):
-            try:
-                is_update = equation.sides[1].relation == "←"
-                sides = read_sides([side.tokens for side in equation.sides], dict(kinds), is_update)
-            except MathError as error:
-                error.equation = equation
-                raise
-            found.append(Read(equation, tuple(sides)))
-    except MathError as error:
-        return error.with_traceback(None)
+    for equation in equations(tex):
+        try:
+            is_update = equation.sides[1].relation == "←"
+            sides = read_sides([side.tokens for side in equation.sides], dict(kinds), is_update)
+        except MathError as error:
+            error.equation = equation
+            raise
+        found.append(Read(equation, tuple(sides)))
     return tuple(found)
 
 
@@ -146,17 +143,13 @@ class Book:
 
     def text(self, label: str, key: str) -> Node | None:
         """How a display defines a symbol, as left = right."""
-        if (label, key) not in self._texts:
-            self._texts[label, key] = self._find_text(label, key)
-        return self._texts[label, key]
-
-    def _find_text(self, label: str, key: str) -> Node | None:
-        if label not in self.displays:
-            return None
-        chapter, display = self.displays[label]
-        try:
-            tex = self.replaced.get(label, display.tex)
-            reads = read_display(tex, self.notation(chapter, display.place.line))
-        except MathError as error:
-            raise MathError(f"{label}: {error}") from None
-        return next((Binary("=", *read.sides[:2]) for read in reads if read.defines == key), None)
+        if (label, key) not in self._texts and label in self.displays:
+            chapter, display = self.displays[label]
+            try:
+                tex = self.replaced.get(label, display.tex)
+                reads = read_display(tex, self.notation(chapter, display.place.line))
+            except MathError as error:
+                raise MathError(f"{label}: {error}") from None
+            found = (Binary("=", *read.sides[:2]) for read in reads if read.defines == key)
+            self._texts[label, key] = next(found, None)
+        return self._texts.get((label, key))

@@ -1,5 +1,6 @@
 """Split a display into its equations, and each equation into its sides."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .errors import MathError
@@ -54,31 +55,30 @@ def _lost(piece: list[Token]) -> str:
 def _rows(found: list[Token]) -> list[list[Token]]:
     if sum((token.kind in OPENING) - (token.kind in CLOSING) for token in found):
         raise MathError("the brackets do not match")
-    rows: list[list[Token]] = [[]]
-    for token, depth in _depths(found):
-        if token.kind == "NEWLINE" and depth == 0:
-            rows.append([])
-        elif token.kind != "LAYOUT":
-            rows[-1].append(token)
+    rows = _split([token for token in found if token.kind != "LAYOUT"], lambda token: token.kind == "NEWLINE")
     for row in rows:
-        aligned = row and row[0].kind == "AMP"
         content = [token for token in row if token.kind not in ("AMP", "QUAD")]
-        if aligned and content and content[0].kind not in ("EQUALS", "SIGN"):
+        if row[0].kind == "AMP" and content and content[0].kind not in ("EQUALS", "SIGN"):
             shown = "".join(token.text for token in content[:6])
             raise MathError(f"the line beginning {shown} has lost its =")
-    return [row for row in rows if any(token.kind != "AMP" for token in row)]
+    return rows
 
 
 def _pieces(row: list[Token]) -> list[list[Token]]:
     """The parts of a line between \\quad, \\text{and} and commas."""
-    pieces: list[list[Token]] = [[]]
-    for token, depth in _depths(row):
-        separates = token.kind in ("QUAD", "COMMA") or token.text == r"\text{and}"
-        if depth == 0 and separates:
-            pieces.append([])
-        elif token.kind != "AMP" or depth:
-            pieces[-1].append(token)
-    return [piece for piece in pieces if piece]
+    plain = [token for token, depth in _depths(row) if token.kind != "AMP" or depth]
+    return _split(plain, lambda token: token.kind in ("QUAD", "COMMA") or token.text == r"\text{and}")
+
+
+def _split(found: list[Token], ends: Callable[[Token], bool]) -> list[list[Token]]:
+    """The runs between tokens that stand outside of brackets."""
+    runs: list[list[Token]] = [[]]
+    for token, depth in _depths(found):
+        if depth == 0 and ends(token):
+            runs.append([])
+        else:
+            runs[-1].append(token)
+    return [run for run in runs if run]
 
 
 def _depths(found: list[Token]) -> list[tuple[Token, int]]:

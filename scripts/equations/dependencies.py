@@ -20,10 +20,9 @@ def of_display(book: Book, chapter: Text, display: Display) -> Dependencies:
     notation = book.notation(chapter, display.place.line)
     reads = read_display(display.tex, notation)
     ids = {id_ for read in reads for id_ in read.ids(notation)}
-    for pair in {pair for read in reads for pair in read.pairs()}:
-        if row := notation.gradients.get(pair):
-            ids |= notation.closure(row.id)
-    return _dependencies(notation, ids, [display.tex, str(sorted(notation.literals))])
+    pairs = set[tuple[str, str]]().union(*(read.pairs() for read in reads))
+    gradients = (row for pair, row in notation.gradients.items() if pair in pairs)
+    return _dependencies(notation, ids.union(*(notation.closure(row.id) for row in gradients)), [display.tex])
 
 
 def of_table(book: Book, chapter: Text, table: Table) -> Dependencies:
@@ -33,11 +32,12 @@ def of_table(book: Book, chapter: Text, table: Table) -> Dependencies:
     for (top, _), row in notation.gradients.items():
         if row.row in table.rows and top in notation.rows:
             ids |= notation.closure(row.id) | notation.closure(notation.rows[top].id)
-    return _dependencies(notation, ids, [str(sorted(notation.literals))] if ids else [])
+    return _dependencies(notation, ids, [])
 
 
 def _dependencies(notation: Notation, ids: Iterable[str], texts: list[str]) -> Dependencies:
     names: set[str] = set()
+    texts = [*texts, str(sorted(notation.literals))] if ids else texts
     for id_ in sorted(ids):
         names |= {id_} & notation.module.keys()
         if row := notation.by_id.get(id_):

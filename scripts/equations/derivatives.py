@@ -53,17 +53,15 @@ def _gradient(top: str, bottom: str, env: Environment) -> np.ndarray:
 
 def _of_stand_in(top: str, bottom: str, env: Environment) -> np.ndarray | None:
     """The derivative of ``L = any_loss(Y, Z)`` by Y or Z."""
-    rows = env.notation.rows
-    match rows[top].expression:
+    row = env.notation.rows[bottom]
+    match env.notation.rows[top].expression:
         case ast.Call(ast.Name("any_loss"), arguments):
             names = [argument.id if isinstance(argument, ast.Name) else "" for argument in arguments]
-            if names.count(str(rows[bottom].name)) == 1:
-                values = [np.asarray(env.named(name)) for name in names if name]
-                if len(values) == len(names) and all(
-                    name == rows[bottom].name or rows[bottom].id not in env.notation.closure(name)
-                    for name in names
-                ):
-                    return any_loss_gradient(*values, by=names.index(str(rows[bottom].name)))
+            others = [name for name in names if name != row.name]
+            is_free = all(name and row.id not in env.notation.closure(name) for name in others)
+            if row.name and len(others) == len(names) - 1 and is_free:
+                values = [np.asarray(env.named(name)) for name in names]
+                return any_loss_gradient(*values, by=names.index(row.name))
     return None
 
 

@@ -144,7 +144,7 @@ class Environment:
             raise
         except MathError as error:
             raise RowError(row.place if row else slice_.statements[-1].place, str(error)) from None
-        return found.copy() if isinstance(found, np.ndarray) and found.ndim else _plain(found)
+        return own(found)
 
     # -- draws -------------------------------------------------------------------
 
@@ -215,10 +215,10 @@ def _is_size(row: Definition) -> bool:
     return row.kind == "number" and row.set.base == r"\mathbbN"
 
 
-def _plain(value: Any) -> Any:
-    """A single number as Python has it: sizes must be usable in range()."""
+def own(value: Any) -> Any:
+    """A copy that code may change; a single number as Python has it: sizes must be usable in range()."""
     if isinstance(value, np.ndarray | np.generic) and np.ndim(value) == 0:
         if np.asarray(value).dtype.kind in "biuO":
             return value.item()
         return float(value) if np.isrealobj(value) else complex(value)
-    return value
+    return value.copy() if isinstance(value, np.ndarray) else value

@@ -4,7 +4,9 @@ Sums and products of numbers commute, Kronecker's delta and equality are
 symmetric, and a summed index may have any name.
 """
 
-from .syntax import All, Binary, Bound, Call, Compare, Index, Node, Reduce, free_indices, show
+from functools import partial, reduce
+
+from .syntax import Binary, Bound, Call, Compare, Index, Node, Reduce, free_indices, show
 
 MIRRORED = {">": "<", "≥": "≤"}
 
@@ -38,12 +40,8 @@ def _sorted(node: Node) -> Node:
     node = node.map(_sorted)
     match node:
         case Binary("+" | "*" | "·" | "⊙" as op, _, _):
-            terms = sorted(_flat(node, op), key=show)
-            result = terms[0]
-            for term in terms[1:]:
-                result = Binary(op, result, term)
-            return result
-        case Call("kronecker" | "max" | "min" as name, arguments, key):
+            return reduce(partial(Binary, op), sorted(_flat(node, op), key=show))
+        case Call("kronecker" | "max" | "min" | "and" as name, arguments, key):
             return Call(name, tuple(sorted(arguments, key=show)), key)
         case Compare(op, left, right):
             if op in MIRRORED:
@@ -51,8 +49,6 @@ def _sorted(node: Node) -> Node:
             if op in ("=", "≠"):
                 left, right = sorted((left, right), key=show)
             return Compare(op, left, right)
-        case All(conditions):
-            return All(tuple(sorted(conditions, key=show)))
     return node
 
 

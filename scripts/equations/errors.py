@@ -57,6 +57,17 @@ def at_row(place: Place, what: str = "") -> Iterator[None]:
         raise RowError(place, f"{what}{error}") from None
 
 
+@contextlib.contextmanager
+def told_at(place: Place, code: object) -> Iterator[None]:
+    """What code of the book raises is a finding at its line."""
+    try:
+        yield
+    except (Redraw, MathError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # exit() would end the check, and nobody would know
+        raise RowError(place, f"`{code}` raises {type(error).__name__}: {error}") from None
+
+
 class Redraw(Exception):
     """This draw shows nothing (next to a kink, or not a number): take another."""
 

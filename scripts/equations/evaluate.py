@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from . import differences
-from .arrays import COMPARE, ENTRYWISE, NORMS, REDUCE, Array, Ranges
+from .arrays import COMPARE, ENTRYWISE, NORMS, PAIRWISE, REDUCE, Array, Ranges
 from .derivatives import gradient, jacobian
 from .environment import Environment
-from .errors import MathError, Redraw, RowError, at_row, at_side
+from .errors import MathError, Redraw, at_row, at_side, told_at
 from .notation import Definition
 from .sets import Set, check_member, draw, first_of
 from .syntax import (
-    All,
     Apply,
     Binary,
     Bound,
@@ -32,7 +31,6 @@ from .syntax import (
     Negative,
     Node,
     Number,
-    Ones,
     Reduce,
     Symbol,
     Transpose,
@@ -102,7 +100,7 @@ class _Ranger:
         self.ranges.add(bound.name, values, f"its limits {show(bound.low)}..{show(bound.high)}")
 
     def axes(self, indices: tuple[Node, ...], base: Node) -> None:
-        shape, what, words = self.shape(base), show(base), self.words(base)
+        shape, what, words = self.shape(base), show(base), _words(base, self.env)
         if shape is None:
             return
         if len(indices) > len(shape):
@@ -116,10 +114,6 @@ class _Ranger:
             if "zero outside" not in words and (shift := _shift(index)):
                 self.ranges.shifts.append((shift[0], values - shift[1]))
 
-    def words(self, node: Node) -> frozenset[str]:
-        rows = self.env.notation.rows
-        return rows[node.key].set.words if isinstance(node, Symbol) else frozenset()
-
     def shape(self, node: Node) -> tuple[int, ...] | None:
         """The positional shape of what is indexed, if it can be known now."""
         if isinstance(node, Symbol):
@@ -128,6 +122,10 @@ class _Ranger:
             return None
         self.visit(node)
         return Evaluator(self.env, self.ranges)(node).shape
+
+
+def _words(node: Node, env: Environment) -> frozenset[str]:
+    return env.notation.rows[node.key].set.words if isinstance(node, Symbol) else frozenset()
 
 
 class Evaluator:
@@ -169,14 +167,10 @@ class Evaluator:
         shape[self.order.index(node.name)] = -1
         return Array(self.ranges.values[node.name].reshape(shape), 0)
 
-    def ones(self, node: Ones) -> Array:
-        return self.lift(np.ones(round(evaluate_number(node.size, self.env))))
-
     # -- entries -----------------------------------------------------------------
 
     def entry(self, node: Entry) -> Array:
-        words = _Ranger(self.env, self.ranges).words(node.base)
-        return self.pick(self.value(node.base), node.indices, show(node.base), 0, words)
+        return self.pick(self.value(node.base), node.indices, show(node.base), 0, _words(node.base, self.env))
 
     def pick(
         self,
@@ -287,17 +281,15 @@ class Evaluator:
             raise MathError(r"two vectors side by side: write a^\top b, a b^\top or a \odot b")
         if left.rank > 2 or right.rank > 2:
             raise MathError("a product of arrays with more than two axes: write it with indices")
-        if left.rank == 1:
-            if right.shape[0] != 1:
-                raise MathError(r"a vector is a column: write x^\top W for a row times a matrix")
-            return Array(left.data[..., :, None] * right.data, 2)
-        if left.shape[1] != right.shape[0]:
+        if left.rank == 1 and right.shape[0] != 1:
+            raise MathError(r"a vector is a column: write x^\top W for a row times a matrix")
+        if left.rank == 2 and left.shape[1] != right.shape[0]:
             raise MathError(f"matrix product of shapes {left.shape} and {right.shape}")
-        if right.rank == 1:
-            found = np.matmul(left.data, right.data[..., None])[..., 0]
-            return Array(found[..., 0], 0) if left.shape[0] == 1 else Array(found, 1)
-        found = np.matmul(left.data, right.data)
-        return Array(found[..., 0, 0], 0) if found.shape[-2:] == (1, 1) else Array(found, 2)
+        columns = (one.data if one.rank == 2 else one.data[..., None] for one in (left, right))
+        found = np.matmul(*columns)
+        if left.rank == 2 and found.shape[-2:] == (1, 1):
+            return Array(found[..., 0, 0], 0)
+        return Array(found[..., 0], 1) if right.rank == 1 else Array(found, 2)
 
     def dot(self, op: str, left: Array, right: Array) -> Array:
         r"""``\cdot`` and ``\times`` as written."""
@@ -327,17 +319,21 @@ class Evaluator:
         first = values[0]
         if node.name == "kronecker":
             return Array(np.equal(first.data, values[1].data).astype(float), 0)
-        if node.name in ("max", "min"):
-            function = np.maximum if node.name == "max" else np.minimum
+        if node.name == "ones":
+            return self.lift(np.ones(round(evaluate_number(node.arguments[0], self.env))))
+        if node.name in PAIRWISE:
             for value in values[1:]:
-                first = self.entrywise(function, first, value, node.name)
-            self.note_extremes(node, values, first)
+                first = self.entrywise(PAIRWISE[node.name], first, value, node.name)
+            if node.name != "and":
+                self.note_extremes(node, values, first)
             return first
         if node.name in NORMS:
             axes = tuple(range(-first.rank, 0))
             return Array(NORMS[node.name](np.abs(first.data), axes), 0)
         if node.name == "diag":
-            return self.diagonal(first)
+            if first.rank != 1:
+                raise MathError(r"\operatorname{diag} takes a vector")
+            return Array(first.data[..., :, None] * np.eye(first.shape[0]), 2)
         if node.name == "tr":
             if first.rank != 2 or first.shape[0] != first.shape[1]:
                 raise MathError(f"the trace of shape {first.shape}")
@@ -352,11 +348,6 @@ class Evaluator:
             if np.any(here & ~np.logical_or.reduce(np.broadcast_arrays(*others))):
                 self.reached.add((node, number))
 
-    def diagonal(self, value: Array) -> Array:
-        if value.rank != 1:
-            raise MathError(r"\operatorname{diag} takes a vector")
-        return Array(value.data[..., :, None] * np.eye(value.shape[0]), 2)
-
     def apply(self, node: Apply) -> Array:
         definition = self.env.notation.rows[node.function]
         domain = definition.set.domain
@@ -367,11 +358,11 @@ class Evaluator:
         function = self.env.value(node.function)
         if not callable(function):
             raise MathError(f"`{definition.row.code}` is not a function")
-        function = _reporting(function, definition)
-        if all(part.rank == 0 for part in domain) and definition.set.rank == 0:
-            found = self.apply_entrywise(function, values, node.primes)
-        else:
-            found = self.apply_to_arrays(function, values, node, domain)
+        with told_at(definition.place, definition.row.code):
+            if all(part.rank == 0 for part in domain) and definition.set.rank == 0:
+                found = self.apply_entrywise(function, values, node.primes)
+            else:
+                found = self.apply_to_arrays(function, values, node, domain)
         if not node.primes and not self.env.corner and found.data.dtype.kind in "biuf":
             self.check_range(definition, found.data)
         return found
@@ -393,7 +384,7 @@ class Evaluator:
             raise MathError("a prime needs a function of one argument")
         rank = max(value.rank for value in values)
         data = np.broadcast_arrays(*(self.widen(value, rank) for value in values))
-        return Array(function(*data), rank)
+        return Array(np.asarray(function(*data)), rank)
 
     def apply_to_arrays(
         self, function: Callable[..., Any], values: list[Array], node: Apply, domain: tuple[Set, ...]
@@ -407,15 +398,12 @@ class Evaluator:
                 f"write \\frac{{\\partial}}{{\\partial x}} {node.function}(x) for a derivative by a vector"
             )
         lead = np.broadcast_shapes(*(value.data.shape[: len(self.order)] for value in values))
-        places = np.ndindex(*lead)
-        results = [np.asarray(function(*(self.at(value, place) for value in values))) for place in places]
+        spread = [np.broadcast_to(value.data, lead + value.shape) for value in values]
+        results = [
+            np.asarray(function(*(np.array(data[place]) for data in spread))) for place in np.ndindex(*lead)
+        ]
         data = np.stack(results).reshape(lead + results[0].shape)
         return Array(data, results[0].ndim)
-
-    def at(self, value: Array, place: tuple[int, ...]) -> np.ndarray:
-        sizes = value.data.shape[: len(place)]
-        inside = (at if size > 1 else 0 for at, size in zip(place, sizes, strict=True))
-        return np.asarray(value.data[tuple(inside)])
 
     # -- sums --------------------------------------------------------------------------
 
@@ -459,12 +447,6 @@ class Evaluator:
             self.reached.add((node, 0))
         return self.entrywise(COMPARE[node.op], left, right, node.op)
 
-    def all(self, node: All) -> Array:
-        first, *others = [self.value(condition) for condition in node.conditions]
-        for other in others:
-            first = self.entrywise(np.logical_and, first, other, "and")
-        return first
-
     def indicator(self, node: Indicator) -> Array:
         value = self.value(node.condition)
         self.reached |= {(node, int(held)) for held in np.unique(value.data)}
@@ -474,21 +456,16 @@ class Evaluator:
         """Disjoint rows; 'otherwise' is where no other row holds."""
         values = [self.row(*row) for row in zip(node.values, node.conditions, strict=True)]
         rank = max(value.rank for value in values)
-        taken: np.ndarray | None = None
-        result = np.asarray(np.nan)
+        taken, result = np.asarray(False), np.asarray(np.nan)
         for number, (value, condition) in enumerate(zip(values, node.conditions, strict=True)):
-            if condition is None:
-                here = ~taken if taken is not None else np.asarray(True)
-            else:
-                test = self.value(condition)
-                here = self.widen(test, rank).astype(bool)
-            if taken is not None and np.any(taken & here):
+            here = self.widen(self.value(condition), rank).astype(bool) if condition else ~taken
+            if np.any(taken & here):
                 raise MathError("two rows of cases hold at once")
             if np.any(here):
                 self.reached.add((node, number))
-            taken = here if taken is None else taken | here
+            taken = taken | here
             result = np.where(here, self.widen(value, rank), result)
-        if taken is not None and not np.all(taken):
+        if not np.all(taken):
             raise MathError("no row of cases holds")
         return Array(result, rank)
 
@@ -526,21 +503,6 @@ class Evaluator:
                 lambda child: Evaluator(child, one)(top).data[lead], bottom.key, self.env
             )
         return self.lift(self.env.jacobians[key]), self.value(top).rank
-
-
-def _reporting(function: Callable[..., Any], definition: Definition) -> Callable[..., np.ndarray]:
-    """The function; what it raises is a finding at its row."""
-
-    def reporting(*values: np.ndarray) -> np.ndarray:
-        try:
-            return np.asarray(function(*values))
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            message = f"`{definition.row.code}` raises {type(error).__name__}: {error}"
-            raise RowError(definition.place, message) from None
-
-    return reporting
 
 
 def evaluate_number(node: Node, env: Environment) -> float:

@@ -7,7 +7,6 @@ agree proves an identity but for a probability below 1e-15; of an equation with 
 
 import builtins
 import math
-import types
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -33,57 +32,23 @@ BRANCHES = 16  # good draws of an equation whose branches cannot be listed
 SQUARES = [4, 9, 16, 25, 36]  # sizes whose roots are whole
 NOT_EXACT = (MathError, TypeError, ValueError, AttributeError, ArithmeticError, IndexError)
 TRANSCENDENTAL = ("exp", "expm1", "log", "log1p", "tanh", "sqrt", "sin", "cos", "minimum", "maximum")
+MAKING = "zeros ones full eye zeros_like ones_like empty empty_like".split()
 
 
 # -- the module on elements -----------------------------------------------------------
 
 
-class _Function:
-    """A function of NumPy that turns all it is given into elements, unless that is whole numbers."""
-
-    def __init__(self, function: Any) -> None:
-        self._function = function
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._function, name)
-
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
-        kinds = [np.asarray(x).dtype.kind for x in arguments if not isinstance(x, Element)]
-        if len(arguments) > 1 and set(kinds) <= set("biu") and len(kinds) == len(arguments):
-            return self._function(*arguments, **options)
-        return self._function(*map(elements, arguments), **options)
-
-
 class _NumPy:
-    """NumPy whose new arrays hold elements."""
+    """NumPy whose functions take and make elements."""
 
     __name__ = "numpy"
     pi = field.PI
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(np, name)
-        return _Function(found) if name in TRANSCENDENTAL else found
-
-    def zeros(self, shape: Any, dtype: Any = None, **_: Any) -> np.ndarray:
-        return _filled(np.zeros, 0.0, shape, dtype)
-
-    def ones(self, shape: Any, dtype: Any = None, **_: Any) -> np.ndarray:
-        return _filled(np.ones, 1.0, shape, dtype)
-
-    empty = zeros
-
-    def full(self, shape: Any, value: Any, dtype: Any = None) -> np.ndarray:
-        if not isinstance(value, float | Element):
-            return np.full(shape, value, dtype)
-        return _filled(np.zeros, value, shape, None)
-
-    def zeros_like(self, x: Any, dtype: Any = None, **_: Any) -> np.ndarray:
-        return self.zeros(np.shape(x), dtype or getattr(x, "dtype", None))
-
-    def ones_like(self, x: Any, dtype: Any = None, **_: Any) -> np.ndarray:
-        return self.ones(np.shape(x), dtype or getattr(x, "dtype", None))
-
-    empty_like = zeros_like
+        found = getattr(np, name.replace("empty", "zeros"))
+        if name in TRANSCENDENTAL:
+            return _Function(found, _on_elements)
+        return _Function(found, _made) if name in MAKING else found
 
     def isfinite(self, x: Any) -> Any:
         return np.ones(np.shape(x), bool)[()]
@@ -103,23 +68,35 @@ class _NumPy:
     def sign(self, x: Any) -> Any:
         return elements(np.sign(elements(x)))
 
-    def eye(self, *sizes: Any, **options: Any) -> np.ndarray:
-        return elements(np.eye(*sizes, **options))
-
     def vectorize(self, function: Callable[..., Any], **_: Any) -> Callable[..., Any]:
-        def each(x: Any) -> Any:
-            return np.frompyfunc(function, 1, 1)(elements(x))
-
-        return each
+        return lambda x: np.frompyfunc(function, 1, 1)(elements(x))
 
 
-def _filled(make: Callable[..., np.ndarray], value: Any, shape: Any, dtype: Any) -> np.ndarray:
-    """An array of one element; of whole numbers or truth values only where that is asked for."""
-    if dtype is not None and np.dtype(dtype).kind not in ("f", "O"):
-        return make(shape, dtype=dtype)
-    array = np.empty(shape, object)
-    array[...] = element(value)
-    return array
+class _Function:
+    """A function of NumPy, called in another way."""
+
+    def __init__(self, function: Any, call: Callable[..., Any]) -> None:
+        self.function, self.call = function, call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.function, name)
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        return self.call(self.function, *arguments, **options)
+
+
+def _on_elements(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """All that it is given is turned into elements, unless that is whole numbers."""
+    arrays = [x if isinstance(x, Element) else np.asarray(x) for x in arguments]
+    if len(arrays) > 1 and all(x.dtype.kind in "biu" for x in arrays):
+        return function(*arguments, **options)
+    return function(*map(elements, arrays), **options)
+
+
+def _made(make: Callable[..., np.ndarray], *arguments: Any, **options: Any) -> np.ndarray:
+    """A new array of elements; of whole numbers or truth values where NumPy makes these."""
+    array = make(*arguments, **options)
+    return array if array.dtype.kind in "biu" else elements(array)
 
 
 class _Math:
@@ -170,9 +147,7 @@ def namespace(source: str) -> dict[str, Any]:
         "__builtins__": {**vars(builtins), "__import__": _import, "float": _Float},
     }
     exec(compile(source, "exact.py", "exec"), found)
-    for name, value in list(found.items()):
-        if isinstance(value, types.FunctionType) and name in GUARDS:
-            found[name] = GUARDS[name]
+    found |= {name: guard for name, guard in GUARDS.items() if name in found}
     return found
 
 
@@ -191,10 +166,7 @@ def _any(name: str) -> Callable[[Any], Any]:
     def one(x: Element) -> Element:
         return x.unknown(name, lambda _: field.world.unknown(f"{name}'", x.v))
 
-    def function(x: Any) -> Any:
-        return np.frompyfunc(one, 1, 1)(elements(x))
-
-    return function
+    return PROXIES["numpy"].vectorize(one)
 
 
 def _any_loss(*arrays: Any) -> Element:
@@ -223,27 +195,22 @@ class _Duals:
     """Derivatives by the derivative parts of elements."""
 
     def jacobian(self, function: Function, x: np.ndarray) -> np.ndarray:
-        columns = [slopes(function(varied(x, [place]))) for place in np.ndindex(*np.shape(x))]
+        columns = [slopes(function(varied(x, {place: 1}))) for place in np.ndindex(*np.shape(x))]
         return np.stack(columns, axis=-1).reshape((*columns[0].shape, *np.shape(x)))
 
     def derivative(self, function: Function, x: np.ndarray, order: int) -> np.ndarray:
         if order > 1:
             raise MathError("second derivatives are not exact")
-        x = elements(x)
-        return slopes(function(varied(x, np.ndindex(*x.shape)))) if order else np.asarray(function(x))
+        x, along = elements(x), dict.fromkeys(np.ndindex(*np.shape(x)), 1)
+        return slopes(function(varied(x, along))) if order else np.asarray(function(x))
 
     def confirmed(self, function: Function, x: np.ndarray, gradient: np.ndarray, seed: int) -> bool:
         """One random direction: a wrong entry shows but for a probability below 1e-15."""
         if gradient.shape != x.shape:
             return False
-        along = [field.world.random.randrange(1, field.P) for _ in range(x.size)]
-        moved: Any = elements(x).copy()
-        for place, step in zip(np.ndindex(*x.shape), along, strict=True):
-            moved[place] = Element(moved[place].v, step)
-        slope = element(function(moved)).d
-        entries: Iterator[Any] = iter(gradient.flat)
-        found = sum(element(g).v * step for g, step in zip(entries, along, strict=True))
-        return slope == found % field.P
+        along = {place: field.world.random.randrange(1, field.P) for place in np.ndindex(*x.shape)}
+        slope = element(function(varied(x, along))).d
+        return slope == sum(element(gradient[place]).v * step for place, step in along.items()) % field.P
 
 
 class Exact(Calculus):

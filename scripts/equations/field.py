@@ -12,7 +12,7 @@ import functools
 import hashlib
 import math
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from numbers import Real
 from typing import Any
@@ -401,9 +401,9 @@ def _each(array: np.ndarray, change: Callable[[Any], Element]) -> np.ndarray:
     return made
 
 
-def varied(x: np.ndarray, places: Iterable[tuple[int, ...]]) -> np.ndarray:
-    """x with the derivative 1 at these places."""
+def varied(x: np.ndarray, along: Mapping[tuple[int, ...], int]) -> np.ndarray:
+    """x with these derivatives at their places."""
     made = elements(x).copy()
-    for place in places:
-        made[place] = Element(made[place].v, 1)
+    for place, step in along.items():
+        made[place] = Element(made[place].v, step)
     return made

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .environment import Environment
+from .environment import Environment, own
 from .errors import MathError, Redraw
 from .notation import Definition, Notation
 from .slicing import Slice
@@ -48,9 +48,7 @@ def keeps_its_value(notation: Notation, row: Definition, env: Environment, is_gr
 
 
 def _run(slice_: Slice, constants: Any, inputs: dict[str, Any]) -> Any:
-    values = {name: x.copy() if isinstance(x, np.ndarray) else x for name, x in inputs.items()}
-    plain = {n: x.item() if isinstance(x, np.ndarray) and not x.ndim else x for n, x in values.items()}
-    return slice_.run({**constants, **plain}, {})
+    return slice_.run({**constants, **{name: own(value) for name, value in inputs.items()}}, {})
 
 
 def _equal(right: Any, wrong: Any) -> bool:
@@ -75,28 +73,27 @@ def _called(slice_: Slice) -> set[str]:
 def poisoned(constants: Any, names: Collection[str]) -> Iterator[dict[str, Any]]:
     """The namespace with these functions, methods and classes changed; classes are changed in place."""
     changed = dict(constants)
-    before: list[tuple[type, str, Any]] = []
+    before: dict[tuple[type, str], Any] = {}
     classes = [value for value in constants.values() if isinstance(value, type)]
     for name in names:
         value = constants.get(name)
         if callable(value) and not isinstance(value, type) and name != "kronecker":
             changed[name] = _wrong(value)
     for owner in classes:
-        wanted = [name for name in names if callable(vars(owner).get(name))]
+        wanted = set(names)
         if owner.__name__ in names:
             methods = {name for one in owner.__mro__ for name in vars(one)}
-            wanted += methods & set(ACTING) or {"__init__"}
-        for name in set(wanted):
-            home = next(one for one in owner.__mro__ if name in vars(one))
-            if home in classes and (home, name) not in [(cls, one) for cls, one, _ in before]:
-                before.append((home, name, vars(home)[name]))
+            wanted |= methods & set(ACTING) or {"__init__"}
+        for name in wanted:
+            home = next((one for one in owner.__mro__ if name in vars(one)), None)
+            if home in classes and callable(vars(home)[name]):
+                before[home, name] = vars(home)[name]
     try:
-        for owner, name, function in before:
-            if callable(function):
-                setattr(owner, name, _wrong(function))
+        for (owner, name), function in before.items():
+            setattr(owner, name, _wrong(function))
         yield changed
     finally:
-        for owner, name, function in before:
+        for (owner, name), function in before.items():
             setattr(owner, name, function)
 
 

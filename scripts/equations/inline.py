@@ -1,16 +1,16 @@
 r"""Formulas in the running text that state something: $\mu=0.9$, $\tanh x=2\sigma(2x)-1$, $A\in(0,1)^{N}$.
 
 A symbol that is a number is a setting: the code of its section must give it to that name, or it is a default
-of what the line names. What the table in force can evaluate is held against it like a display. The rest (a
-condition, a name given in passing) is listed with its reason, letter by letter, so that no change of it
-goes unseen.
+of what the line names. What the table in force can evaluate is held against it like a display. "Every step
+multiplies the distance by $1-\eta a$" is a claim all the same: what has no relation is part of a display of
+its chapter, or of a formula that is held to account. The rest (a condition, a name given in passing) is
+listed with its reason, letter by letter, so that no change of it goes unseen.
 """
 
 import ast
-import inspect
 import math
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -22,13 +22,12 @@ from .book import Book
 from .chains import equations
 from .check import DRAWS, check_display
 from .corners import FARS
-from .environment import Environment
 from .errors import MathError, Redraw, RowError
 from .evaluate import Calculus, Evaluator, ranges_of
-from .grammar import parse
 from .notation import Notation
 from .reader import condition_of, read_sides
-from .sets import check_member, parse_set
+from .sets import Set, check_member, parse_set
+from .slicing import pairs, parameters
 from .syntax import Node
 from .text import Display, Place, Text
 from .tokens import tokens
@@ -38,14 +37,15 @@ RELATION = re.compile(
     r"[=<>]|\\(?:l|g)(?:e|eq|eqslant|t|l|g)?\b(?!arrow)|\\ne(?:q)?\b|\\approx|\\in\b|\\equiv|\\leftarrow|\\sim|\\propto"
 )
 
-
 SYMBOL = re.compile(r"(?:\\(?:hat|bar|dot|tilde)\s*)?(?:[A-Za-z]|\\[a-z]+)(?:_(?:\w|\{\w+\}))?")
-
 
 NOISE = re.compile(r"\\(?:[,;!: ]|left\b|right\b|cdot\b)|\s")
 ARGUMENT = r"\s*(\\[a-zA-Z]+|[^\s{\\])"  # without braces
 ATOM = r"(\d+|\\?[A-Za-z]|\\[A-Za-z]+|\\sqrt\{[^{}]*\})"
 SLASH = re.compile(rf"(?<![\w}}\])]){ATOM}/{ATOM}(?![\w^_(\\{{])")
+ONE = re.compile(  # a symbol with its marks, a number, a bracket of names like (N,T,D)
+    r"-?\\?[A-Za-z]+(?:[_^'](?:\w|\\[a-z]+|\{[^{}]*\})?)*|\\(?:hat|bar|dot|tilde)\s*\w(?:_\w|_\{\w+\})?|-?\d+"
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,11 @@ class Inline:
     def has_relation(self) -> bool:
         bare = re.sub(r"\\(?:left|right)\b", "", self.tex)
         return bool(RELATION.search(bare)) and r"\to " not in self.tex
+
+    @property
+    def is_term(self) -> bool:
+        """Whether it is more than a symbol or a number, and states nothing by itself."""
+        return not self.has_relation and not ONE.fullmatch(self.tex.strip())
 
 
 def spelled(tex: str) -> str:
@@ -155,10 +160,9 @@ def _given(source: str, names: Collection[str]) -> Iterator[float]:
 
 def _pairs(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
     match node:
-        case ast.Assign([ast.Tuple(targets)], ast.Tuple(values)):
-            yield from zip(targets, values, strict=False)
         case ast.Assign(targets, value):
-            yield from ((target, value) for target in targets)
+            for target in targets:
+                yield from pairs(target, value)
         case ast.For(target, value):
             yield target, value
         case ast.keyword(str() as name, value):
@@ -184,13 +188,8 @@ def _numbers(value: ast.expr) -> Iterator[float]:
 
 def defaults_of(value: object) -> dict[str, list[float]]:
     """The numbers that each parameter of a function or class takes where none is given."""
-    try:
-        parameters = inspect.signature(value).parameters.values() if callable(value) else ()
-    except (TypeError, ValueError):
-        return {}
-    given = {
-        one.name: one.default if isinstance(one.default, tuple) else (one.default,) for one in parameters
-    }
+    defaults = {name: one.default for name, one in parameters(value).items()}
+    given = {name: one if isinstance(one, tuple) else (one,) for name, one in defaults.items()}
     return {name: [float(x) for x in values if type(x) in (int, float)] for name, values in given.items()}
 
 
@@ -213,49 +212,28 @@ def denied(book: Book, text: Text, inline: Inline) -> str:
 
 def _identity(book: Book, chapter: Text, inline: Inline, notation: Notation) -> str:
     if r"\in" in inline.tex and "=" not in inline.tex:
-        return _member(book, inline, notation)
+        left, _, right = inline.tex.partition(r"\in")
+        (node,), set_ = read_sides([tokens(left)], notation.kinds), parse_set(f"${right.strip()}$")
+        return _on_draws(book, inline, notation, node, set_)
     if re.search(r"[<>]|\\(?:l|g)(?:e|eq)?\b|\\ne", inline.tex):
-        return _inequality(book, inline, notation)
+        return _on_draws(book, inline, notation, condition_of(tokens(inline.tex), notation.kinds))
     equations(inline.tex)
     display = Display(inline.place, inline.tex, f"inline {inline.shown}", None, inline.place.line)
     found = check_display(book, chapter, display).finding
     return found.message if found else ""
 
 
-def _member(book: Book, inline: Inline, notation: Notation) -> str:
-    left, _, right = inline.tex.partition(r"\in")
-    (node,), set_ = read_sides([tokens(left)], notation.kinds), parse_set(f"${right.strip()}$")
-
-    def judge(value: np.ndarray, env: Environment) -> str:
-        check_member(set_, value, env.number)
-        return ""
-
-    return _on_draws(book, inline, notation, node, judge)
-
-
-def _inequality(book: Book, inline: Inline, notation: Notation) -> str:
-    node = condition_of(parse(tokens(inline.tex)), notation.kinds)
-
-    def judge(value: np.ndarray, _: Environment) -> str:
-        return "" if np.all(value) else "it does not hold for all values of the table"
-
-    return _on_draws(book, inline, notation, node, judge, FARS)
-
-
-def _on_draws(
-    book: Book,
-    inline: Inline,
-    notation: Notation,
-    node: Node,
-    judge: Callable[[np.ndarray, Environment], str],
-    corners: Sequence[str] = (),
-) -> str:
+def _on_draws(book: Book, inline: Inline, notation: Notation, node: Node, set_: Set | None = None) -> str:
+    """Whether values lie in a set, or a condition holds, also far from 1."""
     good, name, avoid, needed = 0, f"inline {inline.shown}", notation.literals, notation.ids(node)
-    for attempt, corner in enumerate([*corners, *[""] * 3 * DRAWS]):
+    for attempt, corner in enumerate([*(() if set_ else FARS), *[""] * 3 * DRAWS]):
         env = book.draw(notation, name, attempt, avoid, needed, corner)
         try:
-            if reason := judge(Evaluator(env, ranges_of([node], env))(node).data, env):
-                return reason
+            value = Evaluator(env, ranges_of([node], env))(node).data
+            if set_:
+                check_member(set_, value, env.number)
+            elif not np.all(value):
+                return "it does not hold for all values of the table"
             good += not corner
         except Redraw:
             continue
@@ -264,16 +242,37 @@ def _on_draws(
     return "no draw could be used"
 
 
+# -- complaints ------------------------------------------------------------------------------
+
+
 def complaints(
     book: Book, chapter: Text, prose: Sequence[str], listed: Collection[str]
 ) -> Iterator[tuple[Inline, str]]:
-    """The formulas that are neither bound nor listed, and what to do about them."""
+    """The formulas that are neither held to account nor listed, and what to do about them."""
     known = {*map(spelled, listed)}
-    for inline in relations(chapter, prose):
-        if spelled(inline.tex) not in known and (reason := unbound(book, chapter, inline)):
+    wholes = [display.tex for display in chapter.displays]
+    wholes += [inline.tex for inline in relations(chapter, prose)]
+    wholes += [row.symbol for table in chapter.tables for row in table.rows]
+    plain = [spelled(tex) for tex in wholes]
+    for inline in formulas(chapter, prose):
+        if (tex := spelled(inline.tex)) in known:
+            continue
+        if inline.has_relation and (reason := unbound(book, chapter, inline)):
             yield (
                 inline,
                 f"${inline.shown}$ states something that nothing holds to account ({reason}). Make it a "
                 f"display with a label, or say it in words, or list it with its reason in "
                 f"book/unbound.toml: \"a condition\" = ['{chapter.number}: {inline.shown}']",
             )
+        if inline.is_term and not any(_is_part(tex, whole) for whole in plain):
+            yield (
+                inline,
+                f"${inline.shown}$ is no part of any display of this chapter, so nothing holds it to "
+                "account. Write it as a display does, or list it with its reason in book/unbound.toml",
+            )
+
+
+def _is_part(part: str, whole: str) -> bool:
+    """Not of a power or a longer name: 1-e is no part of 1-e^2."""
+    no_command = r"(?<!\\)" if part[0].isalpha() else ""
+    return bool(re.search(rf"{no_command}{re.escape(part)}(?![\^_'!])", whole))

@@ -18,17 +18,15 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from .arrays import ENTRYWISE, REDUCE, Ranges
+from .arrays import COMPARE, ENTRYWISE, PAIRWISE, REDUCE, Ranges
 from .environment import Environment
 from .evaluate import Evaluator
 from .sets import first_of
 from .syntax import (
-    All,
     Apply,
     Binary,
     Bound,
@@ -42,7 +40,6 @@ from .syntax import (
     Negative,
     Node,
     Number,
-    Ones,
     Reduce,
     Symbol,
     Transpose,
@@ -65,14 +62,12 @@ class Table:
     first: tuple[int, ...]  # where each axis begins to count
     zero_outside: bool = False
 
-    @cached_property
-    def entries(self) -> dict[tuple[float, ...], float]:
-        """Each entry by its place, as the formula counts."""
-        numbers = np.ndenumerate(np.real(self.data))
-        return {tuple(map(sum, zip(at, self.first, strict=True))): float(value) for at, value in numbers}
-
     def entry(self, place: Sequence[float]) -> float:
-        return self.entries.get(tuple(place), 0.0 if self.zero_outside else math.nan)
+        """The number at a place, as the formula counts."""
+        at = tuple(int(index) - first for index, first in zip(place, self.first, strict=True))
+        if all(0 <= index < size for index, size in zip(at, self.data.shape, strict=True)):
+            return float(np.real(self.data[at]))
+        return 0.0 if self.zero_outside else math.nan
 
 
 @dataclass
@@ -130,9 +125,6 @@ class Lowering:
 
     def _index(self, node: Index, at: tuple[Expression, ...]) -> Expression:
         return node.name
-
-    def _ones(self, node: Ones, at: tuple[Expression, ...]) -> Expression:
-        return 1
 
     def _symbol(self, node: Symbol, at: tuple[Expression, ...]) -> Expression:
         table = self.of_symbol(node)
@@ -201,7 +193,9 @@ class Lowering:
         first, *others = node.arguments
         if node.name == "kronecker":
             return ["=", self(first, ()), self(others[0], ())]
-        if node.name in ("max", "min"):
+        if node.name == "ones":
+            return 1
+        if node.name in PAIRWISE:
             found = self.wide(first, at)
             for other in others:
                 found = [node.name, found, self.wide(other, at)]
@@ -236,12 +230,6 @@ class Lowering:
     def _compare(self, node: Compare, at: tuple[Expression, ...]) -> Expression:
         return [SIGNS.get(node.op, node.op), self.wide(node.left, at), self.wide(node.right, at)]
 
-    def _all(self, node: All, at: tuple[Expression, ...]) -> Expression:
-        found = self.wide(node.conditions[0], at)
-        for other in node.conditions[1:]:
-            found = ["and", found, self.wide(other, at)]
-        return found
-
     def _indicator(self, node: Indicator, at: tuple[Expression, ...]) -> Expression:
         return self(node.condition, at)
 
@@ -254,26 +242,17 @@ class Lowering:
 
 # -- evaluating ------------------------------------------------------------------------------
 
-RELATIONS: dict[str, Callable[..., Any]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+RELATIONS = {SIGNS.get(sign, sign): function for sign, function in COMPARE.items()}
 OPERATIONS: dict[str, Callable[..., Any]] = {
     **ENTRYWISE,
     **RELATIONS,
+    **PAIRWISE,
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
     "/": np.divide,
     "^": np.power,
     "neg": operator.neg,
-    "max": np.maximum,
-    "min": np.minimum,
-    "and": np.logical_and,
 }
 Indices = Mapping[str, float]
 

@@ -16,6 +16,7 @@ import numpy as np
 from .environment import Environment
 from .errors import MathError, Redraw, RowError
 from .notation import Definition, Notation
+from .slicing import pairs, parameters
 from .syntax import Binary, Entry, Node, Number, Symbol
 
 # Words of which a Meaning has one sort where the code's own words are of the other.
@@ -84,16 +85,9 @@ def _evidence(notation: Notation, row: Definition) -> Iterator[str]:
         if isinstance(node, ast.Call):
             yield from _parameters(notation, node, row.name)
         if isinstance(node, ast.Assign):
-            for target, value in _pairs(node.targets[0], node.value):
+            for target, value in pairs(node.targets[0], node.value):
                 if isinstance(value, ast.Name) and value.id == row.name:
                     yield from (part.attr for part in ast.walk(target) if isinstance(part, ast.Attribute))
-
-
-def _pairs(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
-    """What is assigned to what, in ``a, b = c, d`` too."""
-    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-        return list(zip(target.elts, value.elts, strict=False))
-    return [(target, value)]
 
 
 def _parameters(notation: Notation, call: ast.Call, name: str) -> Iterator[str]:
@@ -101,11 +95,7 @@ def _parameters(notation: Notation, call: ast.Call, name: str) -> Iterator[str]:
     if not (isinstance(call.func, ast.Name) and call.func.id in notation.module):
         return
     function = notation.module[call.func.id]
-    try:
-        parameters = list(inspect.signature(function).parameters)
-    except (TypeError, ValueError):
-        return
-    given = dict(zip(parameters, call.args, strict=False))
+    given = dict(zip(parameters(function), call.args, strict=False))
     given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
     for parameter, value in given.items():
         if isinstance(value, ast.Name) and value.id == name:

@@ -17,7 +17,7 @@ SWAPPED = {
     **{r"\ne": "=", r"\neq": "="},
 }
 
-
+DROPPED = {"PRIME": "drop a prime", "SQRT": "drop a root", "ACCENT": "drop an accent"}
 BEFORE = set("EQUALS LBRACE LPAR LSQB LSET AMP QUAD".split())  # a sign that needs no left side
 
 
@@ -59,14 +59,12 @@ class _Mutator:
     def all(self) -> Iterator[Change]:
         for at, token in enumerate(self.tokens):
             yield from self.sign(at, token)
-            yield from self.constant(token)
             yield from self.index(at, token)
             yield from self.symbol(at)
             yield from self.script(at, token)
             yield from self.fraction(at, token)
             yield from self.big(at, token)
-            yield from self.wrapper(at, token)
-            yield from self.function(token)
+            yield from self.alone(token)
         yield from self.neighbours()
 
     def text(self, first: int, last: int) -> str:
@@ -86,9 +84,15 @@ class _Mutator:
             if following.kind != "SIGN":
                 yield "flip a sign", [(following.start, following.start, "-")]
 
-    def constant(self, token: Token) -> Iterator[Change]:
+    def alone(self, token: Token) -> Iterator[Change]:
+        """What asks for no other token."""
+        span = token.start, token.end
         if token.kind == "NUMBER" and token.text.isdigit():
-            yield "change a constant", [(token.start, token.end, f"{{{int(token.text) + 1}}}")]
+            yield "change a constant", [(*span, f"{{{int(token.text) + 1}}}")]
+        if token.kind in DROPPED or token.text == r"\odot":
+            yield DROPPED.get(token.kind, "drop \\odot"), [(*span, " " * (token.text == r"\odot"))]
+        if new := SWAPPED.get(token.text):
+            yield "swap a function or relation", [(*span, new)]
 
     def index(self, at: int, token: Token) -> Iterator[Change]:
         if token.kind != "LETTER" or not self.in_sub[at]:
@@ -135,8 +139,6 @@ class _Mutator:
         return found
 
     def script(self, at: int, token: Token) -> Iterator[Change]:
-        if token.kind == "PRIME":
-            yield "drop a prime", [(token.start, token.end, "")]
         if token.kind == "SUP":
             end = self.ends[at + 1]
             what = "drop a transpose" if self.tokens[at + 2].kind == "TOP" else "drop an exponent"
@@ -177,18 +179,6 @@ class _Mutator:
         if end + 1 < len(self.tokens) and self.tokens[end + 1].kind == "SUP":
             end = self.ends[end + 2]
         yield "drop a sum", [(token.start, self.tokens[end].end, "")]
-
-    def wrapper(self, at: int, token: Token) -> Iterator[Change]:
-        if token.kind == "SQRT":
-            yield "drop a root", [(token.start, token.end, "")]
-        if token.kind == "ACCENT":
-            yield "drop an accent", [(token.start, token.end, "")]
-        if token.text == r"\odot":
-            yield "drop \\odot", [(token.start, token.end, " ")]
-
-    def function(self, token: Token) -> Iterator[Change]:
-        if new := SWAPPED.get(token.text):
-            yield "swap a function or relation", [(token.start, token.end, new)]
 
     def neighbours(self) -> Iterator[Change]:
         """Swap two neighbouring factors that are written with capitals: matrices, by custom."""

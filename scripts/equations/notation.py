@@ -126,8 +126,9 @@ class Notation:
 
     def _slice_for(self, id_: str) -> Slice | None:
         """The statements behind an id, named or not."""
-        if id_.startswith("$") and (expression := self.by_id[id_].expression):
-            return Slice.of_expression(expression, "value", self.by_id[id_].place)
+        row = self.by_id.get(id_)
+        if row and row.expression and not row.name:
+            return Slice.of_expression(row.expression, "value", row.place)
         return self.slice_of(id_)
 
     @cached_property
@@ -152,10 +153,8 @@ class Notation:
         definition = self.by_id.get(id_)
         if definition and definition.label:
             return self._ids(self.text(definition))
-        if definition and definition.expression is not None:
-            return self._known(free_names(definition.expression))
-        if slice_ := self.slice_of(id_):
-            return self._known(slice_.reads | slice_.stores - {id_})
+        if slice_ := self.slice_for(id_):
+            return self._known(slice_.reads | slice_.stores - {slice_.name})
         if pair := self.gradient_of(id_):
             return frozenset(self.rows[key].id for key in pair if key in self.rows)
         if definition:
@@ -254,13 +253,10 @@ def symbol_key(tex: str) -> str:
     """A symbol in its one spelling; "θ \\leftarrow" is the new value of θ."""
     if tex.endswith(r"\leftarrow"):
         return symbol_key(tex.removesuffix(r"\leftarrow")) + " ←"
-    tree = parse(tokens(tex))
-    part: Any = tree
-    while part.data in ("list", "relation", "total", "product"):
-        if len(part.children) != 1:
-            raise MathError(f"{tex} is not one symbol")
-        part = part.children[0]
-    return raw(tree)
+    found = parse(tokens(tex))
+    if len(found) != 1:
+        raise MathError(f"{tex} is not one symbol")
+    return raw(found)
 
 
 def _kind(set_: Set, row: Row) -> str:

@@ -1,12 +1,12 @@
 """One test for each equation and each notation table of a chapter."""
 
+import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 from .book import Book
-from .check import Result, check_display, check_rows, checked_displays
+from .check import check_display, check_rows, checked_displays
 from .errors import Finding
 from .exact import exact_book, prove
 from .guards import guard_table
@@ -32,56 +32,29 @@ def equation_items(
     are chapters whose equations its tables refer to, and the page of notation. The displays in
     ``proved`` must hold exactly, too, on the module of this ``source``.
     """
-    checks = _Checks(chapter, [*others, chapter], module, source, proved)
-    displays: list[Item] = [
-        (display.place.line, str(display.label), partial(checks.display, display))
-        for display in checked_displays(chapter)
-    ]
-    tables: list[Item] = [
-        (table.place.line, f"notation at line {table.place.line}", partial(checks.table, table))
-        for table in chapter.tables
-    ]
-    return displays + tables
+    texts, displays = [*others, chapter], checked_displays(chapter)
+    book = functools.cache(lambda: Book(texts, module()))
+    exact = functools.cache(lambda: exact_book(texts, source() if source else ""))
+    result = functools.cache(lambda display: check_display(book(), chapter, display))
 
-
-@dataclass
-class _Checks:
-    chapter: Text
-    texts: Sequence[Text]
-    module: Callable[[], Mapping[str, Any]]
-    source: Callable[[], str] | None
-    proved: Collection[str]
-    results: dict[str, Result] = field(default_factory=dict)
-
-    @cached_property
-    def book(self) -> Book:
-        return Book(self.texts, self.module())
-
-    @cached_property
-    def exact(self) -> Book:
-        assert self.source
-        return exact_book(self.texts, self.source())
-
-    def display(self, display: Display) -> None:
-        _report([self.result(display).finding])
-        if display.label in self.proved and (reason := prove(self.exact, self.chapter, display)):
+    def check(display: Display) -> None:
+        _report([result(display).finding])
+        if display.label in proved and (reason := prove(exact(), chapter, display)):
             raise Wrong(
                 f"{display.place}: {display.label}: it holds for random numbers, but not exactly: {reason}"
             )
 
-    def result(self, display: Display) -> Result:
-        label = str(display.label)
-        if label not in self.results:
-            self.results[label] = check_display(self.book, self.chapter, display)
-        return self.results[label]
-
-    def table(self, table: Table) -> None:
+    def guard(table: Table) -> None:
         """Its gradient rows hold, and none of its rows stands idle."""
-        rows = list(check_rows(self.book, self.chapter, table))
-        _report([row.finding for row in rows])
-        displays = [self.result(display) for display in checked_displays(self.chapter)]
-        if not any(result.finding for result in displays):
-            _report(guard_table(self.book, self.chapter, table, displays))
+        _report([row.finding for row in check_rows(book(), chapter, table)])
+        results = [result(display) for display in displays]
+        if not any(one.finding for one in results):
+            _report(guard_table(book(), chapter, table, results))
+
+    items: list[Item] = [(one.place.line, str(one.label), partial(check, one)) for one in displays]
+    for table in chapter.tables:
+        items.append((table.place.line, f"notation at line {table.place.line}", partial(guard, table)))
+    return items
 
 
 def _report(findings: Sequence[Finding | None]) -> None:

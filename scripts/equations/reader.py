@@ -5,16 +5,17 @@ A → B is a function; everything else is multiplied. What stays ambiguous is
 refused, with the spelling that would be accepted.
 """
 
+import math
 import re
 from collections import deque
-from collections.abc import Iterable, Sequence
-
-import lark
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial, reduce
+from itertools import pairwise
 
 from .errors import MathError, at_side
-from .grammar import Raw, parse, raw
+from .grammar import GROUPS, JOINS, Group, Item, is_product, leaves, letters, listed, parse, raw, split
 from .syntax import (
-    All,
     Apply,
     Binary,
     Bound,
@@ -28,7 +29,6 @@ from .syntax import (
     Negative,
     Node,
     Number,
-    Ones,
     Reduce,
     Symbol,
     Transpose,
@@ -37,37 +37,12 @@ from .syntax import (
     plain,
     show,
 )
-from .tokens import BIG, COMPARE, OPERATORS, Token
-from .trees import (
-    Kinds,
-    atom_of,
-    has_kind,
-    is_e,
-    is_letter,
-    is_letter_total,
-    is_nameable,
-    is_natural,
-    is_plain_letter,
-    letter_of,
-    only_product,
-    only_total,
-    order_of,
-    parts_of,
-    starts_with_group,
-    with_commas,
-    without_words,
-)
+from .tokens import BIG, COMPARE, EQUALS, FUNCTIONS, OPERATORS, Token
 
-KNOWN = {
-    **{rf"\{name}": name for name in "exp log sin cos tan tanh sinh cosh".split()},
-    **{rf"\operatorname{{{name}}}": name for name in "sign erf diag tr".split()},
-    **{
-        r"\ln": "log",
-        r"\operatorname{sgn}": "sign",
-        r"\operatorname{Re}": "real",
-        r"\operatorname{Im}": "imag",
-    },
-}
+# What the reader knows of a row: "number" (an integer, may be an index), "value",
+# "function", "indexed" (Kronecker's delta: its subscripts are its arguments).
+Kinds = Mapping[str, str]
+Chain = list[tuple[str, Group]]  # terms, each with the sign before it
 ONE = r"\mathbf{1}"
 
 
@@ -76,25 +51,25 @@ def read_sides(sides: Iterable[Sequence[Token]], kinds: Kinds, is_update: bool =
 
     In an update θ ← θ - ηg the left side is the symbol of the row "θ ←".
     """
-    trees = []
+    groups = []
     for position, side in enumerate(sides):
         with at_side(position):
-            trees.append(parse(list(side)))
-    letters = {letter for tree in trees for letter in _index_letters(tree, kinds)}
-    reader = _Reader(kinds, letters)
+            groups.append(parse(side))
+    reader = _Reader(kinds, groups)
     nodes: list[Node] = []
-    for position, tree in enumerate(trees):
+    for position, group in enumerate(groups):
         with at_side(position):
-            nodes.append(reader.expression(tree))
+            nodes.append(reader.expression(group))
             if is_update and position == 0:
                 nodes[0] = _updated(nodes[0], kinds)
             _check_indices(nodes[position], nodes[0])
     return nodes
 
 
-def condition_of(tree: lark.Tree, kinds: Kinds) -> Node:
+def condition_of(side: Iterable[Token], kinds: Kinds) -> Node:
     """A condition that stands alone: 0 < a < 1."""
-    return _Reader(kinds, _index_letters(tree, kinds)).condition(tree)
+    group = parse(side)
+    return _Reader(kinds, [group]).condition(group)
 
 
 def _updated(node: Node, kinds: Kinds) -> Node:
@@ -115,156 +90,140 @@ def _check_indices(node: Node, left: Node) -> None:
         raise MathError(f"index {new[0]} is free here but does not appear on the left")
 
 
-def _index_letters(tree: lark.Tree, kinds: Kinds) -> set[str]:
-    """Letters in subscripts that can only be indices."""
-    factors = [factor for factor in tree.find_data("factor") if not has_kind(factor.children[0], "NABLA")]
-    scripts = [script for factor in factors for script in factor.children[1:]]
-    scripts = [script for script in scripts if script.data == "sub"]
-    letters = {str(leaf) for sub in scripts for leaf in sub.scan_values(is_letter)}
-    return {letter for letter in letters if kinds.get(letter) != "number"}
-
-
 class _Reader:
     """Reads the sides of an equation. Bound indices are numbered apart: j·1, j·2."""
 
-    def __init__(self, kinds: Kinds, letters: set[str]) -> None:
+    def __init__(self, kinds: Kinds, sides: Iterable[Group]) -> None:
         self.kinds = kinds
-        self.letters = letters
+        items = (item for side in sides for item in leaves(side))
+        subs = [item.sub for item in items if item.sub and item.kind != "NABLA"]
+        # Letters in subscripts that can only be indices.
+        self.letters = {one for sub in subs for one in letters(sub) if kinds.get(one) != "number"}
         self.scope: dict[str, str] = {}  # bound letter -> its numbered name
         self.count = 0
 
-    def expression(self, tree: lark.Tree) -> Node:
+    def expression(self, group: Group) -> Node:
         """A list that must be a single term without relations."""
-        total = only_total(tree)
-        if total is None:
-            raise MathError(f"expected one expression, got {raw(tree)}")
-        return self.total(total)
+        if len(split(group, *JOINS)) > 1:
+            raise MathError(f"expected one expression, got {raw(group)}")
+        return self.total(group)
 
-    def total(self, tree: lark.Tree) -> Node:
-        node: Node | None = None
-        sign = "+"
-        for child in tree.children:
-            if isinstance(child, lark.Token):
-                sign = child
-                continue
-            term = self.product(child.children)
-            if node is None:
-                node = Negative(term) if sign == "-" else term
-            else:
-                node = Binary("-" if sign == "-" else "+", node, term)
+    def total(self, group: Group) -> Node:
+        (_, first), *others = split(group, "SIGN")
+        node = self.product(first) if first else None  # unless a sign leads
+        for sign, items in others:
+            term = self.product(items)
+            node = Binary(sign, node, term) if node else Negative(term) if sign == "-" else term
         assert node is not None
         return node
 
     # -- products ------------------------------------------------------------
 
-    def product(self, items: Iterable[Raw]) -> Node:
+    def product(self, items: Iterable[Item]) -> Node:
         """Side by side first, then / · × ⊙ from left to right."""
-        groups: list[list[Node]] = [[]]
-        operators: list[str] = []
+        groups: list[tuple[str, list[Node]]] = [("", [])]
         rest = deque(items)
         while rest:
-            item = rest[0]
-            if isinstance(item, lark.Token):
-                if not groups[-1]:
-                    raise MathError(f"{item} has nothing on its left")
-                operators.append(OPERATORS[rest.popleft()])
-                groups.append([])
-                continue
-            if groups[-1] and has_kind(item.children[0], "NUMBER"):
+            item, group = rest[0], groups[-1][1]
+            if item.kind == "TIMES" and not group:
+                raise MathError(f"{item.text} has nothing on its left")
+            if item.kind == "TIMES":
+                groups.append((OPERATORS[rest.popleft().text], []))
+            elif group and item.kind == "NUMBER":
                 raise MathError(f"a number after a factor: write {raw(item)} first, or \\cdot {raw(item)}")
-            groups[-1].append(self.take(rest))
-        if not groups[-1]:
+            else:
+                group.append(self.take(rest))
+        if not groups[-1][1]:
             raise MathError("a product breaks off")
-        return self.combine(groups, operators)
-
-    def combine(self, groups: list[list[Node]], operators: list[str]) -> Node:
-        result = _side_by_side(groups[0])
-        for position, (op, group) in enumerate(zip(operators, groups[1:], strict=True)):
-            if op == "/":
-                if len(group) > 1 or "/" in operators[position + 1 :]:
-                    raise MathError(r"a/b c is ambiguous: write \frac{a}{b}c or \frac{a}{bc}")
-                if isinstance(group[0], Reduce):
-                    raise MathError(r"a/\sum is ambiguous: write \frac{a}{\sum …}")
-            result = Binary(op, result, _side_by_side(group))
+        result, divided = reduce(partial(Binary, "*"), groups[0][1]), False
+        for op, group in groups[1:]:
+            if (divided and op == "/") or (op == "/" and len(group) > 1):
+                raise MathError(r"a/b c is ambiguous: write \frac{a}{b}c or \frac{a}{bc}")
+            if op == "/" and isinstance(group[0], Reduce):
+                raise MathError(r"a/\sum is ambiguous: write \frac{a}{\sum …}")
+            divided = divided or op == "/"
+            result = Binary(op, result, reduce(partial(Binary, "*"), group))
         return result
 
-    def take(self, rest: deque[Raw]) -> Node:
+    def take(self, rest: deque[Item]) -> Node:
         """The next factor, with its argument if it is a function."""
-        item = rest.popleft()
-        atom, sub, sup, primes = parts_of(item)
-        if has_kind(atom, "BIG"):
-            return self.big(item, rest)
-        if has_kind(atom, "FUNCTION"):
-            return self.known_function(item, rest)
-        if has_kind(atom, "NABLA"):
-            return self.nabla(item, rest)
-        if has_kind(atom, "fraction") and (by := self.operator(atom)):
-            return Derivative(self.argument(rest, raw(item)), *by)
-        if raw(atom) == ONE and ONE not in self.kinds:
+        item = rest.popleft().bare
+        match item.kind:
+            case "BIG":
+                return self.big(item, rest)
+            case "FUNCTION":
+                return self.known_function(item, rest)
+            case "NABLA":
+                return self.nabla(item, rest)
+            case "LNORM":
+                return self.norm(item)
+            case "FRAC" if by := self.operator(item):
+                return Derivative(self.argument(rest, raw(item)), *by)
+        if item.kind == "ACCENT" and raw(item.alone) == ONE and ONE not in self.kinds:
             return self.ones(item, rest)
-        if has_kind(atom, "norm"):
-            return self.scripted(self.norm(atom, sub), None, sup, primes)
         if name := self.name(item):
-            if self.kinds[name[0]] == "function":
-                return self.table_function(name, rest)
-            key, index, power, left = name
-            return self.scripted(self.symbol(key, index), None, power, left)
-        node = self.atom(atom, sup)
-        return self.scripted(node, sub, None if is_e(atom, self.kinds) else sup, primes)
+            return self.named(*name, rest)
+        if item.sup and item.kind == "LETTER" and item.text == "e" and "e" not in self.kinds:
+            return self.scripted(Call("exp", (self.expression(item.sup),)), replace(item, sup=None))
+        return self.scripted(self.atom(item), item)
 
-    def scripted(self, node: Node, sub: Raw | None, sup: Raw | None, primes: int) -> Node:
-        if primes:
+    def scripted(self, node: Node, item: Item) -> Node:
+        """With the scripts of this item."""
+        if item.primes:
             raise MathError("a prime belongs to a function of the table: f'(x)")
-        if sub is not None:
-            node = Entry(node, self.indices(sub))
-        if sup is None:
+        if item.sub:
+            node = Entry(node, self.indices(item.sub))
+        if not item.sup:
             return node
-        if raw(sup) in (r"\top", "T") and raw(sup) not in self.kinds:
+        power = raw(item.sup)
+        if power in (r"\top", "T") and power not in self.kinds:
             if isinstance(node, Entry):
                 raise MathError(
                     r"an entry has no transpose: write (W^\top)_{ij} for the entry of the transpose"
                 )
             return Transpose(node)
-        if re.fullmatch(r"\(\w+\)", raw(sup)):
-            raise MathError(f"{raw(sup)} numbers a layer; give each layer a symbol of its own, as in W_1")
-        return Binary("^", node, self.expression(sup))
+        if re.fullmatch(r"\(\w+\)", power):
+            raise MathError(f"{power} numbers a layer; give each layer a symbol of its own, as in W_1")
+        return Binary("^", node, self.expression(item.sup))
 
-    def atom(self, atom: Raw, sup: Raw | None) -> Node:
-        if has_kind(atom, "NUMBER"):
-            return Number(float(str(atom)))
-        if is_e(atom, self.kinds):
-            return Call("exp", (self.expression(sup),)) if sup is not None else Number(2.718281828459045, "e")
-        if has_kind(atom, "LETTER"):
-            return self.letter(str(atom))
-        if not isinstance(atom, lark.Tree):
-            raise self.unknown(raw(atom))
-        if atom.data == "fraction":
-            return self.fraction(atom)
-        if atom.data == "root":
-            return Call("sqrt", (self.expression(atom.children[0]),))
-        if atom.data == "size":
-            return Call("abs", (self.expression(atom.children[0]),))
-        if atom.data == "cases":
-            return self.cases(atom)
-        if atom.data == "square" and only_total(atom.children[0]) is None:
-            return Indicator(self.condition(atom.children[0]))
-        if atom.data in ("round", "square", "curly", "braced"):
-            return self.expression(atom.children[0])
-        raise self.unknown(raw(atom))
+    def atom(self, item: Item) -> Node:
+        inside = item.parts[0] if item.parts else ()
+        match item.kind:
+            case "NUMBER":
+                return Number(float(item.text))
+            case "LETTER":
+                return self.letter(item.text)
+            case "FRAC":
+                return self.fraction(item)
+            case "SQRT":
+                return Call("sqrt", (self.expression(inside),))
+            case "LVERT":
+                return Call("abs", (self.expression(inside),))
+            case "LCASES":
+                return self.cases(item)
+            case "LSQB" if len(split(inside, *JOINS)) > 1:
+                return Indicator(self.condition(inside))
+            case "LPAR" | "LSQB" | "LSET" | "LBRACE":
+                return self.expression(inside)
+        raise self.unknown(raw(item.alone))
 
-    def norm(self, atom: Raw, sub: Raw | None) -> Node:
+    def norm(self, item: Item) -> Node:
         kinds = {"": "norm", "2": "norm", "F": "norm", "1": "norm1", r"\infty": "norm∞"}
-        if (kind := kinds.get(raw(sub) if sub is not None else "")) is None:
-            raise MathError(f"the norm with subscript {raw(sub)} is not read; known are 1, 2, F and \\infty")
-        return Call(kind, (self.expression(atom.children[0]),))
+        which = raw(item.sub or ())
+        if which not in kinds:
+            raise MathError(f"the norm with subscript {which} is not read; known are 1, 2, F and \\infty")
+        found = Call(kinds[which], (self.expression(item.parts[0]),))
+        return self.scripted(found, replace(item, sub=None))
 
     def letter(self, letter: str) -> Node:
+        if letter == "e" and "e" not in self.kinds:
+            return Number(math.e, "e")
         if letter in self.scope:
             return Index(self.scope[letter])
         if letter in self.letters:
             return Index(letter)
         if letter == r"\pi":
-            return Number(3.141592653589793, r"\pi")
+            return Number(math.pi, r"\pi")
         raise self.unknown(letter)
 
     def unknown(self, name: str) -> MathError:
@@ -276,114 +235,98 @@ class _Reader:
 
     # -- names ---------------------------------------------------------------
 
-    def name(self, item: Raw) -> tuple[str, Raw | None, Raw | None, int] | None:
-        """The longest name of the table: (key, what is left as index, as power, as primes)."""
-        atom, sub, sup, primes = parts_of(item)
-        if not is_nameable(atom):
+    def name(self, item: Item) -> tuple[str, Item] | None:
+        """The longest name of the table, and the item with those of its scripts that are no part of it."""
+        if item.kind not in ("LETTER", "WORD", "ACCENT", "TEXT"):
             return None
-        base = raw(atom)
-        above = f"^{{{raw(sup)}}}" if sup is not None else f"^{{{chr(39) * primes}}}" if primes else ""
-        supers = [(above, None, 0), ("", sup, primes)] if above else [("", None, 0)]
-        parts = sub.children[::2] if sub is not None else []
-        for above, power, left in supers:
+        above = f"^{{{raw(item.sup)}}}" if item.sup else f"^{{{chr(39) * item.primes}}}" * bool(item.primes)
+        parts = listed(item.sub or ())
+        for sup in dict.fromkeys((above, "")):
             for count in range(len(parts), -1, -1):
-                if any(
-                    str(leaf) in self.scope for part in parts[:count] for leaf in part.scan_values(is_letter)
-                ):
+                if any(letter in self.scope for part in parts[:count] for letter in letters(part)):
                     continue
-                below = f"_{{{','.join(raw(part) for part in parts[:count])}}}" if count else ""
-                key = base + below + above
-                if key in self.kinds and key not in self.scope and not (key in self.letters and not sub):
-                    rest = lark.Tree("list", with_commas(parts[count:])) if parts[count:] else None
-                    return key, rest, power, left
+                below = f"_{{{','.join(map(raw, parts[:count]))}}}" if count else ""
+                key = raw(item.alone) + below + sup
+                if key in self.kinds and key not in self.scope and not (key in self.letters and not item.sub):
+                    left = [one for part in parts[count:] for one in (Item("COMMA", ","), *part)][1:]
+                    return key, replace(item.alone if sup else item, sub=tuple(left))
         return None
 
-    def symbol(self, key: str, index: Raw | None) -> Node:
-        kind = self.kinds[key]
-        if kind == "indexed":
-            if index is None or len(self.indices(index)) != 2:
-                raise MathError(f"{key} is Kronecker's delta: write {key}_{{ij}}")
-            return Call("kronecker", self.indices(index), key)
-        node: Node = Symbol(key)
-        return node if index is None else Entry(node, self.indices(index))
+    def named(self, key: str, item: Item, rest: deque[Item]) -> Node:
+        """A symbol of the table with its scripts, or a function with its arguments."""
+        if self.kinds[key] == "function":
+            if item.sub or item.sup or not _has_bracket(rest):
+                raise MathError(f"{key} is a function: write {key}(…), with scripts after the bracket")
+            bracket = rest.popleft()
+            return self.scripted(Apply(key, item.primes, self.arguments(bracket.parts[0])), bracket)
+        if self.kinds[key] != "indexed":
+            return self.scripted(Symbol(key), item)
+        if len(indices := self.indices(item.sub or ())) != 2:
+            raise MathError(f"{key} is Kronecker's delta: write {key}_{{ij}}")
+        return self.scripted(Call("kronecker", indices, key), replace(item, sub=None))
 
-    def indices(self, tree: lark.Tree) -> tuple[Node, ...]:
+    def indices(self, group: Group) -> tuple[Node, ...]:
         """``ij`` is two indices; with commas they may be expressions."""
-        if (product := only_product(only_total(tree))) is not None and len(product.children) > 1:
-            if not all(is_plain_letter(item) for item in product.children):
-                raise MathError(f"put commas between the indices {raw(tree)}")
-            return tuple(self.product([item]) for item in product.children)
-        return self.arguments(tree)
+        if len(group) < 2 or not is_product(group):
+            return self.arguments(group)
+        if not all(one.kind == "LETTER" and one == one.alone for one in group):
+            raise MathError(f"put commas between the indices {raw(group)}")
+        return tuple(self.product([item]) for item in group)
 
-    def arguments(self, tree: lark.Tree) -> tuple[Node, ...]:
+    def arguments(self, group: Group) -> tuple[Node, ...]:
         """The expressions between commas."""
-        return tuple(map(self.argument_of, tree.children[::2]))
-
-    def argument_of(self, relation: lark.Tree) -> Node:
-        if len(relation.children) > 1:
-            raise MathError(f"{raw(relation)} is no index")
-        return self.total(relation.children[0])
+        return tuple(map(self.expression, listed(group)))
 
     # -- functions -----------------------------------------------------------
 
-    def table_function(self, name: tuple[str, Raw | None, Raw | None, int], rest: deque[Raw]) -> Node:
-        key, index, power, order = name
-        if index is not None or power is not None or not starts_with_group(rest):
-            raise MathError(f"{key} is a function: write {key}(…), with scripts after the bracket")
-        bracket, sub, sup, primes = parts_of(rest.popleft())
-        return self.scripted(Apply(key, order, self.arguments(bracket.children[0])), sub, sup, primes)
+    def known_function(self, item: Item, rest: deque[Item]) -> Node:
+        name = raw(item.alone)
+        if item.sub or item.primes or (item.sup and not raw(item.sup).isdigit()):
+            raise MathError(f"write ({name} x) and put the script after the bracket")
+        call = Call(FUNCTIONS[item.text], (self.argument(rest, name),))
+        return Binary("^", call, self.expression(item.sup)) if item.sup else call
 
-    def known_function(self, item: Raw, rest: deque[Raw]) -> Node:
-        atom, sub, sup, primes = parts_of(item)
-        if sub is not None or primes or (sup is not None and not is_natural(sup)):
-            raise MathError(f"write ({raw(atom)} x) and put the script after the bracket")
-        call = Call(KNOWN[str(atom)], (self.argument(rest, raw(atom)),))
-        return call if sup is None else Binary("^", call, self.expression(sup))
-
-    def argument(self, rest: deque[Raw], name: str) -> Node:
+    def argument(self, rest: deque[Item], name: str) -> Node:
         """A bracket, or one factor that nothing but a function or sum may follow."""
-        if not rest or isinstance(rest[0], lark.Token):
+        if not rest or rest[0].kind == "TIMES":
             raise MathError(f"{name} has no argument")
-        if starts_with_group(rest):
-            bracket, sub, sup, primes = parts_of(rest.popleft())
-            if sub is not None or sup is not None or primes:
+        if _has_bracket(rest):
+            bracket = rest.popleft()
+            if bracket != bracket.alone:
                 raise MathError(f"{name}(x)^2 is ambiguous: write ({name} x)^2 or {name}(x^2)")
-            return self.expression(bracket.children[0])
+            return self.expression(bracket.parts[0])
         node = self.take(rest)
-        if rest and not has_kind(atom_of(rest[0]), "FUNCTION"):
+        if rest and rest[0].kind != "FUNCTION":
             raise MathError(
                 f"{name} a b is ambiguous: put its argument in brackets, {name}(a) b or {name}(a b)"
             )
         return node
 
-    def ones(self, item: Raw, rest: deque[Raw]) -> Node:
-        _, sub, sup, primes = parts_of(item)
-        if sub is not None:
-            return self.scripted(Ones(self.expression(sub)), None, sup, primes)
-        bracket = atom_of(rest[0]) if rest else None
-        if not (has_kind(bracket, "square") or has_kind(bracket, "curly")):
+    def ones(self, item: Item, rest: deque[Item]) -> Node:
+        if item.sub:
+            return self.scripted(Call("ones", (self.expression(item.sub),)), replace(item, sub=None))
+        if not rest or rest[0].kind not in ("LSQB", "LSET"):
             raise MathError(
                 r"the vector of ones needs its length: write \mathbf 1_N; an indicator \mathbf 1[…]"
             )
-        bracket, sub, sup, primes = parts_of(rest.popleft())
-        return self.scripted(Indicator(self.condition(bracket.children[0])), sub, sup, primes)
+        bracket = rest.popleft()
+        return self.scripted(Indicator(self.condition(bracket.parts[0])), bracket)
 
     # -- sums ----------------------------------------------------------------
 
-    def big(self, item: Raw, rest: deque[Raw]) -> Node:
+    def big(self, item: Item, rest: deque[Item]) -> Node:
         """A sum reaches to the end of its product."""
-        atom, sub, sup, _ = parts_of(item)
-        kind = BIG[str(atom)]
-        if sub is None and kind in ("max", "min") and starts_with_group(rest):
-            bracket, sub, sup, primes = parts_of(rest.popleft())
-            node = Call(kind, self.arguments(bracket.children[0]))
+        name, kind = item.text, BIG[item.text]
+        if item.sub is None and kind in ("max", "min") and _has_bracket(rest):
+            bracket = rest.popleft()
+            node = Call(kind, self.arguments(bracket.parts[0]))
             if len(node.arguments) < 2:
-                raise MathError(f"write {atom}(a, b) for the larger of two, {atom}_i a_i over an index")
-            return self.scripted(node, sub, sup, primes)
-        if sub is None:
-            raise MathError(f"{atom} needs its index: {atom}_i or {atom}_{{i=1}}^{{n}}")
+                raise MathError(f"write {name}(a, b) for the larger of two, {name}_i a_i over an index")
+            return self.scripted(node, bracket)
+        if item.sub is None:
+            raise MathError(f"{name} needs its index: {name}_i or {name}_{{i=1}}^{{n}}")
         outer = dict(self.scope)
-        bounds, condition = self.bounds(sub, sup)
+        bounds, condition = self.bounds(item.sub, item.sup)
         if not rest:
             raise MathError(f"{raw(item)} has nothing to its right")
         body = self.product(rest)
@@ -391,100 +334,94 @@ class _Reader:
         self.scope = outer
         return Reduce(kind, bounds, condition, body)
 
-    def bind(self, letter: str) -> str:
+    def bind(self, items: Group) -> str:
+        """The one letter that a bound index is."""
+        letter = raw(items)
+        if letters(items)[:1] != [letter]:
+            raise MathError(f"{letter} cannot be summed over: an index is one letter")
         if letter in self.scope:
             raise MathError(f"index {letter} is bound twice; rename one")
         self.count += 1
         self.scope[letter] = f"{letter}·{self.count}"
         return self.scope[letter]
 
-    def bounds(self, sub: lark.Tree, sup: Raw | None) -> tuple[tuple[Bound, ...], Node | None]:
-        product = only_product(only_total(sub))
-        if product is not None and len(product.children) > 1:
-            groups = [[item] for item in product.children]
+    def bounds(self, sub: Group, sup: Group | None) -> tuple[tuple[Bound, ...], Node | None]:
+        if is_product(sub):
+            chains: list[Chain] = [[("", (item,))] for item in sub]
         else:
-            groups = [relation.children for relation in sub.children[::2]]
-        if sup is not None:
-            return (self.limits(groups, sup),), None
-        if [len(group) for group in groups] == [3, 3] and not is_letter_total(groups[0][0]):
-            groups = [groups[0] + groups[1][1:], groups[0][:2] + groups[1]]
-        found = [self.bound(group) for group in groups]
+            chains = [split(part, "EQUALS", "COMPARE") for part in listed(sub)]
+        match chains:
+            case [[(_, index), ("=", low)]] if sup:
+                first, last = self.total(low), self.expression(sup)
+                return (Bound(self.bind(index), first, last),), None
+            case _ if sup:
+                raise MathError(r"write \sum_{i=1}^{n} with one index and both limits")
+            case [[low, (sign, first)], [(_, second), high]] if letters(low[1]) != [raw(low[1])]:
+                chains = [[low, (sign, one), high] for one in (first, second)]  # 0 <= u, v < q
+        found = [self.bound(chain) for chain in chains]
         conditions = tuple(condition for _, condition in found if condition is not None)
-        return tuple(bound for bound, _ in found), All(conditions) if conditions else None
+        return tuple(bound for bound, _ in found), Call("and", conditions) if conditions else None
 
-    def limits(self, groups: list[list[Raw]], sup: Raw) -> Bound:
-        if len(groups) != 1 or len(groups[0]) != 3 or groups[0][1] != "=":
-            raise MathError(r"write \sum_{i=1}^{n} with one index and both limits")
-        letter, _, low = groups[0]
-        first, last = self.total(low), self.expression(sup)
-        return Bound(self.bind(letter_of(letter)), first, last)
-
-    def bound(self, group: list[Raw]) -> tuple[Bound, Node | None]:
+    def bound(self, chain: Chain) -> tuple[Bound, Node | None]:
         """``i``, ``j\\ne i``, ``k<t`` or ``0\\le u<q``."""
-        if len(group) == 1:
-            return Bound(self.bind(letter_of(group[0]))), None
-        if len(group) == 3 and group[1] in COMPARE:
-            name = self.bind(letter_of(group[0]))
-            return Bound(name), Compare(COMPARE[group[1]], Index(name), self.total(group[2]))
-        if len(group) == 5 and all(COMPARE.get(group[at]) in ("<", "≤") for at in (1, 3)):
-            low, high = self.total(group[0]), self.total(group[4])
-            low = low if COMPARE[group[1]] == "≤" else Binary("+", low, Number(1))
-            high = high if COMPARE[group[3]] == "≤" else Binary("-", high, Number(1))
-            return Bound(self.bind(letter_of(group[2])), low, high), None
+        match [(COMPARE.get(sign, sign), items) for sign, items in chain]:
+            case [(_, index)]:
+                return Bound(self.bind(index)), None
+            case [(_, index), (sign, other)] if sign in COMPARE.values():
+                name = self.bind(index)
+                return Bound(name), Compare(sign, Index(name), self.total(other))
+            case [(_, first), ("<" | "≤" as above, index), ("<" | "≤" as below, last)]:
+                low, high = self.total(first), self.total(last)
+                low = low if above == "≤" else Binary("+", low, Number(1))
+                high = high if below == "≤" else Binary("-", high, Number(1))
+                return Bound(self.bind(index), low, high), None
         raise MathError(r"write \sum_i, \sum_{i=1}^{n}, \sum_{0\le i<n}, \sum_{j\ne i} or \sum_{j<i}")
 
     # -- derivatives -----------------------------------------------------------
 
-    def fraction(self, tree: lark.Tree) -> Node:
-        above, below = tree.children
-        derivative = self.derivative(above, below)
-        return derivative or Binary("/", self.expression(above), self.expression(below))
+    def fraction(self, item: Item) -> Node:
+        above, below = item.parts
+        return self.derivative(above, below) or Binary("/", self.expression(above), self.expression(below))
 
-    def operator(self, tree: lark.Tree) -> tuple[Node, tuple[Node, ...]] | None:
+    def operator(self, item: Item) -> tuple[Node, tuple[Node, ...]] | None:
         r"""``\frac{\partial}{\partial x}``: what it differentiates by."""
-        items = self.differential(tree.children[0])
-        return self.bottom(tree.children[1], 1) if items is not None and len(items) == 1 else None
+        above, below = item.parts
+        return self.bottom(below, 1) if len(above) == 1 and self.is_differential(above) else None
 
-    def differential(self, tree: lark.Tree) -> list[Raw] | None:
-        r"""The factors of ∂… or d…, where d is no symbol of the table."""
-        product = only_product(only_total(tree))
-        if product is None:
-            return None
-        head = atom_of(product.children[0])
-        is_d = has_kind(head, "LETTER") and str(head) == "d" and "d" not in self.kinds
-        return list(product.children) if is_d or has_kind(head, "PARTIAL") else None
+    def is_differential(self, group: Group) -> bool:
+        r"""Whether it is ∂… or d…, where d is no symbol of the table."""
+        is_d = (group[0].kind, group[0].text) == ("LETTER", "d") and "d" not in self.kinds
+        return (is_d or group[0].kind == "PARTIAL") and is_product(group)
 
-    def derivative(self, above: lark.Tree, below: lark.Tree) -> Node | None:
-        items = self.differential(above)
-        if items is None:
+    def derivative(self, above: Group, below: Group) -> Node | None:
+        if not self.is_differential(above):
             return None
-        order = order_of(items[0])
-        if len(items) < 2 or isinstance(items[1], lark.Token):
+        order = raw(above[0].sup or ()) or "1"
+        if not order.isdigit():
+            raise MathError("the order of a derivative is a number")
+        rest = deque(above[1:])
+        if not rest or rest[0].kind == "TIMES":
             raise MathError(f"nothing to differentiate in {raw(above)}")
-        bottom, indices = self.bottom(below, order)
-        if len(items) == 2 and (name := self.name(items[1])) and self.kinds[name[0]] == "function":
-            return Apply(name[0], order, (Entry(bottom, indices) if indices else bottom,))
-        rest = deque(items[1:])
+        bottom, indices = self.bottom(below, int(order))
+        if len(rest) == 1 and (name := self.name(rest[0].bare)) and self.kinds[name[0]] == "function":
+            return Apply(name[0], int(order), (Entry(bottom, indices) if indices else bottom,))
         top = self.take(rest)
         if rest:
             raise MathError(f"put what is differentiated in brackets: {raw(above)}")
-        for _ in range(order):
+        for _ in range(int(order)):
             top = Derivative(top, bottom, indices)
         return top
 
-    def bottom(self, tree: lark.Tree, order: int) -> tuple[Node, tuple[Node, ...]]:
-        items = self.differential(tree)
-        if items is None or len(items) != 2 or not isinstance(items[1], lark.Tree):
-            raise MathError(f"{raw(tree)} must be one differential, as \\partial x_i")
-        item = items[1]
+    def bottom(self, group: Group, order: int) -> tuple[Node, tuple[Node, ...]]:
+        if not self.is_differential(group) or len(group) != 2 or group[1].kind == "TIMES":
+            raise MathError(f"{raw(group)} must be one differential, as \\partial x_i")
+        item = group[1].bare
         if order > 1:
-            sup = parts_of(item)[2]
-            if sup is None or raw(sup) != str(order):
+            if raw(item.sup or ()) != str(order):
                 raise MathError(
                     f"a derivative of order {order} is written \\frac{{d^{order}y}}{{dx^{order}}}"
                 )
-            kept = [script for script in item.children[1:] if script.data != "sup"]
-            item = lark.Tree("factor", [item.children[0], *kept])
+            item = replace(item, sup=None)
         node = self.product([item])
         if isinstance(node, Entry) and isinstance(node.base, Symbol):
             return node.base, node.indices
@@ -492,46 +429,47 @@ class _Reader:
             raise MathError(f"a derivative by {raw(item)}: give it a row in the table")
         return node, ()
 
-    def nabla(self, item: Raw, rest: deque[Raw]) -> Node:
-        _, sub, sup, primes = parts_of(item)
-        if sub is None or sup is not None or primes:
+    def nabla(self, item: Item, rest: deque[Item]) -> Node:
+        if item.sub is None or item.sup is not None or item.primes:
             raise MathError(r"\nabla needs its variable: \nabla_\theta L")
-        bottom = self.expression(sub)
+        bottom = self.expression(item.sub)
         if not isinstance(bottom, Symbol):
-            raise MathError(f"\\nabla by {raw(sub)}: give it a row in the table")
+            raise MathError(f"\\nabla by {raw(item.sub)}: give it a row in the table")
         return Derivative(self.argument(rest, raw(item)), bottom)
 
     # -- conditions --------------------------------------------------------------
 
-    def condition(self, tree: lark.Tree) -> Node:
-        relations = [without_words(relation) for relation in tree.children[::2]]
+    def condition(self, group: Group) -> Node:
         found: list[Node] = []
-        for relation in relations:
-            parts = relation.children
-            if len(parts) < 3:
-                raise MathError(f"{raw(tree)} is no condition: write [a = b] or [a < b]")
-            for left, op, right in zip(parts[::2], parts[1::2], parts[2::2], strict=False):
-                sign = COMPARE.get(str(op)) or ("=" if op == "=" else None)
-                if sign is None:
+        for part in listed(group):
+            chain = split(_without_word(part), "EQUALS", "COMPARE")
+            if len(chain) < 2:
+                raise MathError(f"{raw(group)} is no condition: write [a = b] or [a < b]")
+            for (_, left), (op, right) in pairwise(chain):
+                if (sign := COMPARE.get(op, op)) in EQUALS.values() and sign != "=":
                     raise MathError(f"{op} cannot stand in a condition")
                 found.append(Compare(sign, self.total(left), self.total(right)))
-        return found[0] if len(found) == 1 else All(tuple(found))
+        return found[0] if len(found) == 1 else Call("and", tuple(found))
 
-    def cases(self, tree: lark.Tree) -> Node:
+    def cases(self, item: Item) -> Node:
         values, conditions = [], []
-        for row in tree.children:
-            value, condition = row.children
+        for value, condition in zip(item.parts[::2], item.parts[1::2], strict=True):
             values.append(self.expression(value))
-            words = raw(condition)
-            otherwise = words in (r"\text{otherwise}", r"\text{else}")
+            otherwise = raw(condition) in (r"\text{otherwise}", r"\text{else}")
             conditions.append(None if otherwise else self.condition(condition))
         if None in conditions[:-1]:
             raise MathError("only the last row of cases can be 'otherwise'")
         return Cases(tuple(values), tuple(conditions))
 
 
-def _side_by_side(nodes: list[Node]) -> Node:
-    result = nodes[0]
-    for node in nodes[1:]:
-        result = Binary("*", result, node)
-    return result
+def _has_bracket(rest: Sequence[Item]) -> bool:
+    return bool(rest) and rest[0].kind in GROUPS
+
+
+def _without_word(part: Group) -> Group:
+    r"""Drop the word of ``\text{if } x > 0``."""
+    if part[0].kind != "TEXT" or len(part) == 1 or not is_product(part[:2]):
+        return part
+    if part[0].text not in (r"\text{if}", r"\text{for}", r"\text{where}", r"\text{when}"):
+        raise MathError(f"{part[0].text} is not read; write \\text{{if }} before a condition")
+    return part[1:]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Callable, Collection, Iterable, Iterator
+import inspect
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import CodeType
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import Redraw, RowError
+from .errors import told_at
 from .text import Code, Place
 
 BUILTINS = frozenset(dir(builtins))
@@ -24,6 +25,9 @@ SCOPES = (ast.Lambda, ast.FunctionDef, ast.GeneratorExp, ast.ListComp, ast.SetCo
 class Statement:
     node: ast.stmt
     place: Place
+
+    def __str__(self) -> str:
+        return ast.unparse(self.node)
 
     @staticmethod
     def all_of(cell: Code) -> list[Statement]:
@@ -84,21 +88,11 @@ class Slice:
         scope = dict(values)
         with np.errstate(all="ignore"):
             for statement in self.statements:
-                execute(statement, scope)
+                with told_at(statement.place, statement):
+                    exec(_compiled(statement.node, str(statement.place.path)), scope)
                 if given:
                     scope.update((name, given[name]) for name in stored_names(statement.node) & given.keys())
         return scope[self.name]
-
-
-def execute(statement: Statement, scope: dict[str, Any]) -> None:
-    """Run one statement; what it raises is a finding at its line of the book."""
-    try:
-        exec(_compiled(statement.node, str(statement.place.path)), scope)
-    except (Redraw, RowError, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # exit() would end the check, and nobody would know
-        text = ast.unparse(statement.node)
-        raise RowError(statement.place, f"`{text}` raises {type(error).__name__}: {error}") from None
 
 
 @cache
@@ -117,13 +111,11 @@ def _family(needed: set[str], statements: Iterable[Statement], classes: set[str]
 
 
 def _constructed(node: ast.stmt, classes: set[str]) -> list[tuple[str, set[str]]]:
-    if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
-        return []
-    match node.value:
-        case ast.Call(func=ast.Name(called)) as call if called in classes:
-            return [(node.targets[0].id, set(free_names(call)) - {called})]
-        case ast.Call(func=ast.Attribute(attr=called)) as call if called in classes:
-            return [(node.targets[0].id, set(free_names(call)))]
+    match node:
+        case ast.Assign(
+            [ast.Name(built), *_], ast.Call(ast.Name(called) | ast.Attribute(attr=called)) as call
+        ) if called in classes:
+            return [(built, set(free_names(call)) - {called})]
     return []
 
 
@@ -231,6 +223,21 @@ def called_names(nodes: Iterable[ast.stmt], module: Collection[str]) -> set[str]
                     found.add(called)
     methods = {name.split(".")[0] for name in found if "." in name}
     return found - methods
+
+
+def pairs(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """What is assigned to what, in ``a, b = c, d`` too."""
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        return list(zip(target.elts, value.elts, strict=False))
+    return [(target, value)]
+
+
+def parameters(value: object) -> Mapping[str, inspect.Parameter]:
+    """Those of a function or class, where they are known."""
+    try:
+        return inspect.signature(value).parameters if callable(value) else {}
+    except (TypeError, ValueError):
+        return {}
 
 
 def computes(nodes: Iterable[ast.stmt]) -> bool:

@@ -74,7 +74,7 @@ class Binary(Node):
 
 @dataclass(frozen=True)
 class Call(Node):
-    """A function that everybody knows: exp, log, |x|, √; ``key`` if the table names it."""
+    """A function that everybody knows: exp, |x|, √, ones (a vector), and; ``key`` if the table names it."""
 
     name: str
     arguments: tuple[Node, ...]
@@ -136,13 +136,6 @@ class Compare(Node):
 
 
 @dataclass(frozen=True)
-class All(Node):
-    """Every one of these conditions."""
-
-    conditions: tuple[Node, ...]
-
-
-@dataclass(frozen=True)
 class Indicator(Node):
     condition: Node
 
@@ -153,13 +146,6 @@ class Cases(Node):
 
     values: tuple[Node, ...]
     conditions: tuple[Node | None, ...]
-
-
-@dataclass(frozen=True)
-class Ones(Node):
-    """A vector of ones."""
-
-    size: Node
 
 
 def base_of(node: Node) -> Node:
@@ -182,6 +168,8 @@ def show(node: Node | None) -> str:
             return f"-{show(value)}"
         case Binary(op, left, right):
             return f"({show(left)} {op} {show(right)})"
+        case Call("and", conditions):
+            return " and ".join(map(show, conditions))
         case Call(name, arguments):
             return f"{name}({_list(arguments)})"
         case Apply(function, primes, arguments):
@@ -198,8 +186,6 @@ def show(node: Node | None) -> str:
             return f"{show(value)}ᵀ"
         case Compare(op, left, right):
             return f"{show(left)} {op} {show(right)}"
-        case All(conditions):
-            return " and ".join(map(show, conditions))
         case Indicator(condition):
             return f"1[{show(condition)}]"
         case Cases(values, conditions):
@@ -208,8 +194,6 @@ def show(node: Node | None) -> str:
                 for v, c in zip(values, conditions, strict=True)
             )
             return f"cases({'; '.join(rows)})"
-        case Ones(size):
-            return f"ones({show(size)})"
     raise AssertionError(node)
 
 

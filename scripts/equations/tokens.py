@@ -5,14 +5,15 @@ Sizes (``\left``, ``\Bigl``), spacing and line layout carry no mathematics and
 are dropped here.
 """
 
+import itertools
 import re
 from dataclasses import dataclass
-from itertools import accumulate
 
 from .errors import MathError
 
 SCAN = re.compile(
-    r"""(?P<space>\s+|~|\\[,;:!>]|\\\ |%[^\n]*)
+    r"""(?P<space>\s+|~|\\[,;:!>]|\\\ |%[^\n]*|\\(?:left|right|middle|[bB]igg?[lr]?)(?![A-Za-z])\s*\.?
+          |\\(?:displaystyle|textstyle|limits|nolimits|nonumber|notag)(?![A-Za-z]))
       |(?P<text>\\(?:text|textrm|textit|mbox)\s*\{(?P<words>[^{}]*)\})
       |(?P<name>\\(?:operatorname\*?|mathrm|mathsf|mathtt)\s*(?:\{(?P<letters>[^{}]*)\}|(?P<letter>[A-Za-z])))
       |(?P<environment>\\(?P<side>begin|end)\s*\{(?P<which>[a-z]+\*?)\})
@@ -23,24 +24,17 @@ SCAN = re.compile(
     re.X | re.S,
 )
 
-DROPPED = set(
-    r"\left \right \middle \big \Big \bigg \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \Biggl \Biggr "
-    r"\displaystyle \textstyle \limits \nolimits \nonumber \notag".split()
-)
-ARGUMENTS = {r"\frac": 2, r"\dfrac": 2, r"\tfrac": 2, r"\sqrt": 1, "^": 1, "_": 1}
-ACCENTS = set(r"\hat \bar \tilde \widehat \widetilde \overline \vec \dot \mathring".split())
-FONTS = set(r"\mathbf \boldsymbol \bm \mathcal \mathbb \mathfrak \mathit \mathscr".split())
-ARGUMENTS |= dict.fromkeys(ACCENTS | FONTS, 1)
-
-GREEK = set(
+GREEK = (
     r"\alpha \beta \gamma \delta \epsilon \varepsilon \zeta \eta \theta \vartheta \iota \kappa "
     r"\lambda \mu \nu \xi \pi \varpi \rho \varrho \sigma \varsigma \tau \upsilon \phi \varphi \chi "
-    r"\psi \omega \Gamma \Delta \Theta \Lambda \Xi \Pi \Sigma \Upsilon \Phi \Psi \Omega \ell".split()
+    r"\psi \omega \Gamma \Delta \Theta \Lambda \Xi \Pi \Sigma \Upsilon \Phi \Psi \Omega \ell"
 )
-FUNCTIONS = set(
-    r"\exp \log \ln \sin \cos \tan \tanh \sinh \cosh \operatorname{sign} \operatorname{sgn} "
-    r"\operatorname{Re} \operatorname{Im} \operatorname{erf} \operatorname{diag} \operatorname{tr}".split()
-)
+FUNCTIONS = {
+    **{rf"\{name}": name for name in "exp log sin cos tan tanh sinh cosh".split()},
+    **{rf"\operatorname{{{name}}}": name for name in "sign erf diag tr".split()},
+    **{r"\ln": "log", r"\operatorname{sgn}": "sign"},
+    **{r"\operatorname{Re}": "real", r"\operatorname{Im}": "imag"},
+}
 BIG = {r"\sum": "sum", r"\prod": "prod", r"\max": "max", r"\min": "min"}
 OPERATORS = {r"\cdot": "·", r"\times": "×", r"\odot": "⊙", "/": "/"}
 EQUALS = {
@@ -51,18 +45,28 @@ COMPARE = {
     **{"<": "<", r"\lt": "<", ">": ">", r"\gt": ">", r"\ne": "≠", r"\neq": "≠"},
     **{r"\le": "≤", r"\leq": "≤", r"\ge": "≥", r"\geq": "≥"},
 }
-SIGNS = {"+": "+", "-": "-", "−": "-"}
-BRACKETS = {
-    **{"(": "LPAR", ")": "RPAR", "[": "LSQB", "]": "RSQB", r"\{": "LSET", r"\}": "RSET"},
-    **{r"\lbrace": "LSET", r"\rbrace": "RSET", r"\lvert": "LVERT", r"\rvert": "RVERT"},
-    **{r"\lVert": "LNORM", r"\rVert": "RNORM", r"\lbrack": "LSQB", r"\rbrack": "RSQB"},
-    **{"{": "LBRACE", "}": "RBRACE", r"\begin{cases}": "LCASES", r"\end{cases}": "RCASES"},
+WORDS = {  # of each kind
+    "LETTER": rf"{GREEK} \infty",
+    "ACCENT": r"\hat \bar \tilde \widehat \widetilde \overline \vec \dot \mathring "
+    r"\mathbf \boldsymbol \bm \mathcal \mathbb \mathfrak \mathit \mathscr",
+    **{"SIGN": "+ - −", "QUAD": r"\quad \qquad", "NEWLINE": r"\\", "FRAC": r"\frac \dfrac \tfrac"},
+    **{"SQRT": r"\sqrt", "PARTIAL": r"\partial", "NABLA": r"\nabla", "TOP": r"\top \intercal"},
+    **{"TO": r"\to", "BAR2": r"\|", "SUP": "^", "SUB": "_", "PRIME": "'", "AMP": "&"},
+    **{"COMMA": ",", "COLON": ":", "DOT": ".", "LBRACE": "{", "RBRACE": "}", "LPAR": "(", "RPAR": ")"},
+    **{"LSQB": r"[ \lbrack", "RSQB": r"] \rbrack", "LSET": r"\{ \lbrace", "RSET": r"\} \rbrace"},
+    **{"LVERT": r"\lvert", "RVERT": r"\rvert", "LNORM": r"\lVert", "RNORM": r"\rVert"},
+    **{"LCASES": r"\begin{cases}", "RCASES": r"\end{cases}"},
 }
-OPENING = {kind for kind in BRACKETS.values() if kind.startswith("L")}
-CLOSING = {kind for kind in BRACKETS.values() if kind.startswith("R")}
-MOST, DEEPEST = 400, 40  # signs of a formula; its braces within braces
+KINDS = {word: kind for kind, words in WORDS.items() for word in words.split()}
+for kind, table in (("FUNCTION", FUNCTIONS), ("BIG", BIG), ("TIMES", OPERATORS), ("COMPARE", COMPARE)):
+    KINDS |= dict.fromkeys(table, kind)
+KINDS |= dict.fromkeys(EQUALS, "EQUALS")
+MEANT = {**EQUALS, "−": "-", r"\intercal": r"\top"}  # by another spelling
+OPENING = {kind for kind in WORDS if kind[0] == "L" and kind != "LETTER"}
+CLOSING = {"R" + kind[1:] for kind in OPENING}
+ARGUMENTS = {"FRAC": 2, "SQRT": 1, "SUP": 1, "SUB": 1, "ACCENT": 1}
+MOST, DEEPEST = 400, 40  # signs of a formula; its brackets within brackets
 LAYOUT = {"aligned", "align", "align*", "gathered", "gather", "split"}
-SEPARATORS = {r"\quad", r"\qquad"}
 
 REFUSED = {
     "|": r"a bare | may open or close: write \lvert x \rvert",
@@ -95,28 +99,24 @@ def tokens(tex: str) -> list[Token]:
     found = _scan(tex)
     if len(found) > MOST:
         raise MathError(f"a formula of {len(found)} signs, at most {MOST}; break it up")
-    if max(accumulate({"{": 1, "}": -1}.get(one, 0) for one in tex), default=0) > DEEPEST:
-        raise MathError(f"braces within braces, more than {DEEPEST} deep; break it up")
-    return _brace(_without_row_commas(_pair_norms(found)))
+    steps = ((token.kind in OPENING) - (token.kind in CLOSING) for token in found)
+    if max(itertools.accumulate(steps), default=0) > DEEPEST:
+        raise MathError(f"brackets within brackets, more than {DEEPEST} deep; break it up")
+    return _brace(_without_row_commas(found))
 
 
 def _scan(tex: str) -> list[Token]:
     found: list[Token] = []
+    norms = itertools.cycle(("LNORM", "RNORM"))
     for match in SCAN.finditer(tex):
-        if match["space"] or match[0] in DROPPED:
+        if match["space"]:
             continue
-        if match[0] == "." and found and _last_word(tex, match.start()) in DROPPED:
-            continue  # \left. and \right.
         kind, text = _classify(match)
         if text == "=" and found and found[-1].text == ":" and found[-1].end == match.start():
             found.pop()
+        kind = next(norms) if kind == "BAR2" else kind
         found.append(Token(kind, text, match.start(), match.end()))
     return found
-
-
-def _last_word(tex: str, end: int) -> str:
-    word = re.search(r"\\[A-Za-z]+\s*$", tex[:end])
-    return word[0].strip() if word else ""
 
 
 def _classify(match: re.Match[str]) -> tuple[str, str]:
@@ -130,25 +130,15 @@ def _classify(match: re.Match[str]) -> tuple[str, str]:
         if match["which"] in LAYOUT:
             return "LAYOUT", f"\\{match['side']}"
         text = f"\\{match['side']}{{{match['which']}}}"
-        if text not in BRACKETS:
+        if text not in KINDS:
             raise MathError(f"the environment {match['which']} is not read; write aligned or cases")
-        return BRACKETS[text], text
     if match["number"]:
         return "NUMBER", text
-    if match["letter1"] or text in GREEK:
+    if match["letter1"]:
         return "LETTER", text
-    for kind, table in KINDS.items():
-        if text in table:
-            return kind, text
-    if text in BRACKETS:
-        return BRACKETS[text], text
-    if text in SINGLE:
-        return SINGLE[text], r"\top" if SINGLE[text] == "TOP" else text
-    if text in EQUALS:
-        return "EQUALS", EQUALS[text]
-    if text in SIGNS:
-        return "SIGN", SIGNS[text]
-    raise MathError(REFUSED.get(text, f"{text} is not read"))
+    if text not in KINDS:
+        raise MathError(REFUSED.get(text, f"{text} is not read"))
+    return KINDS[text], MEANT.get(text, text)
 
 
 def _classify_name(letters: str) -> tuple[str, str]:
@@ -157,34 +147,7 @@ def _classify_name(letters: str) -> tuple[str, str]:
     if letters in ("d", "e"):
         return "LETTER", letters
     text = f"\\operatorname{{{letters}}}"
-    return ("FUNCTION" if text in FUNCTIONS else "WORD"), text
-
-
-KINDS: dict[str, set[str] | dict[str, str]] = {
-    "FUNCTION": FUNCTIONS,
-    "BIG": BIG,
-    "TIMES": OPERATORS,
-    "COMPARE": COMPARE,
-    "ACCENT": ACCENTS | FONTS,
-    "QUAD": SEPARATORS,
-}
-SINGLE = {
-    **{r"\frac": "FRAC", r"\dfrac": "FRAC", r"\tfrac": "FRAC", r"\sqrt": "SQRT"},
-    **{r"\partial": "PARTIAL", r"\nabla": "NABLA", r"\top": "TOP", r"\intercal": "TOP"},
-    **{r"\infty": "LETTER", r"\to": "TO", r"\|": "BAR2", r"\\": "NEWLINE"},
-    **{"^": "SUP", "_": "SUB", "'": "PRIME", "&": "AMP", ",": "COMMA", ":": "COLON", ".": "DOT"},
-}
-
-
-def _pair_norms(found: list[Token]) -> list[Token]:
-    r"""``\|`` opens and closes in turn."""
-    paired, is_open = [], False
-    for token in found:
-        if token.kind == "BAR2":
-            is_open = not is_open
-            token = Token("LNORM" if is_open else "RNORM", token.text, token.start, token.end)
-        paired.append(token)
-    return paired
+    return KINDS.get(text, "WORD"), text
 
 
 def _without_row_commas(found: list[Token]) -> list[Token]:
@@ -214,7 +177,7 @@ def _take(rest: list[Token], result: list[Token]) -> None:
         result.append(rest.pop())
     if token.text == r"\sqrt" and rest and rest[-1].kind == "LSQB":
         raise MathError("write a^{1/n} for an n-th root")
-    for _ in range(ARGUMENTS.get(token.text, 0)):
+    for _ in range(ARGUMENTS.get(token.kind, 0)):
         _take_argument(token, rest, result)
 
 

@@ -145,8 +145,6 @@ def lowered(read: Read, env: Environment) -> Worked:
     notation = env.notation
     ranges = ranges_of(read.sides, env)
     values = [Evaluator(env, ranges)(side) for side in read.sides]
-    if any(np.iscomplexobj(value.data) and np.any(np.imag(value.data)) for value in values):
-        raise MathError("its numbers are complex")
     widest = max(values, key=lambda value: (value.rank == values[0].rank, value.rank))
     free = [name for name in ranges.order if name in free_indices(read.sides[0])]
     axes = [Axis(name, int(ranges.values[name][0]), int(ranges.values[name][-1])) for name in free]
@@ -161,7 +159,8 @@ def lowered(read: Read, env: Environment) -> Worked:
         elif value.rank == 2 and len(at) == 1:
             at = (1, *at)
         sides.append(lower(side, at))
-    if any(np.any(np.imag(table.data)) for table in lower.tables):
+    arrays = [value.data for value in values] + [table.data for table in lower.tables]
+    if any(np.any(np.imag(data)) for data in arrays):
         raise MathError("its numbers are complex")
     worked = Worked(
         sides,

@@ -161,7 +161,8 @@ def test_whatever_code_raises_is_found_at_its_line(findings: Findings, error: st
     "tex, said",
     [
         ("b" + " + b" * 200, "a formula of 403 signs, at most 400; break it up"),
-        ("{" * 41 + "b" + "}" * 41, "braces within braces, more than 40 deep; break it up"),
+        (r"\exp " * 390 + "b", "a formula that goes too deep; break it up"),
+        ("{" * 41 + "b" + "}" * 41, "brackets within brackets, more than 40 deep; break it up"),
     ],
 )
 def test_a_formula_that_is_too_much_is_told(findings: Findings, tex: str, said: str) -> None:

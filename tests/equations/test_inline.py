@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from equations.book import Book
-from equations.inline import relations
-from equations.terms import terms
+from equations.inline import formulas
 from literate.chapter import BookError, Chapter
 from literate.exercises.sheets import parse_sheet, read_sheets
 from literate.prove.claims import inline_findings, task_findings
@@ -114,7 +113,8 @@ def test_the_list_has_nothing_that_its_chapter_has_not(chapters: list[Chapter]) 
     stated = {
         f"{chapter.number}: {one.shown}"
         for chapter in chapters
-        for one in (*relations(chapter, lines[chapter]), *terms(chapter, lines[chapter]))
+        for one in formulas(chapter, lines[chapter])
+        if one.has_relation or one.is_term
     }
     said = {
         f"{chapter.number}: {phrase}"

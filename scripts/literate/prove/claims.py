@@ -9,7 +9,6 @@ from equations.book import Book
 from equations.defaults import wrong_defaults
 from equations.errors import Finding
 from equations.inline import Inline, complaints, denied, relations
-from equations.terms import loose_terms
 from literate.chapter import Chapter
 from literate.prove.numbers import prose
 from literate.prove.references import link_findings, reference_findings
@@ -27,7 +26,7 @@ def inline_findings(book: Book, chapter: Chapter) -> list[Finding]:
     """What the running text of a chapter states without anything to hold it to account."""
     reasons = listed_here(chapter)
     lines = prose(chapter, tables=True)
-    found = [*complaints(book, chapter, lines, reasons), *loose_terms(chapter, lines, reasons)]
+    found = complaints(book, chapter, lines, reasons)
     findings = [Finding(inline.place, "inline", message) for inline, message in found]
     stated = list(enumerate(lines, 1))
     for cell in chapter.core:
