@@ -911,12 +911,14 @@ class Activation(Layer):
 
     # 05 Something that bends: activations · activation-passes
     def forward(self, x: ArrayLike) -> np.ndarray:
-        y, slope = self.value_and_slope(self._expect(x, ...))
-        return self._leave(y, slope)
+        x = self._expect(x, ...)
+        y, slope = self.value_and_slope(x)
+        return self._leave(y.astype(x.dtype, copy=False), slope)
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
         grad, slope = self._received(grad_output)
-        return grad * slope  # eq:elementwise
+        dx = grad * slope  # eq:elementwise
+        return dx.astype(grad.dtype, copy=False)
 
     # 05 Something that bends: activations · activation-slope
     def slope(self, x: ArrayLike) -> np.ndarray:
@@ -7812,4 +7814,4 @@ _PROBES = [
 ]
 
 
-# digest c65d3e8aef7d121d0df79016a15fd3b178f6f2a897f55544681f2d3f7a23778b
+# digest f1d0267a07934f9fb078bdec060fd1627c07aaed4892cb80894bc6237aa28200
