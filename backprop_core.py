@@ -528,6 +528,7 @@ class _Memory:
     """What layers and losses share: a memory of the last forward."""
 
     _cache: Any = None
+    _made: Any = None  # shape and precision of the last output
     _runs = 0  # forwards since the last backward; after it, less than 0
     _fitted: tuple = ()  # the shapes that came last
     _pass: Any = None  # of the network that it ran for last, chapter 7
@@ -555,7 +556,7 @@ class _Memory:
     def _count(self, backward: bool) -> None:
         """Notice what can only be a mistake: forward twice, then backward."""
         if not backward:  # what the last forward kept is of no more use
-            self._cache = self._pass = None
+            self._cache = self._made = self._pass = None
             self._runs = 1 + (self._runs > 0)
             return
         if self._runs < -1:
@@ -569,8 +570,8 @@ class _Memory:
     def _expect(self, x: Any, *shape: Any, what: str = "input") -> np.ndarray:
         """x as floating-point numbers; a name in ``shape`` fits any size."""
         array = _floating(x)
-        if what in ("input", "grad_output"):
-            self._count(backward=what == "grad_output")
+        if what == "input":
+            self._count(backward=False)
         if array.shape != shape and self._fitted != (shape, array.shape):
             self._compare(array.shape, shape, what)
             self._fitted = shape, array.shape
@@ -589,6 +590,21 @@ class _Memory:
             raise ValueError(
                 f"{self}: expected {what} of shape ({wanted}), got {found}"
             )
+
+    # 03 Why backwards? · memory-ends
+    def _leave(self, y: np.ndarray, kept: Any) -> np.ndarray:
+        """The output y; ``backward`` will want what is kept."""
+        self._cache, self._made = kept, (y.shape, y.dtype)
+        return y
+
+    def _received(self, grad_output: ArrayLike) -> tuple[np.ndarray, Any]:
+        """The gradient of the last output, and what was kept."""
+        kept, grad = self._saved(), _floating(grad_output)
+        self._count(backward=True)
+        shape, dtype = self._made or (grad.shape, grad.dtype)
+        if grad.shape != shape:
+            self._compare(grad.shape, shape, "grad_output")
+        return grad.astype(dtype, copy=False), kept
 
 
 # 03 Why backwards? · layer
@@ -711,7 +727,7 @@ class Layer(_Memory):
 
 
 # 03 Why backwards? · passing
-_PASSING = {"_cache", "_fitted", "_shapes", "_pass"}
+_PASSING = {"_cache", "_made", "_fitted", "_shapes", "_pass"}
 _NUMBERS = {int, float, bool, str, type(None)}
 
 
@@ -797,11 +813,10 @@ class Linear(Layer):
     in_features, out_features, weight, bias = _fixed(4)
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", ..., self.in_features)
-        self._cache = x.copy()
         y = _rows(x).dot(self.weight.data)
         if self.bias is not None:
             y += self.bias.data  # eq:linear
-        return _unfolded(y, x)
+        return self._leave(_unfolded(y, x), x.copy())
 
     # 04 The linear layer · linear-start
     def __init__(
@@ -818,10 +833,8 @@ class Linear(Layer):
 
     # 04 The linear layer · linear-backward
     def accumulate(self, grad_output: ArrayLike) -> None:
-        x = self._saved()
-        shape = (*x.shape[:-1], self.out_features)
-        grad = _rows(self._expect(grad_output, *shape, what="grad_output"))
-        self.weight._add_product(_rows(x).T, grad)  # eq:linear-dw
+        grad, x = map(_rows, self._received(grad_output))
+        self.weight._add_product(x.T, grad)  # eq:linear-dw
         if self.bias is not None:
             ones = _ones(len(grad), grad.dtype)
             self.bias._add_product(grad.T, ones)  # eq:linear-db
@@ -874,14 +887,12 @@ class Flatten(Layer):
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         x = self._expect(x, "N", ...)
-        self._cache = x.shape, x.dtype
-        return x.reshape(len(x), math.prod(x.shape[1:]))
+        rows = x.reshape(len(x), math.prod(x.shape[1:]))
+        return self._leave(rows, x.shape)
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        shape, dtype = self._saved()
-        rows = (shape[0], math.prod(shape[1:]))
-        grad = self._expect(grad_output, *rows, what="grad_output")
-        return grad.reshape(shape).astype(dtype, copy=False)
+        grad, shape = self._received(grad_output)
+        return grad.reshape(shape)
 
 
 # 05 Something that bends: activations · activation
@@ -900,17 +911,14 @@ class Activation(Layer):
 
     # 05 Something that bends: activations · activation-passes
     def forward(self, x: ArrayLike) -> np.ndarray:
-        x = _floating(x)
+        x = self._expect(x, ...)
         y, slope = self.value_and_slope(x)
-        self._count(backward=False)
-        self._cache, self._dtype = slope, x.dtype
-        return y
+        return self._leave(y.astype(x.dtype, copy=False), slope)
 
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        slope = self._saved()
-        grad = self._expect(grad_output, *slope.shape, what="grad_output")
+        grad, slope = self._received(grad_output)
         dx = grad * slope  # eq:elementwise
-        return dx.astype(self._dtype, copy=False)
+        return dx.astype(grad.dtype, copy=False)
 
     # 05 Something that bends: activations · activation-slope
     def slope(self, x: ArrayLike) -> np.ndarray:
@@ -955,9 +963,8 @@ class ReLU(Activation):
 
     # 05 Something that bends: activations · relu-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        on = self._saved()
-        grad = self._expect(grad_output, *on.shape, what="grad_output")
-        return _only(on, grad).astype(self._dtype, copy=False)
+        grad, on = self._received(grad_output)
+        return _only(on, grad)
 
 
 # 05 Something that bends: activations · leaky-relu
@@ -1085,22 +1092,19 @@ class Softmax(Layer):
         >>> Softmax()(np.array([1000.0, 1000.0, 0.0]))
         array([0.5, 0.5, 0. ])
         """
-        x = _floating(x)
+        x = self._expect(x, ...)
         if x.ndim == 0:
             raise ValueError("Softmax(): expected several logits, got one")
-        self._count(backward=False)
         top = x.max(self.axis, keepdims=True, initial=-np.inf)  # if empty
         e = np.exp(x - top)
-        self._cache = e / e.sum(axis=self.axis, keepdims=True)
-        return self._cache.copy()  # backward needs the cache
+        p = e / e.sum(axis=self.axis, keepdims=True)
+        return self._leave(p.copy(), p)
 
     # 05 Something that bends: activations · softmax-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        p = self._saved()
-        grad = self._expect(grad_output, *p.shape, what="grad_output")
+        grad, p = self._received(grad_output)
         average = (grad * p).sum(axis=self.axis, keepdims=True)
-        dx = p * (grad - average)  # eq:softmax-vjp
-        return dx.astype(p.dtype, copy=False)
+        return p * (grad - average)  # eq:softmax-vjp
 
     # 05 Something that bends: activations · softmax-settings
     def __init__(self, axis: int = -1) -> None:
@@ -3076,15 +3080,12 @@ class Dropout(Layer):
         if self.training:
             keep = self._rng.random(x.shape) >= self.p
             factor = keep / x.dtype.type(1 - self.p)
-        self._cache = factor
-        return x * factor  # eq:dropout
+        return self._leave(x * factor, factor)  # eq:dropout
 
     # 12 Not by heart: regularisation · dropout-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        factor = self._saved()
-        grad = self._expect(grad_output, *factor.shape, what="grad_output")
-        dx = grad * factor  # eq:dropout-dx
-        return dx.astype(factor.dtype, copy=False)
+        grad, factor = self._received(grad_output)
+        return grad * factor  # eq:dropout-dx
 
 
 # 12 Not by heart: regularisation · array-types
@@ -3146,15 +3147,13 @@ class _BatchNorm(Layer):
         x, fixed = self._admitted(x)
         centred, r = self._statistics(_by_feature(x), fixed)
         factor = r * _data(self.weight, 1)[:, None]
-        self._cache = centred, r, factor, x.shape, fixed
         y = centred * factor  # gamma times eq:bn-xhat
-        y += _data(self.bias, 0)[:, None]
-        return _by_example(y, x.shape, x.dtype)  # eq:bn
+        y += _data(self.bias, 0)[:, None]  # eq:bn
+        return self._leave(_by_example(y, x), (centred, r, factor, fixed))
 
     # 13 Keeping in shape: normalisation · batch-norm-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        centred, r, factor, shape, fixed = self._saved()
-        grad = self._expect(grad_output, *shape, what="grad_output")
+        grad, (centred, r, factor, fixed) = self._received(grad_output)
         dy, n = _by_feature(grad), grad[:, 0].size
         dbeta, dgamma = _sum(dy)[:, None], r * _dots(dy, centred)
         _collect(self.bias, dbeta)  # eq:bn-dbeta
@@ -3164,7 +3163,7 @@ class _BatchNorm(Layer):
         else:
             along, mean = r * dgamma / n, dbeta / n  # eq:bn-dx-short
             dx = _normalise_backward(dy, centred, factor, along, mean)
-        return _by_example(dx, shape, centred.dtype)
+        return _by_example(dx, grad)
 
     # 13 Keeping in shape: normalisation · batch-norm-statistics
     def _statistics(self, rows: np.ndarray, fixed: bool) -> _Pair:
@@ -3238,10 +3237,10 @@ def _by_feature(x: np.ndarray) -> np.ndarray:
     return _turn(x).reshape(x.shape[1], -1)
 
 
-def _by_example(rows: _Array, shape: tuple, dtype: np.dtype) -> _Array:
-    """Such rows in the shape (N, D, …) again."""
-    turned = rows.reshape(*shape[1:], shape[0])
-    return _turn_back(turned).astype(dtype, copy=False)
+def _by_example(rows: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Such rows in the shape of x again, and in its precision."""
+    turned = rows.reshape(*x.shape[1:], len(x))
+    return _turn_back(turned).astype(x.dtype, copy=False)
 
 
 # 13 Keeping in shape: normalisation · perhaps
@@ -3295,16 +3294,15 @@ class _RowNorm(Layer):
         rows = _centre(rows)[0] if self._centred else rows.copy()
         r = 1 / np.sqrt(_mean(rows * rows) + eps)
         factor = r.dot(_data(self.weight, 1).reshape(1, -1))
-        self._cache = rows, r, factor, x.shape
         y = rows * factor  # eq:ln-xhat, eq:rms
         if self.bias is not None:
             y += self.bias.data.ravel()  # eq:ln
-        return y.reshape(x.shape).astype(x.dtype, copy=False)
+        y = y.reshape(x.shape).astype(x.dtype, copy=False)
+        return self._leave(y, (rows, r, factor))
 
     # 13 Keeping in shape: normalisation · row-norm-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        rows, r, factor, shape = self._saved()
-        grad = self._expect(grad_output, *shape, what="grad_output")
+        grad, (rows, r, factor) = self._received(grad_output)
         dy, weight = grad.reshape(rows.shape), _data(self.weight, 1).ravel()
         dx, product = dy * factor, dy * rows  # eq:ln-dxhat
         _collect(self.bias, _sum(dy.T))
@@ -3314,7 +3312,7 @@ class _RowNorm(Layer):
         dx -= np.multiply(rows, along, out=product)  # eq:ln-dx
         if self._centred:
             dx -= r * dy.dot(share)[:, None]
-        return dx.reshape(shape).astype(rows.dtype, copy=False)
+        return dx.reshape(grad.shape).astype(grad.dtype, copy=False)
 
     # 13 Keeping in shape: normalisation · row-norm-grouped
     def _grouped(self, x: ArrayLike) -> tuple[np.ndarray, np.ndarray, float]:
@@ -3472,10 +3470,9 @@ class _Convolution(Layer):
     weight, bias = _fixed(2)
     stride, padding, dilation = _fixed(3, once=False)
 
-    def _received(self, grad_output: ArrayLike) -> np.ndarray:
-        """Add to the parameters' grad; return the gradient, batch last."""
-        x, shape = self._saved()
-        grad = self._expect(grad_output, *shape, what="grad_output")
+    def _learned(self, grad_output: ArrayLike) -> tuple[_Array, _Array]:
+        """Add to the parameters' grad; that of the output, x; batch last."""
+        grad, x = self._received(grad_output)
         g = np.ascontiguousarray(_turn(grad))
         pair = x, g
         if self._transposed:
@@ -3484,10 +3481,10 @@ class _Convolution(Layer):
         weight = self.weight
         weight._add(_correlate_weight(*pair, weight.data, self._steps))
         _collect(self.bias, _sum(g.reshape(len(g), -1)))  # eq:conv-db
-        return g
+        return g, x
 
     def accumulate(self, grad_output: ArrayLike) -> None:
-        self._received(grad_output)
+        self._learned(grad_output)
 
     # 14 Neighbours: convolution · convolution-settings
     def __init__(
@@ -3557,15 +3554,14 @@ class Conv2d(_Convolution):
         self._pad()
         x = self._expect(x, "N", self.in_channels, "H", "W")
         padded = _batch_last(x, self._border)
-        places = _places(self, padded.shape[1:3], self._span, self.stride)
-        self._cache = padded, (len(x), self.out_channels, *places)
+        _places(self, padded.shape[1:3], self._span, self.stride)  # or raises
         y = _correlate(padded, self.weight.data, self._steps)  # eq:conv
         y += _data(self.bias, 0)[:, None, None, None]
-        return _batch_first(y)
+        return self._leave(_batch_first(y), padded)
 
     # 14 Neighbours: convolution · conv2d-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        g, x = self._received(grad_output), self._saved()[0]
+        g, x = self._learned(grad_output)
         dx = _spread(g, self.weight.data, self._steps, np.zeros_like(x))
         return _batch_first(dx, self._border)
 
@@ -3593,16 +3589,15 @@ class ConvTranspose2d(_Convolution):
         shown = _batch_first(y, self._border)
         if 0 in x.shape[2:] or 0 in shown.shape[1:]:
             raise ValueError(f"{self}: {x.shape} leaves no output")
-        self._cache = _batch_last(x), shown.shape
-        _spread(self._cache[0], self.weight.data, self._steps, y)
+        kept = _batch_last(x)
+        _spread(kept, self.weight.data, self._steps, y)
         y += _data(self.bias, 0)[:, None, None, None]
-        return shown
+        return self._leave(shown, kept)
 
     # 14 Neighbours: convolution · transposed-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        g = self._received(grad_output)
-        dx = _correlate(g, self.weight.data, self._steps)
-        return _batch_first(dx.astype(self._saved()[0].dtype, copy=False))
+        g, _ = self._learned(grad_output)
+        return _batch_first(_correlate(g, self.weight.data, self._steps))
 
 
 # 14 Neighbours: convolution · pool
@@ -3623,9 +3618,8 @@ class _Pool(Layer):
 
     # 14 Neighbours: convolution · pool-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        shape, dtype, (*sizes, n), kept = self._saved()
-        grad = self._expect(grad_output, n, *sizes, what="grad_output")
-        g, dx = _turn(grad), np.zeros(shape, dtype)
+        grad, (shape, kept) = self._received(grad_output)
+        g, dx = _turn(grad), np.zeros(shape, grad.dtype)
         window, stride, border = self._windows
         overlap = any(s < k for s, k in zip(stride, window))
         for k, target in enumerate(self._pieces(dx)):
@@ -3696,8 +3690,7 @@ class MaxPool2d(_Pool):
             better = (piece > y) | np.isnan(piece)
             np.maximum(winner, better * np.int16(k), out=winner)
             np.maximum(y, piece, out=y)  # eq:max-pool
-        self._cache = padded.shape, y.dtype, y.shape, winner
-        return _batch_first(y)
+        return self._leave(_batch_first(y), (padded.shape, winner))
 
     # 14 Neighbours: convolution · max-pool-handed
     def _handed(self, g: _Array, k: int, winner: _Array) -> _Array:
@@ -3715,8 +3708,7 @@ class AvgPool2d(_Pool):
         padded = self._padded(x, 0.0)
         pieces = self._pieces(padded)
         y = sum(pieces[1:], pieces[0]) / len(pieces)
-        self._cache = padded.shape, y.dtype, y.shape, len(pieces)
-        return _batch_first(y)
+        return self._leave(_batch_first(y), (padded.shape, len(pieces)))
 
     # 14 Neighbours: convolution · average-pool-handed
     def _handed(self, g: _Array, k: int, many: int) -> _Array:
@@ -5073,15 +5065,14 @@ class TapeLayer(Layer):
         x = self._expect(x, ...)  # ... is any shape
         inputs = [Tensor(x), *[Tensor(p.data) for p in self.weights]]
         y = _look_back(self, self.function(*inputs), inputs)
-        self._cache = y, inputs, _recording.get()
-        return y.data.copy()  # which may be written to
+        kept = y, inputs, _recording.get()
+        return self._leave(y.data.copy(), kept)  # the copy may be written to
 
     # 18 Every layer, once more · tape-layer-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        y, inputs, recording = self._saved()
+        grad, (y, inputs, recording) = self._received(grad_output)
         if not recording:
             raise RuntimeError(f"{self}: forward has run under no_grad")
-        grad = self._expect(grad_output, *y.shape, what="grad_output")
         dx, *shares = gradients(y, inputs, grad)
         for weight, share in zip(self.weights, shares):
             weight.grad += share
@@ -5176,10 +5167,8 @@ class RNN(Layer):
     # 20 Time: recurrent networks · rnn-backward
     def _blocks_backward(self, grad_output: ArrayLike) -> np.ndarray:
         """Add to the parameters' grad; return dL/d(xW + b), in blocks."""
-        xs, states, behind, kept = self._saved()
-        steps, n, _ = xs.shape
-        shape = n, steps, self.hidden_size
-        dh = _time_first(self._expect(grad_output, *shape, what="grad_output"))
+        grad, (xs, states, behind, kept) = self._received(grad_output)
+        dh = _time_first(grad)
         dh[behind] = 0  # beyond the lengths
         both = self._run_backward(dh, states, kept)
         x, h = _rows(xs), _rows(states[0, :-1])  # (T * N, …)
@@ -5231,11 +5220,10 @@ class RNN(Layer):
         if self.bias is not None:
             a += _blocks(self.bias.data, size)[:, None]
         kept = self._run(a.reshape(len(a), steps, n, size), states)
-        self._cache = xs, states, ~inside.T, kept
         self.state = _joined(states[:, inside.sum(axis=1), np.arange(n)])
         y = _time_first(states[0, 1:])
         y[~inside] = 0
-        return y
+        return self._leave(y, (xs, states, ~inside.T, kept))
 
     # 20 Time: recurrent networks · rnn-backward-accumulate
     def accumulate(self, grad_output: ArrayLike) -> None:
@@ -5282,14 +5270,12 @@ class Last(Layer):
         if not ends.all():
             raise ValueError("Last: a sequence of length 0 has no last step")
         at = np.arange(len(x)), ends - 1
-        self._cache = at, x.shape, x.dtype
-        return x[at]
+        return self._leave(x[at], (at, x.shape))
 
     # 20 Time: recurrent networks · last-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        at, (n, steps, dim), dtype = self._saved()
-        grad = self._expect(grad_output, n, dim, what="grad_output")
-        dx = np.zeros((n, steps, dim), dtype)
+        grad, (at, shape) = self._received(grad_output)
+        dx = np.zeros(shape, grad.dtype)
         dx[at] = grad
         return dx
 
@@ -5400,14 +5386,12 @@ class Embedding(Layer):
 
     def forward(self, x: ArrayLike) -> np.ndarray:
         self._count(backward=False)
-        self._cache = self._known(_as_array(x))
-        return self.weight.data[self._cache]  # eq:embedding
+        ids = self._known(_as_array(x))
+        return self._leave(self.weight.data[ids], ids)  # eq:embedding
 
     # 20 Time: recurrent networks · embedding-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        ids, width = self._saved(), self.embedding_dim
-        shape = (*ids.shape, width)
-        grad = self._expect(grad_output, *shape, what="grad_output")
+        (grad, ids), width = self._received(grad_output), self.embedding_dim
         entries = ids[..., None] * width + np.arange(width)
         whole = self.weight.grad.reshape(-1)
         np.add.at(whole, entries.ravel(), grad.ravel())  # eq:embedding-dw
@@ -5503,10 +5487,11 @@ class MultiHeadAttention(Layer):
         hidden = self._hidden(q, k, attn_mask, beyond[:, start:])
         found, weights = _attend(q, k, v, hidden)
         weights.flags.writeable = False
-        self._cache, self.weights = (beyond, start, q, k, v, weights), weights
+        self.weights = weights
         y = self.out.forward(found.swapaxes(1, 2).reshape(x.shape))
         y[beyond] = 0
-        return y.astype(x.dtype, copy=False)
+        y = y.astype(x.dtype, copy=False)
+        return self._leave(y, (beyond, start, q, k, v, weights))
 
     # 21 Attention · multi-head-attention-parts
     def _parts(self, z: np.ndarray, steps: int, start: int) -> tuple:
@@ -5516,9 +5501,8 @@ class MultiHeadAttention(Layer):
 
     # 21 Attention · multi-head-attention-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        beyond, start, q, k, v, weights = self._saved()
-        (n, steps), width = beyond.shape, self.embed_dim
-        grad = self._expect(grad_output, n, steps, width, what="grad_output")
+        grad, (beyond, start, q, k, v, weights) = self._received(grad_output)
+        n, steps, width = grad.shape
         if beyond.any():
             grad = np.where(beyond[..., None], 0, grad)
         dy = self.out.backward(grad)
@@ -5605,16 +5589,14 @@ class PositionEmbedding(Embedding):
         steps, most = x.shape[1], self.num_embeddings
         if steps > most:
             raise ValueError(f"{self} takes at most {most} steps, got {steps}")
-        self._cache = x.shape, x.dtype
         y = x + self.weight.data[:steps]  # eq:position
-        return y.astype(x.dtype, copy=False)
+        return self._leave(y.astype(x.dtype, copy=False), steps)
 
     # 21 Attention · position-embedding-backward
     def backward(self, grad_output: ArrayLike) -> np.ndarray:
-        shape, dtype = self._saved()
-        grad = self._expect(grad_output, *shape, what="grad_output")
-        self.weight.grad[: shape[1]] += grad.sum(axis=0)  # eq:position-dp
-        return grad.astype(dtype)
+        grad, steps = self._received(grad_output)
+        self.weight.grad[:steps] += grad.sum(axis=0)  # eq:position-dp
+        return grad.copy()
 
 
 # 21 Attention · transformer-block
@@ -7832,4 +7814,4 @@ _PROBES = [
 ]
 
 
-# digest 31c2d4d55392629ef27ca5c6fc7add7bc4fc1f5cb6c604a574ff121d1f89c442
+# digest f1d0267a07934f9fb078bdec060fd1627c07aaed4892cb80894bc6237aa28200

@@ -129,7 +129,15 @@ def masked() -> np.ndarray:
     return np.ma.masked_greater(np.ones((3, 4)), 2)
 
 
+class OfDoubles(bp.Activation):
+    """What a reader may write, without a thought for single precision."""
+
+    def value_and_slope(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return x * np.pi * np.ones(x.shape), np.full(x.shape, np.pi)
+
+
 LAYERS: list[Callable[[], Any]] = [
+    OfDoubles,
     lambda: bp.Linear(4, 4, rng=0), bp.Flatten, bp.Sigmoid, bp.Tanh, bp.ReLU, bp.LeakyReLU, bp.ELU,
     bp.Softplus, bp.SiLU, bp.GELU, lambda: bp.GELU("tanh"), bp.Softmax,
     lambda: bp.Network(bp.Linear(4, 3, rng=0)), lambda: bp.Residual(bp.Linear(4, 4, rng=0)),
@@ -161,7 +169,7 @@ def test_losses_refuse_masks_and_complex_numbers(make: Callable[[], Any]) -> Non
 def test_the_gradient_of_an_input_has_its_precision(make: Callable[[], Any], shape: tuple) -> None:
     layer = make()
     y = layer.forward(np.ones(shape, np.float32))
-    assert layer.backward(np.ones(y.shape)).dtype == np.float32
+    assert y.dtype == layer.backward(np.ones(y.shape)).dtype == np.float32
 
 
 @pytest.mark.parametrize("make", LAYERS)

@@ -84,10 +84,8 @@ class Core:
     def kept(self, owner: str) -> list[str]:
         """What the class, or else the nearest it derives from, keeps for backward."""
         for node in self.bases(owner):
-            methods = [member for member in node.body if isinstance(member, ast.FunctionDef)]
-            parts = (part for method in methods for part in ast.walk(method) if isinstance(part, ast.Assign))
-            lines = [ast.unparse(part) for part in parts if any(map(_is_cache, part.targets))]
-            if lines := [line for line in lines if line != "self._cache = None"]:
+            lines = [line for part in ast.walk(node) if (line := _keeps(part))]
+            if lines:
                 return lines
         return []
 
@@ -97,8 +95,14 @@ def _named(text: str) -> dict[str, Definition]:
     return dict(definitions(ast.parse(text).body))
 
 
-def _is_cache(target: ast.expr) -> bool:
-    return any(isinstance(leaf, ast.Attribute) and leaf.attr == "_cache" for leaf in ast.walk(target))
+def _keeps(node: ast.AST) -> str:
+    """What becomes of ``_cache``, by hand or by ``_leave``."""
+    match node:
+        case ast.Assign(targets=[ast.Attribute(attr="_cache")]):
+            return ast.unparse(node)
+        case ast.Call(func=ast.Attribute(attr="_leave"), args=[_, kept]):
+            return f"self._cache = {ast.unparse(kept)}"
+    return ""
 
 
 def stub(exercise: Exercise, core: Core, equations: Equations) -> str:
