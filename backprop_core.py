@@ -5983,17 +5983,16 @@ def _rule_of(net: Network, optimizer: Any, step: Any) -> Any:
 # 24 The diagnosis · case-rows
 def _case(net: Network, x: np.ndarray, y: np.ndarray, rng: Any) -> _Case:
     ids = x.dtype.kind in "iu"
-    words = any(isinstance(layer, Embedding) for layer in net.modules())
-    long = x.ndim == 3 or (ids and x.ndim == 2 and (words or y.ndim == 2))
+    with suppress(Exception), _as_it_was(net):
+        here, near = (net.eval().forward(x[:2] + by) for by in (0, 0.4))
+        ids = ids and np.array_equal(here, near)
+    long = x.ndim == 3 or (ids and x.ndim == 2)
     most = 24 if long and x.shape[1] > 8 else 64 if x.ndim > 3 else 256
     rows = rng.permutation(len(x))[:most] if len(x) > most else slice(None)
     xs, ys = x[rows].copy(), y[rows].copy()
     first, out = net.loss(xs.copy(), ys.copy()), net.forward(xs.copy())
     middle = ys.mean(axis=0) if ys.shape == out.shape else 0.0
     single = [_single(net, out, ys, a) for a in (0.0, middle, out.mean(0))]
-    with suppress(Exception), _as_it_was(net):
-        here, near = (net.eval().forward(xs[:2] + by) for by in (0, 0.4))
-        ids = ids and np.array_equal(here, near)
     levels = first, single[0], float(np.nanmin([*single, math.inf]))
     return _Case(net, x, y, xs, ys, *levels, ids, rng)
 
@@ -7832,4 +7831,4 @@ _PROBES = [
 ]
 
 
-# digest 31c2d4d55392629ef27ca5c6fc7add7bc4fc1f5cb6c604a574ff121d1f89c442
+# digest 040a15eaf4a800dabf93f21619cb3efcaf0707fe6a7ed4e8742b1862823b4222
