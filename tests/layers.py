@@ -94,6 +94,7 @@ CASES: dict[str, tuple[Callable[[], Any], tuple, bool]] = {
     "AvgPool2d with a border": (lambda: bp.AvgPool2d((3, 2), 1, 1), (IMAGES,), True),
     "MaxPool2d": (lambda: bp.MaxPool2d(2), (IMAGES,), False),
     "MaxPool2d of windows that overlap": (lambda: bp.MaxPool2d((2, 3), 1), (IMAGES,), False),
+    "AvgPool2d of windows that overlap across": (lambda: bp.AvgPool2d(2, (2, 1)), (IMAGES,), True),
     "AvgPool2d": (lambda: bp.AvgPool2d(2), (IMAGES,), True),
     "AvgPool2d of windows that overlap": (lambda: bp.AvgPool2d((3, 2), 1), (IMAGES,), True),
     "TapeLayer": (lambda: bp.TapeLayer(lambda x, w: w * np.tanh(x), bp.Parameter(X[0])), (X,), False),

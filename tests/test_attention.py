@@ -136,6 +136,8 @@ def test_a_mask_hides_what_stands_there() -> None:
     assert np.array_equal(layer.forward(X, attn_mask=later), causal.forward(X))
     assert np.array_equal(layer.forward(X, attn_mask=np.where(later, -np.inf, 0.0)), causal.forward(X))
     shorter = layer.forward(X, memory=X[:, :3])
+    inside = layer.forward(X, LENGTHS, memory=X[:, ::-1])[~BEHIND]  # all of the memory is seen
+    assert np.allclose(inside, layer.forward(X, memory=X[:, ::-1])[~BEHIND], rtol=0, atol=1e-14)
     hidden = np.arange(5) >= 3
     assert np.allclose(layer.forward(X, attn_mask=hidden), shorter, rtol=0, atol=1e-14)
     for wrong in (later[:4], later.astype(int), np.zeros((3, 1, 5, 5), bool), [["a"]]):
@@ -143,6 +145,21 @@ def test_a_mask_hides_what_stands_there() -> None:
             layer.forward(X, attn_mask=wrong)
     with pytest.raises(ValueError, match=r"expected memory of shape \(2, S, 6\), got \(1, 5, 6\)"):
         layer.forward(X, memory=X[:1])
+
+
+def test_attention_by_its_definition() -> None:
+    layer = filled(MultiHeadAttention(6, 2, rng=0))
+    q, k, v = (np.split(part, 2, axis=-1) for part in np.split(layer.qkv(X), 3, axis=-1))
+    heads = [bp.Softmax()(a @ b.mT / 3**0.5) @ c for a, b, c in zip(q, k, v, strict=True)]
+    assert np.allclose(layer(X), layer.out(np.concatenate(heads, axis=-1)), rtol=0, atol=1e-14)
+
+
+def test_parts_from_one_seed_start_apart() -> None:
+    block = TransformerBlock(6, 2, hidden=6, rng=0)
+    weights = [p.data.ravel()[:36] for name, p in block.named_parameters() if "weight" in name and p.ndim > 1]
+    assert len(weights) == 4 and len({w.tobytes() for w in weights}) == 4
+    attention = MultiHeadAttention(6, 2, rng=0)
+    assert not np.array_equal(attention.qkv.weight.data.ravel()[:36], attention.out.weight.data.ravel())
 
 
 def test_no_places() -> None:

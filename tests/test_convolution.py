@@ -112,6 +112,7 @@ WRONG: dict[str, tuple[Any, str]] = {
         lambda: bp.MaxPool2d(2, stride=1.5),  # type: ignore[arg-type]
         "stride must be .* got 1.5",
     ),
+    "no stride": (lambda: bp.MaxPool2d(2, stride=0), "stride must be .* got 0"),
     "true": (
         lambda: bp.Conv2d(3, 5, True),
         "Conv2d: kernel_size must be one or two whole numbers .* got True",
@@ -173,3 +174,31 @@ def test_same_puts_the_odd_row_of_zeros_at_the_end() -> None:
     )
     plain = bp.Conv2d(1, 1, (2, 4), rng=0)
     assert np.allclose(layer(x), plain(np.pad(x, ((0, 0), (0, 0), (0, 1), (1, 2)))))
+    layer.dilation, plain.dilation = (2, 1), (2, 1)
+    assert np.allclose(layer(x), plain(np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 2)))))
+
+
+def test_groups_are_convolutions_side_by_side() -> None:
+    x = np.random.default_rng(0).normal(size=(2, 4, 5, 5))
+    for kind in (bp.Conv2d, bp.ConvTranspose2d):
+        whole, parts = kind(4, 6, 3, groups=2, rng=0), [kind(2, 3, 3) for _ in range(2)]
+        for i, part in enumerate(parts):
+            half = len(whole.weight.data) // 2
+            part.weight.data[...] = whole.weight.data[i * half :][:half]
+            part.bias.data[...] = whole.bias.data[3 * i :][:3]
+        apart = [part(each) for part, each in zip(parts, np.split(x, 2, axis=1), strict=True)]
+        assert np.allclose(whole(x), np.concatenate(apart, axis=1))
+
+
+@pytest.mark.parametrize("window", [(3, 2), (2, 3)])
+def test_a_window_of_minus_infinity_gives_its_gradient_to_no_border(window: tuple) -> None:
+    pool, x = bp.MaxPool2d(window, padding=1), np.full((1, 1, 4, 4), -np.inf)
+    grad = np.ones_like(pool(x))
+    assert pool.backward(grad).sum() == grad.size
+
+
+@pytest.mark.parametrize(("kind", "summed"), [(bp.Conv2d, 4 * 25), (bp.ConvTranspose2d, 3 * 25)])
+def test_a_convolution_starts_within_its_bound(kind: Any, summed: int) -> None:
+    layer = kind(8, 6, 5, groups=2, rng=0)
+    assert 0.95 < abs(layer.weight.data).max() * summed**0.5 <= 1
+    assert 0.3 < abs(layer.bias.data).max() * summed**0.5 <= 1

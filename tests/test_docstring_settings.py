@@ -54,8 +54,13 @@ def frozen() -> bool:
     layer.weight.requires_grad = False
     before = layer.weight.data.copy()
     back(layer, X)
+    layer.weight.requires_grad = True  # nothing has come in secretly
+    stayed = not layer.weight.grad.any()
+    layer.weight.requires_grad = False
+    back(layer, X)
     bp.SGD(layer.parameters(), lr=0.1, momentum=0.9).step()
-    return not layer.weight.grad.any() and np.array_equal(layer.weight.data, before) and layer.bias.grad.any()
+    stayed = stayed and not layer.weight.grad.any()
+    return stayed and np.array_equal(layer.weight.data, before) and layer.bias.grad.any()
 
 
 def last_forward() -> bool:

@@ -158,9 +158,12 @@ def test_the_errors_say_which_gradient_is_wrong() -> None:
 
 
 def test_a_gradient_of_zero_beside_others_is_compared_with_theirs() -> None:
-    net = bp.Network(bp.Linear(4, 3, rng=0), filled(bp.BatchNorm1d(3)))  # which takes the bias away
+    net = bp.Network(linear := bp.Linear(4, 3, rng=0), filled(bp.BatchNorm1d(3)))  # which takes the bias away
     input_, weight, bias, *_ = bp.gradient_errors(net, X, rng=0)
     assert max(input_, weight, bias) < 1e-7
+    linear.weight.data *= 1e-9  # now next to nothing arrives at the input, either
+    input_, _, bias, *_ = bp.gradient_errors(net, X, rng=0)
+    assert max(input_, bias) < 1e-7
 
 
 def test_gradcheck_leaves_the_layer_as_it_was() -> None:

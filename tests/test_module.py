@@ -422,6 +422,12 @@ def test_a_forbidden_class_has_no_share_in_loss_and_gradient() -> None:
     assert np.allclose(loss.backward(), bp.Softmax()([[-np.inf, 0.0, 1.0]]) - [[0, 1, 0]])
 
 
+def test_the_output_of_dropout_in_evaluation_is_a_copy() -> None:
+    x = np.ones((2, 3))
+    bp.Dropout().eval()(x)[...] = 7.0
+    assert (x == 1).all()
+
+
 def test_changing_the_output_of_softmax_does_not_change_its_backward() -> None:
     layer, g = bp.Softmax(), batch(seed=1)
     layer(batch())
@@ -551,6 +557,16 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
         lambda: classifier(loss=bp.MSELoss),
         TypeError,
         "Network: loss is <class 'backprop_core.MSELoss'>, not a Loss",
+    ),
+    "too small a share": (
+        lambda: bp.CrossEntropyLoss()(np.zeros((1, 2)), [[0.5, 0.4]]),
+        ValueError,
+        "target row [0.5 0.4] at index 0: expected probabilities that sum to 1",
+    ),
+    "neither yes nor no": (
+        lambda: bp.BCEWithLogitsLoss()([0.0], [np.nan]),
+        ValueError,
+        "BCEWithLogitsLoss: target nan at index 0: expected a number from 0 to 1",
     ),
     "nan": (
         lambda: bp.CrossEntropyLoss()(np.zeros((1, 2)), [[np.nan, 1]]),

@@ -40,8 +40,9 @@ def test_a_penalty_adds_to_a_gradient_that_was_cleared_and_to_none_that_is_froze
 
 def test_penalties_are_sums_over_all_parameters() -> None:
     pair = [bp.Parameter([1.0, -2.0]), bp.Parameter([[0.0, 3.0]])]
+    pair[0].grad[...] = 7.0
     assert np.isclose(bp.l2_penalty(pair, 0.5), 0.25 * 14) and np.isclose(bp.l1_penalty(pair, 0.5), 3.0)
-    assert np.allclose(pair[0].grad, [1.0, -1.5]) and np.allclose(pair[1].grad, [[0.0, 2.0]])
+    assert np.allclose(pair[0].grad, [8.0, 5.5]) and np.allclose(pair[1].grad, [[0.0, 2.0]])
 
 
 @pytest.mark.parametrize("make", NORMS)
@@ -60,6 +61,24 @@ def test_a_batch_without_spread_is_refused_in_training(many: int) -> None:
     ):
         layer.forward(X[:many])
     assert layer.eval().forward(X[:many]).shape == (many, 4)
+
+
+def test_one_picture_has_a_spread_and_without_a_gain_it_is_tracked_too() -> None:
+    layer, x = bp.BatchNorm2d(2, affine=False), X.reshape(1, 2, 3, 4)
+    assert layer(x).std(axis=(0, 2, 3)) == pytest.approx(1, rel=1e-4) and layer.parameters() == []
+    assert layer.running_mean == pytest.approx(0.1 * x.mean(axis=(0, 2, 3)))
+
+
+@pytest.mark.parametrize("make", [bp.LayerNorm, bp.BatchNorm1d])
+def test_an_eps_of_0_is_none(make: Callable[..., Any]) -> None:
+    assert make(4, eps=0.0)(1e-10 * X).std(axis=int(make is bp.LayerNorm)) == pytest.approx(1, rel=1e-6)
+
+
+def test_rms_norm_has_no_bias_and_an_eps_of_its_input_s_precision() -> None:
+    for dtype in (np.float32, np.float64):
+        layer, x = bp.RMSNorm(4).to(np.dtype(dtype).name), np.full((1, 4), 1e-4, dtype)
+        assert layer.bias is None and len(layer.parameters()) == 1
+        assert layer(x) == pytest.approx(1e-4 / (1e-8 + np.finfo(dtype).eps) ** 0.5, rel=1e-6)
 
 
 def test_evaluation_stays_in_single_precision_and_knows_its_averages_by_name() -> None:

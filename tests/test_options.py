@@ -79,6 +79,11 @@ def test_gelu_of_huge_numbers(layer: bp.GELU, dtype: Any) -> None:
         assert np.array_equal(layer.slope(np.array([-np.inf, np.inf], dtype)), [0, 1])
 
 
+@pytest.mark.parametrize("x", [-30.0, -9.0, -1.0, 0.0, 2.0])
+def test_gelu_has_all_its_digits(x: float) -> None:
+    assert bp.GELU()(x) == pytest.approx(x * 0.5 * math.erfc(-x / 2**0.5), rel=1e-13, abs=0)
+
+
 def test_each_row_of_logits_has_a_largest_of_its_own() -> None:
     rows = np.array([[1000.0, 1001.0], [-1000.0, -999.0], [0.0, 1.0]])
     assert np.allclose(bp.Softmax()(rows), bp.Softmax()(rows[2]), rtol=1e-12)
@@ -233,6 +238,15 @@ def test_cross_entropy_by_its_definition(kind: str, smoothing: float, weight: An
     assert np.allclose(loss.backward(grad_output), slope, atol=1e-8)
 
 
+@pytest.mark.parametrize("make", [bp.MSELoss, bp.CrossEntropyLoss])
+def test_what_is_masked_may_be_anything(make: Any) -> None:
+    mask = np.arange(12) < 7
+    x, target = np.where(mask[:, None], X, np.nan), bp.Softmax()(X)
+    loss = make()
+    assert loss(x, target, mask) == pytest.approx(make()(X[:7], target[:7]), rel=1e-14)
+    assert np.isfinite(loss.backward()).all() and not loss.backward()[7:].any()
+
+
 def test_a_class_may_itself_be_ignored_and_weights_must_fit() -> None:
     loss = bp.CrossEntropyLoss(ignore_index=1)
     kept = LABELS != 1
@@ -319,7 +333,7 @@ def test_a_training_counts_what_is_not_ignored() -> None:
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_a_weighted_loss_is_that_of_the_whole_set_however_it_is_divided(reduction: str) -> None:
     labels = np.where(LABELS == 0, -100, LABELS)
-    net = classifier(weight=[0.5, 1.0, 20.0], reduction=reduction)
+    net = classifier(weight=[5e-4, 1e-3, 0.02], reduction=reduction)  # all weigh less than 1
     rows = []
     for size in (12, 5):
         data = bp.DataLoader(X, labels, size, shuffle=False)
@@ -459,6 +473,8 @@ def test_an_optimizer_says_its_settings() -> None:
     assert repr(bp.SGD(layer.parameters(), lr=0.1, momentum=0.9)) == (
         "SGD(lr=0.1, weight_decay=0.0, maximize=False, momentum=0.9, dampening=0.0, nesterov=False)"
     )
+    assert "weight_decay=0.01," in repr(bp.AdamW(layer.parameters()))  # as PyTorch's
+    assert "eps=1e-10" in repr(bp.Adagrad(layer.parameters()))
     groups = [{"params": layer.weight, "lr": 0.5}, {"params": layer.bias}]
     assert repr(bp.Adam(groups, lr=0.1)).startswith("Adam(lr=0.5 and 0.1, ")
 
@@ -469,10 +485,11 @@ def test_a_slope_that_never_changes_has_no_spread_below_zero() -> None:
     optimizer = bp.RMSprop([parameter], lr=1e-9, alpha=0.5, centered=True)
     slopes, below = parameter.data.copy(), 0
     for _ in range(60):
-        parameter.grad = slopes
+        parameter.grad, before = slopes, parameter.data.copy()
         optimizer.step()
-        square, mean = optimizer.state["square"], optimizer.state["mean"]
-        below += int(np.any(square < mean * mean))
+        lost = optimizer.state["square"] < optimizer.state["mean"] ** 2
+        assert np.allclose((before - parameter.data)[lost], 0.1 * slopes[lost])  # lr / eps: no spread at all
+        below += int(lost.any())
     assert below and np.isfinite(parameter.data).all()
 
 
@@ -523,5 +540,6 @@ def test_weights_of_terms_keep_single_precision(kind: Any) -> None:
     x = np.full((2, 3), 0.5, np.float32)
     for reduction, grad in (("none", np.ones((2, 3))), ("mean", np.float64(2)), ("sum", 2)):
         loss = kind(reduction)
+        assert reduction != "none" or loss(x, 0 * x).dtype == np.float32
         loss(x, 0 * x)
         assert loss.backward(grad).dtype == np.float32

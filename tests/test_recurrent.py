@@ -317,6 +317,14 @@ def test_one_answer_for_a_sequence_is_not_masked_by_its_length() -> None:
     assert net.loss(X, np.eye(3)[labels], lengths) == pytest.approx(net.loss(X, labels, lengths))
 
 
+def test_a_mean_over_steps_weighs_batches_by_their_steps() -> None:
+    net = bp.Network(RNN(2, 3, rng=0), loss=bp.MSELoss())
+    y, lengths = rng.normal(size=(3, 5, 3)), np.array([5, 1, 2])
+    data = bp.DataLoader(X, y, 2, shuffle=False, lengths=lengths)
+    (row,) = bp.fit(net, bp.SGD(net.parameters(), 0.0), data, 1, data, verbose=False)
+    assert row["loss"] == row["validation_loss"] == pytest.approx(net.loss(X, y, lengths), rel=1e-13)
+
+
 def test_training_with_lengths_counts_what_belongs_to_a_sequence() -> None:
     tags = np.where(np.arange(6) < LENGTHS[:, None], IDS % 3, 2 - IDS % 3)  # wrong behind the end
     layers = Embedding(6, 8, rng=0), GRU(8, 8, rng=1), bp.Linear(8, 3, rng=2)

@@ -235,6 +235,24 @@ def test_saving_has_the_usual_permissions_and_leaves_nothing_behind_when_it_fail
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "folder", "plain"]
 
 
+def test_a_save_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts: list[str] = []
+
+    def full(file: Any, **_: Any) -> None:
+        parts.append(file.name)
+        file.write(b"half of it")
+        raise OSError("no space left")
+
+    bp.save(classifier(), path := tmp_path / "a.npz")
+    before = path.read_bytes()
+    monkeypatch.setattr(np, "savez", full)
+    for _ in range(2):
+        with pytest.raises(OSError, match="no space left"):
+            bp.save(classifier(1), path)
+    assert path.read_bytes() == before and [*tmp_path.iterdir()] == [path]
+    assert len({*parts}) == 2  # two at once do not write into one file
+
+
 def test_saving_leaves_what_another_save_is_writing(tmp_path: Path) -> None:
     other = tmp_path / "a.npz.01234567.part"
     other.touch()
@@ -260,9 +278,12 @@ def test_integers_that_are_not_labels_have_no_accuracy(y: np.ndarray) -> None:
     assert "validation_accuracy" not in row
 
 
-def test_accuracy_and_loss_of_validation_are_those_of_all_examples() -> None:
+def test_accuracy_and_loss_of_validation_are_those_of_all_examples(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     net = classifier()
-    (row,) = bp.fit(net, bp.SGD(net.parameters(), 0.1), batches(), 1, validation=batches(), verbose=False)
+    (row,) = bp.fit(net, bp.SGD(net.parameters(), 0.1), batches(), 1, validation=batches())
+    assert f"  validation accuracy {row['validation_accuracy']:.4f}" in capsys.readouterr().out
     assert row["validation_accuracy"] == np.mean(net(X).argmax(axis=1) == LABELS)
     assert row["validation_loss"] == pytest.approx(net.loss(X, LABELS))
 
@@ -396,6 +417,38 @@ def test_ctrl_c_waits_for_the_end_of_the_step(capsys: pytest.CaptureFixture[str]
     assert np.array_equal(pressed._data, plain._data)
 
 
+def test_ctrl_c_waits_until_the_epoch_is_noted_and_the_rate_is_set(ctrl_c: Any) -> None:
+    def falling(base: float, t: int) -> float:
+        if t == 1:
+            signal.raise_signal(signal.SIGINT)
+        return base * 0.5**t
+
+    optimizer = bp.SGD((net := classifier()).parameters(), lr=0.1)
+    schedule = bp.Schedule(optimizer, falling)
+    history = bp.fit(net, optimizer, batches(), 5, schedule=schedule, verbose=False)
+    assert (len(history), schedule.t, optimizer.lr) == (1, 1, 0.05)
+
+
+def test_ctrl_c_while_an_epoch_is_printed_leaves_it_in_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressed(*_: Any, file: Any = sys.stdout, **__: Any) -> None:
+        if file is not sys.stderr:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("builtins.print", pressed)
+    optimizer = bp.SGD((net := classifier()).parameters(), lr=0.1)
+    assert len(bp.fit(net, optimizer, batches(), 5)) == 1
+
+
+def test_ctrl_c_means_what_it_meant_after_an_error_in_a_step(ctrl_c: Any) -> None:
+    def fail() -> None:
+        assert signal.getsignal(signal.SIGINT) is not ctrl_c
+        raise ValueError("within a step")
+
+    with pytest.raises(ValueError, match="within a step"):
+        fitted(penalty=fail)
+    assert signal.getsignal(signal.SIGINT) is ctrl_c
+
+
 def test_fit_runs_in_another_thread() -> None:
     net, found = classifier(), []
     optimizer = bp.SGD(net.parameters(), 0.1)
@@ -448,6 +501,46 @@ def test_a_schedule_by_batch_moves_on_after_the_step() -> None:
         net, optimizer, data, 3, schedule=bp.LinearWarmup(optimizer, 4), schedule_every="batch", verbose=False
     )
     assert seen == pytest.approx([0.1, 0.2, 0.3])
+
+
+def test_each_epoch_has_the_order_that_the_generator_gives_next() -> None:
+    loader, twin = bp.DataLoader(X, LABELS, 6, rng=3), np.random.default_rng(3)
+    for _ in range(2):
+        order = np.arange(20)
+        twin.shuffle(order)
+        assert np.array_equal(np.concatenate([x for x, _ in loader]), X[order])
+    assert [len(x) for x, _ in bp.DataLoader(X[:7], LABELS[:7], 3)] == [3, 3, 1]
+    assert list(bp.DataLoader(X[:2], LABELS[:2], 3, drop_last=True)) == []
+
+
+def test_a_step_follows_the_gradient_of_its_own_batch() -> None:
+    """What lay in grad before the call, or comes from a batch before, has no part in it."""
+    net, other = classifier(), classifier()
+    optimizer, its = (bp.SGD(each.parameters(), 0.1) for each in (net, other))
+    optimizer._grad[...] = 7.0
+    bp.fit(net, optimizer, data := list(batches()), 1, verbose=False)
+    for x, y in data:
+        other.zero_grad()
+        other.loss(x, y)
+        other.backward()
+        its.step()
+    assert np.array_equal(optimizer._data, its._data)
+
+
+@pytest.mark.parametrize("rates", [(0.1, 0.3), (0.3, 0.1)])
+def test_the_history_has_the_largest_rate_of_all_groups(rates: tuple) -> None:
+    net = classifier()
+    groups = [{"params": [p], "lr": lr} for p, lr in zip(net.parameters(), rates * 2, strict=True)]
+    (row,) = bp.fit(net, bp.SGD(groups), batches(), 1, verbose=False)
+    assert row["lr"] == 0.3
+
+
+def test_only_what_the_optimizer_moves_is_clipped() -> None:
+    net = classifier()
+    optimizer = bp.SGD(net.parameters()[2:], lr=1.0)
+    before = optimizer._data.copy()
+    bp.fit(net, optimizer, [(X, LABELS)], 1, max_norm=1e-6, verbose=False)
+    assert np.linalg.norm(optimizer._data - before) == pytest.approx(1e-6, rel=1e-6)
 
 
 def test_an_input_that_is_not_finite_is_named() -> None:
@@ -625,8 +718,10 @@ def test_the_report_runs_forward_once_and_measures_the_step_against_the_weight()
     weight = dict(net.named_parameters())["1.weight"]
     length = 0.5 * np.sqrt((weight.grad**2).sum() / (weight.data**2).sum())
     assert report[1].update == pytest.approx(length)
+    assert report[1].weight_grad == pytest.approx(np.sqrt((weight.grad**2).mean()))
     grad = net.criterion.backward()
     assert (report[1].grad_mean, report[1].grad_std) == (grad.mean(), grad.std())
+    assert report[1].across == pytest.approx(np.sqrt(net(X).var(axis=0).mean()))
 
 
 def test_the_report_leaves_the_training_as_it_is() -> None:
@@ -657,6 +752,7 @@ def test_the_report_says_which_layer_to_look_at() -> None:
     assert advice(layer(1), bp.ReLU())[0] == ["", "", ""]
     assert advice(layer(1), bp.ReLU(), x=X * np.nan)[0] == 3 * ["not finite"]
     assert advice(layer(1, -99), bp.ReLU())[0] == ["no gradient", "dead", ""]
+    assert advice(layer(1, -9), bp.Sigmoid())[0][1] == advice(layer(1, 9), bp.Sigmoid())[0][1] == "saturated"
     assert advice(layer(1e5), bp.LeakyReLU())[0][:2] == ["large output", "large output"]
     assert "dead: huge weights" in advice(layer(9, -99), bp.ReLU())[1]
     assert "dead: if from the start" in advice(layer(1, -99), bp.ReLU())[1]
@@ -739,7 +835,7 @@ def test_early_stopping_finds_the_best_epoch(name: str) -> None:
 
 def test_early_stopping_restores_on_stopping_if_asked() -> None:
     for asked in (False, True):
-        net = classifier()
+        net = random_net(0)
         stopping = bp.EarlyStopping(net, patience=2, restore_best=asked)
         best = net.parameters()[0].data.copy()
         stops = []
@@ -748,8 +844,10 @@ def test_early_stopping_restores_on_stopping_if_asked() -> None:
             if epoch < 2:
                 assert np.array_equal(net.parameters()[0].data, best + epoch)  # not yet
                 net.parameters()[0].data += 1.0
+                net(X)  # which moves the running averages
         assert stops == [False, False, True]
         assert np.array_equal(net.parameters()[0].data, best + (0.0 if asked else 2.0))
+        assert dict(net.named_buffers())["1.num_batches_tracked"] == (0 if asked else 2)
 
 
 def test_early_stopping_cannot_restore_what_never_was() -> None:
