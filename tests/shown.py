@@ -12,12 +12,13 @@ import inspect
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import dedent
 from typing import Any
 
-from literate.chapter import Cell, Chapter, Place
+from literate.chapter import Cell, Chapter, Place, compiled
 from literate.prove.session import Session
+from literate.tangle.scopes import bound_names, used_names
 
 QUOTED = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 
@@ -49,12 +50,16 @@ def complaints(session: Session, library: str) -> Iterator[str]:
     """What of the shown code does not run, or prints something else. Inside the session's ``with``."""
     own: dict[str, Any] = {}
     for one in shown(session.chapter, library):
-        session.run_to(one.at)
-        scope = {**session.namespace, **own}
-        output = io.StringIO()
+        cell, output = replace(one.cell, source=dedent(one.cell.source)), io.StringIO()
+        above = (done for done in session.chapter.cells[: one.at] if done.kind == "python")
         try:
+            if (_takes(cell) - own.keys()) & {
+                name for done in above for name in bound_names(done, compiled(done))
+            }:
+                session.run_to(one.at)  # nothing else of what stands above can matter
+            scope = {**session.namespace, **own}
             with contextlib.redirect_stdout(output):
-                exec(session.compiled(dedent(one.cell.source), one.cell.place, "exec"), scope)
+                exec(session.compiled(cell.source, cell.place, "exec"), scope)
         except Exception as error:
             yield f"{one.cell.place}: {type(error).__name__}: {error}"
             continue
@@ -64,6 +69,12 @@ def complaints(session: Session, library: str) -> Iterator[str]:
             yield f"{one.cell.place}: it prints something; show it in a ```text fence directly after"
         if one.expected is not None and _lines(one.expected) != _lines(output.getvalue()):
             yield f"{one.cell.place}: the text shows\n{one.expected}but it prints\n{output.getvalue()}"
+
+
+def _takes(cell: Cell) -> set[str]:
+    """What the code of a fence uses before it has set it."""
+    own = bound_names(cell, compiled(cell))
+    return {name for name, place in used_names(cell).items() if place <= own.get(name, place)}
 
 
 def _lines(text: str) -> list[str]:

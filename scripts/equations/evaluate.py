@@ -449,6 +449,8 @@ class Evaluator:
 
     def indicator(self, node: Indicator) -> Array:
         value = self.value(node.condition)
+        if value.rank and free_indices(node.condition):
+            raise MathError(f"{show(node)} is about an array and about entries; write it for an entry")
         self.reached |= {(node, int(held)) for held in np.unique(value.data)}
         return Array(value.data.astype(float), value.rank)
 

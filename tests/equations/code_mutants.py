@@ -119,15 +119,15 @@ def traced(file: str) -> Iterator[set[str]]:
     """Collect the qualified names of a file's functions that run."""
     found: set[str] = set()
 
-    def note(frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and frame.f_code.co_filename == file:
+    def note(frame: FrameType, *_: object) -> None:
+        if frame.f_code.co_filename == file:
             found.add(frame.f_code.co_qualname)
 
-    sys.setprofile(note)
+    sys.settrace(note)  # told of calls alone, and not of those of built-in functions
     try:
         yield found
     finally:
-        sys.setprofile(None)
+        sys.settrace(None)
 
 
 def functions_of(source: str) -> list[str]:

@@ -58,6 +58,7 @@ MISTAKES = [
     ("eq:adam-geometric", r"\beta_1^s", r"\beta_1^s\,[s<50]", "was 0 in none of"),
     ("eq:warmup-lr", r"\left(1,\frac", r"\left(1,[t\ge1]\frac", "was 0 in none of"),
     ("eq:gate-slopes", r"}{2}", r"+[u>90]}{2}", "was 1 in none of"),
+    ("eq:conv-stride-dx", "[k=s(i", "[k=X(i", "is about an array and about entries"),
     # what is an element only where nothing meets
     ("eq:mse", r"y_i-y_i)^2", r"y_i-y_i)^2 \in \mathbb{R}_{>0}", "the value 0 lies outside"),
     ("eq:l1-loss", r"y_i\rvert", r"y_i\rvert \in \mathbb{R}_{>0}", "the value 0 lies outside"),

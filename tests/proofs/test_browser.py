@@ -49,6 +49,7 @@ LOOK = """JSON.stringify((() => {
         ids: [...document.querySelectorAll("[id]")].map(element => element.id),
         links: [...document.querySelectorAll("body a[href]")].map(link => link.href),
         colour: getComputedStyle(document.body).backgroundColor,
+        panels: [...document.querySelectorAll(".panel")].map(panel => panel.textContent),
     };
 })())"""  # in one piece: Playwright takes long over lists
 
@@ -76,10 +77,12 @@ WITHOUT_FORMULAS = """() => {
 }"""
 # Text of one colour and size, on the same grounds one over the other, has one contrast: three of a kind will
 # do. Computed styles say what is of a kind, and only boxes with words of their own that show are counted.
-ALIKE = """() => {
+# Of the marks in code the others become text: nothing else is asked of them. A tab knows what it has counted.
+ALIKE = """known => {
     const LOOKS = ["color", "backgroundColor", "backgroundImage", "opacity", "filter", "mixBlendMode",
         "fontSize", "fontWeight", "textShadow", "visibility", "position", "zIndex"];
-    const kinds = new Map(), counts = [];
+    const [names, counts] = JSON.parse(known);
+    const kinds = new Map(names.map((name, at) => [name, at]));
     const speaks = node => node.nodeType == 3 && node.data.trim();
     const look = (box, above) => {
         const style = getComputedStyle(box), kind = [above, ...LOOKS.map(name => style[name])].join();
@@ -89,6 +92,10 @@ ALIKE = """() => {
         for (const child of box.children) look(child, at);
     };
     look(document.body, "");
+    const marks = document.querySelectorAll("pre i[data-alike]:not([id], :has(*))");
+    marks.forEach(mark => mark.replaceWith(mark.textContent));
+    document.body.normalize();
+    return JSON.stringify([[...kinds.keys()], counts]);
 }"""
 AUDIT = """() => {
     axe.configure({rules: [{id: "color-contrast", selector: ":not([data-alike])"}]});
@@ -148,36 +155,30 @@ def browser(site: Path) -> Iterator[Browser]:  # the site first: Playwright take
 
 
 @pytest.fixture(scope="module")
-def visited() -> dict[str, list[Visit]]:
-    """The visits with each screen: tests that share one do not always follow one another."""
-    return {}
+def tours(address: str, site: Path) -> dict[str, list[Visit]]:
+    """The visits with each screen."""
+    names = sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
+    kinds = {
+        name.split("/")[0] if "/" in name else re.split(r"\d", name)[0]: name for name in reversed(names)
+    }
+    with concurrent.futures.ThreadPoolExecutor(TABS) as pool:
+        tabs = [pool.submit(tour, address, names[at::TABS], set(kinds.values())) for at in range(TABS)]
+    pairs = [pair for tab in tabs for pair in tab.result()]
+    return {"desk": [wide for wide, _ in pairs], "phone": [narrow for _, narrow in pairs]}
 
 
-@pytest.fixture(scope="module", params=[PHONE, DESK], ids=["phone", "desk"])
-def visits(
-    request: pytest.FixtureRequest, address: str, site: Path, visited: dict[str, list[Visit]]
-) -> list[Visit]:
-    if str(request.param) not in visited:
-        names = sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
-        kinds = {
-            name.split("/")[0] if "/" in name else re.split(r"\d", name)[0]: name for name in reversed(names)
-        }
-        # The other scheme differs in colours and width alone, which pages of a kind have in common.
-        audited = set(names if request.param is PHONE else kinds.values())
-        with concurrent.futures.ThreadPoolExecutor(TABS) as pool:
-            tours = [
-                pool.submit(tour, address, names[at::TABS], request.param, audited) for at in range(TABS)
-            ]
-        visited[str(request.param)] = [seen for one in tours for seen in one.result()]
-    return visited[str(request.param)]
+@pytest.fixture(params=["phone", "desk"])
+def visits(request: pytest.FixtureRequest, tours: dict[str, list[Visit]]) -> list[Visit]:
+    return tours[request.param]
 
 
-def tour(address: str, names: list[str], screen: dict[str, Any], audited: set[str]) -> list[Visit]:
+def tour(address: str, names: list[str], firsts: set[str]) -> list[tuple[Visit, Visit]]:
     """Page after page in one tab: to begin anew would take longer than most pages."""
-    with chromium() as browser, browser.new_context(**screen) as tab:
+    with chromium() as browser, browser.new_context() as tab:
         page = tab.new_page()
-        scheme = {"light": "default", "dark": "slate"}[screen["color_scheme"]]
-        return [visit(page, address, name, scheme, name in audited) for name in names]
+        page.add_init_script("localStorage.clear()")  # where Material keeps the scheme
+        counted = ["[[], []]"]
+        return [visit(page, address, name, name in firsts, counted) for name in names]
 
 
 def go(page: Page, url: str) -> None:
@@ -207,16 +208,18 @@ def middle(box: Locator) -> tuple[float, float]:
     return place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
 
 
-def audit(page: Page) -> list[dict[str, Any]]:
+def audit(page: Page, counted: list[str] | None = None) -> list[dict[str, Any]]:
+    counted = ["[[], []]"] if counted is None else counted  # what ALIKE has found so far
     page.evaluate(WITHOUT_FORMULAS)
-    page.evaluate(ALIKE)
+    counted[:] = [page.evaluate(ALIKE, *counted)]
     until_reachable(page)
     page.evaluate(AXE.read_text(encoding="utf-8"))  # not a tag: the policy forbids it
     violations: list[dict[str, Any]] = page.evaluate(AUDIT)
     return violations
 
 
-def visit(page: Page, address: str, name: str, scheme: str, audited: bool) -> Visit:
+@contextlib.contextmanager
+def watched(page: Page, address: str, name: str) -> Iterator[Visit]:
     seen = Visit(name)
 
     def arrived(response: Response) -> None:
@@ -232,27 +235,63 @@ def visit(page: Page, address: str, name: str, scheme: str, audited: bool) -> Vi
     def logged(message: Any) -> None:
         seen.wrong.append(getattr(message, "text", str(message)))
 
-    watched: dict[Any, Any] = {
+    watches: dict[Any, Any] = {
         "request": asked,
         "response": arrived,
         "console": logged,
         "pageerror": logged,
     }
-    for event, watch in watched.items():
+    for event, watch in watches.items():
         page.on(event, watch)
-    go(page, f"{address}/{name}")
-    expect(page.locator("body")).to_have_attribute("data-md-color-scheme", scheme)
-    # Of those that share a name only one would be open.
-    page.evaluate("document.querySelectorAll('details').forEach(box => { box.name = ''; box.open = true })")
-    page.evaluate("document.fonts.ready.then(() => dispatchEvent(new Event('resize')))")
-    until_reachable(page)
-    seen.look = json.loads(page.evaluate(LOOK)) | {"unreachable": page.evaluate(UNREACHABLE)}
-    for violation in audit(page) if audited else ():
-        nodes = [node["html"][:150] for node in violation["nodes"]]
-        seen.violations.append(f"{violation['impact']} {violation['id']}, {len(nodes)} times: {nodes[0]}")
-    for event, watch in watched.items():
+    yield seen
+    for event, watch in watches.items():
         page.remove_listener(event, watch)
-    return seen
+
+
+def visit(page: Page, address: str, name: str, is_first: bool, counted: list[str]) -> tuple[Visit, Visit]:
+    """A page on the desk and on the phone. The first of each kind is opened and audited on both.
+
+    Of the others the wide page becomes narrow: what opens them is the same, and the wide page differs from
+    the narrow one in colours and width alone, which pages of a kind have in common. What stands on the page
+    of a chapter's equations is audited where it opens, in the chapter.
+    """
+
+    def look(seen: Visit, scheme: str, audited: bool) -> None:
+        body = page.locator("body")
+        if is_first or scheme == "slate":
+            go(page, f"{address}/{name}")
+            expect(body).to_have_attribute("data-md-color-scheme", scheme)
+            # Of those that share a name only one would be open.
+            page.evaluate(
+                "document.querySelectorAll('details').forEach(box => { box.name = ''; box.open = true })"
+            )
+            waiting = page.locator("details[data-panel]:not(:has(.panel))")  # each comes when it is opened
+            expect(waiting).to_have_count(0, timeout=60_000)
+        else:
+            page.evaluate("document.getElementById('__palette_0').click()")  # the light one
+            expect(body).to_have_attribute("data-md-color-scheme", scheme)
+        page.evaluate("document.fonts.ready.then(() => dispatchEvent(new Event('resize')))")
+        until_reachable(page)
+        seen.look = json.loads(page.evaluate(LOOK)) | {"unreachable": page.evaluate(UNREACHABLE)}
+        for violation in audit(page, counted) if audited else ():
+            nodes = [node["html"][:150] for node in violation["nodes"]]
+            seen.violations.append(f"{violation['impact']} {violation['id']}, {len(nodes)} times: {nodes[0]}")
+
+    with watched(page, address, name) as wide:
+        put_on(page, DESK)
+        look(wide, "slate", is_first)
+    with watched(page, address, name) as narrow:
+        if is_first:
+            put_on(page, PHONE)
+        page.set_viewport_size(PHONE["viewport"])
+        look(narrow, "default", is_first or not name.startswith("equations-"))
+    narrow.files |= wide.files
+    return wide, narrow
+
+
+def put_on(page: Page, screen: dict[str, Any]) -> None:
+    page.set_viewport_size(screen["viewport"])
+    page.emulate_media(color_scheme=screen["color_scheme"])
 
 
 def test_nothing_comes_from_elsewhere_and_nothing_goes_wrong(visits: list[Visit]) -> None:
@@ -316,6 +355,14 @@ def test_text_that_is_hard_to_read_is_found(browser: Browser, address: str) -> N
             page.evaluate(f"document.styleSheets[0].insertRule({rule!r})")
             assert [one["id"] for one in audit(page)] == found, rule
             page.evaluate("document.styleSheets[0].deleteRule(0)")
+
+
+def test_a_page_of_equations_has_what_opens_in_its_chapter(visits: list[Visit]) -> None:
+    """So there it need not be audited again."""
+    panels = {seen.name: seen.look["panels"] for seen in visits}
+    pages = [name for name in panels if name.startswith("equations-")]
+    assert len(pages) > 15 and all(map(panels.get, pages))
+    assert [name for name in pages if panels[name] != panels[name.removeprefix("equations-")]] == []
 
 
 def test_no_page_scrolls_sideways(visits: list[Visit], request: pytest.FixtureRequest) -> None:

@@ -41,7 +41,7 @@ SURVIVORS = {
 SLOW = 0.05  # seconds that a cell may take that is asked first: nearly all mistakes are noticed there
 PATIENT = 2  # seconds for what nobody has noticed
 LONGEST = 60  # seconds after which a cell that was quick is wrong; a tenth of them, if it was very quick
-FEW = 10  # equations
+FEW = 4  # equations: what they do not notice, the quick claims nearly always do
 
 
 class Planted(Session):
