@@ -36,6 +36,8 @@ from literate.prove.numbers import QUOTED, prose
 from literate.prove.references import link_findings
 from literate.prove.unbound import listed
 from literate.reader import read_book
+from literate.weave import exercises as weave
+from literate.weave.pages import Book
 from tests.books import HEADER, line_of, write_book
 
 SHEET = """
@@ -227,6 +229,13 @@ def test_a_sample_sheet_proves_itself(tmp_path: Path) -> None:
     ]
     for (_, cell, what), verdict in zip(claims, verdicts, strict=True):
         assert pytest_items.misjudged(verdict, cell, what) == ""
+
+
+def test_what_a_task_shows_is_on_its_page(tmp_path: Path) -> None:
+    told = "```text\nas printed\n```\n"
+    small = sample(tmp_path, SHEET.replace("```python", f"{told}\n```python", 1))
+    page = weave.pages(Book(small.chapters, small.module), small)["exercises/one.md"]
+    assert page.index(told) < page.index("{.python .exercise")
 
 
 @pytest.mark.parametrize(
