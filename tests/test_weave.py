@@ -17,7 +17,7 @@ from literate.chapter import BookError, Chapter, Place
 from literate.reader import read_chapter
 from literate.tangle.module import Module, tangle
 from literate.weave import backmatter, panels
-from literate.weave.figures import colours, drawn, figure, with_shared_letters, with_short_names
+from literate.weave.figures import colours, drawn, figure, with_short_names
 from literate.weave.katex import search_text, with_formulas
 from literate.weave.notebook import images, notebook, tidy
 from literate.weave.pages import Book, link_labels, page
@@ -418,15 +418,6 @@ def test_parts_of_figures_have_names_only_where_they_are_used() -> None:
     assert with_short_names(svg) == (
         '<g><path id="f0" d="M 0 0"/><use href="#f0" style="clip-path: url(#f1)"/></g><clipPath id="f1"/>'
     )
-
-
-def test_a_figure_has_the_outline_of_a_letter_once() -> None:
-    letter = '<path id="{}-41" d="M 0 0 L 1 1" transform="scale(0.01)"/>'
-    other = '<path id="Sans-42" d="M 9 9 L 1 1" transform="scale(0.01)"/>'
-    svg = f'{letter.format("Sans")}<use href="#Sans-41"/>{letter.format("Bold")}{other}'
-    shared = with_shared_letters(f'{svg}<use href="#Bold-41"/><use href="#Sans-42"/>')
-    assert shared.count("<path") == 2 and letter.format("Bold") not in shared and other in shared
-    assert shared.count('"#Sans-41"') == 2 and '"#Sans-42"' in shared
 
 
 PALETTES = (
