@@ -215,7 +215,7 @@ def test_a_method_that_the_module_has_not_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         BookError, match=r"one\.md:\d+: Double\.sideways is no function or method of the module"
     ):
-        reader_file(sheet, made.core, made.equations)
+        reader_file(sheet, made.core)
 
 
 def test_a_sample_sheet_proves_itself(tmp_path: Path) -> None:
@@ -269,11 +269,11 @@ def test_a_sheet_that_claims_too_much_is_noticed(tmp_path: Path, old: str, new: 
 
 def test_a_stub_has_signature_docstring_and_equations() -> None:
     _, exercise = found("linear-backward")
-    text = stub(exercise, marker().core, marker().equations)
+    text = stub(exercise, marker().core)
     assert text.startswith("from backprop_core import Linear\n\n\nclass Linear(Linear):")
     assert "\n    def backward(self, grad_output):\n" in text
     assert '        """dL/dx in the shape of x, from dL/dy' in text
-    dw = marker().equations.number("eq:linear-dw")
+    dw = marker().core.number("eq:linear-dw")
     line = rf"        # {dw} \frac{{\partial L}}{{\partial W}} = X^\top\,\frac{{\partial L}}{{\partial Y}}"
     assert line in text.split("\n")
     assert text.endswith("        raise NotImplementedError\n")
@@ -282,15 +282,15 @@ def test_a_stub_has_signature_docstring_and_equations() -> None:
 
 def test_equations_stand_once_above_several_stubs() -> None:
     _, exercise = found("activations-corner")
-    text = stub(exercise, marker().core, marker().equations)
-    assert text.count(marker().equations.number("eq:relu-slope")) == 1
-    assert text.index(marker().equations.number("eq:relu-slope")) < text.index("class ReLU")
+    text = stub(exercise, marker().core)
+    assert text.count(marker().core.number("eq:relu-slope")) == 1
+    assert text.index(marker().core.number("eq:relu-slope")) < text.index("class ReLU")
     assert text.count("raise NotImplementedError") == 3
 
 
 def test_all_reader_files_run_and_are_narrow() -> None:
     for sheet in marker().sheets:
-        text, lines = reader_file(sheet, marker().core, marker().equations)
+        text, lines = reader_file(sheet, marker().core)
         exec(compile(text, sheet.file, "exec"), {"__name__": "mine"})
         listed = text.split("\n")
         for exercise in sheet.exercises:
@@ -474,7 +474,7 @@ def test_what_failed_elsewhere_in_the_file_is_told_as_a_reason() -> None:
 
 def test_a_file_of_an_editor_under_windows_is_read(tmp_path: Path) -> None:
     sheet, exercise = found("linear-count")
-    text = reader_file(sheet, marker().core, marker().equations)[0]
+    text = reader_file(sheet, marker().core)[0]
     done = text.replace("linear_count = None", "linear_count = 45")
     done = done.replace("linear_growth = None", "linear_growth = 170 / 45")
     path = tmp_path / sheet.file
@@ -546,7 +546,7 @@ def test_an_end_of_the_process_is_told_and_the_rest_is_marked() -> None:
 
 def test_a_planted_mistake_that_nobody_touched_is_no_failure() -> None:
     _, exercise = found("linear-sequences")
-    text = stub(exercise, marker().core, marker().equations)
+    text = stub(exercise, marker().core)
     again = f"import numpy as np\n{text}\n\nclass Dense(Dense):\n    pass\n"
     untouched, added = judged("linear-sequences", f"import numpy as np\n{text}", again)
     assert untouched.state == "todo" and added.state == "failed"
@@ -555,7 +555,7 @@ def test_a_planted_mistake_that_nobody_touched_is_no_failure() -> None:
 @pytest.mark.parametrize("layout", ["line-length = 40", "indent-width = 2", 'format.indent-style = "tab"'])
 def test_a_planted_mistake_in_another_layout_is_no_failure(layout: str) -> None:
     for name in ("linear-sequences", "optimizers-adamw", "normalisation-pictures"):
-        text = f"import numpy as np\n{stub(found(name)[1], marker().core, marker().equations)}"
+        text = f"import numpy as np\n{stub(found(name)[1], marker().core)}"
         command = [sys.executable, "-m", "ruff", "format", "-q", "--isolated", "--config", layout, "-"]
         shown = subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
         assert shown != text
@@ -566,7 +566,7 @@ def test_a_planted_mistake_in_another_layout_is_no_failure(layout: str) -> None:
 
 def test_what_is_still_to_be_written_is_told_when_the_rest_is() -> None:
     _, exercise = found("activations-corner")
-    bare = f"import numpy as np\n{stub(exercise, marker().core, marker().equations)}"
+    bare = f"import numpy as np\n{stub(exercise, marker().core)}"
     right = "    def value_and_slope(self, x):\n        return np.maximum(x, 0), x > 0\n\n\n"
     done = bare.replace("class LeakyReLU", f"{right}class LeakyReLU")
     untouched, half = judged("activations-corner", bare, done)
@@ -1183,7 +1183,7 @@ def test_watching_marks_again_when_the_file_is_saved(
 def test_a_stub_can_be_had_again(capsys: pytest.CaptureFixture[str], mine: Path) -> None:
     sheet, _ = found("linear-backward")
     assert exercises.main(["--stub", "linear-backward"]) == 0
-    assert capsys.readouterr().out.rstrip() in reader_file(sheet, marker().core, marker().equations)[0]
+    assert capsys.readouterr().out.rstrip() in reader_file(sheet, marker().core)[0]
 
 
 @pytest.mark.parametrize(

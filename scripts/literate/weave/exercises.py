@@ -36,7 +36,7 @@ def pages(book: Book, marker: Marker) -> dict[str, str]:
 
 def page(book: Book, marker: Marker, sheet: Sheet) -> str:
     chapter = sheet.chapter
-    _, lines = reader_file(sheet, marker.core, marker.equations)
+    _, lines = reader_file(sheet, marker.core)
     begin = sheet.exercises[0].place.line
     parts = [woven(book, text) for item, text in segments(sheet.text, end=begin - 1) if item is None]
     for exercise in sheet.exercises:
@@ -76,7 +76,7 @@ def section(book: Book, marker: Marker, sheet: Sheet, exercise: Exercise, line: 
         elif isinstance(item, Display):
             here.append(f'<div class="eq">{displayed(item.tex)}</div>\n')
         elif item is exercise.stub:
-            source = stub(exercise, marker.core, marker.equations)
+            source = stub(exercise, marker.core)
             here.append(f'```{{.python .exercise title="{file} · line {line}"}}\n{source}```')
         elif item.tag == "check":
             here.append(fold("check", "The check", fence(item), UNSEARCHED))

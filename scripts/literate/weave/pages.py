@@ -82,7 +82,7 @@ class Book:
 
     @cached_property
     def core(self) -> Core:
-        return Core(self.module.text)
+        return Core(self.module.text, self.equations)
 
     def lines(self, cell: Cell) -> tuple[int, int]:
         """The lines of the module that come from ``cell``."""
