@@ -601,7 +601,7 @@ def become(mark: str, running: bool) -> bool:
     """Whether the processes run (or are gone), or do within some seconds: that takes a moment."""
     until = time.monotonic() + 10
     while time.monotonic() < until:
-        shown = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        shown = subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout
         if running == any(mark in line and "sleep(60)" in line for line in shown.split("\n")):
             return True
         time.sleep(0.1)
