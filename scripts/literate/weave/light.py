@@ -202,8 +202,12 @@ WORDS = {
     "-": " − ",
     ">": " &gt; ",
     "'": "′",
+    "⟨": "<sup>",
+    "⟩": "</sup>",
+    "‹": "<sub>",
+    "›": "</sub>",
 }
-TOKEN = re.compile(r"\\mathbb\{[NRC]\}|\\[a-z]+|\\[{}]|\s+|[\^_]|[{}]|[A-Za-z]|\d[\d.]*|[],+>()'[-]")
+TOKEN = re.compile(r"\\mathbb\{[NRC]\}|\\[a-z]+|\\[{}]|\s+|[A-Za-z]|\d[\d.]*|[],+>()'[⟨⟩‹›-]")
 
 
 def sets(text: str) -> str:
@@ -218,30 +222,9 @@ def sets(text: str) -> str:
 
 def plain_set(tex: str) -> str | None:
     """The HTML of a set such as ℝ^{N×K}; None if there is more in it than these signs."""
-    tokens = TOKEN.findall(tex)
-    if "".join(tokens) != tex:
+    text = re.sub(r"_\{([^{}]*)\}", r"‹\1›", re.sub(r"\^\{([^{}]*)\}", r"⟨\1⟩", tex))
+    tokens = TOKEN.findall(text)
+    if "".join(tokens) != text or any(token[0] == "\\" and token not in WORDS for token in tokens):
         return None
-    parts: list[str] = []
-    raised: list[str] = []  # the tags that braces close
-    script = ""
-    for token in tokens:
-        if token in "^_":
-            script = "sup" if token == "^" else "sub"
-        elif token == "{":
-            raised.append(script)
-            parts.append(f"<{script}>" if script else "")
-            script = ""
-        elif token == "}":
-            if not raised:
-                return None
-            tag = raised.pop()
-            parts.append(f"</{tag}>" if tag else "")
-        elif script:
-            return None
-        elif token.isalpha() and token.isascii():
-            parts.append(f"<i>{token}</i>")
-        elif token in WORDS or not token.startswith("\\"):
-            parts.append("" if token.isspace() else WORDS.get(token, token))
-        else:
-            return None
-    return None if raised or script else "".join(parts)
+    shown = (f"<i>{one}</i>" if one.isalpha() and one.isascii() else WORDS.get(one, one) for one in tokens)
+    return "".join(one for one in shown if not one.isspace())
