@@ -48,7 +48,7 @@ def check_all(book: Book, source: Source, cache: Path) -> dict[str, Found]:
     return found
 
 
-def _rests(book: Book, chapter: Chapter, subject: Subject) -> Dependencies | None:
+def _rests(book: Book, chapter: Any, subject: Subject) -> Dependencies | None:
     """What its check rests on; None for what cannot be read."""
     try:
         if isinstance(subject, Display):
@@ -58,7 +58,7 @@ def _rests(book: Book, chapter: Chapter, subject: Subject) -> Dependencies | Non
         return None
 
 
-def _check(book: Book, chapter: Chapter, subject: Subject, wrong: list[Finding]) -> Found:
+def _check(book: Book, chapter: Any, subject: Subject, wrong: list[Finding]) -> Found:
     results = in_time(partial(check_subject, book, chapter, subject), subject.place)
     findings = [result.finding for result in results if result.finding]
     wrong += findings
