@@ -31,8 +31,7 @@ MATH = re.compile(r"<math.*</math>", re.S)
 WHOLE = re.compile(r"(<math[^>]*>)<mrow>(.*)</mrow></math>", re.S)
 CLASS = re.compile(r"\.([A-Za-z][\w-]*)(?=[^{}]*\{)")  # in a style sheet
 KEPT = re.compile(r"(<(?:pre|script|style|textarea)\b.*?</(?:pre|script|style|textarea)>)", re.S)
-ANY = re.compile(r"<[a-z][^<>]*>")
-VALUE = re.compile(r'(?<==)"([\w:-]+)"(?=[ >])')  # whose quotes HTML can do without
+VALUE = re.compile(r'="([\w:-]+)"(?=[ >])(?=[^<>]*>)')  # of a tag, whose quotes HTML can do without
 DRAWN = re.compile(r'(?<=<svg) xmlns="[^"]*"')  # which only a file of its own needs
 BLANKS = re.compile(r"[ \t]*(\n)[ \t\n]*|[ \t]{2,}")
 BLOCK = re.compile(r"<pre>.*?</pre>", re.S)
@@ -125,7 +124,7 @@ def page(text: str) -> str:
     """The page without blanks, empty lines and quotes that a browser skips; nothing looks for them later."""
     parts = KEPT.split(text)
     parts[::2] = [BLANKS.sub(lambda blanks: blanks[1] or " ", part) for part in parts[::2]]
-    parts[::2] = [ANY.sub(lambda tag: VALUE.sub(r"\1", tag[0]), DRAWN.sub("", part)) for part in parts[::2]]
+    parts[::2] = [VALUE.sub(r"=\1", DRAWN.sub("", part)) for part in parts[::2]]
     return "".join(parts)
 
 
