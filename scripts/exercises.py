@@ -58,7 +58,7 @@ def print_stub(marker: Marker, name: str) -> int:
     for sheet in marker.sheets:
         for exercise in sheet.exercises:
             if exercise.name == name:
-                print(section(exercise, sheet, marker.core, marker.equations), end="")
+                print(section(exercise, sheet, marker.core), end="")
                 return 0
     names = [exercise.name for sheet in marker.sheets for exercise in sheet.exercises]
     if meant := did_you_mean(name.replace("_", "-"), names):
@@ -121,7 +121,7 @@ def progress(marker: Marker) -> int:
         )
     print(f"\n     {bar([verdict for _, verdict in everything], BAR)} exercises")
     holds, wanted = equations(everything)
-    numbers = ", ".join(marker.equations.number(label) for label in holds)
+    numbers = ", ".join(marker.core.number(label) for label in holds)
     print(f"     {len(holds)} of {len(wanted)} equations hold in your code{numbers and ': ' + numbers}")
     if failed := [answer for answer, verdict in everything if verdict.state == "failed"]:
         keys = list(dict.fromkeys(answer.sheet.key for answer in failed))

@@ -924,14 +924,6 @@ BOOKS = {
         [core("x = 1  # eq:x", "x")],
         "book/01-sample.md:16: eq:x is not the label of any equation",
     ),
-    "a link to a chapter that does not exist": (
-        ["a\n[chapter 2](02-other.md#there)"],
-        "book/01-sample.md:16: there is no chapter 02-other.md to link to",
-    ),
-    "a link below the text to a chapter that does not exist": (
-        ["[a][b], not `[a](03-code.md)`\n\n[b]: ./02-other.md"],
-        "book/01-sample.md:17: there is no chapter 02-other.md to link to",
-    ),
     "a label that is not used": (
         [EQUATION],
         "book/01-sample.md:15: eq:x is never referred to; refer to it with @eq:x",

@@ -34,8 +34,11 @@ from literate.exercises.stubs import reader_file, stub
 from literate.prove.alternatives import NUMBER, TYPED
 from literate.prove.numbers import QUOTED, prose
 from literate.prove.references import link_findings
+from literate.prove.session import NotRun
 from literate.prove.unbound import listed
 from literate.reader import read_book
+from literate.weave import exercises as weave
+from literate.weave.pages import Book
 from tests.books import HEADER, line_of, write_book
 
 SHEET = """
@@ -212,7 +215,7 @@ def test_a_method_that_the_module_has_not_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         BookError, match=r"one\.md:\d+: Double\.sideways is no function or method of the module"
     ):
-        reader_file(sheet, made.core, made.equations)
+        reader_file(sheet, made.core)
 
 
 def test_a_sample_sheet_proves_itself(tmp_path: Path) -> None:
@@ -227,6 +230,13 @@ def test_a_sample_sheet_proves_itself(tmp_path: Path) -> None:
     ]
     for (_, cell, what), verdict in zip(claims, verdicts, strict=True):
         assert pytest_items.misjudged(verdict, cell, what) == ""
+
+
+def test_what_a_task_shows_is_on_its_page(tmp_path: Path) -> None:
+    told = "```text\nas printed\n```\n"
+    small = sample(tmp_path, SHEET.replace("```python", f"{told}\n```python", 1))
+    page = weave.pages(Book(small.chapters, small.module), small)["exercises/one.md"]
+    assert page.index(told) < page.index("{.python .exercise")
 
 
 @pytest.mark.parametrize(
@@ -259,11 +269,11 @@ def test_a_sheet_that_claims_too_much_is_noticed(tmp_path: Path, old: str, new: 
 
 def test_a_stub_has_signature_docstring_and_equations() -> None:
     _, exercise = found("linear-backward")
-    text = stub(exercise, marker().core, marker().equations)
+    text = stub(exercise, marker().core)
     assert text.startswith("from backprop_core import Linear\n\n\nclass Linear(Linear):")
     assert "\n    def backward(self, grad_output):\n" in text
     assert '        """dL/dx in the shape of x, from dL/dy' in text
-    dw = marker().equations.number("eq:linear-dw")
+    dw = marker().core.number("eq:linear-dw")
     line = rf"        # {dw} \frac{{\partial L}}{{\partial W}} = X^\top\,\frac{{\partial L}}{{\partial Y}}"
     assert line in text.split("\n")
     assert text.endswith("        raise NotImplementedError\n")
@@ -272,15 +282,15 @@ def test_a_stub_has_signature_docstring_and_equations() -> None:
 
 def test_equations_stand_once_above_several_stubs() -> None:
     _, exercise = found("activations-corner")
-    text = stub(exercise, marker().core, marker().equations)
-    assert text.count(marker().equations.number("eq:relu-slope")) == 1
-    assert text.index(marker().equations.number("eq:relu-slope")) < text.index("class ReLU")
+    text = stub(exercise, marker().core)
+    assert text.count(marker().core.number("eq:relu-slope")) == 1
+    assert text.index(marker().core.number("eq:relu-slope")) < text.index("class ReLU")
     assert text.count("raise NotImplementedError") == 3
 
 
 def test_all_reader_files_run_and_are_narrow() -> None:
     for sheet in marker().sheets:
-        text, lines = reader_file(sheet, marker().core, marker().equations)
+        text, lines = reader_file(sheet, marker().core)
         exec(compile(text, sheet.file, "exec"), {"__name__": "mine"})
         listed = text.split("\n")
         for exercise in sheet.exercises:
@@ -330,7 +340,7 @@ def test_a_readers_file_has_an_item_for_each_exercise_at_its_line(tmp_path: Path
     lines = path.read_text(encoding="utf-8").split("\n")
     for (line, name, check), exercise in zip(items, marked, strict=True):
         assert exercise.title in lines[line - 1]
-        with pytest.raises(pytest_items.NotWritten, match=rf"{name} .*: not written yet"):
+        with pytest.raises(NotRun, match=rf"{name} .*: not written yet"):
             check()
 
 
@@ -464,7 +474,7 @@ def test_what_failed_elsewhere_in_the_file_is_told_as_a_reason() -> None:
 
 def test_a_file_of_an_editor_under_windows_is_read(tmp_path: Path) -> None:
     sheet, exercise = found("linear-count")
-    text = reader_file(sheet, marker().core, marker().equations)[0]
+    text = reader_file(sheet, marker().core)[0]
     done = text.replace("linear_count = None", "linear_count = 45")
     done = done.replace("linear_growth = None", "linear_growth = 170 / 45")
     path = tmp_path / sheet.file
@@ -536,7 +546,7 @@ def test_an_end_of_the_process_is_told_and_the_rest_is_marked() -> None:
 
 def test_a_planted_mistake_that_nobody_touched_is_no_failure() -> None:
     _, exercise = found("linear-sequences")
-    text = stub(exercise, marker().core, marker().equations)
+    text = stub(exercise, marker().core)
     again = f"import numpy as np\n{text}\n\nclass Dense(Dense):\n    pass\n"
     untouched, added = judged("linear-sequences", f"import numpy as np\n{text}", again)
     assert untouched.state == "todo" and added.state == "failed"
@@ -545,7 +555,7 @@ def test_a_planted_mistake_that_nobody_touched_is_no_failure() -> None:
 @pytest.mark.parametrize("layout", ["line-length = 40", "indent-width = 2", 'format.indent-style = "tab"'])
 def test_a_planted_mistake_in_another_layout_is_no_failure(layout: str) -> None:
     for name in ("linear-sequences", "optimizers-adamw", "normalisation-pictures"):
-        text = f"import numpy as np\n{stub(found(name)[1], marker().core, marker().equations)}"
+        text = f"import numpy as np\n{stub(found(name)[1], marker().core)}"
         command = [sys.executable, "-m", "ruff", "format", "-q", "--isolated", "--config", layout, "-"]
         shown = subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
         assert shown != text
@@ -556,7 +566,7 @@ def test_a_planted_mistake_in_another_layout_is_no_failure(layout: str) -> None:
 
 def test_what_is_still_to_be_written_is_told_when_the_rest_is() -> None:
     _, exercise = found("activations-corner")
-    bare = f"import numpy as np\n{stub(exercise, marker().core, marker().equations)}"
+    bare = f"import numpy as np\n{stub(exercise, marker().core)}"
     right = "    def value_and_slope(self, x):\n        return np.maximum(x, 0), x > 0\n\n\n"
     done = bare.replace("class LeakyReLU", f"{right}class LeakyReLU")
     untouched, half = judged("activations-corner", bare, done)
@@ -591,7 +601,7 @@ def become(mark: str, running: bool) -> bool:
     """Whether the processes run (or are gone), or do within some seconds: that takes a moment."""
     until = time.monotonic() + 10
     while time.monotonic() < until:
-        shown = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        shown = subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout
         if running == any(mark in line and "sleep(60)" in line for line in shown.split("\n")):
             return True
         time.sleep(0.1)
@@ -1173,7 +1183,7 @@ def test_watching_marks_again_when_the_file_is_saved(
 def test_a_stub_can_be_had_again(capsys: pytest.CaptureFixture[str], mine: Path) -> None:
     sheet, _ = found("linear-backward")
     assert exercises.main(["--stub", "linear-backward"]) == 0
-    assert capsys.readouterr().out.rstrip() in reader_file(sheet, marker().core, marker().equations)[0]
+    assert capsys.readouterr().out.rstrip() in reader_file(sheet, marker().core)[0]
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from literate.weave.library import folded
-from literate.weave.stretches import stretched
+from literate.weave.stretches import folded, stretched
 
 WORDS = f"<p>{'word ' * 300}</p>\n"
 CELL = '<div id="code-a">\n<div class="core highlight"><pre><code>a</code></pre></div>\n</div>\n'

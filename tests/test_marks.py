@@ -76,6 +76,12 @@ def test_an_equation_is_checked_again_when_what_it_rests_on_changes(
     assert len(checked) == expected
 
 
+def test_a_meaning_that_changes_is_another_one_in_the_words_of_its_equations(tmp_path: Path) -> None:
+    for meaning in ("twice that", "double that"):
+        symbols = found(CHAPTER.replace("twice that", meaning), tmp_path)["examples"]["eq:twice"]["symbols"]
+        assert [row[1] for row in symbols] == [meaning, "a number"]
+
+
 def test_a_failed_check_is_not_kept(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(BookError, match="the two sides differ"):

@@ -231,28 +231,28 @@ REFUSED = {
     # -- what is evaluated at definition
     "a default value defined in between": (
         A + "K = 1  # <3>\n---\nclass A(A):\n    def g(self, k=K): ...  # <4>",
-        f"<4>: K is needed where the class begins, but is defined only at <3> {BOTH}",
+        f"<4>: K would be evaluated where the class begins; use it inside a method {BOTH}",
     ),
     "the class as a default value": (
         A + "class A(A):\n    def g(self, k=A.f): ...  # <3>",
-        f"<3>: A is needed where the class begins, but is defined only at <1> {BOTH}",
+        f"<3>: A would be evaluated where the class begins; use it inside a method {BOTH}",
     ),
     "a default value that means a member": (
         A + "f = 1\n---\nclass A(A):\n    def g(self, *, k=[f for _ in range(3)]): ...  # <3>",
-        f"<3>: f would mean A.f, defined at <2> {BOTH}",
+        f"<3>: f would be evaluated where the class begins; use it inside a method {BOTH}",
     ),
     "a setter": (
         "class A:  # <1>\n    @property\n    def k(self): ...  # <2>\n---\n"
         "class A(A):\n    @k.setter  # <3>\n    def l(self): ...",
-        f"<3>: k would mean A.k, defined at <2> {BOTH}",
+        f"<3>: k would be evaluated where the class begins; use it inside a method {BOTH}",
     ),
     "a decorator of the book": (
         "def d(f):\n    return f\n---\n" + A + "class A(A):\n    @d  # <3>\n    def g(self): ...",
-        f"<3>: d would run where the class begins, before what stands in between {BOTH}",
+        f"<3>: d would be evaluated where the class begins; use it inside a method {BOTH}",
     ),
     "a default value that the book computes": (
         "def d(f):\n    return f\n---\n" + A + "class A(A):\n    def g(self, k=d(1)): ...  # <3>",
-        f"<3>: d would run where the class begins, before what stands in between {BOTH}",
+        f"<3>: d would be evaluated where the class begins; use it inside a method {BOTH}",
     ),
     # -- in between
     "derived in between": (

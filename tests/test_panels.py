@@ -9,7 +9,7 @@ import pytest
 
 from literate.reader import parse_chapter
 from literate.tangle.module import tangle
-from literate.weave import marks, panels
+from literate.weave import light, marks, panels
 from literate.weave.pages import Book, display
 from tests.books import chapter_text
 
@@ -89,10 +89,12 @@ def test_only_checked_equations_open(book: Book) -> None:
 
 
 def test_the_panels_are_handed_to_the_chapter_as_a_script(book: Book, tmp_path: Path) -> None:
-    (tmp_path / "equations-01-weigh.html").write_text(f"<p>before</p>{filled(book)}<p>after</p>", "utf-8")
+    (tmp_path / "equations-01-weigh.html").write_text(
+        light.page(f"<p>before</p>{filled(book)}<p>after</p>"), "utf-8"
+    )
     panels.write_scripts(tmp_path)
     script = (tmp_path / "assets" / "panels" / "01-weigh.js").read_text("utf-8")
-    assert script.startswith('panels({"eq-weigh":"<p class=\\"part\\">In words') and "after" not in script
+    assert script.startswith('panels({"eq-weigh":"<p class=part>In words') and "after" not in script
 
 
 def test_an_equation_without_small_numbers_says_why() -> None:

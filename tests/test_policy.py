@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from literate.weave.policy import digest, with_policy
+from literate.weave.finish import digest, with_policy
 
-HEAD = '<head><meta charset="utf-8"></head>'
+HEAD = "<head><meta charset=utf-8></head>"
 
 
 def test_the_policy_names_the_inline_scripts_of_the_page() -> None:

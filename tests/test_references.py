@@ -62,6 +62,8 @@ def test_the_list_may_be_missing_but_not_broken(tmp_path: Path) -> None:
 NOWHERE = {
     "[a](nothing.md)": "there is no file nothing.md to link to",
     "[a](data/nothing.txt)": "there is no file data/nothing.txt to link to",
+    "[a](03-other.md#there)": "there is no file 03-other.md to link to",
+    "[a][b], not `[c](04-d.md)`\n\n[b]: ./03-other.md": "there is no file ./03-other.md to link to",
     "[a](#nowhere)": "01-sample.md has no heading or label that makes #nowhere",
     "[a][b]\n\n[b]: 02-x.md#nowhere": "02-x.md has no heading or label that makes #nowhere",
     "[a](02-x.md#eq-none)": "02-x.md has no heading or label that makes #eq-none",

@@ -194,7 +194,7 @@ def test_what_nbconvert_is_spared_is_on_no_page(place: Path, monkeypatch: pytest
     whole = convert.nb2html(str(place / "site" / "notebooks" / "01-one.ipynb"))
     monkeypatch.setattr(html, "BeautifulSoup", Unparsed)
     spared = convert.nb2html(str(place / "site" / "notebooks" / "01-one.ipynb"))
-    first, second = (str(BeautifulSoup(tidy(page, one, ()), "html.parser")) for page in (spared, whole))
+    first, second = (str(BeautifulSoup(tidy(page, one), "html.parser")) for page in (spared, whole))
     assert first == second and 'tabindex="0"' in whole and 'tabindex="0"' not in spared
 
 

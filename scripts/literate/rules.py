@@ -17,13 +17,11 @@ from .tangle.imports import imported_names
 
 BELOW = "begins like a chapter, but stands in a folder of its own, where nobody reads it"
 UNLIKE = "begins like a chapter, but is not called like one: 04-linear.md"
-LINK = re.compile(r"(?:\]\(|^\[\w+\]: *)(?:\./)?(\d\d-[\w-]+\.md)")  # to a chapter
 
 
 def check_book(chapters: Sequence[Chapter]) -> None:
     check_prefix(chapters)
     _check_references(chapters)
-    _check_links(chapters)
     _check_tables(chapters)
 
 
@@ -73,15 +71,6 @@ def _check_references(chapters: Sequence[Chapter]) -> None:
     for label, place in defined.items():
         if label not in used:
             raise BookError(place, f"{label} is never referred to; refer to it with @{label}")
-
-
-def _check_links(chapters: Sequence[Chapter]) -> None:
-    names = {chapter.path.name for chapter in chapters}
-    for chapter in chapters:
-        for number, line in chapter.prose:
-            for name in LINK.findall(re.sub(r"`[^`]*`|<!--.*?-->", "", line)):
-                if name not in names:
-                    raise BookError(chapter.place(number), f"there is no chapter {name} to link to")
 
 
 def _check_names(chapters: Sequence[Chapter]) -> None:

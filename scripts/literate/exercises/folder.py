@@ -29,7 +29,7 @@ def write(marker: Marker, folder: Path = FILES) -> Iterator[tuple[Path, bool]]:
         if path.exists() or path.is_symlink():
             yield path, False
         else:
-            write_atomically(path, reader_file(sheet, marker.core, marker.equations)[0])
+            write_atomically(path, reader_file(sheet, marker.core)[0])
             yield path, True
 
 

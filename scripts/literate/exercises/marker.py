@@ -29,7 +29,7 @@ from literate.tangle.module import Module, tangle
 
 from . import pencil
 from .sheets import FORMS, Exercise, Sheet, read_sheets
-from .stubs import Core, Equations, stub
+from .stubs import Core, stub
 
 SHOWN = 600  # of what it printed, in a message
 START = 60  # seconds in which the process must come up, or say what came of an answer
@@ -82,11 +82,7 @@ class Marker:
 
     @cached_property
     def core(self) -> Core:
-        return Core(self.module.text)
-
-    @cached_property
-    def equations(self) -> Equations:
-        return Equations(equations_of(self.chapters))
+        return Core(self.module.text, equations_of(self.chapters))
 
     @cached_property
     def book(self) -> Book:
@@ -149,8 +145,8 @@ class Marker:
             return Verdict("todo")  # the planted mistake is still there, and nothing else
         if state == "failed":
             if label := result.get("label"):
-                head = f"equation {self.equations.number(label)} {label}"
-                lines = (f"    {line}" for line in self.equations.lines(label))
+                head = f"equation {self.core.number(label)} {label}"
+                lines = (f"    {line}" for line in self.core.lines(label))
                 message = "\n".join([message, head, *lines])
             if text := process.printed():
                 message += f"\nIt printed:\n{text}"
@@ -161,7 +157,7 @@ class Marker:
         with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
             body = ast.parse(answer.source).body
             names = [getattr(node, "name", "") for node in body]
-            bare = ast.parse(stub(answer.exercise, self.core, self.equations)).body
+            bare = ast.parse(stub(answer.exercise, self.core)).body
             parts = {_plain(node) for node in bare if not isinstance(node, ast.Import | ast.ImportFrom)}
             return parts <= set(map(_plain, body)) and max(map(names.count, answer.exercise.names)) < 2
         return False
@@ -193,7 +189,7 @@ class Marker:
 
     def _task(self, answer: Answer) -> dict[str, Any]:
         exercise = answer.exercise
-        asked = [name for name, _ in _functions(stub(exercise, self.core, self.equations))]
+        asked = [name for name, _ in _functions(stub(exercise, self.core))]
         check = exercise.check
         return {
             "path": str(answer.path),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from literate.chapter import BOOK, BookError, Cell, Place
 from literate.prove.claims import task_findings
+from literate.prove.session import Failure, NotRun
 from literate.reader import read_book
 
 from . import folder, variants
@@ -21,14 +22,6 @@ from .marker import Answer, Marker, Verdict
 from .sheets import FOLDER, Exercise
 
 Item = tuple[int, str, Callable[[], None]]  # its line, its name, what marks it
-
-
-class Unanswered(Exception):
-    """The answer does not hold, or is not there; the message says why."""
-
-
-class NotWritten(Unanswered):
-    """The stub is as it was."""
 
 
 @functools.cache
@@ -64,9 +57,9 @@ def reader_items(path: Path) -> Iterator[Item]:
         verdict = verdicts()[position]
         if verdict.state == "todo":
             where = f"\n{verdict.message}" if verdict.message else ""
-            raise NotWritten(f"{mark.heading(answer)}: not written yet{where}")
+            raise NotRun(f"{mark.heading(answer)}: not written yet{where}")
         if verdict.state == "failed":
-            raise Unanswered(f"{mark.heading(answer)}\n{verdict.message}")
+            raise Failure(f"{mark.heading(answer)}\n{verdict.message}")
 
     for position, answer in enumerate(answers):
         if answer.exercise.is_marked:
@@ -91,15 +84,13 @@ def sheet_items(path: Path) -> Iterator[Item]:
         try:
             verdict = verdicts()[position]
         except BookError as error:
-            raise Unanswered(str(error)) from None
+            raise Failure(str(error)) from None
         if complaint := misjudged(verdict, cell, what):
-            raise Unanswered(
-                f"{cell.place if cell else exercise.place}: {exercise.name}, {what}: {complaint}"
-            )
+            raise Failure(f"{cell.place if cell else exercise.place}: {exercise.name}, {what}: {complaint}")
 
     def check_text() -> None:
         if found := task_findings(mark.book, sheet.text):
-            raise Unanswered("\n".join(map(str, found)))
+            raise Failure("\n".join(map(str, found)))
 
     yield 1, "what the text says", check_text
     for position, (exercise, cell, what) in enumerate(claims):

@@ -196,6 +196,9 @@ def _exercise(text: Chapter, title: str, start: int, end: int) -> Exercise:
         raise refuse(f"{stub.name!r} has {len(wrong)} wrong answers, at least {FEWEST_WRONG} are wanted")
     if form != "open" and HINT not in text.text.split("\n")[start:end]:
         raise refuse(f"{stub.name!r} has no hint: write {HINT}")
+    seconds = more.get("seconds", str(SECONDS))
+    if not re.fullmatch(r"\d+(\.\d+)?", seconds) or not 0 < float(seconds) < 3600:
+        raise refuse(f"seconds={seconds!r} is no number of seconds from 0 to 3600", stub.place)
     first = {cell.tag: cell for cell in reversed(cells)}
     task = range(start, stub.place.line)
     labels = [reference.label for reference in text.references if reference.place.line in task]
@@ -209,7 +212,7 @@ def _exercise(text: Chapter, title: str, start: int, end: int) -> Exercise:
         stub=stub,
         blanks=tuple(more.get("stub", "").split()),
         without=tuple(more.get("without", "").split()),
-        seconds=_seconds(more, stub),
+        seconds=float(seconds),
         labels=tuple(dict.fromkeys(labels)),
         answer=answer,
         solution=first.get("solution"),
@@ -219,13 +222,3 @@ def _exercise(text: Chapter, title: str, start: int, end: int) -> Exercise:
     if form in ("pencil", "open") and exercise.names != [exercise.variable]:
         raise refuse(f"the answer is a text called {exercise.variable}", stub.place)
     return exercise
-
-
-def _seconds(more: Mapping[str, str], stub: Cell) -> float:
-    try:
-        seconds = float(more.get("seconds", SECONDS))
-    except ValueError:
-        seconds = 0
-    if not 0 < seconds < 3600:
-        raise BookError(stub.place, f"seconds={more['seconds']!r} is no number of seconds from 0 to 3600")
-    return seconds

@@ -32,29 +32,23 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Equations:
-    """The numbers and the LaTeX of the labels."""
+class Core:
+    """The module's text, in which the stubs' signatures and docstrings are found, and the equations."""
 
-    displays: Mapping[str, Equation]
+    text: str
+    equations: Mapping[str, Equation]  # by their labels
 
     def number(self, label: str) -> str:
-        return f"({self.displays[label].number})" if label in self.displays else ""
+        return f"({self.equations[label].number})" if label in self.equations else ""
 
     def lines(self, label: str) -> list[str]:
-        """The LaTeX, a line for each of its lines."""
-        if label not in self.displays:
+        """The LaTeX of an equation, a line for each of its lines."""
+        if label not in self.equations:
             return []
-        text = self.displays[label].display.tex
+        text = self.equations[label].display.tex
         if "aligned" in text:
             text = re.sub(r"\\(begin|end)\{aligned\}", "", text).replace("&", "")
         return [" ".join(line.rstrip("\\ ").split()) for line in text.split("\n") if line.strip()]
-
-
-@dataclass(frozen=True)
-class Core:
-    """The module's text, in which the stubs' signatures and docstrings are found."""
-
-    text: str
 
     @property
     def named(self) -> dict[str, Definition]:
@@ -105,10 +99,10 @@ def _keeps(node: ast.AST) -> str:
     return ""
 
 
-def stub(exercise: Exercise, core: Core, equations: Equations) -> str:
+def stub(exercise: Exercise, core: Core) -> str:
     """The code that the reader completes."""
-    labels = [label for label in exercise.labels if label in equations.displays]
-    above = [f"# {line}" for label in labels for line in _equation(label, equations)]
+    labels = [label for label in exercise.labels if label in core.equations]
+    above = [f"# {line}" for label in labels for line in _equation(label, core)]
     parts = [exercise.stub.source.strip()]
     if not exercise.blanks:
         return "\n".join([*above, *parts]) + "\n"
@@ -146,16 +140,16 @@ def _blank(name: str, exercise: Exercise, core: Core, above: list[str]) -> str:
     return f"{head}\n{textwrap.indent(text, '    ')}"
 
 
-def _equation(label: str, equations: Equations) -> list[str]:
-    first, *rest = equations.lines(label)
-    number = f"{equations.number(label)} "
+def _equation(label: str, core: Core) -> list[str]:
+    first, *rest = core.lines(label)
+    number = f"{core.number(label)} "
     return [number + first, *(" " * len(number) + line for line in rest)]
 
 
 # -- the file -----------------------------------------------------------------------
 
 
-def task(exercise: Exercise, sheet: Sheet, equations: Equations) -> str:
+def task(exercise: Exercise, sheet: Sheet, core: Core) -> str:
     """The task as the reader's file and the messages have it."""
     fence = exercise.stub.place.line - 1  # the line that opens the stub
     text = "\n".join(sheet.text.text.split("\n")[exercise.place.line : fence - 1])
@@ -164,11 +158,11 @@ def task(exercise: Exercise, sheet: Sheet, equations: Equations) -> str:
         if cell.tag == "notation":
             text = re.sub(rf"```python [^\n]*\n{re.escape(cell.source)}```", "", text)
     text = NUMBER.sub(lambda found: found["shown"], text)
-    text = REFERENCE.sub(lambda found: equations.number(found[1]) or found[0], text)
+    text = REFERENCE.sub(lambda found: core.number(found[1]) or found[0], text)
     return re.sub(r"\n{3,}", "\n\n", text).strip()
 
 
-def reader_file(sheet: Sheet, core: Core, equations: Equations) -> tuple[str, dict[str, int]]:
+def reader_file(sheet: Sheet, core: Core) -> tuple[str, dict[str, int]]:
     """The file as the reader first gets it, and the line at which each exercise begins."""
     text = HEADER.format(
         number=sheet.chapter.number, title=sheet.chapter.title, folder=FOLDER, file=sheet.file, key=sheet.key
@@ -177,18 +171,18 @@ def reader_file(sheet: Sheet, core: Core, equations: Equations) -> tuple[str, di
     for exercise in sheet.exercises:
         text += "\n\n"
         lines[exercise.name] = text.count("\n") + 1
-        text += section(exercise, sheet, core, equations)
+        text += section(exercise, sheet, core)
     return text, lines
 
 
-def section(exercise: Exercise, sheet: Sheet, core: Core, equations: Equations) -> str:
+def section(exercise: Exercise, sheet: Sheet, core: Core) -> str:
     """One exercise of the file: its heading, its task, its stub."""
     number, form = sheet.number(exercise), FORMS[exercise.form]
     lines = [f"# ---- {number} · {exercise.title} · {form.lower()} {STARS[exercise.level]} ----", "#"]
-    for paragraph in task(exercise, sheet, equations).split("\n\n"):
+    for paragraph in task(exercise, sheet, core).split("\n\n"):
         if paragraph.startswith("```"):
             lines += [f"# {line}".rstrip() for line in paragraph.split("\n")[1:-1]]
         else:
             lines += [f"# {line}" for line in textwrap.wrap(paragraph, WIDTH - 2, break_long_words=False)]
         lines.append("#")
-    return "\n".join(lines[:-1]) + "\n\n" + stub(exercise, core, equations)
+    return "\n".join(lines[:-1]) + "\n\n" + stub(exercise, core)

@@ -88,7 +88,7 @@ def answers(marker: Marker, sheet: Sheet) -> list[Answer]:
     """
     found = []
     for exercise, cell, what in kinds(sheet):
-        text = stub(exercise, marker.core, marker.equations) if what == "stub" else solution(marker, exercise)
+        text = stub(exercise, marker.core) if what == "stub" else solution(marker, exercise)
         text = f"{text}\n\n{cell.source}" if cell else text
         source = solved(marker, sheet, exercise, text, brief=what != "solution")
         found.append(Answer(sheet, exercise, _path(sheet), source))

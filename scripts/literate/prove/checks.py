@@ -4,7 +4,6 @@ Which equations are proved, and how many planted mistakes each notices, takes lo
 is committed in book/checks.json, written by ``make checks``, and repeated by the slow proofs.
 """
 
-import functools
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
@@ -21,37 +20,36 @@ from literate.chapter import BookError, Chapter, Display, Place, together
 from literate.files import write_atomically
 from literate.kept import Kept
 from literate.limits import Misbehaved, late, timely
+from literate.prove import examples
 from literate.tangle.reach import Source, digest_of
 
 COUNTS = "checks.json"
-SOURCES = sorted(Path(equations.__file__).parent.glob("*"))
+SOURCES = [*sorted(Path(equations.__file__).parent.glob("*.*")), Path(examples.__file__)]
 T = TypeVar("T")
-Found = dict[str, Any]  # "draws" and "against" of a display
+Found = dict[str, Any]  # "draws", "against" and "example" of a display
 
 
 def check_all(book: Book, source: Source, cache: Path) -> dict[str, Found]:
-    """{label: {"draws": 5, "against": [names]}}; a BookError if an equation does not hold."""
-    kept = Kept(cache / "equations.pickle", _checker())
+    """{label: {"draws": 5, "against": [names], "example": …}}; a BookError if an equation does not hold."""
+    kept = Kept(cache / "equations.pickle", digest_of([path.read_text(encoding="utf-8") for path in SOURCES]))
     found: dict[str, Found] = {}
     wrong: list[Finding] = []
-    for chapter, subject, rests in subjects(book):
-        check = partial(_check, book, chapter, subject, wrong)
-        one = kept.get(check, rests.texts, source.reached(rests.names)) if rests else check()
-        if isinstance(subject, Display):
-            found[str(subject.label)] = one
+    for chapter in book.chapters:
+        for subject in subjects_of(chapter):
+            label = str(getattr(subject, "label", ""))
+            check = partial(_check, book, chapter, subject, wrong)
+            rests = _rests(book, chapter, subject)
+            one = kept.get(check, label, rests.texts, source.reached(rests.names)) if rests else check()
+            if label:
+                found[label] = one
     if wrong:
         raise together([BookError(one.place, f"{one.what}: {one.message}") for one in wrong])
     kept.save()
     return found
 
 
-@functools.lru_cache(maxsize=1)
-def subjects(book: Book) -> list[tuple[Any, Subject, Dependencies | None]]:
-    """Displays and tables, with what their checks rest on; None for what cannot be read."""
-    return [(c, subject, _rests(book, c, subject)) for c in book.chapters for subject in subjects_of(c)]
-
-
 def _rests(book: Book, chapter: Any, subject: Subject) -> Dependencies | None:
+    """What its check rests on; None for what cannot be read."""
     try:
         if isinstance(subject, Display):
             return of_display(book, chapter, subject)
@@ -60,10 +58,16 @@ def _rests(book: Book, chapter: Any, subject: Subject) -> Dependencies | None:
         return None
 
 
-def _check(book: Book, chapter: Chapter, subject: Subject, wrong: list[Finding]) -> Found:
+def _check(book: Book, chapter: Any, subject: Subject, wrong: list[Finding]) -> Found:
     results = in_time(partial(check_subject, book, chapter, subject), subject.place)
-    wrong += [result.finding for result in results if result.finding]
-    return {"draws": results[0].draws, "against": results[0].against} if results else {}
+    findings = [result.finding for result in results if result.finding]
+    wrong += findings
+    if findings or not results:
+        return {}
+    found = {"draws": results[0].draws, "against": results[0].against}
+    return found | (
+        {"example": examples.example(book, chapter, subject)} if isinstance(subject, Display) else {}
+    )
 
 
 def in_time(check: Callable[[], Iterable[T]], place: Place) -> list[T]:
@@ -73,11 +77,6 @@ def in_time(check: Callable[[], Iterable[T]], place: Place) -> list[T]:
             return list(check())
     except Misbehaved:
         raise BookError(place, f"its check {late()}") from None
-
-
-@functools.cache
-def _checker() -> str:
-    return digest_of([path.read_text(encoding="utf-8") for path in SOURCES if path.is_file()])
 
 
 # -- counts of planted mistakes ----------------------------------------------------

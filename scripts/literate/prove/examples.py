@@ -1,7 +1,5 @@
-"""Each checked display on small numbers, and what the checker says of one slip: kept between builds."""
+"""Each checked display in words, on small numbers, and what the checker says of one slip."""
 
-import functools
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,30 +13,16 @@ from equations.spell import stages
 from equations.syntax import Apply, Derivative, Node, Symbol, base_of, plain
 from equations.worked import Unshown, Worked, work_out
 from literate.chapter import Chapter, Display
-from literate.kept import Kept, name_of
-from literate.prove.checks import _checker, subjects
-from literate.tangle.reach import Source
 
 DIGITS = 10  # of a table's numbers that are no whole ones
 TRIES = 8  # mistakes on either side that are planted to find one with a good message
 Example = dict[str, Any]
 
 
-def examples(book: Book, source: Source, cache: Path) -> dict[str, Example]:
-    """{label: {"symbols": …, "equations": …, "why": …, "slip": …}} of all checked displays."""
-    kept = Kept(cache / "examples.pickle", name_of(_checker(), Path(__file__).read_text(encoding="utf-8")))
-    found = {}
-    for chapter, subject, rests in subjects(book):
-        if isinstance(subject, Display) and rests:
-            make, label = functools.partial(example, book, chapter, subject), str(subject.label)
-            found[label] = kept.get(make, label, rests.texts, source.reached(rests.names))
-    kept.save()
-    return found
-
-
 def example(book: Book, chapter: Chapter, display: Display) -> Example:
+    """{"equations": …, "why": …, "slip": …}"""
     notation = book.notation(chapter, display.place.line)
-    found: Example = {"symbols": symbols(notation, display), "equations": [], "why": ""}
+    found: Example = {"equations": [], "why": ""}
     try:
         found["equations"] = [as_data(worked, notation) for worked in work_out(book, chapter, display)]
     except Unshown as error:
@@ -50,8 +34,9 @@ def example(book: Book, chapter: Chapter, display: Display) -> Example:
 # -- in words ---------------------------------------------------------------------------
 
 
-def symbols(notation: Notation, display: Display) -> list[list[str]]:
+def symbols(book: Book, chapter: Chapter, display: Display) -> list[list[str]]:
     """The rows of the symbols of a display, in the order in which they appear."""
+    notation = book.notation(chapter, display.place.line)
     rows: dict[str, Definition] = {}
     for read in read_display(display.tex, notation):
         for node in read.walk():

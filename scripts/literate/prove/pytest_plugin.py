@@ -12,7 +12,7 @@ import ast
 import contextlib
 import doctest
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -68,17 +68,28 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     leave(config.stash.get(STATUS, 0))
 
 
-class ChapterFile(pytest.File):
+class ExercisesFile(pytest.File):
+    """A reader's answers, or the book's own exercises."""
+
+    def claims(self) -> Iterable[Claim]:
+        find = exercises.sheet_items if exercises.is_sheet(self.path) else exercises.reader_items
+        return find(self.path)
+
     def collect(self) -> Iterator[ChapterItem]:
         try:
-            self.chapter = Session.of(self.path)
-            self.tangle()
-            check_typed(self.chapter.chapter)
-            claims = [*_claims(self.chapter), *_equations(self.chapter)]
+            claims = sorted(self.claims(), key=lambda claim: claim[0])
         except BookError as error:
             raise self.CollectError(str(error)) from None
-        for line, name, check in sorted(claims, key=lambda claim: claim[0]):
+        for line, name, check in claims:
             yield ChapterItem.from_parent(self, name=name, line=line, check=check)
+
+
+class ChapterFile(ExercisesFile):
+    def claims(self) -> Iterable[Claim]:
+        self.chapter = Session.of(self.path)
+        self.tangle()
+        check_typed(self.chapter.chapter)
+        return [*_claims(self.chapter), *_equations(self.chapter)]
 
     def tangle(self) -> None:
         """Refuse once, and not in each item, what this chapter gives to the module."""
@@ -95,18 +106,6 @@ class ChapterFile(pytest.File):
 
     def teardown(self) -> None:
         self.stack.close()
-
-
-class ExercisesFile(pytest.File):
-    """A reader's answers, or the book's own exercises."""
-
-    def collect(self) -> Iterator[ChapterItem]:
-        try:
-            find = exercises.sheet_items if exercises.is_sheet(self.path) else exercises.reader_items
-            for line, name, check in find(self.path):
-                yield ChapterItem.from_parent(self, name=name, line=line, check=check)
-        except BookError as error:
-            raise self.CollectError(str(error)) from None
 
 
 class ChapterItem(pytest.Item):
@@ -128,9 +127,9 @@ def _reported() -> Iterator[None]:
     """The line of the book and the error, without the frames of the test runner."""
     try:
         yield
-    except (NotRun, exercises.NotWritten) as reason:
+    except NotRun as reason:
         raise pytest.skip.Exception(str(reason), _use_item_location=True) from None
-    except (BookError, Failure, Wrong, exercises.Unanswered) as failure:
+    except (BookError, Failure, Wrong) as failure:
         raise pytest.fail.Exception(str(failure), pytrace=False) from None
 
 

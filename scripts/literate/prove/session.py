@@ -43,7 +43,7 @@ class Failure(Exception):
 
 
 class NotRun(Failure):
-    """A cell above failed, so nothing can be said."""
+    """A cell above failed, or a stub is as it was, so nothing can be said."""
 
 
 class Session:

@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from multiprocessing import forkserver
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -100,7 +101,9 @@ class Forked(LocalProvisioner):
     """Starts a kernel as a fork; the rest is Jupyter's own."""
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
-        process: Any = _Process(cmd, kwargs["env"], kwargs["cwd"])
+        process: Any = _Process(target=_kernel, args=(cmd, kwargs["env"], kwargs["cwd"]))
+        with _nameless_main():
+            process.start()
         self.process, self.cwd = process, kwargs["cwd"]
         self.pid = self.pgid = process.pid
         return self.connection_info
@@ -113,33 +116,20 @@ class Forked(LocalProvisioner):
             await asyncio.sleep(0.005)
 
 
-class _Process:
-    """A forked kernel with the methods of subprocess.Popen that Jupyter calls."""
+class _Process(ForkServerProcess):
+    """A forked kernel, with the methods of subprocess.Popen that Jupyter calls."""
 
     stdin = stdout = stderr = None
 
-    def __init__(self, command: list[str], environment: dict[str, str], folder: str) -> None:
-        context = multiprocessing.get_context("forkserver")
-        self._process = context.Process(target=_kernel, args=(command, environment, folder))
-        with _nameless_main():
-            self._process.start()
-        self.pid = self._process.pid
-
     def poll(self) -> int | None:
-        return self._process.exitcode
+        return self.exitcode
 
     def wait(self) -> int | None:
-        self._process.join()
-        return self._process.exitcode
+        self.join()
+        return self.exitcode
 
     def send_signal(self, number: int) -> None:
         os.kill(int(self.pid or 0), number)
-
-    def terminate(self) -> None:
-        self.send_signal(signal.SIGTERM)
-
-    def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
 
 
 def _kernel(command: list[str], environment: dict[str, str], folder: str) -> None:

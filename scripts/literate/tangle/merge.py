@@ -215,7 +215,7 @@ class _Growth:
     # -- its meaning -----------------------------------------------------------
 
     def check_members(self, earlier: dict[str, Place]) -> None:
-        methods = {statement.name for statement in self.methods()} | {"__hash__"}
+        methods = {getattr(statement, "name", "") for statement in self.node(self.new).body} | {"__hash__"}
         for member, place in _bound(self.new, self.name).items():
             if member in methods and member in earlier:
                 raise BookError(
@@ -225,33 +225,14 @@ class _Growth:
                 )
 
     def check_definition_time(self, earlier: dict[str, Place]) -> None:
-        """Decorators and default values of the new piece will be evaluated where the first piece stands."""
-        acting = names_in(self.acting())
+        """Decorators and default values will be evaluated where the first piece stands."""
         for name, place in used_at_definition(self.new, _body(self.new, self.name)).items():
-            if name in earlier:
-                raise self.refuse(f"{name} would mean {self.name}.{name}, defined at {earlier[name]}", place)
-            if name not in self.home:
-                continue
-            defined = self.home[name][0].cell
-            if name == self.name or self.cells.index(defined) > self.cells.index(self.start):
-                raise self.refuse(
-                    f"{name} is needed where the class begins, but is defined only at {defined.place}", place
-                )
-            if name in acting:
-                raise self.refuse(
-                    f"{name} would run where the class begins, before what stands in between", place
-                )
-
-    def methods(self) -> list[ast.FunctionDef]:
-        """The methods that the new piece adds."""
-        return [statement for statement in self.node(self.new).body if isinstance(statement, ast.FunctionDef)]
-
-    def acting(self) -> Iterator[ast.expr]:
-        """What is called when they are defined: decorators, and calls in default values."""
-        for method in self.methods():
-            yield from method.decorator_list
-            for value in filter(None, [*method.args.defaults, *method.args.kw_defaults]):
-                yield from (leaf for leaf in ast.walk(value) if isinstance(leaf, ast.Call))
+            cells = [chunk.cell for chunk in self.home.get(name, [])[:1]]
+            acts = any(getattr(node, "name", "") == name for cell in cells for node in cell.tree.body)
+            below = any(self.cells.index(cell) > self.cells.index(self.start) for cell in cells)
+            if name in earlier or acts or below:
+                message = f"{name} would be evaluated where the class begins; use it inside a method"
+                raise self.refuse(message, place)
 
     def check_insight(self, piece: Cell, earlier: dict[str, Place]) -> None:
         """No method may notice how many pieces its class is made of."""

@@ -16,17 +16,12 @@ from literate.weave.reference import module_reference, paragraph
 ROW, GUTTER = 64, 64  # of the map, in units of 1/16 rem
 
 
-EQUATIONS = """\
-Every numbered equation, its label in the source and in the module's comments, and against
-what it was checked."""
-
-
 EVERY_CODE = re.compile(r"(?ms)^```.*?^```$|^\$\$.*?^\$\$.*?$|^---$.*?^---$|<!--.*?-->")
 
 
 def pages(book: Book) -> dict[str, str]:
     return {
-        "notation.md": panels.EXCLUDED + notation(book),
+        "notation.md": notation(book),
         "equations.md": equations(book),
         "checks.md": checks(book),
         "names.md": names(book),
@@ -43,14 +38,7 @@ def chapter_link(chapter: Chapter, anchor: str = "") -> str:
 
 
 def names(book: Book) -> str:
-    lines = [
-        "# Index of names",
-        "",
-        f"Every public name of `{MODULE_NAME}`, with the chapters where it is defined, continued and used.",
-        "",
-        "| Name | Defined | Continued | Used |",
-        "|---|---|---|---|",
-    ]
+    lines = []
     for name in sorted((name for name in book.pieces if name[0] != "_"), key=str.lower):
         (chapter, cell), *later = book.pieces[name]
         continued = ", ".join(chapter_link(c, f"#code-{piece.name}") for c, piece in later)
@@ -60,19 +48,18 @@ def names(book: Book) -> str:
         summary = f"<br><small>{paragraph(book, first)}</small>"
         defined = chapter_link(chapter, f"#code-{cell.name}")
         lines.append(f"| `{name}`{summary} | {defined} | {continued} | {used} |")
-    return "\n".join(lines) + "\n"
+    return text_of("names").format(module=MODULE_NAME, rows="\n".join(lines))
 
 
 def equations(book: Book) -> str:
-    lines = ["# Index of equations", "", EQUATIONS, ""]
-    chapter = None
+    lines, chapter = [], None
     for label, equation in book.equations.items():
         if equation.chapter is not chapter:
             chapter = equation.chapter
             page = panels.page_name(chapter)
             lines += [f"\n## {chapter.number}. {chapter.title}", "", f"[With their formulas]({page})", ""]
         lines.append(f"- {reference(book, label)} `{label}`{panels.mark(book, label)}")
-    return "\n".join(lines) + "\n"
+    return text_of("equations").format(equations="\n".join(lines))
 
 
 def checks(book: Book) -> str:
@@ -142,12 +129,7 @@ def slips(book: Book) -> str:
 
 
 def notation(book: Book) -> str:
-    lines = [
-        "# Notation",
-        "",
-        "The tables of all chapters. The last column is the code that computes the symbol.",
-        "",
-    ]
+    lines = []
     for chapter in book.chapters:
         if chapter.tables:
             lines += [f"## {chapter.number}. {chapter.title}", ""]
@@ -155,7 +137,7 @@ def notation(book: Book) -> str:
             start = table.place.line - 1
             rows = chapter.text.split("\n")[start : start + 2 + len(table.rows)]
             lines += [light.sets(prose(book, "\n".join(rows))), ""]
-    return "\n".join(lines)
+    return text_of("notation").format(tables="\n".join(lines))
 
 
 def colophon(book: Book) -> str:

@@ -4,26 +4,14 @@ import re
 
 from literate.chapter import BookError
 from literate.prove.unbound import read_list
-from literate.weave.pages import Book, displayed, reference
+from literate.weave.pages import Book, displayed, reference, text_of
 
 LIST = "cheatsheet.toml"
 CHAIN = re.compile(r"\\begin\{aligned\}(.*)\\end\{aligned\}", re.S)
-HEAD = """\
----
-hide: [toc]
-search:
-  exclude: true
----
-
-# Cheat sheet
-
-Forward and backward of each layer and loss, and what each optimizer does. The number beside a formula
-leads to its derivation. Printed, it fills two sides.
-"""
 
 
 def cheatsheet(book: Book) -> str:
-    lines = [HEAD]
+    lines = []
     for title, entries in listed(book).items():
         lines += [f"## {title}", "", '<div class="sheet" markdown>', ""]
         for name, labels in entries.items():
@@ -38,7 +26,7 @@ def cheatsheet(book: Book) -> str:
                 "",
             ]
         lines += ["</div>", ""]
-    return "\n".join(lines)
+    return text_of("cheatsheet").format(groups="\n".join(lines))
 
 
 def formula(book: Book, label: str) -> str:

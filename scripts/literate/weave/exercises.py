@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from literate.chapter import Cell, Display
+from literate.chapter import Display
 from literate.exercises.marker import Marker
 from literate.exercises.sheets import FOLDER, FORMS, Exercise, Sheet
 from literate.exercises.stubs import STARS, reader_file, stub
@@ -35,111 +35,75 @@ def pages(book: Book, marker: Marker) -> dict[str, str]:
 
 
 def page(book: Book, marker: Marker, sheet: Sheet) -> str:
-    _, lines = reader_file(sheet, marker.core, marker.equations)
-    woven = _Woven(book, marker, sheet, lines)
-    for item, text in segments(sheet.text):
-        woven.add(item, text)
-    return woven.finished()
+    chapter = sheet.chapter
+    _, lines = reader_file(sheet, marker.core)
+    begin = sheet.exercises[0].place.line
+    parts = [woven(book, text) for item, text in segments(sheet.text, end=begin - 1) if item is None]
+    for exercise in sheet.exercises:
+        parts += section(book, marker, sheet, exercise, lines[exercise.name])
+    above = (
+        f'<p class="above">Chapter {chapter.number}, exercises<span>'
+        f'<a href="../{chapter.path.stem}.html">Back to the chapter</a>'
+        f'<a href="../exercises.html">All exercises</a></span></p>\n\n# '
+    )
+    below = (
+        f"\n\nWrite in `{FOLDER}/{sheet.file}`, which `make exercises` makes. "
+        f'<span class="ticks" hidden>{KEPT}</span>\n'
+    )
+    text = "\n\n".join(part for part in parts if part.strip())
+    text = re.sub(r"^# (.*)$", lambda m: f"{above}{m[1]}{below}", text, count=1, flags=re.M)
+    return re.sub(r"\]\((\d\d-[\w-]+\.md)", r"](../\1", text)
 
 
-class _Woven:
-    """A page that grows by the parts of its file; what solves an exercise is folded away."""
-
-    def __init__(self, book: Book, marker: Marker, sheet: Sheet, lines: dict[str, int]) -> None:
-        self.book, self.marker, self.sheet, self.lines = book, marker, sheet, lines
-        self.parts: list[str] = []
-        self.solution: list[str] | None = None  # what is in the fold that is open
-        self.todo = list(sheet.exercises)
-        self.now: Exercise | None = None
-
-    def add(self, item: Cell | Display | None, text: str) -> None:
+def section(book: Book, marker: Marker, sheet: Sheet, exercise: Exercise, line: int) -> list[str]:
+    """The parts of an exercise; what solves it is folded away, and wrong answers are left out."""
+    file = f"{FOLDER}/{sheet.file}"
+    task = [
+        f"## {sheet.number(exercise)} · {exercise.title} {{#{exercise.name}}}",
+        f'<p class="task" data-exercise="{exercise.name}"><span>{FORMS[exercise.form]}</span>'
+        f'<span role="img" aria-label="difficulty {exercise.level} of 3">{STARS[exercise.level]}</span>'
+        f"<span><code>{file}</code>, line {line}</span></p>",
+    ]
+    solution, below = list[str](), list[str]()
+    here = task
+    for item, text in segments(sheet.text, exercise.place.line, exercise.end):
+        if isinstance(item, Display) or (item and item.tag == "solution"):
+            here = solution
+        elif item and item.tag in ("check", "wrong"):
+            here = below
         if item is None:
-            first, *sections = re.split(r"(?m)^(?=## )", text)
-            self.put(self.prose(first))
-            for section in sections:
-                self.close()
-                self.begin()
-                self.put(self.prose(section.partition("\n")[2]))
+            here.append(woven(book, text))
         elif isinstance(item, Display):
-            self.open()
-            self.put(f'<div class="eq">{displayed(item.tex)}</div>\n')
-        elif item.tag == "exercise":
-            self.put(self.stub())
-        elif item.tag == "solution":
-            self.open()
-            self.put(fence(item))
+            here.append(f'<div class="eq">{displayed(item.tex)}</div>\n')
+        elif item is exercise.stub:
+            source = stub(exercise, marker.core)
+            here.append(f'```{{.python .exercise title="{file} · line {line}"}}\n{source}```')
         elif item.tag == "check":
-            self.close()
-            if self.now and self.now.blanks:
-                self.put(self.from_the_book(self.now))
-            self.put(fold("check", "The check", fence(item), UNSEARCHED))
-        elif item.tag == "wrong":
-            self.close()
+            here.append(fold("check", "The check", fence(item), UNSEARCHED))
+        elif item.tag == "solution" or item.kind != "python":
+            here.append(fence(item) if item.tag else text)
+    if exercise.blanks:
+        solution.append(from_the_book(book, marker, exercise))
+    if solution:
+        task.append(fold("solution", "Solution", "\n\n".join(solution), UNSEARCHED))
+    return task + below
 
-    def put(self, text: str) -> None:
-        (self.parts if self.solution is None else self.solution).append(text)
 
-    def open(self) -> None:
-        if self.solution is None:
-            self.solution = []
+def woven(book: Book, text: str) -> str:
+    return NOTATION.sub(rf"{SETS}\n\n\g<0>", prose(book, text))
 
-    def close(self) -> None:
-        if self.solution is not None:
-            text, self.solution = "\n\n".join(self.solution), None
-            self.put(fold("solution", "Solution", text, UNSEARCHED))
 
-    def finished(self) -> str:
-        self.close()
-        chapter = self.sheet.chapter
-        stem = chapter.path.stem
-        text = "\n\n".join(part for part in self.parts if part.strip())
-        above = (
-            f'<p class="above">Chapter {chapter.number}, exercises<span>'
-            f'<a href="../{stem}.html">Back to the chapter</a>'
-            f'<a href="../exercises.html">All exercises</a></span></p>\n\n# '
-        )
-        below = (
-            f"\n\nWrite in `{FOLDER}/{self.sheet.file}`, which `make exercises` makes. "
-            f'<span class="ticks" hidden>{KEPT}</span>\n'
-        )
-        text = re.sub(r"^# (.*)$", lambda m: f"{above}{m[1]}{below}", text, count=1, flags=re.M)
-        return re.sub(r"\]\((\d\d-[\w-]+\.md)", r"](../\1", text)
-
-    # -- the parts of an exercise ---------------------------------------------------
-
-    def begin(self) -> None:
-        self.now = exercise = self.todo.pop(0)
-        number = self.sheet.number(exercise)
-        where = f"<code>{FOLDER}/{self.sheet.file}</code>, line {self.lines[exercise.name]}"
-        self.put(f"## {number} · {exercise.title} {{#{exercise.name}}}")
-        self.put(
-            f'<p class="task" data-exercise="{exercise.name}"><span>{FORMS[exercise.form]}</span>'
-            f'<span role="img" aria-label="difficulty {exercise.level} of 3">{STARS[exercise.level]}</span>'
-            f"<span>{where}</span></p>"
-        )
-
-    def prose(self, text: str) -> str:
-        return NOTATION.sub(rf"{SETS}\n\n\g<0>", prose(self.book, text))
-
-    def stub(self) -> str:
-        assert self.now
-        source = stub(self.now, self.marker.core, self.marker.equations)
-        line = self.lines[self.now.name]
-        return f'```{{.python .exercise title="{FOLDER}/{self.sheet.file} · line {line}"}}\n{source}```'
-
-    def from_the_book(self, exercise: Exercise) -> str:
-        """What the module has in that place, and where it is explained."""
-        sources, links = [], []
-        for name in (*exercise.without, *exercise.blanks):
-            owner, _, method = name.partition(".")
-            for chapter, cell in self.book.pieces.get(owner, ()):
-                if re.search(rf"(?m)^ *def {method or owner}\(", cell.source):
-                    links.append(f"[{cell.name}]({chapter.path.name}#code-{cell.name})")
-            sources.append(source_of(self.marker, name, exercise))
-        code = "\n\n\n".join(sources)
-        where = ", ".join(dict.fromkeys(links))
-        text = f"The book's own, from {where}:\n\n```{{.python}}\n{code}\n```"
-        return fold("solution", "Solution", text, UNSEARCHED)
+def from_the_book(book: Book, marker: Marker, exercise: Exercise) -> str:
+    """What the module has in that place, and where it is explained."""
+    sources, links = [], []
+    for name in (*exercise.without, *exercise.blanks):
+        owner, _, method = name.partition(".")
+        for chapter, cell in book.pieces.get(owner, ()):
+            if re.search(rf"(?m)^ *def {method or owner}\(", cell.source):
+                links.append(f"[{cell.name}]({chapter.path.name}#code-{cell.name})")
+        sources.append(source_of(marker, name, exercise))
+    code = "\n\n\n".join(sources)
+    return f"The book's own, from {', '.join(dict.fromkeys(links))}:\n\n```{{.python}}\n{code}\n```"
 
 
 # -- the index, and the chapters -------------------------------------------------------

@@ -27,7 +27,6 @@ COLOURS = {
     "#b8860b": "var(--figure-5)",
     "#7a5fb5": "var(--figure-6)",
 }
-LETTER = re.compile(r'<path id="(?P<id>[\w.-]+)" (?P<outline>d="[^"]*" transform="[^"]*")/>\s*')
 NUMBER = re.compile(r'(?:scale|matrix)\([^)]*\)|style="[^"]*"|-?\d+\.\d{2,}')
 PIXELS = re.compile(r"(?<=data:image/png;base64,)[\w+/=\s]+")
 NAME = re.compile(r' id="([\w.-]+)"|(?<=url\(#)[\w.-]+|(?<= href="#)[\w.-]+')
@@ -74,7 +73,7 @@ def drawn(svg: str) -> str:
     body = re.sub(r"(?<=[ :\"])#[0-9a-f]{6}\b", lambda found: COLOURS.get(found[0], found[0]), body)
     body = PIXELS.sub(lambda found: _fewer_colours(found[0]), body)
     body = NUMBER.sub(_rounded, body).replace("xlink:href", "href")
-    return with_short_names(with_shared_letters(re.sub(r"\n\s*", "\n", body)))
+    return with_short_names(re.sub(r"\n\s*", "\n", body))
 
 
 def _rounded(found: re.Match[str]) -> str:
@@ -104,20 +103,6 @@ def colours(css: str) -> str:
         own = {"color": value["ink"], "--figure-paper": value["paper"], "--figure-grey": value["ink-soft"]}
         rules.append(frame.format(f"svg{{{';'.join(f'{k}:{v}' for k, v in (own | figure).items())}}}"))
     return "".join(rules)
-
-
-def with_shared_letters(svg: str) -> str:
-    """The figure with each letter's outline once."""
-    first: dict[str, str] = {}
-    same: dict[str, str] = {}
-
-    def once(found: re.Match[str]) -> str:
-        kept = first.setdefault(found["outline"], found["id"])
-        same[found["id"]] = kept
-        return found[0] if kept == found["id"] else ""
-
-    svg = LETTER.sub(once, svg)
-    return re.sub(r'href="#([\w-]+)"', lambda found: f'href="#{same.get(found[1], found[1])}"', svg)
 
 
 def with_short_names(svg: str) -> str:

@@ -1,5 +1,8 @@
 """From what mkdocs has written to what a browser gets: formulas set, and nothing that nobody needs."""
 
+import base64
+import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,9 +11,9 @@ from literate.kept import across_builds
 from literate.weave import light, panels
 from literate.weave.katex import Formula, formulas_of, search_text, typeset, with_formulas
 from literate.weave.loading import join_sheets, lightened
-from literate.weave.policy import with_policy
 
 DIGEST = "<!-- the digest of the source -->"  # not known to the page: it would have to be made again
+SCRIPT = re.compile(r"<script(?P<attributes>(?![^>]*\bsrc=)[^>]*)>(?P<text>.*?)</script>", re.S)
 
 
 def finish(site: Path, chapters: Sequence[Chapter], digest: str, cache: Path) -> None:
@@ -33,3 +36,23 @@ def finish(site: Path, chapters: Sequence[Chapter], digest: str, cache: Path) ->
 def finished(page: str, formulas: Mapping[Formula, str], joined: set[str], assets: str) -> str:
     page = lightened(light.code(with_formulas(page, formulas)), joined, assets)
     return with_policy(light.page(page))
+
+
+def with_policy(page: str) -> str:
+    """The page, which may run the site's files and the inline scripts that Material wrote into it."""
+    own = sorted({digest(found["text"]) for found in SCRIPT.finditer(page) if _runs(found["attributes"])})
+    allowed = " ".join(["'self'", "file:", *own])  # file: for the site opened from a folder
+    policy = f"script-src {allowed}; worker-src 'self' file: blob:; object-src 'none'; base-uri 'self'"
+    return page.replace(
+        "<meta charset=utf-8>",
+        f'<meta charset=utf-8><meta http-equiv="Content-Security-Policy" content="{policy}">',
+        1,
+    )
+
+
+def _runs(attributes: str) -> bool:
+    return "type=" not in attributes or "javascript" in attributes or "module" in attributes
+
+
+def digest(script: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

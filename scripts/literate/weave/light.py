@@ -22,23 +22,16 @@ LETTER = re.compile(
     r"</span></span></span></span>"
 )
 IN_TEXT = '<span class="katex"><span class="katex-mathml">'
-UNSEEN = re.compile(
-    r'<annotation.*?</annotation>|</?semantics>|(?<=<math) xmlns="[^"]*"|</?mspace[^>]*>', re.S
-)
+UNSEEN = re.compile(r"<annotation.*?</annotation>|</?semantics>|</?mspace[^>]*>", re.S)
 SPOKEN = {"display", "mathvariant", "linethickness", "accent"}  # what MathML tells those who hear it
 ATTRIBUTE = re.compile(r' (?P<name>[a-z]+)="(?P<value>[^"]*)"')
-QUOTED = re.compile(r'(?<==)"([\w-]+)"')  # which HTML can do without
 BOX = re.compile(r"<span(?P<names>[^>]*)>|(?P<end></span>)")
 INSIDE = {"katex-base", "katex-sizing"}  # boxes that make no difference between what stands in them
 MATH = re.compile(r"<math.*</math>", re.S)
-ROW = re.compile(r"<mrow>(<(m[ino])[^>]*>[^<]*</\2>)</mrow>")  # of one sign
 WHOLE = re.compile(r"(<math[^>]*>)<mrow>(.*)</mrow></math>", re.S)
 CLASS = re.compile(r"\.([A-Za-z][\w-]*)(?=[^{}]*\{)")  # in a style sheet
 KEPT = re.compile(r"(<(?:pre|script|style|textarea)\b.*?</(?:pre|script|style|textarea)>)", re.S)
-CLASSED = re.compile(r'(<(?:a|div) [^<>]*?\bclass=)"([\w-]+)"(?=[ >])')
-TOLD = re.compile(r"<(?:input|label|li|nav|span|svg|ul) [^<>]*>")  # tags that nothing looks for any more
-VALUE = re.compile(r'(?<==)"([\w-]+)"(?=[ >])')
-HEIGHT = re.compile(r'(?<=<div class=stretch style=)"(--high:\w+)"')
+VALUE = re.compile(r'="([\w:-]+)"(?=[ >])(?=[^<>]*>)')  # of a tag, whose quotes HTML can do without
 DRAWN = re.compile(r'(?<=<svg) xmlns="[^"]*"')  # which only a file of its own needs
 BLANKS = re.compile(r"[ \t]*(\n)[ \t\n]*|[ \t]{2,}")
 BLOCK = re.compile(r"<pre>.*?</pre>", re.S)
@@ -86,7 +79,7 @@ def formulas(set_by_katex: list[str], stylesheet: str) -> tuple[list[str], str]:
             style = re.findall(r'style="([^"]*)"', lone["rest"])
             return f"<i{_class(['katex', *(name[one] for one in style)])}>{lone['letter']}</i>"
         head = MATH.sub(lambda math: _spoken(math[0]), unseen) + start
-        return QUOTED.sub(r"\1", head) + _boxes(TAG.sub(tag, seen), inside)
+        return head + _boxes(TAG.sub(tag, seen), inside)
 
     # As strong as the attribute was: its own rules must not win against these.
     rules = (
@@ -124,20 +117,15 @@ def _spoken(math: str) -> str:
         return found[0] if found["name"] in SPOKEN and found["value"] != "normal" else ""
 
     math = ATTRIBUTE.sub(spoken, UNSEEN.sub("", math))
-    return WHOLE.sub(r"\1\2</math>", ROW.sub(r"\1", math))
+    return WHOLE.sub(r"\1\2</math>", math)
 
 
 def page(text: str) -> str:
     """The page without blanks, empty lines and quotes that a browser skips; nothing looks for them later."""
     parts = KEPT.split(text)
     parts[::2] = [BLANKS.sub(lambda blanks: blanks[1] or " ", part) for part in parts[::2]]
-    parts[::2] = [_unquoted(DRAWN.sub("", part)) for part in parts[::2]]
+    parts[::2] = [VALUE.sub(r"=\1", DRAWN.sub("", part)) for part in parts[::2]]
     return "".join(parts)
-
-
-def _unquoted(part: str) -> str:
-    part = TOLD.sub(lambda tag: VALUE.sub(r"\1", tag[0]), part)
-    return HEIGHT.sub(r"\1", CLASSED.sub(r"\1\2", part))
 
 
 def _class(names: list[str]) -> str:
@@ -213,8 +201,12 @@ WORDS = {
     "-": " − ",
     ">": " &gt; ",
     "'": "′",
+    "⟨": "<sup>",
+    "⟩": "</sup>",
+    "‹": "<sub>",
+    "›": "</sub>",
 }
-TOKEN = re.compile(r"\\mathbb\{[NRC]\}|\\[a-z]+|\\[{}]|\s+|[\^_]|[{}]|[A-Za-z]|\d[\d.]*|[],+>()'[-]")
+TOKEN = re.compile(r"\\mathbb\{[NRC]\}|\\[a-z]+|\\[{}]|\s+|[A-Za-z]|\d[\d.]*|[],+>()'[⟨⟩‹›-]")
 
 
 def sets(text: str) -> str:
@@ -229,30 +221,9 @@ def sets(text: str) -> str:
 
 def plain_set(tex: str) -> str | None:
     """The HTML of a set such as ℝ^{N×K}; None if there is more in it than these signs."""
-    tokens = TOKEN.findall(tex)
-    if "".join(tokens) != tex:
+    text = re.sub(r"_\{([^{}]*)\}", r"‹\1›", re.sub(r"\^\{([^{}]*)\}", r"⟨\1⟩", tex))
+    tokens = TOKEN.findall(text)
+    if "".join(tokens) != text or any(token[0] == "\\" and token not in WORDS for token in tokens):
         return None
-    parts: list[str] = []
-    raised: list[str] = []  # the tags that braces close
-    script = ""
-    for token in tokens:
-        if token in "^_":
-            script = "sup" if token == "^" else "sub"
-        elif token == "{":
-            raised.append(script)
-            parts.append(f"<{script}>" if script else "")
-            script = ""
-        elif token == "}":
-            if not raised:
-                return None
-            tag = raised.pop()
-            parts.append(f"</{tag}>" if tag else "")
-        elif script:
-            return None
-        elif token.isalpha() and token.isascii():
-            parts.append(f"<i>{token}</i>")
-        elif token in WORDS or not token.startswith("\\"):
-            parts.append("" if token.isspace() else WORDS.get(token, token))
-        else:
-            return None
-    return None if raised or script else "".join(parts)
+    shown = (f"<i>{one}</i>" if one.isalpha() and one.isascii() else WORDS.get(one, one) for one in tokens)
+    return "".join(one for one in shown if not one.isspace())

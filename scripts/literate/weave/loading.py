@@ -5,8 +5,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from literate.weave.library import folded
-from literate.weave.stretches import stretched
+from literate.weave.stretches import folded, stretched
 
 # In the order in which pages name them, behind Material's own: they become one, under the name of BOOK.
 SHEETS = ("stylesheets/palette.*.css", "fonts/fonts.css", "katex/katex.min.css", "book.css", "exercises.css")

@@ -11,7 +11,7 @@ from equations.book import Book
 from equations.check import Result, check_display, check_rows
 from literate.chapter import MODULE_NAME, BookError, Chapter
 from literate.prove.checks import Found, check_all, count_of, read_counts
-from literate.prove.examples import examples
+from literate.prove.examples import symbols
 from literate.tangle.module import namespace_of, tangle
 from literate.tangle.reach import Source
 
@@ -51,15 +51,17 @@ def checks(chapters: Sequence[Chapter], cache: Path) -> dict[str, Any]:
     """
     module = tangle(chapters)
     book = Book(chapters, module.namespace())
-    source = Source(chapters)
-    found = check_all(book, source, cache)
+    found = check_all(book, Source(chapters), cache)
     counts = read_counts(chapters[0].path.parent)
     marks: dict[str, list[str]] = {}
+    examples: dict[str, Any] = {}
     total, proved = [0, 0], 0
     for chapter in chapters:
         for display in chapter.displays:
             if display.label in found:
                 title, kind = _against(found[display.label]), "checked"
+                words = {"symbols": symbols(book, chapter, display)}  # a Meaning is no part of a check
+                examples[display.label] = words | found[display.label]["example"]
                 if count := count_of(book, chapter, display, counts):
                     title += f", {count['noticed']} of {count['planted']} mutants noticed"
                     if count["proved"]:
@@ -74,7 +76,7 @@ def checks(chapters: Sequence[Chapter], cache: Path) -> dict[str, Any]:
         "mutants": total,
         "proved": proved,
         "slips": list(_slips(book, module.text)),
-        "examples": examples(book, source, cache),
+        "examples": examples,
     }
 
 

@@ -2,7 +2,6 @@
 
 import copy
 import re
-from collections.abc import Iterable
 
 import nbformat
 from nbformat import NotebookNode, v4
@@ -40,9 +39,14 @@ def notebook(book: Book, chapter: Chapter, executed: NotebookNode, end: str = ""
 
 
 def saved(book: Book, chapter: Chapter, executed: NotebookNode, end: str) -> tuple[str, str]:
-    """The notebook as a file for its reader, and as one for mkdocs-jupyter."""
+    """The notebook as its reader gets it, and as mkdocs-jupyter does: with figures as they are on pages."""
     made = notebook(book, chapter, executed, end)
-    return nbformat.writes(made) + "\n", v4.writes(without_figures(made))
+    shown = copy.deepcopy(made)
+    del shown.metadata["backprop_core"]
+    for cell, run in zip(chapter.python, (one for one in shown.cells if "outputs" in one), strict=True):
+        for output in filter(is_figure, run.outputs):
+            output.data = {"text/html": drawing(book, cell, output).image(f"../{FIGURES}")}
+    return nbformat.writes(made) + "\n", v4.writes(shown)
 
 
 def _add_text(notebook: NotebookNode, text: list[str]) -> None:
@@ -93,29 +97,11 @@ def _quotes(text: str) -> str:
 # -- as a page ------------------------------------------------------------------
 
 
-def without_figures(notebook: NotebookNode) -> NotebookNode:
-    """What mkdocs-jupyter gets: not the digest, and not the figures, which ``tidy`` replaces."""
-    result = copy.deepcopy(notebook)
-    del result.metadata["backprop_core"]
-    for output in (output for cell in result.cells for output in cell.get("outputs", ())):
-        if is_figure(output):
-            output.data["image/svg+xml"] = "<svg/>"
-    return result
-
-
-def images(book: Book, chapter: Chapter, executed: NotebookNode) -> list[str]:
-    """The figures of a notebook's page."""
-    pairs = zip(chapter.python, executed.cells, strict=True)
-    drawn = (drawing(book, cell, one) for cell, run in pairs for one in run.outputs if is_figure(one))
-    return [figure.image(f"../{FIGURES}") for figure in drawn]
-
-
-def tidy(page: str, chapter: Chapter, figures: Iterable[str]) -> str:
+def tidy(page: str, chapter: Chapter) -> str:
     """The page that mkdocs-jupyter makes of a notebook, in the clothes of this book.
 
-    It comes with 600 KB of style, scripts that load others, formulas as text and figures without alt.
+    It comes with 600 KB of style, scripts that load others, and formulas as text.
     """
-    drawn = iter(figures)
     page = re.sub(r"<(style|script|clipboard-copy)\b.*?</\1>|<!--.*?-->", "", page, flags=re.S)
     page = re.sub(r"<div\s[^>]*(?:clipboard-copy-txt|jp-Collapser)[^>]*>.*?</div>", "", page, flags=re.S)
     page = re.sub(r'<span class="cell-tag">.*?</span>| tabindex="0"| id="cell-id=[^"]*"', "", page)
@@ -128,10 +114,8 @@ def tidy(page: str, chapter: Chapter, figures: Iterable[str]) -> str:
         f'<a href="../{stem}.html">Back to the chapter</a>'
         f'<a href="{stem}.ipynb" download>Download</a></span></p>'
     )
-    parts = re.split(r"(<pre.*?</pre>|<code.*?</code>)", page, flags=re.S)
-    page = "".join(part if position % 2 else _mathematics(part) for position, part in enumerate(parts))
-    figure = r'<img [^>]*src="data:image/svg[^>]*>'
-    return above + re.sub(figure, lambda _: next(drawn), page)
+    parts = re.split(r"(<pre.*?</pre>|<code.*?</code>|<img[^>]*>)", page, flags=re.S)
+    return above + "".join(part if n % 2 else _mathematics(part) for n, part in enumerate(parts))
 
 
 def _mathematics(part: str) -> str:

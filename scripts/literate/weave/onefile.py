@@ -13,13 +13,15 @@ TAG = re.compile(r'<[a-zA-Z](?:[^>"]|"[^"]*")*>')
 # What the print style does not show, and what leads to where a reader of paper cannot go.
 UNPRINTED = re.compile(
     r'<details class="folded (?!aside|sets).*?</details>\s*|<a class="?headerlink"?.*?</a>'
-    r'|<p class="(?:above|to-exercises)">.*?</p>\s*',
+    r'|<p class="?(?:above|to-exercises)"?>.*?</p>\s*',
     re.S,
 )
-DETAILS = re.compile(r'<details(?! class="folded sets)( class="[^"]*")?(?: name="[^"]*")?')  # all are open
+DETAILS = re.compile(
+    r'<details(?! class="folded sets)( class=(?:"[^"]*"|[\w-]+))?(?: name=[^ >]*)?'
+)  # all are open
 HEADING = re.compile(r"<h([1-6])(?=[ >])")
 PRE = re.compile(r"<pre>(.*?)</pre>", re.S)
-FIGURE = re.compile(r'<img src="(assets/figures/[^"]*)"([^>]*) loading="lazy"')
+FIGURE = re.compile(r'<img src="(assets/figures/[^"]*)"([^>]*) loading="?lazy"?')
 URL = re.compile(r"""url\(["']?(?!data:|#)([^"')]+)["']?\)""")
 KINDS = {".woff2": "font/woff2", ".svg": "image/svg+xml", ".png": "image/png"}
 
@@ -72,7 +74,7 @@ def _section(site: Path, page: str, name: str, title: str, in_part: bool) -> str
 
 
 def _own(tag: str, name: str) -> str:
-    tag = re.sub(r' id="([^"]*)"', rf' id="{name}/\1"', tag)
+    tag = re.sub(r' id="?([^" >]*)"?', rf' id="{name}/\1"', tag)
     tag = re.sub(r'href="#([^"]*)"', rf'href="#{name}/\1"', tag)
     tag = re.sub(r"url\(#([^)]*)\)", rf"url(#{name}/\1)", tag)
     tag = re.sub(r'href="([\w-]+)\.html#([^"]+)"', r'href="#\1/\2"', tag)
@@ -98,7 +100,7 @@ def _columns(code: str) -> int:
 
 def _styles(site: Path, page: str) -> str:
     """The style sheets that a page loads, with their fonts."""
-    files = [site / name for name in re.findall(r'<link rel="stylesheet" href="([^"]*)"', page)]
+    files = [site / name for name in re.findall(r'<link rel="?stylesheet"? href="([^"]*)"', page)]
     return "\n".join(map(_style, files))
 
 

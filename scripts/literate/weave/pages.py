@@ -82,7 +82,7 @@ class Book:
 
     @cached_property
     def core(self) -> Core:
-        return Core(self.module.text)
+        return Core(self.module.text, self.equations)
 
     def lines(self, cell: Cell) -> tuple[int, int]:
         """The lines of the module that come from ``cell``."""
@@ -109,17 +109,18 @@ def imported_names(chapter: Chapter) -> list[str]:
 # -- the parts of a chapter -----------------------------------------------------
 
 
-def segments(chapter: Chapter) -> Iterator[Segment]:
-    """The chapter below its header, cut into prose, fences and displays."""
-    lines = chapter.text.split("\n")
+def segments(chapter: Chapter, start: int = 0, end: int | None = None) -> Iterator[Segment]:
+    """The chapter below its header, or the lines from start to end, cut into prose, fences and displays."""
+    lines = chapter.text.split("\n")[:end]
     spans: list[tuple[int, int, Cell | Display]] = [(d.place.line - 1, d.end, d) for d in chapter.displays]
     for cell in chapter.cells:
         spans.append((cell.place.line - 2, cell.end, cell))
-    at = lines.index("---", 1) + 1
-    for start, end, item in sorted(spans, key=lambda span: span[0]):
-        yield None, "\n".join(lines[at:start])
-        yield item, "\n".join(lines[start:end])
-        at = end
+    at = start or lines.index("---", 1) + 1
+    for first, last, item in sorted(spans, key=lambda span: span[0]):
+        if at <= first < len(lines):
+            yield None, "\n".join(lines[at:first])
+            yield item, "\n".join(lines[first:last])
+            at = last
     yield None, "\n".join(lines[at:])
 
 

@@ -24,7 +24,7 @@ EXCLUDED = "---\nsearch:\n  exclude: true\n---\n"  # the chapter and the index a
 SLOT = re.compile(r'<div class="panel" data-label="(?P<label>[^"]*)"></div>')
 EQUATION = re.compile(r'^<div class="eq" id="(?P<anchor>[\w-]+)">.*?</span></div>$', re.S | re.M)
 PANEL = re.compile(
-    r'<div class="?panel"? data-label="(?P<anchor>[^"]*)">(?P<inside>.*?)</div><!-- panel -->', re.S
+    r"<div class=panel data-label=(?P<anchor>[\w-]*)>(?P<inside>.*?)</div><!-- panel -->", re.S
 )
 CONTEXT = 2  # lines of code before the one that names an equation
 KINDS = {"module": "computed by the module", "text": "by an equation of the text"}

@@ -7,18 +7,11 @@ import re
 
 from equations.slicing import Definition
 from literate.chapter import CODE_REFERENCE, LABEL, MODULE_NAME, parameters
-from literate.weave.pages import Book, reference
-
-HEAD = f"""\
-# The module
-
-Every public name of `{MODULE_NAME}`, in the order of the book: how it is called, what shapes it takes, what
-it raises, and the equation or paper that it comes from. The text is that of the docstrings.
-"""
+from literate.weave.pages import Book, reference, text_of
 
 
 def module_reference(book: Book) -> str:
-    lines, seen = [HEAD], ""
+    lines, seen = [], ""
     for name, pieces in book.pieces.items():
         chapter, cell = pieces[0]
         if name.startswith("_") or not (node := book.core.named.get(name)):
@@ -32,7 +25,7 @@ def module_reference(book: Book) -> str:
         for method in node.body if isinstance(node, ast.ClassDef) else ():  # of forward, the class says it
             if isinstance(method, ast.FunctionDef) and method.name[0] != "_" and ast.get_docstring(method):
                 lines += entry(book, method, method)
-    return "\n".join(lines) + "\n"
+    return text_of("module").format(module=MODULE_NAME, entries="\n".join(lines))
 
 
 def constructor(book: Book, name: str) -> ast.FunctionDef | None:

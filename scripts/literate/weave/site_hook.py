@@ -36,7 +36,7 @@ from literate.weave import pages as weave
 from literate.weave.figures import colours
 from literate.weave.finish import DIGEST, finish
 from literate.weave.marks import checks, rest_on
-from literate.weave.notebook import images, saved, tidy
+from literate.weave.notebook import saved, tidy
 from literate.weave.render import Renderer
 
 CACHE = Path(".cache")
@@ -199,7 +199,7 @@ def rests_on(file: File) -> object:
     """All that the HTML of a page is made from."""
     text = pages.get(file.src_uri) or file.content_string
     if chapter := chapter_of(file):
-        return [name_of(text), chapter.number, images(book, chapter, executed[chapter.path])]
+        return [name_of(text), chapter.number]
     shown = panels.fill(text, book)
     return [name_of(shown), weave.labels(shown, book)]
 
@@ -208,8 +208,7 @@ def on_page_markdown(markdown: str, page: Page, files: Files, **_: Any) -> str:
     name = page.file.src_uri
     if chapter := chapter_of(page.file):
         page.meta["search"] = {"exclude": True}
-        at, ran = chapter, executed[chapter.path]
-        renderer.keep(page, lambda content: tidy(content, at, images(book, at, ran)))
+        renderer.keep(page, functools.partial(tidy, chapter=chapter))
         return markdown
     for chapter in book.chapters:
         if chapter.path.name == name and chapter.number:

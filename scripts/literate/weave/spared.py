@@ -33,7 +33,6 @@ def listed(loader: FileSystemLoader) -> list[str]:
 
 def spare() -> None:
     """For the process of a build, before mkdocs loads its plugins."""
-    os.environ["NBCONVERT_DISABLE_CONFIG_EXPORTERS"] = "1"  # else it loads all, to name them in a message
     html.BeautifulSoup = Unparsed  # type: ignore[misc, assignment]  # there is no switch for it
     FileSystemLoader.list_templates = listed  # type: ignore[assignment]  # nor for this
     spec = importlib.util.find_spec("jupytext")

@@ -1,4 +1,4 @@
-"""The text of a page in stretches, of which a browser draws only those that a reader comes near to.
+"""Sections "For the library", folded; and the text in stretches, of which browsers draw those near a reader.
 
 Headings stand between stretches: the list of a page's headings asks where each of them is, and for an answer
 a browser would have to draw what it stands in. A long text below one heading becomes several stretches.
@@ -8,7 +8,16 @@ So a folded section stands in no stretch; what is in it is cut into stretches li
 import re
 from collections.abc import Iterator
 
-from literate.weave.library import EDGE
+# A heading of a chapter: those of its notebook, which stays as it is, have no title in their links.
+HEADING = re.compile(
+    r'(?P<text><h(?P<level>[2-4]) id="[^"]*">For the library(?P<about>:?).{0,200}?)'
+    r'<a class="headerlink"[^>]* title="Permanent link">.*?</a>(?P<end></h(?P=level)>)'
+)
+END = r'<h[1-{}][ >]|<p class="to-exercises"|<div class="footnote"|</article>'
+CELL = '<div class="core highlight">'
+CLOSED = "</details><!-- library -->"
+# Where a fold begins and ends.
+EDGE = re.compile(rf'(<details class="library">.*?</summary>|{CLOSED})', re.S)
 
 ARTICLE = re.compile(r"(<article[^>]*>)(.*)(</article>)", re.S)
 TAG = re.compile(r"""<(?P<end>/?)(?P<name>[a-zA-Z][\w-]*)(?:[^>"']|"[^"]*"|'[^']*')*>""")
@@ -23,6 +32,29 @@ UNREAD = re.compile(r"<svg.*?</svg>|<math.*?</math>|<[^>]*>", re.S)
 FIGURE = re.compile(r'<img[^>]* height="(\d+)')
 # About how many pixels they are high, between a telephone and a desk.
 LETTER, LINE, BLOCK, EQUATION, ROW, FOLD = 0.5, 18, 50, 50, 35, 35
+
+
+def folded(page: str) -> str:
+    """The page with a fold from each such heading to the next one that is not below it."""
+    parts, end = [], 0
+    for heading in HEADING.finditer(page):
+        if heading.start() < end:
+            continue  # part of a section that is folded already
+        following = re.compile(END.format(heading["level"])).search(page, heading.end())
+        if not following:
+            continue  # in no article
+        start, text = end, page[heading.end() : (end := following.start())]
+        title = heading["text"] + heading["end"]  # a summary is one thing to press, so there is no link in it
+        summary = f"<summary>{title} <span>{_inside(text, told=bool(heading['about']))}</span></summary>"
+        parts += [page[start : heading.start()], f'<details class="library">{summary}', text, CLOSED]
+    return "".join([*parts, page[end:]])
+
+
+def _inside(text: str, told: bool) -> str:
+    """A few words on what is inside, unless the heading has ``told``, and how many cells."""
+    cells = text.count(CELL)
+    counted = [f"{cells} cell{'s' * (cells > 1)} of the module"] * bool(cells)
+    return " · ".join(["options, checks, messages"] * (not told) + counted)
 
 
 def stretched(page: str) -> str:
