@@ -5965,17 +5965,16 @@ def _rule_of(net: Network, optimizer: Any, step: Any) -> Any:
 # 24 The diagnosis · case-rows
 def _case(net: Network, x: np.ndarray, y: np.ndarray, rng: Any) -> _Case:
     ids = x.dtype.kind in "iu"
-    words = any(isinstance(layer, Embedding) for layer in net.modules())
-    long = x.ndim == 3 or (ids and x.ndim == 2 and (words or y.ndim == 2))
+    with suppress(Exception), _as_it_was(net):
+        here, near = (net.eval().forward(x[:2] + by) for by in (0, 0.4))
+        ids = ids and np.array_equal(here, near)
+    long = x.ndim == 3 or (ids and x.ndim == 2)
     most = 24 if long and x.shape[1] > 8 else 64 if x.ndim > 3 else 256
     rows = rng.permutation(len(x))[:most] if len(x) > most else slice(None)
     xs, ys = x[rows].copy(), y[rows].copy()
     first, out = net.loss(xs.copy(), ys.copy()), net.forward(xs.copy())
     middle = ys.mean(axis=0) if ys.shape == out.shape else 0.0
     single = [_single(net, out, ys, a) for a in (0.0, middle, out.mean(0))]
-    with suppress(Exception), _as_it_was(net):
-        here, near = (net.eval().forward(xs[:2] + by) for by in (0, 0.4))
-        ids = ids and np.array_equal(here, near)
     levels = first, single[0], float(np.nanmin([*single, math.inf]))
     return _Case(net, x, y, xs, ys, *levels, ids, rng)
 
@@ -6060,11 +6059,9 @@ def _put(thing: Any, values: dict[str, Any]) -> None:
 
 def _refill(thing: Any, kind: Any, items: Any) -> None:
     """By the methods of its kind; an iterator over a deque bears no change."""
-    if kind is list:
-        list.__setitem__(thing, slice(None), items)
-    elif kind is not deque or [*map(id, thing)] != [*map(id, items)]:
+    if kind is not deque or [*map(id, thing)] != [*map(id, items)]:
         kind.clear(thing)
-        (deque.extend if kind is deque else kind.update)(thing, items)
+        (kind.extend if kind in (list, deque) else kind.update)(thing, items)
 
 
 # 24 The diagnosis · way-back
@@ -6116,7 +6113,7 @@ _TEE: type = type(*tee((), 1))
 
 def _rewindable(held: Any) -> Any:
     built_in = type(held).__module__ in ("builtins", "itertools")
-    return tee(held, 1)[0] if built_in and type(held) is not _TEE else held
+    return tee(held, 1)[0] if built_in else held  # a tee stays what it is
 
 
 def _handed(thing: Any) -> Any:
@@ -6393,39 +6390,37 @@ def _label_signs(case: _Case) -> _Signs:
 # 24 The diagnosis · batch-width
 def _batch_width(case: _Case) -> tuple[float, float]:
     """How widely y spreads in a step's own batches, and how much they hold."""
-    last, at = case.net.parameters()[-2:], list[bytes]()
-    _spy(case.net.criterion, "forward", before=lambda: at.append(
-        _long(p.data for p in last).tobytes()))
-    n = 3 * _is_alone(case)
-    every, *seen = [pair[1] for pair in _overheard(case, n) if pair]
-    parts: dict[bytes, list] = {key: [] for key in at}
-    for key, y in zip(at, seen):  # not scaled by the step
+    (_, every, _), *seen = filter(None, _overheard(case, 3 * _is_alone(case)))
+    parts: dict[int, list] = {}
+    for _, y, weights in seen:  # not scaled by the step
         if len(y) < len(every) / 2 and np.isin(y, every).all():
-            parts[key] += [*y]
-    seen = [np.array(ys) for ys in parts.values() if len(ys) > 3]
-    wide = [np.sum(y.std(axis=0)) for y in seen] or math.nan
+            parts.setdefault(weights, []).extend(y)
+    batches = [np.array(ys) for ys in parts.values() if len(ys) > 3]
+    wide = [np.sum(y.std(axis=0)) for y in batches] or math.nan
     spread = float(np.median(wide) / np.sum(every.std(axis=0)))
-    return spread, sum(map(len, seen)) / len(every)
+    return spread, sum(map(len, batches)) / len(every)
 
 
 # 24 The diagnosis · overheard
 def _overheard(case: _Case, n: int = 1) -> list[tuple]:
-    """x and y of each loss in the user's steps; () for a backward."""
-    x, pairs = [case.x], list[tuple]([(case.x.copy(), case.y.copy())])
-    _spy(case.net, "backward", before=lambda: pairs.append(()))
+    """x, y, weights (a hash) of each loss in the steps; () for a backward."""
+    x, parameters = [case.x], case.net.parameters()
+    told = list[tuple]([(case.x.copy(), case.y.copy(), 0)])
+    _spy(case.net, "backward", before=lambda: told.append(()))
     _spy(case.net, "forward", after=lambda given, _: x.append(given[0]))
-    _spy(case.net.criterion, "forward", after=lambda given, _: pairs.append(
-        (np.array(x[-1]), np.array(given[1]))))
+    _spy(case.net.criterion, "forward", after=lambda given, _: told.append(
+        (np.array(x[-1]), np.array(given[1]),
+         hash(_long(p.data for p in parameters).tobytes()))))
     for _ in range(n if case.step is not None else 0):
-        if len(pairs) <= 2 * n:  # a step may be a whole epoch
+        if len(told) <= 2 * n:  # a step may be a whole epoch
             case.step(*_step_arguments(case))
-    return pairs
+    return told
 
 
 # 24 The diagnosis · row-signs
 def _row_signs(case: _Case) -> _Signs:
     """Does a loss get the y of another x? Or backward follow other rows?"""
-    known, *given = ([(a.tobytes(), b.tobytes()) for a, b in zip(*pair)]
+    known, *given = ([(a.tobytes(), b.tobytes()) for a, b in zip(*pair[:2])]
                      for pair in _overheard(case, 3))  # [] for a backward
     every, (xs, ys), rows = set(known), map(set, zip(*known)), chain(*given)
     torn = [row not in every for row in rows if row[0] in xs and row[1] in ys]
@@ -6570,12 +6565,10 @@ def _range(case: _Case) -> tuple[_Heard, float, float]:
 # 24 The diagnosis · harmless
 def _is_harmless(case: _Case, last: _Heard) -> bool:
     """Does the loss of usual answers stay as it is without the layer?"""
-    z, loss = 2 * case.rng.normal(size=last.x.shape), case.net._loss_at_end()
-    with suppress(Exception):
-        without = loss.forward(z, case.ys)
-        given = loss.forward(last.layer.forward(z), case.ys)
-        return abs(given - without) < 0.02 * abs(without)
-    return False
+    z = 2 * case.rng.normal(size=last.x.shape)
+    given, without = (_single(case.net, a, case.ys, a)
+                      for a in (last.layer.forward(z), z))
+    return abs(given - without) < 0.02 * abs(without)
 
 
 # 24 The diagnosis · one-sum
@@ -6878,15 +6871,15 @@ def _explained(case: _Case) -> float:
     """How much a plane explains, by least squares or as it is trained."""
     y, spread = _targets(case)
     x = np.column_stack([case.x.reshape(len(y), -1), np.ones(len(y))])
-    answers = [x @ np.linalg.lstsq(x, y, rcond=None)[0]]
+    plane = x @ np.linalg.lstsq(x, y, rcond=None)[0]
     if _labels(case) is None:
-        return 1 - float(np.sum((y - answers[0]) ** 2)) * 2 / spread / len(y)
+        return 1 - float(np.sum((y - plane) ** 2)) * 2 / spread / len(y)
     rule = Adam(case.net.parameters(), lr=0.05)
     for _ in range(200):
         _one_step(case._replace(step=None, optimizer=rule))
-    answers.append(case.net.forward(case.x.copy()))
-    right = [np.mean(a.argmax(axis=-1) == y.argmax(axis=-1)) for a in answers]
-    return 1 - float(1 - max(right)) * 2 / spread
+    wrong = min(np.mean(a.argmax(axis=-1) != y.argmax(axis=-1))
+                for a in (plane, case.net.forward(case.x.copy())))
+    return 1 - float(wrong) * 2 / spread
 
 
 # 24 The diagnosis · slope-along
@@ -6938,17 +6931,12 @@ def _pattern(told: Any, at: Any, measured: np.ndarray, n: int) -> str:
     return next(text for holds, text in patterns if holds)
 
 
-# 24 The diagnosis · twin
-def _twin(layer: Layer) -> Any:
-    """A copy; Tensors that its last pass has left are not copied."""
-    left = [t for _, t in layer._contents() if isinstance(t, Tensor)]
-    return copy.deepcopy(layer, {id(t): t for t in left})
-
-
 # 24 The diagnosis · shaken
 def _shaken(layer: Layer, by: float, rng: np.random.Generator) -> Layer:
     """A copy, moved a little: its weights may have run away, or be 0."""
-    layer = _twin(layer).to("float64")
+    # the Tensors of its last pass are left out
+    left = [t for _, t in layer._contents() if isinstance(t, Tensor)]
+    layer = copy.deepcopy(layer, {id(t): () for t in left}).to("float64")
     for p in layer.parameters():
         p.data[...] = np.clip(np.nan_to_num(p.data), -10, 10)
         p.data += by * rng.normal(size=p.data.shape)
@@ -6996,7 +6984,7 @@ def _gradient_signs(case: _Case) -> _Signs:
 # 24 The diagnosis · with-value
 def _with(layer: Layer, x: Any, g: Any, name: str, value: Any) -> float:
     """sum(g * output) with x, or the parameter of that name, replaced."""
-    layer = _twin(layer)
+    layer = copy.deepcopy(layer)
     if name:
         dict(layer.named_parameters())[name].data[...] = value
     return float(np.sum(g * layer.forward(x if name else value)))
@@ -7004,7 +6992,7 @@ def _with(layer: Layer, x: Any, g: Any, name: str, value: Any) -> float:
 
 # 24 The diagnosis · layer-signs
 def _layer_signs(name: str, layer: Layer, x: Any, rng: Any) -> _Signs:
-    used = _twin(layer)
+    used = copy.deepcopy(layer)
     for p in used.parameters():
         p.grad[...] = 1  # as if another part of the batch had been here
     g = rng.normal(size=used.forward(x).shape)
@@ -7633,9 +7621,8 @@ def _restart_signs(case: _Case) -> _Signs:
 # 24 The diagnosis · causes-table
 def _atlas(text: str) -> dict[str, list[str]]:
     """name · because, and in the next line cure · section"""
-    rows = [line.strip().split(" · ") for line in text.strip().splitlines()]
-    pairs = zip(rows[::2], rows[1::2])
-    return {name: [because, *rest] for (name, because), rest in pairs}
+    rows = (line.strip().split(" · ") for line in text.strip().splitlines())
+    return {name: [why, *rest] for (name, why), rest in zip(rows, rows)}
 
 
 # 24 The diagnosis · causes-data
@@ -7814,4 +7801,4 @@ _PROBES = [
 ]
 
 
-# digest f1d0267a07934f9fb078bdec060fd1627c07aaed4892cb80894bc6237aa28200
+# digest af1391edfee6a47bd174a8ea2aed1e9f22a08216f2a2bafa43bcedf2c0229b28
