@@ -3887,8 +3887,8 @@ def _fit(g: Any, x: np.ndarray) -> Any:
 # 16 A tape for arrays · read-only
 def _read_only(array: np.ndarray) -> np.ndarray:
     """A view of the array that nobody can write to."""
-    view = array[...]
-    view.setflags(write=False)
+    view: Any = array[...]
+    view.setflags(False)  # to write: write=False would take twice as long
     return view
 
 
@@ -3916,7 +3916,9 @@ class Tensor(NDArrayOperatorsMixin):
         """NumPy asks here when an operator or ufunc meets a Tensor."""
         if options or method != "__call__":
             _refuse(function, method, options)
-        return self.__array_function__(function, (), args, options)
+        if rule := _RULES.get(function):
+            return _apply(rule, args, options)
+        return _without_rule(function, args, options)
 
     # 17 The engine, for use · tensor-array-function
     def __array_function__(self, function, types, args, options):
@@ -4028,7 +4030,7 @@ class Tensor(NDArrayOperatorsMixin):
         shape, RuntimeError if nothing was recorded or if a recorded array
         has been changed since.
         """
-        pulled = _pull(self, grad_output)
+        pulled = _pull(self, _first(self, grad_output))
         leaves = [(x, new) for x, new in pulled if x._record is None]
         for x, new in leaves:
             x.grad = np.asarray(new + (0 if x.grad is None else x.grad))
@@ -4043,19 +4045,24 @@ _Record = namedtuple("_Record", "rule args arrays options places seals")
 # 17 The engine, for use · apply
 def _apply(rule: _Rule, args: Sequence, options: dict[str, Any]) -> Any:
     """The rule's function of args, as a Tensor that remembers it."""
-    args, arrays, places = [*args], [*args], []
+    args, arrays, places, outside = [*args], [*args], [], []
     for i, x in enumerate(args):
         if isinstance(x, Tensor):
             arrays[i] = x.data
             if x.requires_grad:
                 places.append(i)
+            if x._record is None:  # results are read-only
+                outside.append(x.data)
+        elif isinstance(x, np.ndarray):
+            outside.append(x)
         elif isinstance(x, (list, tuple)):
             args[i] = arrays[i] = _own(x, rule)
     if options or (len(args), *places) not in rule.asked:
         _ask(rule, args, options, places)
+        outside += [x for x in options.values() if isinstance(x, np.ndarray)]
     value = rule.function(*arrays, **options)
     every = _recording.get() if places else 0  # 0 under no_grad
-    seals = _seal(args, arrays, options, every) if every else None
+    seals = [_seal(x, every) for x in outside] if every else None
     made = _Record(rule, args, arrays, options, places, seals)
     usual = type(value) is np.ndarray and value.dtype.kind == "f"
     return _remember(value, made) if usual else _unusual(value, made)
@@ -4065,11 +4072,11 @@ def _apply(rule: _Rule, args: Sequence, options: dict[str, Any]) -> Any:
 def _remember(value: Any, made: _Record) -> Any:
     """The value as a Tensor, with its record if anybody wants one."""
     y = Tensor.__new__(Tensor)  # without looking at the value once more
-    y.data = value[...]  # a view, so that only ours is read-only
-    if made.seals is not None:
-        y._record, y.requires_grad = made, True
-        y._parents = tuple(map(made.args.__getitem__, made.places))
-        y.data.setflags(write=False)
+    if made.seals is None:
+        y.data = value[...]  # a view: the value may be somebody's own
+    else:
+        y.data, y._record, y.requires_grad = _read_only(value), made, True
+        y._parents = tuple([made.args[i] for i in made.places])
     return y
 
 
@@ -4082,21 +4089,10 @@ def _real(x: Any) -> np.ndarray:
 
 
 # 17 The engine, for use · seals-of-all
-def _seal(args: Any, arrays: Any, options: dict, every: int) -> list:
-    """Copies of what comes from outside, each with the array itself.
-
-    ``args`` are as given, in ``arrays`` stand the arrays of Tensors. From
-    outside come plain arrays (x is array) and those of leaves, which have
-    no record; results are read-only.
-    """
-    seals = []
-    if options:
-        args, arrays = [*args, *options.values()], [*arrays, *options.values()]
-    for x, array in zip(args, arrays):
-        if isinstance(array, np.ndarray) and (x is array or x._record is None):
-            part = array if array.size <= 256 else _sample(array, every)
-            seals.append((array, part, part.tobytes()))
-    return seals
+def _seal(array: np.ndarray, every: int) -> tuple:
+    """An array from outside, the part of it to look at, a copy of that."""
+    part = array if array.size <= 256 else _sample(array, every)
+    return array, part, part.tobytes()
 
 
 # 17 The engine, for use · seals
@@ -4245,22 +4241,19 @@ def _several(values: Any, made: _Record) -> tuple:
     return parts(_unusual(whole, made._replace(rule=rule)))
 
 
-# 17 The engine, for use · known
-def _known(node: Tensor, record: bool) -> tuple:
-    """What rules get: the result and the arguments, as Tensors or arrays."""
-    _check(made := node._record)
-    return (node, *made.args) if record else (node.data, *made.arrays)
-
-
 # 17 The engine, for use · check
 def _check(made: Any) -> None:
     """Raise RuntimeError if a line of the tape is no longer true."""
-    bad = [a for a, part, was in made.seals if part.tobytes() != was]
-    each = zip(made.args, made.arrays)
-    bad += [a for x, a in each if x is not a and x.data is not a]
-    if bad:
+    changed = None
+    for array, part, was in made.seals:
+        if part.tobytes() != was:
+            changed = array
+    for x, array in zip(made.args, made.arrays):
+        if x is not array and x.data is not array:
+            changed = array
+    if changed is not None:
         raise RuntimeError(
-            f"{made.rule.name}: an array of shape {bad[0].shape} was changed "
+            f"{made.rule.name}: an array of shape {changed.shape} was changed "
             "after it was recorded; do that after backward, or with a copy"
         )
 
@@ -4273,7 +4266,7 @@ def _weights(y: np.ndarray, given: Any, record: bool, what: str = "") -> Any:
     return array if not record else given if taped else Tensor(array, False)
 
 
-def _first(last: Any, given: Any, record: bool) -> Any:
+def _first(last: Any, given: Any, record: bool = False) -> Any:
     """The gradient of the last Tensor, from which all others come."""
     if not getattr(last, "requires_grad", False):
         raise RuntimeError(
@@ -4295,9 +4288,11 @@ def gradients(
     has been changed since, TypeError for inputs without requires_grad.
     """
     inputs = _learning(inputs)
-    constant, wanted = isinstance(y, Tensor) and not y.requires_grad, {*inputs}
-    pulled = () if constant else _pull(y, grad_output, create_graph)
-    found = {x: g for x, g in pulled if x in wanted}
+    found: dict = {}
+    if not isinstance(y, Tensor) or y.requires_grad:
+        first, wanted = _first(y, grad_output, create_graph), {*inputs}
+        pulled = _pull(y, first, create_graph)
+        found = {x: g for x, g in pulled if x in wanted}
     dx = [found[x] if x in found else np.zeros_like(x.data) for x in inputs]
     return [_constant(g) if create_graph else np.array(g) for g in dx]
 
@@ -4381,15 +4376,17 @@ def _pushes(function: Any, vjps: tuple, jvps: Any) -> Any:
 
 
 # 17 The engine, for use · pull
-def _pull(last: Any, given: Any, record: bool = False) -> Iterator[tuple]:
+def _pull(last: Any, first: Any, record: bool = False) -> Iterator[tuple]:
     """Every Tensor behind ``last``, with its whole gradient."""
-    found = {last: _first(last, given, record)}
+    found = {last: first}
     for node in _order(last):
         yield node, (g := found.pop(node))
         if node._record is None:
             continue  # a leaf
+        _check(node._record)
         rule, args, arrays, options, places, _ = node._record
-        known = g if record else _read_only(g), *_known(node, record)
+        g = g if isinstance(g, Tensor) else _read_only(g)
+        known = (g, node, *args) if record else (g, node.data, *arrays)
         vjps = rule.vjps
         each = vjps(*known, **options) if callable(vjps) else ()
         for i in places:
@@ -4941,7 +4938,8 @@ _MADE: dict[Callable, Callable] = {
     np.mean: _average_of, np.average: _weighted, np.median: _median,
     np.kron: _kron, np.var: _var, np.prod: _prod, np.clip: _clip,
     np.sort: _sort, np.einsum: _einsum, np.fix: np.trunc, np.sinc: _sinc,
-    np.tensordot: _tensordot, np.linalg.norm: _norm,
+    np.tensordot: _tensordot, np.linalg.norm: _norm, np.linalg.outer: np.outer,
+    np.linalg.vector_norm: _length, np.linalg.matmul: np.matmul,
     np.std: lambda x, axis=None, *, ddof=0, keepdims=False: _root(
         np.var(x, axis, ddof=ddof, keepdims=keepdims)
     ),
@@ -5002,7 +5000,6 @@ _MORE: dict[Callable, Callable] = {
 # 17 The engine, for use · table-of-linalg
 _COMPOSED: dict[Callable, Callable] = {
     **_MADE, **_PRODUCTS, **_MORE, **_JOINS,
-    np.linalg.vector_norm: _length,
     np.linalg.matrix_norm: lambda x, *, keepdims=False, ord="fro": (
         _norm(x, ord, (-2, -1), keepdims)
     ),
@@ -5010,7 +5007,6 @@ _COMPOSED: dict[Callable, Callable] = {
         np.matmul, [np.linalg.inv(a) if n < 0 else a] * abs(n),
         0 * a + np.linalg.matrix_power(a.data, 0),
     ),
-    np.linalg.matmul: np.matmul, np.linalg.outer: np.outer,
     np.linalg.tensordot: lambda a, b, *, axes=2: np.tensordot(a, b, axes),
     np.linalg.matrix_transpose: lambda x: x.mT,
     np.matrix_transpose: lambda x: x.mT,
@@ -5676,6 +5672,13 @@ def _wanted(order: list, slopes: dict) -> bool:
     return any(isinstance(v, Tensor) for v in slopes.values()) or any(
         x.requires_grad and not x._parents and x not in slopes for x in order
     )
+
+
+# 22 Beyond the gradient · known
+def _known(node: Tensor, record: bool) -> tuple:
+    """What rules get: the result and the arguments, as Tensors or arrays."""
+    _check(made := node._record)
+    return (node, *made.args) if record else (node.data, *made.arrays)
 
 
 # 22 Beyond the gradient · push-part
@@ -7801,4 +7804,4 @@ _PROBES = [
 ]
 
 
-# digest af1391edfee6a47bd174a8ea2aed1e9f22a08216f2a2bafa43bcedf2c0229b28
+# digest eae597d4c5c66871acd7166e0684c92bbd3791eb421d388db084a81806a2b8a7
