@@ -419,7 +419,7 @@ class Reader:
         for cell in self.chapter.cells:
             if cell.kind == "pycon":
                 last.update(dict.fromkeys(_names_of_transcript(cell.source), cell.place.line))
-            for node in cell.tree.body if cell.kind == "python" else ():
+            for node in cell.tree.body if cell.kind == "python" and last else ():
                 stored, simple = stored_names(node), isinstance(node, ast.Assign | ast.Expr)
                 read = free_names(node) - (frozenset() if simple else stored)
                 if wrong := sorted(read & last.keys()):
