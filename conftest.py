@@ -5,6 +5,7 @@ import os
 from collections.abc import Generator
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 pytest_plugins = ["literate.prove.pytest_plugin"]
 
@@ -25,3 +26,14 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
         gc.set_threshold(10_000, 20, 50)
         gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """A worker sends one report of a test that passes, not six messages: they cost more than most tests."""
+    if not hasattr(item.config, "workerinput"):
+        return None
+    for report in runtestprotocol(item, log=False, nextitem=nextitem):
+        if report.when == "call" or not report.passed or report.duration > 0.01:  # as --durations wants it
+            item.ihook.pytest_runtest_logreport(report=report)
+    return True

@@ -389,7 +389,7 @@ def test_a_chapter_of_long_lines_is_read_in_no_time(piece: str) -> None:
     line = (piece * 5000)[:4999]
     started = time.process_time()
     try:
-        check_typed(parse_chapter(chapter_text("\n\n".join([line] * 20)), BOOK / "01-sample.md"))
+        check_typed(parse_chapter(chapter_text("\n\n".join([line] * 5)), BOOK / "01-sample.md"))
     except BookError as error:
         assert "book/01-sample.md:" in str(error)
-    assert time.process_time() - started < 3  # quadratic reading takes minutes
+    assert time.process_time() - started < 0.75  # quadratic reading takes many times as long

@@ -157,17 +157,32 @@ def element(x: Any) -> Element:
 @functools.lru_cache(maxsize=4096)
 def recognised(x: float) -> tuple[Element, bool]:
     """What a float was meant to be, and whether its root is: 1/3, 0.044715, 2 / pi, sqrt(2), sqrt(2 / pi)."""
-    if float(simple := Fraction(x).limit_denominator(SIMPLE)) == x:
+    if (simple := _simple(x)) is not None and float(simple) == x:
         return _rational(simple), False
     decimal = Fraction(repr(x))
     if len(repr(x).strip("-0.").replace(".", "")) > TYPED:
         for root in (False, True):
             for base, times in ((1.0, Element(1)), (math.pi, PI), (1 / math.pi, PI.inverse())):
                 power = (x * x if root else x) / base
-                near = Fraction(power).limit_denominator(SIMPLE)
-                if x > 0 and abs(float(near) - power) <= 4e-16 * abs(power):
+                near = _simple(power) if x > 0 else None
+                if near is not None and abs(float(near) - power) <= 4e-16 * abs(power):
                     return _rational(near) * times, root
     return _rational(decimal), False
+
+
+def _simple(x: float) -> Fraction | None:
+    """The nearest fraction with a small denominator; None where none is as near as rounding leaves it."""
+    above, below, before = 1, 0, (0, 1)  # a convergent of x, and that before it: only these are so near
+    rest = x
+    while 1e-6 < abs(x) < 1e6:
+        whole = math.floor(rest)
+        above, below, before = whole * above + before[0], whole * below + before[1], (above, below)
+        if below > SIMPLE:
+            return None
+        if rest == whole or abs(x * below - above) <= 1e-15 * abs(x * below):
+            break
+        rest = 1 / (rest - whole)
+    return Fraction(x).limit_denominator(SIMPLE)
 
 
 def _rational(fraction: Fraction) -> Element:

@@ -1,5 +1,6 @@
 """What must not stand in prose, because the page would hide it, lose it, or show it and nobody run it."""
 
+import functools
 import re
 
 CODE = re.compile(r"(?<!`)(`+)(?!`)(?:.*?[^`])\1(?!`)")
@@ -69,12 +70,7 @@ class Prose:
         if "$$" in bare or re.search(r"\\[\[(]|\\begin\{(?!cases|aligned)", bare):
             return "a display that is not at the margin is shown and never checked; begin the line with $$"
         above, self.above = self.above, bare
-        return (
-            self._block(line, rest, above)
-            or self._row(bare, above)
-            or _foreign(FORMULA.sub("", bare))
-            or _inline(FORMULA.sub("", bare))
-        )
+        return self._block(line, rest, above) or self._row(bare, above) or _unwanted(FORMULA.sub("", bare))
 
     def _block(self, line: str, rest: str, above: str) -> str | None:
         """What would become another thing than it looks like: a heading, code, no admonition."""
@@ -122,6 +118,12 @@ class Prose:
         if len(rows) == 2 and _columns(above) < self.columns:
             return f"this line has {self.columns} cells, the one above {_columns(above)}; so this is no table"
         return None
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _unwanted(text: str) -> str | None:
+    """What is wrong with a line, wherever it stands: of a changed chapter, most lines are the same."""
+    return _foreign(text) or _inline(text)
 
 
 def _foreign(text: str) -> str | None:

@@ -419,7 +419,7 @@ class Reader:
         for cell in self.chapter.cells:
             if cell.kind == "pycon":
                 last.update(dict.fromkeys(_names_of_transcript(cell.source), cell.place.line))
-            for node in cell.tree.body if cell.kind == "python" else ():
+            for node in cell.tree.body if cell.kind == "python" and last else ():
                 stored, simple = stored_names(node), isinstance(node, ast.Assign | ast.Expr)
                 read = free_names(node) - (frozenset() if simple else stored)
                 if wrong := sorted(read & last.keys()):
@@ -507,12 +507,12 @@ class Reader:
 
     def read_prose(self, line: str) -> None:
         place = self.chapter.place(self.at + 1)
-        for found in NUMBER.finditer(line):
+        for found in NUMBER.finditer(line) if "<!--" in line else ():
             cells = len(self.chapter.cells)
             self.chapter.numbers.append(Number(place, found["shown"], found["expression"], cells))
-        if re.search(r"<!--\s*=", re.sub(NUMBER, "", line)):
+        if "<!--" in line and re.search(r"<!--\s*=", re.sub(NUMBER, "", line)):
             raise self.refuse("a computed number is written directly before its comment: 0.5<!-- = x -->")
-        if complaint := self.prose.complaint(re.sub(NUMBER, "0", line)):
+        if complaint := self.prose.complaint(re.sub(NUMBER, "0", line) if "<!--" in line else line):
             raise self.refuse(complaint)
         if heading := re.match(r"(#{1,6}) +(?! )(.+)", line):
             title, _, anchor = heading[2].rpartition(" {#")
@@ -527,14 +527,14 @@ class Reader:
                     )
             if "$" in text:
                 raise self.refuse("no mathematics in headings (contents show it raw): write δ, not $\\delta$")
-        for found in NAMED.finditer(bare(line)):
+        for found in NAMED.finditer(bare(line)) if "[" in line else ():
             name = (found["name"] or found["used"]).lower()
             if found["name"] and name in self.notes:
                 raise self.refuse(f"[{name}] is already at line {self.notes[name]}; the first would be lost")
             (self.notes if found["name"] else self.used).setdefault(name, self.at + 1)
         if not line.startswith("|") and _split_row(line.lstrip("> \t")) == NOTATION_HEADER:
             raise self.refuse("a notation table begins at the margin, with a |")
-        for found in REFERENCE.finditer(re.sub(r"`[^`]*`|<!--.*?-->", "", line)):
+        for found in REFERENCE.finditer(re.sub(r"`[^`]*`|<!--.*?-->", "", line)) if "@" in line else ():
             self.chapter.references.append(Reference(place, found[1]))
         self.at += 1
 

@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import functools
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -41,9 +42,18 @@ def import_lines(chapters: Sequence[Chapter]) -> list[str]:
 
 def needed_imports(chapters: Sequence[Chapter]) -> list[Import]:
     """What core cells use from their chapters' import cells. Refuse a name that they cannot use."""
+    return list(_needed(tuple(chapters))[0].values())
+
+
+@functools.lru_cache(maxsize=64)
+def _needed(chapters: tuple[Chapter, ...]) -> tuple[dict[str, Import], dict[str, Place]]:
+    """That, and what the chapters define. A longer book begins with the same chapters."""
     needed: dict[str, Import] = {}
-    defined: dict[str, Place] = {}  # by the chapters so far
-    for chapter in chapters:
+    defined: dict[str, Place] = {}
+    if chapters:
+        *earlier, chapter = chapters
+        known = _needed(tuple(earlier))
+        needed, defined = known[0].copy(), known[1].copy()
         imported = imported_names(chapter)
         own = {name: place for cell in chapter.core for name, place in reversed(definitions(cell))}
         for name, place in own.items():
@@ -83,7 +93,7 @@ def needed_imports(chapters: Sequence[Chapter]) -> list[Import]:
             raise BookError(
                 needed[name].place, f"{name} is also defined at {defined[name]}; import it under another name"
             )
-    return list(needed.values())
+    return needed, defined
 
 
 def imported_names(chapter: Chapter) -> dict[str, Import]:

@@ -6,6 +6,7 @@ What would mean something else there is refused.
 """
 
 import ast
+import functools
 import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -50,7 +51,8 @@ class Chunk:
         return source[self.first - self.cell.place.line :]
 
 
-_checked: set[tuple[str, tuple[Cell, ...]]] = set()  # what has grown as it may
+_books: dict[tuple[int, Cell], int] = {}  # a number for each sequence of core cells: that of all but the last
+_checked: set[int] = set()  # those whose last cell continues a class as it may
 
 
 def chunks(chapters: Sequence[Chapter]) -> list[Chunk]:
@@ -59,18 +61,20 @@ def chunks(chapters: Sequence[Chapter]) -> list[Chunk]:
     home: dict[str, list[Chunk]] = {}  # the group in which a name is defined
     defined: dict[str, Place] = {}
     cells: list[Cell] = []
+    book = 0
     for chapter in chapters:
         for cell in chapter.core:
             cells.append(cell)
+            book = _books.setdefault((book, cell), len(_books) + 1)
             name = _continues(cell)
             chunk = Chunk(f"{chapter.number:02} {chapter.title}", cell, name)
             if name:
                 if name not in home:
                     raise BookError(cell.place, f"no core cell above defines {name}, which this continues")
                 home[name].append(chunk)
-                if (key := (name, tuple(cells))) not in _checked:  # a longer book begins with the same cells
+                if book not in _checked:  # a longer one begins with the same cells
                     _Growth(name, home, cells).check()
-                    _checked.add(key)
+                    _checked.add(book)
                 continue
             groups.append([chunk])
             for name, place in definitions(cell):
@@ -85,6 +89,7 @@ def chunks(chapters: Sequence[Chapter]) -> list[Chunk]:
     return [chunk for group in groups for chunk in group]
 
 
+@functools.cache
 def _continues(cell: Cell) -> str | None:
     classes = (node for node in cell.tree.body if isinstance(node, ast.ClassDef))
     return next((node.name for node in classes if node.name in map(ast.unparse, node.bases)), None)
@@ -94,6 +99,13 @@ def _class(cell: Cell, name: str) -> ast.ClassDef | None:
     """The class of that name that a cell defines or continues."""
     classes = (node for node in cell.tree.body if isinstance(node, ast.ClassDef))
     return next((node for node in classes if node.name == name), None)
+
+
+@functools.lru_cache(maxsize=1024)
+def _dumps(cell: Cell, name: str) -> list[str]:
+    """What its body consists of."""
+    node = _class(cell, name)
+    return [ast.dump(statement) for statement in node.body] if node else []
 
 
 def _body(cell: Cell, name: str) -> CodeType:
@@ -204,12 +216,12 @@ class _Growth:
     def check_text(self) -> None:
         """The joined text holds the statements of the pieces, no more and no less."""
         text = "".join(f"{line}\n" for chunk in self.home[self.name] for line in chunk.lines)
-        pieces = [ast.dump(statement) for piece in self.pieces for statement in self.node(piece).body]
+        pieces = [text for piece in self.pieces for text in _dumps(piece, self.name)]
         try:
-            joined = _class(Cell(self.start.place, text, "python"), self.name)
+            joined = _dumps(Cell(self.start.place, text, "python"), self.name)
         except SyntaxError:
-            joined = None
-        if not joined or list(map(ast.dump, joined.body)) != pieces:
+            joined = []
+        if joined != pieces:
             raise self.refuse("the texts of the pieces cannot be joined")
 
     # -- its meaning -----------------------------------------------------------

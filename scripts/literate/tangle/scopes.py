@@ -12,6 +12,7 @@ from types import CodeType
 from literate.chapter import Cell, Place, compiled
 
 GLOBAL = ("LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
+NAMED = (*GLOBAL, "LOAD_NAME", "STORE_NAME")
 COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 IMPLICIT = ("__name__", "__annotations__")  # every module and class body has them
 
@@ -62,7 +63,11 @@ def _runs_at_definition(code: CodeType) -> bool:
 
 
 def _operations(cell: Cell, code: CodeType) -> Iterator[tuple[str, str, Place]]:
-    for instruction in dis.get_instructions(code):
-        line = instruction.positions.lineno if instruction.positions else None
-        place = Place(cell.place.path, line or code.co_firstlineno)
-        yield instruction.opname, str(instruction.argval), place
+    """What it does with names, as ``dis`` has it, which makes texts of all else."""
+    high, numbers, lows = 0, code.co_code[::2], code.co_code[1::2]
+    for number, low, (line, *_) in zip(numbers, lows, code.co_positions(), strict=True):
+        operation, argument = dis.opname[number], high | low
+        high = argument << 8 if operation == "EXTENDED_ARG" else 0
+        if operation in NAMED:
+            name = code.co_names[argument >> (operation == "LOAD_GLOBAL")]
+            yield operation, name, Place(cell.place.path, line or code.co_firstlineno)
