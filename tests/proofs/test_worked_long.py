@@ -7,7 +7,7 @@ import math
 from equations.book import Book
 from equations.check import checked_displays
 from literate.chapter import ROOT, Chapter
-from literate.prove.examples import examples
+from literate.prove.checks import check_all
 from literate.tangle.reach import Source
 from tests.equations import test_worked as some
 
@@ -18,7 +18,8 @@ def test_the_page_computes_what_the_checker_computes(book: Book) -> None:
 
 def test_every_checked_display_has_a_worked_example(book: Book, chapters: list[Chapter]) -> None:
     """As the site shows them: a build has worked them out."""
-    found = examples(book, Source(chapters), ROOT / ".cache")
+    checks = check_all(book, Source(chapters), ROOT / ".cache")
+    found = {label: one["example"] for label, one in checks.items() if one}
     assert found.keys() == {one.label for chapter in chapters for one in checked_displays(chapter)}
     why = {label: one["why"] for label, one in found.items() if one["why"]}
     assert why == dict.fromkeys(some.COMPLEX, "its numbers are complex")
