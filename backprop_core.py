@@ -7320,18 +7320,24 @@ def _shared_signs(case: _Case) -> _Signs:
     _overheard(case)  # only steps may keep
     yield from _anew_signs(case) if case.step is not None else ()
     named = [(name, p.data) for name, p in case.net.named_parameters()]
+    held = [*named, *case.net._contents(), *_of_the_step(case)]
+    pairs = ((name, other) for i, (name, data) in enumerate(named)
+             for other, it in held[i + 1 :] if "._" not in f".{other}"
+             and isinstance(it, np.ndarray) and np.shares_memory(it, data))
+    for name, other in [*pairs][:1]:
+        yield "weights-shared", other, f"the same memory as {name}"
+
+
+# 24 The diagnosis · of-the-step
+def _of_the_step(case: _Case) -> list[tuple]:
+    """What the step's function and those it calls hold, by name."""
     parts = [getattr(c, "cell_contents", c) for c in _parts(case.step)]
     inner = [_parts(f) for f in parts if isinstance(f, FunctionType)]
     parts += [getattr(c, "cell_contents", c) for c in chain(*inner)]
     own = _entries(("step", getattr(part, "__dict__", part)) for part in parts)
     own += [(k, p.data) for k, p in own  # of a copy of the network
             if isinstance(p, Parameter) and p not in case.net.parameters()]
-    held = [*named, *case.net._contents(), *own]
-    pairs = ((name, other) for i, (name, data) in enumerate(named)
-             for other, it in held[i + 1 :] if "._" not in f".{other}"
-             and isinstance(it, np.ndarray) and np.shares_memory(it, data))
-    for name, other in [*pairs][:1]:
-        yield "weights-shared", other, f"the same memory as {name}"
+    return own
 
 
 # 24 The diagnosis · anew-signs
@@ -7804,4 +7810,4 @@ _PROBES = [
 ]
 
 
-# digest eae597d4c5c66871acd7166e0684c92bbd3791eb421d388db084a81806a2b8a7
+# digest aa81edc7ddfefd81c3b531227fb810f7c26054b510d3fe522d30680eca656dd3

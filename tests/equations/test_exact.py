@@ -61,7 +61,7 @@ def test_sampling_alone_would_let_the_last_digit_pass(book: Book) -> None:
 # The same of the module's backwards, found in the gradient rows.
 BACKWARDS = [
     ("dx = grad.dot(self.weight.data.T)", "dx = 1.0000001 * grad.dot(self.weight.data.T)", "dX"),
-    ("dx = p * (grad - average)", "dx = p * (grad - 1.0000001 * average)", "dz"),
+    ("return p * (grad - average)", "return p * (grad - 1.0000001 * average)", "dz"),
     ("_sum(g.reshape(len(g), -1))", "_sum(g[..., 1:].reshape(len(g), -1))", "db"),
 ]
 
