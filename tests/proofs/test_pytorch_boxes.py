@@ -783,7 +783,7 @@ SAID: dict[str, Callable[[], bool]] = {
     "through `.data`, or into the NumPy array behind `torch.from_numpy`, is not counted": uncounted,
     "PyTorch does it for an array with axes, not for a single number": from_there_on,
     "call `y.register_hook(print)` before `backward`, or `y.retain_grad()`, which keeps": in_between,
-    "of those that are ready leaves come first, then the newest": leaves_first,
+    "of those that are ready, leaves come first, then the newest": leaves_first,
     "`backward` from the last step, `x.grad.norm(dim=(0, 2))`": reach,
     "with `eval()` alone PyTorch still stores, for every held-out batch, what": eval_alone,
     # outside of boxes that say "differs"
