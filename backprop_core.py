@@ -1092,9 +1092,7 @@ class Softmax(Layer):
         >>> Softmax()(np.array([1000.0, 1000.0, 0.0]))
         array([0.5, 0.5, 0. ])
         """
-        x = self._expect(x, ...)
-        if x.ndim == 0:
-            raise ValueError("Softmax(): expected several logits, got one")
+        x = self._expect(x, ..., "K")
         top = x.max(self.axis, keepdims=True, initial=-np.inf)  # if empty
         e = np.exp(x - top)
         p = e / e.sum(axis=self.axis, keepdims=True)
@@ -7810,4 +7808,4 @@ _PROBES = [
 ]
 
 
-# digest aa81edc7ddfefd81c3b531227fb810f7c26054b510d3fe522d30680eca656dd3
+# digest 7376309cb09576238a88615cab7d686f8b43d0e4a7dfd9b252b79af795ba1b61

@@ -794,7 +794,7 @@ SAID: dict[str, Callable[[], bool]] = {
     ),
     "PyTorch raises an error if backward needs that weight;": needed_weight,
     "We take 0, as `torch.relu` does.": lambda: slope_at([0.0], torch.relu) == [bp.ReLU().slope(0.0)] == [0],
-    '`GELU("tanh")` does so, as in PyTorch.': lambda: np.allclose(
+    '`GELU("tanh")` replaces $\\Phi$ by a tanh of nearly the same shape, as in PyTorch.': lambda: np.allclose(
         torch.nn.GELU("tanh")(torch.tensor([-1.5, 0.7])), bp.GELU("tanh").forward([-1.5, 0.7])
     ),
     "PyTorch prints a warning and trains on": all_with_all,
