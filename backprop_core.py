@@ -228,7 +228,7 @@ class _Unset:
 
 # 01 What is a slope good for? · setting
 class _Setting(_Unset):
-    """An attribute that is looked at whenever it is set."""
+    """An attribute that is checked whenever it is set."""
     def __init__(self, look: Callable, *how: Any) -> None:
         self.look, self.how = look, how
 
@@ -324,7 +324,7 @@ def complex_step_gradient(
 
 # 02 How do I know a derivative is right? · point
 def _point(owner: str, f: Any, x: ArrayLike, h: Any) -> np.ndarray:
-    """x in double precision; f and h are looked at."""
+    """x in double precision; f and h are checked."""
     _instances(owner, Callable, f=f)
     _within(owner, "0 < {} < inf", h=h)
     return _floating(x).astype(float)
@@ -7810,4 +7810,4 @@ _PROBES = [
 ]
 
 
-# digest aa81edc7ddfefd81c3b531227fb810f7c26054b510d3fe522d30680eca656dd3
+# digest ff2eedba8b0fe6819255e96a409ee17e89b4477440bdbefdf7fd8eadaabab01a
