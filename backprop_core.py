@@ -228,7 +228,7 @@ class _Unset:
 
 # 01 What is a slope good for? · setting
 class _Setting(_Unset):
-    """An attribute that is looked at whenever it is set."""
+    """An attribute that is checked whenever it is set."""
     def __init__(self, look: Callable, *how: Any) -> None:
         self.look, self.how = look, how
 
@@ -324,7 +324,7 @@ def complex_step_gradient(
 
 # 02 How do I know a derivative is right? · point
 def _point(owner: str, f: Any, x: ArrayLike, h: Any) -> np.ndarray:
-    """x in double precision; f and h are looked at."""
+    """x in double precision; f and h are checked."""
     _instances(owner, Callable, f=f)
     _within(owner, "0 < {} < inf", h=h)
     return _floating(x).astype(float)
@@ -7808,4 +7808,4 @@ _PROBES = [
 ]
 
 
-# digest 7376309cb09576238a88615cab7d686f8b43d0e4a7dfd9b252b79af795ba1b61
+# digest eabf4ca654af6b3593d777fc2dd6c042de376b31592c87a69707c4b2a88e5215
