@@ -238,6 +238,16 @@ class _Setting(_Unset):
         vars(owner)[self.name] = value.item() if number else value
 
 
+# 01 What is a slope good for? · in-its-place
+class _InItsPlace(_Unset):
+    """An array; only one of the same shape may take its place."""
+    def __set__(self, owner: Any, value: Any) -> None:
+        new = value if isinstance(value, np.ndarray) else _floating(value)
+        old = vars(owner).get(self.name, new)
+        _of_shape(old.shape, new, f"{type(owner).__name__}.{self.name}")
+        vars(owner)[self.name] = new
+
+
 # 01 What is a slope good for? · walk
 def _walk(gradient: Any, lr: Any, steps: Any) -> range:
     """So many steps, if the settings of gradient_descent make sense."""
@@ -456,9 +466,9 @@ class Parameter:
     Write into them, ``data[...] = new``: others may hold on to them. But
     not between forward and backward, which reads the data again. With
     ``requires_grad`` False grad stays 0, and no optimizer moves the data.
-    Raises TypeError for anything but numbers, ValueError for a grad of
-    another shape.
+    Raises TypeError for anything but numbers, ValueError for other shapes.
     """
+    data: Any = _InItsPlace()
     requires_grad: Any = _Setting(_switch)
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
         self.data = _floating(data).copy()
@@ -477,8 +487,8 @@ class Parameter:
     @grad.setter
     def grad(self, grad: ArrayLike | None) -> None:
         if grad is not None and grad is not (mine := vars(self).get("_grad")):
-            new, kind = _upstream(self.data, grad, "grad"), self.data.dtype
-            if mine is None or (mine.shape, mine.dtype) != (new.shape, kind):
+            new, kind = _of_shape(self.shape, grad, "grad"), self.dtype
+            if mine is None or mine.dtype != kind:
                 self._grad: np.ndarray = np.empty(new.shape, kind)
             self._grad[...] = new
         self._cleared = grad is None
@@ -1330,8 +1340,8 @@ class CrossEntropyLoss(Loss):
         real = weight.dtype.kind in "fiu"
         fits = real and np.all((weight >= 0) & (weight < np.inf))
         _demand(self, lambda _: fits, "expected 0 <= {} < inf", weight=weight)
-        if shape and weight.shape != shape[-1:]:
-            raise ValueError(f"{self}: {weight.size} weights, shape {shape}")
+        if shape:
+            self._compare(weight.shape, shape[-1:], "weight")
         return weight
 
     # 06 What do we want? Losses · cross-entropy-terms
@@ -7810,4 +7820,4 @@ _PROBES = [
 ]
 
 
-# digest aa81edc7ddfefd81c3b531227fb810f7c26054b510d3fe522d30680eca656dd3
+# digest 0d21f93c4edf01f71808384d6030092418bb04558e2205113b0e23dcc7bc48a0
