@@ -1093,7 +1093,10 @@ class Softmax(Layer):
     an axis that is not a whole number.
     """
 
-    axis: int = -1
+    axis: Any = _Setting(_demand, _is_whole, _WHOLE)
+
+    def __init__(self, axis: int = -1) -> None:
+        self.axis = axis
 
     # 05 Something that bends: activations · softmax-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
@@ -1115,11 +1118,6 @@ class Softmax(Layer):
         grad, p = self._received(grad_output)
         average = (grad * p).sum(axis=self.axis, keepdims=True)
         return p * (grad - average)  # eq:softmax-vjp
-
-    # 05 Something that bends: activations · softmax-settings
-    def __init__(self, axis: int = -1) -> None:
-        _demand(self, _is_whole, _WHOLE, axis=axis)
-        self.axis = axis
 
 
 # 05 Something that bends: activations · only
@@ -1375,6 +1373,7 @@ def _first_bad(bad: Any, array: Any, what: str, wanted: str) -> None:
 
 def _one_hot(labels: np.ndarray, classes: int, ignored: int) -> np.ndarray:
     """A row for each label, true at its place; none for the ignored."""
+    _demand("CrossEntropyLoss", _is_whole, _WHOLE, ignore_index=ignored)
     table = labels[..., None] == np.arange(classes)
     if 0 <= ignored < classes:
         table[..., ignored] = False
@@ -7820,4 +7819,4 @@ _PROBES = [
 ]
 
 
-# digest 0d21f93c4edf01f71808384d6030092418bb04558e2205113b0e23dcc7bc48a0
+# digest a9e6fbbc90a97d6de7d377e109620497d4548e43d6af586f1a8bad59e213e12d
