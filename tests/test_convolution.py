@@ -44,7 +44,7 @@ def test_the_transposed_convolution_is_the_adjoint(
 
 def test_a_kernel_that_is_off_by_one_is_found_by_the_adjoint() -> None:
     rng = np.random.default_rng(0)
-    convolution, adjoint = bp.Conv2d(1, 1, 3), bp.ConvTranspose2d(1, 1, 3)
+    convolution, adjoint = bp.Conv2d(1, 1, 3, rng=0), bp.ConvTranspose2d(1, 1, 3)
     adjoint.weight.data[...] = np.roll(convolution.weight.data, 1, axis=-1)
     convolution.bias.data[...] = adjoint.bias.data[...] = 0
     x, z = rng.normal(size=(1, 1, 5, 5)), rng.normal(size=(1, 1, 3, 3))

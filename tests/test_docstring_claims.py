@@ -110,7 +110,10 @@ RAISED: dict[str, dict[str, list[Call]]] = {
     },
     "Parameter": {
         "TypeError for anything but numbers": [lambda: bp.Parameter(WORD), lambda: bp.Parameter([WORD])],
-        "ValueError for a grad of another shape": [lambda: setattr(number(), "grad", np.ones(2))],
+        "ValueError for other shapes": [
+            lambda: setattr(number(), "grad", np.ones(2)),
+            lambda: setattr(number(), "data", np.ones((2, 3))),
+        ],
     },
     "Layer.to": {"ValueError for other dtypes": [lambda: net().to("float16"), lambda: net().to("int64")]},
     "Layer.load_state_dict": {

@@ -338,6 +338,29 @@ def test_a_parameter_can_be_looked_at_but_does_not_compute() -> None:
     p.grad += 1
     p.grad = None
     assert p.grad.tolist() == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (np.ones((2, 1)), r"expected Parameter\.data of shape \(1, 2\), got \(2, 1\)"),  # as in PyTorch
+        (0, r"expected Parameter\.data of shape \(1, 2\), got \(\)"),
+        (None, "expected numbers"),
+        (np.ones((1, 2)) * 1j, "expected real numbers, got complex128"),
+        (np.ma.ones((1, 2)), "expected numbers without a mask"),
+    ],
+    ids=str,
+)
+def test_only_numbers_of_the_same_shape_take_the_place_of_the_old(data: Any, message: str) -> None:
+    p = bp.Parameter([[1.0, 2.0]])
+    with pytest.raises((ValueError, TypeError), match=message):
+        p.data = data
+    assert p.data.tolist() == [[1.0, 2.0]]
+    p.data = [[3, 4]]
+    assert p.data.dtype == float
+    single = bp.Parameter(2.0)
+    single.data = 2 * single.data  # a number, in NumPy
+    assert isinstance(single.data, np.ndarray)
     p.requires_grad = False
     p.grad += 1
     assert p.grad.tolist() == [[0.0, 0.0]]

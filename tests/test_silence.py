@@ -224,6 +224,8 @@ LATER: dict[str, tuple[Callable[[], Any], str, list, tuple]] = {  # what is chan
     "LeakyReLU": (bp.LeakyReLU, "negative_slope", [np.nan, np.inf, None, "x"], (X,)),
     "ELU": (bp.ELU, "alpha", [np.nan, -np.inf, None, "x"], (X,)),
     "GELU": (bp.GELU, "approximate", ["Tanh", None, 1], (X,)),
+    "Softmax": (bp.Softmax, "axis", [None, "x", 0.5, (0, 1)], (X,)),
+    "ignored": (bp.CrossEntropyLoss, "ignore_index", [None, "x", 2.5, np.nan], (X, [0] * len(X))),
     "HuberLoss": (bp.HuberLoss, "delta", [0.0, -1.0, np.nan, None, "x"], (X, X)),
     "smoothing": (bp.CrossEntropyLoss, "label_smoothing", [1.5, -0.1, np.nan, "x"], (X, [0] * len(X))),
     "weight": (bp.CrossEntropyLoss, "weight", [[-1.0, 1.0], [np.nan, 1.0], "x"], (X[:, :2], [0] * len(X))),
