@@ -15,10 +15,9 @@ def main(arguments: list[str] | None = None) -> int:
         texts, listed = pages(), {}
         with contextlib.suppress(BookError):  # a list that cannot be read is written anew
             listed = listed_wording()
-        for page in texts:
-            if page.path.stem in listed:
-                for change in changes(page, listed[page.path.stem]):
-                    print(change)
+        for page in (one for one in texts if one.path.stem in listed):
+            for change in changes(page, listed[page.path.stem]):
+                print(change)
         write_atomically(BOOK / WORDING, written(texts))
     except BookError as error:
         print(error, file=sys.stderr)

@@ -4,9 +4,10 @@ Whether it should say "never larger" or "always larger", chapter 8 or chapter 9,
 of degree, direction and number, words of the field that have a sibling (kept and dropped, mean and median),
 names, code and formulas of the text are written twice. Whoever changes one has the list written anew, and a
 review of the list shows what became of it: larger is now smaller.
-The same holds for what the module says (docstrings and errors), and for the exercises. Six more are on the
-list whole: where a link leads, how a number is computed, displays that are not checked, comments in code, the
-values that exercises know as slips, and what code shows to its reader, printed or in a figure.
+The same holds for what the module says (docstrings and errors), for the exercises, and for README.md and the
+pages beside the chapters. Six more are on the list whole: where a link leads, how a number is computed,
+displays that are not checked, comments in code, the values that exercises know as slips, and what code shows
+to its reader, printed or in a figure, with the values that this is said of.
 """
 
 import ast
@@ -20,13 +21,13 @@ from operator import itemgetter
 from pathlib import Path
 from textwrap import wrap
 
-from literate.chapter import BOOK, NUMBER, Cell, Chapter
+from literate.chapter import BOOK, NUMBER, ROOT, Cell, Chapter
 from literate.exercises.sheets import FOLDER, read_sheets
 from literate.prove.numbers import prose
 from literate.prove.unbound import read_texts
 from literate.reader import read_book
 
-WORDING = "wording.toml"
+WORDING, WOVEN = "wording.toml", "scripts/literate/weave"
 TELLING = "core", "check"  # cells whose texts are read by others
 SHOWING = None, "hide-input"  # cells of which a reader sees what they print or draw
 HEADER = """\
@@ -34,45 +35,48 @@ HEADER = """\
 # `make wording` writes this list; read what it changes, for each change may turn a sentence around.
 """
 WORDS = """
-    all always every never no nobody none nor not nothing only neither unless without cannot
-    once twice half quarter double two three four five six seven eight nine ten eleven twelve twenty thirty
-    forty fifty sixty hundred thousand million most least more less fewer many few same different opposite
-    first last before after above below left right up down upwards downwards forwards backwards
-    inside outside front behind positive negative good better best bad worse worst
-    closer closest large small high low fast slow long short cheap strong weak steep flat deep easy hard
-    (?:large|small|great|bigg|high|low|long|short|fast|slow|cheap|strong|weak|steep|flatt|deep|wid)(?:er|est)
+    all always every never no nobody none nor not nothing only neither unless without cannot once twice half
+    quarter double two three four five six seven eight nine ten eleven twelve
+    (?:thir|four|fif|six|seven|eigh|nine)teen [a-z]+fold twenty thirty forty fifty sixty hundred thousand
+    million most least more less fewer many few same different opposite first last before after above below
+    left right up down upwards downwards inside outside front behind positive negative good better best bad
+    worse worst closer closest large small high low fast slow long short cheap strong weak steep flat deep
+    easy hard
+    (?:large|small|great|bigg|high|low|long|short|fast|slow|cheap|strong|weak|steep|flatt|deep)(?:er|est)
     (?:narrow|near|hard|easi|simpl|earli|lat|saf|rough|quick|old|young|new|sharp|thin|thick)(?:er|est)
-    (?:rise|fall|grow|shrink|increase|decrease|vanish|explode|gain|lose)(?:s|es)?
-    (?:ris|fall|grow|shrink)ing rows? columns? inputs? outputs? minimum maximum forward backward
-    zeros? ones plus minus sums? products? differences? quotients? roots? squared? variance average
-    (?:double|triple|quadruple|halve)[sd]? (?:swell|fade)(?:s|ing)? frequent(?:ly)? usual(?:ly)? common rare
-    often seldom mostly strict lenient unlike solid dashed dotted straight curved round level
-    black white grey blue orange red green along against towards away between across
-    (?:third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth|thousandth|billionth)s?
-    (?:add|subtract)(?:s|ed|ing)? multiply multiplies multiplied divide[sd]? lower(?:s|ed)? raise[sd]?
-    into out agree differ equal unequal training evaluation correlation convolution easily hardly even
-    both either any some instead nearly almost exactly about roughly alike likewise unchanged otherwise
-    averaged? weighted summed counted means? median mode deviations? spreads? lengths? distance norms?
-    tanh sigmoids? softmax softplus relu linear logarithm exponential cosine normal uniform random constant
-    fixed finite infinite infinity nan empty relative absolute real complex imaginary symmetric diagonal
-    transposed stretched smooth independent direct reversed? causal past future until while
-    targets? labels? quer(?:y|ies) keys? logits? bias(?:es)? kernels? channels? heads? states? gates?
-    width height stride padding units? parents? child(?:ren)? leaf upstream validation tests? momentum
-    velocity forget(?:s|ten)? update reset candidate cells? encoder decoder numerator denominator
-    keep(?:s|ing)? kept drop(?:s|ped)? hid(?:es?|den) show(?:s|n)? begin(?:s|ning)? starts? ends?
-    clear(?:s|ed)? cop(?:y|ies|ied) save[sd]? restore[sd]? change[sd]? moved?s? stay(?:s|ed)? ignored? ignores
-    repeat(?:s|ed)? refuse[sd]? accept(?:s|ed)? allow(?:s|ed)? overwritten overwrites? sort(?:s|ed)?
-    shuffle[sd]? frozen freezes? trained untrained learned healthy sick dead alive true false wrong
-    second over times values? machine biased unbiased rounding signs? penalt(?:y|ies) nodes? leaves floor
-    walls? produced received single mixed other read-only writeable uphill downhill clipp(?:ed|ing)
-    scale[sd]? saturated? saturates
-    determinant traces? quick(?:ly)? slowly gradual(?:ly)? sudden(?:ly)? noise noisy damped overdamped
-    (?:creep|swing|crawl|zigzag|jump|shift|enlarge|stretch|squeeze|bend|wander|cancel)(?:s|ed)?
-    indifferent opposed
-    sizes? pixels? slopes? curvatures? parabolas? cubes? triples? pairs? factors? scores? mask(?:s|ed)?
-    probability probabilities memory memories seeds? epochs? batch(?:es)? examples? classes features?
-    layers? blocks? depth rarely typical(?:ly)? (?:over|under)flow(?:s|ed)? inverse schedules? optimizers?
-    decay(?:s|ed)? adam adagrad rmsprop nesterov glorot kaiming
+    (?:wid|dark|pal|dens|soon)(?:er|est)
+    (?:rise|fall|grow|shrink|increase|decrease|vanish|explode|gain|lose|climb|descend|meet) (?:con|di)verge
+    rising exploding increasing decreasing row column input output minimum maximum forward backward zero ones
+    plus minus sum product difference quotient root square variance average (?:double|triple|quadruple|halve)
+    (?:swell|fade) frequent(?:ly)? usual(?:ly)? common rare often seldom mostly strict lenient unlike solid
+    dashed dotted straight curved round level black white grey blue orange red green along against towards
+    away between across
+    (?:third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth|thousandth|billionth)s? (?:add|subtract)
+    multiply multiplies multiplied divide lower raise into out agree differ equal unequal training evaluation
+    correlation convolution easily hardly even both either any some instead nearly almost exactly about
+    roughly alike likewise unchanged otherwise summed counted mean median mode deviation spread length
+    distance norm tanh sigmoid softmax softplus relu linear logarithm exponential cosine normal uniform random
+    constant fixed finite infinite infinity nan empty relative absolute real complex imaginary symmetric
+    diagonal transposed stretched smooth independent direct reverse causal past future until while target
+    label quer(?:y|ies) key logit bias kernel channel head state gate width height stride padding unit parent
+    child(?:ren)? leaf upstream validation test momentum velocity forget(?:ten)? update reset candidate cell
+    encoder decoder numerator denominator keep kept drop(?:ped)? hid(?:es?|den) show(?:s|n)? begin(?:ning)?
+    start end clear cop(?:y|ies|ied) save restore change move stay ignore repeat refuse accept allow
+    overwritten overwrite sort shuffle frozen freeze trained untrained learned healthy sick dead alive true
+    false wrong second over times value machine unbiased sign penalt(?:y|ies) node leaves floor wall produced
+    received single mixed other read-only writeable uphill downhill clipp(?:ed|ing) scale saturate determinant
+    trace quick(?:ly)? slowly gradual(?:ly)? sudden(?:ly)? noise noisy damped overdamped
+    (?:creep|swing|crawl|zigzag|jump|shift|enlarge|stretch|squeeze|bend|wander|cancel) indifferent opposed
+    size pixel slope curvature parabola cube triple pair factor score mask probability probabilities memory
+    memories seed epoch batch example classes feature layer block depth rarely typical(?:ly)?
+    (?:over|under)flow inverse schedule optimizer decay adam adagrad rmsprop nesterov glorot kaiming eighty
+    ninety dozen grew shrank fell rose grown shrunk risen fallen gone may might must should could need close
+    open old near early late narrow pale tiny huge exact horizontal vertical parallel perpendicular tangent
+    orthogonal quadratic help hurt harm fail bit byte minutes hour day years lost missing inner outer top
+    bottom middle inwards outwards accurac(?:y|ies) weight error derivative vector scalar cost pay dense
+    sparse local global odd (?:weak|strength|short|length|thick|wid|sharp|flatt)en loosen (?:im)?possible
+    (?:un)?likely use(?:less|ful) (?:un)?safe wrongly push read separate(?:ly)? any(?:one|thing) something
+    several sometimes under within whole shared forbid contradict send dissent abstain works beside
 """.split()
 TOKEN = re.compile(
     r"`[^`]+`|(?<![\\$])\$[^$]+\$|(?<![\w.])-?\d[\d,.]*(?:e-?\d+)?\b%?"  # code, formulas, numbers
@@ -80,7 +84,7 @@ TOKEN = re.compile(
     r"|\beq:[\w-]+|\b\w+_\w*|\b[a-z]+\d+\b|\"\w+\""  # labels, settings, their values
     r"|(?<!\*)\*\w+\*(?!\*)"  # what the author stresses
     r"|\b\w*[a-z]\w*[A-Z]\w*|\b[A-Z][A-Z\d]\w*|(?<=[a-z,;)] )[A-Z]\w+"  # names
-    rf"|\b(?i:{'|'.join(WORDS)})\b"
+    rf"|\b(?i:(?:{'|'.join(WORDS)})(?:s|es|d|ed|ing)?)\b"
 )
 LINK = re.compile(r"\]\(([^) ]+)")
 STYLE = re.compile(r"C\d|[\W\d_]*\w?[\W\d_]*|{}")  # of lines and marks
@@ -88,10 +92,11 @@ SAYING = re.compile(r"\w*(?:label|title|text)")  # keywords whose values a figur
 APART = re.compile(r"\]\([^)]*\)|\]\[\w+\]|\[\^[\w-]+\]|\{[:#][^}]*\}|@eq:[\w-]+|https?://\S+")
 
 
-def pages(folder: Path = BOOK) -> list[Chapter]:
-    """All texts whose words are written twice: chapters and exercises."""
-    chapters = read_book(folder)
-    return [*chapters, *(sheet.text for sheet in read_sheets(chapters))]
+def pages() -> list[Chapter]:
+    """All texts whose words are written twice: chapters, exercises, and what stands around them."""
+    chapters, around = read_book(), (ROOT / "README.md", *sorted((ROOT / WOVEN).glob("*.md")))
+    others = (Chapter(path, path.read_text(encoding="utf-8"), 0) for path in around)
+    return [*chapters, *(sheet.text for sheet in read_sheets(chapters)), *others]
 
 
 @lru_cache(maxsize=64)
@@ -133,15 +138,10 @@ def _words(text: str, is_sheet: bool) -> list[str]:
 
 def _segment(cell: Cell, node: ast.expr) -> str:
     """The code of a node. ``ast.get_source_segment`` would split the cell anew each time."""
-    lines = _lines(cell.source)[node.lineno - 1 : node.end_lineno]
+    lines = cell.source.encode().split(b"\n")[node.lineno - 1 : node.end_lineno]
     lines[-1] = lines[-1][: node.end_col_offset]
     lines[0] = lines[0][node.col_offset :]
     return b"\n".join(lines).decode()
-
-
-@lru_cache(maxsize=1)
-def _lines(source: str) -> list[bytes]:
-    return source.encode().split(b"\n")
 
 
 def _comments(cell: Cell) -> Iterator[tuple[int, str]]:
@@ -159,15 +159,20 @@ def _slips(cell: Cell) -> Iterator[tuple[int, str]]:
 
 
 def _shown(cell: Cell) -> Iterator[tuple[int, str]]:
-    """What a demonstration prints and a figure says: its strings, but for those that set a style."""
-    keywords = (node for node in ast.walk(cell.tree) if isinstance(node, ast.keyword))
-    of_style = (one for one in keywords if not SAYING.fullmatch(one.arg or ""))
+    """What a demonstration prints and a figure says, without what sets a style, and of which values."""
+    calls = [node for node in ast.walk(cell.tree) if isinstance(node, ast.Call)]
+    of_style = (one for call in calls for one in call.keywords if not SAYING.fullmatch(one.arg or ""))
     styles = {part for one in of_style for part in ast.walk(one.value)}
+    said: set[ast.AST] = set()
     for node in (one for one in _strings(cell) if one not in styles):
         text = _segment(cell, node)
         bare = re.sub(r"\{[^{}]*\}", "", text.strip("rf'\""))
         if text.endswith(('"', "'")) and not STYLE.fullmatch(bare):
+            said.add(node)
             yield cell.place.line + node.lineno - 1, text
+    for one in (one for call in calls if not said.isdisjoint(ast.walk(call)) for one in call.args):
+        if said.isdisjoint(ast.walk(one)) and any(isinstance(part, ast.Name) for part in ast.walk(one)):
+            yield cell.place.line + one.lineno - 1, _segment(cell, one)
 
 
 def _strings(cell: Cell) -> list[ast.Constant | ast.JoinedStr]:
@@ -196,14 +201,9 @@ def _text(node: ast.expr) -> str:
 
 
 def listed_wording(folder: Path = BOOK) -> dict[str, list[str]]:
-    """{chapter or exercises: its words}"""
+    """{chapter, exercises or page: its words}"""
     texts = read_texts(folder / WORDING)
-    return {name: _listed(text) for name, text in texts.items()}
-
-
-@lru_cache(maxsize=64)
-def _listed(text: str) -> list[str]:
-    return [word for word in re.split(r" {2,}|\n", text) if word]
+    return {name: [word for word in re.split(r" {2,}|\n", text) if word] for name, text in texts.items()}
 
 
 def changes(page: Chapter, listed: list[str]) -> Iterator[str]:
