@@ -100,13 +100,19 @@ MISTAKES = [  # what the book says, and what turns it around
     # of which values a figure says it
     ('plot(epochs, grown, color="C2", label="cor', 'plot(epochs, longer, color="C2", label="cor'),
     ("np.diff(walked)[[0, 9, 39]]", "np.diff(walked)[[0, 19, 39]]"),
-    # a word with a sibling that neither says how much nor which way
+    # a word that says neither how much nor which way
     ("It fails where a layer mixes", "It works where a layer mixes"),
     ("helps only where it is open", "helps only where it is closed"),
     ("Each arrow is tangent to", "Each arrow is perpendicular to"),
     ("is that of what is old", "is that of what is new"),
     ("The first two take minutes", "The first two take hours"),
     ("Left, the loss: on the training", "Left, the accuracy: on the training"),
+    ("It returns nothing, and afterwards", "It returns the loss, and afterwards"),
+    ("To preserve the signal, then", "To amplify the signal, then"),
+    # what is shown as it is
+    ("does every parameter move?    no: patient 11", "does every parameter move?    no: patient 10"),
+    ("1309,  0.0103])", "1309,  0.0130])"),
+    ("the weights of each neuron, then the biases\n", "the biases of each neuron, then the weights\n"),
     # a page beside the chapters
     ("a variance grows fourfold when", "a variance grows twofold when"),
     ("it fills two sides", "it fills four sides"),

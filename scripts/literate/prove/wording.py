@@ -1,9 +1,8 @@
 """Words that turn a sentence around: book/wording.toml has them once more, in reading order.
 
-Whether it should say "never larger" or "always larger", chapter 8 or chapter 9, no program can tell. So words
-of degree, direction and number, words of the field that have a sibling (kept and dropped, mean and median),
-names, code and formulas of the text are written twice. Whoever changes one has the list written anew, and a
-review of the list shows what became of it: larger is now smaller.
+Whether it should say "never larger" or "always larger", chapter 8 or chapter 9, no program can tell. So all
+words but a few that say nothing alone, names, code and formulas of the text are written twice. Whoever
+changes one has the list written anew, and a review of that shows what became of it: larger is now smaller.
 The same holds for what the module says (docstrings and errors), for the exercises, and for README.md and the
 pages beside the chapters. Six more are on the list whole: where a link leads, how a number is computed,
 displays that are not checked, comments in code, the values that exercises know as slips, and what code shows
@@ -31,60 +30,21 @@ WORDING, WOVEN = "wording.toml", "scripts/literate/weave"
 TELLING = "core", "check"  # cells whose texts are read by others
 SHOWING = None, "hide-input"  # cells of which a reader sees what they print or draw
 HEADER = """\
-# Words of degree, direction and number, names, code and formulas of the text, in reading order.
+# The words of the text, but for the most common ones, its names, code and formulas, in reading order.
 # `make wording` writes this list; read what it changes, for each change may turn a sentence around.
 """
-WORDS = """
-    all always every never no nobody none nor not nothing only neither unless without cannot once twice half
-    quarter double two three four five six seven eight nine ten eleven twelve
-    (?:thir|four|fif|six|seven|eigh|nine)teen [a-z]+fold twenty thirty forty fifty sixty hundred thousand
-    million most least more less fewer many few same different opposite first last before after above below
-    left right up down upwards downwards inside outside front behind positive negative good better best bad
-    worse worst closer closest large small high low fast slow long short cheap strong weak steep flat deep
-    easy hard
-    (?:large|small|great|bigg|high|low|long|short|fast|slow|cheap|strong|weak|steep|flatt|deep)(?:er|est)
-    (?:narrow|near|hard|easi|simpl|earli|lat|saf|rough|quick|old|young|new|sharp|thin|thick)(?:er|est)
-    (?:wid|dark|pal|dens|soon)(?:er|est)
-    (?:rise|fall|grow|shrink|increase|decrease|vanish|explode|gain|lose|climb|descend|meet) (?:con|di)verge
-    rising exploding increasing decreasing row column input output minimum maximum forward backward zero ones
-    plus minus sum product difference quotient root square variance average (?:double|triple|quadruple|halve)
-    (?:swell|fade) frequent(?:ly)? usual(?:ly)? common rare often seldom mostly strict lenient unlike solid
-    dashed dotted straight curved round level black white grey blue orange red green along against towards
-    away between across
-    (?:third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth|thousandth|billionth)s? (?:add|subtract)
-    multiply multiplies multiplied divide lower raise into out agree differ equal unequal training evaluation
-    correlation convolution easily hardly even both either any some instead nearly almost exactly about
-    roughly alike likewise unchanged otherwise summed counted mean median mode deviation spread length
-    distance norm tanh sigmoid softmax softplus relu linear logarithm exponential cosine normal uniform random
-    constant fixed finite infinite infinity nan empty relative absolute real complex imaginary symmetric
-    diagonal transposed stretched smooth independent direct reverse causal past future until while target
-    label quer(?:y|ies) key logit bias kernel channel head state gate width height stride padding unit parent
-    child(?:ren)? leaf upstream validation test momentum velocity forget(?:ten)? update reset candidate cell
-    encoder decoder numerator denominator keep kept drop(?:ped)? hid(?:es?|den) show(?:s|n)? begin(?:ning)?
-    start end clear cop(?:y|ies|ied) save restore change move stay ignore repeat refuse accept allow
-    overwritten overwrite sort shuffle frozen freeze trained untrained learned healthy sick dead alive true
-    false wrong second over times value machine unbiased sign penalt(?:y|ies) node leaves floor wall produced
-    received single mixed other read-only writeable uphill downhill clipp(?:ed|ing) scale saturate determinant
-    trace quick(?:ly)? slowly gradual(?:ly)? sudden(?:ly)? noise noisy damped overdamped
-    (?:creep|swing|crawl|zigzag|jump|shift|enlarge|stretch|squeeze|bend|wander|cancel) indifferent opposed
-    size pixel slope curvature parabola cube triple pair factor score mask probability probabilities memory
-    memories seed epoch batch example classes feature layer block depth rarely typical(?:ly)?
-    (?:over|under)flow inverse schedule optimizer decay adam adagrad rmsprop nesterov glorot kaiming eighty
-    ninety dozen grew shrank fell rose grown shrunk risen fallen gone may might must should could need close
-    open old near early late narrow pale tiny huge exact horizontal vertical parallel perpendicular tangent
-    orthogonal quadratic help hurt harm fail bit byte minutes hour day years lost missing inner outer top
-    bottom middle inwards outwards accurac(?:y|ies) weight error derivative vector scalar cost pay dense
-    sparse local global odd (?:weak|strength|short|length|thick|wid|sharp|flatt)en loosen (?:im)?possible
-    (?:un)?likely use(?:less|ful) (?:un)?safe wrongly push read separate(?:ly)? any(?:one|thing) something
-    several sometimes under within whole shared forbid contradict send dissent abstain works beside
+SILENT = """
+    a an the this that these those it its itself they them their theirs he him his she her we us our ours you
+    your i who whom whose which what how why when where then than there here of to in for as by with at and
+    but so just is are was were be been being am has have had having do does did doing will would also very
+    such
 """.split()
 TOKEN = re.compile(
     r"`[^`]+`|(?<![\\$])\$[^$]+\$|(?<![\w.])-?\d[\d,.]*(?:e-?\d+)?\b%?"  # code, formulas, numbers
     r"|(?<![\w'’.])[b-zB-HJ-Z](?![\w'’]|\.\w)|[<>]=?|≤|≥"  # of shapes and conditions
     r"|\beq:[\w-]+|\b\w+_\w*|\b[a-z]+\d+\b|\"\w+\""  # labels, settings, their values
     r"|(?<!\*)\*\w+\*(?!\*)"  # what the author stresses
-    r"|\b\w*[a-z]\w*[A-Z]\w*|\b[A-Z][A-Z\d]\w*|(?<=[a-z,;)] )[A-Z]\w+"  # names
-    rf"|\b(?i:(?:{'|'.join(WORDS)})(?:s|es|d|ed|ing)?)\b"
+    rf"|\b(?!(?i:{'|'.join(SILENT)})\b)[^\W\d_][\w'’-]*"
 )
 LINK = re.compile(r"\]\(([^) ]+)")
 STYLE = re.compile(r"C\d|[\W\d_]*\w?[\W\d_]*|{}")  # of lines and marks
@@ -115,7 +75,11 @@ def wording(page: Chapter) -> list[tuple[int, str]]:
 @lru_cache(maxsize=4096)
 def _of_cell(cell: Cell, is_sheet: bool) -> list[tuple[int, str]]:
     lines = [(cell.place.line, cell.alt or ""), *(told(cell) if cell.tag in TELLING else ())]
+    if cell.kind not in ("python", "py", "pycon"):  # shown as it is
+        lines += enumerate(cell.source.split("\n"), cell.place.line)
     found = [(line, word) for line, text in lines for word in _words(text, is_sheet)]
+    if cell.kind == "py":
+        found += _comments(cell)
     if cell.kind == "python":
         found += [*_comments(cell), *_slips(cell), *(_shown(cell) if cell.tag in SHOWING else ())]
     return found
