@@ -54,9 +54,15 @@ APART = re.compile(r"\]\([^)]*\)|\]\[\w+\]|\[\^[\w-]+\]|\{[:#][^}]*\}|@eq:[\w-]+
 
 def pages() -> list[Chapter]:
     """All texts whose words are written twice: chapters, exercises, and what stands around them."""
-    chapters, around = read_book(), (ROOT / "README.md", *sorted((ROOT / WOVEN).glob("*.md")))
+    shown = BOOK / "pytorch.toml", BOOK / "references.md", ROOT / "README.md"
+    chapters, around = read_book(), [*shown, *sorted((ROOT / WOVEN).glob("*.md"))]
     others = (Chapter(path, path.read_text(encoding="utf-8"), 0) for path in around)
     return [*chapters, *(sheet.text for sheet in read_sheets(chapters)), *others]
+
+
+def key(page: Chapter) -> str:
+    """What the list calls it."""
+    return page.path.name.removesuffix(".md").replace(".", "-")
 
 
 @lru_cache(maxsize=64)
@@ -89,8 +95,6 @@ def _of_cell(cell: Cell, is_sheet: bool) -> list[tuple[int, str]]:
 def _words(text: str, is_sheet: bool) -> list[str]:
     """What a line has that is written twice."""
     words: list[str] = LINK.findall(text)
-    if re.match(r"\[\^.*\(references\.md#", text):  # names and years of literature
-        return words
     words += (f"= {number['expression']}" for number in NUMBER.finditer(text))
     if is_sheet:
         text = text.replace("@eq:", "eq:")  # references.toml has those of the chapters
@@ -194,5 +198,5 @@ def written(pages: Iterable[Chapter]) -> str:
             for words in sections.values()
             for row in wrap("  ".join(words), 118, break_long_words=False, break_on_hyphens=False)
         ]
-        blocks.append("\n".join([f"{page.path.stem} = '''", *rows, "'''"]).replace("\0", " "))
+        blocks.append("\n".join([f"{key(page)} = '''", *rows, "'''"]).replace("\0", " "))
     return "\n".join(blocks) + "\n"
