@@ -228,7 +228,7 @@ class _Unset:
 
 # 01 What is a slope good for? · setting
 class _Setting(_Unset):
-    """An attribute that is looked at whenever it is set."""
+    """An attribute that is checked whenever it is set."""
     def __init__(self, look: Callable, *how: Any) -> None:
         self.look, self.how = look, how
 
@@ -324,7 +324,7 @@ def complex_step_gradient(
 
 # 02 How do I know a derivative is right? · point
 def _point(owner: str, f: Any, x: ArrayLike, h: Any) -> np.ndarray:
-    """x in double precision; f and h are looked at."""
+    """x in double precision; f and h are checked."""
     _instances(owner, Callable, f=f)
     _within(owner, "0 < {} < inf", h=h)
     return _floating(x).astype(float)
@@ -1092,9 +1092,7 @@ class Softmax(Layer):
         >>> Softmax()(np.array([1000.0, 1000.0, 0.0]))
         array([0.5, 0.5, 0. ])
         """
-        x = self._expect(x, ...)
-        if x.ndim == 0:
-            raise ValueError("Softmax(): expected several logits, got one")
+        x = self._expect(x, ..., "K")
         top = x.max(self.axis, keepdims=True, initial=-np.inf)  # if empty
         e = np.exp(x - top)
         p = e / e.sum(axis=self.axis, keepdims=True)
@@ -7810,4 +7808,4 @@ _PROBES = [
 ]
 
 
-# digest aa81edc7ddfefd81c3b531227fb810f7c26054b510d3fe522d30680eca656dd3
+# digest eabf4ca654af6b3593d777fc2dd6c042de376b31592c87a69707c4b2a88e5215

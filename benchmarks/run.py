@@ -27,6 +27,7 @@ from workloads import WORKLOADS
 
 HERE = Path(__file__).resolve().parent
 THREADS = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
+THREADS["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
 ALLOCATOR = {  # glibc keeps freed memory, instead of fetching the same pages again at every step
     "MALLOC_MMAP_THRESHOLD_": "33554432",
     "MALLOC_TRIM_THRESHOLD_": "536870912",
@@ -34,10 +35,12 @@ ALLOCATOR = {  # glibc keeps freed memory, instead of fetching the same pages ag
 }
 OTHERS = {
     "torch_eager": "PyTorch",
+    "jax_jit": "JAX",
     "naive": "naive NumPy",
     "gemm": "products alone",
     "ours": "our layers",
 }
+LIBRARIES = {"torch_eager": "torch", "jax_jit": "jax"}  # where they are installed
 FOREIGN = 0.15  # cores that other processes may use while a round is measured
 ENOUGH = 3  # rounds
 
@@ -144,7 +147,7 @@ def blas() -> str:
 
 
 def heading(names: list[str], dtype: str, rounds: int) -> str:
-    libraries = ["numpy", *(["torch"] if "torch_eager" in names else [])]
+    libraries = ["numpy", *(library for name, library in LIBRARIES.items() if name in names)]
     allocator = ", ".join(f"{name}={value}" for name, value in ALLOCATOR.items())
     columns = ["workload", *(f"ours / {title}" for title in OTHERS.values()), "peak MiB"]
     return "\n".join([
@@ -175,7 +178,8 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
-    names = ["ours", "tape", "naive", "gemm", *(["torch_eager"] if importlib.util.find_spec("torch") else [])]
+    found = [name for name, library in LIBRARIES.items() if importlib.util.find_spec(library)]
+    names = ["ours", "tape", "naive", "gemm", *found]
     workers = {name: Worker(name) for name in names}
     print(heading(names, options.dtype, options.rounds), flush=True)
     for workload in options.workloads:

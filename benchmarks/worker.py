@@ -19,14 +19,14 @@ from types import ModuleType
 
 import numpy as np
 
-from workloads import WORKLOADS, Workload
+from workloads import GROWN, WORKLOADS, Workload
 
 BLOCK = 0.06  # seconds
 
 
 @cache
 def load(name: str, dtype: str) -> Workload:
-    return WORKLOADS[name]().astype(dtype)
+    return (WORKLOADS | GROWN)[name]().astype(dtype)
 
 
 def check(implementation: ModuleType, work: Workload) -> list[float]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from itertools import chain, pairwise
+from functools import partial
+from itertools import chain, pairwise, product
 from typing import Any
 
 import numpy as np
@@ -160,3 +161,41 @@ WORKLOADS = {
     "bn2d": batch_norm_2d,
     "ln": layer_norm,
 }
+
+
+# -- what grows ---------------------------------------------------------------
+
+
+def _square(batch: int, width: int, depth: int) -> Workload:
+    """Layers of one width, and ten outputs."""
+    title = f"MLP, {depth} layers of {width}, batch {batch}, SGD"
+    return _classifier(title, (batch, width), _mlp(*[width] * (depth + 1), 10), "SGD", 1e-3)
+
+
+def _many_parameters(times: int) -> Workload:
+    hidden = 256 * times
+    return _classifier(f"MLP 64-{hidden}-10, batch 16, Adam", (16, 64), _mlp(64, hidden, 10), "Adam", 1e-3)
+
+
+def _long_lstm(times: int) -> Workload:
+    layers = [("LSTM", 32, 64), ("Linear", 64, 10)]
+    title = f"LSTM 32-64, {16 * times} steps, batch 16, SGD"
+    return _classifier(title, (16, 16 * times, 32), layers, "SGD", 1e-3)
+
+
+def _long_block(times: int) -> Workload:
+    layers = [("TransformerBlock", 64, 4), ("Linear", 64, 10)]
+    title = f"Transformer block 64, 4 heads, {32 * times} places, batch 4, SGD"
+    return _classifier(title, (4, 32 * times, 64), layers, "SGD", 1e-3)
+
+
+GROWING: dict[str, Callable[[int], Workload]] = {
+    "batch": lambda times: _square(32 * times, 128, 2),
+    "width": lambda times: _square(64, 64 * times, 2),
+    "depth": lambda times: _square(64, 64, 4 * times),
+    "parameters": _many_parameters,
+    "steps": _long_lstm,
+    "places": _long_block,
+}
+TIMES = 1, 2, 4, 8
+GROWN = {f"{what}-{n}": partial(GROWING[what], n) for what, n in product(GROWING, TIMES)}

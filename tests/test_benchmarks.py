@@ -18,7 +18,7 @@ import ours
 import tape
 from literate.chapter import ROOT
 from worker import check, peak
-from workloads import WORKLOADS, Workload, lenet, lstm, small_mlp, transformer_block
+from workloads import GROWING, WORKLOADS, Workload, lenet, lstm, small_mlp, transformer_block
 
 RUN = runpy.run_path(str(ROOT / "benchmarks" / "run.py"))
 
@@ -27,6 +27,14 @@ RUN = runpy.run_path(str(ROOT / "benchmarks" / "run.py"))
 def test_naive_numpy_computes_the_same(name: str) -> None:
     work = WORKLOADS[name](batch=4)
     np.testing.assert_allclose(check(naive, work), check(ours, work), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("what", GROWING)
+def test_what_grows_computes_the_same_and_grows(what: str) -> None:
+    work = GROWING[what](1)
+    np.testing.assert_allclose(check(naive, work), check(ours, work), rtol=1e-9, atol=1e-9)
+    once, twice, four = (multiplications(GROWING[what](n)) for n in (1, 2, 4))
+    assert twice > 1.6 * once and four > 1.8 * twice
 
 
 TAPED = [name for name in WORKLOADS if WORKLOADS[name]().measured == "tape"]

@@ -505,7 +505,7 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
         ValueError,
         "Linear: out_features must be a whole number of at least 1, got 3.0",
     ),
-    "softmax": (lambda: bp.Softmax()(1.0), ValueError, "Softmax(): expected several logits, got one"),
+    "softmax": (lambda: bp.Softmax()(1.0), ValueError, ": expected input of shape (K,), got ()"),
     "gelu": (lambda: bp.GELU("erf"), ValueError, "GELU: approximate is 'none' or 'tanh', got 'erf'"),
     "broadcast": (
         lambda: bp.MSELoss()(np.zeros((3, 1)), np.zeros(3)),

@@ -256,7 +256,7 @@ def test_mutants_of_the_module(early: Early, number: int) -> None:
 
 # Later chapters, and the share of a sample of mistakes in their code that they notice, equations included,
 # but without the cells that train; chapter 24 with the page of its borders. The shares may only rise.
-SHARES = {**dict.fromkeys(range(11, 18), 0.98), 20: 1, 21: 0.98, 22: 1, 24: 1}
+SHARES = {**dict.fromkeys(range(11, 23), 0.98), **dict.fromkeys((18, 19, 20, 22, 24), 1)}
 SAMPLE = 8
 # What changes nothing that one could notice there, and why; of chapters 11 to 17 and 21, all.
 # Where a function has several such constants, the line of the module says which.

@@ -783,7 +783,7 @@ SAID: dict[str, Callable[[], bool]] = {
     "through `.data`, or into the NumPy array behind `torch.from_numpy`, is not counted": uncounted,
     "PyTorch does it for an array with axes, not for a single number": from_there_on,
     "call `y.register_hook(print)` before `backward`, or `y.retain_grad()`, which keeps": in_between,
-    "of those that are ready leaves come first, then the newest": leaves_first,
+    "of those that are ready, leaves come first, then the newest": leaves_first,
     "`backward` from the last step, `x.grad.norm(dim=(0, 2))`": reach,
     "with `eval()` alone PyTorch still stores, for every held-out batch, what": eval_alone,
     # outside of boxes that say "differs"
@@ -794,7 +794,7 @@ SAID: dict[str, Callable[[], bool]] = {
     ),
     "PyTorch raises an error if backward needs that weight;": needed_weight,
     "We take 0, as `torch.relu` does.": lambda: slope_at([0.0], torch.relu) == [bp.ReLU().slope(0.0)] == [0],
-    '`GELU("tanh")` does so, as in PyTorch.': lambda: np.allclose(
+    '`GELU("tanh")` replaces $\\Phi$ by a tanh of nearly the same shape, as in PyTorch.': lambda: np.allclose(
         torch.nn.GELU("tanh")(torch.tensor([-1.5, 0.7])), bp.GELU("tanh").forward([-1.5, 0.7])
     ),
     "PyTorch prints a warning and trains on": all_with_all,
