@@ -6,7 +6,7 @@ import sys
 
 from literate.chapter import BOOK, BookError
 from literate.files import command, write_atomically
-from literate.prove.wording import WORDING, changes, listed_wording, pages, written
+from literate.prove.wording import WORDING, changes, key, listed_wording, pages, written
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -15,10 +15,9 @@ def main(arguments: list[str] | None = None) -> int:
         texts, listed = pages(), {}
         with contextlib.suppress(BookError):  # a list that cannot be read is written anew
             listed = listed_wording()
-        for page in texts:
-            if page.path.stem in listed:
-                for change in changes(page, listed[page.path.stem]):
-                    print(change)
+        for page in (one for one in texts if key(one) in listed):
+            for change in changes(page, listed[key(page)]):
+                print(change)
         write_atomically(BOOK / WORDING, written(texts))
     except BookError as error:
         print(error, file=sys.stderr)

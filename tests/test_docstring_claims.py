@@ -17,7 +17,8 @@ import pytest
 import backprop_core as bp
 
 Call = Callable[[], Any]
-X, LABELS = np.random.default_rng(0).normal(size=(6, 4)), np.array([0, 1, 2, 0, 1, 2])
+X, OTHER = np.random.default_rng(0).normal(size=(2, 6, 4))
+LABELS = np.array([0, 1, 2, 0, 1, 2])
 IMAGES, LOGITS = np.ones((2, 3, 4, 4)), np.zeros((6, 3))
 WORD: Any = "x"  # of a kind that nobody expects
 NOT_FINITE = np.full((1, 4), np.nan)
@@ -600,7 +601,234 @@ def wide() -> bool:
     return (6, 24) in [one.shape for one in bp.TransformerBlock(6, 2).parameters()]
 
 
+def penalty(kind: Callable[..., float]) -> tuple[float, np.ndarray]:
+    """Of the numbers 3, 0 and -4 at strength a half, and what it adds to the gradient 1."""
+    one = bp.Parameter([3.0, 0.0, -4.0])
+    one.grad[...] = 1.0
+    return kind([one], 0.5), one.grad
+
+
+def dropped(p: float) -> float:
+    return float(np.mean(bp.Dropout(p, rng=0).forward(np.ones(100_000)) == 0))
+
+
+def starts(layer: bp.Layer, bound: float) -> bool:
+    """All weights are uniform in ±bound."""
+    return all(0.95 * bound < np.abs(one.data).max() <= bound for one in layer.parameters())
+
+
+def standard(y: np.ndarray, axis: Any) -> bool:
+    return np.allclose(y.mean(axis=axis), 0, atol=1e-6) and np.allclose(y.var(axis=axis), 1, atol=1e-3)
+
+
+def frozen_stays() -> bool:
+    layer = bp.Linear(4, 3, rng=0)
+    before = layer.weight.data.copy()
+    layer.weight.requires_grad = False
+    optimizer = bp.SGD(layer.parameters(), lr=0.1, momentum=0.5, weight_decay=0.1)
+    back(layer, X)
+    optimizer.step()
+    return not layer.weight.grad.any() and np.array_equal(layer.weight.data, before)
+
+
+def stays_after_step() -> bool:
+    one = number()
+    one.grad[...] = 2.0
+    bp.SGD([one], lr=0.1).step()
+    return bool((one.grad == 2).all())
+
+
+def masked() -> bool:
+    """Only the first example counts, in the value and on the way back."""
+    loss = bp.MSELoss()
+    value = loss.forward(X, OTHER, mask=np.arange(6) == 0)
+    return np.isclose(value, np.mean((X - OTHER)[0] ** 2)) and not loss.backward()[1:].any()
+
+
+def weighted() -> bool:
+    """Terms of a class count by its weight; what is ignored does not count."""
+    terms = bp.CrossEntropyLoss("none").forward(X[:, :3], LABELS)
+    weight = np.array([1.0, 2.0, 4.0])
+    loss = bp.CrossEntropyLoss(weight=weight, ignore_index=0)
+    here, counts = LABELS != 0, weight[LABELS]
+    return np.isclose(loss.forward(X[:, :3], LABELS), (terms * counts)[here].sum() / counts[here].sum())
+
+
+def rates(schedule: bp.Schedule, *steps: int) -> list[float]:
+    return [round(schedule.rate(t), 6) for t in steps]
+
+
+def added_to(decay: float) -> list[float]:
+    """Weights of 1 after a step of Adam at slope -2: a decay of 2 cancels it."""
+    one = number()
+    optimizer = bp.Adam([one], lr=0.1, weight_decay=decay)
+    one.grad[...] = -2.0
+    optimizer.step()
+    return one.data.ravel().tolist()
+
+
+def fan() -> bool:
+    """400 inputs, 100 outputs; a slope of 1 on both sides halves the square of the bound."""
+    bounds = []
+    for settings in ({}, {"a": 1.0}, {"mode": "fan_out"}):
+        one = bp.Parameter(np.zeros((400, 100)))
+        bp.kaiming_uniform_(one, rng=0, **settings)
+        bounds.append(np.abs(one.data).max())
+    return np.allclose(np.square(bounds), [6 / 400, 3 / 400, 6 / 100], rtol=1e-2)
+
+
+def gathered() -> tuple[list[float], list[float]]:
+    """RMSprop at slope 2: without and with the mean under the root, then with momentum."""
+    settings: dict[str, Any] = {"alpha": 0.75, "eps": 0.0}
+    plain, apart = (moved(1, bp.RMSprop, centered=centered, **settings) for centered in (False, True))
+    return plain + apart, moved(2, bp.RMSprop, momentum=0.5, **settings)
+
+
+def largest_so_far() -> bool:
+    """After a slope of 4, that of 1 is divided by the 4's average."""
+    ways = []
+    for amsgrad in (False, True):
+        one = number(0.0)
+        optimizer = bp.Adam([one], lr=1.0, betas=(0.0, 0.0), eps=0.0, amsgrad=amsgrad)
+        for slope in (4.0, 1.0):
+            before, one.grad[...] = one.data[0, 0], slope
+            optimizer.step()
+        ways.append(float(before - one.data[0, 0]))
+    return ways == [1.0, 0.25]
+
+
+def in_a_new_order() -> bool:
+    loader = bp.DataLoader(np.arange(50.0), np.arange(50), 50, rng=0)
+    (first, _), (second, _) = (next(iter(loader)) for _ in range(2))
+    return not np.array_equal(first, second) and set(first) == set(second) == set(range(50))
+
+
+def waits(patience: int) -> int:
+    """Epochs until it stops, if only the first is better, and the others by too little."""
+    stop = bp.EarlyStopping(net(), patience, min_delta=0.5, monitor="loss")
+    return next(n for n in range(1, 20) if stop([{"loss": 3.0 - 0.1 * n}]))
+
+
+def later_is_hidden() -> bool:
+    layer = bp.MultiHeadAttention(4, 2, causal=True, rng=0)
+    layer.forward(np.cos(np.arange(12.0)).reshape(1, 3, 4))
+    assert layer.weights is not None
+    return not np.triu(layer.weights[0, 0], 1).any() and bool(np.tril(layer.weights[0, 0] + 1).any())
+
+
+def last_state() -> bool:
+    layer, x = bp.RNN(4, 3, rng=0), np.cos(np.arange(24.0)).reshape(1, 6, 4)
+    y = layer.forward(x)
+    assert layer.state is not None
+    ends = np.array_equal(layer.state, y[:, -1])
+    two = layer.forward(x, None, [2])
+    return bool(ends and not two[:, 2:].any() and not layer.backward(np.ones_like(two))[:, 2:].any())
+
+
+def counted() -> bool:
+    x = np.arange(12.0).reshape(1, 6, 2)
+    return bp.Last().forward(x, [3]).tolist() == [[4.0, 5.0]]
+
+
+def exchanged() -> bool:
+    shapes = [bp.Tensor(np.ones((2, 3, 4))).mT.shape, bp.Tensor(np.ones((2, 3, 4))).T.shape]
+    return [*shapes, bp.Tensor(np.ones(3)).mT.shape] == [(2, 4, 3), (4, 3, 2), (3,)]
+
+
+def adds_up() -> bool:
+    x = bp.Value(3.0)
+    between = x * x
+    y = between * 2.0
+    y.backward()
+    y.backward()
+    return x.grad == 24.0 and between.grad == 2.0
+
+
 PROMISED: dict[tuple[str, str], Callable[[], Any]] = {
+    ("l2_penalty", "Half the strength times the sum of squares"): lambda: penalty(bp.l2_penalty)[0] == 6.25,
+    ("l2_penalty", "Adds its gradient"): lambda: penalty(bp.l2_penalty)[1].tolist() == [2.5, 1.0, -1.0],
+    ("l1_penalty", "The strength times the sum of absolute values"): lambda: penalty(bp.l1_penalty)[0] == 3.5,
+    ("l1_penalty", "(0 at 0)"): lambda: penalty(bp.l1_penalty)[1].tolist() == [1.5, 1.0, 0.5],
+    ("Dropout", "Zero a random share p of the entries in training"): lambda: abs(dropped(0.2) - 0.2) < 0.01,
+    ("Dropout", "``p`` is the probability of dropping"): lambda: abs(dropped(0.9) - 0.9) < 0.01,
+    ("Dropout", "in evaluation a copy of the input"): lambda: np.array_equal(bp.Dropout(0.5).eval()(X), X),
+    ("BatchNorm1d", "Each feature with mean 0 and variance 1 over the batch"): lambda: standard(
+        bp.BatchNorm1d(4).forward(9 * X), 0
+    ),
+    ("BatchNorm2d", "one mean and variance per channel"): lambda: standard(
+        bp.BatchNorm2d(3).forward(np.cos(np.arange(96.0)).reshape(2, 3, 4, 4)), (0, 2, 3)
+    ),
+    ("LayerNorm", "Each example with mean 0 and variance 1 over its last axes"): lambda: standard(
+        bp.LayerNorm(4).forward(9 * X), 1
+    ),
+    ("RMSNorm", "divided by the root of its mean square"): lambda: np.allclose(
+        (bp.RMSNorm(4).forward(X + 3) ** 2).mean(axis=1), 1
+    ),
+    ("Conv2d", "Weight and bias start uniform in ±1/sqrt(number of inputs of a window)"): lambda: starts(
+        bp.Conv2d(4, 99, 3, rng=0), 1 / 6
+    ),
+    ("RNN", "all start uniform in ±1/sqrt(hidden_size)"): lambda: starts(bp.RNN(30, 100, rng=0), 0.1),
+    ("RNN", "outputs and gradients there are 0"): last_state,
+    ("RNN", "is the last state, the start of what follows"): last_state,
+    ("RNN", "begins with the state ``start``, zero if there is none"): lambda: np.array_equal(
+        bp.RNN(4, 3, rng=0).forward(X[None]), bp.RNN(4, 3, rng=0).forward(X[None], np.zeros((1, 3)))
+    ),
+    ("Last", "With ``lengths``, the last step that counts"): counted,
+    ("Embedding", "normal with mean 0 and standard deviation ``std`` at first"): lambda: (
+        abs(bp.Embedding(1000, 10, std=0.5, rng=0).weight.data.std() - 0.5) < 0.01
+    ),
+    ("MultiHeadAttention", "``causal`` hides what comes later"): later_is_hidden,
+    ("Residual", "y = x + f(x)"): lambda: np.allclose(bp.Residual(bp.Tanh())(X), X + np.tanh(X)),
+    ("Parameter", "With ``requires_grad`` False grad stays 0, and no optimizer moves the data"): frozen_stays,
+    ("Optimizer", "What is frozen does not move"): frozen_stays,
+    ("Optimizer.step", "their gradients stay"): stays_after_step,
+    ("Layer.to", "returns itself"): lambda: (lambda one: one.to("float32") is one)(net()),
+    ("Layer.state_dict", "Copies of all parameters' data"): lambda: (
+        lambda one: not np.shares_memory(one.state_dict()["0.weight"], one.parameters()[0].data)
+    )(net()),
+    ("Tanh", "slope 0 where it rounds to 1 or -1"): lambda: (
+        not bp.Tanh().slope(np.array([-40.0, 40.0])).any()
+    ),
+    ("LeakyReLU", "``negative_slope`` is its alpha"): lambda: bp.LeakyReLU(negative_slope=0.3)(-2.0) == -0.6,
+    ("HuberLoss", "Square up to ``delta``, straight beyond"): lambda: (
+        bp.HuberLoss(delta=2.0).value_and_slope(np.array([1.0, 2.0, 9.0]), np.zeros(3))[1].tolist()
+        == [1.0, 2.0, 2.0]
+    ),
+    ("Loss", '"mean" (over all entries; over examples for cross-entropy)'): lambda: np.allclose(
+        [bp.MSELoss("sum")(X, OTHER) / 24, bp.CrossEntropyLoss("sum")(LOGITS, LABELS) / 6],
+        [bp.MSELoss()(X, OTHER), bp.CrossEntropyLoss()(LOGITS, LABELS)],
+    ),
+    ("Loss.forward", "Only examples where ``mask`` is true count"): masked,
+    ("CrossEntropyLoss", "The mean is over all labels except those equal to ``ignore_index``"): weighted,
+    ("CrossEntropyLoss", "multiplies each class, and the mean of labels is then weighted"): weighted,
+    ("kaiming_uniform_", '``a`` is the leaky slope; mode "fan_out" takes eq:kaiming-out'): fan,
+    ("RMSprop", "``centered`` subtracts the squared mean slope under the root"): lambda: (
+        gathered()[0] == [0.2, 0.23094]
+    ),
+    ("RMSprop", "with ``momentum`` the quotients add up to a velocity"): lambda: (
+        gathered()[1] == [0.2, round(0.1 + 0.2 / np.sqrt(1.75), 6)]
+    ),
+    ("Adam", "``weight_decay`` is added to the gradient"): lambda: added_to(2.0) == [1.0] * 6,
+    ("Adam", "``amsgrad`` divides by the largest average square so far"): largest_so_far,
+    ("DataLoader", "in a new random order each time it is iterated"): in_a_new_order,
+    ("CosineAnnealingLR", "From base to ``eta_min`` in T_max steps"): lambda: (
+        rates(bp.CosineAnnealingLR(sgd(), 5, eta_min=0.02), 0, 5) == [0.1, 0.02]
+    ),
+    ("LinearWarmup", "From base / steps up to base in ``steps`` steps"): lambda: (
+        rates(bp.LinearWarmup(sgd(), 4), 0, 3, 9) == [0.025, 0.1, 0.1]
+    ),
+    ("ExponentialLR", "base times gamma at every step"): lambda: (
+        rates(bp.ExponentialLR(sgd(), 0.5), 0, 1, 2) == [0.1, 0.05, 0.025]
+    ),
+    ("clip_grad_norm_", "Shorten the gradient of all parameters to max_norm"): lambda: np.isclose(
+        np.linalg.norm(clipped(2.0)[1]), 1
+    ),
+    ("EarlyStopping", "better than the best so far by more than ``min_delta``"): lambda: waits(2) == 3,
+    ("EarlyStopping", "Stops after ``patience`` epochs without one"): lambda: waits(5) == 6,
+    ("Tensor.mT", "The last two axes exchanged; a single axis stays"): exchanged,
+    ("Tensor.T", "All axes in reverse"): exchanged,
+    ("Value.backward", "In leaves, grad adds up over several calls"): adds_up,
+    ("Value.backward", "in all that stands between, it starts anew"): adds_up,
     ("gradcheck", "Expect below 1e-7, or 1e-12 with ``complex_step_gradient``"): found_error,
     ("numerical_gradient", "result as x, always float64"): always_float64,
     ("gradient_descent", "result (steps + 1, *x.shape); row 0 is x itself"): path,
@@ -730,6 +958,12 @@ MISTAKES = [
     ("Flatten", "One row", "Raises TypeError for a scalar. One row"),
     ("GELU", "5e-4", "5e-5"),
     ("LSTM", "i, f, g, o", "i, f, o, g"),
+    ("l2_penalty", "Half the strength", "The strength"),
+    ("l1_penalty", "0 at 0", "1 at 0"),
+    ("Dropout", "probability of dropping", "probability of keeping"),
+    ("Conv2d", "1/sqrt(number", "1/(number"),
+    ("Adam", "added to the gradient", "added to the step"),
+    ("EarlyStopping", "the best so far by", "the one before by"),
 ]
 
 

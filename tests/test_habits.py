@@ -13,6 +13,7 @@ import backprop_core as bp
 from equations.check import DRAWS, DRAWS_OF_CASES
 from equations.compare import CLOSELY, LIMIT, ROUGHLY
 from equations.corners import CORNERS, LARGES, MORE, OF_BRANCHES
+from equations.field import P
 from literate.chapter import ROOT, WIDTH
 from literate.exercises.sheets import FEWEST_WRONG, FORMS, LEVELS, SECONDS
 from literate.prove.checks import read_counts
@@ -71,6 +72,9 @@ def limits() -> list[tuple[str, str]]:
     counts = read_counts(ROOT / "book").values()
     corners = [one for one in (*CORNERS, *OF_BRANCHES, *MORE) if one not in LARGES]
     sheets, equations = "CONTRIBUTING.md", "scripts/equations/README.md"
+    page = "scripts/literate/weave/checks.md"
+    digits, fewer = NUMERALS[round(-math.log10(CLOSELY))], NUMERALS[int(-math.log10(LIMIT))]
+    power = (P + 1).bit_length() - 1
     (subject,) = re.findall(r"\{(\d+)\}'\n", read(".pre-commit-config.yaml"))  # one more is refused
     heavy = [
         int(n) // 1000
@@ -94,8 +98,12 @@ def limits() -> list[tuple[str, str]]:
         (sheets, f"Forms are {', '.join(f'`{form}`' for form in [*FORMS][:-1])} and `{[*FORMS][-1]}`,"),
         (sheets, f"At least {NUMERALS[FEWEST_WRONG]} `tags=["),
         (sheets, f"may run for {NUMERALS[SECONDS]} seconds"),
-        (equations, f"to {NUMERALS[round(-math.log10(CLOSELY))]} digits"),
-        (equations, f"or {NUMERALS[int(-math.log10(LIMIT))]} where differences give"),
+        (equations, f"to {digits} digits, or {fewer} where differences give"),
+        (page, f"show {digits} digits, and {fewer} where a slope is measured"),
+        (equations, f"GF(2^{power} - 1)"),
+        (equations, f"degree / 2^{power}, here below 1e-15"),
+        (page, f"$2^{{{{{power}}}}}-1$ elements"),
+        (page, "for a probability below $10^{{-15}}$"),
         (equations, f"on {NUMERALS[DRAWS]} draws of floating"),
         (equations, f"numbers, {NUMERALS[DRAWS_OF_CASES]} where a single draw"),
         (equations, f"below {CLOSELY:.0e} of the largest entry, or {str(LIMIT).replace('e-0', 'e-')} beside"),
@@ -130,6 +138,9 @@ def test_pages_say_the_numbers_that_the_tools_go_by() -> None:
         ("allows one per cent", "allows ten per cent"),
         ("checked with Python 3.11", "checked with Python 3.14"),
         ("`make checks` writes it", "`make numbers` writes it"),
+        ("show ten digits", "show twelve digits"),
+        ("$2^{{61}}-1$", "$2^{{31}}-1$"),
+        ("$10^{{-15}}$", "$10^{{-18}}$"),
     ],
 )
 def test_another_number_is_found(changes: tuple[str, str]) -> None:

@@ -161,7 +161,7 @@ def compared(text: str) -> list[str]:
 def prose(chapter: Chapter, tables: bool = False) -> list[str]:
     """The chapter's lines; header, fences, displays and tables (or only those of notation) are left blank."""
     lines = chapter.text.split("\n")
-    blocks = [range(0, lines.index("---", 1))]
+    blocks = [range(0, lines.index("---", 1) if lines[0] == "---" else 0)]
     for cell in chapter.cells:
         blocks.append(range(cell.place.line - 2, cell.end))
     blocks += [range(display.place.line - 1, display.end) for display in chapter.displays]

@@ -1,12 +1,12 @@
 """Words that turn a sentence around: book/wording.toml has them once more, in reading order.
 
-Whether it should say "never larger" or "always larger", chapter 8 or chapter 9, no program can tell. So words
-of degree, direction and number, words of the field that have a sibling (kept and dropped, mean and median),
-names, code and formulas of the text are written twice. Whoever changes one has the list written anew, and a
-review of the list shows what became of it: larger is now smaller.
-The same holds for what the module says (docstrings and errors), and for the exercises. Six more are on the
-list whole: where a link leads, how a number is computed, displays that are not checked, comments in code, the
-values that exercises know as slips, and what code shows to its reader, printed or in a figure.
+Whether it should say "never larger" or "always larger", chapter 8 or chapter 9, no program can tell. So all
+words but a few that say nothing alone, names, code and formulas of the text are written twice. Whoever
+changes one has the list written anew, and a review of that shows what became of it: larger is now smaller.
+The same holds for what the module says (docstrings and errors), for the exercises, and for README.md and the
+pages beside the chapters. Six more are on the list whole: where a link leads, how a number is computed,
+displays that are not checked, comments in code, the values that exercises know as slips, and what code shows
+to its reader, printed or in a figure, with the values that this is said of.
 """
 
 import ast
@@ -20,67 +20,31 @@ from operator import itemgetter
 from pathlib import Path
 from textwrap import wrap
 
-from literate.chapter import BOOK, NUMBER, Cell, Chapter
+from literate.chapter import BOOK, NUMBER, ROOT, Cell, Chapter
 from literate.exercises.sheets import FOLDER, read_sheets
 from literate.prove.numbers import prose
 from literate.prove.unbound import read_texts
 from literate.reader import read_book
 
-WORDING = "wording.toml"
+WORDING, WOVEN = "wording.toml", "scripts/literate/weave"
 TELLING = "core", "check"  # cells whose texts are read by others
 SHOWING = None, "hide-input"  # cells of which a reader sees what they print or draw
 HEADER = """\
-# Words of degree, direction and number, names, code and formulas of the text, in reading order.
+# The words of the text, but for the most common ones, its names, code and formulas, in reading order.
 # `make wording` writes this list; read what it changes, for each change may turn a sentence around.
 """
-WORDS = """
-    all always every never no nobody none nor not nothing only neither unless without cannot
-    once twice half quarter double two three four five six seven eight nine ten eleven twelve twenty thirty
-    forty fifty sixty hundred thousand million most least more less fewer many few same different opposite
-    first last before after above below left right up down upwards downwards forwards backwards
-    inside outside front behind positive negative good better best bad worse worst
-    closer closest large small high low fast slow long short cheap strong weak steep flat deep easy hard
-    (?:large|small|great|bigg|high|low|long|short|fast|slow|cheap|strong|weak|steep|flatt|deep|wid)(?:er|est)
-    (?:narrow|near|hard|easi|simpl|earli|lat|saf|rough|quick|old|young|new|sharp|thin|thick)(?:er|est)
-    (?:rise|fall|grow|shrink|increase|decrease|vanish|explode|gain|lose)(?:s|es)?
-    (?:ris|fall|grow|shrink)ing rows? columns? inputs? outputs? minimum maximum forward backward
-    zeros? ones plus minus sums? products? differences? quotients? roots? squared? variance average
-    (?:double|triple|quadruple|halve)[sd]? (?:swell|fade)(?:s|ing)? frequent(?:ly)? usual(?:ly)? common rare
-    often seldom mostly strict lenient unlike solid dashed dotted straight curved round level
-    black white grey blue orange red green along against towards away between across
-    (?:third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth|thousandth|billionth)s?
-    (?:add|subtract)(?:s|ed|ing)? multiply multiplies multiplied divide[sd]? lower(?:s|ed)? raise[sd]?
-    into out agree differ equal unequal training evaluation correlation convolution easily hardly even
-    both either any some instead nearly almost exactly about roughly alike likewise unchanged otherwise
-    averaged? weighted summed counted means? median mode deviations? spreads? lengths? distance norms?
-    tanh sigmoids? softmax softplus relu linear logarithm exponential cosine normal uniform random constant
-    fixed finite infinite infinity nan empty relative absolute real complex imaginary symmetric diagonal
-    transposed stretched smooth independent direct reversed? causal past future until while
-    targets? labels? quer(?:y|ies) keys? logits? bias(?:es)? kernels? channels? heads? states? gates?
-    width height stride padding units? parents? child(?:ren)? leaf upstream validation tests? momentum
-    velocity forget(?:s|ten)? update reset candidate cells? encoder decoder numerator denominator
-    keep(?:s|ing)? kept drop(?:s|ped)? hid(?:es?|den) show(?:s|n)? begin(?:s|ning)? starts? ends?
-    clear(?:s|ed)? cop(?:y|ies|ied) save[sd]? restore[sd]? change[sd]? moved?s? stay(?:s|ed)? ignored? ignores
-    repeat(?:s|ed)? refuse[sd]? accept(?:s|ed)? allow(?:s|ed)? overwritten overwrites? sort(?:s|ed)?
-    shuffle[sd]? frozen freezes? trained untrained learned healthy sick dead alive true false wrong
-    second over times values? machine biased unbiased rounding signs? penalt(?:y|ies) nodes? leaves floor
-    walls? produced received single mixed other read-only writeable uphill downhill clipp(?:ed|ing)
-    scale[sd]? saturated? saturates
-    determinant traces? quick(?:ly)? slowly gradual(?:ly)? sudden(?:ly)? noise noisy damped overdamped
-    (?:creep|swing|crawl|zigzag|jump|shift|enlarge|stretch|squeeze|bend|wander|cancel)(?:s|ed)?
-    indifferent opposed
-    sizes? pixels? slopes? curvatures? parabolas? cubes? triples? pairs? factors? scores? mask(?:s|ed)?
-    probability probabilities memory memories seeds? epochs? batch(?:es)? examples? classes features?
-    layers? blocks? depth rarely typical(?:ly)? (?:over|under)flow(?:s|ed)? inverse schedules? optimizers?
-    decay(?:s|ed)? adam adagrad rmsprop nesterov glorot kaiming
+SILENT = """
+    a an the this that these those it its itself they them their theirs he him his she her we us our ours you
+    your i who whom whose which what how why when where then than there here of to in for as by with at and
+    but so just is are was were be been being am has have had having do does did doing will would also very
+    such
 """.split()
 TOKEN = re.compile(
     r"`[^`]+`|(?<![\\$])\$[^$]+\$|(?<![\w.])-?\d[\d,.]*(?:e-?\d+)?\b%?"  # code, formulas, numbers
     r"|(?<![\w'’.])[b-zB-HJ-Z](?![\w'’]|\.\w)|[<>]=?|≤|≥"  # of shapes and conditions
     r"|\beq:[\w-]+|\b\w+_\w*|\b[a-z]+\d+\b|\"\w+\""  # labels, settings, their values
     r"|(?<!\*)\*\w+\*(?!\*)"  # what the author stresses
-    r"|\b\w*[a-z]\w*[A-Z]\w*|\b[A-Z][A-Z\d]\w*|(?<=[a-z,;)] )[A-Z]\w+"  # names
-    rf"|\b(?i:{'|'.join(WORDS)})\b"
+    rf"|\b(?!(?i:{'|'.join(SILENT)})\b)[^\W\d_][\w'’-]*"
 )
 LINK = re.compile(r"\]\(([^) ]+)")
 STYLE = re.compile(r"C\d|[\W\d_]*\w?[\W\d_]*|{}")  # of lines and marks
@@ -88,10 +52,17 @@ SAYING = re.compile(r"\w*(?:label|title|text)")  # keywords whose values a figur
 APART = re.compile(r"\]\([^)]*\)|\]\[\w+\]|\[\^[\w-]+\]|\{[:#][^}]*\}|@eq:[\w-]+|https?://\S+")
 
 
-def pages(folder: Path = BOOK) -> list[Chapter]:
-    """All texts whose words are written twice: chapters and exercises."""
-    chapters = read_book(folder)
-    return [*chapters, *(sheet.text for sheet in read_sheets(chapters))]
+def pages() -> list[Chapter]:
+    """All texts whose words are written twice: chapters, exercises, and what stands around them."""
+    shown = BOOK / "pytorch.toml", BOOK / "references.md", ROOT / "README.md"
+    chapters, around = read_book(), [*shown, *sorted((ROOT / WOVEN).glob("*.md"))]
+    others = (Chapter(path, path.read_text(encoding="utf-8"), 0) for path in around)
+    return [*chapters, *(sheet.text for sheet in read_sheets(chapters)), *others]
+
+
+def key(page: Chapter) -> str:
+    """What the list calls it."""
+    return page.path.name.removesuffix(".md").replace(".", "-")
 
 
 @lru_cache(maxsize=64)
@@ -110,7 +81,11 @@ def wording(page: Chapter) -> list[tuple[int, str]]:
 @lru_cache(maxsize=4096)
 def _of_cell(cell: Cell, is_sheet: bool) -> list[tuple[int, str]]:
     lines = [(cell.place.line, cell.alt or ""), *(told(cell) if cell.tag in TELLING else ())]
+    if cell.kind not in ("python", "py", "pycon"):  # shown as it is
+        lines += enumerate(cell.source.split("\n"), cell.place.line)
     found = [(line, word) for line, text in lines for word in _words(text, is_sheet)]
+    if cell.kind == "py":
+        found += _comments(cell)
     if cell.kind == "python":
         found += [*_comments(cell), *_slips(cell), *(_shown(cell) if cell.tag in SHOWING else ())]
     return found
@@ -120,8 +95,6 @@ def _of_cell(cell: Cell, is_sheet: bool) -> list[tuple[int, str]]:
 def _words(text: str, is_sheet: bool) -> list[str]:
     """What a line has that is written twice."""
     words: list[str] = LINK.findall(text)
-    if re.match(r"\[\^.*\(references\.md#", text):  # names and years of literature
-        return words
     words += (f"= {number['expression']}" for number in NUMBER.finditer(text))
     if is_sheet:
         text = text.replace("@eq:", "eq:")  # references.toml has those of the chapters
@@ -133,15 +106,10 @@ def _words(text: str, is_sheet: bool) -> list[str]:
 
 def _segment(cell: Cell, node: ast.expr) -> str:
     """The code of a node. ``ast.get_source_segment`` would split the cell anew each time."""
-    lines = _lines(cell.source)[node.lineno - 1 : node.end_lineno]
+    lines = cell.source.encode().split(b"\n")[node.lineno - 1 : node.end_lineno]
     lines[-1] = lines[-1][: node.end_col_offset]
     lines[0] = lines[0][node.col_offset :]
     return b"\n".join(lines).decode()
-
-
-@lru_cache(maxsize=1)
-def _lines(source: str) -> list[bytes]:
-    return source.encode().split(b"\n")
 
 
 def _comments(cell: Cell) -> Iterator[tuple[int, str]]:
@@ -159,15 +127,20 @@ def _slips(cell: Cell) -> Iterator[tuple[int, str]]:
 
 
 def _shown(cell: Cell) -> Iterator[tuple[int, str]]:
-    """What a demonstration prints and a figure says: its strings, but for those that set a style."""
-    keywords = (node for node in ast.walk(cell.tree) if isinstance(node, ast.keyword))
-    of_style = (one for one in keywords if not SAYING.fullmatch(one.arg or ""))
+    """What a demonstration prints and a figure says, without what sets a style, and of which values."""
+    calls = [node for node in ast.walk(cell.tree) if isinstance(node, ast.Call)]
+    of_style = (one for call in calls for one in call.keywords if not SAYING.fullmatch(one.arg or ""))
     styles = {part for one in of_style for part in ast.walk(one.value)}
+    said: set[ast.AST] = set()
     for node in (one for one in _strings(cell) if one not in styles):
         text = _segment(cell, node)
         bare = re.sub(r"\{[^{}]*\}", "", text.strip("rf'\""))
         if text.endswith(('"', "'")) and not STYLE.fullmatch(bare):
+            said.add(node)
             yield cell.place.line + node.lineno - 1, text
+    for one in (one for call in calls if not said.isdisjoint(ast.walk(call)) for one in call.args):
+        if said.isdisjoint(ast.walk(one)) and any(isinstance(part, ast.Name) for part in ast.walk(one)):
+            yield cell.place.line + one.lineno - 1, _segment(cell, one)
 
 
 def _strings(cell: Cell) -> list[ast.Constant | ast.JoinedStr]:
@@ -196,14 +169,9 @@ def _text(node: ast.expr) -> str:
 
 
 def listed_wording(folder: Path = BOOK) -> dict[str, list[str]]:
-    """{chapter or exercises: its words}"""
+    """{chapter, exercises or page: its words}"""
     texts = read_texts(folder / WORDING)
-    return {name: _listed(text) for name, text in texts.items()}
-
-
-@lru_cache(maxsize=64)
-def _listed(text: str) -> list[str]:
-    return [word for word in re.split(r" {2,}|\n", text) if word]
+    return {name: [word for word in re.split(r" {2,}|\n", text) if word] for name, text in texts.items()}
 
 
 def changes(page: Chapter, listed: list[str]) -> Iterator[str]:
@@ -230,5 +198,5 @@ def written(pages: Iterable[Chapter]) -> str:
             for words in sections.values()
             for row in wrap("  ".join(words), 118, break_long_words=False, break_on_hyphens=False)
         ]
-        blocks.append("\n".join([f"{page.path.stem} = '''", *rows, "'''"]).replace("\0", " "))
+        blocks.append("\n".join([f"{key(page)} = '''", *rows, "'''"]).replace("\0", " "))
     return "\n".join(blocks) + "\n"
