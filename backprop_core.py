@@ -238,6 +238,16 @@ class _Setting(_Unset):
         vars(owner)[self.name] = value.item() if number else value
 
 
+# 01 What is a slope good for? · in-its-place
+class _InItsPlace(_Unset):
+    """An array; only one of the same shape may take its place."""
+    def __set__(self, owner: Any, value: Any) -> None:
+        new = value if isinstance(value, np.ndarray) else _floating(value)
+        old = vars(owner).get(self.name, new)
+        _of_shape(old.shape, new, f"{type(owner).__name__}.{self.name}")
+        vars(owner)[self.name] = new
+
+
 # 01 What is a slope good for? · walk
 def _walk(gradient: Any, lr: Any, steps: Any) -> range:
     """So many steps, if the settings of gradient_descent make sense."""
@@ -456,9 +466,9 @@ class Parameter:
     Write into them, ``data[...] = new``: others may hold on to them. But
     not between forward and backward, which reads the data again. With
     ``requires_grad`` False grad stays 0, and no optimizer moves the data.
-    Raises TypeError for anything but numbers, ValueError for a grad of
-    another shape.
+    Raises TypeError for anything but numbers, ValueError for other shapes.
     """
+    data: Any = _InItsPlace()
     requires_grad: Any = _Setting(_switch)
     def __init__(self, data: ArrayLike, requires_grad: bool = True) -> None:
         self.data = _floating(data).copy()
@@ -477,8 +487,8 @@ class Parameter:
     @grad.setter
     def grad(self, grad: ArrayLike | None) -> None:
         if grad is not None and grad is not (mine := vars(self).get("_grad")):
-            new, kind = _upstream(self.data, grad, "grad"), self.data.dtype
-            if mine is None or (mine.shape, mine.dtype) != (new.shape, kind):
+            new, kind = _of_shape(self.shape, grad, "grad"), self.dtype
+            if mine is None or mine.dtype != kind:
                 self._grad: np.ndarray = np.empty(new.shape, kind)
             self._grad[...] = new
         self._cleared = grad is None
@@ -1083,7 +1093,10 @@ class Softmax(Layer):
     an axis that is not a whole number.
     """
 
-    axis: int = -1
+    axis: Any = _Setting(_demand, _is_whole, _WHOLE)
+
+    def __init__(self, axis: int = -1) -> None:
+        self.axis = axis
 
     # 05 Something that bends: activations · softmax-forward
     def forward(self, x: ArrayLike) -> np.ndarray:
@@ -1103,11 +1116,6 @@ class Softmax(Layer):
         grad, p = self._received(grad_output)
         average = (grad * p).sum(axis=self.axis, keepdims=True)
         return p * (grad - average)  # eq:softmax-vjp
-
-    # 05 Something that bends: activations · softmax-settings
-    def __init__(self, axis: int = -1) -> None:
-        _demand(self, _is_whole, _WHOLE, axis=axis)
-        self.axis = axis
 
 
 # 05 Something that bends: activations · only
@@ -1328,8 +1336,8 @@ class CrossEntropyLoss(Loss):
         real = weight.dtype.kind in "fiu"
         fits = real and np.all((weight >= 0) & (weight < np.inf))
         _demand(self, lambda _: fits, "expected 0 <= {} < inf", weight=weight)
-        if shape and weight.shape != shape[-1:]:
-            raise ValueError(f"{self}: {weight.size} weights, shape {shape}")
+        if shape:
+            self._compare(weight.shape, shape[-1:], "weight")
         return weight
 
     # 06 What do we want? Losses · cross-entropy-terms
@@ -1363,6 +1371,7 @@ def _first_bad(bad: Any, array: Any, what: str, wanted: str) -> None:
 
 def _one_hot(labels: np.ndarray, classes: int, ignored: int) -> np.ndarray:
     """A row for each label, true at its place; none for the ignored."""
+    _demand("CrossEntropyLoss", _is_whole, _WHOLE, ignore_index=ignored)
     table = labels[..., None] == np.arange(classes)
     if 0 <= ignored < classes:
         table[..., ignored] = False
@@ -7808,4 +7817,4 @@ _PROBES = [
 ]
 
 
-# digest eabf4ca654af6b3593d777fc2dd6c042de376b31592c87a69707c4b2a88e5215
+# digest c24ea508d977f3f88b62b9442387e634538e8c5e0d55c7086909da16f1f59c71
