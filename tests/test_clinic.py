@@ -28,6 +28,7 @@ from tests.clinic_cases import (
     Hasty,
     Options,
     Patient,
+    ReturnsEarly,
     Total,
     cases,
     clouds,
@@ -129,8 +130,9 @@ class Own(bp.Optimizer):
 class Raw(bp.Optimizer):
     """Adam without the correction, its averages in attributes of its own."""
 
-    def __init__(self, parameters: Any, lr: float = 0.001) -> None:
-        super().__init__(parameters, lr)
+    def __init__(self, params: Any, lr: float = 0.001) -> None:
+        super().__init__(params, lr)
+        self.params = params
         self.m = self.v = np.zeros_like(self._data)
 
     def _direction(self) -> np.ndarray:
@@ -906,6 +908,40 @@ def misled_by_a_layer() -> Iterator[tuple[str, Patient]]:
     yield "batch norm after nine steps", Patient(early, TABLE + 4, LABELS)
 
 
+def early_sum(series: np.ndarray) -> np.ndarray:
+    return (series[:, :5, 0].sum(axis=1) > 0).astype(int)
+
+
+class Weighs(bp.BCEWithLogitsLoss):
+    """Those that are few count for more."""
+
+    def value_and_slope(self, x: Any, target: Any) -> tuple:
+        value, slope = super().value_and_slope(x, target)
+        return (1 + 19 * target) * value, (1 + 19 * target) * slope
+
+
+def alike(made: bp.Network) -> dict[str, Any]:
+    """As many of the few as of the others in each batch."""
+    kinds, chance = [np.flatnonzero(FEW), np.flatnonzero(1 - FEW)], np.random.default_rng(0)
+
+    def batch() -> tuple[np.ndarray, np.ndarray]:
+        at = np.concatenate([chance.choice(rows, 9) for rows in kinds])
+        return TABLE[at], FEW[at]
+
+    return {"step": stepping(made, batch)}
+
+
+FEW = (TABLE[:, 0] > 1.7).astype(int)
+SHARES = np.bincount(FEW) / len(FEW)
+
+
+def misled_by_the_few() -> Iterator[tuple[str, Patient]]:
+    """Labels of which one is seldom, and is taken care of."""
+    yield "few, with more weight", Patient(net(loss=bp.CrossEntropyLoss(weight=0.5 / SHARES)), TABLE, FEW)
+    yield "few, with more weight in a loss of one's own", Patient(net1(Weighs()), TABLE, FEW[:, None])
+    yield "few, drawn as often", Patient(net(), TABLE, FEW, alike)
+
+
 def misled_by_the_data() -> Iterator[tuple[str, Patient]]:
     """Values that are few, borders of any height, answers that lie at the end."""
     signs = np.sign(TABLE)
@@ -924,6 +960,10 @@ def misled_by_the_data() -> Iterator[tuple[str, Patient]]:
     for kind in (bp.RNN, bp.GRU):
         hears = bp.Network(kind(2, 12, rng=3), bp.Last(), bp.Linear(12, 2, rng=4), loss=bp.CrossEntropyLoss())
         yield f"{kind.__name__}, asked about its end", Patient(hears, series, late)
+    block = bp.TransformerBlock(8, 2, causal=False, rng=1)
+    blocks = bp.Linear(2, 8, rng=0), block, bp.Last(), bp.Linear(8, 2, rng=2)
+    reads = bp.Network(*blocks, loss=bp.CrossEntropyLoss())
+    yield "a block of which the last place answers", Patient(reads, series[:, -9:], early_sum(series[:, -9:]))
     for act in (bp.GELU, bp.SiLU):
         yield f"nine layers of {act.__name__}", Patient(deep(act, 9), TABLE, LABELS)
 
@@ -1217,12 +1257,15 @@ def written_otherwise() -> Iterator[tuple[str, Patient]]:
     yield "decay-too-strong", Patient(regression(), TABLE, NUMBERS, heavy)
     yield "decay-too-strong, a penalty", Patient(net(), TABLE, LABELS, penalised)
     yield "target-scale", Patient(regression(), TABLE, 150 + 60 * NUMBERS, own_batches)
+    light = net(loss=bp.CrossEntropyLoss(weight=[1.0, 1.2]))
+    yield "labels-unbalanced, with hardly more weight", Patient(light, TABLE, FEW)
 
 
 TABLE_TORN = TABLE.copy()
 OTHERWISE = dict(written_otherwise())
 MISLED = dict(misled()) | dict(misled_by_habit()) | dict(misled_by_a_loop())
 MISLED |= dict(misled_by_a_layer()) | dict(misled_by_the_data()) | dict(misled_by_a_form())
+MISLED |= dict(misled_by_the_few())
 
 
 @pytest.mark.parametrize("what", OTHERWISE)
@@ -2562,3 +2605,41 @@ def test_large_recurrent_weights_are_named(times: float, name: str) -> None:
         p.data *= times if p.shape == (16, 16) else 1
     made = bp.Network(memory, bp.Last(), bp.Linear(16, 2, rng=0), loss=bp.CrossEntropyLoss())
     assert first_of(made, moves, (moves[:, -4:, 0].sum(axis=1) > 0).astype(int)) == name
+
+
+@pytest.mark.parametrize(("times", "name"), [(0.6, ""), (1.8, "exploding")])
+def test_an_answer_a_thousand_times_too_large_explodes_though_some_rate_would_tame_it(
+    times: float, name: str
+) -> None:
+    memory, at = bp.RNN(1, 24, nonlinearity="relu", rng=0), np.arange(30) + np.arange(200)[:, None]
+    memory.recurrent.data[...] = np.random.default_rng(0).normal(0, times / 24**0.5, (24, 24))
+    made = bp.Network(memory, bp.Last(), bp.Linear(24, 1, rng=1), loss=bp.MSELoss())
+    moves, rule = np.sin(at / 6) + 0.5 * np.sin(at / 2.3), bp.SGD(made.parameters(), lr=0.01)
+    assert first_of(made, moves[..., None], np.roll(moves, -1, 0)[:, -1:], optimizer=rule) == name
+
+
+def test_a_pool_asked_just_beside_a_bend_is_no_wrong_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    eye = bp.Network(bp.MaxPool2d(2), bp.Flatten(), bp.Linear(4, 2, rng=0), loss=bp.CrossEntropyLoss())
+    x, trial = np.random.default_rng(0).normal(size=(60, 1, 4, 4)), bp._trial
+
+    def beside(heard: Any, rng: Any) -> Any:
+        layer, near = trial(heard, rng)
+        if near.ndim == 4 and not seen:
+            near[:, 0, 0, :2] = near.max() + np.array([1.0, 1.0 + 1e-8])
+            seen.append(near)
+        return layer, near
+
+    monkeypatch.setattr(bp, "_trial", beside)
+    for kind, name in ((bp.MaxPool2d, ""), (ReturnsEarly, "gradient-wrong")):
+        seen: list[Any] = []
+        eye.layers[0] = kind(2)
+        assert first_of(eye, x, (x.sum((1, 2, 3)) > 0).astype(int)) == name and seen
+
+
+def test_units_that_a_narrow_layer_loses_kill_nothing_while_it_learns() -> None:
+    order = np.random.default_rng(104).permutation(1797)
+    x = load_digits().data[order] / 16
+    sizes = (64, 32), (32, 8), (8, 32), (32, 64)
+    layers = [one for i, (a, b) in enumerate(sizes) for one in (bp.Linear(a, b, rng=100 + i), bp.ReLU())]
+    made = bp.Network(*layers[:-1], bp.Sigmoid(), loss=bp.MSELoss())
+    assert first_of(made, x, x.copy(), optimizer=bp.Adam(made.parameters(), lr=0.003)) == ""

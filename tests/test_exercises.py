@@ -807,6 +807,11 @@ PENCIL = {  # what else readers write, and what they are told; "" where it is ri
         r"(1-\eta a)^{2t} y_0",
         "there is no = in it: write y_t =, and behind it",
     ),
+    "no left side, with brackets that grow": (
+        "slope-height",
+        r"\left((1-\eta a)^t\right)^2 y_0",
+        "there is no = in it: write y_t =, and behind it",
+    ),
     "a comment": ("diagnose-pairs", "% d = 2v", "cannot be read: nothing but layout"),
     "about": ("diagnose-pairs", r"d \approx 2.01 v", "it has ≈ where = belongs"),
     "at least": ("diagnose-pairs", r"d \ge v", "cannot be read: only equations are checked"),
@@ -876,6 +881,22 @@ def test_what_an_answer_returned_is_told(name: str) -> None:
     verdict = judged_returned()[name]
     assert verdict.state == "failed" and RETURNED[name][1] in verdict.message
     assert "_UFunc" not in verdict.message and "Traceback" not in verdict.message
+
+
+@pytest.mark.parametrize("body", ["sizes.reverse()\n    return cost_from_input(sizes)", "sizes.pop()"])
+def test_what_is_done_to_the_callers_list_is_told(body: str) -> None:
+    _, exercise = found("chain-rule-cost")
+    given = variants.solution(marker(), exercise).partition("def cost_from_loss")[0]
+    verdict = judged("chain-rule-cost", f"{given}def cost_from_loss(sizes):\n    {body}\n")[0]
+    assert verdict.state == "failed" and "cost_from_loss changed sizes in place" in verdict.message
+
+
+def test_what_is_done_to_the_callers_array_is_told_and_nothing_of_rounding() -> None:
+    head = "import numpy as np\n\n\ndef gradient_descent(gradient, x, lr, steps):\n    path = [np.array(x)]\n"
+    loop = "    for _ in range(steps):\n        path.append(path[-1] - lr * gradient(path[-1]))\n"
+    for line, wanted in (("x += 1", "gradient_descent changed x in place"), ("x[...] = x + 1e-12", "")):
+        verdict = judged("slope-descent", f"{head}    {line}\n{loop}    return np.array(path)\n")[0]
+        assert wanted in verdict.message and (verdict.state == "failed") == bool(wanted), verdict.message
 
 
 def test_a_missing_return_is_told_before_what_comes_of_it() -> None:

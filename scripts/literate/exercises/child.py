@@ -31,6 +31,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
+import numpy as np
+
 from literate.exercises.judge import VOCABULARY, Wrong
 
 MODULE = "backprop_core"
@@ -219,6 +221,15 @@ def _members(kind: Any) -> dict[str, Any]:
     return found
 
 
+def _contents(given: Any) -> Any:
+    """What an answer may not change in a list or an array, but for the rounding of a way there and back."""
+    if isinstance(given, list):
+        return [*map(id, given)]
+    is_number = isinstance(given, np.ndarray) and given.dtype.kind in "fi"
+    with np.errstate(all="ignore"):  # of numbers as large as 1e300
+        return repr(np.round(given, 9).tolist()) if is_number else None
+
+
 class Returned:
     """What each of the reader's functions and methods has returned last: it tells when an answer fails."""
 
@@ -240,7 +251,12 @@ class Returned:
         @functools.wraps(function)
         def noting(*args: Any, **options: Any) -> Any:
             self.last.pop(name, None)
+            before = [*map(_contents, args)]
             returned = self.last[name] = function(*args, **options)
+            pairs = zip(inspect.signature(function).parameters, before, map(_contents, args), strict=False)
+            changed = [given for given, was, now in pairs if was != now]
+            if changed and "in place" not in (function.__doc__ or ""):
+                raise Wrong(f"{name} changed {changed[0]} in place: the caller may still need it; copy it")
             return returned
 
         return noting

@@ -36,7 +36,8 @@ def complaint(book: Book, sheet: Chapter, exercise: Exercise, tex: str) -> str:
     notation = book.notation(sheet, wanted.place.line)
     (right,) = read_display(wanted.tex, notation)
     left = right.equation.sides[0].shown
-    if not any(sign in tex for sign in (*EQUALS, *COMPARE)):
+    signs = "|".join(map(re.escape, (*EQUALS, *COMPARE)))
+    if not re.search(rf"(?:{signs})(?![A-Za-z])", tex):  # \left is no \le
         return f"there is no = in it: write {left} =, and behind it what it is"
     try:
         mine = read_display(tex, notation)
