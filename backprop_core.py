@@ -7646,11 +7646,11 @@ _DATA = _atlas("""
     Subtract the mean, divide by the deviation. · 8, A sum of many terms
     input-columns-differ · A rate that fits one column does not fit another.
     Give each mean 0, deviation 1. Are missing values −999? · 9, Momentum
-    input-constant-column · One value tells nothing, and acts as a large bias.
+    input-constant-column · One value says nothing, and acts as a large bias.
     Drop it, and never divide by its spread. · 13, Mean 0, spread 1
     test-data-differ · The test data have another shape, scale or labels.
     Prepare both alike, with the mean of the training data. · 13, In company
-    test-rows-in-training · Of rows that were learnt, any test goes well.
+    test-rows-in-training · A test on rows it has learnt always goes well.
     Take them out of x. · 12, Learning what is wrong""")
 
 
@@ -7736,7 +7736,7 @@ _GRADS = _atlas("""
     Multiply it by 10, or clip less. · 1, What is a slope good for?
     rate-zero · At a rate of 0 nothing moves.
     Is a schedule stuck, or not yet begun? · 10, A rate that changes
-    decay-too-strong · The price on weights outweighs the loss: they go to 0.
+    decay-too-strong · The price on weights outweighs the loss; they go to 0.
     Divide weight_decay by 10 until it learns. · 12, A price on weights
     stuck-at-one-answer · These steps learn nothing of x; others would.
     Look at the schedule, the batches, the step. · 23, What the plateau says
@@ -7808,4 +7808,4 @@ _PROBES = [
 ]
 
 
-# digest eabf4ca654af6b3593d777fc2dd6c042de376b31592c87a69707c4b2a88e5215
+# digest b13c704b52b3e0b217b51827d20f49694cbf23300b76bb6c9d933800886ff407
