@@ -6384,7 +6384,7 @@ def _label_signs(case: _Case) -> _Signs:
     labels, (width, share) = _labels(case), _batch_width(case)
     n, where = len(case.y), f"y, {len(case.y)} rows"
     names = np.arange(n) if labels is None else labels
-    count = np.unique(names, return_counts=True)[1]
+    _, at, count = np.unique(names, return_index=True, return_counts=True)
     changes, mixed = np.sum(np.diff(names) != 0), n - np.sum(count**2) / n
     if width < 0.3 and share * (n - count.max()) > 11:
         yield "labels-sorted", where, f"a batch is {width:.0%} as wide as all"
@@ -6392,9 +6392,21 @@ def _label_signs(case: _Case) -> _Signs:
         figure = f"the label changes {changes} times, not some {mixed:.0f}"
         yield "labels-sorted", where, figure
     few = count.min() if len(count) > 1 else 0
-    if n >= max(50, 20 * len(count)) and count.max() > 8 * few:
+    seldom = n >= max(50, 20 * len(count)) and count.max() > 8 * few
+    if seldom and not width > 1.3 and not _outweighed(case, at, count):
         figure = f"{count.max()} of one, {few} of another"
         yield "labels-unbalanced", where, figure
+
+
+# 24 The diagnosis · outweighed
+def _outweighed(case: _Case, at: np.ndarray, count: np.ndarray) -> bool:
+    """Does each kind pull about as hard at an answer 0? Row at is of it."""
+    loss, out = case.net._loss_at_end(), case.net.eval().forward(case.x[at])
+    with suppress(Exception):  # a loss may refuse such an answer
+        loss.forward(np.zeros_like(out), case.y[at])
+        pull = count * _size(loss.backward().reshape(len(at), -1), axis=1)
+        return len(at) > 1 and bool(pull.max() <= 8 * pull.min())
+    return False
 
 
 # 24 The diagnosis · batch-width
@@ -6772,7 +6784,8 @@ def _depth_signs(case: _Case, gains: dict, heard: list[_Heard]) -> _Signs:
         if h.dy.any() and not h.dx.any() and not h.layer.parameters():
             yield "vanishing", h.name, "it lets no gradient through"
         # of a sequence that only tells at its end
-        if h.dx.ndim == h.dy.ndim == 3 and not h.dy[:, :-1].any():
+        last = h.dx.ndim == h.dy.ndim == 3 and not h.dy[:, :-1].any()
+        if last and h.dx[:, :-1].any():  # and that looks back
             ends = _size(h.dx, axis=(0, 2))[[0, -1]]
             yield from _slope_signs(case, (h.name, "step"), ends, 1e-6)
     inner = [h for h in heard if h.name in gains and h.dy.size]
@@ -6810,7 +6823,8 @@ def _learns(case: _Case, kind: str) -> bool:
 def _slope_signs(case: _Case, place: tuple, ends: Any, least: float) -> _Signs:
     (where, kind), (first, last) = place, ends
     figure = f"gradient {first:.1e}, at the last {kind} {last:.1e}"
-    faint, wild = first < least * last, first > 1e4 * last
+    much = 100 if case.first > 100 * case.zero else 1e4
+    faint, wild = first < least * last, first > much * last
     if wild or ((faint or first > 100 * last) and not _learns(case, kind)):
         yield "vanishing" if faint else "exploding", where, figure
 
@@ -6987,7 +7001,10 @@ def _gradient_signs(case: _Case) -> _Signs:
         if own and not heard.dy.size and not any(map(np.any, own)):
             yield "gradient-missing", heard.name, "backward never comes to it"
         with suppress(Exception):  # some work with their own batch only
-            yield from _layer_signs(heard.name, *_trial(heard, draw), draw)
+            found = [*_layer_signs(heard.name, *_trial(heard, draw), draw)]
+            other = np.random.default_rng(1)  # x may lie just at a bend
+            if found and [*_layer_signs("", *_trial(heard, other), other)]:
+                yield from found
     yield from _loss_slope_signs(net, case.xs[:5], case.ys[:5], draw)
 
 
@@ -7072,9 +7089,9 @@ def _one(setting: Any) -> Any:
 def _steps(rule: Optimizer, value: float, slope: float, n: int) -> np.ndarray:
     """How far its like, made anew, moves one number; over the rate."""
     kind, p, own = type(rule), Parameter([value]), vars(rule)
-    names = inspect.signature(kind).parameters.keys() - {"parameters", "lr"}
-    given = {k: _one(own[k]) for k in names & own.keys()}
-    probe: Any = kind([p], lr=1e-3, **given)
+    _, *names = inspect.signature(kind).parameters  # parameters come first
+    given = {k: _one(own[k]) for k in names if k in own} | {"lr": 1e-3}
+    probe: Any = kind([p], **given)
     vars(probe).update({k: own[k] for k in own.keys() - vars(probe).keys()})
     probe.weight_decay *= not slope
     path = [value]
@@ -7499,7 +7516,8 @@ def _ruined_signs(case: _Case, dead: dict, least: float, told: Any) -> _Signs:
     """Have some steps killed units? The loss rises: is a lower rate better?"""
     where, now = _most(dead)
     was = _stuck(_listen(case))[0].get(where, 1.0)
-    if now >= 0.75 > 0.5 >= was:
+    far = 0.9 * min(least, case.null)  # it may learn all the same
+    if now >= 0.75 > 0.5 >= was and not _run(case, n=200)[1] < far:
         yield "dead-from-rate", where, f"dead {was:.0%}, soon {now:.0%}"
     slower = (_run(case, factor)[1] for factor in (1 / 30, 1e-3, 1e-6))
     if told and (told[0] == "rate unknown" or any(x < least for x in slower)):
@@ -7655,11 +7673,11 @@ _DATA = _atlas("""
     Subtract the mean, divide by the deviation. · 8, A sum of many terms
     input-columns-differ · A rate that fits one column does not fit another.
     Give each mean 0, deviation 1. Are missing values −999? · 9, Momentum
-    input-constant-column · One value tells nothing, and acts as a large bias.
+    input-constant-column · One value says nothing, and acts as a large bias.
     Drop it, and never divide by its spread. · 13, Mean 0, spread 1
     test-data-differ · The test data have another shape, scale or labels.
     Prepare both alike, with the mean of the training data. · 13, In company
-    test-rows-in-training · Of rows that were learnt, any test goes well.
+    test-rows-in-training · A test on rows it has learnt always goes well.
     Take them out of x. · 12, Learning what is wrong""")
 
 
@@ -7745,7 +7763,7 @@ _GRADS = _atlas("""
     Multiply it by 10, or clip less. · 1, What is a slope good for?
     rate-zero · At a rate of 0 nothing moves.
     Is a schedule stuck, or not yet begun? · 10, A rate that changes
-    decay-too-strong · The price on weights outweighs the loss: they go to 0.
+    decay-too-strong · The price on weights outweighs the loss; they go to 0.
     Divide weight_decay by 10 until it learns. · 12, A price on weights
     stuck-at-one-answer · These steps learn nothing of x; others would.
     Look at the schedule, the batches, the step. · 23, What the plateau says
@@ -7817,4 +7835,4 @@ _PROBES = [
 ]
 
 
-# digest c24ea508d977f3f88b62b9442387e634538e8c5e0d55c7086909da16f1f59c71
+# digest 74466c150b94826750b5ba6ff3db6ed03614ee1b0edf5213d2f45e703d55fc1e
