@@ -17,7 +17,7 @@ from run import Worker, agree, measure
 from workloads import GROWING, TIMES
 
 FIGURE = Path(__file__).with_suffix(".svg")
-ROUNDS = 7
+ROUNDS = 15
 COLUMNS = ["what grows", "with 1 ×", *(f"time, {n} ×" for n in TIMES), *(f"memory, {n} ×" for n in TIMES)]
 
 
