@@ -227,7 +227,7 @@ def _contents(given: Any) -> Any:
         return [*map(id, given)]
     is_number = isinstance(given, np.ndarray) and given.dtype.kind in "fi"
     with np.errstate(all="ignore"):  # of numbers as large as 1e300
-        return repr(np.round(given, 9).tolist()) if is_number else None
+        return (np.round(given, 9) + 0.0).tobytes() if is_number else None  # 0.0: not −0
 
 
 class Returned:
@@ -253,10 +253,11 @@ class Returned:
             self.last.pop(name, None)
             before = [*map(_contents, args)]
             returned = self.last[name] = function(*args, **options)
-            pairs = zip(inspect.signature(function).parameters, before, map(_contents, args), strict=False)
-            changed = [given for given, was, now in pairs if was != now]
-            if changed and "in place" not in (function.__doc__ or ""):
-                raise Wrong(f"{name} changed {changed[0]} in place: the caller may still need it; copy it")
+            after = [*map(_contents, args)]
+            if after != before and "in place" not in (function.__doc__ or ""):
+                pairs = zip(inspect.signature(function).parameters, before, after, strict=False)
+                changed = next((given for given, was, now in pairs if was != now), "an argument")
+                raise Wrong(f"{name} changed {changed} in place: the caller may still need it; copy it")
             return returned
 
         return noting
