@@ -102,7 +102,7 @@ class _Parser:
             if getattr(made, script):
                 both = f"{raw(made)}{mark.text}{{{raw(inside)}}}"
                 raise MathError(f"two scripts of one kind at {both}; add brackets")
-            made = replace(made, **{script: inside})  # type: ignore[arg-type]
+            made = replace(made, sub=inside) if script == "sub" else replace(made, sup=inside)
         if made.primes and made.sup:
             raise MathError(f"prime and exponent at {raw(made)}: write (f')^2")
         return made
